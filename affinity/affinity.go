@@ -1,0 +1,132 @@
+// Package affinity holds the claims that owners make on blocks.
+//
+// An owner (a node, or a load-balancer controller) that wants to allocate from
+// a block first claims it. The claim is an object of its own beside the block,
+// because two objects cannot be written in one step: it is created pending,
+// then the block is written with its owner, then the claim is confirmed. A
+// process that dies anywhere in between leaves a claim from which the next
+// reader can tell what was going on.
+//
+//	          Pend                    Confirm
+//	None ────────────▶ Pending ────────────────────▶ Confirmed
+//	 ▲                 ▲  ▲  │                        │  │
+//	 │                 │  └──┼──────── Renew ─────────┘  │
+//	 │       Pend/Renew│     │ Release                   │ Release
+//	 │                 │     ▼                           │
+//	 └──── Drop ────── PendingDeletion ◀─────────────────┘
+//
+// Rules: only a confirmed claim counts for ownership and routes; every claim
+// of a host, pending ones too, is looked at when it asks for an address; the
+// claims of an owner are walked in the byte order of their Kubernetes names,
+// which is not the order of their addresses (CALICO.md §3, §5, §11).
+//
+// The package knows nothing of blocks, pools or allocation: whether a claim is
+// still true is for its caller to find out.
+package affinity
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Errors of this package. All are wrapped with the value that caused them.
+var (
+	// ErrInvalidOwner is matched by errors about an owner that cannot be.
+	ErrInvalidOwner = errors.New("affinity: invalid owner")
+	// ErrInvalidState is matched by errors about a state's text.
+	ErrInvalidState = errors.New("affinity: invalid state")
+	// ErrTransition is matched when a claim is asked for a step that its
+	// state does not allow.
+	ErrTransition = errors.New("affinity: step not allowed in this state")
+)
+
+// Type tells what kind of owner claims a block.
+type Type string
+
+// The two types of owners. An affinity that Kubernetes stores without a type
+// is a host's.
+const (
+	Host    Type = "host"    // a node
+	Virtual Type = "virtual" // a controller, such as the one for load balancers
+)
+
+// Owner is who claims a block. The zero value is nobody. Owners are values and
+// compare with ==; a host and a virtual owner of one name are two owners.
+type Owner struct {
+	Type Type
+	Name string
+}
+
+// HostOwner returns the owner that is the node name.
+func HostOwner(name string) Owner { return Owner{Host, name} }
+
+// VirtualOwner returns the virtual owner called name.
+func VirtualOwner(name string) Owner { return Owner{Virtual, name} }
+
+// IsZero reports whether o is nobody.
+func (o Owner) IsZero() bool { return o == Owner{} }
+
+// String returns the form that blocks store, "host:NAME" or "virtual:NAME",
+// and the empty string for nobody (CALICO.md §1).
+func (o Owner) String() string {
+	if o.IsZero() {
+		return ""
+	}
+	return string(o.Type) + ":" + o.Name
+}
+
+// Validate returns an error matching [ErrInvalidOwner] unless o has a known
+// type and a name.
+func (o Owner) Validate() error {
+	switch {
+	case o.Type != Host && o.Type != Virtual:
+		return fmt.Errorf("%w: type %q is neither %q nor %q", ErrInvalidOwner, o.Type, Host, Virtual)
+	case o.Name == "":
+		return fmt.Errorf("%w: %s without a name", ErrInvalidOwner, o.Type)
+	}
+	return nil
+}
+
+// ParseOwner reads what [Owner.String] writes. The empty text is nobody.
+// Errors match [ErrInvalidOwner].
+func ParseOwner(text string) (Owner, error) {
+	if text == "" {
+		return Owner{}, nil
+	}
+	kind, name, ok := strings.Cut(text, ":")
+	if !ok {
+		return Owner{}, fmt.Errorf("%w: %q is not TYPE:NAME", ErrInvalidOwner, text)
+	}
+	o := Owner{Type(kind), name}
+	return o, o.Validate()
+}
+
+// Claim is one affinity object: an owner's claim on one block. Claims are
+// made and changed through [Claims]; what it returns may be read until the
+// claim is dropped.
+type Claim struct {
+	Owner   Owner
+	CIDR    netip.Prefix // the block claimed
+	State   State
+	Created time.Time // when the object was created, for its age
+
+	name string // Kubernetes name, the sort key
+}
+
+// Name returns the claim's name in Kubernetes, as [Name] makes it.
+func (c *Claim) Name() string { return c.name }
+
+// Step moves the claim along the state machine and returns an error matching
+// [ErrTransition], with the claim unchanged, where the machine has no such
+// step. Dropping goes through [Claims.Drop], which also removes the object.
+func (c *Claim) Step(s Step) error {
+	next, err := c.State.Next(s)
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", c.CIDR, c.Owner, err)
+	}
+	c.State = next
+	return nil
+}

@@ -1,0 +1,93 @@
+package affinity
+
+import "fmt"
+
+// State is how far a claim has come. The zero value is None: there is no
+// affinity object.
+type State uint8
+
+// The states of a claim (CALICO.md §1, §5).
+const (
+	None            State = iota // no affinity object
+	Pending                      // announced; the block may not exist yet
+	Confirmed                    // the block is the owner's
+	PendingDeletion              // being given up; the block may be gone already
+)
+
+// stateNames are the texts that the affinity objects store.
+var stateNames = [...]string{"", "pending", "confirmed", "pendingDeletion"}
+
+// String returns the text that affinity objects store, such as "confirmed",
+// and the empty string for None.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// ParseState reads what an affinity object stores; the empty text is None.
+// Errors match [ErrInvalidState].
+func ParseState(text string) (State, error) {
+	for s, name := range stateNames {
+		if name == text {
+			return State(s), nil
+		}
+	}
+	return None, fmt.Errorf("%w: %q is none of pending, confirmed, pendingDeletion", ErrInvalidState, text)
+}
+
+// Step is something that happens to a claim.
+type Step uint8
+
+// The steps, under the names that CALICO.md §15 gives them.
+const (
+	// Pend announces a claim: creates it, or takes up one that is there. A
+	// confirmed claim stays confirmed: it is as good as a new one.
+	Pend Step = iota
+	// Renew writes an existing claim back as pending whatever its state, as
+	// recovery does before it mends the block.
+	Renew
+	// Confirm ends a claim that is pending.
+	Confirm
+	// Release marks the claim as being given up, before the block is touched.
+	Release
+	// Drop deletes the object. Dropping what is not there is no error.
+	Drop
+
+	steps = iota
+)
+
+// stepNames are for errors only.
+var stepNames = [...]string{"pend", "renew", "confirm", "release", "drop"}
+
+// String returns the step's name in lower case.
+func (s Step) String() string {
+	if int(s) < len(stepNames) {
+		return stepNames[s]
+	}
+	return fmt.Sprintf("Step(%d)", uint8(s))
+}
+
+// refused marks the cells of the machine that have no next state.
+const refused State = 0xff
+
+// machine is the whole state machine, a row a state and a column a step.
+var machine = [len(stateNames)][steps]State{
+	//                Pend       Renew    Confirm    Release          Drop
+	None:            {Pending, refused, refused, refused, None},
+	Pending:         {Pending, Pending, Confirmed, PendingDeletion, None},
+	Confirmed:       {Confirmed, Pending, Confirmed, PendingDeletion, None},
+	PendingDeletion: {Pending, Pending, refused, PendingDeletion, None},
+}
+
+// Next returns the state that step leads to from s, or s itself and an error
+// matching [ErrTransition].
+func (s State) Next(step Step) (State, error) {
+	if int(s) < len(machine) && int(step) < steps {
+		if next := machine[s][step]; next != refused {
+			return next, nil
+		}
+	}
+	return s, fmt.Errorf("%w: %s when %q", ErrTransition, step, s)
+}

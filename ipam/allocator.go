@@ -1,0 +1,325 @@
+// Package ipam is Calico's IP address management in memory: given the same
+// pools, nodes and operations in the same order, an [Allocator] hands out the
+// same addresses, from the same blocks, with the same errors, as a real
+// cluster.
+//
+// Calico gives each host whole blocks of addresses, so that a pod usually
+// costs one write to an object that no other host writes, and so that routers
+// need one route a block. A host claims a block when it needs one, takes
+// addresses from its own blocks first and, unless affinity is strict, borrows
+// from the blocks of others when no block is left to claim.
+//
+// Its rules:
+//
+//   - Operations carry Calico's names. Errors are values of this package,
+//     wrapped with what they are about; [Code] gives the short form.
+//   - Nothing is hidden: time comes from the caller's clock, and the same
+//     calls give the same results, byte for byte, wherever they run.
+//   - An operation that is refused changes nothing, except where Calico's own
+//     does (its documentation says so).
+//   - Addresses and CIDRs are netip values. IPv4-mapped IPv6 addresses, zones
+//     and CIDRs with host bits are refused with [ErrInvalidArgument].
+//
+// What it is not: it does not talk to a datastore or a cluster, and races
+// between hosts do not happen, for each operation is one step.
+package ipam
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// Options is what an [Allocator] needs to begin. Its zero value stands for a
+// cluster whose clock stands at the beginning of 1970.
+type Options struct {
+	// Now is the clock. It is called once at the start of each operation,
+	// and should not go backwards. [Clock] is a virtual one; time.Now serves
+	// where the result need not be repeatable. Nil means a clock that stands
+	// at the Unix epoch.
+	Now func() time.Time
+}
+
+// An Allocator is the IPAM of one cluster: pools, nodes, blocks, affinities,
+// handles and configuration. Make one with [New]. It is safe for concurrent
+// use, each operation being atomic, and must not be copied.
+type Allocator struct {
+	mu sync.Mutex
+
+	clock func() time.Time
+	now   time.Time  // the moment of the operation under way
+	cold  block.Cold // released at or before this: no longer cooling
+
+	config       Config
+	pools        pool.Set
+	spaces       map[string]*space // by pool name
+	orphans      map[netip.Prefix]*entry
+	nodes        map[string]map[string]string // labels by node
+	hosts        map[affinity.Owner]*host
+	claims       affinity.Index
+	handles      map[string]*handle
+	reservations *pool.Reservations
+	entries      []string // the reservations as they were given
+
+	lastSeq uint64 // highest sequence number of any block, ever
+
+	// Scratch space of the operation under way.
+	ordinals []int
+	claimed  []*affinity.Claim
+}
+
+// New returns the allocator of an empty cluster: no pools, no nodes, the
+// default configuration.
+func New(o Options) *Allocator {
+	if o.Now == nil {
+		epoch := time.Unix(0, 0).UTC()
+		o.Now = func() time.Time { return epoch }
+	}
+	return &Allocator{
+		clock:   o.Now,
+		config:  DefaultConfig(),
+		spaces:  make(map[string]*space),
+		orphans: make(map[netip.Prefix]*entry),
+		nodes:   make(map[string]map[string]string),
+		hosts:   make(map[affinity.Owner]*host),
+		handles: make(map[string]*handle),
+	}
+}
+
+// begin locks the allocator for one operation and reads the clock.
+func (a *Allocator) begin() {
+	a.mu.Lock()
+	a.now = a.clock()
+	a.cold = block.ColdAt(a.now, time.Duration(a.config.IPCooldownSeconds)*time.Second)
+}
+
+// Now returns the moment that the allocator's clock shows.
+func (a *Allocator) Now() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.clock()
+}
+
+// SetPool adds a pool or replaces the one of its name. It refuses a pool that
+// is invalid ([pool.ErrInvalid]), overlaps another ([pool.ErrOverlap]), changes
+// its CIDR or block size ([pool.ErrImmutable]), or has another block size than
+// the blocks already lying in its CIDR ([pool.ErrBlockSize]) (CALICO.md §1).
+func (a *Allocator) SetPool(spec pool.Spec) error {
+	p, err := pool.New(spec)
+	if err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	var errs []error
+	var adopt []*entry
+	for _, e := range a.orphansInOrder() {
+		if err := p.CheckBlock(e.CIDR()); err != nil {
+			errs = append(errs, err)
+		} else if p.Contains(e.CIDR().Addr()) {
+			adopt = append(adopt, e)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := a.pools.Put(p); err != nil {
+		return err
+	}
+	if sp := a.spaces[p.Name()]; sp != nil {
+		sp.pool = p
+		return nil
+	}
+	a.spaces[p.Name()] = &space{pool: p, tree: newTree(p)}
+	for _, e := range adopt {
+		delete(a.orphans, e.CIDR())
+		a.add(e)
+	}
+	return nil
+}
+
+// DeletePool deletes the pool called name; without one it returns
+// [ErrDoesNotExist]. Its blocks stay, in no pool, with everything that is
+// allocated in them.
+func (a *Allocator) DeletePool(name string) error {
+	a.begin()
+	defer a.mu.Unlock()
+	sp := a.spaces[name]
+	if sp == nil {
+		return fail(ErrDoesNotExist, "pool "+name)
+	}
+	delete(a.spaces, name)
+	a.pools.Delete(name)
+	for c := sp.tree.cycle(anyBlock, pool.Index{}); ; {
+		e := c.next()
+		if e == nil {
+			break
+		}
+		e.space, e.at = nil, pool.Index{}
+		a.orphans[e.CIDR()] = e
+	}
+	for _, h := range a.hosts {
+		h.starts = slices.DeleteFunc(h.starts, func(s start) bool { return s.space == sp })
+	}
+	return nil
+}
+
+// orphansInOrder returns the blocks in no pool, by name.
+func (a *Allocator) orphansInOrder() []*entry {
+	return slices.SortedFunc(maps.Values(a.orphans), func(x, y *entry) int {
+		return affinity.CompareCIDRNames(x.CIDR(), y.CIDR())
+	})
+}
+
+// Node is a node of the cluster, as far as IPAM looks at it.
+type Node struct {
+	Name   string
+	Labels map[string]string // what node selectors are held against
+}
+
+// SetNode adds a node or replaces the one of its name. A node without a name
+// is refused with [ErrInvalidArgument]. The labels are copied.
+func (a *Allocator) SetNode(n Node) error {
+	if err := checkName("node", n.Name); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	a.nodes[n.Name] = maps.Clone(n.Labels)
+	return nil
+}
+
+// DeleteNode deletes the node called name; without one it returns
+// [ErrDoesNotExist]. Its blocks and affinities stay until they are released.
+func (a *Allocator) DeleteNode(name string) error {
+	a.begin()
+	defer a.mu.Unlock()
+	if _, ok := a.nodes[name]; !ok {
+		return fail(ErrDoesNotExist, "node "+name)
+	}
+	delete(a.nodes, name)
+	a.forget(a.hosts[affinity.HostOwner(name)])
+	return nil
+}
+
+// Nodes returns the nodes in the byte order of their names. The slice and the
+// labels are the caller's.
+func (a *Allocator) Nodes() []Node {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	nodes := make([]Node, 0, len(a.nodes))
+	for _, name := range slices.Sorted(maps.Keys(a.nodes)) {
+		nodes = append(nodes, Node{name, maps.Clone(a.nodes[name])})
+	}
+	return nodes
+}
+
+// SetReservations replaces the IPReservations: CIDRs and single addresses that
+// AutoAssign must not hand out. Entries are trimmed and empty ones skipped;
+// malformed ones are ignored, each with a warning (CALICO.md §1).
+func (a *Allocator) SetReservations(entries []string) []pool.Warning {
+	r, warnings := pool.ParseReservations(entries)
+	a.begin()
+	defer a.mu.Unlock()
+	a.reservations = r
+	a.entries = slices.Clone(entries)
+	for _, e := range a.allBlocks() {
+		a.reserve(e)
+		e.refresh()
+	}
+	return warnings
+}
+
+// Reservations returns the entries last given to [Allocator.SetReservations],
+// malformed ones too, in a slice that is the caller's.
+func (a *Allocator) Reservations() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.entries)
+}
+
+// allBlocks returns every block, those of the pools in the order of pools and
+// addresses, then those in no pool.
+func (a *Allocator) allBlocks() []*entry {
+	var all []*entry
+	for _, p := range a.pools.All() {
+		all = a.spaces[p.Name()].appendBlocks(all)
+	}
+	return append(all, a.orphansInOrder()...)
+}
+
+// appendBlocks appends the space's blocks to dst in address order.
+func (sp *space) appendBlocks(dst []*entry) []*entry {
+	for c := sp.tree.cycle(anyBlock, pool.Index{}); ; {
+		e := c.next()
+		if e == nil {
+			return dst
+		}
+		dst = append(dst, e)
+	}
+}
+
+// byName sorts blocks as Kubernetes lists them.
+func byName(blocks []*entry) []*entry {
+	slices.SortFunc(blocks, func(x, y *entry) int { return affinity.CompareCIDRNames(x.CIDR(), y.CIDR()) })
+	return blocks
+}
+
+// checkName refuses a name that no Kubernetes object could have.
+func checkName(what, name string) error {
+	if name == "" {
+		return &ArgumentError{what, name, "must not be empty"}
+	}
+	if len(name) > 253 {
+		return &ArgumentError{what, name[:32] + "…", "must be at most 253 bytes"}
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
+		return &ArgumentError{what, name, fmt.Sprintf("must not contain blanks or control characters (byte %d)", i)}
+	}
+	return nil
+}
+
+// checkAddr refuses an address that cannot be allocated.
+func checkAddr(ip netip.Addr) error {
+	if why := strange(ip); why != "" {
+		return &ArgumentError{"address", ip.String(), why}
+	}
+	return nil
+}
+
+// checkCIDR refuses a prefix that is not strictly masked.
+func checkCIDR(cidr netip.Prefix) error {
+	why := strange(cidr.Addr())
+	if why == "" && !cidr.IsValid() {
+		why = "prefix length is out of range"
+	}
+	if why == "" && cidr != cidr.Masked() {
+		why = "has host bits; use " + cidr.Masked().String()
+	}
+	if why != "" {
+		return &ArgumentError{"cidr", cidr.String(), why}
+	}
+	return nil
+}
+
+// strange tells what makes ip no plain IPv4 or IPv6 address, if anything.
+func strange(ip netip.Addr) string {
+	switch {
+	case !ip.IsValid():
+		return "is not an IP address"
+	case ip.Is4In6():
+		return "is an IPv4-mapped IPv6 address; use " + ip.Unmap().String()
+	case ip.Zone() != "":
+		return "has a zone"
+	}
+	return ""
+}

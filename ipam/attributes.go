@@ -1,0 +1,175 @@
+package ipam
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/block"
+)
+
+// The keys of attributes that the allocator or its tables look at (CALICO.md
+// §11).
+const (
+	AttrPod       = "pod"
+	AttrNamespace = "namespace"
+	AttrNode      = "node"
+	AttrType      = "type"
+	AttrVMI       = "vmi-name"
+)
+
+// Attributes tell who an address is given to.
+type Attributes struct {
+	Handle            string // empty for none
+	Active, Alternate block.Attrs
+	Sequence          uint64 // the address's sequence number
+}
+
+// GetAssignmentAttributes returns what is kept with an allocated address. It
+// answers from enabled pools only: with no such pool, no block or a free
+// address it returns [ErrDoesNotExist], for a cooling one [ErrIPInCooldown]
+// (CALICO.md §9).
+func (a *Allocator) GetAssignmentAttributes(ip netip.Addr) (Attributes, error) {
+	if err := checkAddr(ip); err != nil {
+		return Attributes{}, err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	_, held, err := a.assignment(ip)
+	if err != nil {
+		return Attributes{}, err
+	}
+	return Attributes{held.Handle, held.Active, held.Alternate, held.Seq}, nil
+}
+
+// assignment returns the block and the allocation of an address in an enabled
+// pool.
+func (a *Allocator) assignment(ip netip.Addr) (*entry, block.Allocation, error) {
+	sp := a.spaceOf(ip)
+	if sp == nil || sp.pool.Disabled() {
+		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is in no enabled pool")
+	}
+	e := a.blockAt(ip)
+	if e == nil {
+		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is in no block")
+	}
+	ord, _ := e.Ordinal(ip)
+	held, taken := e.Allocation(ord)
+	cooling, expired := e.Cools(ord, a.cold)
+	switch {
+	case !taken || expired:
+		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is not assigned")
+	case cooling:
+		return nil, block.Allocation{}, fail(ErrIPInCooldown, ip)
+	}
+	return e, held, nil
+}
+
+// SequenceNumber returns the sequence number of an address as last written, 0
+// for one that is free, host-reserved or in no block. It is what [Release]
+// compares with.
+func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
+	a.begin()
+	defer a.mu.Unlock()
+	if !ip.IsValid() {
+		return 0
+	}
+	e := a.blockAt(ip)
+	if e == nil {
+		return 0
+	}
+	ord, _ := e.Ordinal(ip)
+	if _, expired := e.Cools(ord, a.cold); expired {
+		return 0
+	}
+	held, _ := e.Allocation(ord)
+	return held.Seq
+}
+
+// OwnerUpdate changes the owner attributes of an address. A side is either set
+// to attributes, cleared, or, with neither, left as it is.
+type OwnerUpdate struct {
+	Active, Alternate           block.Attrs
+	ClearActive, ClearAlternate bool
+}
+
+// OwnerRef names a pod.
+type OwnerRef struct{ Namespace, Name string }
+
+// OwnerPreconditions says who must own an address before it is changed. Each
+// side is looked at only if the update changes it; nil and false ask nothing.
+type OwnerPreconditions struct {
+	Active, Alternate           *OwnerRef // the pod expected there
+	ActiveEmpty, AlternateEmpty bool      // no attributes expected there
+}
+
+// SetOwnerAttributes changes the active and the alternate owner attributes of
+// an address in one step, as live migration does (CALICO.md §9). They are
+// shared by every allocation of the block that has the same handle and
+// attributes, so a change shows on all of them.
+//
+// Errors: [ErrInvalidArgument] for setting and clearing one side at once;
+// [ErrDoesNotExist], [ErrIPInCooldown] as for
+// [Allocator.GetAssignmentAttributes]; [ErrWrongHandle] if another handle, or
+// none, holds the address; [ErrUpdateConflict] if a precondition does not hold.
+func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update OwnerUpdate, pre OwnerPreconditions) error {
+	err := checkAddr(ip)
+	for _, side := range []struct {
+		name  string
+		set   block.Attrs
+		clear bool
+	}{
+		{"active", update.Active, update.ClearActive}, {"alternate", update.Alternate, update.ClearAlternate},
+	} {
+		if side.clear && side.set.Len() > 0 {
+			err = errors.Join(err, &ArgumentError{side.name + " attributes", side.set.String(), "cannot be set and cleared at once"})
+		}
+	}
+	if err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	e, held, err := a.assignment(ip)
+	if err != nil {
+		return err
+	}
+	if held.Handle != handleID(handle) {
+		return fail(ErrWrongHandle, handle)
+	}
+	active, err := side(update.Active, update.ClearActive, held.Active, pre.Active, pre.ActiveEmpty)
+	if err != nil {
+		return err
+	}
+	alternate, err := side(update.Alternate, update.ClearAlternate, held.Alternate, pre.Alternate, pre.AlternateEmpty)
+	if err != nil {
+		return err
+	}
+	if active == nil && alternate == nil {
+		return nil
+	}
+	if err := e.SetOwner(held.Ordinal, active, alternate); err != nil {
+		return err // cannot be: it was looked at
+	}
+	e.Collect(a.cold)
+	a.write(e)
+	return nil
+}
+
+// side returns what one side becomes, nil for no change, after a look at its
+// precondition.
+func side(set block.Attrs, clear bool, now block.Attrs, expect *OwnerRef, empty bool) (*block.Attrs, error) {
+	if !clear && set.Len() == 0 {
+		return nil, nil
+	}
+	if empty && now.Len() > 0 {
+		return nil, fail(ErrUpdateConflict, "expected no owner, found "+now.String())
+	}
+	if expect != nil {
+		namespace, _ := now.Get(AttrNamespace)
+		name, _ := now.Get(AttrPod)
+		if namespace != expect.Namespace || name != expect.Name {
+			return nil, fail(ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
+		}
+	}
+	return &set, nil
+}

@@ -1,0 +1,339 @@
+package ipam
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// AutoAssignArgs is a request for addresses. Zero fields mean what their
+// comments say.
+type AutoAssignArgs struct {
+	// Host is the node that asks, or the virtual owner for use LoadBalancer.
+	Host string
+	// Num4 and Num6 are how many addresses of each family are wanted, 0 or
+	// more. A family of which none is wanted is not looked at.
+	Num4, Num6 int
+	// Handle identifies who gets the addresses, so that they can be released
+	// together. Empty means none. It is cut at the first carriage return.
+	Handle string
+	// Attrs are kept with the addresses.
+	Attrs block.Attrs
+	// Use is required.
+	Use pool.Use
+	// Pools4 and Pools6 ask for these pools, by CIDR and in this order,
+	// whatever their selectors and assignment mode; none means that the
+	// allocator chooses.
+	Pools4, Pools6 []netip.Prefix
+	// MaxBlocksPerHost limits the blocks of the host for this request; 0
+	// leaves it to the configuration. The smaller counts.
+	MaxBlocksPerHost int
+	// MaxAllocPerHandle limits what the handle may hold per family; 0 means
+	// no limit.
+	MaxAllocPerHandle int
+	// HostReserved4 and HostReserved6 reserve the ends of blocks that the
+	// request creates; nil reserves nothing.
+	HostReserved4, HostReserved6 *HostReservation
+	// Namespace is the labels of the namespace, which namespace selectors are
+	// held against; nil for a request without one.
+	Namespace map[string]string
+}
+
+// check refuses what no allocator could serve.
+func (r *AutoAssignArgs) check() error {
+	if err := checkName("host", r.Host); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		what string
+		n    int
+	}{
+		{"num4", r.Num4}, {"num6", r.Num6},
+		{"maxBlocksPerHost", r.MaxBlocksPerHost}, {"maxAllocPerHandle", r.MaxAllocPerHandle},
+	} {
+		if n.n < 0 || n.n > math.MaxInt32 {
+			return &ArgumentError{n.what, strconv.Itoa(n.n), "must be 0 to 2147483647"}
+		}
+	}
+	return nil
+}
+
+// Assignment is the answer for one family: fewer addresses than asked for is
+// not an error.
+type Assignment struct {
+	// IPs are the addresses in the order in which they were given, each with
+	// the mask of its block, or with a full mask where it was the handle's
+	// already (CALICO.md §7).
+	IPs []netip.Prefix
+	// Msgs say what kept the request from being satisfied: "block-limit:N",
+	// "strict-affinity", "exhausted:CIDR,…" (CALICO.md §4, §8).
+	Msgs []string
+}
+
+// AutoAssign gives the host addresses from its own blocks, from blocks that it
+// claims, and at last from those of others (CALICO.md §3 to §8). IPv4 comes
+// first; an error there ends the request, and what was given out until then
+// stays so and is in the answer. After [ErrWrongFamily] for IPv6 the answer
+// names nothing, though the IPv4 addresses are given out.
+//
+// Errors: [ErrWrongFamily], [ErrUseRequired], [ErrDoesNotExist] (the node),
+// [ErrBadHostReservation], [ErrNoQualifiedPool], [ErrPoolNotEnabled],
+// [ErrNoPoolsForNode], [ErrBlockLimit], [ErrNoBlock], [ErrBlockTooSmall];
+// [ErrInvalidArgument] before anything happens. Running out of addresses is no
+// error: the answer is short and has a message.
+func (a *Allocator) AutoAssign(args AutoAssignArgs) (v4, v6 Assignment, err error) {
+	if err := args.check(); err != nil {
+		return v4, v6, err
+	}
+	args.Handle = handleID(args.Handle)
+	a.begin()
+	defer a.mu.Unlock()
+	if args.Num4 > 0 {
+		if err := checkRequested(args.Pools4, true); err != nil {
+			return v4, v6, err
+		}
+		if err := a.autoAssign(&args, true, &v4); err != nil {
+			return v4, v6, err
+		}
+	}
+	if args.Num6 > 0 {
+		if err := checkRequested(args.Pools6, false); err != nil {
+			return Assignment{}, Assignment{}, err
+		}
+		if err := a.autoAssign(&args, false, &v6); err != nil {
+			return v4, v6, err
+		}
+	}
+	return v4, v6, nil
+}
+
+// request is one family of an AutoAssign under way.
+type request struct {
+	args    *AutoAssignArgs
+	is4     bool
+	num     int
+	reserve *HostReservation
+	host    *host
+	spaces  []*space
+	out     *Assignment
+}
+
+// missing returns how many addresses are still to be found.
+func (r *request) missing() int { return r.num - len(r.out.IPs) }
+
+func (r *request) say(code, about string) { r.out.Msgs = append(r.out.Msgs, code+":"+about) }
+
+// errEnough ends a request whose handle may hold no more (CALICO.md §7).
+var errEnough = errors.New("ipam: the handle has enough")
+
+// autoAssign is AutoAssign for one family (CALICO.md §4).
+func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) error {
+	r := request{args: args, is4: is4, num: args.Num4, reserve: args.HostReserved4, out: out}
+	d := demand{host: args.Host, use: args.Use, is4: is4, pools: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4}
+	if !is4 {
+		r.num, r.reserve = args.Num6, args.HostReserved6
+		d.pools, d.reserve = args.Pools6, args.HostReserved6
+	}
+	var chosen [8]*space
+	var err error
+	if r.spaces, err = a.choose(chosen[:0], &d); err != nil {
+		return err
+	}
+	r.host = a.host(d.owner())
+	defer a.forget(r.host)
+
+	a.claimed = a.usable(a.claimed[:0], r.host, r.spaces, is4)
+	limit := a.blockLimit(args.MaxBlocksPerHost)
+	owned := len(a.claimed)
+	next := 0
+	for r.missing() > 0 {
+		var e *entry
+		if e, next = a.nextAffine(&r, next, 1); e == nil {
+			if owned >= limit {
+				r.say("block-limit", strconv.Itoa(limit))
+				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", args.Host, limit))
+			}
+			e, err = a.claimNew(r.host, r.spaces, r.reserve)
+			if errors.Is(err, ErrNoFreeBlocks) {
+				if a.config.StrictAffinity {
+					out.Msgs = append(out.Msgs, "strict-affinity")
+				}
+				break
+			}
+			if err != nil {
+				return err
+			}
+			owned++
+			if e.Available(a.cold, e.reserved) == 0 {
+				return fail(ErrBlockTooSmall, e.CIDR())
+			}
+		}
+		// A refused raise gives nothing, and the loop goes on.
+		_ = a.assign(&r, e)
+	}
+	if r.missing() > 0 && !a.config.StrictAffinity {
+		a.borrow(&r)
+	}
+	return nil
+}
+
+// blockLimit returns how many blocks a host may own: the smaller of what the
+// request and the configuration say (CALICO.md §4).
+func (a *Allocator) blockLimit(requested int) int {
+	limit := a.config.MaxBlocksPerHost
+	if limit == 0 || requested > 0 && requested < limit {
+		limit = requested
+	}
+	if limit == 0 {
+		limit = DefaultMaxBlocksPerHost
+	}
+	return limit
+}
+
+// nextAffine returns the next of the host's blocks, from number next of its
+// usable claims on, that has at least free addresses, and where to go on.
+// Claims met on the way are recovered; each is looked at once (CALICO.md §4).
+func (a *Allocator) nextAffine(r *request, next, free int) (*entry, int) {
+	for next < len(a.claimed) {
+		c := a.claimed[next]
+		next++
+		if a.reservations.CoversPrefix(c.CIDR) {
+			continue
+		}
+		e, err := a.recover(r.host, c, r.reserve)
+		if err == nil && e.Available(a.cold, e.reserved) >= free {
+			return e, next
+		}
+	}
+	return nil, next
+}
+
+// assign takes as many addresses as are still missing from the block. It
+// returns errEnough when the handle may hold no more but had what the request
+// asks for, which is then the answer, and [ErrMaxAlloc] when it had less
+// (CALICO.md §7).
+func (a *Allocator) assign(r *request, e *entry) error {
+	if e.Available(a.cold, e.reserved) == 0 {
+		return nil
+	}
+	to := block.Owner{Active: r.args.Attrs}
+	n := r.missing()
+	if r.args.Handle != "" {
+		h, raised := a.raise(r.args.Handle, e.CIDR(), n, r.args.MaxAllocPerHandle)
+		if !raised {
+			return a.giveHeld(r, h)
+		}
+		to.Handle = h.id
+	}
+	e.Collect(a.cold)
+	a.ordinals = e.Take(a.ordinals[:0], n, to, e.reserved)
+	for _, ord := range a.ordinals {
+		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(e.Addr(ord), e.CIDR().Bits()))
+	}
+	a.write(e)
+	return nil
+}
+
+// giveHeld answers with addresses that the handle holds already, if it holds
+// as many as the request asks for.
+func (a *Allocator) giveHeld(r *request, h *handle) error {
+	var held []netip.Addr
+	if h != nil {
+		held = a.addresses(h, func(ip netip.Addr) bool { return ip.Is4() == r.is4 })
+	}
+	if len(held) < r.num {
+		return fail(ErrMaxAlloc, r.args.Handle)
+	}
+	for _, ip := range held[:r.num] {
+		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(ip, ip.BitLen()))
+	}
+	return errEnough
+}
+
+// borrow takes what is still missing from any block, whoever owns it
+// (CALICO.md §8).
+func (a *Allocator) borrow(r *request) {
+	var exhausted []string
+	for _, sp := range r.spaces {
+		for c := sp.tree.cycle(withFree, a.startOf(r.host, sp)); r.missing() > 0; {
+			e := c.next()
+			if e == nil {
+				exhausted = append(exhausted, sp.pool.CIDR().String())
+				break
+			}
+			if e.whole {
+				continue
+			}
+			if err := a.assign(r, e); errors.Is(err, errEnough) {
+				return
+			}
+		}
+		if r.missing() <= 0 {
+			break
+		}
+	}
+	if len(exhausted) > 0 {
+		r.say("exhausted", strings.Join(exhausted, ","))
+	}
+}
+
+// EnsureBlockArgs asks that a host have a block. A family is looked at only
+// where its reservation is given.
+type EnsureBlockArgs struct {
+	Host                         string
+	Pools4, Pools6               []netip.Prefix   // as in [AutoAssignArgs]
+	HostReserved4, HostReserved6 *HostReservation // nil leaves the family alone
+}
+
+// EnsureBlock returns, for each family with a host reservation, the first of
+// the host's usable blocks, even a full one, or one that it claims, without
+// taking an address. It goes by use Workload and knows no limit of blocks
+// (CALICO.md §9, §10). Where nothing is left to claim it returns
+// [ErrNoFreeBlocks]; with automatic allocation off, [ErrNoBlock]; otherwise
+// errors are those of [Allocator.AutoAssign].
+func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
+	if err := checkName("host", args.Host); err != nil {
+		return block4, block6, err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	if args.HostReserved4 != nil {
+		block4, err = a.ensureBlock(args.Host, true, args.Pools4, args.HostReserved4)
+		if err != nil {
+			return netip.Prefix{}, netip.Prefix{}, err
+		}
+	}
+	if args.HostReserved6 != nil {
+		block6, err = a.ensureBlock(args.Host, false, args.Pools6, args.HostReserved6)
+	}
+	return block4, block6, err
+}
+
+func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix, reserve *HostReservation) (netip.Prefix, error) {
+	if err := checkRequested(pools, is4); err != nil {
+		return netip.Prefix{}, err
+	}
+	d := demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}
+	spaces, err := a.choose(nil, &d)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	h := a.host(affinity.HostOwner(hostName))
+	defer a.forget(h)
+	r := request{is4: is4, reserve: reserve, host: h, spaces: spaces}
+	a.claimed = a.usable(a.claimed[:0], h, spaces, is4)
+	e, _ := a.nextAffine(&r, 0, 0)
+	if e == nil {
+		if e, err = a.claimNew(h, spaces, reserve); err != nil {
+			return netip.Prefix{}, err
+		}
+	}
+	return e.CIDR(), nil
+}

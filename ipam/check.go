@@ -1,0 +1,230 @@
+package ipam
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"go4.org/netipx"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+)
+
+// Check looks at every invariant and returns all that are broken, joined, in a
+// fixed order, or nil. Invariants are of two kinds:
+//
+//   - structure: each block's own; each block in its pool, of its size, and no
+//     block overlapping another; summaries, indices and claims in order;
+//   - truth: each confirmed affinity has its block, which has that owner; each
+//     owned block has its affinity; each handle counts at least what it holds.
+//
+// Operations keep both. The raw edits (PutAffinity, DropAffinity, DropBlock)
+// can break truth, as half-dead hosts do, never structure. An affinity that is
+// pending or pendingDeletion is no violation: recovery will see to it.
+func (a *Allocator) Check() error {
+	a.begin()
+	defer a.mu.Unlock()
+	c := checker{a: a}
+	c.structure()
+	c.truth()
+	return errors.Join(c.errs...)
+}
+
+// ErrStructure is matched by violations of structure, which are bugs of this
+// package; [ErrTruth] by those of truth, which raw edits can cause.
+var (
+	ErrStructure = errors.New("ipam: broken structure")
+	ErrTruth     = errors.New("ipam: objects contradict each other")
+)
+
+type checker struct {
+	a    *Allocator
+	errs []error
+}
+
+func (c *checker) broken(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("%w: %s", ErrStructure, fmt.Sprintf(format, args...)))
+}
+
+func (c *checker) untrue(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("%w: %s", ErrTruth, fmt.Sprintf(format, args...)))
+}
+
+// structure checks what no operation and no edit may break.
+func (c *checker) structure() {
+	a := c.a
+	if err := a.claims.Check(); err != nil {
+		c.broken("%v", err)
+	}
+	total := 0
+	for _, p := range a.pools.All() {
+		sp := a.spaces[p.Name()]
+		if sp == nil || sp.pool != p {
+			c.broken("pool %s is not the one its blocks are filed under", p.Name())
+			continue
+		}
+		total += sp.tree.count
+		blocks := sp.appendBlocks(nil)
+		if len(blocks) != sp.tree.count {
+			c.broken("pool %s has %d blocks, counted %d", p.Name(), len(blocks), sp.tree.count)
+		}
+		for _, e := range blocks {
+			if e.space != sp || e.at != p.IndexOf(e.CIDR().Addr()) || p.BlockAt(e.at) != e.CIDR() {
+				c.broken("block %s is misfiled in pool %s", e.CIDR(), p.Name())
+			}
+		}
+		if err := sp.tree.check(); err != nil {
+			c.broken("pool %s: %v", p.Name(), err)
+		}
+	}
+	if len(a.spaces) != len(a.pools.All()) {
+		c.broken("%d pools, but blocks filed under %d", len(a.pools.All()), len(a.spaces))
+	}
+	owned := 0
+	inOrder := a.allBlocks()
+	for _, e := range inOrder {
+		c.block(e)
+		if e.host != nil {
+			owned++
+		}
+	}
+	slices.SortFunc(inOrder, func(x, y *entry) int { return netipx.ComparePrefix(x.CIDR(), y.CIDR()) })
+	for i := 1; i < len(inOrder); i++ {
+		if x, y := inOrder[i-1].CIDR(), inOrder[i].CIDR(); x.Overlaps(y) {
+			c.broken("blocks %s and %s overlap", x, y)
+		}
+	}
+	for _, owner := range c.owners() {
+		h := a.hosts[owner]
+		owned -= len(h.blocks)
+		if h.owner != owner || h.claims != a.claims.Of(owner) {
+			c.broken("host %s is misfiled", owner)
+		}
+	}
+	if owned != 0 {
+		c.broken("hosts list %d blocks fewer than are owned", owned)
+	}
+}
+
+// block checks one block's own invariants.
+func (c *checker) block(e *entry) {
+	if err := e.Block.Check(); err != nil {
+		c.broken("block %s: %v", e.CIDR(), err)
+	}
+	if free, empty := maybe(e); free != e.mayBeFree || empty != e.mayBeEmpty {
+		c.broken("block %s: free %t, empty %t, but summed up as %t, %t", e.CIDR(), free, empty, e.mayBeFree, e.mayBeEmpty)
+	}
+	if e.Seq() > c.a.lastSeq {
+		c.broken("block %s has number %d, above the last one, %d", e.CIDR(), e.Seq(), c.a.lastSeq)
+	}
+	if e.host != nil && (c.a.hosts[e.host.owner] != e.host || !slices.Contains(e.host.blocks, e)) {
+		c.broken("block %s is not among those of its owner %s", e.CIDR(), e.host.owner)
+	}
+	if e.space == nil && c.a.orphans[e.CIDR()] != e {
+		c.broken("block %s is in no pool and not filed as such", e.CIDR())
+	}
+	whole, reserved := e.whole, e.reserved
+	c.a.reserve(e)
+	if whole != e.whole || reserved.Len() != e.reserved.Len() {
+		c.broken("block %s is out of date about the reservations", e.CIDR())
+	}
+}
+
+// owners returns the owners known, in order.
+func (c *checker) owners() []affinity.Owner {
+	return slices.SortedFunc(maps.Keys(c.a.hosts), func(x, y affinity.Owner) int {
+		return strings.Compare(x.String(), y.String())
+	})
+}
+
+// truth checks that affinities, blocks and handles agree.
+func (c *checker) truth() {
+	a := c.a
+	for _, cl := range a.claims.All() {
+		if cl.State != affinity.Confirmed {
+			continue
+		}
+		switch e := a.block(cl.CIDR); {
+		case e == nil:
+			c.untrue("%s has a confirmed affinity on %s, which does not exist", cl.Owner, cl.CIDR)
+		case e.owner() != cl.Owner:
+			c.untrue("%s has a confirmed affinity on %s, which is %s's", cl.Owner, cl.CIDR, ownerOrNobody(e))
+		}
+	}
+	held := make(map[string]map[netip.Prefix]int)
+	for _, e := range byName(a.allBlocks()) {
+		if e.host != nil && e.host.claims.Get(e.CIDR()) == nil {
+			c.untrue("block %s is %s's, which has no affinity on it", e.CIDR(), e.owner())
+		}
+		for al := range e.Allocations() {
+			if al.Handle == "" || al.Handle == block.HostReservedHandle {
+				continue
+			}
+			if held[al.Handle] == nil {
+				held[al.Handle] = make(map[netip.Prefix]int)
+			}
+			held[al.Handle][e.CIDR()]++
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(held)) {
+		counts := make(map[netip.Prefix]int)
+		if h := a.handles[id]; h != nil {
+			for _, n := range h.counts {
+				counts[n.cidr] = n.n
+			}
+		}
+		for _, cidr := range slices.SortedFunc(maps.Keys(held[id]), netipx.ComparePrefix) {
+			if n := held[id][cidr]; counts[cidr] < n {
+				c.untrue("handle %s holds %d addresses in %s but counts %d", id, n, cidr, counts[cidr])
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.handles)) {
+		h := a.handles[id]
+		if h.id != id || len(h.counts) == 0 {
+			c.broken("handle %q is misfiled or empty", id)
+		}
+		for i, n := range h.counts {
+			if n.n <= 0 || i > 0 && affinity.CompareCIDRNames(h.counts[i-1].cidr, n.cidr) >= 0 {
+				c.broken("handle %q counts %d in %s, or out of order", id, n.n, n.cidr)
+			}
+		}
+	}
+}
+
+func ownerOrNobody(e *entry) string {
+	if e.host == nil {
+		return "nobody"
+	}
+	return e.owner().String()
+}
+
+// check returns every node whose summary is wrong, joined.
+func (t *tree) check() error {
+	var errs []error
+	var visit func(n *node, level int, slots uint)
+	visit = func(n *node, level int, slots uint) {
+		want := *n
+		want.full, want.free, want.empty = 0, 0, 0
+		i := 0
+		for d := range slots {
+			if n.some>>d&1 == 0 {
+				continue
+			}
+			if k := n.kids[i]; k.node != nil {
+				visit(k.node, level-1, 64)
+			}
+			want.summarize(d, i, level)
+			i++
+		}
+		if i != len(n.kids) || want.full != n.full || want.free != n.free || want.empty != n.empty {
+			errs = append(errs, fmt.Errorf("summary at level %d is out of date", level))
+		}
+	}
+	visit(&t.root, t.top, t.slots)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,192 @@
+package ipam
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// HostReservation keeps addresses at both ends of every block that a request
+// creates for the host itself, as Windows needs it: 3 and 1 (CALICO.md §10).
+type HostReservation struct {
+	StartOfBlock, EndOfBlock int // addresses, 0 or more each, not both 0
+	// Handle holds them, [block.HostReservedHandle]: allocations of another
+	// handle make a block non-empty.
+	Handle string
+	Note   string // the attribute "note"
+}
+
+// owner returns who the reserved addresses are allocated to.
+func (r *HostReservation) owner() block.Owner {
+	return block.Owner{Handle: r.Handle, Active: block.MakeAttrs(map[string]string{"note": r.Note})}
+}
+
+// longestPrefix returns the longest prefix of a block of that family that
+// holds the reservation and at least one address more (CALICO.md §10).
+func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
+	width := 128
+	if is4 {
+		width = 32
+	}
+	if r == nil {
+		return width, nil
+	}
+	if err := r.check(); err != nil {
+		return 0, err
+	}
+	longest := width - bits.Len(uint(r.StartOfBlock+r.EndOfBlock))
+	if longest <= 0 || longest == width {
+		return 0, fail(ErrBadHostReservation, fmt.Sprintf("%d addresses at the start and %d at the end of each block", r.StartOfBlock, r.EndOfBlock))
+	}
+	return longest, nil
+}
+
+// check refuses counts that no block could hold.
+func (r *HostReservation) check() error {
+	if r == nil {
+		return nil
+	}
+	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
+		if n < 0 || n > block.MaxSize {
+			return fail(ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to %d", n, block.MaxSize))
+		}
+	}
+	return nil
+}
+
+// fits refuses a reservation that the block cidr could not hold. Calico's own
+// allocator panics there (CALICO.md §10).
+func (r *HostReservation) fits(cidr netip.Prefix) error {
+	if r == nil {
+		return nil
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	if spare := cidr.Addr().BitLen() - cidr.Bits(); spare < 13 && r.StartOfBlock+r.EndOfBlock > 1<<spare {
+		return fail(ErrBadHostReservation, fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock))
+	}
+	return nil
+}
+
+// demand is what decides the pools of one family of a request (CALICO.md §3).
+type demand struct {
+	host      string
+	use       pool.Use
+	is4       bool
+	pools     []netip.Prefix // requested; nil for an automatic choice
+	namespace map[string]string
+	reserve   *HostReservation
+}
+
+// owner returns who claims blocks for the request.
+func (d *demand) owner() affinity.Owner {
+	if d.use == pool.LoadBalancer {
+		return affinity.VirtualOwner(d.host)
+	}
+	return affinity.HostOwner(d.host)
+}
+
+// choose returns the spaces that the demand may use, in order, appended to
+// dst. Errors come in the order of CALICO.md §3: use, node, host reservation,
+// pools.
+func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
+	if !d.use.Valid() {
+		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", d.use))
+	}
+	labels, exists := a.nodes[d.host]
+	if d.use == pool.LoadBalancer {
+		labels = nil // a virtual owner has none
+	} else if !exists {
+		return nil, fail(ErrDoesNotExist, "node "+d.host)
+	}
+	longest, err := d.reserve.longestPrefix(d.is4)
+	if err != nil {
+		return nil, err
+	}
+	// A pool that is enabled, of the family, and has blocks large enough.
+	qualifies := func(p *pool.Pool) bool {
+		return !p.Disabled() && p.Is4() == d.is4 && p.BlockSize() <= longest
+	}
+	if !slices.ContainsFunc(a.pools.All(), qualifies) {
+		return nil, fail(ErrNoQualifiedPool, "none is enabled with blocks large enough")
+	}
+	spaces := dst
+	if len(d.pools) > 0 {
+		for _, cidr := range d.pools {
+			p := a.pools.ByCIDR(cidr)
+			if p == nil || !qualifies(p) {
+				return nil, fail(ErrPoolNotEnabled, cidr)
+			}
+			spaces = append(spaces, a.spaces[p.Name()])
+		}
+	} else {
+		for _, p := range a.pools.All() {
+			// Not qualifies: the automatic choice does not look at the size
+			// of blocks (CALICO.md §10).
+			if !p.Disabled() && p.Is4() == d.is4 && p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(d.namespace) {
+				spaces = append(spaces, a.spaces[p.Name()])
+			}
+		}
+		if len(spaces) == 0 {
+			return nil, fail(ErrNoPoolsForNode, d.host)
+		}
+	}
+	allowed := spaces[:0]
+	for _, sp := range spaces {
+		if sp.pool.Allows(d.use) {
+			allowed = append(allowed, sp)
+		}
+	}
+	if len(allowed) == 0 {
+		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("none allows use %s", d.use))
+	}
+	return allowed, nil
+}
+
+// checkRequested refuses requested pools of the other family, before anything
+// else of the family happens (CALICO.md §3).
+func checkRequested(pools []netip.Prefix, is4 bool) error {
+	for _, cidr := range pools {
+		if err := checkCIDR(cidr); err != nil {
+			return err
+		}
+		if cidr.Addr().Is4() != is4 {
+			return fail(ErrWrongFamily, cidr)
+		}
+	}
+	return nil
+}
+
+// usable splits the host's claims of one family: those in the spaces are
+// appended to dst in name order; the rest is given back where the pool no
+// longer selects the node and the block is empty (CALICO.md §3).
+func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 bool) []*affinity.Claim {
+	from := len(dst)
+	all := append(dst, h.claims.All()...) // releasing changes the list
+	claims, usable := all[from:], all[:from]
+	labels := a.nodes[h.owner.Name]
+	if h.owner.Type == affinity.Virtual {
+		labels = nil
+	}
+	for _, c := range claims {
+		if c.CIDR.Addr().Is4() != is4 {
+			continue
+		}
+		sp := a.spaceOf(c.CIDR.Addr())
+		switch {
+		case sp == nil || sp.pool.BlockSize() != c.CIDR.Bits():
+			// In no pool, or left over from a pool with other blocks.
+		case slices.Contains(spaces, sp):
+			usable = append(usable, c)
+		case !sp.pool.Disabled() && !sp.pool.SelectsNode(labels):
+			_ = a.releaseClaim(h, c.CIDR, true) // errors are ignored there
+		}
+	}
+	return usable
+}

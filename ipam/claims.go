@@ -1,0 +1,246 @@
+package ipam
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"go4.org/netipx"
+
+	"github.com/ipamsim/ipamsim/affinity"
+)
+
+// maxClaims is how many blocks one ClaimAffinity may name, a /8 of /32s.
+const maxClaims = 1 << 24
+
+// ClaimAffinity claims every block of the CIDR for the owner, in address order,
+// and returns those claimed and those that others or nobody hold. The block
+// limit does not apply (CALICO.md §9). The CIDR must lie in an enabled pool
+// ([ErrNotInPool]) and be no smaller than its blocks ([ErrInvalidSize]); more
+// than 2^24 blocks at once match [ErrInvalidArgument].
+func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
+	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
+		return nil, nil, err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	sp, err := a.enabledSpace(cidr)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spread := sp.pool.BlockSize() - cidr.Bits(); spread > 24 {
+		return nil, nil, &ArgumentError{"cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", maxClaims)}
+	}
+	h := a.host(owner)
+	defer a.forget(h)
+	last := sp.pool.IndexOf(netipx.PrefixLastIP(cidr))
+	for at := sp.pool.IndexOf(cidr.Addr()); ; at = at.Next() {
+		b := sp.pool.BlockAt(at)
+		if _, err := a.claimBlock(h, b, nil); err != nil {
+			failed = append(failed, b)
+		} else {
+			claimed = append(claimed, b)
+		}
+		if at == last {
+			return claimed, failed, nil
+		}
+	}
+}
+
+// enabledSpace returns the space of the enabled pool that the CIDR, which must
+// be no smaller than a block, lies in.
+func (a *Allocator) enabledSpace(cidr netip.Prefix) (*space, error) {
+	p := a.pools.Covering(cidr)
+	if p == nil || p.Disabled() {
+		return nil, fail(ErrNotInPool, cidr)
+	}
+	if cidr.Bits() > p.BlockSize() {
+		return nil, fail(ErrInvalidSize, fmt.Sprintf("%s, blocks are /%d", cidr, p.BlockSize()))
+	}
+	return a.spaces[p.Name()], nil
+}
+
+// checkOwner refuses an owner that cannot be.
+func checkOwner(o affinity.Owner) error {
+	if err := o.Validate(); err != nil {
+		return &ArgumentError{"owner", o.String(), err.Error()}
+	}
+	return checkName("host", o.Name)
+}
+
+// errForeign tells that a claim was stale: the block is somebody else's. The
+// claim is gone then.
+var errForeign = errors.New("ipam: block is another's")
+
+// releaseClaim gives up the host's claim on the block, and the block with it
+// if it is empty (CALICO.md §9, "Releasing affinity"). A missing claim or
+// block is nothing to do. errForeign where the block is somebody else's, the
+// stale claim being dropped then; [ErrBlockNotEmpty] where it must be empty
+// and is not.
+func (a *Allocator) releaseClaim(h *host, cidr netip.Prefix, mustBeEmpty bool) error {
+	c, e := h.claims.Get(cidr), a.block(cidr)
+	if c == nil || e == nil {
+		return nil
+	}
+	if e.host != nil && e.host != h {
+		h.claims.Drop(cidr)
+		return errForeign
+	}
+	empty := e.Empty(a.cold)
+	if mustBeEmpty && !empty {
+		return fail(ErrBlockNotEmpty, cidr)
+	}
+	if err := c.Step(affinity.Release); err != nil {
+		return err
+	}
+	if empty {
+		a.remove(e)
+	} else {
+		e.setOwner(nil, time.Time{})
+		e.Collect(a.cold)
+		a.write(e)
+	}
+	h.claims.Drop(cidr)
+	return nil
+}
+
+// ReleaseAffinity gives up the host's claims on the blocks of the CIDR, in
+// address order, and stops at the first error: [ErrBlockNotEmpty] if they must
+// be empty. Addresses in use stay allocated, in a block that is nobody's.
+// [ErrNotInPool] and [ErrInvalidSize] as for [Allocator.ClaimAffinity].
+func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) error {
+	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	if _, err := a.enabledSpace(cidr); err != nil {
+		return err
+	}
+	h := a.hosts[owner]
+	if h == nil {
+		return nil
+	}
+	defer a.forget(h)
+	for _, c := range claimsIn(h.claims.All(), cidr) {
+		if err := a.releaseClaim(h, c, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimsIn returns the blocks of the claims that lie in the CIDR, in address
+// order.
+func claimsIn(claims []*affinity.Claim, cidr netip.Prefix) []netip.Prefix {
+	var in []netip.Prefix
+	for _, c := range claims {
+		if c.CIDR.Bits() >= cidr.Bits() && cidr.Contains(c.CIDR.Addr()) {
+			in = append(in, c.CIDR)
+		}
+	}
+	slices.SortFunc(in, netipx.ComparePrefix)
+	return slices.Compact(in)
+}
+
+// ReleaseHostAffinities gives up all claims of the owner, IPv4 first, each
+// family by name. It goes on after an error and returns the last:
+// [ErrBlockNotEmpty] if blocks must be empty.
+func (a *Allocator) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool) error {
+	if err := checkOwner(owner); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	h := a.hosts[owner]
+	if h == nil {
+		return nil
+	}
+	defer a.forget(h)
+	var last error
+	for _, is4 := range []bool{true, false} {
+		for _, c := range slices.Clone(h.claims.All()) {
+			if c.CIDR.Addr().Is4() != is4 {
+				continue
+			}
+			if err := a.releaseClaim(h, c.CIDR, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
+				last = err
+			}
+		}
+	}
+	return last
+}
+
+// RemoveIPAMHost gives up all claims of the owner, in use or not.
+func (a *Allocator) RemoveIPAMHost(owner affinity.Owner) error {
+	return a.ReleaseHostAffinities(owner, false)
+}
+
+// ReleasePoolAffinities gives up every claim on a block in the CIDR, in use or
+// not. Where several owners have claims on one block it takes the last by
+// name, and starts over if any turned out stale (CALICO.md §9).
+func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
+	if err := checkCIDR(cidr); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	for again := true; again; {
+		again = false
+		for _, c := range a.lastClaims(cidr) {
+			h := a.hosts[c.Owner]
+			if err := a.releaseClaim(h, c.CIDR, false); errors.Is(err, errForeign) {
+				again = true
+			} else if err != nil {
+				return err
+			}
+			a.forget(h)
+		}
+	}
+	return nil
+}
+
+// lastClaims returns, for each block in the CIDR with claims, the last of them
+// by name, in that order.
+func (a *Allocator) lastClaims(cidr netip.Prefix) []*affinity.Claim {
+	claims := a.claims.All()
+	slices.SortStableFunc(claims, func(x, y *affinity.Claim) int { return strings.Compare(x.Name(), y.Name()) })
+	at := make(map[netip.Prefix]int)
+	var last []*affinity.Claim
+	for _, c := range claims {
+		if c.CIDR.Bits() < cidr.Bits() || !cidr.Contains(c.CIDR.Addr()) {
+			continue
+		}
+		if i, seen := at[c.CIDR]; seen {
+			last[i] = c
+		} else {
+			at[c.CIDR] = len(last)
+			last = append(last, c)
+		}
+	}
+	return last
+}
+
+// ReleaseBlockAffinity gives up the claim of the block's owner, if it has one.
+// [ErrNoSuchBlock] without a block, [ErrBlockNotEmpty] if it must be empty and
+// is not.
+func (a *Allocator) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error {
+	if err := checkCIDR(cidr); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	e := a.block(cidr)
+	if e == nil {
+		return fail(ErrNoSuchBlock, cidr)
+	}
+	h := e.host
+	if h == nil {
+		return nil
+	}
+	defer a.forget(h)
+	return a.releaseClaim(h, cidr, mustBeEmpty)
+}

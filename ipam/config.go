@@ -1,0 +1,93 @@
+package ipam
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// Config is Calico's IPAMConfig (CALICO.md §1). The zero value is not the
+// default; [DefaultConfig] is.
+type Config struct {
+	// StrictAffinity keeps hosts to their own blocks: no borrowing.
+	StrictAffinity bool
+	// AutoAllocateBlocks lets AutoAssign and EnsureBlock claim blocks.
+	AutoAllocateBlocks bool
+	// MaxBlocksPerHost limits the blocks of a host, 0 or more; 0 means
+	// [DefaultMaxBlocksPerHost].
+	MaxBlocksPerHost int
+	// IPCooldownSeconds is how long a released address rests, 0 to
+	// [MaxCooldownSeconds]; 0 means not at all.
+	IPCooldownSeconds int
+}
+
+const (
+	// DefaultMaxBlocksPerHost is the limit that MaxBlocksPerHost 0 stands for.
+	DefaultMaxBlocksPerHost = 20
+	// MaxCooldownSeconds is the longest cooldown.
+	MaxCooldownSeconds = 1200
+)
+
+// DefaultConfig returns the configuration of a cluster that has none.
+func DefaultConfig() Config { return Config{AutoAllocateBlocks: true} }
+
+// validate checks ranges, whatever the combination.
+func (c Config) validate() error {
+	if c.MaxBlocksPerHost < 0 {
+		return &ArgumentError{"maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative"}
+	}
+	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > MaxCooldownSeconds {
+		return &ArgumentError{"ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), fmt.Sprintf("must be 0 to %d", MaxCooldownSeconds)}
+	}
+	return nil
+}
+
+// GetIPAMConfig returns the configuration in force.
+func (a *Allocator) GetIPAMConfig() Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.config
+}
+
+// SetIPAMConfig replaces the configuration. It refuses, with
+// [ErrConfigConflict], one that is neither strict nor auto-allocating, and one
+// that limits blocks without being strict (CALICO.md §9); values out of range
+// match [ErrInvalidArgument].
+func (a *Allocator) SetIPAMConfig(c Config) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	if !c.StrictAffinity && !c.AutoAllocateBlocks {
+		return fail(ErrConfigConflict, "automatic allocation of blocks can only be off with strict affinity")
+	}
+	if c.MaxBlocksPerHost > 0 && !c.StrictAffinity {
+		return fail(ErrConfigConflict, "a limit of blocks per host needs strict affinity")
+	}
+	return a.PutIPAMConfig(c)
+}
+
+// PutIPAMConfig writes the configuration as an edit of the datastore behind
+// Calico's back does: combinations that [Allocator.SetIPAMConfig] refuses are
+// taken. Values out of range still match [ErrInvalidArgument].
+func (a *Allocator) PutIPAMConfig(c Config) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.config = c
+	return nil
+}
+
+// Pools returns the pools, disabled ones too, in name order. The slice is the
+// caller's.
+func (a *Allocator) Pools() []pool.Spec {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	specs := make([]pool.Spec, 0, len(a.pools.All()))
+	for _, p := range a.pools.All() {
+		specs = append(specs, p.Spec())
+	}
+	return specs
+}

@@ -1,0 +1,54 @@
+package ipam
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/affinity"
+)
+
+// PutAffinity writes an affinity object as an edit of the datastore behind the
+// allocator's back does: what a host that died half-way leaves. The block need
+// not exist or be the owner's; there is no further effect. States other than
+// pending, confirmed and pendingDeletion match [ErrInvalidArgument].
+func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affinity.State) error {
+	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	h := a.host(owner)
+	defer a.forget(h)
+	if err := h.claims.Put(cidr, state, a.now); err != nil {
+		return &ArgumentError{"state", state.String(), "must be pending, confirmed or pendingDeletion"}
+	}
+	return nil
+}
+
+// DropAffinity deletes an affinity object, and nothing else: the block keeps
+// its owner. It reports whether there was one.
+func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
+	a.begin()
+	defer a.mu.Unlock()
+	h := a.hosts[owner]
+	if h == nil {
+		return false
+	}
+	defer a.forget(h)
+	return h.claims.Drop(cidr)
+}
+
+// DropBlock deletes a block, and nothing else: affinities and handles keep
+// speaking of it. It reports whether there was one.
+func (a *Allocator) DropBlock(cidr netip.Prefix) bool {
+	a.begin()
+	defer a.mu.Unlock()
+	e := a.block(cidr)
+	if e == nil {
+		return false
+	}
+	h := e.host
+	a.remove(e)
+	a.forget(h)
+	return true
+}

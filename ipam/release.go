@@ -1,0 +1,214 @@
+package ipam
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+)
+
+// A Release names an address to give back, and what it must still be for
+// that.
+type Release struct {
+	IP netip.Addr
+	// Handle, if given, must hold the address.
+	Handle string
+	// Sequence, if given, must be the address's sequence number, which is 0
+	// for a free one: it has not been given to somebody else since.
+	Sequence *uint64
+}
+
+// ReleaseIPs gives addresses back, block by block (CALICO.md §9).
+//
+// Unallocated are those that were not allocated to begin with: free, cooling,
+// in a block that does not exist, or in no pool and no block. That is not an
+// error. Released are all addresses of the batches that went through, as often
+// as they were given, unallocated ones included. Both are in the order of
+// blocks' names, within a block in the order given.
+//
+// An address whose handle or sequence number differs ([ErrBadHandle],
+// [ErrBadSequenceNumber]) keeps its whole block's batch from being released;
+// the others go through, and the error is that of the first such block by
+// name. Of an address given twice the last counts. [ErrInvalidArgument] comes
+// before anything happens. The slices are the caller's.
+func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []netip.Addr, err error) {
+	for _, r := range releases {
+		if err := checkAddr(r.IP); err != nil {
+			return nil, nil, err
+		}
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	for _, b := range a.batches(releases) {
+		if b.entry == nil {
+			for _, r := range b.releases {
+				unallocated = append(unallocated, r.IP)
+				if b.cidr.IsValid() {
+					released = append(released, r.IP)
+				}
+			}
+			continue
+		}
+		free, failed := a.releaseBatch(b.entry, b.releases)
+		if failed != nil {
+			if err == nil {
+				err = failed
+			}
+			continue
+		}
+		unallocated = append(unallocated, free...)
+		for _, r := range b.releases {
+			released = append(released, r.IP)
+		}
+	}
+	return unallocated, released, err
+}
+
+// batch is the part of a ReleaseIPs that is about one block.
+type batch struct {
+	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
+	entry    *entry       // nil if it does not exist
+	releases []Release
+}
+
+// batches groups the releases by block, in the order of the blocks' names.
+func (a *Allocator) batches(releases []Release) []batch {
+	var batches []batch
+	for _, r := range releases {
+		b := batch{entry: a.blockAt(r.IP)}
+		if b.entry != nil {
+			b.cidr = b.entry.CIDR()
+		} else if sp := a.spaceOf(r.IP); sp != nil {
+			b.cidr = sp.pool.BlockAt(sp.pool.IndexOf(r.IP))
+		}
+		at := slices.IndexFunc(batches, func(x batch) bool { return x.cidr == b.cidr })
+		if at < 0 {
+			at = len(batches)
+			batches = append(batches, b)
+		}
+		batches[at].releases = append(batches[at].releases, r)
+	}
+	slices.SortStableFunc(batches, func(x, y batch) int { return affinity.CompareCIDRNames(x.cidr, y.cidr) })
+	return batches
+}
+
+// releaseBatch releases addresses of one block, all or none, and returns those
+// that were free or cooling.
+func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Addr, err error) {
+	var last map[int]int // by ordinal, which of the releases counts
+	if len(releases) > 1 {
+		last = make(map[int]int, len(releases))
+		for i, r := range releases {
+			ord, _ := e.Ordinal(r.IP)
+			last[ord] = i
+		}
+	}
+	a.ordinals = a.ordinals[:0]
+	for i, r := range releases {
+		ord, _ := e.Ordinal(r.IP)
+		if last != nil && last[ord] != i {
+			continue
+		}
+		held, taken := e.Allocation(ord)
+		if _, expired := e.Cools(ord, a.cold); expired {
+			held.Seq, taken = 0, false
+		}
+		if r.Sequence != nil && *r.Sequence != held.Seq {
+			return nil, fail(ErrBadSequenceNumber, r.IP)
+		}
+		if !taken || !held.ReleasedAt.IsZero() {
+			free = append(free, r.IP)
+			continue
+		}
+		if r.Handle != "" && handleID(r.Handle) != held.Handle {
+			return nil, fail(ErrBadHandle, r.IP)
+		}
+		a.ordinals = append(a.ordinals, ord)
+	}
+	if len(a.ordinals) > 0 {
+		a.releaseOrdinals(e)
+	}
+	return free, nil
+}
+
+// releaseOrdinals releases a.ordinals, which are allocated, and does what
+// follows from it: the handles are lowered, the block is deleted if nobody
+// needs it, or given back if its pool no longer selects the node.
+func (a *Allocator) releaseOrdinals(e *entry) {
+	type lowering struct {
+		handle string
+		n      int
+	}
+	var small [4]lowering
+	lower := small[:0]
+	for _, ord := range a.ordinals {
+		held, _ := e.Allocation(ord)
+		if held.Handle == "" {
+			continue
+		}
+		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == held.Handle })
+		if i < 0 {
+			i, lower = len(lower), append(lower, lowering{handle: held.Handle})
+		}
+		lower[i].n++
+	}
+	e.Release(a.ordinals, a.now, a.cold)
+	a.writeOrDelete(e)
+	for _, l := range lower {
+		a.lower(l.handle, e.CIDR(), l.n)
+	}
+	a.giveBackUnselected(e)
+}
+
+// giveBackUnselected releases the block's affinity, if the block is empty,
+// where its enabled pool no longer selects the owning node, which still exists.
+func (a *Allocator) giveBackUnselected(e *entry) {
+	h := e.host
+	if h == nil || h.owner.Type != affinity.Host || e.space == nil || e.space.pool.Disabled() {
+		return
+	}
+	labels, exists := a.nodes[h.owner.Name]
+	if !exists || e.space.pool.SelectsNode(labels) {
+		return
+	}
+	_ = a.releaseClaim(h, e.CIDR(), true) // it stays where it is in use
+}
+
+// ReleaseByHandle gives back everything that the handle holds, blocks by name.
+// An unknown handle is [ErrDoesNotExist]. Counts for blocks in which the
+// handle holds nothing, or that do not exist any more, stay (CALICO.md §9,
+// §15).
+func (a *Allocator) ReleaseByHandle(id string) error {
+	a.begin()
+	defer a.mu.Unlock()
+	id = handleID(id)
+	h := a.handles[id]
+	if h == nil {
+		return fail(ErrDoesNotExist, "handle "+id)
+	}
+	// Counts go as they are lowered.
+	var small [4]count
+	for _, c := range append(small[:0], h.counts...) {
+		e := a.block(c.cidr)
+		if e == nil {
+			continue
+		}
+		if a.ordinals = e.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
+			a.releaseOrdinals(e)
+		}
+	}
+	return nil
+}
+
+// GarbageCollectColdIPs moves every address whose cooldown is over to the free
+// queue of its block (CALICO.md §9). Other operations that write a block do so
+// on their way.
+func (a *Allocator) GarbageCollectColdIPs() {
+	a.begin()
+	defer a.mu.Unlock()
+	for _, e := range a.allBlocks() {
+		if e.Collect(a.cold) > 0 {
+			a.writeOrDelete(e)
+		}
+	}
+}

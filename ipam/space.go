@@ -1,0 +1,273 @@
+package ipam
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"go4.org/netipx"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// An entry is one IPAMBlock: the addresses, and who owns them.
+type entry struct {
+	*block.Block
+
+	host    *host     // the owner, nil for nobody; the entry is in its blocks
+	claimed time.Time // when the owner claimed it; zero when nobody did
+
+	space *space     // where it lies, nil when no pool covers it
+	at    pool.Index // its number there
+
+	// What the reservations in force mean for this block.
+	reserved *block.Ordinals // nil for none
+	whole    bool            // reserved whole: skipped when a block is sought
+
+	// What the tree's summaries say of it. A block with cooling addresses may
+	// become free or empty without being written, so these err on the side of
+	// yes; whoever follows them looks at the block itself.
+	mayBeFree, mayBeEmpty bool
+}
+
+// owner returns who owns the block, the zero Owner for nobody.
+func (e *entry) owner() affinity.Owner {
+	if e.host == nil {
+		return affinity.Owner{}
+	}
+	return e.host.owner
+}
+
+// A space is a pool with its blocks. It outlives updates of the pool, whose
+// CIDR and block size never change, and ends with its deletion.
+type space struct {
+	pool *pool.Pool
+	tree tree
+}
+
+// A host is an owner with what it claims and owns. It exists while there is
+// any of that, or a node of its name.
+type host struct {
+	owner  affinity.Owner
+	claims *affinity.Claims
+	// blocks are those whose affinity names this owner, in no order. Usually
+	// each has its claim, but claims can be lost.
+	blocks []*entry
+	starts []start
+}
+
+// start remembers where the host's walk over a pool's blocks begins, which is
+// a pure function of their names that takes microseconds to compute.
+type start struct {
+	space *space
+	at    pool.Index
+}
+
+// host returns the host of that owner, a new one if need be.
+func (a *Allocator) host(owner affinity.Owner) *host {
+	h := a.hosts[owner]
+	if h == nil {
+		h = &host{owner: owner, claims: a.claims.Open(owner)}
+		a.hosts[owner] = h
+	}
+	return h
+}
+
+// forget drops a host about which there is nothing left to know.
+func (a *Allocator) forget(h *host) {
+	if h == nil || h.claims.Len() > 0 || len(h.blocks) > 0 {
+		return
+	}
+	if _, exists := a.nodes[h.owner.Name]; exists && h.owner.Type == affinity.Host {
+		return
+	}
+	delete(a.hosts, h.owner)
+	a.claims.Forget(h.owner)
+}
+
+// startOf returns where the host's walk over the space begins (CALICO.md §2).
+func (a *Allocator) startOf(h *host, sp *space) pool.Index {
+	if sp.pool.BlockSize() == sp.pool.CIDR().Addr().BitLen() { // seeded from the clock
+		return sp.pool.Start(h.owner.Name, a.now)
+	}
+	for _, s := range h.starts {
+		if s.space == sp {
+			return s.at
+		}
+	}
+	at := sp.pool.Start(h.owner.Name, a.now)
+	h.starts = append(h.starts, start{sp, at})
+	return at
+}
+
+// spaceOf returns the space of the pool that contains addr, or nil.
+func (a *Allocator) spaceOf(addr netip.Addr) *space {
+	if p := a.pools.ByAddr(addr); p != nil {
+		return a.spaces[p.Name()]
+	}
+	return nil
+}
+
+// blockAt returns the block that holds addr, or nil.
+func (a *Allocator) blockAt(addr netip.Addr) *entry {
+	if sp := a.spaceOf(addr); sp != nil {
+		return sp.tree.get(sp.pool.IndexOf(addr))
+	}
+	if len(a.orphans) == 0 {
+		return nil
+	}
+	lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
+	for bits := addr.BitLen(); bits >= lowest; bits-- {
+		if e := a.orphans[netip.PrefixFrom(addr, bits).Masked()]; e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// block returns the block cidr, or nil.
+func (a *Allocator) block(cidr netip.Prefix) *entry {
+	if e := a.blockAt(cidr.Addr()); e != nil && e.CIDR() == cidr {
+		return e
+	}
+	return nil
+}
+
+// add files a block that exists from now on.
+func (a *Allocator) add(e *entry) {
+	if sp := a.spaceOf(e.CIDR().Addr()); sp != nil {
+		e.space, e.at = sp, sp.pool.IndexOf(e.CIDR().Addr())
+	}
+	a.reserve(e)
+	e.mayBeFree, e.mayBeEmpty = maybe(e)
+	if e.space != nil {
+		e.space.tree.insert(e)
+	} else {
+		a.orphans[e.CIDR()] = e
+	}
+}
+
+// remove takes a block out, whoever owned it.
+func (a *Allocator) remove(e *entry) {
+	e.setOwner(nil, time.Time{})
+	if e.space != nil {
+		e.space.tree.remove(e)
+	} else {
+		delete(a.orphans, e.CIDR())
+	}
+}
+
+// setOwner makes h, or nobody, the owner of the block.
+func (e *entry) setOwner(h *host, claimed time.Time) {
+	if old := e.host; old != nil {
+		for i, b := range old.blocks {
+			if b == e {
+				last := len(old.blocks) - 1
+				old.blocks[i], old.blocks[last] = old.blocks[last], nil
+				old.blocks = old.blocks[:last]
+				break
+			}
+		}
+	}
+	if h != nil {
+		h.blocks = append(h.blocks, e)
+	}
+	e.host, e.claimed = h, claimed
+}
+
+// write ends a write of the block (CALICO.md §6).
+func (a *Allocator) write(e *entry) {
+	e.Commit()
+	a.lastSeq = max(a.lastSeq, e.Seq())
+	e.refresh()
+}
+
+// writeOrDelete writes the block after something was released from it, or
+// deletes it when it is empty and nobody's (CALICO.md §6).
+func (a *Allocator) writeOrDelete(e *entry) {
+	if e.host == nil && e.Empty(a.cold) {
+		a.remove(e)
+		return
+	}
+	a.write(e)
+}
+
+// refresh brings the tree in line with the block.
+func (e *entry) refresh() {
+	free, empty := maybe(e)
+	if e.mayBeFree == free && e.mayBeEmpty == empty {
+		return
+	}
+	e.mayBeFree, e.mayBeEmpty = free, empty
+	if e.space != nil {
+		e.space.tree.update(e)
+	}
+}
+
+// allCold is a moment by which everything has cooled down.
+const allCold = block.Cold(math.MaxInt64)
+
+// maybe tells whether the block has, or may have later without being written,
+// a free address, and whether it is or may be empty.
+func maybe(e *entry) (free, empty bool) {
+	return e.Available(allCold, e.reserved) > 0, e.Empty(allCold)
+}
+
+// reserve works out what the reservations mean for the block.
+func (a *Allocator) reserve(e *entry) {
+	e.reserved, e.whole = nil, false
+	if !a.reservations.OverlapsPrefix(e.CIDR()) {
+		return
+	}
+	e.whole = a.reservations.CoversPrefix(e.CIDR())
+	e.reserved = new(block.Ordinals)
+	for _, r := range a.reservations.RangesIn(e.CIDR()) {
+		from, _ := e.Ordinal(r.From())
+		to, _ := e.Ordinal(r.To())
+		e.reserved.AddRange(from, to)
+	}
+}
+
+// nextMissing returns the first number on the walk from start that has no
+// block and is not reserved whole.
+func (a *Allocator) nextMissing(sp *space, start pool.Index) (pool.Index, bool) {
+	at, ok := a.missingFrom(sp, start)
+	if ok || start == (pool.Index{}) {
+		return at, ok
+	}
+	if at, ok = a.missingFrom(sp, pool.Index{}); ok && at.Less(start) {
+		return at, true
+	}
+	return pool.Index{}, false
+}
+
+// missingFrom is nextMissing without the wrap. Reservations are jumped over a
+// whole range at a time, for one may cover more blocks than can be walked.
+func (a *Allocator) missingFrom(sp *space, from pool.Index) (pool.Index, bool) {
+	for {
+		at, ok := sp.tree.nextMissing(from)
+		if !ok {
+			return at, false
+		}
+		cidr := sp.pool.BlockAt(at)
+		if !a.reservations.CoversPrefix(cidr) {
+			return at, true
+		}
+		r, _ := a.reservations.RangeOf(cidr.Addr())
+		end := r.To()
+		if poolEnd := netipx.PrefixLastIP(sp.pool.CIDR()); poolEnd.Less(end) {
+			return at, false
+		}
+		from = sp.pool.IndexOf(end)
+		// The range may end inside this block, which is then not reserved
+		// whole and is looked at next.
+		if netipx.PrefixLastIP(sp.pool.BlockAt(from)) == end {
+			if from == sp.tree.last {
+				return at, false
+			}
+			from = from.Next()
+		}
+	}
+}

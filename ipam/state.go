@@ -1,0 +1,90 @@
+package ipam
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+)
+
+// State is everything that is allocated and claimed, as last written. It is
+// the caller's, and shares nothing with the allocator.
+type State struct {
+	Blocks     []BlockState    // by name
+	Affinities []AffinityState // by type, host and name
+	Handles    []HandleState   // by id
+}
+
+// BlockState is one block.
+type BlockState struct {
+	CIDR        netip.Prefix
+	Owner       affinity.Owner // zero for nobody
+	Claimed     time.Time      // when the owner claimed it; zero without one
+	Sequence    uint64
+	Free        []int // the free queue, head first
+	Allocations []block.Allocation
+}
+
+// Addr returns the address of an ordinal of the block.
+func (b *BlockState) Addr(ordinal int) netip.Addr {
+	ip := b.CIDR.Addr().AsSlice()
+	for i := len(ip) - 1; ordinal > 0; i-- {
+		ip[i] += byte(ordinal) // the low bits of a block's address are 0
+		ordinal >>= 8
+	}
+	addr, _ := netip.AddrFromSlice(ip)
+	return addr
+}
+
+// AffinityState is one affinity object.
+type AffinityState struct {
+	Owner   affinity.Owner
+	CIDR    netip.Prefix
+	State   affinity.State
+	Created time.Time
+}
+
+// HandleState is one handle.
+type HandleState struct {
+	ID     string
+	Counts []HandleCount // by block name
+}
+
+// HandleCount is how many addresses a handle counts in one block.
+type HandleCount struct {
+	Block netip.Prefix
+	Count int
+}
+
+// State returns a copy of the allocator's state.
+func (a *Allocator) State() State {
+	a.begin()
+	defer a.mu.Unlock()
+	var s State
+	for _, e := range byName(a.allBlocks()) {
+		s.Blocks = append(s.Blocks, BlockState{
+			CIDR:        e.CIDR(),
+			Owner:       e.owner(),
+			Claimed:     e.claimed,
+			Sequence:    e.Seq(),
+			Free:        slices.Collect(e.Queue()),
+			Allocations: slices.Collect(e.Allocations()),
+		})
+	}
+	for _, c := range a.claims.All() {
+		s.Affinities = append(s.Affinities, AffinityState{c.Owner, c.CIDR, c.State, c.Created})
+	}
+	handles := slices.SortedFunc(maps.Values(a.handles), func(x, y *handle) int { return cmp.Compare(x.id, y.id) })
+	for _, h := range handles {
+		hs := HandleState{ID: h.id}
+		for _, c := range h.counts {
+			hs.Counts = append(hs.Counts, HandleCount{c.cidr, c.n})
+		}
+		s.Handles = append(s.Handles, hs)
+	}
+	return s
+}
