@@ -147,15 +147,14 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	return nil
 }
 
-// DeletePool deletes the pool called name; without one it returns
-// [ErrDoesNotExist]. Its blocks stay, in no pool, with everything that is
-// allocated in them.
-func (a *Allocator) DeletePool(name string) error {
+// DeletePool deletes the pool called name and reports whether there was one.
+// Its blocks stay, in no pool, with everything that is allocated in them.
+func (a *Allocator) DeletePool(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
 	sp := a.spaces[name]
 	if sp == nil {
-		return fail(ErrDoesNotExist, "pool "+name)
+		return false
 	}
 	delete(a.spaces, name)
 	a.pools.Delete(name)
@@ -170,7 +169,7 @@ func (a *Allocator) DeletePool(name string) error {
 	for _, h := range a.hosts {
 		h.starts = slices.DeleteFunc(h.starts, func(s start) bool { return s.space == sp })
 	}
-	return nil
+	return true
 }
 
 // orphansInOrder returns the blocks in no pool, by name.
@@ -198,17 +197,17 @@ func (a *Allocator) SetNode(n Node) error {
 	return nil
 }
 
-// DeleteNode deletes the node called name; without one it returns
-// [ErrDoesNotExist]. Its blocks and affinities stay until they are released.
-func (a *Allocator) DeleteNode(name string) error {
+// DeleteNode deletes the node called name and reports whether there was one.
+// Its blocks and affinities stay until they are released.
+func (a *Allocator) DeleteNode(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	if _, ok := a.nodes[name]; !ok {
-		return fail(ErrDoesNotExist, "node "+name)
+	if _, exists := a.nodes[name]; !exists {
+		return false
 	}
 	delete(a.nodes, name)
 	a.forget(a.hosts[affinity.HostOwner(name)])
-	return nil
+	return true
 }
 
 // Nodes returns the nodes in the byte order of their names. The slice and the

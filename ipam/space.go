@@ -226,7 +226,7 @@ func (a *Allocator) reserve(e *entry) {
 	for _, r := range a.reservations.RangesIn(e.CIDR()) {
 		from, _ := e.Ordinal(r.From())
 		to, _ := e.Ordinal(r.To())
-		e.reserved.AddRange(from, to)
+		e.reserved.AddRange(from, to+1)
 	}
 }
 

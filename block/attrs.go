@@ -1,0 +1,139 @@
+package block
+
+import (
+	"encoding/binary"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"unique"
+)
+
+// Attrs is an immutable set of attributes: keys and values that are any strings,
+// each key once. In Calico they tell whose an address is: `pod`, `namespace`,
+// `node`, … (§11).
+//
+// The zero value is the empty set. Two sets with the same content are equal under
+// ==, whoever made them, so Attrs can be a map key; it is one pointer wide, free
+// to copy, and safe for concurrent use.
+type Attrs struct {
+	v unique.Handle[attrsValue] // the zero handle, and only it, is the empty set
+}
+
+// attrsValue is what equal sets have in common. The text is, for every key in byte
+// order, the lengths and bytes of key and value: no two sets have the same.
+type attrsValue struct {
+	text string
+	sum  uint32 // of text, so that records can be looked up by their attributes
+}
+
+// MakeAttrs returns the set with the content of m, which may be nil and stays the
+// caller's. It sorts and copies: make a set once and keep it, rather than once a
+// request.
+func MakeAttrs(m map[string]string) Attrs {
+	if len(m) == 0 {
+		return Attrs{}
+	}
+	var text []byte
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		text = appendText(text, k)
+		text = appendText(text, m[k])
+	}
+	// FNV-1a over the whole text: this is done once a set.
+	sum := uint32(2166136261)
+	for _, c := range text {
+		sum = (sum ^ uint32(c)) * 16777619
+	}
+	return Attrs{unique.Make(attrsValue{string(text), sum})}
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// cutText is the inverse of appendText: the first string of text, and the rest.
+func cutText(text string) (s, rest string) {
+	var n, shift uint
+	for i := 0; ; i++ {
+		n |= uint(text[i]&0x7f) << shift
+		if text[i] < 0x80 {
+			text = text[i+1:]
+			return text[:n], text[n:]
+		}
+		shift += 7
+	}
+}
+
+func (a Attrs) text() string {
+	if a == (Attrs{}) {
+		return ""
+	}
+	return a.v.Value().text
+}
+
+func (a Attrs) sum() uint32 {
+	if a == (Attrs{}) {
+		return 0
+	}
+	return a.v.Value().sum
+}
+
+// Get returns the value of key, and whether the set has it. It looks through the
+// keys one by one and allocates nothing.
+func (a Attrs) Get(key string) (value string, ok bool) {
+	for text := a.text(); text != ""; {
+		var k, v string
+		k, text = cutText(text)
+		v, text = cutText(text)
+		if k == key {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// Len returns the number of keys.
+func (a Attrs) Len() int {
+	n := 0
+	for range a.All() {
+		n++
+	}
+	return n
+}
+
+// All yields the keys and values in byte order of the keys.
+func (a Attrs) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for text := a.text(); text != ""; {
+			var k, v string
+			k, text = cutText(text)
+			v, text = cutText(text)
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// Map returns the content as a new map, which is the caller's; nil for the empty
+// set.
+func (a Attrs) Map() map[string]string {
+	if a == (Attrs{}) {
+		return nil
+	}
+	return maps.Collect(a.All())
+}
+
+// String returns the content for people to read, {"node":"n1","pod":"p1"}, keys in
+// byte order and everything quoted as in Go; {} for the empty set.
+func (a Attrs) String() string {
+	s := []byte{'{'}
+	for k, v := range a.All() {
+		if len(s) > 1 {
+			s = append(s, ',')
+		}
+		s = append(strconv.AppendQuote(s, k), ':')
+		s = strconv.AppendQuote(s, v)
+	}
+	return string(append(s, '}'))
+}

@@ -1,0 +1,148 @@
+package block
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+)
+
+// MaxSize is the largest number of addresses a block can have: an IPv4 /20 or an
+// IPv6 /116 (§1).
+const MaxSize = 4096
+
+// HostReservedHandle is the handle of the addresses at both ends of a block that
+// are set aside for a Windows host. They are in use, but a block with no other
+// allocation is empty (§10).
+const HostReservedHandle = "windows-reserved-ipam-handle"
+
+// Block is one block: see the package's documentation for its rules.
+//
+// Make one with [New] or [Restore]; the zero value and nil are of no use. It must
+// not be copied, and is not safe for concurrent use, reading included, while
+// anybody writes.
+//
+// An ordinal is in one of three states:
+//
+//	       Take, TakeOrdinal, ReserveForHost
+//	free ------------------------------------> allocated
+//	 ^  ^                                       |     |
+//	 |  '------------ Release, no cooldown -----'     | Release
+//	 |                                                v
+//	 '------------- Collect, Release ------------- cooling
+//
+// Taking and giving back does not raise the sequence number: a caller that has
+// made all its changes calls [Block.Commit] once.
+//
+// No operation costs more for more attributes or longer handles than one comparison
+// of them. Take and Release of one address do not depend on the size of the block.
+type Block struct {
+	cidr netip.Prefix
+	seq  uint64
+
+	// The free ordinals as a bitmap, the first word inline: it is the only one in
+	// a block of the usual size. Bits from size on are never set.
+	word uint64
+	more []uint64
+
+	// cells[:size] are the ordinals, cells[size] both ends of the queue.
+	cells []cell
+	// seqs are the sequence numbers the ordinals remember, 0 for a free one.
+	seqs []uint64
+
+	// records are slots of attribute records, empty until the first is made; slot 0
+	// is never one. spare is the first of the unused slots, 0 if there is none;
+	// buckets find a record by its sum.
+	records []record
+	buckets []uint16
+	spare   uint16
+
+	size uint16
+	free uint16 // ordinals in the queue
+	cold uint16 // ordinals cooling down
+	host uint16 // ordinals allocated to HostReservedHandle
+
+	born   uint64 // records made so far
+	oldest int64  // smallest release time of the cooling records, or never
+}
+
+// never stands where a release time would, if nothing was released: no time is
+// that late, so one comparison finds that nothing has cooled down.
+const never = math.MaxInt64
+
+// New returns an empty block whose addresses are those of cidr, with the sequence
+// number seq (in Calico the clock's UnixNano: §6). All ordinals are free and in the
+// queue in ascending order. The error matches [ErrInvalidCIDR] if cidr is not
+// valid, has host bits, or has more than [MaxSize] addresses.
+func New(cidr netip.Prefix, seq uint64) (*Block, error) {
+	bits := cidr.Addr().BitLen() - cidr.Bits()
+	if !cidr.IsValid() || cidr != cidr.Masked() || bits > 12 {
+		return nil, fmt.Errorf("%w %s", ErrInvalidCIDR, cidr)
+	}
+	size := 1 << bits
+	b := &Block{
+		cidr:    cidr,
+		seq:     seq,
+		size:    uint16(size),
+		cells:   make([]cell, size+1),
+		seqs:    make([]uint64, size),
+		buckets: make([]uint16, size),
+		oldest:  never,
+	}
+	if size > 64 {
+		b.more = make([]uint64, size/64-1)
+	}
+	b.cells[size] = cell{uint16(size), uint16(size)}
+	for ord := range size {
+		b.push(uint16(ord))
+	}
+	return b, nil
+}
+
+// CIDR returns the block's prefix, which is also its name.
+func (b *Block) CIDR() netip.Prefix { return b.cidr }
+
+// Size returns the number of addresses, a power of two in 1 to [MaxSize].
+func (b *Block) Size() int { return int(b.size) }
+
+// Seq returns the block's sequence number: what the next allocation remembers (§6).
+func (b *Block) Seq() uint64 { return b.seq }
+
+// Commit ends a write of the block: its sequence number rises by one (§6). Whoever
+// changes the block calls it once, after the last change.
+func (b *Block) Commit() { b.seq++ }
+
+// Addr returns the address of an ordinal, the zero Addr if the block has no such
+// ordinal.
+func (b *Block) Addr(ord int) netip.Addr {
+	if uint(ord) >= uint(b.size) {
+		return netip.Addr{}
+	}
+	// The prefix has no host bits and a block is smaller than 1<<16, so the ordinal
+	// only ever fills in zeros of the last two bytes.
+	if addr := b.cidr.Addr(); addr.Is4() {
+		a := addr.As4()
+		a[2] |= byte(ord >> 8)
+		a[3] |= byte(ord)
+		return netip.AddrFrom4(a)
+	}
+	a := b.cidr.Addr().As16()
+	a[14] |= byte(ord >> 8)
+	a[15] |= byte(ord)
+	return netip.AddrFrom16(a)
+}
+
+// Ordinal returns the ordinal of an address and whether the block has it. An IPv4
+// block has no IPv4-mapped IPv6 address and no block has one with a zone.
+func (b *Block) Ordinal(addr netip.Addr) (ord int, ok bool) {
+	if !b.cidr.Contains(addr) {
+		return 0, false
+	}
+	if addr.Is4() {
+		a := addr.As4()
+		ord = int(a[2])<<8 | int(a[3])
+	} else {
+		a := addr.As16()
+		ord = int(a[14])<<8 | int(a[15])
+	}
+	return ord & (int(b.size) - 1), true
+}

@@ -1,0 +1,148 @@
+package block
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+)
+
+// Check returns every broken invariant of the block at once, joined; nil if there
+// is none, which no use of this package can change. It is for tests, and reads the
+// whole block.
+func (b *Block) Check() error {
+	c := &checker{b: b}
+	c.queue()
+	c.ordinals()
+	c.records()
+	c.index()
+	if err := errors.Join(c.errs...); err != nil {
+		return fmt.Errorf("block %s: %w", b.cidr, err)
+	}
+	return nil
+}
+
+type checker struct {
+	b    *Block
+	errs []error
+	refs []uint16 // ordinals found to point at each slot
+}
+
+func (c *checker) broken(ok bool, format string, args ...any) {
+	if !ok {
+		c.errs = append(c.errs, fmt.Errorf(format, args...))
+	}
+}
+
+// queue checks that the ring visits every free ordinal once, in both directions.
+func (c *checker) queue() {
+	b := c.b
+	seen := 0
+	for ord := b.size; seen <= int(b.size); seen++ {
+		next := b.cells[ord].next
+		if next > b.size {
+			c.broken(false, "queue: %d is followed by %d", ord, next)
+			return
+		}
+		c.broken(b.cells[next].prev == ord, "queue: %d is followed by %d, which follows %d", ord, next, b.cells[next].prev)
+		if next == b.size {
+			break
+		}
+		c.broken(b.isFree(next), "queue: %d is not free", next)
+		ord = next
+	}
+	c.broken(seen == int(b.free), "queue: %d ordinals, %d counted", seen, b.free)
+	free := 0
+	for i := range b.words() {
+		free += bits.OnesCount64(b.freeWord(i))
+		c.broken(b.freeWord(i)&b.usedWord(i) == 0 && (b.size >= 64 || b.word>>b.size == 0), "bitmap: ordinals beyond the end")
+	}
+	c.broken(free == seen, "bitmap: %d free, %d in the queue", free, seen)
+}
+
+// ordinals checks what every ordinal points at, and the counts over them.
+func (c *checker) ordinals() {
+	b := c.b
+	c.refs = make([]uint16, len(b.records))
+	var cold, host uint16
+	for ord := range b.size {
+		if b.isFree(ord) {
+			c.broken(b.seqs[ord] == 0, "ordinal %d: free with sequence number %d", ord, b.seqs[ord])
+			continue
+		}
+		i := b.cells[ord].next
+		if i == 0 || int(i) >= len(b.records) {
+			c.broken(false, "ordinal %d: no record %d", ord, i)
+			continue
+		}
+		c.refs[i]++
+		if b.records[i].cooling() {
+			cold++
+		}
+		if b.records[i].handle == HostReservedHandle {
+			host++
+		}
+	}
+	c.broken(cold == b.cold, "%d ordinals cooling, %d counted", cold, b.cold)
+	c.broken(host == b.host, "%d ordinals host-reserved, %d counted", host, b.host)
+}
+
+// records checks every slot by itself, and the list of those that are spare.
+func (c *checker) records() {
+	b := c.b
+	oldest := int64(never)
+	births := make(map[uint64]bool)
+	unused := 0
+	for i := 1; i < len(b.records); i++ {
+		r := &b.records[i]
+		c.broken(r.refs == c.refs[i], "record %d: %d ordinals, %d counted", i, c.refs[i], r.refs)
+		if r.refs == 0 {
+			unused++
+			c.broken(r.handle == "" && r.active == Attrs{} && r.alternate == Attrs{} && !r.cooling() && !r.host, "record %d: unused with content", i)
+			continue
+		}
+		c.broken(!births[r.birth] && r.birth < b.born, "record %d: number %d of %d, given before: %t", i, r.birth, b.born, births[r.birth])
+		births[r.birth] = true
+		c.broken(r.host == (r.handle == HostReservedHandle), "record %d: host-reserved %t with handle %q", i, r.host, r.handle)
+		if r.cooling() {
+			c.broken(r.handle == "" && r.active == Attrs{} && r.alternate == Attrs{}, "record %d: cooling with an owner", i)
+			oldest = min(oldest, r.released)
+		} else {
+			c.broken(r.sum == sumOf(r.handle, r.active), "record %d: wrong sum", i)
+		}
+	}
+	c.broken(oldest == b.oldest, "oldest release %d, remembered %d", oldest, b.oldest)
+	spare := 0
+	for i := b.spare; i != 0 && spare <= unused; i = b.records[i].next {
+		if int(i) >= len(b.records) || b.records[i].refs != 0 {
+			c.broken(false, "spare record %d: in use or missing", i)
+			return
+		}
+		spare++
+	}
+	c.broken(spare == unused, "%d spare records, %d unused", spare, unused)
+}
+
+// index checks that every record that is in use and not cooling is in the chain of
+// its bucket, once.
+func (c *checker) index() {
+	b := c.b
+	found := make([]int, len(b.records))
+	for n, i := range b.buckets {
+		prev := uint16(0)
+		for i != 0 {
+			if int(i) >= len(b.records) || found[i] > 0 {
+				c.broken(false, "bucket %d: record %d is missing or met before", n, i)
+				break
+			}
+			found[i]++
+			r := &b.records[i]
+			c.broken(r.prev == prev, "bucket %d: record %d follows %d, not %d", n, i, prev, r.prev)
+			c.broken(int(r.sum)&(len(b.buckets)-1) == n, "bucket %d: record %d belongs elsewhere", n, i)
+			prev, i = i, r.next
+		}
+	}
+	for i := range b.records {
+		r := &b.records[i]
+		c.broken((found[i] == 1) == (r.refs > 0 && !r.cooling()), "record %d: in %d buckets", i, found[i])
+	}
+}

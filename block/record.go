@@ -1,0 +1,216 @@
+package block
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Record is an attribute record: what the allocations that share it have in common
+// (§6).
+type Record struct {
+	// Handle is the id of the handle, empty if there is none.
+	Handle string
+	// Active and Alternate are the attributes of the two owners.
+	Active, Alternate Attrs
+	// ReleasedAt is the moment of the release in UTC, whole seconds, if the
+	// addresses are cooling down; else the zero Time. A cooling record has neither
+	// handle nor attributes.
+	ReleasedAt time.Time
+}
+
+// record is a slot of an attribute record: 64 bytes, one cache line.
+//
+// A slot with refs 0 is unused: it has no content and is on the list of spare
+// slots. All others but the cooling ones are in the chain of their bucket. Slot 0
+// is always unused and on no list: the number 0 ends every list and chain, and
+// what is written into the record behind the last one goes nowhere, without a
+// branch.
+type record struct {
+	handle    string
+	active    Attrs
+	alternate Attrs
+	released  int64  // Unix seconds, never unless cooling
+	birth     uint64 // records are listed in this order
+	sum       uint32 // sumOf handle and active, while not cooling
+	refs      uint16 // ordinals that point here
+	hint      uint16 // an ordinal that once was made to point here
+	next      uint16 // chain of the bucket, or list of spare slots
+	prev      uint16 // chain of the bucket
+	host      bool   // handle == HostReservedHandle
+}
+
+func (r *record) cooling() bool { return r.released != never }
+
+func (r *record) expired(cold Cold) bool { return r.released <= int64(cold) && r.released != never }
+
+func (r *record) public() Record {
+	return Record{r.handle, r.active, r.alternate, r.releasedAt()}
+}
+
+func (r *record) releasedAt() time.Time {
+	if !r.cooling() {
+		return time.Time{}
+	}
+	return time.Unix(r.released, 0).UTC()
+}
+
+// sumOf says in which bucket a record belongs. Handles are long, of equal length,
+// and differ at the end or in the middle (those of pods, tunnels and numbered ones
+// alike): two words of one are enough to tell it from nearly all others, and
+// cheaper than reading it whole. Records of one handle share a bucket whatever their attributes,
+// so that they can be found by the handle alone; those without a handle would all
+// be in one, and go by their attributes.
+func sumOf(handle string, active Attrs) uint32 {
+	n := len(handle)
+	var mid, last uint64
+	switch {
+	case n >= 8:
+		mid, last = word(handle[n/2-4:]), word(handle[n-8:])
+	case n == 0:
+		return active.sum()
+	default:
+		for i := range n {
+			last = last<<8 | uint64(handle[i])
+		}
+	}
+	// Two odd constants without a pattern; the upper half depends on every bit.
+	return uint32((last + uint64(n) + mid*0xe7037ed1a0b428db) * 0xa0761d6478bd642f >> 32)
+}
+
+// word returns the first eight bytes of s as a number, in one load.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func (b *Block) bucket(sum uint32) *uint16 {
+	return &b.buckets[sum&uint32(len(b.buckets)-1)]
+}
+
+// hold returns the slot of the record that an allocation of ord to this owner
+// shares, counting one more that does: the oldest with its handle and attributes
+// and no alternate owner, else a new one. Sums are compared first: a handle is read
+// whole only if it is nearly certain to be the one.
+func (b *Block) hold(ord uint16, to Owner) uint16 {
+	sum := sumOf(to.Handle, to.Active)
+	records := b.records
+	found := uint16(0)
+	for i := *b.bucket(sum); i != 0; {
+		r := &records[i]
+		if r.sum == sum && r.active == to.Active && r.alternate == (Attrs{}) && r.handle == to.Handle &&
+			(found == 0 || r.birth < records[found].birth) {
+			found = i
+		}
+		i = r.next
+	}
+	if found != 0 {
+		b.share(found, ord)
+		return found
+	}
+	i := b.newRecord()
+	r := &b.records[i]
+	r.handle = to.Handle
+	r.active = to.Active
+	r.sum = sum
+	r.refs = 1
+	r.hint = ord
+	b.chain(i, r)
+	if len(to.Handle) == len(HostReservedHandle) && to.Handle == HostReservedHandle {
+		r.host = true
+		b.host++
+	}
+	return i
+}
+
+// share counts one more ordinal that points at a record.
+func (b *Block) share(i, ord uint16) {
+	r := &b.records[i]
+	r.refs++
+	r.hint = ord
+	if r.host {
+		b.host++
+	}
+}
+
+// newRecord returns an empty slot, not cooling, in no chain and without references.
+func (b *Block) newRecord() uint16 {
+	i := b.spare
+	if i == 0 {
+		i = b.moreRecords()
+	} else {
+		b.spare = b.records[i].next
+	}
+	b.records[i].birth = b.born
+	b.born++
+	return i
+}
+
+// moreRecords returns a slot that never was used.
+func (b *Block) moreRecords() uint16 {
+	if len(b.records) == 0 {
+		b.records = append(b.records, record{released: never})
+	}
+	b.records = append(b.records, record{released: never})
+	return uint16(len(b.records) - 1)
+}
+
+// dropRecord empties a slot that nothing refers to any more.
+func (b *Block) dropRecord(i uint16, r *record) {
+	if !r.cooling() {
+		b.unchain(r)
+	}
+	// Field by field: what holds memory must go, the rest is written when the slot
+	// is used again.
+	r.handle = ""
+	r.active = Attrs{}
+	r.alternate = Attrs{}
+	r.released = never
+	r.host = false
+	r.next = b.spare
+	b.spare = i
+}
+
+func (b *Block) chain(i uint16, r *record) {
+	head := b.bucket(r.sum)
+	next := *head
+	r.next, r.prev = next, 0
+	b.records[next].prev = i
+	*head = i
+}
+
+func (b *Block) unchain(r *record) {
+	next, prev := r.next, r.prev
+	b.records[next].prev = prev
+	if prev == 0 {
+		*b.bucket(r.sum) = next
+	} else {
+		b.records[prev].next = next
+	}
+}
+
+// Records returns the attribute records in the order of their making, as last
+// written: those of cooling addresses too. The slice is the caller's, nil if
+// nothing is in use.
+func (b *Block) Records() []Record {
+	var all []Record
+	for _, i := range b.inOrder() {
+		all = append(all, b.records[i].public())
+	}
+	return all
+}
+
+// inOrder returns the slots in use in the order of their making.
+func (b *Block) inOrder() []uint16 {
+	var slots []uint16
+	for i := range b.records {
+		if b.records[i].refs > 0 {
+			slots = append(slots, uint16(i))
+		}
+	}
+	slices.SortFunc(slots, func(i, j uint16) int {
+		return cmp.Compare(b.records[i].birth, b.records[j].birth)
+	})
+	return slots
+}

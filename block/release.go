@@ -1,0 +1,90 @@
+package block
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Release takes ordinals from their owners, in one release of Calico's (§9). First
+// it collects what had cooled down by cold, as [Block.Collect] does. Then the given
+// ones, in any order, lose handle and attributes. If what is released at now has
+// already cooled down by cold (a cooldown of 0), they go to the tail of the queue
+// in ascending order; else they share one cooling record of this release, stamped
+// with the whole seconds of now, remember the block's current sequence number, and
+// stay in use. Without ordinals it only collects.
+//
+// Each ordinal must be allocated, not cooling, and given once, which the caller has
+// checked: Release panics if not. The slice is only read.
+func (b *Block) Release(ords []int, now time.Time, cold Cold) {
+	b.Collect(cold)
+	at := now.Unix()
+	if len(ords) != 1 || at > int64(cold) {
+		b.releaseAll(ords, at, cold)
+		return
+	}
+	b.checkHeld(ords[0])
+	b.release(uint16(ords[0]))
+}
+
+func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
+	if len(ords) == 0 {
+		return
+	}
+	// A bitmap sorts them, and finds one that was given twice.
+	var given [MaxSize / 64]uint64
+	for _, ord := range ords {
+		b.checkHeld(ord)
+		if given[ord/64]>>(ord%64)&1 != 0 {
+			panic("block: Release of an ordinal given twice")
+		}
+		given[ord/64] |= 1 << (ord % 64)
+	}
+	cooling := uint16(0)
+	for i := range b.words() {
+		for w := given[i]; w != 0; w &= w - 1 {
+			ord := uint16(i*64 + bits.TrailingZeros64(w))
+			if at <= int64(cold) {
+				b.release(ord)
+				continue
+			}
+			b.unrefer(ord)
+			if cooling == 0 {
+				cooling = b.newRecord()
+				b.records[cooling].released = at
+			}
+			b.cells[ord].next = cooling
+			b.records[cooling].refs++
+			b.seqs[ord] = b.seq
+		}
+	}
+	if cooling != 0 {
+		b.cold += uint16(len(ords))
+		b.oldest = min(b.oldest, at)
+	}
+}
+
+// checkHeld panics unless an ordinal is allocated and not cooling down.
+func (b *Block) checkHeld(ord int) {
+	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) || b.records[b.cells[ord].next].cooling() {
+		panic("block: Release of an ordinal that nobody holds")
+	}
+}
+
+// release makes an ordinal, allocated or cooling, free.
+func (b *Block) release(ord uint16) {
+	b.unrefer(ord)
+	b.seqs[ord] = 0
+	b.push(ord)
+}
+
+// unrefer counts one ordinal less for its record, which goes with the last one.
+func (b *Block) unrefer(ord uint16) {
+	i := b.cells[ord].next
+	r := &b.records[i]
+	if r.host {
+		b.host--
+	}
+	if r.refs--; r.refs == 0 {
+		b.dropRecord(i, r)
+	}
+}

@@ -1,0 +1,157 @@
+package block
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// State is the whole content of a block, as last written: what Calico keeps in an
+// IPAMBlock, less its owner (§1). Two blocks with equal states behave alike.
+type State struct {
+	// CIDR is the prefix, Seq the sequence number.
+	CIDR netip.Prefix
+	Seq  uint64
+	// Queue are the free ordinals, head first.
+	Queue []int
+	// Records are the attribute records in the order of their making.
+	Records []Record
+	// Index has for every ordinal the number of its record, -1 for a free one.
+	Index []int
+	// Seqs has for every ordinal the sequence number it remembers: 0 for a free
+	// and for a host-reserved one.
+	Seqs []uint64
+}
+
+// State returns the content of the block. It is the caller's and shares nothing
+// with the block.
+func (b *Block) State() State {
+	s := State{
+		CIDR:    b.cidr,
+		Seq:     b.seq,
+		Queue:   slices.Collect(b.Queue()),
+		Records: b.Records(),
+		Index:   make([]int, b.size),
+		Seqs:    slices.Clone(b.seqs),
+	}
+	rank := b.ranks()
+	for ord := range s.Index {
+		s.Index[ord] = -1
+		if !b.isFree(uint16(ord)) {
+			s.Index[ord] = rank[b.cells[ord].next]
+		}
+	}
+	return s
+}
+
+// Restore returns a block with the content of s, which stays the caller's. Records
+// that nothing points at are dropped, as the next release of Calico's would.
+//
+// A state that contradicts itself is refused with everything that is wrong with it
+// at once, in an error that matches [ErrState], or [ErrInvalidCIDR] if there can be
+// no such block: an ordinal that is out of range, in the queue twice, in the queue
+// though it points at a record, or in neither; a number of no record; lists that are
+// not one entry an ordinal; a free ordinal with a sequence number; a cooling record
+// with a handle or attributes, or released at a fraction of a second.
+func Restore(s State) (*Block, error) {
+	b, err := New(s.CIDR, s.Seq)
+	if err != nil {
+		return nil, err
+	}
+	if errs := contradictions(s, b.Size()); len(errs) > 0 {
+		return nil, fmt.Errorf("%w of %s: %w", ErrState, s.CIDR, errors.Join(errs...))
+	}
+	slots := b.restoreRecords(s)
+	for ord, n := range s.Index {
+		if n < 0 {
+			continue
+		}
+		rec := slots[n]
+		b.pull(uint16(ord), rec)
+		b.share(rec, uint16(ord))
+		b.seqs[ord] = s.Seqs[ord]
+		if r := &b.records[rec]; r.cooling() {
+			b.cold++
+			b.oldest = min(b.oldest, r.released)
+		}
+	}
+	for _, ord := range s.Queue { // from ascending order into that of the queue
+		b.pull(uint16(ord), 0)
+		b.push(uint16(ord))
+	}
+	return b, nil
+}
+
+// restoreRecords makes the records of s that are used, and returns the slot of each.
+func (b *Block) restoreRecords(s State) []uint16 {
+	used := make([]bool, len(s.Records))
+	for _, n := range s.Index {
+		if n >= 0 {
+			used[n] = true
+		}
+	}
+	slots := make([]uint16, len(s.Records))
+	for n, from := range s.Records {
+		if !used[n] {
+			continue
+		}
+		i := b.newRecord()
+		slots[n] = i
+		r := &b.records[i]
+		if !from.ReleasedAt.IsZero() {
+			r.released = from.ReleasedAt.Unix()
+			continue
+		}
+		r.handle, r.active, r.alternate = from.Handle, from.Active, from.Alternate
+		r.host = r.handle == HostReservedHandle
+		r.sum = sumOf(r.handle, r.active)
+		b.chain(i, r)
+	}
+	return slots
+}
+
+// contradictions returns what makes s no state of a block of this size.
+func contradictions(s State, size int) (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(s.Index) != size || len(s.Seqs) != size {
+		wrong("%d ordinals, but %d record numbers and %d sequence numbers", size, len(s.Index), len(s.Seqs))
+		return errs
+	}
+	queued := make([]bool, size)
+	for _, ord := range s.Queue {
+		switch {
+		case ord < 0 || ord >= size:
+			wrong("queue: no ordinal %d", ord)
+		case queued[ord]:
+			wrong("queue: ordinal %d twice", ord)
+		default:
+			queued[ord] = true
+		}
+	}
+	for ord, n := range s.Index {
+		switch {
+		case n < -1 || n >= len(s.Records):
+			wrong("ordinal %d: no record %d", ord, n)
+		case n >= 0 && queued[ord]:
+			wrong("ordinal %d: in the queue, but allocated", ord)
+		case n < 0 && !queued[ord]:
+			wrong("ordinal %d: neither in the queue nor allocated", ord)
+		case n < 0 && s.Seqs[ord] != 0:
+			wrong("ordinal %d: free with sequence number %d", ord, s.Seqs[ord])
+		}
+	}
+	for n, r := range s.Records {
+		if r.ReleasedAt.IsZero() {
+			continue
+		}
+		if r.Handle != "" || r.Active != (Attrs{}) || r.Alternate != (Attrs{}) {
+			wrong("record %d: cooling with an owner", n)
+		}
+		if r.ReleasedAt.Nanosecond() != 0 || r.ReleasedAt.Unix() == never {
+			wrong("record %d: released at %s, not a whole second", n, r.ReleasedAt.Format(time.RFC3339Nano))
+		}
+	}
+	return errs
+}

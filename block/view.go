@@ -1,0 +1,212 @@
+package block
+
+import (
+	"fmt"
+	"iter"
+	"math/bits"
+	"time"
+)
+
+// Free returns the length of the queue, reserved ordinals included, as last
+// written.
+func (b *Block) Free() int { return int(b.free) }
+
+// InUse returns the number of ordinals that are not in the queue: allocated,
+// host-reserved and cooling ones, as last written (§9 GetUtilization).
+func (b *Block) InUse() int { return int(b.size - b.free) }
+
+// FreeUnreserved returns the number of ordinals that are free and not reserved, as
+// last written. Reserved ordinals that the block does not have count for nothing.
+func (b *Block) FreeUnreserved(reserved *Ordinals) int {
+	n := int(b.free)
+	if reserved != nil {
+		n -= bits.OnesCount64(b.word & reserved.word)
+		for i := range min(len(b.more), len(reserved.more)) {
+			n -= bits.OnesCount64(b.more[i] & reserved.more[i])
+		}
+	}
+	return n
+}
+
+// Available returns the number of ordinals that [Block.Take] could give after a
+// [Block.Collect]: free or cooled down by cold, and not reserved (§4).
+func (b *Block) Available(cold Cold, reserved *Ordinals) int {
+	n := b.FreeUnreserved(reserved)
+	if int64(cold) >= b.oldest {
+		n += b.expired(cold, reserved)
+	}
+	return n
+}
+
+// Empty reports whether, with everything collected that has cooled down by cold, no
+// ordinal is in use but those of [HostReservedHandle] (§5, §10).
+func (b *Block) Empty(cold Cold) bool {
+	used := b.size - b.free - b.host
+	if used != b.cold {
+		return false
+	}
+	return used == 0 || int64(cold) >= b.oldest && b.expired(cold, nil) == int(used)
+}
+
+// AppendHandle appends the ordinals that a handle holds to dst in ascending order
+// and returns it. Cooling addresses are nobody's, and the empty handle holds
+// nothing (§9).
+func (b *Block) AppendHandle(dst []int, handle string) []int {
+	if handle == "" {
+		return dst
+	}
+	// The records of the handle are all in one chain. Mostly there is one, with
+	// one ordinal, and the hint is right.
+	sum := sumOf(handle, Attrs{})
+	only, held := uint16(0), 0
+	for i := *b.bucket(sum); i != 0; i = b.records[i].next {
+		if r := &b.records[i]; r.sum == sum && r.handle == handle {
+			only = i
+			held += int(r.refs)
+		}
+	}
+	if held == 0 {
+		return dst
+	}
+	if held == 1 {
+		if ord := b.records[only].hint; !b.isFree(ord) && b.cells[ord].next == only {
+			return append(dst, int(ord))
+		}
+	}
+	for i := range b.words() {
+		for w := b.usedWord(i); w != 0; w &= w - 1 {
+			ord := i*64 + bits.TrailingZeros64(w)
+			rec := b.cells[ord].next
+			if r := &b.records[rec]; rec == only || r.sum == sum && r.handle == handle {
+				dst = append(dst, ord)
+				if held--; held == 0 {
+					return dst
+				}
+			}
+		}
+	}
+	return dst
+}
+
+// Holder says who holds an ordinal with everything collected that has cooled down
+// by cold: its handle (empty if it has none), the sequence number it remembers, and
+// whether it is held by anyone. A cooling ordinal is held by nobody, but has its
+// number; a free one, or one that the block does not have, has the number 0 (§6,
+// §9 ReleaseIPs). It is the cheap part of [Block.Allocation].
+func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool) {
+	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) {
+		return "", 0, false
+	}
+	r := &b.records[b.cells[ord].next]
+	if r.expired(cold) {
+		return "", 0, false
+	}
+	return r.handle, b.seqs[ord], !r.cooling()
+}
+
+// Allocation is what a block knows of an ordinal that is not free.
+type Allocation struct {
+	// Ordinal is in 0 to Size-1.
+	Ordinal int
+	// Handle is the id of the handle, empty if there is none.
+	Handle string
+	// Active and Alternate are the attributes of the two owners.
+	Active, Alternate Attrs
+	// ReleasedAt is the moment of the release in UTC, whole seconds, while the
+	// address is cooling down; else the zero Time.
+	ReleasedAt time.Time
+	// Seq is the block's sequence number when the ordinal was allocated, or
+	// released into cooldown; 0 if it is host-reserved.
+	Seq uint64
+	// Record is the number of its attribute record, 0-based, in what
+	// [Block.Records] returns.
+	Record int
+}
+
+// Allocation returns what is known of an ordinal, as last written; false if it is
+// free or the block does not have it. It goes through all records once.
+func (b *Block) Allocation(ord int) (Allocation, bool) {
+	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) {
+		return Allocation{}, false
+	}
+	birth := b.records[b.cells[ord].next].birth
+	rank := 0
+	for i := range b.records {
+		if r := &b.records[i]; r.refs > 0 && r.birth < birth {
+			rank++
+		}
+	}
+	return b.allocation(ord, rank), true
+}
+
+func (b *Block) allocation(ord, rank int) Allocation {
+	r := &b.records[b.cells[ord].next]
+	return Allocation{
+		Ordinal:    ord,
+		Handle:     r.handle,
+		Active:     r.active,
+		Alternate:  r.alternate,
+		ReleasedAt: r.releasedAt(),
+		Seq:        b.seqs[ord],
+		Record:     rank,
+	}
+}
+
+// Allocations yields everything that is not free, cooling addresses included, as
+// last written and in ascending order of ordinals. The block must not be changed
+// meanwhile.
+func (b *Block) Allocations() iter.Seq[Allocation] {
+	return func(yield func(Allocation) bool) {
+		rank := b.ranks()
+		for i := range b.words() {
+			for w := b.usedWord(i); w != 0; w &= w - 1 {
+				ord := i*64 + bits.TrailingZeros64(w)
+				if !yield(b.allocation(ord, rank[b.cells[ord].next])) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ranks returns for every slot in use its number in the order of making.
+func (b *Block) ranks() []int {
+	rank := make([]int, len(b.records))
+	for n, i := range b.inOrder() {
+		rank[i] = n
+	}
+	return rank
+}
+
+// SetOwner sets the attributes of the active and of the alternate owner of an
+// allocated ordinal; nil leaves that side, and a pointer to the empty set clears
+// it. Attributes belong to the record: the change shows on every ordinal that
+// shares it, and later allocations share it, or no longer do, by what it then says
+// (§9 SetOwnerAttributes).
+//
+// The error matches [ErrOrdinal] if the block has no such ordinal,
+// [ErrNotAllocated] if it is free, and [ErrCooling] if it was released and not
+// collected yet; nothing changes then.
+func (b *Block) SetOwner(ord int, active, alternate *Attrs) error {
+	switch {
+	case uint(ord) >= uint(b.size):
+		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.cidr)
+	case b.isFree(uint16(ord)):
+		return fmt.Errorf("%w: %s", ErrNotAllocated, b.Addr(ord))
+	}
+	i := b.cells[ord].next
+	r := &b.records[i]
+	if r.cooling() {
+		return fmt.Errorf("%w: %s", ErrCooling, b.Addr(ord))
+	}
+	if alternate != nil {
+		r.alternate = *alternate
+	}
+	if active != nil {
+		b.unchain(r)
+		r.active = *active
+		r.sum = sumOf(r.handle, r.active)
+		b.chain(i, r)
+	}
+	return nil
+}

@@ -1,0 +1,334 @@
+package trace
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// This file turns what recordings write into what the allocator takes and
+// gives, and back.
+
+// Spec returns the pool as the library describes it.
+func (p Pool) Spec() (pool.Spec, error) {
+	cidr, err := netip.ParsePrefix(p.CIDR)
+	if err != nil {
+		return pool.Spec{}, fmt.Errorf("pool %s: %w", p.Name, err)
+	}
+	s := pool.Spec{
+		Name: p.Name, CIDR: cidr, BlockSize: p.BlockSize,
+		NodeSelector: p.NodeSelector, NamespaceSelector: p.NamespaceSelector,
+		AssignmentMode: pool.Mode(p.AssignmentMode), Disabled: p.Disabled,
+	}
+	for _, use := range p.AllowedUses {
+		s.AllowedUses = append(s.AllowedUses, pool.Use(use))
+	}
+	return s, nil
+}
+
+// poolOf is the inverse of [Pool.Spec].
+func poolOf(s pool.Spec) Pool {
+	p := Pool{
+		Name: s.Name, CIDR: s.CIDR.String(), BlockSize: s.BlockSize,
+		NodeSelector: s.NodeSelector, NamespaceSelector: s.NamespaceSelector,
+		AssignmentMode: string(s.AssignmentMode), Disabled: s.Disabled,
+	}
+	for _, use := range s.AllowedUses {
+		p.AllowedUses = append(p.AllowedUses, string(use))
+	}
+	return p
+}
+
+func (n Node) node() ipam.Node { return ipam.Node{Name: n.Name, Labels: n.Labels} }
+
+func (c Config) config() ipam.Config {
+	return ipam.Config{StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost, IPCooldownSeconds: c.IPCooldownSeconds}
+}
+
+func configOf(c ipam.Config) *Config {
+	return &Config{StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost, IPCooldownSeconds: c.IPCooldownSeconds}
+}
+
+func (r *HostReserved) reservation() *ipam.HostReservation {
+	if r == nil {
+		return nil
+	}
+	return &ipam.HostReservation{StartOfBlock: r.StartOfBlock, EndOfBlock: r.EndOfBlock, Handle: r.Handle, Note: r.Note}
+}
+
+func reservedOf(r *ipam.HostReservation) *HostReserved {
+	if r == nil {
+		return nil
+	}
+	return &HostReserved{StartOfBlock: r.StartOfBlock, EndOfBlock: r.EndOfBlock, Handle: r.Handle, Note: r.Note}
+}
+
+// owner returns whom the arguments name: a host unless the type says otherwise.
+func (in *In) owner() affinity.Owner {
+	if in.Type == "" {
+		return affinity.HostOwner(in.Host)
+	}
+	return affinity.Owner{Type: affinity.Type(in.Type), Name: in.Host}
+}
+
+// ownerIn is the inverse of [In.owner].
+func ownerIn(o affinity.Owner) In {
+	in := In{Host: o.Name, Type: string(o.Type)}
+	if o.Type == affinity.Host {
+		in.Type = ""
+	}
+	return in
+}
+
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	var cidrs []netip.Prefix
+	for _, text := range texts {
+		cidr, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		cidrs = append(cidrs, cidr)
+	}
+	return cidrs, nil
+}
+
+// texts writes addresses or prefixes in their order.
+func texts[T fmt.Stringer](values []T) []string {
+	var out []string
+	for _, v := range values {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+// sorted writes addresses sorted as text.
+func sorted(ips []netip.Addr) []string {
+	out := texts(ips)
+	slices.Sort(out)
+	return out
+}
+
+// cidrText writes a block, or nothing for none.
+func cidrText(cidr netip.Prefix) string {
+	if !cidr.IsValid() {
+		return ""
+	}
+	return cidr.String()
+}
+
+func (in *In) autoAssign() (ipam.AutoAssignArgs, error) {
+	pools4, err := prefixes(in.Pools4)
+	if err != nil {
+		return ipam.AutoAssignArgs{}, err
+	}
+	pools6, err := prefixes(in.Pools6)
+	if err != nil {
+		return ipam.AutoAssignArgs{}, err
+	}
+	return ipam.AutoAssignArgs{
+		Host: in.Host, Num4: in.Num4, Num6: in.Num6, Handle: in.Handle, Attrs: block.MakeAttrs(in.Attrs), Use: pool.Use(in.Use),
+		Pools4: pools4, Pools6: pools6, MaxBlocksPerHost: in.MaxBlocksPerHost, MaxAllocPerHandle: in.MaxAllocPerHandle,
+		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(), Namespace: in.NamespaceLabels,
+	}, nil
+}
+
+func autoAssignIn(a ipam.AutoAssignArgs) In {
+	return In{
+		Host: a.Host, Num4: a.Num4, Num6: a.Num6, Handle: a.Handle, Attrs: a.Attrs.Map(), Use: string(a.Use),
+		Pools4: texts(a.Pools4), Pools6: texts(a.Pools6), MaxBlocksPerHost: a.MaxBlocksPerHost, MaxAllocPerHandle: a.MaxAllocPerHandle,
+		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6),
+		HasNamespace: a.Namespace != nil, NamespaceLabels: a.Namespace,
+	}
+}
+
+func autoAssignOut(v4, v6 ipam.Assignment, err error) Out {
+	return Out{IPs4: texts(v4.IPs), Msgs4: v4.Msgs, IPs6: texts(v6.IPs), Msgs6: v6.Msgs, Err: ipam.Code(err)}
+}
+
+func (in *In) ensureBlock() (ipam.EnsureBlockArgs, error) {
+	pools4, err := prefixes(in.Pools4)
+	if err != nil {
+		return ipam.EnsureBlockArgs{}, err
+	}
+	pools6, err := prefixes(in.Pools6)
+	return ipam.EnsureBlockArgs{
+		Host: in.Host, Pools4: pools4, Pools6: pools6,
+		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(),
+	}, err
+}
+
+func ensureBlockIn(a ipam.EnsureBlockArgs) In {
+	return In{
+		Host: a.Host, Pools4: texts(a.Pools4), Pools6: texts(a.Pools6),
+		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6),
+	}
+}
+
+func (in *In) assignIP() (ipam.AssignIPArgs, error) {
+	ip, err := netip.ParseAddr(in.IP)
+	return ipam.AssignIPArgs{
+		IP: ip, Host: in.Host, Handle: in.Handle, Attrs: block.MakeAttrs(in.Attrs), Use: pool.Use(in.Use),
+		HostReserved: in.HostReserved4.reservation(), MaxAllocPerHandle: in.MaxAllocPerHandle,
+	}, err
+}
+
+func assignIPIn(a ipam.AssignIPArgs) In {
+	return In{
+		IP: a.IP.String(), Host: a.Host, Handle: a.Handle, Attrs: a.Attrs.Map(), Use: string(a.Use),
+		HostReserved4: reservedOf(a.HostReserved), MaxAllocPerHandle: a.MaxAllocPerHandle,
+	}
+}
+
+// releases reads the addresses of a ReleaseIPs; sequence numbers are the
+// allocator's own, for recordings do not hold them.
+func (in *In) releases(a *ipam.Allocator) ([]ipam.Release, error) {
+	var out []ipam.Release
+	for _, r := range in.Releases {
+		ip, err := netip.ParseAddr(r.IP)
+		if err != nil {
+			return nil, err
+		}
+		release := ipam.Release{IP: ip, Handle: r.Handle}
+		if r.Seq != "" {
+			seq := a.SequenceNumber(ip)
+			switch r.Seq {
+			case "current":
+			case "stale":
+				seq--
+			default:
+				return nil, fmt.Errorf("seq %q is neither current nor stale", r.Seq)
+			}
+			release.Sequence = &seq
+		}
+		out = append(out, release)
+	}
+	return out, nil
+}
+
+func releasesIn(a *ipam.Allocator, releases []ipam.Release) In {
+	var in In
+	for _, r := range releases {
+		out := Release{IP: r.IP.String(), Handle: r.Handle}
+		if r.Sequence != nil {
+			// The format has no numbers; any that is not current is stale.
+			out.Seq = "stale"
+			if *r.Sequence == a.SequenceNumber(r.IP) {
+				out.Seq = "current"
+			}
+		}
+		in.Releases = append(in.Releases, out)
+	}
+	return in
+}
+
+func releaseOut(unallocated, released []netip.Addr, err error) Out {
+	return Out{Unallocated: sorted(unallocated), Released: sorted(released), Err: ipam.Code(err)}
+}
+
+func attributesOut(a ipam.Attributes, err error) Out {
+	return Out{Handle: a.Handle, Attrs: a.Active.Map(), AlternateAttrs: a.Alternate.Map(), Err: ipam.Code(err)}
+}
+
+func (in *In) ownerUpdate() (ipam.OwnerUpdate, ipam.OwnerPreconditions) {
+	return ipam.OwnerUpdate{
+			Active: block.MakeAttrs(in.ActiveAttrs), ClearActive: in.ClearActive,
+			Alternate: block.MakeAttrs(in.AlternateAttrs), ClearAlternate: in.ClearAlternate,
+		}, ipam.OwnerPreconditions{
+			Active: in.ExpectActive.ref(), ActiveEmpty: in.ExpectActiveEmpty,
+			Alternate: in.ExpectAlternate.ref(), AlternateEmpty: in.ExpectAlternateEmpty,
+		}
+}
+
+func ownerUpdateIn(ip netip.Addr, handle string, u ipam.OwnerUpdate, p ipam.OwnerPreconditions) In {
+	return In{
+		IP: ip.String(), Handle: handle,
+		ActiveAttrs: u.Active.Map(), ClearActive: u.ClearActive, AlternateAttrs: u.Alternate.Map(), ClearAlternate: u.ClearAlternate,
+		ExpectActive: refOf(p.Active), ExpectActiveEmpty: p.ActiveEmpty, ExpectAlternate: refOf(p.Alternate), ExpectAlternateEmpty: p.AlternateEmpty,
+	}
+}
+
+func (r *OwnerRef) ref() *ipam.OwnerRef {
+	if r == nil {
+		return nil
+	}
+	return &ipam.OwnerRef{Namespace: r.Namespace, Name: r.Name}
+}
+
+func refOf(r *ipam.OwnerRef) *OwnerRef {
+	if r == nil {
+		return nil
+	}
+	return &OwnerRef{Namespace: r.Namespace, Name: r.Name}
+}
+
+func claimOut(claimed, failed []netip.Prefix, err error) Out {
+	return Out{Claimed: texts(claimed), Failed: texts(failed), Err: ipam.Code(err)}
+}
+
+func utilizationOut(pools []ipam.PoolUsage) Out {
+	var out Out
+	for _, p := range pools {
+		pu := PoolUsage{Name: p.Name, CIDR: p.CIDR.String(), Usage: Usage(p.Usage)}
+		for _, b := range p.Blocks {
+			pu.Blocks = append(pu.Blocks, BlockUsage{CIDR: b.CIDR.String(), Usage: Usage(b.Usage)})
+		}
+		out.Pools = append(out.Pools, pu)
+	}
+	return out
+}
+
+// StateOf writes a state as recordings dump it.
+func StateOf(s ipam.State) *State {
+	out := new(State)
+	for _, b := range s.Blocks {
+		block := Block{CIDR: b.CIDR.String(), Affinity: b.Owner.String(), Free: ranges(b.Free)}
+		for _, al := range b.Allocations {
+			block.Allocs = append(block.Allocs, Alloc{
+				Ordinal: al.Ordinal, Handle: al.Handle, Attrs: al.Active.Map(), AlternateAttrs: al.Alternate.Map(),
+				Cooldown: !al.ReleasedAt.IsZero(),
+			})
+		}
+		out.Blocks = append(out.Blocks, block)
+	}
+	for _, c := range s.Affinities {
+		out.Affinities = append(out.Affinities, Affinity{string(c.Owner.Type), c.Owner.Name, c.CIDR.String(), c.State.String()})
+	}
+	for _, h := range s.Handles {
+		counts := make(map[string]int, len(h.Counts))
+		for _, c := range h.Counts {
+			counts[c.Block.String()] = c.Count
+		}
+		if out.Handles == nil {
+			out.Handles = make(map[string]map[string]int)
+		}
+		out.Handles[h.ID] = counts
+	}
+	return out
+}
+
+// ranges writes ordinals in their order, runs of ascending ones as FROM-TO.
+func ranges(ordinals []int) string {
+	var text []byte
+	for i := 0; i < len(ordinals); {
+		end := i + 1
+		for end < len(ordinals) && ordinals[end] == ordinals[end-1]+1 {
+			end++
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, int64(ordinals[i]), 10)
+		if end > i+1 {
+			text = append(text, '-')
+			text = strconv.AppendInt(text, int64(ordinals[end-1]), 10)
+		}
+		i = end
+	}
+	return string(text)
+}

@@ -1,0 +1,231 @@
+// Package trace reads, replays and writes recordings of an allocator.
+//
+// A recording is JSON Lines, plain or gzip. Its first line is the setting, a
+// [Header]; every further line is one operation with its outcome, an [Op].
+// Replaying does the operations on an Allocator and holds each outcome against
+// the recorded one: that is how the library is known to be exact, and how any
+// run can be kept and repeated. A [Recorder] writes what is done to an
+// Allocator in the same format.
+//
+// Absent fields are zero. A field or operation that the format does not have
+// is an error, not skipped: a recording that is not understood proves nothing.
+//
+// The package does not judge outcomes: wanted and got are compared as they
+// stand, messages and state dumps included.
+package trace
+
+import (
+	"encoding/json"
+	"math/big"
+	"time"
+)
+
+// Version is the version of the format that this package reads and writes.
+const Version = 1
+
+// Header is the setting of a recording: the cluster before the first
+// operation. The clock starts at Start and stands still between operations.
+type Header struct {
+	Version      int       `json:"version"`
+	Name         string    `json:"name"`
+	About        string    `json:"about,omitempty"`
+	Start        time.Time `json:"start"`
+	Pools        []Pool    `json:"pools,omitempty"`
+	Reservations []string  `json:"reservations,omitempty"`
+	Nodes        []Node    `json:"nodes,omitempty"`
+	Config       *Config   `json:"config,omitempty"` // nil for the defaults
+}
+
+// Pool is an IPPool as recordings write it.
+type Pool struct {
+	Name              string   `json:"name"`
+	CIDR              string   `json:"cidr"`
+	BlockSize         int      `json:"blockSize"`
+	NodeSelector      string   `json:"nodeSelector,omitempty"`
+	NamespaceSelector string   `json:"namespaceSelector,omitempty"`
+	AllowedUses       []string `json:"allowedUses,omitempty"`
+	AssignmentMode    string   `json:"assignmentMode,omitempty"`
+	Disabled          bool     `json:"disabled,omitempty"`
+}
+
+// Node is a node as recordings write it.
+type Node struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// Config is the IPAM configuration as recordings write it.
+type Config struct {
+	StrictAffinity     bool `json:"strictAffinity"`
+	AutoAllocateBlocks bool `json:"autoAllocateBlocks"`
+	MaxBlocksPerHost   int  `json:"maxBlocksPerHost"`
+	IPCooldownSeconds  int  `json:"ipCooldownSeconds"`
+}
+
+// Op is one operation and its outcome.
+type Op struct {
+	I   int    `json:"i"`  // its number, from 1
+	Op  string `json:"op"` // its name, such as "AutoAssign"
+	In  In     `json:"in"`
+	Out Out    `json:"out"`
+
+	// Line is where a [Reader] found it, from 1; 0 elsewhere.
+	Line int `json:"-"`
+}
+
+// In holds the arguments of any operation; each uses a few of the fields.
+type In struct {
+	Host              string            `json:"host,omitempty"`
+	Type              string            `json:"type,omitempty"` // of the owner: host if empty
+	Num4              int               `json:"num4,omitempty"`
+	Num6              int               `json:"num6,omitempty"`
+	Handle            string            `json:"handle,omitempty"`
+	Attrs             map[string]string `json:"attrs,omitempty"`
+	Use               string            `json:"use,omitempty"`
+	Pools4            []string          `json:"pools4,omitempty"`
+	Pools6            []string          `json:"pools6,omitempty"`
+	MaxBlocksPerHost  int               `json:"maxBlocksPerHost,omitempty"`
+	MaxAllocPerHandle int               `json:"maxAllocPerHandle,omitempty"`
+	HostReserved4     *HostReserved     `json:"hostReserved4,omitempty"`
+	HostReserved6     *HostReserved     `json:"hostReserved6,omitempty"`
+	HasNamespace      bool              `json:"hasNamespace,omitempty"`
+	NamespaceLabels   map[string]string `json:"namespaceLabels,omitempty"`
+
+	IP       string    `json:"ip,omitempty"`
+	CIDR     string    `json:"cidr,omitempty"`
+	Releases []Release `json:"releases,omitempty"`
+
+	ActiveAttrs          map[string]string `json:"activeAttrs,omitempty"`
+	ClearActive          bool              `json:"clearActive,omitempty"`
+	AlternateAttrs       map[string]string `json:"alternateAttrs,omitempty"`
+	ClearAlternate       bool              `json:"clearAlternate,omitempty"`
+	ExpectActive         *OwnerRef         `json:"expectActive,omitempty"`
+	ExpectAlternate      *OwnerRef         `json:"expectAlternate,omitempty"`
+	ExpectActiveEmpty    bool              `json:"expectActiveEmpty,omitempty"`
+	ExpectAlternateEmpty bool              `json:"expectAlternateEmpty,omitempty"`
+
+	MustBeEmpty  bool     `json:"mustBeEmpty,omitempty"`
+	Config       *Config  `json:"config,omitempty"`
+	Pool         *Pool    `json:"pool,omitempty"`
+	Node         *Node    `json:"node,omitempty"`
+	Reservations []string `json:"reservations,omitempty"`
+	Seconds      int64    `json:"seconds,omitempty"`
+	State        string   `json:"state,omitempty"` // of PutAffinity, or what to Show
+}
+
+// HostReserved is a host reservation as recordings write it.
+type HostReserved struct {
+	StartOfBlock int    `json:"startOfBlock"`
+	EndOfBlock   int    `json:"endOfBlock"`
+	Handle       string `json:"handle"`
+	Note         string `json:"note"`
+}
+
+// Release is one address of a ReleaseIPs.
+type Release struct {
+	IP     string `json:"ip"`
+	Handle string `json:"handle,omitempty"`
+	// Seq is "current" for the address's own sequence number, "stale" for one
+	// less, or empty.
+	Seq string `json:"seq,omitempty"`
+}
+
+// OwnerRef names the pod that a precondition expects.
+type OwnerRef struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
+
+// Out holds the outcome of any operation; each uses a few of the fields.
+type Out struct {
+	// Err is a code of CALICO.md §13; empty means success.
+	Err string `json:"err,omitempty"`
+
+	IPs4  []string `json:"ips4,omitempty"` // with the block's mask, as given out
+	IPs6  []string `json:"ips6,omitempty"`
+	Msgs4 []string `json:"msgs4,omitempty"`
+	Msgs6 []string `json:"msgs6,omitempty"`
+
+	Unallocated []string `json:"unallocated,omitempty"` // sorted as text
+	Released    []string `json:"released,omitempty"`    // sorted as text
+	IPs         []string `json:"ips,omitempty"`         // sorted as text
+
+	Handle         string            `json:"handle,omitempty"`
+	Attrs          map[string]string `json:"attrs,omitempty"`
+	AlternateAttrs map[string]string `json:"alternateAttrs,omitempty"`
+
+	Claimed []string `json:"claimed,omitempty"`
+	Failed  []string `json:"failed,omitempty"`
+	Block4  string   `json:"block4,omitempty"`
+	Block6  string   `json:"block6,omitempty"`
+
+	Pools []PoolUsage `json:"pools,omitempty"`
+	Shown string      `json:"shown,omitempty"`
+	State *State      `json:"state,omitempty"`
+}
+
+// Usage counts addresses. The numbers are always there.
+type Usage struct {
+	Capacity  *big.Int `json:"capacity"`
+	InUse     *big.Int `json:"inUse"`
+	Reserved  *big.Int `json:"reserved"`
+	Available *big.Int `json:"available"`
+}
+
+// PoolUsage is the usage of a pool, as GetUtilization reports it.
+type PoolUsage struct {
+	Name string `json:"name"`
+	CIDR string `json:"cidr"`
+	Usage
+	Blocks []BlockUsage `json:"blocks,omitempty"`
+}
+
+// BlockUsage is the usage of a block.
+type BlockUsage struct {
+	CIDR string `json:"cidr"`
+	Usage
+}
+
+// State is a dump of everything that is allocated and claimed.
+type State struct {
+	Blocks     []Block                   `json:"blocks,omitempty"`     // by name
+	Affinities []Affinity                `json:"affinities,omitempty"` // by type, host and name
+	Handles    map[string]map[string]int `json:"handles,omitempty"`    // by id, then block
+}
+
+// Block is one block of a dump.
+type Block struct {
+	CIDR     string  `json:"cidr"`
+	Affinity string  `json:"affinity,omitempty"` // "host:NAME" or "virtual:NAME"
+	Free     string  `json:"free"`               // the queue in its order, as ranges: "5-63,0,3"
+	Allocs   []Alloc `json:"allocs,omitempty"`
+}
+
+// Alloc is one allocated ordinal of a dump.
+type Alloc struct {
+	Ordinal        int               `json:"ordinal"`
+	Handle         string            `json:"handle,omitempty"`
+	Attrs          map[string]string `json:"attrs,omitempty"`
+	AlternateAttrs map[string]string `json:"alternateAttrs,omitempty"`
+	Cooldown       bool              `json:"cooldown,omitempty"`
+}
+
+// Affinity is one affinity of a dump.
+type Affinity struct {
+	Type  string `json:"type"`
+	Host  string `json:"host"`
+	CIDR  string `json:"cidr"`
+	State string `json:"state"`
+}
+
+// canonical returns the text under which outcomes are compared and shown.
+func (o Out) canonical() string { return compact(o) }
+
+// compact writes a part of an operation as JSON.
+func compact(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error() // no field can fail
+	}
+	return string(text)
+}

@@ -1,0 +1,40 @@
+package pool
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Check is the oracle of every test of Set, so it is shown to see each kind of damage.
+func TestSetCheckCatchesBroken(t *testing.T) {
+	make := func(name, cidr string) *Pool {
+		p, err := New(Spec{Name: name, CIDR: netip.MustParsePrefix(cidr)})
+		require.NoError(t, err)
+		return p
+	}
+	a, b, over := make("a", "10.0.0.0/16"), make("b", "10.1.0.0/16"), make("c", "10.1.2.0/24")
+	for want, s := range map[string]Set{
+		`"b" stands before "a"`:                 {byName: []*Pool{b, a}, byCIDR: []*Pool{a, b}},
+		`"a" stands before "a"`:                 {byName: []*Pool{a, a}, byCIDR: []*Pool{a}},
+		`2 pools by name, 1 by CIDR`:            {byName: []*Pool{a, b}, byCIDR: []*Pool{a}},
+		`"b" is missing by CIDR`:                {byName: []*Pool{a, b}, byCIDR: []*Pool{a}},
+		`10.1.0.0/16 stands before 10.0.0.0/16`: {byName: []*Pool{a, b}, byCIDR: []*Pool{b, a}},
+		`"b" and "c" overlap`:                   {byName: []*Pool{b, over}, byCIDR: []*Pool{b, over}},
+	} {
+		assert.ErrorContains(t, s.Check(), want)
+	}
+	assert.NoError(t, (&Set{byName: []*Pool{a, b}, byCIDR: []*Pool{a, b}}).Check())
+}
+
+// Every depth of words the random numbers need: one, two and three.
+func TestRandomIndexStaysBelow(t *testing.T) {
+	for n := 1; n <= 128; n++ {
+		for seed := range int64(20) {
+			x := randomIndex(seed, n)
+			assert.Equal(t, x, x.Low(n), "2^%d", n)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package pool
+
+import (
+	"hash/fnv"
+	"io"
+	"iter"
+	"math/rand"
+	"net/netip"
+	"time"
+)
+
+// Start returns the number of the first block that host looks at in the pool (§2). It depends on the host's name, the
+// number of blocks and nothing else, so that hosts spread over the pool without talking to each other, and a host that
+// comes back finds its old blocks. Where blocks hold a single address (/32, /128) it depends on now and not on the name;
+// elsewhere now is not looked at.
+//
+// It costs some ten microseconds and five kilobytes, all of it for seeding the generator: keep the result where it is asked for
+// more than once.
+func (p *Pool) Start(host string, now time.Time) Index {
+	if p.blockBits == 0 {
+		return Index{}
+	}
+	return randomIndex(p.seed(host, now), int(p.blockBits))
+}
+
+func (p *Pool) seed(host string, now time.Time) int64 {
+	if p.shift == 0 {
+		return now.UnixNano()
+	}
+	h := fnv.New32() // FNV-1; New32a gives other blocks
+	io.WriteString(h, host)
+	return int64(h.Sum32())
+}
+
+// randomIndex returns what new(big.Int).Rand(rand.New(rand.NewSource(seed)), 2^n) returns on a 64-bit machine, for n from 1
+// to 128. It repeats the algorithm for two reasons: big.Int draws by the machine word, so that 32-bit machines get other
+// numbers than the 64-bit ones that Calico runs on, and a power of two can be drawn without allocating.
+//
+// Every word is two draws, low half first. The limit 2^n is n+1 bits long, so n+1 bits are kept, and everything is drawn
+// again while the topmost of them is set, which makes the number too large.
+func randomIndex(seed int64, n int) Index {
+	r := rand.New(rand.NewSource(seed))
+	for {
+		var words [3]uint64
+		for i := range n/64 + 1 {
+			low := uint64(r.Uint32())
+			words[i] = low | uint64(r.Uint32())<<32
+		}
+		if words[n/64]>>(n%64)&1 == 0 {
+			return Index{words[1], words[0]}.Low(n)
+		}
+	}
+}
+
+// Order returns the blocks of the pool in the order in which host looks at them: from [Pool.Start] up, from the last block
+// on to block 0, once round (§2). All 2^BlockBits of them, in existence or not; the caller stops. The starting point is
+// fixed when Order is called, and the sequence can be gone through any number of times.
+func (p *Pool) Order(host string, now time.Time) iter.Seq[netip.Prefix] {
+	start := p.Start(host, now)
+	return func(yield func(netip.Prefix) bool) {
+		// The count of blocks need not fit an Index (2^128), so the walk ends where it began and not at a count.
+		for i, first := start, true; first || i != start; first = false {
+			if !yield(p.BlockAt(i)) {
+				return
+			}
+			i = i.Next().Low(int(p.blockBits))
+		}
+	}
+}

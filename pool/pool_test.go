@@ -1,0 +1,151 @@
+package pool_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/ipamsim/ipamsim/pool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPoolAccessors(t *testing.T) {
+	uses := []pool.Use{pool.Workload}
+	p, err := pool.New(pool.Spec{
+		Name: "gpu", CIDR: netip.MustParsePrefix("10.1.0.0/16"), BlockSize: 28, NodeSelector: "has(gpu)",
+		NamespaceSelector: "team == 'ml'", AllowedUses: uses, AssignmentMode: pool.Manual, Disabled: true,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "gpu", p.Name())
+	assert.Equal(t, "10.1.0.0/16", p.CIDR().String())
+	assert.Equal(t, 28, p.BlockSize())
+	assert.Equal(t, 12, p.BlockBits())
+	assert.True(t, p.Is4())
+	assert.True(t, p.Disabled())
+	assert.False(t, p.Automatic())
+	assert.True(t, p.SelectsNode(map[string]string{"gpu": ""}))
+	assert.False(t, p.SelectsNode(nil))
+	assert.True(t, p.SelectsNamespace(map[string]string{"team": "ml"}))
+	assert.False(t, p.SelectsNamespace(nil))
+
+	uses[0] = pool.Tunnel
+	p.Spec().AllowedUses[0] = pool.Tunnel
+	assert.True(t, p.Allows(pool.Workload), "neither the list passed in nor one handed out is the pool's")
+	assert.False(t, p.Allows(pool.Tunnel))
+	assert.Equal(t, []pool.Use{pool.Workload}, p.Spec().AllowedUses)
+}
+
+func TestPoolDefaults(t *testing.T) {
+	p := mustPool(t, "fd00::/48", 0)
+	assert.Equal(t, 122, p.BlockSize())
+	assert.Equal(t, 74, p.BlockBits())
+	assert.False(t, p.Is4())
+	assert.False(t, p.Disabled())
+	assert.True(t, p.Automatic())
+	assert.True(t, p.SelectsNode(nil))
+	assert.True(t, p.SelectsNamespace(map[string]string{"any": "thing"}))
+	assert.True(t, p.Allows(pool.Workload))
+	assert.True(t, p.Allows(pool.Tunnel))
+	assert.False(t, p.Allows(pool.LoadBalancer))
+	assert.False(t, p.Allows(""))
+}
+
+// The allocator takes an empty list as Workload and Tunnel, with a namespace selector too.
+func TestPoolNamespaceSelectorKeepsUses(t *testing.T) {
+	p, err := pool.New(pool.Spec{Name: "prod", CIDR: netip.MustParsePrefix("10.100.0.0/25"), BlockSize: 28, NamespaceSelector: "env == 'prod'"})
+	require.NoError(t, err)
+	assert.True(t, p.Allows(pool.Workload))
+	assert.True(t, p.Allows(pool.Tunnel))
+	assert.Empty(t, p.Spec().AllowedUses)
+}
+
+func TestPoolContains(t *testing.T) {
+	v4, v6 := mustPool(t, "10.0.0.0/24", 26), mustPool(t, "fe80::/64", 122)
+	for _, c := range []struct {
+		pool  *pool.Pool
+		addr  string
+		block string // empty if not contained
+	}{
+		{v4, "10.0.0.0", "10.0.0.0/26"},
+		{v4, "10.0.0.63", "10.0.0.0/26"},
+		{v4, "10.0.0.64", "10.0.0.64/26"},
+		{v4, "10.0.0.255", "10.0.0.192/26"},
+		{v4, "10.0.1.0", ""},
+		{v4, "9.255.255.255", ""},
+		{v4, "::ffff:10.0.0.1", ""},
+		{v4, "fe80::1", ""},
+		{v6, "fe80::", "fe80::/122"},
+		{v6, "fe80::ffff:ffff:ffff:ffff", "fe80::ffff:ffff:ffff:ffc0/122"},
+		{v6, "fe80::1%eth0", ""},
+		{v6, "fe80:0:0:1::", ""},
+		{v6, "10.0.0.0", ""},
+	} {
+		addr := netip.MustParseAddr(c.addr)
+		block, ok := c.pool.BlockOf(addr)
+		assert.Equal(t, c.block != "", ok, c.addr)
+		assert.Equal(t, c.block != "", c.pool.Contains(addr), c.addr)
+		if ok {
+			assert.Equal(t, c.block, block.String(), c.addr)
+			assert.Equal(t, block, c.pool.BlockAt(c.pool.IndexOf(addr)), c.addr)
+		} else {
+			assert.Zero(t, block)
+			assert.True(t, c.pool.IndexOf(addr).Low(c.pool.BlockBits()) == c.pool.IndexOf(addr), "in range even so")
+		}
+	}
+	assert.False(t, v4.Contains(netip.Addr{}))
+	assert.False(t, v6.Contains(netip.Addr{}))
+}
+
+func TestCheckBlock(t *testing.T) {
+	p := mustPool(t, "10.0.0.0/24", 26)
+	for block, ok := range map[string]bool{
+		"10.0.0.0/26": true, "10.0.0.192/26": true, // its own
+		"10.0.1.0/27": true, "10.0.1.0/24": true, "fd00::/122": true, // elsewhere
+		"10.0.0.0/27": false, "10.0.0.128/25": false, "10.0.0.77/32": false, // of another size
+		"10.0.0.0/24": false, "10.0.0.0/20": false, // the pool, and around it
+	} {
+		err := p.CheckBlock(netip.MustParsePrefix(block))
+		if ok {
+			assert.NoError(t, err, block)
+			continue
+		}
+		assert.ErrorIs(t, err, pool.ErrBlockSize, block)
+		assert.ErrorContains(t, err, block)
+		assert.ErrorContains(t, err, `pool "p"`)
+	}
+	assert.NoError(t, p.CheckBlock(netip.Prefix{}))
+	assert.NoError(t, mustPool(t, "10.0.0.0/26", 26).CheckBlock(netip.MustParsePrefix("10.0.0.0/26")), "a pool of one block")
+}
+
+func TestTouching(t *testing.T) {
+	service := pool.Range{Name: "service", Prefix: netip.MustParsePrefix("10.96.0.0/16")}
+	hosts := pool.Range{Name: "hosts", Prefix: netip.MustParsePrefix("10.96.3.7/24")} // host bits do not matter
+	host6 := pool.Range{Name: "hosts, IPv6", Prefix: netip.MustParsePrefix("fd00::/64")}
+	ranges := []pool.Range{hosts, host6, service, {Name: "none"}}
+
+	assert.Equal(t, []pool.Range{hosts, service}, mustPool(t, "10.0.0.0/8", 26).Touching(ranges), "in the order given")
+	assert.Equal(t, []pool.Range{service}, mustPool(t, "10.96.4.0/24", 26).Touching(ranges))
+	assert.Equal(t, []pool.Range{host6}, mustPool(t, "fd00::/48", 0).Touching(ranges))
+	assert.Nil(t, mustPool(t, "10.97.0.0/16", 26).Touching(ranges))
+	assert.Nil(t, mustPool(t, "10.97.0.0/16", 26).Touching(nil))
+}
+
+func TestPoolDoesNotAllocate(t *testing.T) {
+	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("fd00::/48"),
+		NodeSelector: "zone in {'a', 'b'} && (name contains 'x' || !has(gpu)) && role != 'c'"})
+	require.NoError(t, err)
+	var set pool.Set
+	require.NoError(t, set.Put(p))
+	reserved, _ := pool.ParseReservations([]string{"fd00::/120", "fd00::3", "10.0.0.0/8"})
+	labels := map[string]string{"zone": "b", "role": "x"}
+	addr := netip.MustParseAddr("fd00::1:2:3:4")
+	block, _ := p.BlockOf(addr)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		if set.ByAddr(addr) != p || set.Get("p") != p || set.ByCIDR(p.CIDR()) != p || set.Covering(block) != p ||
+			!p.Contains(addr) || p.BlockAt(p.IndexOf(addr).Next().Sub(pool.IndexFrom(1))) != block || !p.SelectsNode(labels) ||
+			!p.Allows(pool.Workload) || p.CheckBlock(block) != nil ||
+			reserved.Contains(addr) || reserved.OverlapsPrefix(block) || reserved.CoversPrefix(block) {
+			t.Error("a wrong answer")
+		}
+	}))
+}

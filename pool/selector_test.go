@@ -1,0 +1,483 @@
+package pool_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipamsim/ipamsim/pool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// What the real parser says of 300 selectors.
+func TestSelectorsRecorded(t *testing.T) {
+	file, err := os.Open("testdata/selectors.jsonl")
+	require.NoError(t, err)
+	defer file.Close()
+	n := 0
+	for lines := bufio.NewScanner(file); lines.Scan(); n++ {
+		var c struct {
+			Selector        string
+			Valid           bool
+			Matches, Misses []map[string]string
+		}
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &c))
+		s, err := pool.Parse(c.Selector)
+		require.Equal(t, c.Valid, err == nil, "%q: %v", c.Selector, err)
+		if err != nil {
+			continue
+		}
+		again, err := pool.Parse(s.String())
+		require.NoError(t, err, "%q", s)
+		for _, labels := range c.Matches {
+			assert.True(t, s.Matches(labels) && again.Matches(labels), "%q %v", c.Selector, labels)
+		}
+		for _, labels := range c.Misses {
+			assert.False(t, s.Matches(labels) || again.Matches(labels), "%q %v", c.Selector, labels)
+		}
+	}
+	require.Equal(t, 300, n)
+}
+
+func TestParseValid(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "all()", " \t ": "all()",
+		"all()": "all()", "all(\t )": "all()", "global( )": "global()", "has(\ta )": "has(a)",
+		"a == 'b'": `a == "b"`, "\ta\t==\t'b'\t": `a == "b"`, "a=='b'": `a == "b"`, `a!="b"`: `a != "b"`,
+		"a in{'b'}": `a in {"b"}`, "a in { }": "a in {}", "a not in {}": "a not in {}", "a notin{'c' , 'b','c',}": `a not in {"b", "c"}`,
+		"a not\t in {'b',\t}": `a not in {"b"}`,
+		"a contains'b'":       `a contains "b"`, "a startswith'b'": `a starts with "b"`, "a starts \twith 'b'": `a starts with "b"`,
+		"a endswith\"b\"": `a ends with "b"`, "a ends  with ''": `a ends with ""`,
+		// Only an operator may follow a name, so that words are names where a name is due.
+		"in in {'in'}": `in in {"in"}`, "not not in {}": "not not in {}", "all == 'x'": `all == "x"`, "has=='x'": `has == "x"`,
+		"global contains 'x'": `global contains "x"`, "contains contains 'contains'": `contains contains "contains"`,
+		"starts startswith 'x'": `starts starts with "x"`, "has(has)": "has(has)", "has(in)&&has(all)": "has(in) && has(all)",
+		"- == 'x'": `- == "x"`, "/./_-9 == 'x'": `/./_-9 == "x"`, "9 == '9'": `9 == "9"`, "has(-)": "has(-)",
+		// Quotes have no escapes, and keep everything.
+		`a == 'say "x"'`: `a == 'say "x"'`, `a == "it's"`: `a == "it's"`, `a == 'b\'`: `a == "b\"`, "a == '\n\t && {'": "a == \"\n\t && {\"",
+		"a == '日本'": `a == "日本"`, "a == '\xff\x00'": "a == \"\xff\x00\"",
+		`a in {'"', "'"}`: `a in {'"', "'"}`,
+		// Precedence and parentheses.
+		"!a == 'b'": `!a == "b"`, "!!a == 'b'": `a == "b"`, "! ! !has(a)": "!has(a)", "!(!(!(has(a))))": "!has(a)", "!(!has(a))": "has(a)",
+		"!a != 'b'":                             `!a != "b"`,
+		"((all()))":                             "all()",
+		"has(a)||has(b)&&!has(c)":               "has(a) || has(b) && !has(c)",
+		"(has(a)||has(b))&&has(c)":              "(has(a) || has(b)) && has(c)",
+		"!(has(a)&&has(b))":                     "!(has(a) && has(b))",
+		"has(a)&&(has(b)&&has(c))":              "has(a) && has(b) && has(c)",
+		"(has(a) && has(b)) || has(c)":          "has(a) && has(b) || has(c)",
+		"has(" + strings.Repeat("l", 512) + ")": "has(" + strings.Repeat("l", 512) + ")",
+		strings.Repeat("l", 512) + " notin {}":  strings.Repeat("l", 512) + " not in {}",
+		strings.Repeat("!", 1<<16) + "has(a)":   "has(a)",
+		strings.Repeat("(", 1000) + "all()" + strings.Repeat(")", 1000):              "all()",
+		strings.Repeat("!(", 1000) + "has(a)" + strings.Repeat(" )", 1000):           "has(a)",
+		strings.Repeat("(", 999) + "(has(a)) && (has(b))" + strings.Repeat(")", 999): "has(a) && has(b)",
+	} {
+		s, err := pool.Parse(text)
+		if assert.NoError(t, err, "%.80q", text) {
+			assert.Equal(t, want, s.String(), "%.80q", text)
+		}
+	}
+}
+
+func TestParseInvalid(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		pos  int
+	}{
+		// White space.
+		{"\n", 0}, {"a\n== 'b'", 1}, {"a ==\r'b'", 4}, {"a == 'b'\n", 8}, {"a\u00a0== 'b'", 1}, {"all(\n)", 4}, {"not\vin", 3},
+		// Words that stand alone, or in capitals, or in the wrong place.
+		{"a", 1}, {"a ", 2}, {"all", 3}, {"has", 3}, {"zone zone", 5}, {"a all()", 2}, {"a has(b)", 2}, {"a in", 4}, {"a not", 2}, {"a not {'b'}", 2},
+		{"a starts 'b'", 2}, {"a with 'b'", 2}, {"a IN {'b'}", 2}, {"ALL()", 3}, {"Has(a)", 3}, {"a Contains 'b'", 2}, {"a n ot in {}", 2},
+		{"a containsx 'b'", 10}, {"a inx {'b'}", 4}, {"a notinx {}", 7}, {"a inin {}", 4}, {"a starts withx 'b'", 13},
+		// Calls.
+		{"all ()", 4}, {"global\t()", 7}, {"has (a)", 4}, {"has(", 4}, {"has()", 4}, {"has(a", 5}, {"has(a b)", 6}, {"has('a')", 4}, {"has((a))", 4},
+		{"has(a,b)", 5}, {"all(a)", 4}, {"all(", 4}, {"all(()", 4}, {"hasx(a)", 4}, {"xall()", 4}, {"-has(a)", 4}, {"global)", 6}, {"all())", 5},
+		{"all()all()", 5}, {"all()a == 'b'", 5}, {"has(a) has(b)", 7}, {"all() == 'x'", 6},
+		// Operators and values.
+		{"a = 'b'", 2}, {"a === 'b'", 4}, {"a ! = 'b'", 2}, {"a <> 'b'", 2}, {"a > 'b'", 2}, {"== 'b'", 0}, {"!= 'b'", 1}, {"a ==", 4}, {"a == b", 5},
+		{"'a' == 'b'", 0}, {"a == 'b' 'c'", 9}, {"a == 'b", 5}, {"a == 'b\"", 5}, {"a == '", 5}, {`a == 'it\'s'`, 10}, {"a == `b`", 5},
+		{"a contains {'b'}", 11}, {"a == {'b'}", 5}, {"a in 'b'", 5}, {"a in ('b')", 5}, {"a not == 'b'", 2}, {"a not contains 'b'", 2}, {"a ! in {'b'}", 2},
+		// Sets.
+		{"a in {", 6}, {"a in {'b'", 9}, {"a in {,}", 6}, {"a in {,'b'}", 6}, {"a in {'b',,}", 10}, {"a in {'b' 'c'}", 10}, {"a in {b}", 6}, {"a in {'b'}}", 10},
+		{"a in {'b',", 10}, {"a in {{}}", 6},
+		// Connectives.
+		{"&&", 0}, {"all() &&", 8}, {"|| all()", 0}, {"all() & all()", 6}, {"all() | all()", 6}, {"all() &&& all()", 8}, {"all() && && all()", 9},
+		{"all() ||| all()", 8}, {"all() and all()", 6}, {"all() ! all()", 6}, {"!", 1}, {"!!", 2}, {"all()!", 5}, {"all(), all()", 5},
+		// Parentheses.
+		{"()", 1}, {"(", 1}, {")", 0}, {"(all()", 6}, {"(all()))", 7}, {"(a) == 'b'", 2}, {"(a ==) 'b'", 5}, {"(all()}", 6},
+		// Characters.
+		{"日本 == 'a'", 0}, {"a日 == 'b'", 1}, {"a:b == 'c'", 1}, {"a@b == 'c'", 1}, {"a == 'b' # comment", 9}, {"*", 0}, {"\x00", 0}, {"a+b == 'c'", 1},
+		// Limits.
+		{strings.Repeat("l", 513) + " == 'a'", 0}, {"has( " + strings.Repeat("l", 513) + ")", 5},
+		{strings.Repeat("(", 1001) + "all()" + strings.Repeat(")", 1001), 1000},
+		{strings.Repeat("!(", 1<<20), 2001}, {strings.Repeat("(", 1<<20), 1000},
+	} {
+		s, err := pool.Parse(c.text)
+		assert.Nil(t, s, "%.80q", c.text)
+		var syntax *pool.SyntaxError
+		if assert.ErrorAs(t, err, &syntax, "%.80q", c.text) {
+			assert.Equal(t, c.pos, syntax.Pos, "%.80q: %v", c.text, err)
+			assert.Equal(t, c.text, syntax.Selector)
+			assert.NotEmpty(t, syntax.Msg)
+			assert.Less(t, len(err.Error()), 1000, "the text is not repeated")
+		}
+	}
+}
+
+// Where a label is absent, only the negative operators hold, and an empty value is not absence.
+func TestSelectorAbsentLabel(t *testing.T) {
+	for text, want := range map[string][3]bool{ // absent, empty, "v"
+		"a == ''": {false, true, false}, "a == 'v'": {false, false, true},
+		"a != ''": {true, false, true}, "a != 'v'": {true, true, false},
+		"a in {}": {false, false, false}, "a in {'','v'}": {false, true, true}, "a in {'v'}": {false, false, true},
+		"a not in {}": {true, true, true}, "a not in {'','v'}": {true, false, false}, "a not in {'v'}": {true, true, false},
+		"a contains ''": {false, true, true}, "a contains 'v'": {false, false, true},
+		"a starts with ''": {false, true, true}, "a starts with 'v'": {false, false, true},
+		"a ends with ''": {false, true, true}, "a ends with 'v'": {false, false, true},
+		"has(a)": {false, true, true}, "!has(a)": {true, false, false},
+		"!a == 'v'": {true, true, false}, "!a != 'v'": {false, false, true},
+		"": {true, true, true}, "all()": {true, true, true}, "global()": {true, true, true}, "!global()": {false, false, false},
+	} {
+		s, err := pool.Parse(text)
+		require.NoError(t, err, text)
+		for i, labels := range []map[string]string{nil, {"a": ""}, {"a": "v"}} {
+			assert.Equal(t, want[i], s.Matches(labels), "%q of %v", text, labels)
+		}
+	}
+	assert.True(t, (*pool.Selector)(nil).Matches(nil))
+	assert.Equal(t, "all()", (*pool.Selector)(nil).String())
+	assert.True(t, new(pool.Selector).Matches(nil))
+}
+
+// Long texts take time in proportion: a quadratic parser would need minutes here.
+func TestParseLong(t *testing.T) {
+	const n = 200_000
+	began := time.Now()
+	for _, text := range []string{
+		strings.Repeat("has(a) && ", n) + "has(b)",
+		strings.Repeat("(has(a) || ", 1000) + "has(b)" + strings.Repeat(")", 1000),
+		"a in {" + strings.Repeat("'x', ", n) + "}",
+		strings.Repeat("! ", n) + "has(a)",
+		"a == '" + strings.Repeat("\"", n) + "'",
+	} {
+		s, err := pool.Parse(text)
+		require.NoError(t, err)
+		s.Matches(map[string]string{"a": "x"})
+		require.NotEmpty(t, s.String())
+	}
+	for _, text := range []string{strings.Repeat("'", n), strings.Repeat("a starts ", n), strings.Repeat("(", n), strings.Repeat("x", n), strings.Repeat("has(", n)} {
+		_, err := pool.Parse(text)
+		require.Error(t, err)
+	}
+	assert.Less(t, time.Since(began), 20*time.Second)
+}
+
+// expr is an independent syntax tree: it evaluates itself by cases of presence, and prints itself with the freedom the
+// language leaves, drawn at random.
+type expr struct {
+	op, label string
+	values    []string
+	kids      []expr
+}
+
+func (e expr) eval(labels map[string]string) bool {
+	var present []string // the label's value, or nothing
+	if value, ok := labels[e.label]; ok {
+		present = []string{value}
+	}
+	any := func(test func(have, want string) bool) bool {
+		for _, have := range present {
+			for _, want := range e.values {
+				if test(have, want) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	equal := func(have, want string) bool { return have == want }
+	switch e.op {
+	case "all", "global":
+		return true
+	case "has":
+		return len(present) == 1
+	case "==", "in":
+		return any(equal)
+	case "!=", "not in":
+		return !any(equal)
+	case "contains":
+		return any(strings.Contains)
+	case "starts with":
+		return any(func(have, want string) bool { return len(have) >= len(want) && have[:len(want)] == want })
+	case "ends with":
+		return any(func(have, want string) bool { return len(have) >= len(want) && have[len(have)-len(want):] == want })
+	case "!":
+		return !e.kids[0].eval(labels)
+	}
+	count := 0
+	for _, kid := range e.kids {
+		if kid.eval(labels) {
+			count++
+		}
+	}
+	return count == len(e.kids) || e.op == "||" && count > 0
+}
+
+// level is how tightly e binds: 0 for ||, 1 for &&, 2 for the rest.
+func (e expr) level() int {
+	if level := slices.Index([]string{"||", "&&"}, e.op); level >= 0 {
+		return level
+	}
+	return 2
+}
+
+func (e expr) print(t *rapid.T, least int) string {
+	blank := func() string { return rapid.SampledFrom([]string{"", " ", "\t", "  "}).Draw(t, "blank") }
+	gap := func() string { return rapid.SampledFrom([]string{" ", "\t "}).Draw(t, "gap") }
+	quote := func(value string) string {
+		q := rapid.SampledFrom([]string{"'", `"`}).Draw(t, "quote")
+		if strings.Contains(value, q) {
+			q = map[string]string{"'": `"`, `"`: "'"}[q]
+		}
+		return q + value + q
+	}
+	var text string
+	switch e.op {
+	case "all", "global":
+		text = e.op + "(" + blank() + ")"
+	case "has":
+		text = "has(" + blank() + e.label + blank() + ")"
+	case "==", "!=":
+		text = e.label + blank() + e.op + blank() + quote(e.values[0])
+	case "contains", "starts with", "ends with":
+		text = e.label + gap() + strings.ReplaceAll(e.op, " ", blank()) + blank() + quote(e.values[0])
+	case "in", "not in":
+		text = e.label + gap() + strings.ReplaceAll(e.op, " ", blank()) + blank() + "{"
+		for i, value := range e.values {
+			text += blank() + quote(value) + blank()
+			if i < len(e.values)-1 || rapid.Bool().Draw(t, "comma") {
+				text += ","
+			}
+		}
+		text += blank() + "}"
+	case "!":
+		text = "!" + blank() + e.kids[0].print(t, 2)
+	default:
+		for i, kid := range e.kids {
+			if i > 0 {
+				text += blank() + e.op + blank()
+			}
+			text += kid.print(t, e.level()+1)
+		}
+	}
+	if e.level() < least || rapid.IntRange(0, 5).Draw(t, "parens") == 0 {
+		text = "(" + blank() + text + blank() + ")"
+	}
+	return text
+}
+
+var (
+	someLabels = []string{"zone", "role", "in", "a/b.c_-1"}
+	someValues = []string{"", "a", "ab", "b", "x y", "it's", `say "x"`}
+)
+
+func exprs(depth int) *rapid.Generator[expr] {
+	return rapid.Custom(func(t *rapid.T) expr {
+		ops := []string{"==", "!=", "in", "not in", "contains", "starts with", "ends with", "has", "all", "global"}
+		if depth > 0 {
+			ops = append(ops, "!", "&&", "||", "&&", "||", "!", "&&", "||")
+		}
+		e := expr{op: rapid.SampledFrom(ops).Draw(t, "op")}
+		kids := 0
+		switch e.op {
+		case "all", "global":
+			return e
+		case "!":
+			kids = 1
+		case "&&", "||":
+			kids = rapid.IntRange(2, 3).Draw(t, "kids")
+		case "in", "not in":
+			e.values = rapid.SliceOfN(rapid.SampledFrom(someValues), 0, 4).Draw(t, "values")
+		case "has":
+		default:
+			e.values = []string{rapid.SampledFrom(someValues).Draw(t, "value")}
+		}
+		for range kids {
+			e.kids = append(e.kids, exprs(depth-1).Draw(t, "kid"))
+		}
+		if kids == 0 {
+			e.label = rapid.SampledFrom(someLabels).Draw(t, "label")
+		}
+		return e
+	})
+}
+
+type selectorCase struct {
+	expr   expr
+	text   string
+	labels []map[string]string
+}
+
+var selectorCases = rapid.Custom(func(t *rapid.T) selectorCase {
+	e := exprs(3).Draw(t, "expr")
+	labels := rapid.MapOf(rapid.SampledFrom(someLabels), rapid.SampledFrom(someValues))
+	return selectorCase{e, e.print(t, 0), rapid.SliceOfN(labels, 8, 8).Draw(t, "labels")}
+})
+
+type selectorLike interface {
+	Matches(map[string]string) bool
+	String() string
+}
+
+// selectorProperty holds a parser against the tree that the text was printed from.
+func selectorProperty(parse func(string) (selectorLike, error)) func(selectorCase) error {
+	return func(c selectorCase) error {
+		s, err := parse(c.text)
+		if err != nil {
+			return fmt.Errorf("%q: %w", c.text, err)
+		}
+		again, err := parse(s.String())
+		if err != nil {
+			return fmt.Errorf("%q of %q: %w", s, c.text, err)
+		}
+		errs := []error{differs("the normal form of the normal form", again.String(), s.String())}
+		for _, labels := range c.labels {
+			before := maps.Clone(labels)
+			what := fmt.Sprintf("%q of %q", c.text, labels)
+			errs = append(errs,
+				differs(what, s.Matches(labels), c.expr.eval(labels)),
+				differs("normal form "+what, again.Matches(labels), c.expr.eval(labels)),
+				differs("labels afterwards", labels, before))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+func parseSelector(text string) (selectorLike, error) {
+	s, err := pool.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func TestSelectorIsTree(t *testing.T) { holds(t, selectorCases, selectorProperty(parseSelector)) }
+
+type (
+	absentIsEmpty struct{ selectorLike }
+	noParens      struct{ selectorLike }
+)
+
+func (s absentIsEmpty) Matches(labels map[string]string) bool {
+	full := map[string]string{}
+	for _, label := range someLabels {
+		full[label] = labels[label]
+	}
+	return s.selectorLike.Matches(full)
+}
+
+func (s noParens) String() string {
+	text := s.selectorLike.String()
+	if strings.Contains(text, "has(") || strings.Contains(text, "l()") {
+		return text
+	}
+	return strings.NewReplacer("(", "", ")", "").Replace(text)
+}
+
+func TestSelectorCatchesBroken(t *testing.T) {
+	rewritten := func(rewrite func(string) string) func(string) (selectorLike, error) {
+		return func(text string) (selectorLike, error) { return parseSelector(rewrite(text)) }
+	}
+	wrapped := func(wrap func(selectorLike) selectorLike) func(string) (selectorLike, error) {
+		return func(text string) (selectorLike, error) {
+			s, err := parseSelector(text)
+			if err != nil {
+				return nil, err
+			}
+			return wrap(s), nil
+		}
+	}
+	for name, parse := range map[string]func(string) (selectorLike, error){
+		"|| binds tighter than &&": rewritten(func(text string) string {
+			// The parentheses of calls are hidden while the others are doubled.
+			loose := strings.NewReplacer("(", "((", ")", "))", "&&", ")&&(")
+			for _, call := range []string{"has", "all", "global"} {
+				text = hideCalls(text, call)
+			}
+			return strings.NewReplacer("\x01", "(", "\x02", ")").Replace("(" + loose.Replace(text) + ")")
+		}),
+		"! is ignored": rewritten(func(text string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(text, "!=", "\x01"), "!", ""), "\x01", "!=")
+		}),
+		"tab is no white space": rewritten(func(text string) string { return strings.ReplaceAll(text, "\t", "\n") }),
+		"no trailing comma": func(text string) (selectorLike, error) {
+			if strings.Contains(strings.NewReplacer(" ", "", "\t", "").Replace(text), ",}") {
+				return nil, errors.New("comma")
+			}
+			return parseSelector(text)
+		},
+		"starts with is ends with": rewritten(func(text string) string { return strings.ReplaceAll(text, "starts", "ends") }),
+		"absent is empty":          wrapped(func(s selectorLike) selectorLike { return absentIsEmpty{s} }),
+		"printed without parens":   wrapped(func(s selectorLike) selectorLike { return noParens{s} }),
+	} {
+		t.Run(name, func(t *testing.T) { rejects(t, selectorCases, selectorProperty(parse)) })
+	}
+}
+
+// hideCalls replaces the parentheses of calls of a name by \x01 and \x02.
+func hideCalls(text, name string) string {
+	for {
+		before, after, found := strings.Cut(text, name+"(")
+		if !found {
+			return text
+		}
+		inside, rest, _ := strings.Cut(after, ")")
+		text = before + name + "\x01" + inside + "\x02" + rest
+	}
+}
+
+func FuzzParseSelector(f *testing.F) {
+	for _, text := range []string{
+		"", "all()", "!(has(a) || b not in {'x',\"y\",}) && c starts with 'z'", "in notin{}", "((a=='b'))", "a != 'it\"s'", "global( ) &&\tall()",
+		"a contains 'b' || !!has( c )", "a endswith ''", "has (a)", "a in {,}", "!(", "日本 == 'a'",
+	} {
+		f.Add(text, "a", "b")
+	}
+	f.Fuzz(func(t *testing.T, text, label, value string) {
+		s, err := pool.Parse(text)
+		if err != nil {
+			var syntax *pool.SyntaxError
+			require.ErrorAs(t, err, &syntax)
+			require.True(t, 0 <= syntax.Pos && syntax.Pos <= len(text))
+			require.Equal(t, text, syntax.Selector)
+			return
+		}
+		again, err := pool.Parse(s.String())
+		require.NoError(t, err, "%q", s)
+		require.Equal(t, s.String(), again.String())
+		for _, labels := range []map[string]string{nil, {label: value}, {"a": value, label: "x"}} {
+			require.Equal(t, s.Matches(labels), again.Matches(labels), "%q", text)
+		}
+	})
+}
+
+func BenchmarkSelectorMatches(b *testing.B) {
+	s, err := pool.Parse("zone in {'a', 'b'} && !has(gpu) || role starts with 'edge'")
+	require.NoError(b, err)
+	labels := map[string]string{"zone": "b", "kubernetes.io/os": "linux"}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Matches(labels)
+	}
+}

@@ -1,0 +1,232 @@
+package pool_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/ipamsim/ipamsim/pool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// problems takes apart what Validate joins.
+func problems(t testing.TB, err error) []*pool.InvalidError {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	require.True(t, ok, "%v is joined errors", err)
+	var all []*pool.InvalidError
+	for _, one := range joined.Unwrap() {
+		var invalid *pool.InvalidError
+		require.ErrorAs(t, one, &invalid)
+		require.ErrorIs(t, one, pool.ErrInvalid)
+		all = append(all, invalid)
+	}
+	return all
+}
+
+func TestValidate(t *testing.T) {
+	mapped := netip.PrefixFrom(netip.MustParseAddr("::ffff:10.0.0.0"), 120)
+	cidr := func(s string) func(*pool.Spec) {
+		return func(spec *pool.Spec) { spec.CIDR = netip.MustParsePrefix(s) }
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*pool.Spec) // of a valid IPv4 pool
+		want   string           // "field=value: reason", with the start of the reason; empty for valid
+	}{
+		{"as it is", func(s *pool.Spec) {}, ""},
+		{"no name", func(s *pool.Spec) { s.Name = "" }, "name=: must not be empty"},
+		{"longest name", func(s *pool.Spec) { s.Name = strings.Repeat("n", 253) }, ""},
+		{"name too long", func(s *pool.Spec) { s.Name = strings.Repeat("n", 254) }, "name=" + strings.Repeat("n", 254) + ": is 254 bytes long"},
+		{"newline in name", func(s *pool.Spec) { s.Name = "a\nb" }, "name=a\nb: must not contain control"},
+		{"delete in name", func(s *pool.Spec) { s.Name = "a\x7f" }, "name=a\x7f: must not contain control"},
+		{"name of Kubernetes' taste", func(s *pool.Spec) { s.Name = "Übel_ & schön" }, ""},
+
+		{"no CIDR", func(s *pool.Spec) { s.CIDR = netip.Prefix{} }, "cidr=invalid Prefix: is not a CIDR"},
+		{"too many bits", func(s *pool.Spec) { s.CIDR = netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33) }, "cidr=invalid Prefix: is not a CIDR"},
+		{"host bits", cidr("10.0.0.1/24"), "cidr=10.0.0.1/24: has host bits set, the network is 10.0.0.0/24"},
+		{"host bits, IPv6", cidr("fd00::1/64"), "cidr=fd00::1/64: has host bits set"},
+		{"mapped", func(s *pool.Spec) { s.CIDR = mapped }, "cidr=::ffff:10.0.0.0/120: must be written as IPv4"},
+		{"everything", cidr("0.0.0.0/0"), ""},
+		{"everything, IPv6", cidr("::/0"), ""},
+		{"one block", cidr("10.0.0.0/26"), ""},
+		{"less than a default block", cidr("10.0.0.0/27"), "cidr=10.0.0.0/27: is smaller than a block of /26"},
+		{"less than a default block, IPv6", cidr("fd00::/123"), "cidr=fd00::/123: is smaller than a block of /122"},
+
+		{"largest block", func(s *pool.Spec) { s.BlockSize = 20 }, ""},
+		{"smallest block", func(s *pool.Spec) { s.BlockSize = 32 }, ""},
+		{"block too large", func(s *pool.Spec) { s.BlockSize = 19 }, "blockSize=19: must be from 20 to 32"},
+		{"block too small", func(s *pool.Spec) { s.BlockSize = 33 }, "blockSize=33: must be from 20 to 32"},
+		{"negative block size", func(s *pool.Spec) { s.BlockSize = -1 }, "blockSize=-1: must be from 20 to 32"},
+		{"IPv6 block size of IPv4", func(s *pool.Spec) { cidr("fd00::/64")(s); s.BlockSize = 26 }, "blockSize=26: must be from 116 to 128"},
+		{"largest block, IPv6", func(s *pool.Spec) { cidr("fd00::/64")(s); s.BlockSize = 116 }, ""},
+		{"smallest block, IPv6", func(s *pool.Spec) { cidr("fd00::/64")(s); s.BlockSize = 128 }, ""},
+		{"block too large, IPv6", func(s *pool.Spec) { cidr("fd00::/64")(s); s.BlockSize = 115 }, "blockSize=115: must be from 116 to 128"},
+		{"block too small, IPv6", func(s *pool.Spec) { cidr("fd00::/64")(s); s.BlockSize = 129 }, "blockSize=129: must be from 116 to 128"},
+
+		{"selectors", func(s *pool.Spec) { s.NodeSelector, s.NamespaceSelector = "has(a)", "b == 'c'" }, ""},
+		{"node selector", func(s *pool.Spec) { s.NodeSelector = "zone = 'a'" }, "nodeSelector=zone = 'a': pool: selector syntax at offset 5"},
+		{"namespace selector", func(s *pool.Spec) { s.NamespaceSelector = "has(" }, "namespaceSelector=has(: pool: selector syntax at offset 4"},
+
+		{"unknown use", func(s *pool.Spec) { s.AllowedUses = []pool.Use{"Workload", "workload"} }, "allowedUses=workload: must be Workload"},
+		{"empty use", func(s *pool.Spec) { s.AllowedUses = []pool.Use{""} }, "allowedUses=: must be Workload"},
+		{"use named twice", func(s *pool.Spec) { s.AllowedUses = []pool.Use{"Tunnel", "Tunnel"} }, ""},
+		{"load balancer", func(s *pool.Spec) { s.AllowedUses = []pool.Use{"LoadBalancer"} }, ""},
+		{"load balancer and others", func(s *pool.Spec) { s.AllowedUses = []pool.Use{"LoadBalancer", "Workload"} }, "allowedUses=LoadBalancer,Workload: LoadBalancer cannot be combined"},
+		{"load balancer, all()", func(s *pool.Spec) { s.AllowedUses, s.NodeSelector = []pool.Use{"LoadBalancer"}, "all()" }, ""},
+		{"load balancer, global()", func(s *pool.Spec) { s.AllowedUses, s.NodeSelector = []pool.Use{"LoadBalancer"}, "global()" }, "nodeSelector=global(): must be empty or all()"},
+		{"load balancer, namespaces", func(s *pool.Spec) { s.AllowedUses, s.NamespaceSelector = []pool.Use{"LoadBalancer"}, "has(a)" }, ""},
+		{"tunnel, namespaces", func(s *pool.Spec) { s.AllowedUses, s.NamespaceSelector = []pool.Use{"Workload", "Tunnel"}, "has(a)" }, "namespaceSelector=has(a): must be empty or all() where Tunnel"},
+		{"tunnel, all()", func(s *pool.Spec) { s.AllowedUses, s.NamespaceSelector = []pool.Use{"Tunnel"}, "all()" }, ""},
+		{"workload, namespaces", func(s *pool.Spec) { s.AllowedUses, s.NamespaceSelector = []pool.Use{"Workload"}, "has(a)" }, ""},
+		{"default uses, namespaces", func(s *pool.Spec) { s.NamespaceSelector = "has(a)" }, ""},
+
+		{"automatic", func(s *pool.Spec) { s.AssignmentMode = pool.Automatic }, ""},
+		{"manual", func(s *pool.Spec) { s.AssignmentMode = pool.Manual }, ""},
+		{"mode", func(s *pool.Spec) { s.AssignmentMode = "manual" }, "assignmentMode=manual: must be Automatic or Manual"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			spec := pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/16")}
+			c.change(&spec)
+			err := spec.Validate()
+			made, newErr := pool.New(spec)
+			assert.Equal(t, err, newErr, "New says the same")
+			assert.Equal(t, err == nil, spec.WithDefaults().Validate() == nil, "defaults change no verdict")
+			if c.want == "" {
+				require.NoError(t, err)
+				again, err := pool.New(made.Spec())
+				require.NoError(t, err, "a pool's own spec is valid")
+				assert.Equal(t, made.Spec(), again.Spec())
+				return
+			}
+			assert.Nil(t, made)
+			require.ErrorIs(t, err, pool.ErrInvalid)
+			all := problems(t, err)
+			require.Len(t, all, 1, "%v", err)
+			got := all[0].Field + "=" + all[0].Value + ": " + all[0].Reason
+			assert.True(t, strings.HasPrefix(got, c.want), "got  %q\nwant %q", got, c.want)
+			assert.Equal(t, spec.Name, all[0].Pool)
+			assert.NotContains(t, err.Error(), "\n", "one problem, one line")
+		})
+	}
+}
+
+// All that is wrong is said at once.
+func TestValidateAll(t *testing.T) {
+	err := pool.Spec{
+		CIDR: netip.MustParsePrefix("10.0.0.1/24"), BlockSize: 40,
+		NodeSelector: "(", NamespaceSelector: ")", AllowedUses: []pool.Use{"LoadBalancer", "Tunnel", "Cake"}, AssignmentMode: "x",
+	}.Validate()
+	var fields []string
+	for _, one := range problems(t, err) {
+		fields = append(fields, one.Field)
+	}
+	assert.Equal(t, []string{
+		"name", "cidr", "blockSize", "nodeSelector", "namespaceSelector",
+		"allowedUses", "allowedUses", "nodeSelector", "namespaceSelector", "assignmentMode",
+	}, fields)
+	var syntax *pool.SyntaxError
+	require.ErrorAs(t, err, &syntax)
+	assert.Equal(t, "(", syntax.Selector)
+	assert.NotErrorIs(t, err, pool.ErrOverlap)
+
+	fields = nil
+	for _, one := range problems(t, pool.Spec{}.Validate()) {
+		fields = append(fields, one.Field)
+	}
+	assert.Equal(t, []string{"name", "cidr"}, fields, "the zero spec")
+}
+
+func TestWithDefaults(t *testing.T) {
+	v4, v6 := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/48")
+	both := []pool.Use{pool.Workload, pool.Tunnel}
+	assert.Equal(t, pool.Spec{CIDR: v4, BlockSize: 26, AllowedUses: both, AssignmentMode: pool.Automatic}, pool.Spec{CIDR: v4}.WithDefaults())
+	assert.Equal(t, pool.Spec{CIDR: v6, BlockSize: 122, AllowedUses: both, AssignmentMode: pool.Automatic}, pool.Spec{CIDR: v6}.WithDefaults())
+	assert.Zero(t, pool.Spec{}.WithDefaults().BlockSize, "of no family")
+	assert.Empty(t, pool.Spec{CIDR: v4, NamespaceSelector: "has(a)"}.WithDefaults().AllowedUses)
+
+	full := pool.Spec{Name: "n", CIDR: v4, BlockSize: 30, NodeSelector: "a=='b'", NamespaceSelector: "all()",
+		AllowedUses: []pool.Use{pool.Tunnel}, AssignmentMode: pool.Manual, Disabled: true}
+	filled := full.WithDefaults()
+	assert.Equal(t, full, filled, "nothing to fill in")
+	filled.AllowedUses[0] = pool.Workload
+	assert.Equal(t, pool.Tunnel, full.AllowedUses[0], "the list is the caller's own")
+}
+
+func TestUseValid(t *testing.T) {
+	for use, want := range map[pool.Use]bool{pool.Workload: true, pool.Tunnel: true, pool.LoadBalancer: true, "": false, "tunnel": false} {
+		assert.Equal(t, want, use.Valid(), "%q", use)
+	}
+}
+
+func FuzzValidate(f *testing.F) {
+	f.Add("p", "10.0.0.0/16", 26, "has(a)", "", "Workload,Tunnel", "Automatic", "10.0.0.1")
+	f.Add("v6", "fd00::/48", 0, "", "env == 'prod'", "", "Manual", "fd00::1")
+	f.Add("one", "10.0.0.0/32", 32, "all()", "all()", "LoadBalancer", "", "10.0.0.0")
+	f.Add("all", "::/0", 128, "", "", "Tunnel", "", "::")
+	f.Add("mapped", "::ffff:10.0.0.0/120", 122, "", "", "", "", "::ffff:10.0.0.1")
+	f.Add("", "0.0.0.0/0", 20, "(", "!", ",", "x", "fe80::1%eth0")
+	f.Fuzz(func(t *testing.T, name, cidr string, blockSize int, node, namespace, uses, mode, address string) {
+		spec := pool.Spec{Name: name, BlockSize: blockSize, NodeSelector: node, NamespaceSelector: namespace, AssignmentMode: pool.Mode(mode)}
+		spec.CIDR, _ = netip.ParsePrefix(cidr)
+		if uses != "" {
+			for _, use := range strings.Split(uses, ",") {
+				spec.AllowedUses = append(spec.AllowedUses, pool.Use(use))
+			}
+		}
+		err := spec.Validate()
+		p, newErr := pool.New(spec)
+		require.Equal(t, err == nil, newErr == nil)
+		if err != nil {
+			require.ErrorIs(t, err, pool.ErrInvalid)
+			require.NotEmpty(t, problems(t, err))
+			_ = err.Error()
+			return
+		}
+		checkUsable(t, p)
+		if addr, err := netip.ParseAddr(address); err == nil && p.Contains(addr) {
+			block, ok := p.BlockOf(addr)
+			require.True(t, ok)
+			require.Equal(t, block, p.BlockAt(p.IndexOf(addr)))
+			require.NoError(t, p.CheckBlock(block))
+		}
+	})
+}
+
+// checkUsable asks a pool everything, and checks that the answers fit together.
+func checkUsable(t testing.TB, p *pool.Pool) {
+	t.Helper()
+	spec := p.Spec()
+	again, err := pool.New(spec)
+	require.NoError(t, err)
+	require.Equal(t, spec, again.Spec())
+	require.Equal(t, spec.CIDR, p.CIDR())
+	require.Equal(t, spec.Name, p.Name())
+	require.Equal(t, p.BlockSize()-p.CIDR().Bits(), p.BlockBits())
+	require.Equal(t, p.CIDR().Addr().Is4(), p.Is4())
+	require.True(t, p.Allows(pool.Workload) || p.Allows(pool.Tunnel) || p.Allows(pool.LoadBalancer))
+	require.False(t, p.Allows("Cake"))
+	_ = p.SelectsNode(nil) || p.SelectsNamespace(nil) || p.Disabled() || p.Automatic()
+	last := fromBig(toBig(pool.Index{}).SetBit(toBig(pool.Index{}), p.BlockBits(), 1)).Sub(pool.IndexFrom(1)).Low(p.BlockBits())
+	require.Equal(t, p.BlockAt(pool.Index{}), p.BlockAt(last.Next()), "round the end")
+	steps := 0
+	for block := range p.Order("host", epoch) {
+		require.True(t, p.Contains(block.Addr()))
+		require.Equal(t, p.BlockSize(), block.Bits())
+		require.Equal(t, block, block.Masked())
+		require.Equal(t, block, p.BlockAt(p.IndexOf(block.Addr())))
+		require.False(t, last.Less(p.IndexOf(block.Addr())))
+		if steps++; steps > 10 {
+			break
+		}
+	}
+	var set pool.Set
+	require.NoError(t, set.Put(p))
+	require.NoError(t, errors.Join(set.Check()))
+	require.Same(t, p, set.Covering(p.BlockAt(last)))
+}
