@@ -91,13 +91,48 @@ func (b *Block) bucket(sum uint32) *uint16 {
 
 // hold returns the slot of the record that an allocation of ord to this owner
 // shares, counting one more that does: the oldest with its handle and attributes
-// and no alternate owner, else a new one. Sums are compared first: a handle is read
-// whole only if it is nearly certain to be the one.
+// and no alternate owner, else a new one.
 func (b *Block) hold(ord uint16, to Owner) uint16 {
 	sum := sumOf(to.Handle, to.Active)
+	head := b.bucket(sum)
+	next := *head
+	if next != 0 {
+		if i := b.find(next, sum, to); i != 0 {
+			b.share(i, ord)
+			return i
+		}
+	}
+	i := b.spare
+	if i == 0 {
+		i = b.moreRecords()
+	}
 	records := b.records
-	found := uint16(0)
-	for i := *b.bucket(sum); i != 0; {
+	r := &records[i]
+	b.spare = r.next
+	r.handle = to.Handle
+	r.active = to.Active
+	r.birth = b.born
+	r.sum = sum
+	r.refs = 1
+	r.hint = ord
+	r.next = next
+	r.prev = 0
+	records[next].prev = i
+	*head = i
+	b.born++
+	if len(to.Handle) == len(HostReservedHandle) && to.Handle == HostReservedHandle {
+		r.host = true
+		b.host++
+	}
+	return i
+}
+
+// find looks through a chain for the record that hold wants; 0 if there is none.
+// Sums are compared first: a handle is read whole only if it is nearly certain to
+// be the one.
+func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
+	records := b.records
+	for i != 0 {
 		r := &records[i]
 		if r.sum == sum && r.active == to.Active && r.alternate == (Attrs{}) && r.handle == to.Handle &&
 			(found == 0 || r.birth < records[found].birth) {
@@ -105,23 +140,7 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 		}
 		i = r.next
 	}
-	if found != 0 {
-		b.share(found, ord)
-		return found
-	}
-	i := b.newRecord()
-	r := &b.records[i]
-	r.handle = to.Handle
-	r.active = to.Active
-	r.sum = sum
-	r.refs = 1
-	r.hint = ord
-	b.chain(i, r)
-	if len(to.Handle) == len(HostReservedHandle) && to.Handle == HostReservedHandle {
-		r.host = true
-		b.host++
-	}
-	return i
+	return found
 }
 
 // share counts one more ordinal that points at a record.
@@ -139,10 +158,10 @@ func (b *Block) newRecord() uint16 {
 	i := b.spare
 	if i == 0 {
 		i = b.moreRecords()
-	} else {
-		b.spare = b.records[i].next
 	}
-	b.records[i].birth = b.born
+	r := &b.records[i]
+	b.spare = r.next
+	r.birth = b.born
 	b.born++
 	return i
 }
@@ -158,7 +177,7 @@ func (b *Block) moreRecords() uint16 {
 
 // dropRecord empties a slot that nothing refers to any more.
 func (b *Block) dropRecord(i uint16, r *record) {
-	if !r.cooling() {
+	if r.released == never {
 		b.unchain(r)
 	}
 	// Field by field: what holds memory must go, the rest is written when the slot

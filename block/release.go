@@ -72,8 +72,8 @@ func (b *Block) checkHeld(ord int) {
 
 // release makes an ordinal, allocated or cooling, free.
 func (b *Block) release(ord uint16) {
-	b.unrefer(ord)
 	b.seqs[ord] = 0
+	b.unrefer(ord)
 	b.push(ord)
 }
 

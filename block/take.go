@@ -23,25 +23,37 @@ func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	if n <= 0 {
 		return dst
 	}
-	rec := uint16(0)
-	for ord := b.cells[b.size].next; ord != b.size; {
-		next := b.cells[ord].next
-		if reserved == nil || !reserved.Contains(int(ord)) {
-			if rec == 0 {
-				rec = b.hold(ord, to)
-			} else {
-				b.share(rec, ord)
-			}
-			b.pull(ord, rec)
-			b.seqs[ord] = b.seq
-			dst = append(dst, int(ord))
-			if n--; n == 0 {
-				break
-			}
+	ord := b.unreserved(b.cells[b.size].next, reserved)
+	if ord == b.size {
+		return dst
+	}
+	rec := b.hold(ord, to)
+	next := b.cells[ord].next
+	b.pull(ord, rec)
+	b.seqs[ord] = b.seq
+	dst = append(dst, int(ord))
+	for n--; n > 0; n-- {
+		if ord = b.unreserved(next, reserved); ord == b.size {
+			break
 		}
-		ord = next
+		b.share(rec, ord)
+		next = b.cells[ord].next
+		b.pull(ord, rec)
+		b.seqs[ord] = b.seq
+		dst = append(dst, int(ord))
 	}
 	return dst
+}
+
+// unreserved returns the first ordinal of the queue from ord on that is not
+// reserved; the end of the queue, whose number is the size, if there is none.
+func (b *Block) unreserved(ord uint16, reserved *Ordinals) uint16 {
+	if reserved != nil {
+		for ord != b.size && reserved.Contains(int(ord)) {
+			ord = b.cells[ord].next
+		}
+	}
+	return ord
 }
 
 // TakeOrdinal allocates one certain ordinal to an owner, from wherever it is in the

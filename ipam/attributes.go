@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 )
 
@@ -83,6 +84,21 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	}
 	held, _ := e.Allocation(ord)
 	return held.Seq
+}
+
+// BlockOf returns the block that holds the address and who owns it, the zero
+// Owner for nobody; exists is false where there is no such block.
+func (a *Allocator) BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owner, exists bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !ip.IsValid() {
+		return cidr, owner, false
+	}
+	e := a.blockAt(ip)
+	if e == nil {
+		return cidr, owner, false
+	}
+	return e.CIDR(), e.owner(), true
 }
 
 // OwnerUpdate changes the owner attributes of an address. A side is either set

@@ -1,0 +1,102 @@
+package block
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAddr(t *testing.T) {
+	for _, cidr := range []string{
+		"10.0.0.0/32", "10.0.0.255/32", "10.0.0.64/26", "10.255.240.0/20", "192.168.1.252/30",
+		"fd00::/128", "fd00::40/122", "fd00::ffff:f000/116", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:f000/116", "::ffff:10.0.0.0/122",
+	} {
+		t.Run(cidr, func(t *testing.T) {
+			b := newBlock(t, cidr)
+			assert.Equal(t, netip.MustParsePrefix(cidr), b.CIDR())
+			addr := b.CIDR().Addr()
+			for ord := range b.Size() {
+				if !assert.Equal(t, addr, b.Addr(ord)) {
+					return
+				}
+				got, ok := b.Ordinal(addr)
+				assert.True(t, ok)
+				assert.Equal(t, ord, got)
+				addr = addr.Next()
+			}
+			assert.False(t, b.Addr(-1).IsValid())
+			assert.False(t, b.Addr(b.Size()).IsValid())
+			for _, other := range []netip.Addr{{}, addr, b.CIDR().Addr().Prev(), b.Addr(0).WithZone("eth0")} {
+				if other.Is4() && other.IsValid() && b.CIDR().Contains(other) {
+					continue // IPv4 has no zones
+				}
+				_, ok := b.Ordinal(other)
+				assert.False(t, ok, other)
+			}
+		})
+	}
+	b := newBlock(t, "10.0.0.0/26")
+	_, ok := b.Ordinal(netip.MustParseAddr("::ffff:10.0.0.1"))
+	assert.False(t, ok)
+}
+
+func TestColdAt(t *testing.T) {
+	at := time.Unix(1000, 0)
+	for _, tc := range []struct {
+		now      time.Time
+		cooldown time.Duration
+		want     Cold
+	}{
+		{at, 0, 1000},
+		{at.Add(999 * time.Millisecond), 0, 1000},
+		{at, 30 * time.Second, 970},
+		{at.Add(999 * time.Millisecond), 30 * time.Second, 970},
+		{at, 1500 * time.Millisecond, 998},
+		{at.Add(500 * time.Millisecond), 1500 * time.Millisecond, 999},
+		{time.Unix(-1, 500_000_000), 0, -1},
+	} {
+		assert.Equal(t, tc.want, ColdAt(tc.now, tc.cooldown), tc)
+	}
+}
+
+// TestHandlesByContent: equal handles share a record whatever lies between, and
+// handles of which the same words are read do not.
+func TestHandlesByContent(t *testing.T) {
+	b := newBlock(t, "10.0.0.0/26")
+	long := "aaaaaaaa-MIDDLE---zzzzzzzz"
+	same := "bbbbbbbb-MIDDLE---zzzzzzzz"
+	assert.Equal(t, sumOf(long, Attrs{}), sumOf(same, Attrs{}), "the case wants equal sums")
+	for range 2 {
+		for _, h := range []string{long, same, "", "x", "1234567", "12345678"} {
+			b.Take(nil, 1, Owner{Handle: string([]byte(h))}, nil)
+		}
+	}
+	assert.Len(t, b.Records(), 6)
+	assert.Equal(t, []int{0, 6}, b.AppendHandle(nil, long))
+	assert.Equal(t, []int{1, 7}, b.AppendHandle(nil, same))
+	assert.Empty(t, b.AppendHandle(nil, ""))
+	assert.Empty(t, b.AppendHandle(nil, "nobody's handle"))
+}
+
+// TestNumbersDoNotRunOut: counts are 16 bits wide, and so are links.
+func TestNumbersDoNotRunOut(t *testing.T) {
+	b := newBlock(t, "fd00::/116")
+	for i, h := range podHandles(MaxSize) {
+		assert.Equal(t, []int{i}, b.Take(nil, 1, Owner{Handle: h}, nil))
+	}
+	assert.Empty(t, b.Take(nil, 1, Owner{}, nil))
+	all := make([]int, MaxSize)
+	for i := range all {
+		all[i] = MaxSize - 1 - i
+	}
+	b.Release(all, start, ColdAt(start, time.Second))
+	assert.Equal(t, MaxSize, b.Cooling())
+	assert.Len(t, b.Records(), 1)
+	assert.Equal(t, MaxSize, b.Available(ColdAt(start, 0), nil))
+	assert.True(t, b.Empty(ColdAt(start, 0)))
+	assert.Equal(t, MaxSize, b.Collect(ColdAt(start, 0)))
+	assert.Len(t, b.Take(nil, MaxSize+1, Owner{Handle: HostReservedHandle}, nil), MaxSize)
+	assert.True(t, b.Empty(0))
+}

@@ -1,0 +1,90 @@
+package block
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+)
+
+func TestAttrs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sets := rapid.MapOf(rapid.StringN(0, 3, -1), rapid.OneOf(rapid.StringN(0, 3, -1), rapid.StringN(120, 140, -1)))
+		m, other := sets.Draw(t, "m"), sets.Draw(t, "other")
+		a := MakeAttrs(m)
+		assert.Equal(t, len(m), a.Len())
+		assert.True(t, maps.Equal(m, a.Map()))
+		assert.Equal(t, slices.Sorted(maps.Keys(m)), slices.Collect(func(yield func(string) bool) {
+			for k := range a.All() {
+				if !yield(k) {
+					return
+				}
+			}
+		}))
+		for k, v := range m {
+			got, ok := a.Get(k)
+			assert.True(t, ok)
+			assert.Equal(t, v, got)
+		}
+		for k := range other {
+			_, ok := a.Get(k)
+			_, want := m[k]
+			assert.Equal(t, want, ok)
+		}
+		assert.True(t, a == MakeAttrs(maps.Clone(m)), "equal content is equal")
+		assert.Equal(t, maps.Equal(m, other), a == MakeAttrs(other))
+	})
+}
+
+func TestAttrsOddCases(t *testing.T) {
+	assert.Equal(t, Attrs{}, MakeAttrs(nil))
+	assert.Equal(t, Attrs{}, MakeAttrs(map[string]string{}))
+	assert.NotEqual(t, Attrs{}, MakeAttrs(map[string]string{"": ""}))
+	assert.Nil(t, Attrs{}.Map())
+	assert.Zero(t, Attrs{}.Len())
+	assert.Equal(t, "{}", Attrs{}.String())
+	assert.Equal(t, `{"node":"n1","pod":"a\n"}`, MakeAttrs(map[string]string{"pod": "a\n", "node": "n1"}).String())
+
+	m := map[string]string{"k": "v"}
+	a := MakeAttrs(m)
+	m["k"] = "w"
+	a.Map()["k"] = "x"
+	v, _ := a.Get("k")
+	assert.Equal(t, "v", v, "a set shares nothing with maps")
+	for range MakeAttrs(map[string]string{"a": "", "b": ""}).All() {
+		break
+	}
+
+	// Lengths keep what would be one text apart.
+	assert.NotEqual(t, MakeAttrs(map[string]string{"a": "bc"}), MakeAttrs(map[string]string{"ab": "c"}))
+}
+
+func TestOrdinals(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s Ordinals
+		want := make(map[int]bool)
+		for range rapid.IntRange(0, 5).Draw(t, "ranges") {
+			from := rapid.IntRange(0, MaxSize-1).Draw(t, "from")
+			to := min(from+rapid.IntRange(-1, 200).Draw(t, "length"), MaxSize)
+			s.AddRange(from, to)
+			for ord := from; ord < to; ord++ {
+				want[ord] = true
+			}
+		}
+		one := rapid.IntRange(0, MaxSize-1).Draw(t, "one")
+		s.Add(one)
+		want[one] = true
+		assert.Equal(t, len(want), s.Len())
+		for ord := -70; ord < MaxSize+70; ord++ {
+			assert.Equal(t, want[ord], s.Contains(ord))
+		}
+	})
+	var none *Ordinals
+	assert.Zero(t, none.Len())
+	assert.False(t, none.Contains(0))
+	assert.Panics(t, func() { new(Ordinals).Add(-1) })
+	assert.Panics(t, func() { new(Ordinals).Add(MaxSize) })
+	assert.Panics(t, func() { new(Ordinals).AddRange(0, MaxSize+1) })
+}

@@ -1,0 +1,103 @@
+package block
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNoAllocations(t *testing.T) {
+	b := halfFull("10.0.0.0/26")
+	reserved := &Ordinals{}
+	reserved.AddRange(0, 8)
+	to := Owner{"k8s-pod-network.ffff", podAttrs(99)}
+	dst := make([]int, 0, 64)
+	now := time.Unix(1_700_000_000, 0)
+	hot, cool := ColdAt(now, 0), ColdAt(now, time.Minute)
+	warm := func() { // as many records as the half-full block and the test need
+		dst = b.Take(dst[:0], 4, to, nil)
+		b.Release(dst, now, cool)
+		b.Collect(hot)
+	}
+	warm()
+	var sink int
+	for name, f := range map[string]func(){
+		"Take and Release":       func() { dst = b.Take(dst[:0], 1, to, reserved); b.Release(dst, now, hot) },
+		"four":                   func() { dst = b.Take(dst[:0], 4, to, nil); b.Release(dst, now, hot) },
+		"TakeOrdinal":            func() { _ = b.TakeOrdinal(33, to); b.Release(append(dst[:0], 33), now, hot) },
+		"cooldown":               warm,
+		"Available":              func() { sink += b.Available(hot, reserved) },
+		"Empty":                  func() { _ = b.Empty(hot) },
+		"AppendHandle":           func() { dst = b.AppendHandle(dst[:0], to.Handle) },
+		"Holder":                 func() { _, _, _ = b.Holder(2, hot) },
+		"Allocation":             func() { _, _ = b.Allocation(2) },
+		"Addr and Ordinal":       func() { sink, _ = b.Ordinal(b.Addr(5)) },
+		"Attrs.Get":              func() { _, _ = to.Active.Get("pod") },
+		"SetOwner":               func() { _ = b.SetOwner(2, &to.Active, nil) },
+		"Collect without effect": func() { sink += b.Collect(hot) },
+	} {
+		assert.Zero(t, testing.AllocsPerRun(100, f), name)
+	}
+	require.NoError(t, b.Check())
+}
+
+var kept []*Block // so that the compiler cannot drop them
+
+// heapOf returns the bytes of heap a block takes.
+func heapOf(make func(netip.Prefix) *Block, cidr string) int {
+	const n = 1000
+	prefix := netip.MustParsePrefix(cidr)
+	make(prefix)
+	kept = slicesOf(n)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers kept goes with the second
+	runtime.ReadMemStats(&before)
+	for i := range n {
+		kept[i] = make(prefix)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	clear(kept)
+	return (int(after.HeapAlloc) - int(before.HeapAlloc)) / n
+}
+
+func slicesOf(n int) []*Block { return make([]*Block, n) }
+
+// TestMemory pins what blocks of a large cluster cost: thousands are kept.
+func TestMemory(t *testing.T) {
+	empty := func(cidr netip.Prefix) *Block {
+		b, err := New(cidr, 1)
+		if err != nil {
+			panic(err)
+		}
+		return b
+	}
+	full := func(cidr netip.Prefix) *Block {
+		b := empty(cidr)
+		b.Take(make([]int, 0, b.Size()), b.Size(), Owner{}, nil)
+		return b
+	}
+	for _, tc := range []struct {
+		name string
+		make func(netip.Prefix) *Block
+		cidr string
+		most int
+	}{
+		{"empty", empty, "10.0.0.0/26", 1230},
+		{"full", full, "10.0.0.0/26", 64*20 + 128},
+		{"empty", empty, "10.0.0.0/20", 4096 * 20},
+		{"full", full, "10.0.0.0/20", 4096 * 20},
+	} {
+		t.Run(fmt.Sprint(tc.name, " ", tc.cidr), func(t *testing.T) {
+			got := heapOf(tc.make, tc.cidr)
+			t.Logf("%d bytes", got)
+			assert.LessOrEqual(t, got, tc.most)
+		})
+	}
+}

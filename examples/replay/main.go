@@ -1,0 +1,141 @@
+// Replay holds the library against recordings of the real allocator:
+//
+//	go run ./examples/replay testdata/traces/*.gz
+//
+// It prints a line a file and a total. Exit status: 0 when every outcome was
+// the recorded one, 1 on a divergence, 2 on bad usage or an unreadable file.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+const usage = `Replay recordings and report where the library diverges from them.
+
+Usage: go run ./examples/replay [flags] FILE...
+
+Each FILE is a recording as JSON Lines, plain or gzip. For a file that
+diverges, the first divergence is printed with its context.
+
+  go run ./examples/replay testdata/traces/*.gz
+  go run ./examples/replay -all testdata/traces/churn-0.jsonl.gz
+  go run ./examples/replay -json testdata/traces/*.gz | jq 'select(.divergences > 0)'
+
+Exit status: 0 no divergence, 1 divergence, 2 bad usage or unreadable file.
+
+Flags:
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// fileResult is what -json prints, a line a file.
+type fileResult struct {
+	File        string   `json:"file"`
+	Operations  int      `json:"operations"`
+	Divergences int      `json:"divergences"`
+	Details     []string `json:"details,omitempty"`
+	Error       string   `json:"error,omitempty"`
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	all := flags.Bool("all", false, "print every divergence, not just the first of a file")
+	asJSON := flags.Bool("json", false, "print one JSON object a file and no total")
+	usageTo := func(w io.Writer) {
+		fmt.Fprint(w, usage)
+		flags.SetOutput(w)
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		usageTo(stdout)
+		return 0
+	} else if err != nil {
+		fmt.Fprintf(stderr, "replay: %v (-h for help)\n", err)
+		return 2
+	}
+	if flags.NArg() == 0 {
+		fmt.Fprintln(stderr, "replay: no recording given")
+		usageTo(stderr)
+		return 2
+	}
+	var total fileResult
+	unreadable := false
+	for _, file := range flags.Args() {
+		r := replay(file, *all)
+		total.Operations += r.Operations
+		total.Divergences += r.Divergences
+		unreadable = unreadable || r.Error != ""
+		if *asJSON {
+			_ = json.NewEncoder(stdout).Encode(r)
+			continue
+		}
+		if r.Error != "" {
+			fmt.Fprintf(stderr, "replay: %s\n", r.Error)
+		}
+		verdict := "ok"
+		if r.Divergences > 0 {
+			verdict = fmt.Sprintf("%s diverge", count(r.Divergences, "operation"))
+		}
+		if r.Error != "" {
+			verdict += ", then unreadable"
+		}
+		fmt.Fprintf(stdout, "%-40s %18s  %s\n", r.File, count(r.Operations, "operation"), verdict)
+		for _, d := range r.Details {
+			fmt.Fprintln(stdout, d)
+		}
+	}
+	if !*asJSON {
+		fmt.Fprintf(stdout, "%s: %s in %s\n", count(flags.NArg(), "recording"),
+			count(total.Divergences, "divergence"), count(total.Operations, "operation"))
+	}
+	switch {
+	case unreadable:
+		return 2
+	case total.Divergences > 0:
+		return 1
+	}
+	return 0
+}
+
+// replay replays one file, as far as it can be read.
+func replay(file string, all bool) fileResult {
+	result := fileResult{File: file}
+	r, err := trace.Open(file)
+	if err != nil {
+		result.Error = err.Error()
+		return result
+	}
+	defer r.Close()
+	done, err := trace.Replay(r)
+	if err != nil {
+		result.Error = err.Error()
+	}
+	result.Operations, result.Divergences = done.Operations, len(done.Divergences)
+	for i := range done.Divergences {
+		if i == 0 || all {
+			result.Details = append(result.Details, done.Divergences[i].String())
+		}
+	}
+	return result
+}
+
+// count writes a number, its thousands set apart, with its noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits + " " + noun
+}

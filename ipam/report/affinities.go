@@ -1,0 +1,125 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// Names is how BlockAffinity objects are called (CALICO.md §11).
+type Names uint8
+
+const (
+	// ClusterNames are those of a real cluster: HOST-CIDR, such as
+	// calico-ipam-worker-192-168-1-64-26.
+	ClusterNames Names = iota
+	// CourseNames are those that the lab course shows, which leave the host
+	// out: ipam-block-affinity-192-168-1-64-26.
+	CourseNames
+)
+
+// Affinities returns what `kubectl get blockaffinities` prints at the moment
+// now: names, in their order, and ages.
+func Affinities(s ipam.State, names Names, now time.Time) string {
+	list := names.list(s)
+	if len(list) == 0 {
+		return noResources
+	}
+	rows := make([][]string, len(list))
+	for i, a := range list {
+		rows[i] = []string{a.name, since(a.Created, now)}
+	}
+	return Columns([]string{"NAME", "AGE"}, rows)
+}
+
+// AffinityColumns returns the formatted listing of block affinities, what
+//
+//	kubectl get blockaffinities -o custom-columns=NAME:.metadata.name,NODE:.spec.node,CIDR:.spec.cidr
+//
+// prints: name, node and CIDR of each, in the order of names.
+func AffinityColumns(s ipam.State, names Names) string {
+	var rows [][]string
+	for _, a := range names.list(s) {
+		rows = append(rows, []string{a.name, a.Owner.Name, a.CIDR.String()})
+	}
+	return Columns([]string{"NAME", "NODE", "CIDR"}, rows)
+}
+
+// AffinitiesYAML returns what `kubectl get blockaffinities -o yaml` prints: a
+// List of crd.projectcalico.org/v1 objects in the order of names, each with what
+// the simulation knows of it. Resource versions, uids and labels are the API
+// server's and are left out.
+func AffinitiesYAML(s ipam.State, names Names) string {
+	l := affinityList{APIVersion: "v1", Kind: "List", Items: []blockAffinity{}}
+	for _, a := range names.list(s) {
+		o := blockAffinity{APIVersion: "crd.projectcalico.org/v1", Kind: "BlockAffinity"}
+		o.Metadata.Name = a.name
+		if !a.Created.IsZero() {
+			created := a.Created.UTC().Format(time.RFC3339)
+			o.Metadata.CreationTimestamp = &created
+		}
+		o.Spec.CIDR = a.CIDR.String()
+		o.Spec.Deleted = "false" // as it is in every live object (CALICO.md §1)
+		o.Spec.Node = a.Owner.Name
+		o.Spec.State = a.State.String()
+		o.Spec.Type = string(a.Owner.Type)
+		l.Items = append(l.Items, o)
+	}
+	text, err := yaml.Marshal(l)
+	if err != nil {
+		panic("report: " + err.Error()) // strings alone can always be marshalled
+	}
+	return string(text)
+}
+
+// affinityList is the List that kubectl makes of several objects.
+type affinityList struct {
+	APIVersion string          `json:"apiVersion"`
+	Items      []blockAffinity `json:"items"`
+	Kind       string          `json:"kind"`
+	Metadata   struct {
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+}
+
+// blockAffinity is the resource as Kubernetes stores it, deleted being text.
+type blockAffinity struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		CreationTimestamp *string `json:"creationTimestamp"`
+		Name              string  `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		CIDR    string `json:"cidr"`
+		Deleted string `json:"deleted"`
+		Node    string `json:"node"`
+		State   string `json:"state"`
+		Type    string `json:"type,omitempty"`
+	} `json:"spec"`
+}
+
+// named is an affinity with the name that it goes by.
+type named struct {
+	name string
+	ipam.AffinityState
+}
+
+// list names the affinities and sorts them as kubectl lists them.
+func (n Names) list(s ipam.State) []named {
+	list := make([]named, len(s.Affinities))
+	for i, a := range s.Affinities {
+		list[i] = named{affinity.Name(a.Owner.Name, a.CIDR), a}
+		if n == CourseNames {
+			list[i].name = affinity.LabName(a.CIDR)
+		}
+	}
+	// Two hosts may claim one block for a moment, under one course name.
+	slices.SortStableFunc(list, func(a, b named) int { return cmp.Compare(a.name, b.name) })
+	return list
+}

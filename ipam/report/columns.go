@@ -1,0 +1,26 @@
+package report
+
+import (
+	"strings"
+	"text/tabwriter"
+)
+
+// Columns lays out a table as kubectl does: a line of headings, a line a row,
+// columns as wide as their widest cell and three blanks apart, no blanks at the
+// end of a line. Without rows only the headings are left. Cells must hold
+// neither tabs nor newlines. Headings are printed as they are; kubectl's are in
+// upper case.
+func Columns(headings []string, rows [][]string) string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 6, 4, 3, ' ', 0)
+	// A strings.Builder never fails.
+	_, _ = w.Write([]byte(strings.Join(headings, "\t") + "\n"))
+	for _, r := range rows {
+		_, _ = w.Write([]byte(strings.Join(r, "\t") + "\n"))
+	}
+	_ = w.Flush()
+	return out.String()
+}
+
+// noResources is what kubectl says instead of an empty table.
+const noResources = "No resources found\n"

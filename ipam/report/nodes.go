@@ -1,0 +1,60 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Node is what `kubectl get nodes` shows of a node. IPAM itself knows names and
+// labels only; the rest is the caller's.
+type Node struct {
+	Name string
+	// Labels give the roles, by their keys.
+	Labels map[string]string
+	// Ready is whether its kubelet reports that it is.
+	Ready bool
+	// Created is when it joined; zero for unknown.
+	Created time.Time
+	// Version is that of its kubelet, such as v1.28.0.
+	Version string
+}
+
+// Nodes returns what `kubectl get nodes` prints at the moment now, the nodes in
+// the order of their names.
+func Nodes(nodes []Node, now time.Time) string {
+	if len(nodes) == 0 {
+		return noResources
+	}
+	nodes = slices.SortedFunc(slices.Values(nodes), func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	rows := make([][]string, len(nodes))
+	for i, n := range nodes {
+		status := "NotReady"
+		if n.Ready {
+			status = "Ready"
+		}
+		rows[i] = []string{n.Name, status, roles(n.Labels), since(n.Created, now), n.Version}
+	}
+	return Columns([]string{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}, rows)
+}
+
+// roles lists the names in labels node-role.kubernetes.io/NAME, and the value
+// of kubernetes.io/role, in byte order.
+func roles(labels map[string]string) string {
+	var names []string
+	for key, value := range labels {
+		name, ok := strings.CutPrefix(key, "node-role.kubernetes.io/")
+		if key == "kubernetes.io/role" {
+			name, ok = value, true
+		}
+		if ok && name != "" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "<none>"
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ",")
+}

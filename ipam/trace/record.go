@@ -1,0 +1,363 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// ErrNotRecordable is matched where something happened that the format cannot
+// hold, so that the recording would not replay.
+var ErrNotRecordable = errors.New("trace: cannot be recorded")
+
+// A Recorder is an allocator whose operations are written down with their
+// outcomes. Calls that go to the [ipam.Allocator] itself are not; those that
+// change it spoil the recording. What the allocator refuses with
+// [ipam.ErrInvalidArgument] is not written, for nothing happened.
+//
+// Make one with [NewRecorder]. It is safe for concurrent use: the recording
+// has the calls in the order in which they happened.
+type Recorder struct {
+	*ipam.Allocator
+
+	mu  sync.Mutex
+	w   *Writer
+	now time.Time // what the recording's clock shows
+	err error     // the first that happened
+}
+
+// NewRecorder begins a recording of a on w: its setting is the pools, nodes,
+// reservations, configuration and clock that a has now. Nothing may be
+// allocated or claimed yet, otherwise the error matches [ErrNotRecordable].
+// The clock must move by whole seconds, as an [ipam.Clock] can.
+func NewRecorder(w io.Writer, a *ipam.Allocator, name, about string) (*Recorder, error) {
+	if s := a.State(); len(s.Blocks)+len(s.Affinities)+len(s.Handles) > 0 {
+		return nil, fmt.Errorf("%w: a recording begins with an empty cluster, this one has %d blocks, %d affinities and %d handles",
+			ErrNotRecordable, len(s.Blocks), len(s.Affinities), len(s.Handles))
+	}
+	h := Header{Name: name, About: about, Start: a.Now(), Reservations: a.Reservations(), Config: configOf(a.GetIPAMConfig())}
+	for _, spec := range a.Pools() {
+		h.Pools = append(h.Pools, poolOf(spec))
+	}
+	for _, n := range a.Nodes() {
+		h.Nodes = append(h.Nodes, Node{n.Name, n.Labels})
+	}
+	tw, err := NewWriter(w, h)
+	if err != nil {
+		return nil, err
+	}
+	return &Recorder{Allocator: a, w: tw, now: h.Start}, nil
+}
+
+// Err returns the first error of the recording, nil if it is sound: the
+// writer's, or one matching [ErrNotRecordable]. Operations are done all the
+// same, but nothing is written after an error.
+func (r *Recorder) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// do does one operation and writes it down.
+func (r *Recorder) do(name string, in In, call func() Out) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tick()
+	out := call()
+	if out.Err != ipam.Code(ipam.ErrInvalidArgument) {
+		r.write(Op{Op: name, In: in, Out: out})
+	}
+}
+
+// tick writes down how far the clock has moved since the last operation.
+func (r *Recorder) tick() {
+	now := r.Allocator.Now()
+	passed := now.Sub(r.now)
+	if passed == 0 {
+		return
+	}
+	if passed%time.Second != 0 && r.err == nil {
+		r.err = fmt.Errorf("%w: the clock moved by %s, which is not a whole number of seconds", ErrNotRecordable, passed)
+	}
+	r.now = now
+	r.write(Op{Op: "Advance", In: In{Seconds: int64(passed / time.Second)}})
+}
+
+func (r *Recorder) write(op Op) {
+	if r.err == nil {
+		r.err = r.w.Write(op)
+	}
+}
+
+// AutoAssign is [ipam.Allocator.AutoAssign], recorded.
+func (r *Recorder) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+	r.do("AutoAssign", autoAssignIn(args), func() Out {
+		v4, v6, err = r.Allocator.AutoAssign(args)
+		return autoAssignOut(v4, v6, err)
+	})
+	return v4, v6, err
+}
+
+// AssignIP is [ipam.Allocator.AssignIP], recorded.
+func (r *Recorder) AssignIP(args ipam.AssignIPArgs) (err error) {
+	r.do("AssignIP", assignIPIn(args), func() Out {
+		err = r.Allocator.AssignIP(args)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// ReleaseIPs is [ipam.Allocator.ReleaseIPs], recorded.
+func (r *Recorder) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+	r.do("ReleaseIPs", releasesIn(r.Allocator, releases), func() Out {
+		unallocated, released, err = r.Allocator.ReleaseIPs(releases...)
+		return releaseOut(unallocated, released, err)
+	})
+	return unallocated, released, err
+}
+
+// ReleaseByHandle is [ipam.Allocator.ReleaseByHandle], recorded.
+func (r *Recorder) ReleaseByHandle(handle string) (err error) {
+	r.do("ReleaseByHandle", In{Handle: handle}, func() Out {
+		err = r.Allocator.ReleaseByHandle(handle)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// IPsByHandle is [ipam.Allocator.IPsByHandle], recorded.
+func (r *Recorder) IPsByHandle(handle string) (ips []netip.Addr, err error) {
+	r.do("IPsByHandle", In{Handle: handle}, func() Out {
+		ips, err = r.Allocator.IPsByHandle(handle)
+		return Out{IPs: sorted(ips), Err: ipam.Code(err)}
+	})
+	return ips, err
+}
+
+// GetAssignmentAttributes is [ipam.Allocator.GetAssignmentAttributes],
+// recorded.
+func (r *Recorder) GetAssignmentAttributes(ip netip.Addr) (attrs ipam.Attributes, err error) {
+	r.do("GetAssignmentAttributes", In{IP: ip.String()}, func() Out {
+		attrs, err = r.Allocator.GetAssignmentAttributes(ip)
+		return attributesOut(attrs, err)
+	})
+	return attrs, err
+}
+
+// SetOwnerAttributes is [ipam.Allocator.SetOwnerAttributes], recorded.
+func (r *Recorder) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) (err error) {
+	r.do("SetOwnerAttributes", ownerUpdateIn(ip, handle, update, pre), func() Out {
+		err = r.Allocator.SetOwnerAttributes(ip, handle, update, pre)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// ClaimAffinity is [ipam.Allocator.ClaimAffinity], recorded.
+func (r *Recorder) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
+	r.do("ClaimAffinity", withCIDRIn(owner, cidr, false), func() Out {
+		claimed, failed, err = r.Allocator.ClaimAffinity(cidr, owner)
+		return claimOut(claimed, failed, err)
+	})
+	return claimed, failed, err
+}
+
+// withCIDRIn is the arguments of the operations on affinities.
+func withCIDRIn(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool) In {
+	in := ownerIn(owner)
+	in.CIDR, in.MustBeEmpty = cidrText(cidr), mustBeEmpty
+	return in
+}
+
+// ReleaseAffinity is [ipam.Allocator.ReleaseAffinity], recorded.
+func (r *Recorder) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) (err error) {
+	r.do("ReleaseAffinity", withCIDRIn(owner, cidr, mustBeEmpty), func() Out {
+		err = r.Allocator.ReleaseAffinity(cidr, owner, mustBeEmpty)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// ReleaseHostAffinities is [ipam.Allocator.ReleaseHostAffinities], recorded.
+func (r *Recorder) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool) (err error) {
+	r.do("ReleaseHostAffinities", withCIDRIn(owner, netip.Prefix{}, mustBeEmpty), func() Out {
+		err = r.Allocator.ReleaseHostAffinities(owner, mustBeEmpty)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// RemoveIPAMHost is [ipam.Allocator.RemoveIPAMHost], recorded.
+func (r *Recorder) RemoveIPAMHost(owner affinity.Owner) (err error) {
+	r.do("RemoveIPAMHost", ownerIn(owner), func() Out {
+		err = r.Allocator.RemoveIPAMHost(owner)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// ReleasePoolAffinities is [ipam.Allocator.ReleasePoolAffinities], recorded.
+func (r *Recorder) ReleasePoolAffinities(cidr netip.Prefix) (err error) {
+	r.do("ReleasePoolAffinities", In{CIDR: cidr.String()}, func() Out {
+		err = r.Allocator.ReleasePoolAffinities(cidr)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// ReleaseBlockAffinity is [ipam.Allocator.ReleaseBlockAffinity], recorded.
+func (r *Recorder) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) (err error) {
+	r.do("ReleaseBlockAffinity", In{CIDR: cidr.String(), MustBeEmpty: mustBeEmpty}, func() Out {
+		err = r.Allocator.ReleaseBlockAffinity(cidr, mustBeEmpty)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// EnsureBlock is [ipam.Allocator.EnsureBlock], recorded.
+func (r *Recorder) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
+	r.do("EnsureBlock", ensureBlockIn(args), func() Out {
+		block4, block6, err = r.Allocator.EnsureBlock(args)
+		return Out{Block4: cidrText(block4), Block6: cidrText(block6), Err: ipam.Code(err)}
+	})
+	return block4, block6, err
+}
+
+// SetIPAMConfig is [ipam.Allocator.SetIPAMConfig], recorded.
+func (r *Recorder) SetIPAMConfig(c ipam.Config) (err error) {
+	r.do("SetIPAMConfig", In{Config: configOf(c)}, func() Out {
+		err = r.Allocator.SetIPAMConfig(c)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// PutIPAMConfig is [ipam.Allocator.PutIPAMConfig]. The format can hold it
+// where [ipam.Allocator.SetIPAMConfig] would take the configuration too; the
+// recording fails with [ErrNotRecordable] where it would not.
+func (r *Recorder) PutIPAMConfig(c ipam.Config) error {
+	if errors.Is(r.SetIPAMConfig(c), ipam.ErrConfigConflict) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.err == nil {
+			r.err = fmt.Errorf("%w: a configuration that SetIPAMConfig refuses", ErrNotRecordable)
+		}
+	}
+	return r.Allocator.PutIPAMConfig(c)
+}
+
+// SetPool is [ipam.Allocator.SetPool], recorded.
+func (r *Recorder) SetPool(spec pool.Spec) (err error) {
+	p := poolOf(spec)
+	r.do("SetPool", In{Pool: &p}, func() Out {
+		err = r.Allocator.SetPool(spec)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// DeletePool is [ipam.Allocator.DeletePool], recorded.
+func (r *Recorder) DeletePool(name string) (deleted bool) {
+	r.do("DeletePool", In{Pool: &Pool{Name: name}}, func() Out {
+		deleted = r.Allocator.DeletePool(name)
+		return Out{}
+	})
+	return deleted
+}
+
+// SetNode is [ipam.Allocator.SetNode], recorded.
+func (r *Recorder) SetNode(n ipam.Node) (err error) {
+	r.do("SetNode", In{Node: &Node{n.Name, n.Labels}}, func() Out {
+		err = r.Allocator.SetNode(n)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// DeleteNode is [ipam.Allocator.DeleteNode], recorded.
+func (r *Recorder) DeleteNode(name string) (deleted bool) {
+	r.do("DeleteNode", In{Node: &Node{Name: name}}, func() Out {
+		deleted = r.Allocator.DeleteNode(name)
+		return Out{}
+	})
+	return deleted
+}
+
+// SetReservations is [ipam.Allocator.SetReservations], recorded.
+func (r *Recorder) SetReservations(entries []string) (warnings []pool.Warning) {
+	r.do("SetReservations", In{Reservations: entries}, func() Out {
+		warnings = r.Allocator.SetReservations(entries)
+		return Out{}
+	})
+	return warnings
+}
+
+// GarbageCollectColdIPs is [ipam.Allocator.GarbageCollectColdIPs], recorded.
+func (r *Recorder) GarbageCollectColdIPs() {
+	r.do("GarbageCollectColdIPs", In{}, func() Out {
+		r.Allocator.GarbageCollectColdIPs()
+		return Out{}
+	})
+}
+
+// PutAffinity is [ipam.Allocator.PutAffinity], recorded.
+func (r *Recorder) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affinity.State) (err error) {
+	in := withCIDRIn(owner, cidr, false)
+	in.State = state.String()
+	r.do("PutAffinity", in, func() Out {
+		err = r.Allocator.PutAffinity(owner, cidr, state)
+		return Out{Err: ipam.Code(err)}
+	})
+	return err
+}
+
+// DropAffinity is [ipam.Allocator.DropAffinity], recorded.
+func (r *Recorder) DropAffinity(owner affinity.Owner, cidr netip.Prefix) (dropped bool) {
+	r.do("DropAffinity", withCIDRIn(owner, cidr, false), func() Out {
+		dropped = r.Allocator.DropAffinity(owner, cidr)
+		return Out{}
+	})
+	return dropped
+}
+
+// DropBlock is [ipam.Allocator.DropBlock], recorded.
+func (r *Recorder) DropBlock(cidr netip.Prefix) (dropped bool) {
+	r.do("DropBlock", In{CIDR: cidrText(cidr)}, func() Out {
+		dropped = r.Allocator.DropBlock(cidr)
+		return Out{}
+	})
+	return dropped
+}
+
+// GetUtilization is [ipam.Allocator.GetUtilization], recorded.
+func (r *Recorder) GetUtilization() (usage []ipam.PoolUsage) {
+	r.do("GetUtilization", In{}, func() Out {
+		usage = r.Allocator.GetUtilization()
+		return utilizationOut(usage)
+	})
+	return usage
+}
+
+// State is [ipam.Allocator.State], recorded: a replay is held against it whole.
+func (r *Recorder) State() (state ipam.State) {
+	r.do("State", In{}, func() Out {
+		state = r.Allocator.State()
+		return Out{State: StateOf(state)}
+	})
+	return state
+}
+
+// Show is [Show] of the allocator, recorded.
+func (r *Recorder) Show(what, ip string) (shown string, err error) {
+	if shown, err = Show(r.Allocator, what, ip); err == nil {
+		r.do("Show", In{State: what, IP: ip}, func() Out { return Out{Shown: shown} })
+	}
+	return shown, err
+}

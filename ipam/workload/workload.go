@@ -1,0 +1,214 @@
+// Package workload runs whole clusters on an allocator and counts what became
+// of every request.
+//
+// A [Scenario] is data: nodes, pods on each, a pool and its block size, and the
+// order in which pods arrive. [Run] asks for every address of it, one at a
+// time, over a clock that stands still, and returns a [Result]. Both have the
+// fields of plan.jsonl, the file of scenarios that the real allocator was run
+// on, so a line of it is a scenario with the result it must have.
+//
+// The package decides nothing about allocation: all of that is the
+// allocator's.
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// ErrInvalid is matched by errors about a scenario that cannot be run.
+var ErrInvalid = errors.New("workload: invalid scenario")
+
+// Order is the order in which pods ask for their addresses.
+type Order string
+
+// The orders.
+const (
+	RoundRobin Order = "round-robin"  // pod 0 of every node, then pod 1 of every node, …
+	NodeByNode Order = "node-by-node" // all pods of node 0, then of node 1, …
+)
+
+// Scenario is a cluster that fills up. Nodes come up in order, each asking for
+// a tunnel address if TunnelIPPerNode is set; then come the pods. Each request
+// is for one IPv4 address, with a handle and the attribute node.
+type Scenario struct {
+	Name            string       `json:"name"`
+	Pool            netip.Prefix `json:"pool"`
+	BlockSize       int          `json:"blockSize"`  // prefix length, 20 to 32
+	Nodes           int          `json:"nodes"`      // 1 or more
+	NodeFormat      string       `json:"nodeFormat"` // "node-%d", numbered from 0
+	PodsPerNode     int          `json:"podsPerNode"`
+	TunnelIPPerNode bool         `json:"tunnelIPPerNode"`
+	Order           Order        `json:"order"`
+	StrictAffinity  bool         `json:"strictAffinity"`
+}
+
+// Result is what became of a scenario's requests.
+type Result struct {
+	Requests int `json:"requests"`
+	Assigned int `json:"assigned"`
+	Own      int `json:"own"`      // from a block of the node's own
+	Borrowed int `json:"borrowed"` // from another's
+
+	RefusedPoolEmptyOrStrict int `json:"refusedPoolEmptyOrStrict"`
+	RefusedBlockLimit        int `json:"refusedBlockLimit"`
+
+	BlocksTotal       int `json:"blocksTotal"` // that the pool has room for
+	BlocksClaimed     int `json:"blocksClaimed"`
+	NodesWithoutBlock int `json:"nodesWithoutBlock"`
+	Routes            int `json:"routes"` // blocks claimed + addresses borrowed
+
+	// The number of the first such request, from 1; 0 if there was none.
+	FirstBorrowRequest  int `json:"firstBorrowRequest,omitempty"`
+	FirstRefusalRequest int `json:"firstRefusalRequest,omitempty"`
+}
+
+// Start is the moment at which the clock of every scenario stands.
+var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// validate returns everything wrong with the scenario that its pool does not
+// find out by itself.
+func (s *Scenario) validate() error {
+	var errs []error
+	bad := func(field string, value any, reason string) {
+		errs = append(errs, fmt.Errorf("%w: %s %v %s", ErrInvalid, field, value, reason))
+	}
+	if s.Nodes < 1 {
+		bad("nodes", s.Nodes, "must be 1 or more")
+	}
+	if s.PodsPerNode < 0 {
+		bad("podsPerNode", s.PodsPerNode, "must not be negative")
+	}
+	if s.Order != RoundRobin && s.Order != NodeByNode {
+		bad("order", fmt.Sprintf("%q", s.Order), "must be round-robin or node-by-node")
+	}
+	if strings.Count(s.NodeFormat, "%") != 1 || !strings.Contains(s.NodeFormat, "%d") {
+		bad("nodeFormat", fmt.Sprintf("%q", s.NodeFormat), "must hold one %d and no other %")
+	}
+	if !s.Pool.Addr().Is4() {
+		bad("pool", s.Pool, "must be an IPv4 CIDR")
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs the scenario. Its errors match [ErrInvalid] or are those of
+// [ipam.Allocator.SetPool]: refusals are results.
+func Run(s Scenario) (Result, error) {
+	if err := s.validate(); err != nil {
+		return Result{}, err
+	}
+	r, err := newRunner(&s)
+	if err != nil {
+		return Result{}, err
+	}
+	if s.TunnelIPPerNode {
+		for i := range r.nodes {
+			n := &r.nodes[i]
+			r.request(n, pool.Tunnel, "vxlan-tunnel-addr-"+n.name)
+		}
+	}
+	if s.Order == RoundRobin {
+		for p := range s.PodsPerNode {
+			for i := range r.nodes {
+				r.pod(&r.nodes[i], p)
+			}
+		}
+	} else {
+		for i := range r.nodes {
+			for p := range s.PodsPerNode {
+				r.pod(&r.nodes[i], p)
+			}
+		}
+	}
+	return r.finish(), nil
+}
+
+// runner is a scenario under way.
+type runner struct {
+	allocator *ipam.Allocator
+	scenario  *Scenario
+	nodes     []node
+	result    Result
+}
+
+type node struct {
+	name  string
+	attrs block.Attrs
+}
+
+func newRunner(s *Scenario) (*runner, error) {
+	clock := ipam.NewClock(Start)
+	r := &runner{allocator: ipam.New(ipam.Options{Now: clock.Now}), scenario: s}
+	if err := r.allocator.SetIPAMConfig(ipam.Config{StrictAffinity: s.StrictAffinity, AutoAllocateBlocks: true}); err != nil {
+		return nil, err
+	}
+	if err := r.allocator.SetPool(pool.Spec{Name: "pool", CIDR: s.Pool, BlockSize: s.BlockSize}); err != nil {
+		return nil, err
+	}
+	for i := range s.Nodes {
+		n := node{name: fmt.Sprintf(s.NodeFormat, i)}
+		n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: n.name})
+		if err := r.allocator.SetNode(ipam.Node{Name: n.name}); err != nil {
+			return nil, err
+		}
+		r.nodes = append(r.nodes, n)
+	}
+	return r, nil
+}
+
+// pod asks for the address of a node's pod number p.
+func (r *runner) pod(n *node, p int) {
+	r.request(n, pool.Workload, fmt.Sprintf("k8s-pod-network.%s-%d", n.name, p))
+}
+
+// request asks for one address and counts what became of it.
+func (r *runner) request(n *node, use pool.Use, handle string) {
+	res := &r.result
+	res.Requests++
+	v4, _, err := r.allocator.AutoAssign(ipam.AutoAssignArgs{Host: n.name, Num4: 1, Handle: handle, Attrs: n.attrs, Use: use})
+	if len(v4.IPs) == 0 {
+		if errors.Is(err, ipam.ErrBlockLimit) {
+			res.RefusedBlockLimit++
+		} else {
+			res.RefusedPoolEmptyOrStrict++
+		}
+		if res.FirstRefusalRequest == 0 {
+			res.FirstRefusalRequest = res.Requests
+		}
+		return
+	}
+	res.Assigned++
+	if _, owner, _ := r.allocator.BlockOf(v4.IPs[0].Addr()); owner == affinity.HostOwner(n.name) {
+		res.Own++
+		return
+	}
+	res.Borrowed++
+	if res.FirstBorrowRequest == 0 {
+		res.FirstBorrowRequest = res.Requests
+	}
+}
+
+// finish looks at where the scenario ended.
+func (r *runner) finish() Result {
+	res := r.result
+	owners := make(map[affinity.Owner]bool)
+	for _, c := range r.allocator.State().Affinities {
+		if c.State == affinity.Confirmed {
+			res.BlocksClaimed++
+			owners[c.Owner] = true
+		}
+	}
+	spec := r.allocator.Pools()[0] // with its defaults
+	res.BlocksTotal = 1 << (spec.BlockSize - spec.CIDR.Bits())
+	res.NodesWithoutBlock = len(r.nodes) - len(owners)
+	res.Routes = res.BlocksClaimed + res.Borrowed
+	return res
+}

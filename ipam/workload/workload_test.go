@@ -1,0 +1,61 @@
+package workload
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// TestPlan runs every scenario of the recordings and compares every field but
+// the datastore calls, which this allocator does not make.
+func TestPlan(t *testing.T) {
+	f, err := os.Open("../../testdata/plan.jsonl")
+	require.NoError(t, err)
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	scenarios := 0
+	for lines.Scan() {
+		var s Scenario
+		var want Result
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &s))
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &want))
+		got, err := Run(s)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "%s /%d", s.Name, s.BlockSize)
+		scenarios++
+	}
+	require.NoError(t, lines.Err())
+	require.Equal(t, 12, scenarios)
+}
+
+func TestInvalid(t *testing.T) {
+	good := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Nodes: 1, NodeFormat: "n%d", PodsPerNode: 1, Order: RoundRobin}
+	_, err := Run(good)
+	require.NoError(t, err)
+	for name, spoil := range map[string]func(*Scenario){
+		"no nodes":       func(s *Scenario) { s.Nodes = 0 },
+		"negative pods":  func(s *Scenario) { s.PodsPerNode = -1 },
+		"unknown order":  func(s *Scenario) { s.Order = "backwards" },
+		"no %d":          func(s *Scenario) { s.NodeFormat = "node" },
+		"other verbs":    func(s *Scenario) { s.NodeFormat = "node-%d-%s" },
+		"IPv6 pool":      func(s *Scenario) { s.Pool = netip.MustParsePrefix("fd00::/64") },
+		"no pool at all": func(s *Scenario) { s.Pool = netip.Prefix{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := good
+			spoil(&s)
+			_, err := Run(s)
+			require.ErrorIs(t, err, ErrInvalid)
+		})
+	}
+	small := good
+	small.BlockSize = 20
+	_, err = Run(small)
+	require.ErrorIs(t, err, pool.ErrInvalid)
+}
