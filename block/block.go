@@ -56,10 +56,12 @@ type Block struct {
 	buckets []uint16
 	spare   uint16
 
-	size uint16
+	size uint16 // also the number of both ends of the queue
+	head uint16 // first ordinal of the queue
+	tail uint16 // last one
 	free uint16 // ordinals in the queue
 	cold uint16 // ordinals cooling down
-	host uint16 // ordinals allocated to HostReservedHandle
+	host uint16 // records whose handle is HostReservedHandle
 
 	born   uint64 // records made so far
 	oldest int64  // smallest release time of the cooling records, or never
@@ -91,7 +93,7 @@ func New(cidr netip.Prefix, seq uint64) (*Block, error) {
 	if size > 64 {
 		b.more = make([]uint64, size/64-1)
 	}
-	b.cells[size] = cell{uint16(size), uint16(size)}
+	b.head, b.tail = b.size, b.size
 	for ord := range size {
 		b.push(uint16(ord))
 	}

@@ -63,7 +63,7 @@ func (c *checker) queue() {
 func (c *checker) ordinals() {
 	b := c.b
 	c.refs = make([]uint16, len(b.records))
-	var cold, host uint16
+	var cold uint16
 	for ord := range b.size {
 		if b.isFree(ord) {
 			c.broken(b.seqs[ord] == 0, "ordinal %d: free with sequence number %d", ord, b.seqs[ord])
@@ -78,12 +78,8 @@ func (c *checker) ordinals() {
 		if b.records[i].cooling() {
 			cold++
 		}
-		if b.records[i].handle == HostReservedHandle {
-			host++
-		}
 	}
 	c.broken(cold == b.cold, "%d ordinals cooling, %d counted", cold, b.cold)
-	c.broken(host == b.host, "%d ordinals host-reserved, %d counted", host, b.host)
 }
 
 // records checks every slot by itself, and the list of those that are spare.
@@ -92,6 +88,7 @@ func (c *checker) records() {
 	oldest := int64(never)
 	births := make(map[uint64]bool)
 	unused := 0
+	var host uint16
 	for i := 1; i < len(b.records); i++ {
 		r := &b.records[i]
 		c.broken(r.refs == c.refs[i], "record %d: %d ordinals, %d counted", i, c.refs[i], r.refs)
@@ -102,6 +99,9 @@ func (c *checker) records() {
 		}
 		c.broken(!births[r.birth] && r.birth < b.born, "record %d: number %d of %d, given before: %t", i, r.birth, b.born, births[r.birth])
 		births[r.birth] = true
+		if r.host {
+			host++
+		}
 		c.broken(r.host == (r.handle == HostReservedHandle), "record %d: host-reserved %t with handle %q", i, r.host, r.handle)
 		if r.cooling() {
 			c.broken(r.handle == "" && r.active == Attrs{} && r.alternate == Attrs{}, "record %d: cooling with an owner", i)
@@ -110,6 +110,7 @@ func (c *checker) records() {
 			c.broken(r.sum == sumOf(r.handle, r.active), "record %d: wrong sum", i)
 		}
 	}
+	c.broken(host == b.host, "%d host-reserved records, %d counted", host, b.host)
 	c.broken(oldest == b.oldest, "oldest release %d, remembered %d", oldest, b.oldest)
 	spare := 0
 	for i := b.spare; i != 0 && spare <= unused; i = b.records[i].next {

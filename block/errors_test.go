@@ -163,7 +163,7 @@ func TestCheckFinds(t *testing.T) {
 		"free with sequence number 7":  func(b *Block) { b.seqs[4] = 7 },
 		"ordinal 0: no record":         func(b *Block) { b.cells[0].next = 99 },
 		"ordinals cooling":             func(b *Block) { b.cold++ },
-		"ordinals host-reserved":       func(b *Block) { b.host++ },
+		"host-reserved records":        func(b *Block) { b.host++ },
 		"record 1: 1 ordinals":         func(b *Block) { b.records[1].refs++ },
 		"unused with content":          func(b *Block) { b.records[b.spare].handle = "x" },
 		"given before: true":           func(b *Block) { b.records[1].birth = b.records[2].birth },

@@ -15,11 +15,13 @@ type cell struct {
 
 // push makes ord, which must not be free, free: it enters the queue at the tail.
 func (b *Block) push(ord uint16) {
-	cells, end := b.cells, b.size
-	tail := cells[end].prev
+	cells, end, tail := b.cells, b.size, b.tail
 	cells[ord] = cell{next: end, prev: tail}
 	cells[tail].next = ord
-	cells[end].prev = ord
+	if tail == end {
+		b.head = ord
+	}
+	b.tail = ord
 	b.free++
 	if ord < 64 {
 		b.word |= 1 << ord
@@ -35,6 +37,12 @@ func (b *Block) pull(ord, record uint16) {
 	c := cells[ord]
 	cells[c.prev].next = c.next
 	cells[c.next].prev = c.prev
+	if c.prev == b.size {
+		b.head = c.next
+	}
+	if c.next == b.size {
+		b.tail = c.prev
+	}
 	cells[ord].next = record
 	b.free--
 	if ord < 64 {
@@ -76,7 +84,7 @@ func (b *Block) usedWord(i int) uint64 {
 // last written. The block must not be changed meanwhile.
 func (b *Block) Queue() iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for ord := b.cells[b.size].next; ord != b.size; ord = b.cells[ord].next {
+		for ord := b.head; ord != b.size; ord = b.cells[ord].next {
 			if !yield(int(ord)) {
 				return
 			}

@@ -148,9 +148,20 @@ func (b *Block) share(i, ord uint16) {
 	r := &b.records[i]
 	r.refs++
 	r.hint = ord
-	if r.host {
-		b.host++
+}
+
+// hostHeld returns the number of ordinals that are host-reserved. Few blocks have
+// any, so they are counted when it matters and not whenever one is taken.
+func (b *Block) hostHeld() uint16 {
+	n := uint16(0)
+	if b.host > 0 {
+		for i := *b.bucket(sumOf(HostReservedHandle, Attrs{})); i != 0; i = b.records[i].next {
+			if b.records[i].host {
+				n += b.records[i].refs
+			}
+		}
 	}
+	return n
 }
 
 // newRecord returns an empty slot, not cooling, in no chain and without references.
@@ -186,7 +197,10 @@ func (b *Block) dropRecord(i uint16, r *record) {
 	r.active = Attrs{}
 	r.alternate = Attrs{}
 	r.released = never
-	r.host = false
+	if r.host {
+		r.host = false
+		b.host--
+	}
 	r.next = b.spare
 	b.spare = i
 }

@@ -81,9 +81,6 @@ func (b *Block) release(ord uint16) {
 func (b *Block) unrefer(ord uint16) {
 	i := b.cells[ord].next
 	r := &b.records[i]
-	if r.host {
-		b.host--
-	}
 	if r.refs--; r.refs == 0 {
 		b.dropRecord(i, r)
 	}

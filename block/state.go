@@ -105,7 +105,10 @@ func (b *Block) restoreRecords(s State) []uint16 {
 			continue
 		}
 		r.handle, r.active, r.alternate = from.Handle, from.Active, from.Alternate
-		r.host = r.handle == HostReservedHandle
+		if r.handle == HostReservedHandle {
+			r.host = true
+			b.host++
+		}
 		r.sum = sumOf(r.handle, r.active)
 		b.chain(i, r)
 	}

@@ -23,7 +23,7 @@ func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	if n <= 0 {
 		return dst
 	}
-	ord := b.unreserved(b.cells[b.size].next, reserved)
+	ord := b.unreserved(b.head, reserved)
 	if ord == b.size {
 		return dst
 	}

@@ -41,11 +41,10 @@ func (b *Block) Available(cold Cold, reserved *Ordinals) int {
 // Empty reports whether, with everything collected that has cooled down by cold, no
 // ordinal is in use but those of [HostReservedHandle] (§5, §10).
 func (b *Block) Empty(cold Cold) bool {
-	used := b.size - b.free - b.host
-	if used != b.cold {
+	if b.size-b.free-b.cold != b.hostHeld() {
 		return false
 	}
-	return used == 0 || int64(cold) >= b.oldest && b.expired(cold, nil) == int(used)
+	return b.cold == 0 || int64(cold) >= b.oldest && b.expired(cold, nil) == int(b.cold)
 }
 
 // AppendHandle appends the ordinals that a handle holds to dst in ascending order

@@ -297,7 +297,8 @@ type EnsureBlockArgs struct {
 // taking an address. It goes by use Workload and knows no limit of blocks
 // (CALICO.md §9, §10). Where nothing is left to claim it returns
 // [ErrNoFreeBlocks]; with automatic allocation off, [ErrNoBlock]; otherwise
-// errors are those of [Allocator.AutoAssign].
+// errors are those of [Allocator.AutoAssign]. On an error no block is named,
+// though an IPv4 block may have been claimed.
 func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
 	if err := checkName("host", args.Host); err != nil {
 		return block4, block6, err
@@ -312,8 +313,11 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 	}
 	if args.HostReserved6 != nil {
 		block6, err = a.ensureBlock(args.Host, false, args.Pools6, args.HostReserved6)
+		if err != nil {
+			return netip.Prefix{}, netip.Prefix{}, err
+		}
 	}
-	return block4, block6, err
+	return block4, block6, nil
 }
 
 func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix, reserve *HostReservation) (netip.Prefix, error) {

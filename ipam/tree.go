@@ -47,9 +47,9 @@ type kid struct {
 type want uint8
 
 const (
-	anyBlock want = iota
-	withFree      // has, or may have, a free address
-	thatIsEmpty   // is, or may be, empty
+	anyBlock    want = iota
+	withFree         // has, or may have, a free address
+	thatIsEmpty      // is, or may be, empty
 )
 
 // newTree returns an empty tree for the blocks of p.

@@ -4,7 +4,6 @@ import (
 	"math/big"
 	"net/netip"
 
-
 	"github.com/ipamsim/ipamsim/pool"
 )
 

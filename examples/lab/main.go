@@ -1,0 +1,119 @@
+// Command lab is the three-node lab of the course on Calico IPAM, on a simulated
+// cluster: its seven exercises, what comes before them (how a node claims its
+// first block) and after (a full block, an address that comes back, the checks
+// of ranges, what to look at when something is wrong).
+//
+//	$ go run ./examples/lab             the whole lab
+//	$ go run ./examples/lab -step 4     one exercise
+//	$ go run ./examples/lab -pool 10.0.0.0/26 -block-size 28 -nodes 5
+//
+// Everything it prints comes from the state of the simulated cluster, which has
+// the addresses and blocks that a real one would have, and a clock that moves
+// only when told: the output is the same on every run and every machine.
+//
+// Exit codes: 0; 1 if the simulation itself fails; 2 for bad usage.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+const usage = `lab goes through the course's lab on Calico IPAM, on a simulated cluster.
+
+  lab [-step N] [-nodes N] [-pool CIDR] [-block-size N]
+
+  -step N         one exercise only:
+                    1  containerlab inspect       5  kubectl get blockaffinities
+                    2  kubectl get tigerastatus   6  the same as YAML
+                    3  kubectl get nodes          7  the same as name, node, CIDR
+                    4  calicoctl ipam show
+  -nodes N        1 to 5000 nodes, the first one the control plane (3)
+  -pool CIDR      the pool of addresses, IPv4 or IPv6 (192.168.0.0/16)
+  -block-size N   prefix length of its blocks: 20 to 32 for IPv4 (26),
+                  116 to 128 for IPv6 (122)
+
+  lab                                              the lab as in the course
+  lab -step 4                                      one exercise of it
+  lab -pool 10.244.0.0/16 -nodes 5                 your own cluster
+  lab -pool 10.0.0.0/28 -block-size 30 -nodes 9    more nodes than blocks
+
+Headings are bold on a terminal, unless NO_COLOR is set.
+`
+
+// maxNodes keeps the output readable and the management network large enough.
+const maxNodes = 5000
+
+// run is the program without its process.
+func run(args []string, stdout, stderr io.Writer) int {
+	step, s, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "lab: %v (-h for help)\n", err)
+		return 2
+	}
+	out := bufio.NewWriter(stdout)
+	l := &lab{cluster: newCluster(s), page: page{out: out, bold: colours(stdout)}}
+	if err := errors.Join(l.play(step), out.Flush()); err != nil {
+		fmt.Fprintf(stderr, "lab: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// parse reads the flags; step is 0 for the whole lab.
+func parse(args []string) (step int, s settings, err error) {
+	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.IntVar(&step, "step", 0, "")
+	flags.IntVar(&s.nodes, "nodes", 3, "")
+	cidr := flags.String("pool", "192.168.0.0/16", "")
+	flags.IntVar(&s.pool.BlockSize, "block-size", 0, "")
+	if err := flags.Parse(args); err != nil {
+		return 0, s, err
+	}
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch {
+	case flags.NArg() > 0:
+		return 0, s, fmt.Errorf("%q: there are no arguments, only flags", flags.Arg(0))
+	case given["step"] && (step < 1 || step > len(exercises)):
+		return 0, s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, len(exercises))
+	case s.nodes < 1 || s.nodes > maxNodes:
+		return 0, s, fmt.Errorf("-nodes %d: must be from 1 to %d", s.nodes, maxNodes)
+	}
+	if s.pool.CIDR, err = netip.ParsePrefix(*cidr); err != nil {
+		return 0, s, fmt.Errorf("-pool %s: not a CIDR such as 192.168.0.0/16", *cidr)
+	}
+	s.pool.Name = "default-ipv4-ippool"
+	if s.pool.CIDR.Addr().Is6() {
+		s.pool.Name = "default-ipv6-ippool"
+	}
+	return step, s, inFlags(s.pool.Validate())
+}
+
+// inFlags puts what is wrong with a pool, the first thing of several, in terms
+// of the flags.
+func inFlags(err error) error {
+	var wrong *pool.InvalidError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	name := map[string]string{"cidr": "pool", "blockSize": "block-size"}[wrong.Field]
+	if name == "" {
+		return err
+	}
+	return fmt.Errorf("-%s %s: %s", name, wrong.Value, wrong.Reason)
+}
