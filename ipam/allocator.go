@@ -62,9 +62,11 @@ type Allocator struct {
 	config       Config
 	pools        pool.Set
 	spaces       map[string]*space // by pool name
+	recent       *space            // the one last found by an address, or nil
+	poolsChanged uint64            // counts changes of the pools, from 1
 	orphans      map[netip.Prefix]*entry
-	nodes        map[string]map[string]string // labels by node
-	hosts        map[affinity.Owner]*host
+	hosts        map[string]*host // nodes, and owners of type host, by name
+	virtual      map[string]*host // owners of type virtual by name
 	claims       affinity.Index
 	handles      map[string]*handle
 	reservations *pool.Reservations
@@ -75,6 +77,7 @@ type Allocator struct {
 	// Scratch space of the operation under way.
 	ordinals []int
 	claimed  []*affinity.Claim
+	chosen   []*space
 }
 
 // New returns the allocator of an empty cluster: no pools, no nodes, the
@@ -85,13 +88,14 @@ func New(o Options) *Allocator {
 		o.Now = func() time.Time { return epoch }
 	}
 	return &Allocator{
-		clock:   o.Now,
-		config:  DefaultConfig(),
-		spaces:  make(map[string]*space),
-		orphans: make(map[netip.Prefix]*entry),
-		nodes:   make(map[string]map[string]string),
-		hosts:   make(map[affinity.Owner]*host),
-		handles: make(map[string]*handle),
+		clock:        o.Now,
+		config:       DefaultConfig(),
+		spaces:       make(map[string]*space),
+		poolsChanged: 1,
+		orphans:      make(map[netip.Prefix]*entry),
+		hosts:        make(map[string]*host),
+		virtual:      make(map[string]*host),
+		handles:      make(map[string]*handle),
 	}
 }
 
@@ -135,6 +139,7 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	if err := a.pools.Put(p); err != nil {
 		return err
 	}
+	a.poolsChanged++
 	if sp := a.spaces[p.Name()]; sp != nil {
 		sp.pool = p
 		return nil
@@ -158,6 +163,8 @@ func (a *Allocator) DeletePool(name string) bool {
 	}
 	delete(a.spaces, name)
 	a.pools.Delete(name)
+	a.poolsChanged++
+	a.recent = nil
 	for c := sp.tree.cycle(anyBlock, pool.Index{}); ; {
 		e := c.next()
 		if e == nil {
@@ -166,8 +173,11 @@ func (a *Allocator) DeletePool(name string) bool {
 		e.space, e.at = nil, pool.Index{}
 		a.orphans[e.CIDR()] = e
 	}
-	for _, h := range a.hosts {
-		h.starts = slices.DeleteFunc(h.starts, func(s start) bool { return s.space == sp })
+	for _, hosts := range []map[string]*host{a.hosts, a.virtual} {
+		for _, h := range hosts {
+			h.starts = slices.DeleteFunc(h.starts, func(s start) bool { return s.space == sp })
+			h.plans = [2]plan{} // do not keep the pool's blocks
+		}
 	}
 	return true
 }
@@ -193,7 +203,9 @@ func (a *Allocator) SetNode(n Node) error {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	a.nodes[n.Name] = maps.Clone(n.Labels)
+	h := a.host(affinity.HostOwner(n.Name))
+	h.node, h.labels = true, maps.Clone(n.Labels)
+	h.changed()
 	return nil
 }
 
@@ -202,11 +214,13 @@ func (a *Allocator) SetNode(n Node) error {
 func (a *Allocator) DeleteNode(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	if _, exists := a.nodes[name]; !exists {
+	h := a.known(affinity.HostOwner(name))
+	if h == nil || !h.node {
 		return false
 	}
-	delete(a.nodes, name)
-	a.forget(a.hosts[affinity.HostOwner(name)])
+	h.node, h.labels = false, nil
+	h.changed()
+	a.forget(h)
 	return true
 }
 
@@ -215,9 +229,11 @@ func (a *Allocator) DeleteNode(name string) bool {
 func (a *Allocator) Nodes() []Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	nodes := make([]Node, 0, len(a.nodes))
-	for _, name := range slices.Sorted(maps.Keys(a.nodes)) {
-		nodes = append(nodes, Node{name, maps.Clone(a.nodes[name])})
+	var nodes []Node
+	for _, name := range slices.Sorted(maps.Keys(a.hosts)) {
+		if labels, exists := a.nodeLabels(name); exists {
+			nodes = append(nodes, Node{name, maps.Clone(labels)})
+		}
 	}
 	return nodes
 }

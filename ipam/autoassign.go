@@ -89,40 +89,57 @@ type Assignment struct {
 // [ErrInvalidArgument] before anything happens. Running out of addresses is no
 // error: the answer is short and has a message.
 func (a *Allocator) AutoAssign(args AutoAssignArgs) (v4, v6 Assignment, err error) {
+	err = a.AutoAssignInto(&args, &v4, &v6)
+	return v4, v6, err
+}
+
+// AutoAssignInto is [Allocator.AutoAssign] with answers that are the caller's:
+// their slices are emptied and appended to. With answers that have room it
+// does not allocate. The arguments are only read.
+func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) error {
+	v4.reset()
+	v6.reset()
 	if err := args.check(); err != nil {
-		return v4, v6, err
+		return err
 	}
-	args.Handle = handleID(args.Handle)
 	a.begin()
 	defer a.mu.Unlock()
 	if args.Num4 > 0 {
 		if err := checkRequested(args.Pools4, true); err != nil {
-			return v4, v6, err
+			return err
 		}
-		if err := a.autoAssign(&args, true, &v4); err != nil {
-			return v4, v6, err
+		if err := a.autoAssign(args, true, v4); err != nil {
+			return err
 		}
 	}
 	if args.Num6 > 0 {
 		if err := checkRequested(args.Pools6, false); err != nil {
-			return Assignment{}, Assignment{}, err
+			v4.reset()
+			return err
 		}
-		if err := a.autoAssign(&args, false, &v6); err != nil {
-			return v4, v6, err
-		}
+		return a.autoAssign(args, false, v6)
 	}
-	return v4, v6, nil
+	return nil
 }
+
+func (s *Assignment) reset() { s.IPs, s.Msgs = s.IPs[:0], s.Msgs[:0] }
 
 // request is one family of an AutoAssign under way.
 type request struct {
-	args    *AutoAssignArgs
-	is4     bool
-	num     int
-	reserve *HostReservation
-	host    *host
-	spaces  []*space
-	out     *Assignment
+	demand
+	num      int
+	handle   string
+	attrs    block.Attrs
+	maxAlloc int
+	out      *Assignment
+
+	owner  *host
+	spaces []*space
+	// The owner's usable blocks: as planned, where plan is not nil, otherwise
+	// the claims, each of which is to be looked at first.
+	plan   *plan
+	claims []*affinity.Claim
+	next   int // how many of them were looked at
 }
 
 // missing returns how many addresses are still to be found.
@@ -135,32 +152,29 @@ var errEnough = errors.New("ipam: the handle has enough")
 
 // autoAssign is AutoAssign for one family (CALICO.md §4).
 func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) error {
-	r := request{args: args, is4: is4, num: args.Num4, reserve: args.HostReserved4, out: out}
-	d := demand{host: args.Host, use: args.Use, is4: is4, pools: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4}
-	if !is4 {
-		r.num, r.reserve = args.Num6, args.HostReserved6
-		d.pools, d.reserve = args.Pools6, args.HostReserved6
+	r := request{
+		demand: demand{host: args.Host, use: args.Use, is4: is4, pools: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4},
+		num:    args.Num4, handle: handleID(args.Handle), attrs: args.Attrs, maxAlloc: args.MaxAllocPerHandle, out: out,
 	}
-	var chosen [8]*space
-	var err error
-	if r.spaces, err = a.choose(chosen[:0], &d); err != nil {
+	if !is4 {
+		r.num, r.pools, r.reserve = args.Num6, args.Pools6, args.HostReserved6
+	}
+	if err := a.prepare(&r); err != nil {
 		return err
 	}
-	r.host = a.host(d.owner())
-	defer a.forget(r.host)
+	defer a.forget(r.owner)
 
-	a.claimed = a.usable(a.claimed[:0], r.host, r.spaces, is4)
 	limit := a.blockLimit(args.MaxBlocksPerHost)
-	owned := len(a.claimed)
-	next := 0
+	owned := r.owned()
 	for r.missing() > 0 {
-		var e *entry
-		if e, next = a.nextAffine(&r, next, 1); e == nil {
+		e := a.nextAffine(&r, 1)
+		if e == nil {
 			if owned >= limit {
 				r.say("block-limit", strconv.Itoa(limit))
 				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", args.Host, limit))
 			}
-			e, err = a.claimNew(r.host, r.spaces, r.reserve)
+			var err error
+			e, err = a.claimNew(r.owner, r.spaces, r.reserve)
 			if errors.Is(err, ErrNoFreeBlocks) {
 				if a.config.StrictAffinity {
 					out.Msgs = append(out.Msgs, "strict-affinity")
@@ -197,22 +211,70 @@ func (a *Allocator) blockLimit(requested int) int {
 	return limit
 }
 
-// nextAffine returns the next of the host's blocks, from number next of its
-// usable claims on, that has at least free addresses, and where to go on.
-// Claims met on the way are recovered; each is looked at once (CALICO.md §4).
-func (a *Allocator) nextAffine(r *request, next, free int) (*entry, int) {
-	for next < len(a.claimed) {
-		c := a.claimed[next]
-		next++
-		if a.reservations.CoversPrefix(c.CIDR) {
-			continue
+// prepare finds out which spaces and blocks the request may use.
+func (a *Allocator) prepare(r *request) error {
+	plain := len(r.pools) == 0 && r.namespace == nil && r.reserve == nil
+	if plain {
+		hosts := a.hosts
+		if r.use == pool.LoadBalancer {
+			hosts = a.virtual
 		}
-		e, err := a.recover(r.host, c, r.reserve)
-		if err == nil && e.Available(a.cold, e.reserved) >= free {
-			return e, next
+		if h := hosts[r.host]; h != nil {
+			if p := a.planFor(h, r.is4, r.use); p != nil {
+				r.owner, r.plan, r.spaces = h, p, p.spaces
+				return nil
+			}
 		}
 	}
-	return nil, next
+	spaces, err := a.choose(a.chosen[:0], &r.demand)
+	if err != nil {
+		return err
+	}
+	a.chosen, r.spaces = spaces, spaces
+	r.owner = a.host(r.demand.owner())
+	a.claimed = a.usable(a.claimed[:0], r.owner, spaces, r.is4)
+	r.claims = a.claimed
+	if plain {
+		a.remember(r.owner, r.is4, r.use, spaces, r.claims)
+	}
+	return nil
+}
+
+// owned returns how many blocks of the owner are usable, whatever the state of
+// its claims.
+func (r *request) owned() int {
+	if r.plan != nil {
+		return len(r.plan.blocks)
+	}
+	return len(r.claims)
+}
+
+// nextAffine returns the next of the owner's usable blocks that has at least
+// free addresses, or nil. Claims met on the way are recovered; each is looked
+// at once (CALICO.md §4).
+func (a *Allocator) nextAffine(r *request, free int) *entry {
+	for r.next < r.owned() {
+		i := r.next
+		r.next++
+		var e *entry
+		if r.plan != nil {
+			if e = r.plan.blocks[i]; e.whole {
+				continue
+			}
+		} else {
+			if a.reservations.CoversPrefix(r.claims[i].CIDR) {
+				continue
+			}
+			var err error
+			if e, err = a.recover(r.owner, r.claims[i], r.reserve); err != nil {
+				continue
+			}
+		}
+		if e.Available(a.cold, e.reserved) >= free {
+			return e
+		}
+	}
+	return nil
 }
 
 // assign takes as many addresses as are still missing from the block. It
@@ -223,10 +285,10 @@ func (a *Allocator) assign(r *request, e *entry) error {
 	if e.Available(a.cold, e.reserved) == 0 {
 		return nil
 	}
-	to := block.Owner{Active: r.args.Attrs}
+	to := block.Owner{Active: r.attrs}
 	n := r.missing()
-	if r.args.Handle != "" {
-		h, raised := a.raise(r.args.Handle, e.CIDR(), n, r.args.MaxAllocPerHandle)
+	if r.handle != "" {
+		h, raised := a.raise(r.handle, e.CIDR(), n, r.maxAlloc)
 		if !raised {
 			return a.giveHeld(r, h)
 		}
@@ -249,7 +311,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 		held = a.addresses(h, func(ip netip.Addr) bool { return ip.Is4() == r.is4 })
 	}
 	if len(held) < r.num {
-		return fail(ErrMaxAlloc, r.args.Handle)
+		return fail(ErrMaxAlloc, r.handle)
 	}
 	for _, ip := range held[:r.num] {
 		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(ip, ip.BitLen()))
@@ -262,7 +324,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 func (a *Allocator) borrow(r *request) {
 	var exhausted []string
 	for _, sp := range r.spaces {
-		for c := sp.tree.cycle(withFree, a.startOf(r.host, sp)); r.missing() > 0; {
+		for c := sp.tree.cycle(withFree, a.startOf(r.owner, sp)); r.missing() > 0; {
 			e := c.next()
 			if e == nil {
 				exhausted = append(exhausted, sp.pool.CIDR().String())
@@ -324,18 +386,15 @@ func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix,
 	if err := checkRequested(pools, is4); err != nil {
 		return netip.Prefix{}, err
 	}
-	d := demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}
-	spaces, err := a.choose(nil, &d)
-	if err != nil {
+	r := request{demand: demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}}
+	if err := a.prepare(&r); err != nil {
 		return netip.Prefix{}, err
 	}
-	h := a.host(affinity.HostOwner(hostName))
-	defer a.forget(h)
-	r := request{is4: is4, reserve: reserve, host: h, spaces: spaces}
-	a.claimed = a.usable(a.claimed[:0], h, spaces, is4)
-	e, _ := a.nextAffine(&r, 0, 0)
+	defer a.forget(r.owner)
+	e := a.nextAffine(&r, 0)
 	if e == nil {
-		if e, err = a.claimNew(h, spaces, reserve); err != nil {
+		var err error
+		if e, err = a.claimNew(r.owner, r.spaces, reserve); err != nil {
 			return netip.Prefix{}, err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"go4.org/netipx"
 
@@ -99,7 +98,7 @@ func (c *checker) structure() {
 		}
 	}
 	for _, owner := range c.owners() {
-		h := a.hosts[owner]
+		h := a.known(owner)
 		owned -= len(h.blocks)
 		if h.owner != owner || h.claims != a.claims.Of(owner) {
 			c.broken("host %s is misfiled", owner)
@@ -121,7 +120,7 @@ func (c *checker) block(e *entry) {
 	if e.Seq() > c.a.lastSeq {
 		c.broken("block %s has number %d, above the last one, %d", e.CIDR(), e.Seq(), c.a.lastSeq)
 	}
-	if e.host != nil && (c.a.hosts[e.host.owner] != e.host || !slices.Contains(e.host.blocks, e)) {
+	if e.host != nil && (c.a.known(e.host.owner) != e.host || !slices.Contains(e.host.blocks, e)) {
 		c.broken("block %s is not among those of its owner %s", e.CIDR(), e.host.owner)
 	}
 	if e.space == nil && c.a.orphans[e.CIDR()] != e {
@@ -136,9 +135,13 @@ func (c *checker) block(e *entry) {
 
 // owners returns the owners known, in order.
 func (c *checker) owners() []affinity.Owner {
-	return slices.SortedFunc(maps.Keys(c.a.hosts), func(x, y affinity.Owner) int {
-		return strings.Compare(x.String(), y.String())
-	})
+	var owners []affinity.Owner
+	for _, t := range []affinity.Type{affinity.Host, affinity.Virtual} {
+		for _, name := range slices.Sorted(maps.Keys(c.a.hostsOf(t))) {
+			owners = append(owners, affinity.Owner{Type: t, Name: name})
+		}
+	}
+	return owners
 }
 
 // truth checks that affinities, blocks and handles agree.

@@ -99,7 +99,7 @@ func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
 	if !d.use.Valid() {
 		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", d.use))
 	}
-	labels, exists := a.nodes[d.host]
+	labels, exists := a.nodeLabels(d.host)
 	if d.use == pool.LoadBalancer {
 		labels = nil // a virtual owner has none
 	} else if !exists {
@@ -170,10 +170,6 @@ func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 
 	from := len(dst)
 	all := append(dst, h.claims.All()...) // releasing changes the list
 	claims, usable := all[from:], all[:from]
-	labels := a.nodes[h.owner.Name]
-	if h.owner.Type == affinity.Virtual {
-		labels = nil
-	}
 	for _, c := range claims {
 		if c.CIDR.Addr().Is4() != is4 {
 			continue
@@ -184,9 +180,68 @@ func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 
 			// In no pool, or left over from a pool with other blocks.
 		case slices.Contains(spaces, sp):
 			usable = append(usable, c)
-		case !sp.pool.Disabled() && !sp.pool.SelectsNode(labels):
+		case !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels):
 			_ = a.releaseClaim(h, c.CIDR, true) // errors are ignored there
 		}
 	}
 	return usable
+}
+
+// A plan remembers where a host's plain requests of one family lead: those for
+// no given pool, from no namespace and without a host reservation. Nearly all
+// requests are plain, and between two changes of the pools, of the node or of
+// the host's claims they all lead to the same blocks. The zero plan is none.
+type plan struct {
+	poolsChanged uint64 // the allocator's count when it was made; 0 for no plan
+	use          pool.Use
+	spaces       []*space
+	blocks       []*entry // the usable ones, in the order of their claims' names
+}
+
+// changed makes the host's plans void. It is called wherever one of its claims
+// or blocks comes, goes or changes its state, and when its node changes.
+func (h *host) changed() {
+	h.plans[0].poolsChanged, h.plans[1].poolsChanged = 0, 0
+}
+
+// planFor returns the host's plan, or nil.
+func (a *Allocator) planFor(h *host, is4 bool, use pool.Use) *plan {
+	p := &h.plans[0]
+	if !is4 {
+		p = &h.plans[1]
+	}
+	if p.poolsChanged != a.poolsChanged || p.use != use {
+		return nil
+	}
+	return p
+}
+
+// remember makes a plan of what a plain request has found: the spaces, and the
+// host's usable claims. There is none where the next request would have more
+// to do than to look at the blocks: where a claim needs recovery, or a block
+// is to be given back as soon as it is empty.
+func (a *Allocator) remember(h *host, is4 bool, use pool.Use, spaces []*space, claims []*affinity.Claim) {
+	if len(claims) == 0 {
+		return // about to claim its first block
+	}
+	for _, c := range h.claims.All() {
+		sp := a.spaceOf(c.CIDR.Addr())
+		if c.CIDR.Addr().Is4() == is4 && sp != nil && !slices.Contains(spaces, sp) && !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels) {
+			return
+		}
+	}
+	p := &h.plans[0]
+	if !is4 {
+		p = &h.plans[1]
+	}
+	p.blocks = p.blocks[:0]
+	for _, c := range claims {
+		e := a.block(c.CIDR)
+		if e == nil || e.host != h || c.State != affinity.Confirmed {
+			return
+		}
+		p.blocks = append(p.blocks, e)
+	}
+	p.spaces = append(p.spaces[:0], spaces...)
+	p.use, p.poolsChanged = use, a.poolsChanged
 }

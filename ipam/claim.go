@@ -114,6 +114,7 @@ func (a *Allocator) recover(h *host, c *affinity.Claim, reserve *HostReservation
 	e := a.block(c.CIDR)
 	switch {
 	case e == nil:
+		h.changed()
 		err := reserve.fits(c.CIDR)
 		if err != nil {
 			return nil, err
@@ -124,9 +125,11 @@ func (a *Allocator) recover(h *host, c *affinity.Claim, reserve *HostReservation
 		// The steps in full: tests pin that the machine allows them.
 		return e, errors.Join(c.Step(affinity.Renew), c.Step(affinity.Confirm))
 	case e.host != h:
+		h.changed()
 		h.claims.Drop(c.CIDR)
 		return nil, errStale
 	case c.State != affinity.Confirmed:
+		h.changed()
 		err := c.Step(affinity.Renew)
 		// The write raises the block's number, so that others who hold an
 		// older copy fail.
@@ -141,6 +144,7 @@ func (a *Allocator) recover(h *host, c *affinity.Claim, reserve *HostReservation
 // ClaimAffinity do. [ErrBlockClaimConflict] where it is another's or nobody's;
 // the host's own claim on it, an older one too, is then gone.
 func (a *Allocator) claimBlock(h *host, cidr netip.Prefix, reserve *HostReservation) (*entry, error) {
+	h.changed()
 	e := a.block(cidr)
 	if e == nil {
 		if err := reserve.fits(cidr); err != nil {

@@ -85,6 +85,7 @@ func (a *Allocator) releaseClaim(h *host, cidr netip.Prefix, mustBeEmpty bool) e
 	if c == nil || e == nil {
 		return nil
 	}
+	h.changed()
 	if e.host != nil && e.host != h {
 		h.claims.Drop(cidr)
 		return errForeign
@@ -120,7 +121,7 @@ func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mus
 	if _, err := a.enabledSpace(cidr); err != nil {
 		return err
 	}
-	h := a.hosts[owner]
+	h := a.known(owner)
 	if h == nil {
 		return nil
 	}
@@ -155,7 +156,7 @@ func (a *Allocator) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	h := a.hosts[owner]
+	h := a.known(owner)
 	if h == nil {
 		return nil
 	}
@@ -191,7 +192,7 @@ func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 	for again := true; again; {
 		again = false
 		for _, c := range a.lastClaims(cidr) {
-			h := a.hosts[c.Owner]
+			h := a.known(c.Owner)
 			if err := a.releaseClaim(h, c.CIDR, false); errors.Is(err, errForeign) {
 				again = true
 			} else if err != nil {

@@ -19,6 +19,7 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 	defer a.mu.Unlock()
 	h := a.host(owner)
 	defer a.forget(h)
+	h.changed()
 	if err := h.claims.Put(cidr, state, a.now); err != nil {
 		return &ArgumentError{"state", state.String(), "must be pending, confirmed or pendingDeletion"}
 	}
@@ -30,11 +31,12 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	h := a.hosts[owner]
+	h := a.known(owner)
 	if h == nil {
 		return false
 	}
 	defer a.forget(h)
+	h.changed()
 	return h.claims.Drop(cidr)
 }
 

@@ -64,6 +64,27 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 	return unallocated, released, err
 }
 
+// ReleaseIP is [Allocator.ReleaseIPs] for one address: it reports whether the
+// address was allocated until then. It does not allocate memory.
+func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
+	if err := checkAddr(r.IP); err != nil {
+		return false, err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	e := a.blockAt(r.IP)
+	if e == nil {
+		return false, nil
+	}
+	ord, _ := e.Ordinal(r.IP)
+	a.ordinals = a.ordinals[:0]
+	if err := a.judge(e, ord, &r); err != nil || len(a.ordinals) == 0 {
+		return false, err
+	}
+	a.releaseOrdinals(e)
+	return true, nil
+}
+
 // batch is the part of a ReleaseIPs that is about one block.
 type batch struct {
 	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
@@ -109,26 +130,38 @@ func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Add
 		if last != nil && last[ord] != i {
 			continue
 		}
-		held, taken := e.Allocation(ord)
-		if _, expired := e.Cools(ord, a.cold); expired {
-			held.Seq, taken = 0, false
+		before := len(a.ordinals)
+		if err := a.judge(e, ord, &releases[i]); err != nil {
+			return nil, err
 		}
-		if r.Sequence != nil && *r.Sequence != held.Seq {
-			return nil, fail(ErrBadSequenceNumber, r.IP)
-		}
-		if !taken || !held.ReleasedAt.IsZero() {
+		if len(a.ordinals) == before {
 			free = append(free, r.IP)
-			continue
 		}
-		if r.Handle != "" && handleID(r.Handle) != held.Handle {
-			return nil, fail(ErrBadHandle, r.IP)
-		}
-		a.ordinals = append(a.ordinals, ord)
 	}
 	if len(a.ordinals) > 0 {
 		a.releaseOrdinals(e)
 	}
 	return free, nil
+}
+
+// judge looks whether the ordinal may be released, and appends it to a.ordinals
+// if it may and is allocated.
+func (a *Allocator) judge(e *entry, ord int, r *Release) error {
+	held, taken := e.Allocation(ord)
+	cooling, expired := e.Cools(ord, a.cold)
+	if expired {
+		held.Seq, taken = 0, false
+	}
+	switch {
+	case r.Sequence != nil && *r.Sequence != held.Seq:
+		return fail(ErrBadSequenceNumber, r.IP)
+	case !taken || cooling:
+	case r.Handle != "" && handleID(r.Handle) != held.Handle:
+		return fail(ErrBadHandle, r.IP)
+	default:
+		a.ordinals = append(a.ordinals, ord)
+	}
+	return nil
 }
 
 // releaseOrdinals releases a.ordinals, which are allocated, and does what
@@ -167,8 +200,7 @@ func (a *Allocator) giveBackUnselected(e *entry) {
 	if h == nil || h.owner.Type != affinity.Host || e.space == nil || e.space.pool.Disabled() {
 		return
 	}
-	labels, exists := a.nodes[h.owner.Name]
-	if !exists || e.space.pool.SelectsNode(labels) {
+	if !h.node || e.space.pool.SelectsNode(h.labels) {
 		return
 	}
 	_ = a.releaseClaim(h, e.CIDR(), true) // it stays where it is in use

@@ -47,15 +47,18 @@ type space struct {
 	tree tree
 }
 
-// A host is an owner with what it claims and owns. It exists while there is
+// A host is an owner with what it claims and owns. It is known while there is
 // any of that, or a node of its name.
 type host struct {
 	owner  affinity.Owner
+	node   bool              // there is a node of its name
+	labels map[string]string // of the node
 	claims *affinity.Claims
 	// blocks are those whose affinity names this owner, in no order. Usually
 	// each has its claim, but claims can be lost.
 	blocks []*entry
 	starts []start
+	plans  [2]plan // for IPv4 and IPv6
 }
 
 // start remembers where the host's walk over a pool's blocks begins, which is
@@ -65,26 +68,43 @@ type start struct {
 	at    pool.Index
 }
 
+// hostsOf returns the hosts of one type by name.
+func (a *Allocator) hostsOf(t affinity.Type) map[string]*host {
+	if t == affinity.Virtual {
+		return a.virtual
+	}
+	return a.hosts
+}
+
+// known returns the host of that owner, or nil.
+func (a *Allocator) known(owner affinity.Owner) *host { return a.hostsOf(owner.Type)[owner.Name] }
+
 // host returns the host of that owner, a new one if need be.
 func (a *Allocator) host(owner affinity.Owner) *host {
-	h := a.hosts[owner]
+	h := a.known(owner)
 	if h == nil {
 		h = &host{owner: owner, claims: a.claims.Open(owner)}
-		a.hosts[owner] = h
+		a.hostsOf(owner.Type)[owner.Name] = h
 	}
 	return h
 }
 
 // forget drops a host about which there is nothing left to know.
 func (a *Allocator) forget(h *host) {
-	if h == nil || h.claims.Len() > 0 || len(h.blocks) > 0 {
+	if h == nil || h.node || h.claims.Len() > 0 || len(h.blocks) > 0 {
 		return
 	}
-	if _, exists := a.nodes[h.owner.Name]; exists && h.owner.Type == affinity.Host {
-		return
-	}
-	delete(a.hosts, h.owner)
+	delete(a.hostsOf(h.owner.Type), h.owner.Name)
 	a.claims.Forget(h.owner)
+}
+
+// nodeLabels returns the labels of the node called name.
+func (a *Allocator) nodeLabels(name string) (labels map[string]string, exists bool) {
+	h := a.known(affinity.HostOwner(name))
+	if h == nil || !h.node {
+		return nil, false
+	}
+	return h.labels, true
 }
 
 // startOf returns where the host's walk over the space begins (CALICO.md §2).
@@ -102,12 +122,18 @@ func (a *Allocator) startOf(h *host, sp *space) pool.Index {
 	return at
 }
 
-// spaceOf returns the space of the pool that contains addr, or nil.
+// spaceOf returns the space of the pool that contains addr, or nil. Requests
+// stay with one pool for long, so the last one found is looked at first.
 func (a *Allocator) spaceOf(addr netip.Addr) *space {
-	if p := a.pools.ByAddr(addr); p != nil {
-		return a.spaces[p.Name()]
+	if sp := a.recent; sp != nil && sp.pool.Contains(addr) {
+		return sp
 	}
-	return nil
+	p := a.pools.ByAddr(addr)
+	if p == nil {
+		return nil
+	}
+	a.recent = a.spaces[p.Name()]
+	return a.recent
 }
 
 // blockAt returns the block that holds addr, or nil.
@@ -162,6 +188,7 @@ func (a *Allocator) remove(e *entry) {
 // setOwner makes h, or nobody, the owner of the block.
 func (e *entry) setOwner(h *host, claimed time.Time) {
 	if old := e.host; old != nil {
+		old.changed()
 		for i, b := range old.blocks {
 			if b == e {
 				last := len(old.blocks) - 1
@@ -172,6 +199,7 @@ func (e *entry) setOwner(h *host, claimed time.Time) {
 		}
 	}
 	if h != nil {
+		h.changed()
 		h.blocks = append(h.blocks, e)
 	}
 	e.host, e.claimed = h, claimed

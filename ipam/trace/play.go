@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"time"
 
@@ -68,6 +69,9 @@ func (p *Player) Do(op Op) (Out, error) {
 	}
 	return out, nil
 }
+
+// maxAdvance is how many seconds a clock can move at once: some 292 years.
+const maxAdvance = int64(math.MaxInt64 / time.Second)
 
 // code is the outcome of an operation that returns only an error.
 func code(err error) (Out, error) { return Out{Err: ipam.Code(err)}, nil }
@@ -176,6 +180,9 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return Out{}, nil
 	},
 	"Advance": func(p *Player, in *In) (Out, error) {
+		if in.Seconds > maxAdvance || in.Seconds < -maxAdvance {
+			return Out{}, fmt.Errorf("seconds %d is not within %d to %d", in.Seconds, -maxAdvance, maxAdvance)
+		}
 		p.clock.Advance(time.Duration(in.Seconds) * time.Second)
 		return Out{}, nil
 	},
@@ -282,7 +289,7 @@ func Replay(r *Reader) (Result, error) {
 	var result Result
 	p, err := NewPlayer(r.Header())
 	if err != nil {
-		return result, &SyntaxError{r.Name(), 1, err}
+		return result, &SyntaxError{r.Name(), r.headerAt, err}
 	}
 	for {
 		op, err := r.Next()

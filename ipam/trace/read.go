@@ -34,11 +34,32 @@ const maxLine = 256 << 20
 
 // A Reader reads a recording. Make one with [Open] or [NewReader].
 type Reader struct {
-	name   string
-	lines  *bufio.Reader
-	line   int
-	header Header
-	closer io.Closer
+	name     string
+	source   source
+	lines    *bufio.Reader
+	line     int // of what was read last
+	header   Header
+	headerAt int // the header's line
+	closer   io.Closer
+}
+
+// source tells failures of the reader that a recording comes from apart from
+// faults of the recording.
+type source struct {
+	r   io.Reader
+	err error // the first, but for the end
+}
+
+// Read goes on failing once it has failed.
+func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
 }
 
 // Open opens the recording in a file, plain or gzip, and reads its header. The
@@ -59,19 +80,21 @@ func Open(path string) (*Reader, error) {
 
 // NewReader reads a recording, plain or gzip, from r, beginning with its
 // header. The name is for errors, which match [ErrMalformed] unless they come
-// from r.
+// from r; those it wraps.
 func NewReader(name string, r io.Reader) (*Reader, error) {
-	t := &Reader{name: name, lines: bufio.NewReader(r)}
+	t := &Reader{name: name, line: 1, source: source{r: r}}
+	t.lines = bufio.NewReader(&t.source)
 	if magic, _ := t.lines.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(t.lines)
 		if err != nil {
-			return nil, &SyntaxError{name, 1, err}
+			return nil, t.unread(err)
 		}
 		t.lines = bufio.NewReader(z)
 	}
 	text, err := t.next()
 	if errors.Is(err, io.EOF) {
-		return nil, &SyntaxError{name, 1, errors.New("empty: no header")}
+		t.line = 1
+		return nil, t.fail(errors.New("empty: no header"))
 	}
 	if err != nil {
 		return nil, err
@@ -80,9 +103,22 @@ func NewReader(name string, r io.Reader) (*Reader, error) {
 		return nil, err
 	}
 	if t.header.Version != Version {
-		return nil, &SyntaxError{name, 1, fmt.Errorf("version %d, want %d", t.header.Version, Version)}
+		return nil, t.fail(fmt.Errorf("version %d, want %d", t.header.Version, Version))
 	}
+	t.headerAt = t.line
 	return t, nil
+}
+
+// fail returns the error err about the line read last.
+func (r *Reader) fail(err error) error { return &SyntaxError{r.name, r.line, err} }
+
+// unread returns the error err that came from reading a line: the source's own
+// failure, or a fault in what is compressed.
+func (r *Reader) unread(err error) error {
+	if r.source.err != nil {
+		return fmt.Errorf("%s:%d: %w", r.name, r.line, r.source.err)
+	}
+	return r.fail(err)
 }
 
 // Header returns the setting of the recording.
@@ -102,7 +138,7 @@ func (r *Reader) Next() (Op, error) {
 		return Op{}, err
 	}
 	if op.Op == "" {
-		return Op{}, &SyntaxError{r.name, r.line, errors.New(`no operation in "op"`)}
+		return Op{}, r.fail(errors.New(`no operation in "op"`))
 	}
 	return op, nil
 }
@@ -130,10 +166,10 @@ func (r *Reader) next() ([]byte, error) {
 				return nil, io.EOF
 			}
 			if !errors.Is(err, bufio.ErrBufferFull) {
-				return nil, &SyntaxError{r.name, r.line, err}
+				return nil, r.unread(err)
 			}
 			if len(text) > maxLine {
-				return nil, &SyntaxError{r.name, r.line, fmt.Errorf("line is longer than %d bytes", maxLine)}
+				return nil, r.fail(fmt.Errorf("line is longer than %d bytes", maxLine))
 			}
 		}
 		if text = bytes.TrimSpace(text); len(text) > 0 {
@@ -155,7 +191,7 @@ func (r *Reader) decode(text []byte, into any) error {
 		err = errors.New("line ends in the middle of a JSON value")
 	}
 	if err != nil {
-		return &SyntaxError{r.name, r.line, err}
+		return r.fail(err)
 	}
 	return nil
 }

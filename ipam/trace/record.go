@@ -23,7 +23,8 @@ var ErrNotRecordable = errors.New("trace: cannot be recorded")
 // [ipam.ErrInvalidArgument] is not written, for nothing happened.
 //
 // Make one with [NewRecorder]. It is safe for concurrent use: the recording
-// has the calls in the order in which they happened.
+// has the calls in the order in which they happened. The clock is to be moved
+// between calls, not during one.
 type Recorder struct {
 	*ipam.Allocator
 
@@ -65,13 +66,27 @@ func (r *Recorder) Err() error {
 	return r.err
 }
 
+// refused is the outcome of an operation that is not written, for nothing
+// happened.
+var refused = Out{Err: ipam.Code(ipam.ErrInvalidArgument)}
+
 // do does one operation and writes it down.
 func (r *Recorder) do(name string, in In, call func() Out) {
+	r.doThen(name, func() (In, Out) { return in, call() })
+}
+
+// doThen is do for arguments that are written as the state has them at that
+// moment, when no other operation can come between.
+func (r *Recorder) doThen(name string, call func() (In, Out)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tick()
-	out := call()
-	if out.Err != ipam.Code(ipam.ErrInvalidArgument) {
+	in, out := call()
+	if now := r.Allocator.Now(); !now.Equal(r.now) && r.err == nil {
+		// Which of the two moments the operation saw, nobody can tell.
+		r.err = fmt.Errorf("%w: the clock moved by %s during %s", ErrNotRecordable, now.Sub(r.now), name)
+	}
+	if out.Err != refused.Err {
 		r.write(Op{Op: name, In: in, Out: out})
 	}
 }
@@ -116,9 +131,10 @@ func (r *Recorder) AssignIP(args ipam.AssignIPArgs) (err error) {
 
 // ReleaseIPs is [ipam.Allocator.ReleaseIPs], recorded.
 func (r *Recorder) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
-	r.do("ReleaseIPs", releasesIn(r.Allocator, releases), func() Out {
+	r.doThen("ReleaseIPs", func() (In, Out) {
+		in := releasesIn(r.Allocator, releases) // compares sequence numbers
 		unallocated, released, err = r.Allocator.ReleaseIPs(releases...)
-		return releaseOut(unallocated, released, err)
+		return in, releaseOut(unallocated, released, err)
 	})
 	return unallocated, released, err
 }
@@ -243,18 +259,24 @@ func (r *Recorder) SetIPAMConfig(c ipam.Config) (err error) {
 // where [ipam.Allocator.SetIPAMConfig] would take the configuration too; the
 // recording fails with [ErrNotRecordable] where it would not.
 func (r *Recorder) PutIPAMConfig(c ipam.Config) error {
-	if errors.Is(r.SetIPAMConfig(c), ipam.ErrConfigConflict) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.err == nil {
-			r.err = fmt.Errorf("%w: a configuration that SetIPAMConfig refuses", ErrNotRecordable)
-		}
+	err := r.SetIPAMConfig(c)
+	if !errors.Is(err, ipam.ErrConfigConflict) {
+		return err // what it takes, it has written as PutIPAMConfig would
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: a configuration that SetIPAMConfig refuses", ErrNotRecordable)
 	}
 	return r.Allocator.PutIPAMConfig(c)
 }
 
-// SetPool is [ipam.Allocator.SetPool], recorded.
+// SetPool is [ipam.Allocator.SetPool], recorded. A pool that is invalid in
+// itself is not written, for nothing happened.
 func (r *Recorder) SetPool(spec pool.Spec) (err error) {
+	if err := spec.Validate(); err != nil {
+		return r.Allocator.SetPool(spec)
+	}
 	p := poolOf(spec)
 	r.do("SetPool", In{Pool: &p}, func() Out {
 		err = r.Allocator.SetPool(spec)
@@ -320,6 +342,9 @@ func (r *Recorder) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state af
 
 // DropAffinity is [ipam.Allocator.DropAffinity], recorded.
 func (r *Recorder) DropAffinity(owner affinity.Owner, cidr netip.Prefix) (dropped bool) {
+	if owner.Validate() != nil || !cidr.IsValid() {
+		return r.Allocator.DropAffinity(owner, cidr) // there is no such affinity
+	}
 	r.do("DropAffinity", withCIDRIn(owner, cidr, false), func() Out {
 		dropped = r.Allocator.DropAffinity(owner, cidr)
 		return Out{}
@@ -329,7 +354,10 @@ func (r *Recorder) DropAffinity(owner affinity.Owner, cidr netip.Prefix) (droppe
 
 // DropBlock is [ipam.Allocator.DropBlock], recorded.
 func (r *Recorder) DropBlock(cidr netip.Prefix) (dropped bool) {
-	r.do("DropBlock", In{CIDR: cidrText(cidr)}, func() Out {
+	if !cidr.IsValid() {
+		return r.Allocator.DropBlock(cidr) // there is no such block
+	}
+	r.do("DropBlock", In{CIDR: cidr.String()}, func() Out {
 		dropped = r.Allocator.DropBlock(cidr)
 		return Out{}
 	})
@@ -356,8 +384,11 @@ func (r *Recorder) State() (state ipam.State) {
 
 // Show is [Show] of the allocator, recorded.
 func (r *Recorder) Show(what, ip string) (shown string, err error) {
-	if shown, err = Show(r.Allocator, what, ip); err == nil {
-		r.do("Show", In{State: what, IP: ip}, func() Out { return Out{Shown: shown} })
-	}
+	r.do("Show", In{State: what, IP: ip}, func() Out {
+		if shown, err = Show(r.Allocator, what, ip); err != nil {
+			return refused
+		}
+		return Out{Shown: shown}
+	})
 	return shown, err
 }

@@ -3,6 +3,7 @@ package trace
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 )
 
@@ -13,14 +14,16 @@ type Writer struct {
 	n int
 }
 
-// NewWriter writes the header to w, with its version set to [Version].
+// NewWriter writes the header to w, with its version set to [Version]. Errors
+// are w's, or match [ErrNotRecordable] for text that is not UTF-8.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	h.Version = Version
 	t := &Writer{w: w}
 	return t, t.line(h)
 }
 
-// Write writes one operation and numbers it: the first is 1.
+// Write writes one operation and numbers it: the first is 1. Errors are as in
+// [NewWriter].
 func (t *Writer) Write(op Op) error {
 	t.n++
 	op.I = t.n
@@ -35,6 +38,26 @@ func (t *Writer) line(v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
+	if replaced(text.Bytes()) {
+		return fmt.Errorf("%w: text that is not UTF-8 in %s", ErrNotRecordable, bytes.TrimSpace(text.Bytes()))
+	}
 	_, err := t.w.Write(text.Bytes())
 	return err
+}
+
+// replaced reports whether the JSON text has an escaped U+FFFD, which is how
+// the encoder writes bytes that are not UTF-8; the rune itself it writes as it
+// is. Read back, two such texts could be one.
+func replaced(text []byte) bool {
+	for {
+		before, after, found := bytes.Cut(text, []byte(`\ufffd`))
+		if !found {
+			return false
+		}
+		// After an odd number of backslashes this one is only text.
+		if (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 {
+			return true
+		}
+		text = after
+	}
 }
