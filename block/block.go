@@ -33,8 +33,9 @@ const HostReservedHandle = "windows-reserved-ipam-handle"
 // Taking and giving back does not raise the sequence number: a caller that has
 // made all its changes calls [Block.Commit] once.
 //
-// No operation costs more for more attributes or longer handles than one comparison
-// of them. Take and Release of one address do not depend on the size of the block.
+// Take and Release of one address cost the same in a block of any size and with any
+// number of records, unless something has cooled down: then all that is in use is
+// looked at once.
 type Block struct {
 	cidr netip.Prefix
 	seq  uint64
@@ -44,7 +45,7 @@ type Block struct {
 	word uint64
 	more []uint64
 
-	// cells[:size] are the ordinals, cells[size] both ends of the queue.
+	// cells[:size] are the ordinals, cells[size] stands beyond both ends of the queue.
 	cells []cell
 	// seqs are the sequence numbers the ordinals remember, 0 for a free one.
 	seqs []uint64
@@ -56,7 +57,7 @@ type Block struct {
 	buckets []uint16
 	spare   uint16
 
-	size uint16 // also the number of both ends of the queue
+	size uint16 // also what stands beyond both ends of the queue
 	head uint16 // first ordinal of the queue
 	tail uint16 // last one
 	free uint16 // ordinals in the queue

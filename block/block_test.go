@@ -37,7 +37,7 @@ func (s *byteSource) pick(_ string, n int) int {
 // TestMachine holds a Block against the model in every operation.
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m, err := newMachine(rapidSource{t}, realBlock)
+		m, err := newMachine(rapidSource{t}, allSizes, realBlock)
 		require.NoError(t, err)
 		do := make(map[string]func(*rapid.T))
 		for i, a := range actions {
@@ -55,7 +55,7 @@ func TestMachine(t *testing.T) {
 // run lets a machine take so many steps on what make returns, by a seed.
 func run(seed uint64, steps int, make makeSubject) error {
 	src := seededSource{rand.New(rand.NewPCG(seed, 0))}
-	m, err := newMachine(src, make)
+	m, err := newMachine(src, allSizes, make)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func run(seed uint64, steps int, make makeSubject) error {
 }
 
 func TestMachineBySeed(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(120) {
 		require.NoError(t, run(seed, 120, realBlock))
 	}
 	for seed := range uint64(20) {
@@ -107,7 +107,7 @@ func FuzzBlock(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := &byteSource{data[:min(len(data), 1000)]}
-		m, err := newMachine(src, realBlock)
+		m, err := newMachine(src, smallSizes, realBlock)
 		require.NoError(t, err)
 		for len(src.data) > 0 {
 			if err := m.step(src.pick("action", len(actions))); err != nil {

@@ -33,23 +33,21 @@ func (c *checker) broken(ok bool, format string, args ...any) {
 	}
 }
 
-// queue checks that the ring visits every free ordinal once, in both directions.
+// queue checks that the queue visits every free ordinal once, in both directions.
 func (c *checker) queue() {
 	b := c.b
 	seen := 0
-	for ord := b.size; seen <= int(b.size); seen++ {
-		next := b.cells[ord].next
-		if next > b.size {
-			c.broken(false, "queue: %d is followed by %d", ord, next)
+	before := b.size
+	for ord := b.head; ord != b.size && seen <= int(b.size); seen++ {
+		if ord > b.size {
+			c.broken(false, "queue: %d is followed by %d", before, ord)
 			return
 		}
-		c.broken(b.cells[next].prev == ord, "queue: %d is followed by %d, which follows %d", ord, next, b.cells[next].prev)
-		if next == b.size {
-			break
-		}
-		c.broken(b.isFree(next), "queue: %d is not free", next)
-		ord = next
+		c.broken(b.cells[ord].prev == before, "queue: %d is followed by %d, which follows %d", before, ord, b.cells[ord].prev)
+		c.broken(b.isFree(ord), "queue: %d is not free", ord)
+		before, ord = ord, b.cells[ord].next
 	}
+	c.broken(b.tail == before, "queue: ends in %d, not %d", before, b.tail)
 	c.broken(seen == int(b.free), "queue: %d ordinals, %d counted", seen, b.free)
 	free := 0
 	for i := range b.words() {

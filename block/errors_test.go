@@ -157,6 +157,7 @@ func TestCheckFinds(t *testing.T) {
 	for text, spoil := range map[string]func(*Block){
 		"queue: 3 is followed by":      func(b *Block) { b.cells[3].next = 5 },
 		"follows":                      func(b *Block) { b.cells[4].prev = 4 },
+		"queue: ends in":               func(b *Block) { b.tail = 3 },
 		"is not free":                  func(b *Block) { b.word &^= 1 << 4 },
 		"bitmap":                       func(b *Block) { b.word |= 1 << 20 },
 		"counted":                      func(b *Block) { b.free++ },

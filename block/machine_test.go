@@ -30,10 +30,15 @@ type machine struct {
 // makeSubject makes what a machine drives.
 type makeSubject func(cidr netip.Prefix, seq uint64) (subject, error)
 
+// The sizes of blocks, as powers of two. Small ones fill up and wrap, and are quick
+// to compare: the first are picked most.
+var (
+	allSizes   = []int{2, 3, 6, 1, 0, 4, 5, 7, 8, 9, 10, 11, 12}
+	smallSizes = allSizes[:7]
+)
+
 // newMachine picks a block; make returns the subject for it.
-func newMachine(src source, make makeSubject) (*machine, error) {
-	// Small blocks fill up and wrap, and are quick to compare: mostly those.
-	sizes := []int{2, 3, 6, 1, 0, 4, 5, 7, 8, 9, 10, 11, 12}
+func newMachine(src source, sizes []int, make makeSubject) (*machine, error) {
 	bits := sizes[src.pick("size", 1+src.pick("large", len(sizes)))]
 	cidr := netip.MustParsePrefix("10.1.32.0/20")
 	if src.pick("family", 2) == 1 {

@@ -3,11 +3,11 @@ package block
 import "iter"
 
 // cell is what a block knows about one ordinal besides its sequence number. The
-// queue is a ring through the cells of the free ordinals that starts and ends in
-// one more cell, number size; an allocated ordinal needs no neighbours, so that
-// its cell has room for the number of its record. Hence four bytes an ordinal, and
-// taking the head, taking any other and adding at the tail are all a few stores
-// without a branch.
+// queue is a list through the cells of the free ordinals; an allocated ordinal
+// needs no neighbours, so that its cell has room for the number of its record.
+// Hence four bytes an ordinal. Beyond both ends is the number size, with a cell of
+// its own: what is written into the neighbour of the first or the last ordinal goes
+// there, to no effect.
 type cell struct {
 	next uint16 // free: the ordinal behind it in the queue; else: its record
 	prev uint16 // free: the ordinal before it; else of no meaning
@@ -33,14 +33,14 @@ func (b *Block) push(ord uint16) {
 // pull takes ord, which must be free, out of the queue and leaves its cell pointing
 // at a record.
 func (b *Block) pull(ord, record uint16) {
-	cells := b.cells
+	cells, end := b.cells, b.size
 	c := cells[ord]
 	cells[c.prev].next = c.next
 	cells[c.next].prev = c.prev
-	if c.prev == b.size {
+	if c.prev == end {
 		b.head = c.next
 	}
-	if c.next == b.size {
+	if c.next == end {
 		b.tail = c.prev
 	}
 	cells[ord].next = record

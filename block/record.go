@@ -63,17 +63,21 @@ func (r *record) releasedAt() time.Time {
 // be in one, and go by their attributes.
 func sumOf(handle string, active Attrs) uint32 {
 	n := len(handle)
-	var mid, last uint64
 	switch {
 	case n >= 8:
-		mid, last = word(handle[n/2-4:]), word(handle[n-8:])
+		return mix(n, word(handle[n/2-4:]), word(handle[n-8:]))
 	case n == 0:
 		return active.sum()
-	default:
-		for i := range n {
-			last = last<<8 | uint64(handle[i])
-		}
 	}
+	var all uint64
+	for i := range n {
+		all = all<<8 | uint64(handle[i])
+	}
+	return mix(n, 0, all)
+}
+
+// mix makes a sum of the length and two words of a handle.
+func mix(n int, mid, last uint64) uint32 {
 	// Two odd constants without a pattern; the upper half depends on every bit.
 	return uint32((last + uint64(n) + mid*0xe7037ed1a0b428db) * 0xa0761d6478bd642f >> 32)
 }
@@ -93,7 +97,12 @@ func (b *Block) bucket(sum uint32) *uint16 {
 // shares, counting one more that does: the oldest with its handle and attributes
 // and no alternate owner, else a new one.
 func (b *Block) hold(ord uint16, to Owner) uint16 {
-	sum := sumOf(to.Handle, to.Active)
+	var sum uint32
+	if n := len(to.Handle); n >= 8 { // sumOf by hand: it is too large to be inlined
+		sum = mix(n, word(to.Handle[n/2-4:]), word(to.Handle[n-8:]))
+	} else {
+		sum = sumOf(to.Handle, to.Active)
+	}
 	head := b.bucket(sum)
 	next := *head
 	if next != 0 {
@@ -187,7 +196,8 @@ func (b *Block) moreRecords() uint16 {
 }
 
 // dropRecord empties a slot that nothing refers to any more.
-func (b *Block) dropRecord(i uint16, r *record) {
+func (b *Block) dropRecord(i uint16) {
+	r := &b.records[i]
 	if r.released == never {
 		b.unchain(r)
 	}

@@ -22,8 +22,11 @@ func (b *Block) Release(ords []int, now time.Time, cold Cold) {
 		b.releaseAll(ords, at, cold)
 		return
 	}
-	b.checkHeld(ords[0])
-	b.release(uint16(ords[0]))
+	rec := b.held(ords[0])
+	ord := uint16(ords[0])
+	b.unrefer(rec)
+	b.seqs[ord] = 0
+	b.push(ord)
 }
 
 func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
@@ -33,7 +36,7 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 	// A bitmap sorts them, and finds one that was given twice.
 	var given [MaxSize / 64]uint64
 	for _, ord := range ords {
-		b.checkHeld(ord)
+		b.held(ord)
 		if given[ord/64]>>(ord%64)&1 != 0 {
 			panic("block: Release of an ordinal given twice")
 		}
@@ -47,7 +50,7 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 				b.release(ord)
 				continue
 			}
-			b.unrefer(ord)
+			b.unrefer(b.cells[ord].next)
 			if cooling == 0 {
 				cooling = b.newRecord()
 				b.records[cooling].released = at
@@ -63,25 +66,28 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 	}
 }
 
-// checkHeld panics unless an ordinal is allocated and not cooling down.
-func (b *Block) checkHeld(ord int) {
-	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) || b.records[b.cells[ord].next].cooling() {
-		panic("block: Release of an ordinal that nobody holds")
+// held returns the slot of an ordinal's record. It panics unless the ordinal is
+// allocated and not cooling down.
+func (b *Block) held(ord int) uint16 {
+	if uint(ord) < uint(b.size) && !b.isFree(uint16(ord)) {
+		if i := b.cells[ord].next; !b.records[i].cooling() {
+			return i
+		}
 	}
+	panic("block: Release of an ordinal that nobody holds")
 }
 
 // release makes an ordinal, allocated or cooling, free.
 func (b *Block) release(ord uint16) {
+	b.unrefer(b.cells[ord].next)
 	b.seqs[ord] = 0
-	b.unrefer(ord)
 	b.push(ord)
 }
 
-// unrefer counts one ordinal less for its record, which goes with the last one.
-func (b *Block) unrefer(ord uint16) {
-	i := b.cells[ord].next
+// unrefer counts one ordinal less for a record, which goes with the last one.
+func (b *Block) unrefer(i uint16) {
 	r := &b.records[i]
 	if r.refs--; r.refs == 0 {
-		b.dropRecord(i, r)
+		b.dropRecord(i)
 	}
 }

@@ -46,10 +46,12 @@ type AutoAssignArgs struct {
 	Namespace map[string]string
 }
 
-// check refuses what no allocator could serve.
+// check refuses what no allocator could serve. Names that are not known already
+// are looked at more closely later.
 func (r *AutoAssignArgs) check() error {
-	if err := checkName("host", r.Host); err != nil {
-		return err
+	// All in range, that is non-negative and below 2^31, at one go.
+	if r.Host != "" && uint64(r.Num4|r.Num6|r.MaxBlocksPerHost|r.MaxAllocPerHandle) <= math.MaxInt32 {
+		return nil
 	}
 	for _, n := range []struct {
 		what string
@@ -62,7 +64,7 @@ func (r *AutoAssignArgs) check() error {
 			return &ArgumentError{n.what, strconv.Itoa(n.n), "must be 0 to 2147483647"}
 		}
 	}
-	return nil
+	return checkName("host", r.Host)
 }
 
 // Assignment is the answer for one family: fewer addresses than asked for is
@@ -225,6 +227,9 @@ func (a *Allocator) prepare(r *request) error {
 				return nil
 			}
 		}
+	}
+	if err := checkName("host", r.host); err != nil {
+		return err
 	}
 	spaces, err := a.choose(a.chosen[:0], &r.demand)
 	if err != nil {
@@ -394,7 +399,10 @@ func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix,
 	e := a.nextAffine(&r, 0)
 	if e == nil {
 		var err error
-		if e, err = a.claimNew(r.owner, r.spaces, reserve); err != nil {
+		if e, err = a.claimNew(r.owner, r.spaces, reserve); errors.Is(err, ErrNoFreeBlocks) {
+			err = fail(err, "for "+hostName)
+		}
+		if err != nil {
 			return netip.Prefix{}, err
 		}
 	}

@@ -64,7 +64,8 @@ func (a *Allocator) find(h *host, spaces []*space) (netip.Prefix, error) {
 			}
 		}
 	}
-	return netip.Prefix{}, fail(ErrNoFreeBlocks, h.owner)
+	// Not wrapped: it is how every borrowing begins.
+	return netip.Prefix{}, ErrNoFreeBlocks
 }
 
 // sooner reports whether the walk from start meets x before y.

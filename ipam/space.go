@@ -59,6 +59,10 @@ type host struct {
 	blocks []*entry
 	starts []start
 	plans  [2]plan // for IPv4 and IPv6
+
+	// Room for what most hosts have: one block, in one pool.
+	oneBlock [1]*entry
+	oneStart [1]start
 }
 
 // start remembers where the host's walk over a pool's blocks begins, which is
@@ -84,6 +88,7 @@ func (a *Allocator) host(owner affinity.Owner) *host {
 	h := a.known(owner)
 	if h == nil {
 		h = &host{owner: owner, claims: a.claims.Open(owner)}
+		h.blocks, h.starts = h.oneBlock[:0], h.oneStart[:0]
 		a.hostsOf(owner.Type)[owner.Name] = h
 	}
 	return h

@@ -6,10 +6,10 @@ import (
 )
 
 // Columns lays out a table as kubectl does: a line of headings, a line a row,
-// columns as wide as their widest cell and three blanks apart, no blanks at the
-// end of a line. Without rows only the headings are left. Cells must hold
-// neither tabs nor newlines. Headings are printed as they are; kubectl's are in
-// upper case.
+// columns as wide as their widest cell and three blanks apart, nothing after the
+// last cell of a line. Without rows only the headings are left. Rows have as many
+// cells as there are headings; cells hold neither tabs nor newlines. Headings are
+// printed as they are; kubectl's are in upper case.
 func Columns(headings []string, rows [][]string) string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 6, 4, 3, ' ', 0)

@@ -1,0 +1,168 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+func TestAge(t *testing.T) {
+	const s, m, h, d, y = time.Second, time.Minute, time.Hour, 24 * time.Hour, 365 * 24 * time.Hour
+	for _, c := range []struct {
+		age  time.Duration
+		want string
+	}{
+		{-y, "<invalid>"}, {-2 * s, "<invalid>"}, {-2*s + 1, "0s"}, {-s, "0s"}, {-1, "0s"},
+		{0, "0s"}, {s - 1, "0s"}, {s, "1s"}, {45 * s, "45s"}, {2*m - 1, "119s"},
+		{2 * m, "2m"}, {3*m + 20*s, "3m20s"}, {4*m + s - 1, "4m"}, {10*m - 1, "9m59s"},
+		{10 * m, "10m"}, {12*m + 59*s, "12m"}, {3*h - 1, "179m"},
+		{3 * h, "3h"}, {3*h + 5*m, "3h5m"}, {3*h + 59*s, "3h"}, {8*h - 1, "7h59m"},
+		{8 * h, "8h"}, {26*h + 59*m, "26h"}, {2*d - 1, "47h"},
+		{2 * d, "2d"}, {4*d + 2*h, "4d2h"}, {5*d + 59*m, "5d"}, {8*d - 1, "7d23h"},
+		{8 * d, "8d"}, {30*d + 23*h, "30d"}, {2*y - 1, "729d"},
+		{2 * y, "2y"}, {2*y + 364*d, "2y364d"}, {3*y + 23*h, "3y"}, {8*y - 1, "7y364d"},
+		{8 * y, "8y"}, {9*y + 200*d, "9y"}, {292 * y, "292y"},
+	} {
+		require.Equal(t, c.want, Age(c.age), "%v", c.age)
+	}
+}
+
+func TestColumns(t *testing.T) {
+	require.Equal(t, "NAME                 A\nshort                1\nsomething-longer-x   2\n",
+		Columns([]string{"NAME", "A"}, [][]string{{"short", "1"}, {"something-longer-x", "2"}}))
+	require.Equal(t, "A     B\n1     2\n", Columns([]string{"A", "B"}, [][]string{{"1", "2"}}), "columns are six wide at least")
+	require.Equal(t, "NAME   AGE\n", Columns([]string{"NAME", "AGE"}, nil))
+}
+
+func TestNodes(t *testing.T) {
+	nodes := []Node{
+		{Name: "worker2", Ready: false, Created: moment.Add(-45 * time.Second), Version: "v1.28.0"},
+		{
+			Name: "control-plane", Ready: true, Created: moment.Add(-26 * time.Hour), Version: "v1.28.0",
+			Labels: map[string]string{"node-role.kubernetes.io/control-plane": "", "kubernetes.io/hostname": "x"},
+		},
+		{Name: "worker", Ready: true, Version: "v1.28.0", Labels: map[string]string{"node-role.kubernetes.io/": ""}},
+	}
+	require.Equal(t, golden(`
+NAME            STATUS     ROLES           AGE         VERSION
+control-plane   Ready      control-plane   26h         v1.28.0
+worker          Ready      <none>          <unknown>   v1.28.0
+worker2         NotReady   <none>          45s         v1.28.0
+`), Nodes(nodes, moment))
+	require.Equal(t, "worker2", nodes[0].Name, "the argument is only read")
+	require.Equal(t, "No resources found\n", Nodes(nil, moment))
+}
+
+// Roles come out of a map, and are in byte order nevertheless.
+func TestRoles(t *testing.T) {
+	labels := map[string]string{"kubernetes.io/role": "b"}
+	var want []string
+	for _, r := range strings.Split("abcdefgh", "") {
+		labels["node-role.kubernetes.io/"+r] = "true"
+		want = append(want, r)
+	}
+	for range 100 {
+		require.Equal(t, strings.Join(want, ","), roles(labels))
+	}
+	require.Equal(t, "<none>", roles(map[string]string{"kubernetes.io/role": ""}))
+}
+
+// claims is a state with affinities in another order than that of their names.
+func claims() ipam.State {
+	claim := func(host, cidr string, state affinity.State, age time.Duration) ipam.AffinityState {
+		return ipam.AffinityState{Owner: affinity.HostOwner(host), CIDR: netip.MustParsePrefix(cidr), State: state, Created: moment.Add(-age)}
+	}
+	s := ipam.State{Affinities: []ipam.AffinityState{
+		claim("worker2", "192.168.112.128/26", affinity.Pending, 3*time.Minute+20*time.Second),
+		claim("worker", "192.168.131.128/26", affinity.Confirmed, 26*time.Hour),
+		claim("worker", "fd00::40/122", affinity.PendingDeletion, 30*24*time.Hour),
+	}}
+	s.Affinities = append(s.Affinities, ipam.AffinityState{
+		Owner: affinity.VirtualOwner("load-balancer"), CIDR: netip.MustParsePrefix("10.90.0.16/29"), State: affinity.Confirmed,
+	})
+	return s
+}
+
+func TestAffinities(t *testing.T) {
+	require.Equal(t, golden(`
+NAME                          AGE
+load-balancer-10-90-0-16-29   <unknown>
+worker-192-168-131-128-26     26h
+worker-fd00--40-122           30d
+worker2-192-168-112-128-26    3m20s
+`), Affinities(claims(), ClusterNames, moment))
+	require.Equal(t, golden(`
+NAME                                     AGE
+ipam-block-affinity-10-90-0-16-29        <unknown>
+ipam-block-affinity-192-168-112-128-26   3m20s
+ipam-block-affinity-192-168-131-128-26   26h
+ipam-block-affinity-fd00--40-122         30d
+`), Affinities(claims(), CourseNames, moment))
+	require.Equal(t, "No resources found\n", Affinities(ipam.State{}, ClusterNames, moment))
+}
+
+func TestAffinityColumns(t *testing.T) {
+	require.Equal(t, golden(`
+NAME                          NODE            CIDR
+load-balancer-10-90-0-16-29   load-balancer   10.90.0.16/29
+worker-192-168-131-128-26     worker          192.168.131.128/26
+worker-fd00--40-122           worker          fd00::40/122
+worker2-192-168-112-128-26    worker2         192.168.112.128/26
+`), AffinityColumns(claims(), ClusterNames))
+	require.Equal(t, golden(`
+NAME                                     NODE            CIDR
+ipam-block-affinity-10-90-0-16-29        load-balancer   10.90.0.16/29
+ipam-block-affinity-192-168-112-128-26   worker2         192.168.112.128/26
+ipam-block-affinity-192-168-131-128-26   worker          192.168.131.128/26
+ipam-block-affinity-fd00--40-122         worker          fd00::40/122
+`), AffinityColumns(claims(), CourseNames))
+	require.Equal(t, "NAME   NODE   CIDR\n", AffinityColumns(ipam.State{}, CourseNames))
+}
+
+func TestAffinitiesYAML(t *testing.T) {
+	s := claims()
+	s.Affinities = s.Affinities[:1]
+	want := `
+apiVersion: v1
+items:
+- apiVersion: crd.projectcalico.org/v1
+  kind: BlockAffinity
+  metadata:
+    creationTimestamp: "2026-01-01T11:56:40Z"
+    name: %s
+  spec:
+    cidr: 192.168.112.128/26
+    deleted: "false"
+    node: worker2
+    state: pending
+    type: host
+kind: List
+metadata:
+  resourceVersion: ""
+`
+	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), AffinitiesYAML(s, ClusterNames))
+	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, CourseNames))
+	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, ClusterNames))
+}
+
+// Whatever a node is called, the text is YAML that says so.
+func TestAffinitiesYAMLQuotes(t *testing.T) {
+	for _, host := range []string{"true", "1e3", "null", "0x1f", "a: b", "#", "- x", "\xff", "é"} {
+		s := ipam.State{Affinities: []ipam.AffinityState{{
+			Owner: affinity.HostOwner(host), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: affinity.Confirmed,
+		}}}
+		text := AffinitiesYAML(s, ClusterNames)
+		require.Contains(t, text, "creationTimestamp: null\n", "unknown")
+		var list affinityList
+		require.NoError(t, yaml.UnmarshalStrict([]byte(text), &list))
+		require.Equal(t, strings.ToValidUTF8(host, "\ufffd"), list.Items[0].Spec.Node)
+	}
+}

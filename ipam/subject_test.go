@@ -1,0 +1,119 @@
+package ipam_test
+
+import (
+	"flag"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// A subject is what the machine drives: the operations of an Allocator, so that
+// broken ones can take its place.
+type subject interface {
+	SetPool(pool.Spec) error
+	DeletePool(string) bool
+	SetNode(ipam.Node) error
+	DeleteNode(string) bool
+	SetReservations([]string) []pool.Warning
+	SetIPAMConfig(ipam.Config) error
+	GetIPAMConfig() ipam.Config
+
+	AutoAssign(ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error)
+	AssignIP(ipam.AssignIPArgs) error
+	EnsureBlock(ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error)
+	ReleaseIPs(...ipam.Release) (unallocated, released []netip.Addr, err error)
+	ReleaseByHandle(string) error
+	GarbageCollectColdIPs()
+
+	IPsByHandle(string) ([]netip.Addr, error)
+	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
+	SetOwnerAttributes(netip.Addr, string, ipam.OwnerUpdate, ipam.OwnerPreconditions) error
+	SequenceNumber(netip.Addr) uint64
+	BlockOf(netip.Addr) (netip.Prefix, affinity.Owner, bool)
+	GetUtilization() []ipam.PoolUsage
+
+	ClaimAffinity(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
+	ReleaseAffinity(netip.Prefix, affinity.Owner, bool) error
+	ReleaseHostAffinities(affinity.Owner, bool) error
+	ReleasePoolAffinities(netip.Prefix) error
+	ReleaseBlockAffinity(netip.Prefix, bool) error
+	RemoveIPAMHost(affinity.Owner) error
+
+	// The raw edits.
+	PutAffinity(affinity.Owner, netip.Prefix, affinity.State) error
+	DropAffinity(affinity.Owner, netip.Prefix) bool
+	DropBlock(netip.Prefix) bool
+	PutIPAMConfig(ipam.Config) error
+
+	State() ipam.State
+	Check() error
+}
+
+// makeSubject makes what a machine drives, on a clock that the machine moves.
+type makeSubject func(clock *ipam.Clock) subject
+
+func realAllocator(clock *ipam.Clock) subject { return ipam.New(ipam.Options{Now: clock.Now}) }
+
+// A source makes the machine's choices: rapid, which shrinks them, a seed, or
+// the bytes of a fuzzer.
+type source interface {
+	// pick returns a number in 0 to n-1. The lower, the plainer.
+	pick(what string, n int) int
+}
+
+type rapidSource struct{ t *rapid.T }
+
+func (s rapidSource) pick(what string, n int) int { return rapid.IntRange(0, n-1).Draw(s.t, what) }
+
+type seededSource struct{ r *rand.Rand }
+
+func (s seededSource) pick(_ string, n int) int { return s.r.IntN(n) }
+
+// byteSource makes each byte a choice, and zeros when they are used up.
+type byteSource struct{ data []byte }
+
+func (s *byteSource) pick(_ string, n int) int {
+	if len(s.data) == 0 {
+		return 0
+	}
+	x := int(s.data[0])
+	s.data = s.data[1:]
+	return x % n
+}
+
+// long reports whether the environment asks for the long tests: with
+// IPAMSIM_LONG set to anything, the properties of this package are tried on
+// twenty times as many cases, which takes minutes rather than seconds.
+func long() bool { return os.Getenv("IPAMSIM_LONG") != "" }
+
+// times returns n, or twenty times as many in a long run.
+func times(n int) int {
+	if long() {
+		return 20 * n
+	}
+	return n
+}
+
+// checkRapid is rapid.Check with so many cases, twenty times as many in a long
+// run, unless the command line says otherwise.
+func checkRapid(t *testing.T, cases int, property func(*rapid.T)) {
+	t.Helper()
+	given := os.Getenv("RAPID_CHECKS") != ""
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if checks := flag.Lookup("rapid.checks"); !given {
+		before := checks.Value.String()
+		defer func() { _ = checks.Value.Set(before) }()
+		if err := checks.Value.Set(strconv.Itoa(times(cases))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rapid.Check(t, property)
+}
