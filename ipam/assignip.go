@@ -77,13 +77,12 @@ func (a *Allocator) assignOrdinal(e *entry, args *AssignIPArgs) error {
 	ord, _ := e.Ordinal(args.IP)
 	if cooling, expired := e.Cools(ord, a.cold); cooling && !expired {
 		return fail(ErrAlreadyExists, args.IP.String()+" is cooling down")
-	} else if !cooling {
-		if held, taken := e.Allocation(ord); taken {
-			if args.MaxAllocPerHandle > 0 && args.Handle != "" && held.Handle == args.Handle {
-				return nil // what was asked for is so already
-			}
-			return fail(ErrAlreadyExists, args.IP)
+	}
+	if handle, _, held := e.Holder(ord, a.cold); held {
+		if args.MaxAllocPerHandle > 0 && args.Handle != "" && handle == args.Handle {
+			return nil // what was asked for is so already
 		}
+		return fail(ErrAlreadyExists, args.IP)
 	}
 	to := block.Owner{Active: args.Attrs}
 	if args.Handle != "" {

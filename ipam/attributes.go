@@ -65,9 +65,8 @@ func (a *Allocator) assignment(ip netip.Addr) (*entry, block.Allocation, error) 
 	return e, held, nil
 }
 
-// SequenceNumber returns the sequence number of an address as last written, 0
-// for one that is free, host-reserved or in no block. It is what [Release]
-// compares with.
+// SequenceNumber returns the sequence number of an address, 0 for one that is
+// free, host-reserved or in no block. It is what [Release] compares with.
 func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	a.begin()
 	defer a.mu.Unlock()
@@ -79,11 +78,8 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 		return 0
 	}
 	ord, _ := e.Ordinal(ip)
-	if _, expired := e.Cools(ord, a.cold); expired {
-		return 0
-	}
-	held, _ := e.Allocation(ord)
-	return held.Seq
+	_, seq, _ := e.Holder(ord, a.cold)
+	return seq
 }
 
 // BlockOf returns the block that holds the address and who owns it, the zero

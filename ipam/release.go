@@ -147,16 +147,12 @@ func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Add
 // judge looks whether the ordinal may be released, and appends it to a.ordinals
 // if it may and is allocated.
 func (a *Allocator) judge(e *entry, ord int, r *Release) error {
-	held, taken := e.Allocation(ord)
-	cooling, expired := e.Cools(ord, a.cold)
-	if expired {
-		held.Seq, taken = 0, false
-	}
+	handle, seq, held := e.Holder(ord, a.cold)
 	switch {
-	case r.Sequence != nil && *r.Sequence != held.Seq:
+	case r.Sequence != nil && *r.Sequence != seq:
 		return fail(ErrBadSequenceNumber, r.IP)
-	case !taken || cooling:
-	case r.Handle != "" && handleID(r.Handle) != held.Handle:
+	case !held: // free or cooling
+	case r.Handle != "" && handleID(r.Handle) != handle:
 		return fail(ErrBadHandle, r.IP)
 	default:
 		a.ordinals = append(a.ordinals, ord)
@@ -175,13 +171,13 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 	var small [4]lowering
 	lower := small[:0]
 	for _, ord := range a.ordinals {
-		held, _ := e.Allocation(ord)
-		if held.Handle == "" {
+		handle, _, _ := e.Holder(ord, a.cold)
+		if handle == "" {
 			continue
 		}
-		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == held.Handle })
+		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == handle })
 		if i < 0 {
-			i, lower = len(lower), append(lower, lowering{handle: held.Handle})
+			i, lower = len(lower), append(lower, lowering{handle: handle})
 		}
 		lower[i].n++
 	}

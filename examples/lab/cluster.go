@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/report"
@@ -68,12 +67,14 @@ func (p *pod) label() string {
 
 // component is a line of tigerastatus.
 type component struct {
-	name      string
-	namespace string // whose pods it is made of; empty for none with an address
-	tunnels   bool   // and the tunnels
-	health    health
-	since     time.Time // when the health became what it is
+	name   string
+	up     func(*cluster) bool // whether all of it runs
+	health health
+	since  time.Time // when the health became what it is
 }
+
+// calicoSystem is the namespace of Calico's own pods.
+const calicoSystem = "calico-system"
 
 // health is what tigerastatus says of a component.
 type health struct{ available, progressing, degraded bool }
@@ -98,8 +99,8 @@ func newCluster(s settings) *cluster {
 		encapsulation: "VXLANCrossSubnet",
 		natOutgoing:   true,
 		components: []component{
-			{name: "apiserver", since: start},
-			{name: "calico", namespace: "calico-system", tunnels: true, since: start},
+			{name: "apiserver", up: (*cluster).nodesReady, since: start},
+			{name: "calico", up: (*cluster).calicoRuns, since: start},
 		},
 	}
 }
@@ -141,8 +142,11 @@ func (c *cluster) join() error {
 			return err
 		}
 		c.nodes = append(c.nodes, n)
-		c.tick(time.Second)
+		if i == 0 {
+			c.tick(20 * time.Second) // workers join a control plane that is up
+		}
 	}
+	c.tick(3 * time.Minute) // until Calico is installed
 	return nil
 }
 
@@ -249,26 +253,38 @@ func (c *cluster) stopPod(p *pod) error {
 	return err
 }
 
-// tick moves the clock, and lets the operator look at its components.
-func (c *cluster) tick(d time.Duration) {
-	c.clock.Advance(d)
+// tick moves the clock.
+func (c *cluster) tick(d time.Duration) { c.clock.Advance(d) }
+
+// observe lets the operator look at its components: one is available when all
+// of it runs and the allocator's own Check finds nothing.
+func (c *cluster) observe() {
 	sound := c.ipam.Check() == nil
 	for i := range c.components {
 		k := &c.components[i]
-		up, seen := true, false
-		for _, p := range c.pods {
-			if p.namespace == "" && k.tunnels || p.namespace != "" && p.namespace == k.namespace {
-				seen = true
-				up = up && p.address.IsValid()
-			}
-		}
-		up = up && (seen || k.namespace == "")
-		now := health{available: sound && up, progressing: !up, degraded: !sound}
-		if now != k.health {
+		up := k.up(c)
+		if now := (health{available: sound && up, progressing: !up, degraded: !sound}); now != k.health {
 			k.health, k.since = now, c.clock.Now()
 		}
 	}
 }
 
-// owner of the claims of a node.
-func owner(node string) affinity.Owner { return affinity.HostOwner(node) }
+// nodesReady reports whether calico-node runs on every node.
+func (c *cluster) nodesReady() bool {
+	for _, n := range c.nodes {
+		if !n.ready {
+			return false
+		}
+	}
+	return true
+}
+
+// calicoRuns reports whether every tunnel and pod of Calico's has its address.
+func (c *cluster) calicoRuns() bool {
+	for _, p := range c.pods {
+		if (p.namespace == "" || p.namespace == calicoSystem) && !p.address.IsValid() {
+			return false
+		}
+	}
+	return c.nodesReady()
+}

@@ -34,8 +34,8 @@ const usage = `lab goes through the course's lab on Calico IPAM, on a simulated 
 
   -step N         one exercise only:
                     1  containerlab inspect       5  kubectl get blockaffinities
-                    2  kubectl get tigerastatus   6  the same as YAML
-                    3  kubectl get nodes          7  the same as name, node, CIDR
+                    2  kubectl get tigerastatus   6  as YAML
+                    3  kubectl get nodes          7  as name, node and CIDR
                     4  calicoctl ipam show
   -nodes N        1 to 5000 nodes, the first one the control plane (3)
   -pool CIDR      the pool of addresses, IPv4 or IPv6 (192.168.0.0/16)

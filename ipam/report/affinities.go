@@ -67,7 +67,11 @@ func AffinitiesYAML(s ipam.State, names Names) string {
 		o.Spec.Deleted = "false" // as it is in every live object (CALICO.md §1)
 		o.Spec.Node = a.Owner.Name
 		o.Spec.State = a.State.String()
-		o.Spec.Type = string(a.Owner.Type)
+		if a.Owner.Type != affinity.Host {
+			// The course's clusters have no types yet, and an affinity
+			// without one is a host's.
+			o.Spec.Type = string(a.Owner.Type)
+		}
 		l.Items = append(l.Items, o)
 	}
 	text, err := yaml.Marshal(l)

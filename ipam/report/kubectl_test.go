@@ -143,13 +143,14 @@ items:
     deleted: "false"
     node: worker2
     state: pending
-    type: host
 kind: List
 metadata:
   resourceVersion: ""
 `
 	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), AffinitiesYAML(s, ClusterNames))
 	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, CourseNames))
+	s.Affinities[0].Owner.Type = affinity.Virtual
+	require.Contains(t, AffinitiesYAML(s, ClusterNames), "\n    state: pending\n    type: virtual\n")
 	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, ClusterNames))
 }
 
