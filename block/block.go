@@ -56,6 +56,9 @@ type Block struct {
 	records []record
 	buckets []uint16
 	spare   uint16
+	// alternates are the attributes of alternate owners by slot; nil until the
+	// first. Only a few addresses have any, for the time of a live migration.
+	alternates map[uint16]Attrs
 
 	size uint16 // also what stands beyond both ends of the queue
 	head uint16 // first ordinal of the queue
@@ -64,7 +67,7 @@ type Block struct {
 	cold uint16 // ordinals cooling down
 	host uint16 // records whose handle is HostReservedHandle
 
-	born   uint64 // records made so far
+	born   uint32 // the next record's number
 	oldest int64  // smallest release time of the cooling records, or never
 }
 

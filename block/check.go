@@ -84,7 +84,7 @@ func (c *checker) ordinals() {
 func (c *checker) records() {
 	b := c.b
 	oldest := int64(never)
-	births := make(map[uint64]bool)
+	births := make(map[uint32]bool)
 	unused := 0
 	var host uint16
 	for i := 1; i < len(b.records); i++ {
@@ -92,17 +92,16 @@ func (c *checker) records() {
 		c.broken(r.refs == c.refs[i], "record %d: %d ordinals, %d counted", i, c.refs[i], r.refs)
 		if r.refs == 0 {
 			unused++
-			c.broken(r.handle == "" && r.active == Attrs{} && r.alternate == Attrs{} && !r.cooling() && !r.host, "record %d: unused with content", i)
+			c.broken(r.handle == "" && r.active == Attrs{} && b.alternates[uint16(i)] == Attrs{} && !r.cooling(), "record %d: unused with content", i)
 			continue
 		}
 		c.broken(!births[r.birth] && r.birth < b.born, "record %d: number %d of %d, given before: %t", i, r.birth, b.born, births[r.birth])
 		births[r.birth] = true
-		if r.host {
+		if r.isHost() {
 			host++
 		}
-		c.broken(r.host == (r.handle == HostReservedHandle), "record %d: host-reserved %t with handle %q", i, r.host, r.handle)
 		if r.cooling() {
-			c.broken(r.handle == "" && r.active == Attrs{} && r.alternate == Attrs{}, "record %d: cooling with an owner", i)
+			c.broken(r.handle == "" && r.active == Attrs{} && b.alternates[uint16(i)] == Attrs{}, "record %d: cooling with an owner", i)
 			oldest = min(oldest, r.released)
 		} else {
 			c.broken(r.sum == sumOf(r.handle, r.active), "record %d: wrong sum", i)

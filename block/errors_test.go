@@ -168,7 +168,6 @@ func TestCheckFinds(t *testing.T) {
 		"record 1: 1 ordinals":         func(b *Block) { b.records[1].refs++ },
 		"unused with content":          func(b *Block) { b.records[b.spare].handle = "x" },
 		"given before: true":           func(b *Block) { b.records[1].birth = b.records[2].birth },
-		"host-reserved true":           func(b *Block) { b.records[1].host = true },
 		"cooling with an owner":        func(b *Block) { b.records[b.cells[1].next].handle = "x" },
 		"wrong sum":                    func(b *Block) { b.records[1].sum++ },
 		"oldest release":               func(b *Block) { b.oldest-- },

@@ -2,6 +2,7 @@ package block
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -19,7 +20,9 @@ type Record struct {
 	ReleasedAt time.Time
 }
 
-// record is a slot of an attribute record: 64 bytes, one cache line.
+// record is a slot of an attribute record, kept at 48 bytes: a cluster has one for
+// nearly every pod. What few records have stands elsewhere: alternate attributes in
+// a map of the block.
 //
 // A slot with refs 0 is unused: it has no content and is on the list of spare
 // slots. All others but the cooling ones are in the chain of their bucket. Slot 0
@@ -27,25 +30,28 @@ type Record struct {
 // what is written into the record behind the last one goes nowhere, without a
 // branch.
 type record struct {
-	handle    string
-	active    Attrs
-	alternate Attrs
-	released  int64  // Unix seconds, never unless cooling
-	birth     uint64 // records are listed in this order
-	sum       uint32 // sumOf handle and active, while not cooling
-	refs      uint16 // ordinals that point here
-	hint      uint16 // an ordinal that once was made to point here
-	next      uint16 // chain of the bucket, or list of spare slots
-	prev      uint16 // chain of the bucket
-	host      bool   // handle == HostReservedHandle
+	handle   string
+	active   Attrs
+	released int64  // Unix seconds, never unless cooling
+	birth    uint32 // records are listed in this order
+	sum      uint32 // sumOf handle and active, while not cooling
+	refs     uint16 // ordinals that point here
+	hint     uint16 // an ordinal that once was made to point here
+	next     uint16 // chain of the bucket, or list of spare slots
+	prev     uint16 // chain of the bucket
 }
 
 func (r *record) cooling() bool { return r.released != never }
 
+// isHost reports whether the record is that of host-reserved ordinals.
+func (r *record) isHost() bool { return r.handle == HostReservedHandle }
+
 func (r *record) expired(cold Cold) bool { return r.released <= int64(cold) && r.released != never }
 
-func (r *record) public() Record {
-	return Record{r.handle, r.active, r.alternate, r.releasedAt()}
+// public returns the record in slot i as others see it.
+func (b *Block) public(i uint16) Record {
+	r := &b.records[i]
+	return Record{r.handle, r.active, b.alternates[i], r.releasedAt()}
 }
 
 func (r *record) releasedAt() time.Time {
@@ -120,7 +126,7 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 	b.spare = r.next
 	r.handle = to.Handle
 	r.active = to.Active
-	r.birth = b.born
+	r.birth = b.number()
 	r.sum = sum
 	r.refs = 1
 	r.hint = ord
@@ -128,12 +134,29 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 	r.prev = 0
 	records[next].prev = i
 	*head = i
-	b.born++
-	if len(to.Handle) == len(HostReservedHandle) && to.Handle == HostReservedHandle {
-		r.host = true
+	if r.isHost() {
 		b.host++
 	}
 	return i
+}
+
+// number returns the next number for the order of records.
+func (b *Block) number() uint32 {
+	if b.born == math.MaxUint32 {
+		b.renumber()
+	}
+	b.born++
+	return b.born - 1
+}
+
+// renumber begins the numbers anew, the order being kept, when they run out: every
+// four thousand million records.
+func (b *Block) renumber() {
+	b.born = 0
+	for _, i := range b.inOrder() {
+		b.records[i].birth = b.born
+		b.born++
+	}
 }
 
 // find looks through a chain for the record that hold wants; 0 if there is none.
@@ -143,7 +166,7 @@ func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
 	records := b.records
 	for i != 0 {
 		r := &records[i]
-		if r.sum == sum && r.active == to.Active && r.alternate == (Attrs{}) && r.handle == to.Handle &&
+		if r.sum == sum && r.active == to.Active && r.handle == to.Handle && b.alternates[i] == (Attrs{}) &&
 			(found == 0 || r.birth < records[found].birth) {
 			found = i
 		}
@@ -159,13 +182,25 @@ func (b *Block) share(i, ord uint16) {
 	r.hint = ord
 }
 
+// setAlternate sets the attributes of the alternate owner of the record in slot i.
+func (b *Block) setAlternate(i uint16, attrs Attrs) {
+	switch {
+	case attrs == Attrs{}:
+		delete(b.alternates, i)
+	case b.alternates == nil:
+		b.alternates = map[uint16]Attrs{i: attrs}
+	default:
+		b.alternates[i] = attrs
+	}
+}
+
 // hostHeld returns the number of ordinals that are host-reserved. Few blocks have
 // any, so they are counted when it matters and not whenever one is taken.
 func (b *Block) hostHeld() uint16 {
 	n := uint16(0)
 	if b.host > 0 {
 		for i := *b.bucket(sumOf(HostReservedHandle, Attrs{})); i != 0; i = b.records[i].next {
-			if b.records[i].host {
+			if b.records[i].isHost() {
 				n += b.records[i].refs
 			}
 		}
@@ -181,14 +216,19 @@ func (b *Block) newRecord() uint16 {
 	}
 	r := &b.records[i]
 	b.spare = r.next
-	r.birth = b.born
-	b.born++
+	r.birth = b.number()
 	return i
 }
 
-// moreRecords returns a slot that never was used.
+// moreRecords returns a slot that never was used. There are never more in use than
+// ordinals, so the room for them, and for slot 0, is doubled up to that.
 func (b *Block) moreRecords() uint16 {
-	if len(b.records) == 0 {
+	n := len(b.records)
+	if n == cap(b.records) {
+		room := min(max(2, 2*n), int(b.size)+1)
+		b.records = append(make([]record, 0, max(room, n+1)), b.records...)
+	}
+	if n == 0 {
 		b.records = append(b.records, record{released: never})
 	}
 	b.records = append(b.records, record{released: never})
@@ -203,14 +243,15 @@ func (b *Block) dropRecord(i uint16) {
 	}
 	// Field by field: what holds memory must go, the rest is written when the slot
 	// is used again.
-	r.handle = ""
-	r.active = Attrs{}
-	r.alternate = Attrs{}
-	r.released = never
-	if r.host {
-		r.host = false
+	if b.host > 0 && r.isHost() {
 		b.host--
 	}
+	if b.alternates != nil {
+		delete(b.alternates, i)
+	}
+	r.handle = ""
+	r.active = Attrs{}
+	r.released = never
 	r.next = b.spare
 	b.spare = i
 }
@@ -239,7 +280,7 @@ func (b *Block) unchain(r *record) {
 func (b *Block) Records() []Record {
 	var all []Record
 	for _, i := range b.inOrder() {
-		all = append(all, b.records[i].public())
+		all = append(all, b.public(i))
 	}
 	return all
 }

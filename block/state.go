@@ -104,9 +104,9 @@ func (b *Block) restoreRecords(s State) []uint16 {
 			r.released = from.ReleasedAt.Unix()
 			continue
 		}
-		r.handle, r.active, r.alternate = from.Handle, from.Active, from.Alternate
-		if r.handle == HostReservedHandle {
-			r.host = true
+		r.handle, r.active = from.Handle, from.Active
+		b.setAlternate(i, from.Alternate)
+		if r.isHost() {
 			b.host++
 		}
 		r.sum = sumOf(r.handle, r.active)

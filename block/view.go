@@ -139,13 +139,13 @@ func (b *Block) Allocation(ord int) (Allocation, bool) {
 }
 
 func (b *Block) allocation(ord, rank int) Allocation {
-	r := &b.records[b.cells[ord].next]
+	r := b.public(b.cells[ord].next)
 	return Allocation{
 		Ordinal:    ord,
-		Handle:     r.handle,
-		Active:     r.active,
-		Alternate:  r.alternate,
-		ReleasedAt: r.releasedAt(),
+		Handle:     r.Handle,
+		Active:     r.Active,
+		Alternate:  r.Alternate,
+		ReleasedAt: r.ReleasedAt,
 		Seq:        b.seqs[ord],
 		Record:     rank,
 	}
@@ -199,7 +199,7 @@ func (b *Block) SetOwner(ord int, active, alternate *Attrs) error {
 		return fmt.Errorf("%w: %s", ErrCooling, b.Addr(ord))
 	}
 	if alternate != nil {
-		r.alternate = *alternate
+		b.setAlternate(i, *alternate)
 	}
 	if active != nil {
 		b.unchain(r)
