@@ -68,7 +68,7 @@ type Allocator struct {
 	hosts        map[string]*host // nodes, and owners of type host, by name
 	virtual      map[string]*host // owners of type virtual by name
 	claims       affinity.Index
-	handles      map[string]*handle
+	handles      handleTable
 	reservations *pool.Reservations
 	entries      []string // the reservations as they were given
 
@@ -95,7 +95,7 @@ func New(o Options) *Allocator {
 		orphans:      make(map[netip.Prefix]*entry),
 		hosts:        make(map[string]*host),
 		virtual:      make(map[string]*host),
-		handles:      make(map[string]*handle),
+		handles:      newHandleTable(),
 	}
 }
 

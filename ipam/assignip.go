@@ -86,7 +86,7 @@ func (a *Allocator) assignOrdinal(e *entry, args *AssignIPArgs) error {
 	}
 	to := block.Owner{Active: args.Attrs}
 	if args.Handle != "" {
-		h, raised := a.raise(args.Handle, e.CIDR(), 1, args.MaxAllocPerHandle)
+		h, raised := a.raise(args.Handle, e, 1, args.MaxAllocPerHandle)
 		if !raised {
 			return fail(ErrMaxAlloc, args.Handle)
 		}

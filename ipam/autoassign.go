@@ -293,7 +293,7 @@ func (a *Allocator) assign(r *request, e *entry) error {
 	to := block.Owner{Active: r.attrs}
 	n := r.missing()
 	if r.handle != "" {
-		h, raised := a.raise(r.handle, e.CIDR(), n, r.maxAlloc)
+		h, raised := a.raise(r.handle, e, n, r.maxAlloc)
 		if !raised {
 			return a.giveHeld(r, h)
 		}

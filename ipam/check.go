@@ -83,6 +83,7 @@ func (c *checker) structure() {
 	if len(a.spaces) != len(a.pools.All()) {
 		c.broken("%d pools, but blocks filed under %d", len(a.pools.All()), len(a.spaces))
 	}
+	c.handles()
 	owned := 0
 	inOrder := a.allBlocks()
 	for _, e := range inOrder {
@@ -175,9 +176,9 @@ func (c *checker) truth() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
 		counts := make(map[netip.Prefix]int)
-		if h := a.handles[id]; h != nil {
-			for _, n := range h.counts {
-				counts[n.cidr] = n.n
+		if h := a.handles.get(id); h != nil {
+			for _, n := range a.handles.counts(nil, h) {
+				counts[n.block.CIDR()] = int(n.n)
 			}
 		}
 		for _, cidr := range slices.SortedFunc(maps.Keys(held[id]), netipx.ComparePrefix) {
@@ -186,16 +187,35 @@ func (c *checker) truth() {
 			}
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(a.handles)) {
-		h := a.handles[id]
-		if h.id != id || len(h.counts) == 0 {
-			c.broken("handle %q is misfiled or empty", id)
+}
+
+// handles checks the table and every handle's counts.
+func (c *checker) handles() {
+	t := &c.a.handles
+	all := t.all()
+	if len(all) != t.live || len(all)+len(t.spare)+1 != int(t.made) {
+		c.broken("%d handles, %d counted, %d spare of %d made", len(all), t.live, len(t.spare), t.made)
+	}
+	several := 0
+	for _, h := range all {
+		if t.get(h.id) != h {
+			c.broken("handle %q is not found", h.id)
 		}
-		for i, n := range h.counts {
-			if n.n <= 0 || i > 0 && affinity.CompareCIDRNames(h.counts[i-1].cidr, n.cidr) >= 0 {
-				c.broken("handle %q counts %d in %s, or out of order", id, n.n, n.cidr)
+		counts := t.counts(nil, h)
+		if h.several {
+			several++
+		}
+		if h.several != (len(counts) > 1) {
+			c.broken("handle %q counts in %d blocks, several: %t", h.id, len(counts), h.several)
+		}
+		for i, n := range counts {
+			if n.n <= 0 || i > 0 && affinity.CompareCIDRNames(counts[i-1].block.CIDR(), n.block.CIDR()) >= 0 {
+				c.broken("handle %q counts %d in %s, or out of order", h.id, n.n, n.block.CIDR())
 			}
 		}
+	}
+	if several != len(t.several) {
+		c.broken("%d handles count in several blocks, lists for %d", several, len(t.several))
 	}
 }
 

@@ -10,15 +10,21 @@ import (
 
 // A handle is one IPAMHandle: how many addresses it counts in which block. The
 // counts are what was asked for, which may be more than was given, and outlive
-// the block (CALICO.md §7).
+// the block (CALICO.md §7). Handles belong to a handleTable.
 type handle struct {
-	id     string
-	counts []count // by block name; every n is positive
+	id    string
+	block *entry // see count
+	n     int32  // positive; with several, of no meaning
+	// several tells that the table has the counts, which are in more than one
+	// block.
+	several bool
 }
 
+// count is how many addresses a handle counts in a block. The block may be gone,
+// and another may have been made in its place: it stands for its CIDR.
 type count struct {
-	cidr netip.Prefix
-	n    int
+	block *entry
+	n     int32
 }
 
 // handleID cuts an id at the first carriage return (CALICO.md §9).
@@ -27,83 +33,130 @@ func handleID(id string) string {
 	return id
 }
 
+// counts appends what the handle counts, by block name, to dst.
+func (t *handleTable) counts(dst []count, h *handle) []count {
+	if h.several {
+		return append(dst, t.several[h]...)
+	}
+	return append(dst, count{h.block, h.n})
+}
+
 // total adds up what the handle counts in blocks of one family.
-func (h *handle) total(is4 bool) int {
+func (t *handleTable) total(h *handle, is4 bool) int {
+	var small [4]count
 	sum := 0
-	for _, c := range h.counts {
-		if c.cidr.Addr().Is4() == is4 {
-			sum += c.n
+	for _, c := range t.counts(small[:0], h) {
+		if c.block.CIDR().Addr().Is4() == is4 {
+			sum += int(c.n)
 		}
 	}
 	return sum
 }
 
+// same reports whether a count is for the block e.
+func (c count) same(e *entry) bool { return c.block == e || c.block.CIDR() == e.CIDR() }
+
+// find returns where the count for the block is in a list by block name, or
+// belongs.
+func find(counts []count, e *entry) (int, bool) {
+	return slices.BinarySearchFunc(counts, e, func(c count, e *entry) int {
+		return affinity.CompareCIDRNames(c.block.CIDR(), e.CIDR())
+	})
+}
+
 // raise counts n more addresses in the block for the handle id, which it
 // returns. Where limit is positive and the counts of the block's family would
 // pass it, nothing is raised and raised is false; the handle may then be nil.
-func (a *Allocator) raise(id string, cidr netip.Prefix, n, limit int) (h *handle, raised bool) {
-	h = a.handles[id]
+func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised bool) {
+	t := &a.handles
+	h = t.get(id)
 	if limit > 0 {
 		held := 0
 		if h != nil {
-			held = h.total(cidr.Addr().Is4())
+			held = t.total(h, e.CIDR().Addr().Is4())
 		}
 		if held+n > limit {
 			return h, false
 		}
 	}
-	if h == nil {
-		// The id may be a part of something larger that the caller holds.
-		id = strings.Clone(id)
-		h = &handle{id: id}
-		a.handles[id] = h
+	switch {
+	case h == nil:
+		h = t.add(id)
+		h.block, h.n = e, int32(n)
+	case !h.several && (count{h.block, h.n}).same(e):
+		h.block = e
+		h.n = addCount(h.n, n)
+	default:
+		counts := t.several[h]
+		if !h.several {
+			counts = []count{{h.block, h.n}}
+			h.several, h.block = true, nil
+		}
+		i, found := find(counts, e)
+		if found {
+			counts[i] = count{e, addCount(counts[i].n, n)}
+		} else {
+			counts = slices.Insert(counts, i, count{e, int32(n)})
+		}
+		t.several[h] = counts
 	}
-	i, found := h.find(cidr)
-	if !found {
-		h.counts = slices.Insert(h.counts, i, count{cidr: cidr})
-	}
-	h.counts[i].n += n
 	return h, true
 }
 
-// find returns where the count for the block is, or belongs.
-func (h *handle) find(cidr netip.Prefix) (int, bool) {
-	// Almost every handle counts in one block, whose name need not be made.
-	if len(h.counts) == 1 && h.counts[0].cidr == cidr {
-		return 0, true
-	}
-	return slices.BinarySearchFunc(h.counts, cidr, func(c count, cidr netip.Prefix) int {
-		return affinity.CompareCIDRNames(c.cidr, cidr)
-	})
-}
+// addCount adds without passing what a count can hold. Requests for more
+// addresses than there are can raise a count that far.
+func addCount(n int32, more int) int32 { return int32(min(int64(n)+int64(more), 1<<31-1)) }
 
 // lower counts n fewer addresses in the block, and deletes the handle when
 // nothing is left. A handle that is not there, as for host-reserved addresses,
 // or counts less is left alone: that is what Calico's failure amounts to.
-func (a *Allocator) lower(id string, cidr netip.Prefix, n int) {
-	h := a.handles[id]
+func (a *Allocator) lower(id string, e *entry, n int) {
+	t := &a.handles
+	h := t.get(id)
 	if h == nil {
 		return
 	}
-	i, found := h.find(cidr)
-	if !found || h.counts[i].n < n {
+	if !h.several {
+		if !(count{h.block, h.n}).same(e) || int(h.n) < n {
+			return
+		}
+		if h.n -= int32(n); h.n == 0 {
+			t.remove(h)
+		}
 		return
 	}
-	if h.counts[i].n -= n; h.counts[i].n == 0 {
-		h.counts = slices.Delete(h.counts, i, i+1)
+	counts := t.several[h]
+	i, found := find(counts, e)
+	if !found || int(counts[i].n) < n {
+		return
 	}
-	if len(h.counts) == 0 {
-		delete(a.handles, id)
+	if counts[i].n -= int32(n); counts[i].n == 0 {
+		counts = slices.Delete(counts, i, i+1)
 	}
+	if len(counts) > 1 {
+		t.several[h] = counts
+		return
+	}
+	delete(t.several, h)
+	h.several, h.block, h.n = false, counts[0].block, counts[0].n
+}
+
+// live returns the block that a count stands for, or nil if there is none now.
+func (a *Allocator) live(c count) *entry {
+	if !c.block.gone {
+		return c.block
+	}
+	return a.block(c.block.CIDR())
 }
 
 // addresses returns what the handle holds of one family, or of both, blocks by
 // name and ordinals ascending.
 func (a *Allocator) addresses(h *handle, family func(netip.Addr) bool) []netip.Addr {
 	var ips []netip.Addr
-	for _, c := range h.counts {
-		e := a.block(c.cidr)
-		if e == nil || !family(c.cidr.Addr()) {
+	var small [4]count
+	for _, c := range a.handles.counts(small[:0], h) {
+		e := a.live(c)
+		if e == nil || !family(e.CIDR().Addr()) {
 			continue
 		}
 		a.ordinals = e.AppendHandle(a.ordinals[:0], h.id)
@@ -121,7 +174,7 @@ func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	a.begin()
 	defer a.mu.Unlock()
 	id = handleID(id)
-	h := a.handles[id]
+	h := a.handles.get(id)
 	if h == nil {
 		return nil, fail(ErrDoesNotExist, "handle "+id)
 	}

@@ -184,7 +184,7 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 	e.Release(a.ordinals, a.now, a.cold)
 	a.writeOrDelete(e)
 	for _, l := range lower {
-		a.lower(l.handle, e.CIDR(), l.n)
+		a.lower(l.handle, e, l.n)
 	}
 	a.giveBackUnselected(e)
 }
@@ -210,14 +210,14 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 	a.begin()
 	defer a.mu.Unlock()
 	id = handleID(id)
-	h := a.handles[id]
+	h := a.handles.get(id)
 	if h == nil {
 		return fail(ErrDoesNotExist, "handle "+id)
 	}
 	// Counts go as they are lowered.
 	var small [4]count
-	for _, c := range append(small[:0], h.counts...) {
-		e := a.block(c.cidr)
+	for _, c := range a.handles.counts(small[:0], h) {
+		e := a.live(c)
 		if e == nil {
 			continue
 		}

@@ -19,6 +19,8 @@ type entry struct {
 	host    *host     // the owner, nil for nobody; the entry is in its blocks
 	claimed time.Time // when the owner claimed it; zero when nobody did
 
+	gone bool // deleted; handles may still count in it
+
 	space *space     // where it lies, nil when no pool covers it
 	at    pool.Index // its number there
 
@@ -183,6 +185,7 @@ func (a *Allocator) add(e *entry) {
 // remove takes a block out, whoever owned it.
 func (a *Allocator) remove(e *entry) {
 	e.setOwner(nil, time.Time{})
+	e.gone = true
 	if e.space != nil {
 		e.space.tree.remove(e)
 	} else {

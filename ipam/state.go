@@ -1,8 +1,6 @@
 package ipam
 
 import (
-	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -78,11 +76,12 @@ func (a *Allocator) State() State {
 	for _, c := range a.claims.All() {
 		s.Affinities = append(s.Affinities, AffinityState{c.Owner, c.CIDR, c.State, c.Created})
 	}
-	handles := slices.SortedFunc(maps.Values(a.handles), func(x, y *handle) int { return cmp.Compare(x.id, y.id) })
-	for _, h := range handles {
+	var counts []count
+	for _, h := range a.handles.all() {
 		hs := HandleState{ID: h.id}
-		for _, c := range h.counts {
-			hs.Counts = append(hs.Counts, HandleCount{c.cidr, c.n})
+		counts = a.handles.counts(counts[:0], h)
+		for _, c := range counts {
+			hs.Counts = append(hs.Counts, HandleCount{c.block.CIDR(), int(c.n)})
 		}
 		s.Handles = append(s.Handles, hs)
 	}

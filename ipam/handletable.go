@@ -1,0 +1,126 @@
+package ipam
+
+import (
+	"hash/maphash"
+	"slices"
+	"strings"
+)
+
+// A handleTable finds handles by id. A cluster has one for nearly every pod,
+// and a Go map of pointers would take half as much again as all the rest that
+// an address costs, so this is a table of its own: handles in chunks that never
+// move, 32 bytes each, and an index of their numbers with linear probing. A
+// freed handle is given out again before a new one is made. The zero table is
+// not usable; make one with newHandleTable.
+//
+// The hash is seeded anew in every process; nothing that can be seen depends on
+// it, for whoever lists handles sorts them.
+type handleTable struct {
+	seed   maphash.Seed
+	index  []uint32 // numbers of handles, 0 for an empty slot; a power of two long
+	chunks [][]handle
+	spare  []uint32 // numbers of handles that were freed
+	made   uint32   // handles in the chunks, number 0 included, which is none
+	live   int
+	// several holds the counts of handles that count in more than one block,
+	// by block name. Few do.
+	several map[*handle][]count
+}
+
+// chunkLen is how many handles a chunk has.
+const chunkLen = 1 << 10
+
+func newHandleTable() handleTable {
+	return handleTable{seed: maphash.MakeSeed(), index: make([]uint32, 16), made: 1, several: make(map[*handle][]count)}
+}
+
+// at returns handle number n.
+func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chunkLen] }
+
+// home returns the slot at which the search for an id begins.
+func (t *handleTable) home(id string) uint32 {
+	return uint32(maphash.String(t.seed, id)) & uint32(len(t.index)-1)
+}
+
+// slot returns the slot of the handle called id, or the empty one where it
+// belongs.
+func (t *handleTable) slot(id string) uint32 {
+	mask := uint32(len(t.index) - 1)
+	s := t.home(id)
+	for t.index[s] != 0 && t.at(t.index[s]).id != id {
+		s = (s + 1) & mask
+	}
+	return s
+}
+
+// get returns the handle called id, or nil.
+func (t *handleTable) get(id string) *handle {
+	if n := t.index[t.slot(id)]; n != 0 {
+		return t.at(n)
+	}
+	return nil
+}
+
+// add returns a new handle called id, which must not be there, without counts.
+func (t *handleTable) add(id string) *handle {
+	if 3*len(t.index) < 4*(t.live+1) {
+		t.grow()
+	}
+	var n uint32
+	if last := len(t.spare) - 1; last >= 0 {
+		n, t.spare = t.spare[last], t.spare[:last]
+	} else {
+		n = t.made
+		t.made++
+		if int(n/chunkLen) == len(t.chunks) {
+			t.chunks = append(t.chunks, make([]handle, chunkLen))
+		}
+	}
+	t.index[t.slot(id)] = n
+	t.live++
+	h := t.at(n)
+	h.id = id
+	return h
+}
+
+// grow doubles the index.
+func (t *handleTable) grow() {
+	old := t.index
+	t.index = make([]uint32, 2*len(old))
+	for _, n := range old {
+		if n != 0 {
+			t.index[t.slot(t.at(n).id)] = n
+		}
+	}
+}
+
+// remove takes out a handle that is there.
+func (t *handleTable) remove(h *handle) {
+	mask := uint32(len(t.index) - 1)
+	gap := t.slot(h.id)
+	t.spare = append(t.spare, t.index[gap])
+	t.live--
+	*h = handle{}
+	// Whoever was pushed past the gap by a taken slot moves back, so that
+	// searches, which end at an empty slot, still find it.
+	for s := (gap + 1) & mask; t.index[s] != 0; s = (s + 1) & mask {
+		home := t.home(t.at(t.index[s]).id)
+		if (s-home)&mask >= (s-gap)&mask {
+			t.index[gap] = t.index[s]
+			gap = s
+		}
+	}
+	t.index[gap] = 0
+}
+
+// all returns the handles sorted by id.
+func (t *handleTable) all() []*handle {
+	handles := make([]*handle, 0, t.live)
+	for _, n := range t.index {
+		if n != 0 {
+			handles = append(handles, t.at(n))
+		}
+	}
+	slices.SortFunc(handles, func(x, y *handle) int { return strings.Compare(x.id, y.id) })
+	return handles
+}
