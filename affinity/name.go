@@ -40,16 +40,20 @@ func AppendCIDRName(dst []byte, cidr netip.Prefix) []byte {
 // the SHA-256 of the whole; which hash Calico takes there is not recorded, so
 // the order of such claims may differ from a real cluster's.
 func Name(host string, cidr netip.Prefix) string {
-	buf := make([]byte, 0, len(host)+48)
-	buf = append(buf, host...)
+	var room [maxName + 64]byte // so that only the result is allocated
+	buf := append(room[:0], host...)
 	buf = append(buf, '-')
 	buf = AppendCIDRName(buf, cidr)
 	if len(buf) >= maxName {
-		sum := sha256.Sum256(buf)
-		buf = append(buf[:maxName-2-hashLen], '-')
-		buf = hex.AppendEncode(buf, sum[:hashLen/2])
+		return cut(string(buf))
 	}
 	return string(buf)
+}
+
+// cut shortens a name that is too long for Kubernetes.
+func cut(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return name[:maxName-2-hashLen] + "-" + hex.EncodeToString(sum[:hashLen/2])
 }
 
 // LabName returns the claim's name in the convention that the lab course

@@ -196,17 +196,17 @@ func (c *checker) handles() {
 	if len(all) != t.live || len(all)+len(t.spare)+1 != int(t.made) {
 		c.broken("%d handles, %d counted, %d spare of %d made", len(all), t.live, len(t.spare), t.made)
 	}
-	several := 0
+	lists := 0
 	for _, h := range all {
 		if t.get(h.id) != h {
 			c.broken("handle %q is not found", h.id)
 		}
 		counts := t.counts(nil, h)
-		if h.several {
-			several++
+		if h.n == several {
+			lists++
 		}
-		if h.several != (len(counts) > 1) {
-			c.broken("handle %q counts in %d blocks, several: %t", h.id, len(counts), h.several)
+		if (h.n == several) != (len(counts) > 1) {
+			c.broken("handle %q counts in %d blocks, its number is %d", h.id, len(counts), h.n)
 		}
 		for i, n := range counts {
 			if n.n <= 0 || i > 0 && affinity.CompareCIDRNames(counts[i-1].block.CIDR(), n.block.CIDR()) >= 0 {
@@ -214,8 +214,8 @@ func (c *checker) handles() {
 			}
 		}
 	}
-	if several != len(t.several) {
-		c.broken("%d handles count in several blocks, lists for %d", several, len(t.several))
+	if lists != len(t.several) {
+		c.broken("%d handles count in several blocks, lists for %d", lists, len(t.several))
 	}
 }
 

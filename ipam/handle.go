@@ -13,12 +13,14 @@ import (
 // the block (CALICO.md §7). Handles belong to a handleTable.
 type handle struct {
 	id    string
-	block *entry // see count
-	n     int32  // positive; with several, of no meaning
-	// several tells that the table has the counts, which are in more than one
-	// block.
-	several bool
+	block *entry // see count; nil with several
+	n     int32  // positive, or several
+	hash  uint32 // of the id, for the table
 }
+
+// several stands for the count of a handle that counts in more than one block;
+// the table has its counts.
+const several = -1
 
 // count is how many addresses a handle counts in a block. The block may be gone,
 // and another may have been made in its place: it stands for its CIDR.
@@ -35,7 +37,7 @@ func handleID(id string) string {
 
 // counts appends what the handle counts, by block name, to dst.
 func (t *handleTable) counts(dst []count, h *handle) []count {
-	if h.several {
+	if h.n == several {
 		return append(dst, t.several[h]...)
 	}
 	return append(dst, count{h.block, h.n})
@@ -69,7 +71,8 @@ func find(counts []count, e *entry) (int, bool) {
 // pass it, nothing is raised and raised is false; the handle may then be nil.
 func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised bool) {
 	t := &a.handles
-	h = t.get(id)
+	hash := t.hash(id)
+	h = t.lookup(id, hash)
 	if limit > 0 {
 		held := 0
 		if h != nil {
@@ -81,16 +84,16 @@ func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised 
 	}
 	switch {
 	case h == nil:
-		h = t.add(id)
+		h = t.add(id, hash)
 		h.block, h.n = e, int32(n)
-	case !h.several && (count{h.block, h.n}).same(e):
+	case h.n != several && (count{h.block, h.n}).same(e):
 		h.block = e
 		h.n = addCount(h.n, n)
 	default:
 		counts := t.several[h]
-		if !h.several {
+		if h.n != several {
 			counts = []count{{h.block, h.n}}
-			h.several, h.block = true, nil
+			h.block, h.n = nil, several
 		}
 		i, found := find(counts, e)
 		if found {
@@ -116,7 +119,7 @@ func (a *Allocator) lower(id string, e *entry, n int) {
 	if h == nil {
 		return
 	}
-	if !h.several {
+	if h.n != several {
 		if !(count{h.block, h.n}).same(e) || int(h.n) < n {
 			return
 		}
@@ -138,7 +141,7 @@ func (a *Allocator) lower(id string, e *entry, n int) {
 		return
 	}
 	delete(t.several, h)
-	h.several, h.block, h.n = false, counts[0].block, counts[0].n
+	h.block, h.n = counts[0].block, counts[0].n
 }
 
 // live returns the block that a count stands for, or nil if there is none now.

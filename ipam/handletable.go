@@ -37,32 +37,36 @@ func newHandleTable() handleTable {
 // at returns handle number n.
 func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chunkLen] }
 
-// home returns the slot at which the search for an id begins.
-func (t *handleTable) home(id string) uint32 {
-	return uint32(maphash.String(t.seed, id)) & uint32(len(t.index)-1)
-}
+// hash returns the hash that the handle called id carries.
+func (t *handleTable) hash(id string) uint32 { return uint32(maphash.String(t.seed, id)) }
 
 // slot returns the slot of the handle called id, or the empty one where it
-// belongs.
-func (t *handleTable) slot(id string) uint32 {
+// belongs. Ids are long and alike: comparing hashes first spares reading them.
+func (t *handleTable) slot(id string, hash uint32) uint32 {
 	mask := uint32(len(t.index) - 1)
-	s := t.home(id)
-	for t.index[s] != 0 && t.at(t.index[s]).id != id {
+	s := hash & mask
+	for t.index[s] != 0 {
+		if h := t.at(t.index[s]); h.hash == hash && h.id == id {
+			break
+		}
 		s = (s + 1) & mask
 	}
 	return s
 }
 
 // get returns the handle called id, or nil.
-func (t *handleTable) get(id string) *handle {
-	if n := t.index[t.slot(id)]; n != 0 {
+func (t *handleTable) get(id string) *handle { return t.lookup(id, t.hash(id)) }
+
+// lookup is get with the hash of the id.
+func (t *handleTable) lookup(id string, hash uint32) *handle {
+	if n := t.index[t.slot(id, hash)]; n != 0 {
 		return t.at(n)
 	}
 	return nil
 }
 
 // add returns a new handle called id, which must not be there, without counts.
-func (t *handleTable) add(id string) *handle {
+func (t *handleTable) add(id string, hash uint32) *handle {
 	if 3*len(t.index) < 4*(t.live+1) {
 		t.grow()
 	}
@@ -76,10 +80,10 @@ func (t *handleTable) add(id string) *handle {
 			t.chunks = append(t.chunks, make([]handle, chunkLen))
 		}
 	}
-	t.index[t.slot(id)] = n
+	t.index[t.slot(id, hash)] = n
 	t.live++
 	h := t.at(n)
-	h.id = id
+	h.id, h.hash = id, hash
 	return h
 }
 
@@ -87,24 +91,30 @@ func (t *handleTable) add(id string) *handle {
 func (t *handleTable) grow() {
 	old := t.index
 	t.index = make([]uint32, 2*len(old))
+	mask := uint32(len(t.index) - 1)
 	for _, n := range old {
-		if n != 0 {
-			t.index[t.slot(t.at(n).id)] = n
+		if n == 0 {
+			continue
 		}
+		s := t.at(n).hash & mask
+		for t.index[s] != 0 {
+			s = (s + 1) & mask
+		}
+		t.index[s] = n
 	}
 }
 
 // remove takes out a handle that is there.
 func (t *handleTable) remove(h *handle) {
 	mask := uint32(len(t.index) - 1)
-	gap := t.slot(h.id)
+	gap := t.slot(h.id, h.hash)
 	t.spare = append(t.spare, t.index[gap])
 	t.live--
 	*h = handle{}
 	// Whoever was pushed past the gap by a taken slot moves back, so that
 	// searches, which end at an empty slot, still find it.
 	for s := (gap + 1) & mask; t.index[s] != 0; s = (s + 1) & mask {
-		home := t.home(t.at(t.index[s]).id)
+		home := t.at(t.index[s]).hash & mask
 		if (s-home)&mask >= (s-gap)&mask {
 			t.index[gap] = t.index[s]
 			gap = s

@@ -1,0 +1,66 @@
+package ipam
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// EnsureBlockArgs asks that a host have a block. A family is looked at only
+// where its reservation is given.
+type EnsureBlockArgs struct {
+	Host                         string
+	Pools4, Pools6               []netip.Prefix   // as in [AutoAssignArgs]
+	HostReserved4, HostReserved6 *HostReservation // nil leaves the family alone
+}
+
+// EnsureBlock returns, for each family with a host reservation, the first of
+// the host's usable blocks, even a full one, or one that it claims, without
+// taking an address. It goes by use Workload and knows no limit of blocks
+// (CALICO.md §9, §10). Where nothing is left to claim it returns
+// [ErrNoFreeBlocks]; with automatic allocation off, [ErrNoBlock]; otherwise
+// errors are those of [Allocator.AutoAssign]. On an error no block is named,
+// though an IPv4 block may have been claimed.
+func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
+	if err := checkName("host", args.Host); err != nil {
+		return block4, block6, err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	if args.HostReserved4 != nil {
+		block4, err = a.ensureBlock(args.Host, true, args.Pools4, args.HostReserved4)
+		if err != nil {
+			return netip.Prefix{}, netip.Prefix{}, err
+		}
+	}
+	if args.HostReserved6 != nil {
+		block6, err = a.ensureBlock(args.Host, false, args.Pools6, args.HostReserved6)
+		if err != nil {
+			return netip.Prefix{}, netip.Prefix{}, err
+		}
+	}
+	return block4, block6, nil
+}
+
+func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix, reserve *HostReservation) (netip.Prefix, error) {
+	if err := checkRequested(pools, is4); err != nil {
+		return netip.Prefix{}, err
+	}
+	r := request{demand: demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}}
+	if err := a.prepare(&r); err != nil {
+		return netip.Prefix{}, err
+	}
+	defer a.forget(r.owner)
+	e := a.nextAffine(&r, 0)
+	if e == nil {
+		var err error
+		if e, err = a.claimNew(r.owner, r.spaces, reserve); errors.Is(err, ErrNoFreeBlocks) {
+			err = fail(err, "for "+hostName)
+		}
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+	}
+	return e.CIDR(), nil
+}
