@@ -184,9 +184,7 @@ func (a *Allocator) DeletePool(name string) bool {
 
 // orphansInOrder returns the blocks in no pool, by name.
 func (a *Allocator) orphansInOrder() []*entry {
-	return slices.SortedFunc(maps.Values(a.orphans), func(x, y *entry) int {
-		return affinity.CompareCIDRNames(x.CIDR(), y.CIDR())
-	})
+	return slices.SortedFunc(maps.Values(a.orphans), compareNames)
 }
 
 // Node is a node of the cluster, as far as IPAM looks at it.
@@ -285,9 +283,12 @@ func (sp *space) appendBlocks(dst []*entry) []*entry {
 
 // byName sorts blocks as Kubernetes lists them.
 func byName(blocks []*entry) []*entry {
-	slices.SortFunc(blocks, func(x, y *entry) int { return affinity.CompareCIDRNames(x.CIDR(), y.CIDR()) })
+	slices.SortFunc(blocks, compareNames)
 	return blocks
 }
+
+// compareNames orders blocks by name.
+func compareNames(x, y *entry) int { return affinity.CompareCIDRNames(x.CIDR(), y.CIDR()) }
 
 // checkName refuses a name that no Kubernetes object could have.
 func checkName(what, name string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -187,6 +188,7 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 				return err
 			}
 			owned++
+			r.claimed(a, e)
 			if e.Available(a.cold, e.reserved) == 0 {
 				return fail(ErrBlockTooSmall, e.CIDR())
 			}
@@ -245,6 +247,20 @@ func (a *Allocator) prepare(r *request) error {
 	return nil
 }
 
+// claimed keeps the plan, if there is one, right when its owner has claimed
+// another block: owners of many blocks claim often.
+func (r *request) claimed(a *Allocator, e *entry) {
+	p := r.plan
+	if p == nil {
+		return
+	}
+	if i, there := slices.BinarySearchFunc(p.blocks, e, compareNames); !there {
+		p.blocks = slices.Insert(p.blocks, i, e)
+	}
+	p.poolsChanged = a.poolsChanged
+	r.next = len(p.blocks) // all were looked at, this one is in hand
+}
+
 // owned returns how many blocks of the owner are usable, whatever the state of
 // its claims.
 func (r *request) owned() int {
@@ -263,7 +279,7 @@ func (a *Allocator) nextAffine(r *request, free int) *entry {
 		r.next++
 		var e *entry
 		if r.plan != nil {
-			if e = r.plan.blocks[i]; e.whole {
+			if e = r.plan.blocks[i]; e.whole || !e.mayBeFree && free > 0 {
 				continue
 			}
 		} else {

@@ -234,6 +234,7 @@ func (a *Allocator) remember(h *host, is4 bool, use pool.Use, spaces []*space, c
 	if !is4 {
 		p = &h.plans[1]
 	}
+	p.poolsChanged = 0 // it is no other use's plan any more
 	p.blocks = p.blocks[:0]
 	for _, c := range claims {
 		e := a.block(c.CIDR)

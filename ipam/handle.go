@@ -31,7 +31,9 @@ type count struct {
 
 // handleID cuts an id at the first carriage return (CALICO.md §9).
 func handleID(id string) string {
-	id, _, _ = strings.Cut(id, "\r")
+	if i := strings.IndexByte(id, '\r'); i >= 0 {
+		return id[:i]
+	}
 	return id
 }
 

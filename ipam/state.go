@@ -87,3 +87,34 @@ func (a *Allocator) State() State {
 	}
 	return s
 }
+
+// Summary counts what a cluster has, without listing it.
+type Summary struct {
+	Blocks    int // that exist, owned or not
+	Confirmed int // affinities; as many routes to blocks
+	Owners    int // hosts and virtual owners with a confirmed affinity
+}
+
+// Summary returns the counts. It costs a look at each host, not at each block.
+func (a *Allocator) Summary() Summary {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := Summary{Blocks: len(a.orphans)}
+	for _, sp := range a.spaces {
+		s.Blocks += sp.tree.count
+	}
+	for _, hosts := range []map[string]*host{a.hosts, a.virtual} {
+		for _, h := range hosts {
+			before := s.Confirmed
+			for _, c := range h.claims.All() {
+				if c.State == affinity.Confirmed {
+					s.Confirmed++
+				}
+			}
+			if s.Confirmed > before {
+				s.Owners++
+			}
+		}
+	}
+	return s
+}

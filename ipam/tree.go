@@ -138,13 +138,17 @@ func (n *node) remove(e *entry, level int) {
 // update brings the summaries above e in line with its flags.
 func (t *tree) update(e *entry) { t.root.update(e, t.top) }
 
-func (n *node) update(e *entry, level int) {
+// update reports whether the node's own summary changed: if not, those above it
+// stand as they are.
+func (n *node) update(e *entry, level int) bool {
 	d := e.at.Digit(level)
 	i := n.rank(d)
-	if k := n.kids[i]; k.node != nil {
-		k.node.update(e, level-1)
+	if k := n.kids[i]; k.node != nil && !k.node.update(e, level-1) {
+		return false
 	}
+	free, empty := n.free, n.empty
 	n.summarize(d, i, level)
+	return free != n.free || empty != n.empty
 }
 
 // summarize sets the bits of slot d, which holds kid i.

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,6 +138,7 @@ type runner struct {
 	scenario  *Scenario
 	nodes     []node
 	result    Result
+	v4, v6    ipam.Assignment // of the request under way
 }
 
 type node struct {
@@ -166,15 +168,16 @@ func newRunner(s *Scenario) (*runner, error) {
 
 // pod asks for the address of a node's pod number p.
 func (r *runner) pod(n *node, p int) {
-	r.request(n, pool.Workload, fmt.Sprintf("k8s-pod-network.%s-%d", n.name, p))
+	r.request(n, pool.Workload, "k8s-pod-network."+n.name+"-"+strconv.Itoa(p))
 }
 
 // request asks for one address and counts what became of it.
 func (r *runner) request(n *node, use pool.Use, handle string) {
 	res := &r.result
 	res.Requests++
-	v4, _, err := r.allocator.AutoAssign(ipam.AutoAssignArgs{Host: n.name, Num4: 1, Handle: handle, Attrs: n.attrs, Use: use})
-	if len(v4.IPs) == 0 {
+	args := ipam.AutoAssignArgs{Host: n.name, Num4: 1, Handle: handle, Attrs: n.attrs, Use: use}
+	err := r.allocator.AutoAssignInto(&args, &r.v4, &r.v6)
+	if len(r.v4.IPs) == 0 {
 		if errors.Is(err, ipam.ErrBlockLimit) {
 			res.RefusedBlockLimit++
 		} else {
@@ -186,7 +189,7 @@ func (r *runner) request(n *node, use pool.Use, handle string) {
 		return
 	}
 	res.Assigned++
-	if _, owner, _ := r.allocator.BlockOf(v4.IPs[0].Addr()); owner == affinity.HostOwner(n.name) {
+	if _, owner, _ := r.allocator.BlockOf(r.v4.IPs[0].Addr()); owner == affinity.HostOwner(n.name) {
 		res.Own++
 		return
 	}
@@ -199,16 +202,11 @@ func (r *runner) request(n *node, use pool.Use, handle string) {
 // finish looks at where the scenario ended.
 func (r *runner) finish() Result {
 	res := r.result
-	owners := make(map[affinity.Owner]bool)
-	for _, c := range r.allocator.State().Affinities {
-		if c.State == affinity.Confirmed {
-			res.BlocksClaimed++
-			owners[c.Owner] = true
-		}
-	}
+	sum := r.allocator.Summary()
+	res.BlocksClaimed = sum.Confirmed
 	spec := r.allocator.Pools()[0] // with its defaults
 	res.BlocksTotal = 1 << (spec.BlockSize - spec.CIDR.Bits())
-	res.NodesWithoutBlock = len(r.nodes) - len(owners)
+	res.NodesWithoutBlock = len(r.nodes) - sum.Owners
 	res.Routes = res.BlocksClaimed + res.Borrowed
 	return res
 }
