@@ -80,14 +80,20 @@ func (x *Index) Check() error {
 }
 
 // Claims are one owner's claims in the byte order of their Kubernetes names.
-// A nil *Claims reads as empty. Claims come from [Index.Open].
+// A nil *Claims reads as empty. Claims come from [Index.Open]. The blocks must
+// not be IPv4-mapped IPv6: ::ffff:1.2.3.0/120 has the name of another block.
 type Claims struct {
 	owner Owner
 	list  []*Claim // sorted by name; CIDRs are unique
 }
 
-// Owner returns whose claims they are.
-func (c *Claims) Owner() Owner { return c.owner }
+// Owner returns whose claims they are, nobody for a nil receiver.
+func (c *Claims) Owner() Owner {
+	if c == nil {
+		return Owner{}
+	}
+	return c.owner
+}
 
 // Len returns the number of claims, whatever their state.
 func (c *Claims) Len() int {
@@ -183,6 +189,9 @@ func (c *Claims) Drop(cidr netip.Prefix) bool {
 
 // Check returns every broken invariant of the list, joined, or nil.
 func (c *Claims) Check() error {
+	if c == nil {
+		return nil
+	}
 	var errs []error
 	if err := c.owner.Validate(); err != nil {
 		errs = append(errs, err)

@@ -50,6 +50,11 @@ type AutoAssignArgs struct {
 // check refuses what no allocator could serve. Names that are not known already
 // are looked at more closely later.
 func (r *AutoAssignArgs) check() error {
+	if len(r.Pools4)+len(r.Pools6) > 0 {
+		if err := checkCIDRs(r.Pools4, r.Pools6); err != nil {
+			return err
+		}
+	}
 	// All in range, that is non-negative and below 2^31, at one go.
 	if r.Host != "" && uint64(r.Num4|r.Num6|r.MaxBlocksPerHost|r.MaxAllocPerHandle) <= math.MaxInt32 {
 		return nil

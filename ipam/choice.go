@@ -149,13 +149,22 @@ func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
 	return allowed, nil
 }
 
+// checkCIDRs refuses requested pools that no pool could be.
+func checkCIDRs(lists ...[]netip.Prefix) error {
+	for _, list := range lists {
+		for _, cidr := range list {
+			if err := checkCIDR(cidr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // checkRequested refuses requested pools of the other family, before anything
 // else of the family happens (CALICO.md §3).
 func checkRequested(pools []netip.Prefix, is4 bool) error {
 	for _, cidr := range pools {
-		if err := checkCIDR(cidr); err != nil {
-			return err
-		}
 		if cidr.Addr().Is4() != is4 {
 			return fail(ErrWrongFamily, cidr)
 		}

@@ -23,7 +23,7 @@ type EnsureBlockArgs struct {
 // errors are those of [Allocator.AutoAssign]. On an error no block is named,
 // though an IPv4 block may have been claimed.
 func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
-	if err := checkName("host", args.Host); err != nil {
+	if err := errors.Join(checkName("host", args.Host), checkCIDRs(args.Pools4, args.Pools6)); err != nil {
 		return block4, block6, err
 	}
 	a.begin()

@@ -74,12 +74,16 @@ type start struct {
 	at    pool.Index
 }
 
-// hostsOf returns the hosts of one type by name.
+// hostsOf returns the hosts of one type by name; there are none of a type that
+// does not exist.
 func (a *Allocator) hostsOf(t affinity.Type) map[string]*host {
-	if t == affinity.Virtual {
+	switch t {
+	case affinity.Host:
+		return a.hosts
+	case affinity.Virtual:
 		return a.virtual
 	}
-	return a.hosts
+	return nil
 }
 
 // known returns the host of that owner, or nil.

@@ -35,7 +35,7 @@ const maxLine = 256 << 20
 // A Reader reads a recording. Make one with [Open] or [NewReader].
 type Reader struct {
 	name     string
-	source   source
+	origin   origin
 	lines    *bufio.Reader
 	line     int // of what was read last
 	header   Header
@@ -43,21 +43,21 @@ type Reader struct {
 	closer   io.Closer
 }
 
-// source tells failures of the reader that a recording comes from apart from
+// origin tells failures of the reader that a recording comes from apart from
 // faults of the recording.
-type source struct {
+type origin struct {
 	r   io.Reader
 	err error // the first, but for the end
 }
 
 // Read goes on failing once it has failed.
-func (s *source) Read(p []byte) (int, error) {
-	if s.err != nil {
-		return 0, s.err
+func (o *origin) Read(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
 	}
-	n, err := s.r.Read(p)
+	n, err := o.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
+		o.err = err
 	}
 	return n, err
 }
@@ -82,11 +82,12 @@ func Open(path string) (*Reader, error) {
 // header. The name is for errors, which match [ErrMalformed] unless they come
 // from r; those it wraps.
 func NewReader(name string, r io.Reader) (*Reader, error) {
-	t := &Reader{name: name, line: 1, source: source{r: r}}
-	t.lines = bufio.NewReader(&t.source)
+	t := &Reader{name: name, origin: origin{r: r}}
+	t.lines = bufio.NewReader(&t.origin)
 	if magic, _ := t.lines.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(t.lines)
 		if err != nil {
+			t.line = 1
 			return nil, t.unread(err)
 		}
 		t.lines = bufio.NewReader(z)
@@ -112,11 +113,11 @@ func NewReader(name string, r io.Reader) (*Reader, error) {
 // fail returns the error err about the line read last.
 func (r *Reader) fail(err error) error { return &SyntaxError{r.name, r.line, err} }
 
-// unread returns the error err that came from reading a line: the source's own
+// unread returns the error err that came from reading a line: the origin's own
 // failure, or a fault in what is compressed.
 func (r *Reader) unread(err error) error {
-	if r.source.err != nil {
-		return fmt.Errorf("%s:%d: %w", r.name, r.line, r.source.err)
+	if r.origin.err != nil {
+		return fmt.Errorf("%s:%d: %w", r.name, r.line, r.origin.err)
 	}
 	return r.fail(err)
 }

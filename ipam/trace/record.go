@@ -120,6 +120,16 @@ func (r *Recorder) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment,
 	return v4, v6, err
 }
 
+// AutoAssignInto is [ipam.Allocator.AutoAssignInto], recorded as the AutoAssign
+// that it is.
+func (r *Recorder) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignment) (err error) {
+	r.do("AutoAssign", autoAssignIn(*args), func() Out {
+		err = r.Allocator.AutoAssignInto(args, v4, v6)
+		return autoAssignOut(*v4, *v6, err)
+	})
+	return err
+}
+
 // AssignIP is [ipam.Allocator.AssignIP], recorded.
 func (r *Recorder) AssignIP(args ipam.AssignIPArgs) (err error) {
 	r.do("AssignIP", assignIPIn(args), func() Out {
@@ -137,6 +147,13 @@ func (r *Recorder) ReleaseIPs(releases ...ipam.Release) (unallocated, released [
 		return in, releaseOut(unallocated, released, err)
 	})
 	return unallocated, released, err
+}
+
+// ReleaseIP is [ipam.Allocator.ReleaseIP], recorded as the ReleaseIPs of one
+// address that it is.
+func (r *Recorder) ReleaseIP(release ipam.Release) (allocated bool, err error) {
+	unallocated, _, err := r.ReleaseIPs(release)
+	return err == nil && len(unallocated) == 0, err
 }
 
 // ReleaseByHandle is [ipam.Allocator.ReleaseByHandle], recorded.
@@ -343,7 +360,7 @@ func (r *Recorder) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state af
 // DropAffinity is [ipam.Allocator.DropAffinity], recorded.
 func (r *Recorder) DropAffinity(owner affinity.Owner, cidr netip.Prefix) (dropped bool) {
 	if owner.Validate() != nil || !cidr.IsValid() {
-		return r.Allocator.DropAffinity(owner, cidr) // there is no such affinity
+		return false // there is no such affinity
 	}
 	r.do("DropAffinity", withCIDRIn(owner, cidr, false), func() Out {
 		dropped = r.Allocator.DropAffinity(owner, cidr)
@@ -355,7 +372,7 @@ func (r *Recorder) DropAffinity(owner affinity.Owner, cidr netip.Prefix) (droppe
 // DropBlock is [ipam.Allocator.DropBlock], recorded.
 func (r *Recorder) DropBlock(cidr netip.Prefix) (dropped bool) {
 	if !cidr.IsValid() {
-		return r.Allocator.DropBlock(cidr) // there is no such block
+		return false // there is no such block
 	}
 	r.do("DropBlock", In{CIDR: cidr.String()}, func() Out {
 		dropped = r.Allocator.DropBlock(cidr)

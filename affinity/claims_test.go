@@ -1,0 +1,604 @@
+package affinity
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// row is what can be seen of a claim.
+type row struct {
+	owner   Owner
+	cidr    netip.Prefix
+	name    string
+	state   State
+	created time.Time
+}
+
+// subject is what the walker drives: an Index, the model, or a broken model.
+type subject interface {
+	pend(Owner, netip.Prefix, time.Time)
+	put(Owner, netip.Prefix, State, time.Time) error
+	step(Owner, netip.Prefix, Step) error // of a claim that is there
+	drop(Owner, netip.Prefix) bool
+	forget(Owner)
+	get(Owner, netip.Prefix) (row, bool)
+	of(Owner) []row // the owner's, in order
+	all() []row
+	len(Owner) int
+	check() error
+}
+
+// realIndex is the Index under test.
+type realIndex struct{ x Index }
+
+func rowOf(c *Claim) row { return row{c.Owner, c.CIDR, c.Name(), c.State, c.Created} }
+
+func rowsOf(claims []*Claim) []row {
+	var rows []row
+	for _, c := range claims {
+		rows = append(rows, rowOf(c))
+	}
+	return rows
+}
+
+func (r *realIndex) pend(o Owner, cidr netip.Prefix, now time.Time) { r.x.Open(o).Pend(cidr, now) }
+func (r *realIndex) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
+	return r.x.Open(o).Put(cidr, s, now)
+}
+func (r *realIndex) step(o Owner, cidr netip.Prefix, s Step) error {
+	return r.x.Of(o).Get(cidr).Step(s)
+}
+func (r *realIndex) drop(o Owner, cidr netip.Prefix) bool { return r.x.Of(o).Drop(cidr) }
+func (r *realIndex) forget(o Owner)                       { r.x.Forget(o) }
+func (r *realIndex) get(o Owner, cidr netip.Prefix) (row, bool) {
+	c := r.x.Of(o).Get(cidr)
+	if c == nil {
+		return row{}, false
+	}
+	return rowOf(c), true
+}
+func (r *realIndex) of(o Owner) []row { return rowsOf(r.x.Of(o).All()) }
+func (r *realIndex) all() []row       { return rowsOf(r.x.All()) }
+func (r *realIndex) len(o Owner) int  { return r.x.Of(o).Len() }
+func (r *realIndex) check() error     { return r.x.Check() }
+
+// fault is one way in which an Index could be wrong and the walker must notice.
+type fault string
+
+const (
+	faultless         fault = ""
+	sortedByAddress   fault = "the index is sorted by address"
+	sortedByAge       fault = "the index is in the order of making"
+	ownersByText      fault = "owners are ordered by name before type"
+	oneOwnerAName     fault = "a host and a virtual owner of one name are one"
+	dropsNeighbour    fault = "drop drops the neighbour"
+	dropsAll          fault = "drop drops every claim on the block"
+	dropsNothing      fault = "drop leaves the claim"
+	dropAlwaysTrue    fault = "drop finds what is not there"
+	pendDemotes       fault = "pend demotes a confirmed claim"
+	pendKeeps         fault = "pend leaves a claim pendingDeletion"
+	pendRejuvenates   fault = "pend makes the claim young again"
+	putSteps          fault = "put goes by the state machine"
+	putRejuvenates    fault = "put makes the claim young again"
+	putTakesNone      fault = "put takes the state none"
+	getMissesManyOnes fault = "get finds nothing in a large list"
+	getWithoutMask    fault = "get does not look at the mask"
+	forgetsAll        fault = "forget drops claims"
+)
+
+// model is the slow, obvious index: a map, sorted by names when asked.
+type model struct {
+	fault  fault
+	claims map[Owner]map[netip.Prefix]row
+	made   []netip.Prefix
+}
+
+func newModel(f fault) *model { return &model{fault: f, claims: make(map[Owner]map[netip.Prefix]row)} }
+
+func (m *model) owner(o Owner) Owner {
+	if m.fault == oneOwnerAName {
+		o.Type = Host
+	}
+	return o
+}
+
+func (m *model) write(r row) {
+	r.owner = m.owner(r.owner)
+	if m.claims[r.owner] == nil {
+		m.claims[r.owner] = make(map[netip.Prefix]row)
+	}
+	m.claims[r.owner][r.cidr] = r
+	m.made = append(m.made, r.cidr)
+}
+
+func modelName(o Owner, cidr netip.Prefix) string {
+	return o.Name + "-" + strings.NewReplacer(".", "-", ":", "-", "/", "-").Replace(cidr.String())
+}
+
+func (m *model) pend(o Owner, cidr netip.Prefix, now time.Time) {
+	r, exists := m.get(o, cidr)
+	switch {
+	case !exists:
+		r = row{o, cidr, modelName(o, cidr), Pending, now}
+	case r.state == Confirmed && m.fault != pendDemotes:
+	case r.state == PendingDeletion && m.fault == pendKeeps:
+	default:
+		r.state = Pending
+	}
+	if m.fault == pendRejuvenates {
+		r.created = now
+	}
+	m.write(r)
+}
+
+func (m *model) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
+	if (s == None && m.fault != putTakesNone) || s > PendingDeletion {
+		return fmt.Errorf("%w: %s", ErrInvalidState, s)
+	}
+	r, exists := m.get(o, cidr)
+	if !exists {
+		r = row{o, cidr, modelName(o, cidr), s, now}
+	}
+	if m.fault != putSteps || !exists || r.state != PendingDeletion || s != Confirmed {
+		r.state = s
+	}
+	if m.fault == putRejuvenates {
+		r.created = now
+	}
+	m.write(r)
+	return nil
+}
+
+func (m *model) step(o Owner, cidr netip.Prefix, s Step) error {
+	r, _ := m.get(o, cidr)
+	switch s {
+	case Pend:
+		if r.state != Confirmed {
+			r.state = Pending
+		}
+	case Renew:
+		r.state = Pending
+	case Confirm:
+		if r.state == PendingDeletion {
+			return ErrTransition
+		}
+		r.state = Confirmed
+	case Release:
+		r.state = PendingDeletion
+	}
+	m.write(r)
+	return nil
+}
+
+func (m *model) drop(o Owner, cidr netip.Prefix) bool {
+	_, exists := m.get(o, cidr)
+	if !exists {
+		return m.fault == dropAlwaysTrue
+	}
+	switch m.fault {
+	case dropsNothing:
+	case dropsNeighbour:
+		rows := m.of(o)
+		i := slices.IndexFunc(rows, func(r row) bool { return r.cidr == cidr })
+		delete(m.claims[m.owner(o)], rows[(i+1)%len(rows)].cidr)
+	case dropsAll:
+		for _, claims := range m.claims {
+			delete(claims, cidr)
+		}
+	default:
+		delete(m.claims[m.owner(o)], cidr)
+	}
+	return true
+}
+
+func (m *model) forget(o Owner) {
+	if m.fault == forgetsAll {
+		delete(m.claims, o)
+	}
+}
+
+func (m *model) get(o Owner, cidr netip.Prefix) (row, bool) {
+	claims := m.claims[m.owner(o)]
+	if m.fault == getMissesManyOnes && len(claims) > 32 {
+		return row{}, false
+	}
+	if m.fault == getWithoutMask {
+		for _, r := range m.of(o) {
+			if r.cidr.Addr() == cidr.Addr() {
+				return r, true
+			}
+		}
+	}
+	r, exists := claims[cidr]
+	return r, exists
+}
+
+func (m *model) of(o Owner) []row {
+	rows := slices.Collect(maps.Values(m.claims[m.owner(o)]))
+	slices.SortFunc(rows, func(x, y row) int {
+		switch m.fault {
+		case sortedByAddress:
+			return x.cidr.Compare(y.cidr)
+		case sortedByAge:
+			return slices.Index(m.made, x.cidr) - slices.Index(m.made, y.cidr)
+		}
+		return strings.Compare(x.name, y.name)
+	})
+	return rows
+}
+
+func (m *model) all() []row {
+	owners := slices.Collect(maps.Keys(m.claims))
+	slices.SortFunc(owners, func(x, y Owner) int {
+		if m.fault == ownersByText {
+			return strings.Compare(x.Name+string(x.Type), y.Name+string(y.Type))
+		}
+		return strings.Compare(string(x.Type)+"\x00"+x.Name, string(y.Type)+"\x00"+y.Name)
+	})
+	var rows []row
+	for _, o := range owners {
+		rows = append(rows, m.of(o)...)
+	}
+	return rows
+}
+
+func (m *model) len(o Owner) int { return len(m.of(o)) }
+func (m *model) check() error    { return nil }
+
+var (
+	someOwners = []Owner{HostOwner("b"), VirtualOwner("b"), HostOwner("a"), VirtualOwner("c"), HostOwner("b-10")}
+	someBlocks = blocks("10.0.0.0/28", 60, "10.0.0.0/26", 4, "fd00::/124", 20, "fd00::/122", 2)
+)
+
+// blocks returns so many blocks from each prefix on.
+func blocks(args ...any) []netip.Prefix {
+	var out []netip.Prefix
+	for i := 0; i < len(args); i += 2 {
+		p := netip.MustParsePrefix(args[i].(string))
+		for range args[i+1].(int) {
+			out = append(out, p)
+			addr := p.Addr()
+			for range 1 << (addr.BitLen() - p.Bits()) {
+				addr = addr.Next()
+			}
+			p = netip.PrefixFrom(addr, p.Bits())
+		}
+	}
+	return out
+}
+
+// walker does to a subject what it does to the model, and compares them.
+type walker struct {
+	src       source
+	got, want subject
+	now       time.Time
+	log       []string
+}
+
+func newWalker(src source, got subject) *walker {
+	return &walker{src: src, got: got, want: newModel(faultless), now: time.Unix(1_700_000_000, 0)}
+}
+
+func (m *walker) owner() Owner       { return someOwners[m.src.pick("owner", len(someOwners))] }
+func (m *walker) cidr() netip.Prefix { return someBlocks[m.src.pick("block", len(someBlocks))] }
+
+// claim picks one that is there, if any is.
+func (m *walker) claim() (Owner, netip.Prefix, bool) {
+	rows := m.want.all()
+	if len(rows) == 0 {
+		return Owner{}, netip.Prefix{}, false
+	}
+	r := rows[m.src.pick("claim", len(rows))]
+	return r.owner, r.cidr, true
+}
+
+var actions = []struct {
+	name string
+	do   func(*walker) error
+}{
+	{"pend", func(m *walker) error {
+		o, cidr := m.owner(), m.cidr()
+		m.log = append(m.log, fmt.Sprintf("pend %s %s", o, cidr))
+		m.got.pend(o, cidr, m.now)
+		m.want.pend(o, cidr, m.now)
+		return nil
+	}},
+	{"pend again", func(m *walker) error {
+		o, cidr, there := m.claim()
+		if !there {
+			return nil
+		}
+		m.log = append(m.log, fmt.Sprintf("pend %s %s again", o, cidr))
+		m.got.pend(o, cidr, m.now)
+		m.want.pend(o, cidr, m.now)
+		return nil
+	}},
+	{"pend many", func(m *walker) error {
+		o, from, n := m.owner(), m.src.pick("from", len(someBlocks)), 1+m.src.pick("many", 50)
+		m.log = append(m.log, fmt.Sprintf("pend %s %d from %d", o, n, from))
+		for i := range n {
+			cidr := someBlocks[(from+i*7)%len(someBlocks)]
+			m.got.pend(o, cidr, m.now)
+			m.want.pend(o, cidr, m.now)
+		}
+		return nil
+	}},
+	{"put", func(m *walker) error {
+		o, cidr, s := m.owner(), m.cidr(), State(m.src.pick("state", 5))
+		if oldO, oldCIDR, there := m.claim(); there && m.src.pick("old", 2) == 0 {
+			o, cidr = oldO, oldCIDR
+		}
+		m.log = append(m.log, fmt.Sprintf("put %s %s %s", o, cidr, s))
+		got, want := m.got.put(o, cidr, s, m.now), m.want.put(o, cidr, s, m.now)
+		if (got == nil) != (want == nil) {
+			return fmt.Errorf("put returns %v, want %v", got, want)
+		}
+		return nil
+	}},
+	{"step", func(m *walker) error {
+		o, cidr, there := m.claim()
+		if !there {
+			return nil
+		}
+		s := Step(m.src.pick("step", int(Drop)))
+		m.log = append(m.log, fmt.Sprintf("%s %s %s", s, o, cidr))
+		if _, there := m.got.get(o, cidr); !there {
+			return fmt.Errorf("%s has no claim on %s", o, cidr)
+		}
+		got, want := m.got.step(o, cidr, s), m.want.step(o, cidr, s)
+		if (got == nil) != (want == nil) {
+			return fmt.Errorf("step returns %v, want %v", got, want)
+		}
+		return nil
+	}},
+	{"drop", func(m *walker) error {
+		o, cidr, there := m.claim()
+		if !there || m.src.pick("absent", 4) == 0 {
+			o, cidr = m.owner(), m.cidr()
+		}
+		m.log = append(m.log, fmt.Sprintf("drop %s %s", o, cidr))
+		if got, want := m.got.drop(o, cidr), m.want.drop(o, cidr); got != want {
+			return fmt.Errorf("drop returns %t, want %t", got, want)
+		}
+		return nil
+	}},
+	{"forget", func(m *walker) error {
+		o := m.owner()
+		m.log = append(m.log, fmt.Sprintf("forget %s", o))
+		m.got.forget(o)
+		m.want.forget(o)
+		return nil
+	}},
+	{"wait", func(m *walker) error {
+		m.now = m.now.Add(time.Second)
+		return nil
+	}},
+}
+
+// do takes a step and compares everything that can be seen.
+func (m *walker) do(action int) error {
+	if err := actions[action].do(m); err != nil {
+		return m.fail(err)
+	}
+	if err := m.got.check(); err != nil {
+		return m.fail(err)
+	}
+	if got, want := m.got.all(), m.want.all(); !slices.Equal(got, want) {
+		return m.fail(fmt.Errorf("claims are\n%v\nwant\n%v", got, want))
+	}
+	for _, o := range someOwners {
+		want := m.want.of(o)
+		if got := m.got.of(o); !slices.Equal(got, want) {
+			return m.fail(fmt.Errorf("claims of %s are\n%v\nwant\n%v", o, got, want))
+		}
+		if got := m.got.len(o); got != len(want) {
+			return m.fail(fmt.Errorf("%s has %d claims, want %d", o, got, len(want)))
+		}
+		// A quarter of the blocks each time, for speed.
+		for i := len(m.log) % 4; i < len(someBlocks); i += 4 {
+			cidr := someBlocks[i]
+			got, gotThere := m.got.get(o, cidr)
+			want, wantThere := m.want.get(o, cidr)
+			if got != want || gotThere != wantThere {
+				return m.fail(fmt.Errorf("claim of %s on %s is %v, %t, want %v, %t", o, cidr, got, gotThere, want, wantThere))
+			}
+		}
+	}
+	return nil
+}
+
+func (m *walker) fail(err error) error {
+	return fmt.Errorf("after\n\t%s\n%w", strings.Join(m.log, "\n\t"), err)
+}
+
+// walk takes so many steps.
+func walk(src source, steps int, got subject) error {
+	m := newWalker(src, got)
+	for range steps {
+		if err := m.do(src.pick("action", len(actions))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestIndexAgainstModel holds an Index against the model, whatever is done.
+func TestIndexAgainstModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newWalker(rapidSource{t}, new(realIndex))
+		do := make(map[string]func(*rapid.T))
+		for i, a := range actions {
+			do[a.name] = func(t *rapid.T) {
+				m.src = rapidSource{t}
+				if err := m.do(i); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		t.Repeat(do)
+	})
+}
+
+// TestIndexSeeded goes the way on which broken variants are caught.
+func TestIndexSeeded(t *testing.T) {
+	tries := uint64(20)
+	if long {
+		tries = 2000
+	}
+	for seed := range tries {
+		require.NoError(t, walk(seeded(seed), 60, new(realIndex)))
+	}
+}
+
+func TestModelRejectsBrokenIndexes(t *testing.T) {
+	for _, f := range []fault{
+		sortedByAddress, sortedByAge, ownersByText, oneOwnerAName, dropsNeighbour, dropsAll, dropsNothing, dropAlwaysTrue,
+		pendDemotes, pendKeeps, pendRejuvenates, putSteps, putRejuvenates, putTakesNone, getMissesManyOnes, getWithoutMask, forgetsAll,
+	} {
+		t.Run(string(f), func(t *testing.T) {
+			rejects(t, func(src source) error { return walk(src, 100, newModel(f)) })
+		})
+	}
+	require.NoError(t, walk(seeded(1), 100, newModel(faultless)), "the model agrees with itself")
+}
+
+func TestGetInLargeLists(t *testing.T) {
+	now := time.Unix(0, 0)
+	for _, n := range []int{1, 2, 31, 32, 33, 34, 200} {
+		var x Index
+		c := x.Open(HostOwner("node"))
+		all := blocks("10.0.0.0/28", n, "fd00::/124", n)
+		for _, cidr := range all[:n] {
+			c.Pend(cidr, now)
+		}
+		require.Equal(t, n, c.Len())
+		for i, cidr := range all {
+			got := c.Get(cidr)
+			if i >= n {
+				require.Nil(t, got, "%s of %d", cidr, n)
+				continue
+			}
+			require.NotNil(t, got, "%s of %d", cidr, n)
+			require.Equal(t, cidr, got.CIDR)
+			require.Nil(t, c.Get(netip.PrefixFrom(cidr.Addr(), 27)), "another mask")
+			require.Nil(t, c.Get(netip.Prefix{}))
+		}
+		require.NoError(t, x.Check())
+	}
+}
+
+// TestClaimPointers: a claim stays where it is while others come and go, and
+// ends in None.
+func TestClaimPointers(t *testing.T) {
+	var x Index
+	c := x.Open(HostOwner("n"))
+	cidrs := blocks("10.0.0.0/28", 80)
+	now := time.Unix(0, 0)
+	kept := c.Pend(cidrs[40], now)
+	for _, cidr := range cidrs {
+		c.Pend(cidr, now.Add(time.Hour))
+	}
+	require.Same(t, kept, c.Get(cidrs[40]))
+	require.Same(t, kept, c.Pend(cidrs[40], now.Add(time.Hour)))
+	require.Equal(t, now, kept.Created, "taken up, not made anew")
+	for _, cidr := range cidrs[:40] {
+		require.True(t, c.Drop(cidr))
+		require.False(t, c.Drop(cidr))
+	}
+	require.Same(t, kept, c.Get(cidrs[40]))
+	require.True(t, c.Drop(cidrs[40]))
+	require.Equal(t, None, kept.State, "the claim that was there ends")
+	require.Nil(t, c.Get(cidrs[40]))
+	require.NoError(t, x.Check())
+}
+
+func TestNilAndForget(t *testing.T) {
+	var none *Claims
+	cidr := netip.MustParsePrefix("10.0.0.0/26")
+	require.Zero(t, none.Len())
+	require.Nil(t, none.All())
+	require.Nil(t, none.Get(cidr))
+	require.False(t, none.Drop(cidr))
+	require.NoError(t, none.Check())
+	require.True(t, none.Owner().IsZero())
+
+	var x Index
+	n := HostOwner("n")
+	require.Nil(t, x.Of(n))
+	x.Forget(n)
+	require.Nil(t, x.All())
+	require.NoError(t, x.Check())
+
+	c := x.Open(n)
+	require.Same(t, c, x.Open(n))
+	require.Same(t, c, x.Of(n))
+	require.Equal(t, n, c.Owner())
+	c.Pend(cidr, time.Unix(0, 0))
+	x.Forget(n)
+	require.Same(t, c, x.Of(n), "not while there are claims")
+	x.Forget(VirtualOwner("n"))
+	require.Same(t, c, x.Of(n), "another owner")
+	require.True(t, c.Drop(cidr))
+	require.Same(t, c, x.Of(n), "an empty list stays")
+	x.Forget(n)
+	require.Nil(t, x.Of(n))
+	require.NotSame(t, c, x.Open(n))
+	require.Zero(t, x.Of(n).Len())
+	require.NoError(t, x.Check())
+}
+
+// TestIndexAllIsTheCallers: sorting or cutting the slice does not touch the
+// index.
+func TestIndexAllIsTheCallers(t *testing.T) {
+	var x Index
+	for _, cidr := range blocks("10.0.0.0/28", 5) {
+		x.Open(HostOwner("n")).Pend(cidr, time.Unix(0, 0))
+	}
+	all := x.All()
+	clear(all)
+	require.Len(t, x.All(), 5)
+	require.NoError(t, x.Check())
+}
+
+// TestCheckReports: every invariant, broken by hand, is reported, all at once.
+func TestCheckReports(t *testing.T) {
+	broken := map[string]func(x *Index, c *Claims){
+		"out of order at":                func(_ *Index, c *Claims) { c.list[0], c.list[1] = c.list[1], c.list[0] },
+		"two claims on":                  func(_ *Index, c *Claims) { c.list = append(c.list, c.list[2]) },
+		"has state ":                     func(_ *Index, c *Claims) { c.list[0].State = None },
+		"has state State(7)":             func(_ *Index, c *Claims) { c.list[1].State = 7 },
+		`is named "x"`:                   func(_ *Index, c *Claims) { c.list[2].name = "x" },
+		"is in the list of host:n":       func(_ *Index, c *Claims) { c.list[1].Owner = HostOwner("m") },
+		"invalid owner":                  func(_ *Index, c *Claims) { c.owner.Type = "node" },
+		"filed under host:m":             func(x *Index, c *Claims) { x.owners[HostOwner("m")] = c },
+		"filed under virtual:n":          func(x *Index, c *Claims) { x.owners[VirtualOwner("n")] = c },
+		"of host:n is named \"nothing\"": func(_ *Index, c *Claims) { c.list[0].name = "nothing" },
+	}
+	tampered := func(tamper ...func(*Index, *Claims)) error {
+		var x Index
+		c := x.Open(HostOwner("n"))
+		for _, cidr := range blocks("10.0.0.0/28", 3) {
+			c.Pend(cidr, time.Unix(0, 0))
+		}
+		for _, f := range tamper {
+			f(&x, c)
+		}
+		return x.Check()
+	}
+	require.NoError(t, tampered())
+	for report, tamper := range broken {
+		require.ErrorContains(t, tampered(tamper), report)
+	}
+	err := tampered(broken["out of order at"], broken["has state "], broken["filed under host:m"])
+	require.ErrorContains(t, err, "out of order at")
+	require.ErrorContains(t, err, "has state")
+	require.ErrorContains(t, err, "filed under host:m")
+}

@@ -1,0 +1,181 @@
+package affinity
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct{ cidr, name string }{
+		{"192.168.1.64/26", "192-168-1-64-26"},
+		{"10.0.0.0/8", "10-0-0-0-8"},
+		{"0.0.0.0/0", "0-0-0-0-0"},
+		{"255.255.255.255/32", "255-255-255-255-32"},
+		{"fd00:10:244::dc0/122", "fd00-10-244--dc0-122"},
+		{"fd00::/122", "fd00---122"},
+		{"::/0", "---0"},
+		{"::1/128", "--1-128"},
+		{"2001:db8:1:2:3:4:5:6/128", "2001-db8-1-2-3-4-5-6-128"},
+		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124", "ffff-ffff-ffff-ffff-ffff-ffff-ffff-fff0-124"},
+	} {
+		cidr := netip.MustParsePrefix(c.cidr)
+		require.Equal(t, c.name, CIDRName(cidr))
+		require.Equal(t, "calico-ipam-worker-"+c.name, Name("calico-ipam-worker", cidr))
+		require.Equal(t, "ipam-block-affinity-"+c.name, LabName(cidr))
+		require.Equal(t, "x.y:z/"+c.name, string(AppendCIDRName([]byte("x.y:z/"), cidr)), "what was there stays as it is")
+	}
+	// The host's part is not changed, dots neither.
+	require.Equal(t, "node.example.com-10-0-0-0-26", Name("node.example.com", netip.MustParsePrefix("10.0.0.0/26")))
+}
+
+// TestNameCut: 253 bytes or more are cut, to the same name every time, and to
+// another for each claim.
+func TestNameCut(t *testing.T) {
+	for _, text := range []string{"192.168.1.64/26", "fd00:10:244::dc0/122"} {
+		cidr := netip.MustParsePrefix(text)
+		suffix := "-" + CIDRName(cidr)
+		longest := strings.Repeat("h", 252-len(suffix))
+		require.Equal(t, longest+suffix, Name(longest, cidr), "252 bytes stay")
+
+		seen := make(map[string]string)
+		for _, host := range []string{
+			longest + "h",                            // 253 bytes
+			longest + "i",                            // differs at the end only
+			longest + "hh",                           // one byte longer
+			longest + strings.Repeat("h", 300),       // far longer
+			longest + strings.Repeat("h", 299) + "i", // differs where it is cut off
+			"i" + longest,                            // differs at the front
+		} {
+			name := Name(host, cidr)
+			require.Less(t, len(name), 253)
+			require.Equal(t, name, Name(strings.Clone(host), cidr), "stable")
+			require.True(t, strings.HasPrefix(name, host[:230]), "begins with the host: %s", name)
+			require.Regexp(t, `-[0-9a-f]{16}$`, name)
+			require.NotContains(t, seen, name, "unique")
+			seen[name] = host
+		}
+		// Two blocks of one host.
+		other := netip.PrefixFrom(cidr.Addr().Next(), cidr.Bits())
+		require.NotEqual(t, Name(longest+"h", cidr), Name(longest+"h", other))
+	}
+	// Pinned: names are stored, and must not change between versions.
+	require.Equal(t, strings.Repeat("h", 235)+"-e9adb1a1b4377525", Name(strings.Repeat("h", 250), netip.MustParsePrefix("10.0.0.0/26")))
+}
+
+// anyPrefix picks a prefix of either family, often near others.
+func anyPrefix(src source) netip.Prefix {
+	bases := []string{"10.0.0.0", "10.0.9.255", "192.168.99.0", "0.0.0.0", "fd00::", "fd00:10:244::dc0", "::", "2001:db8:9:99:999:9999:1:0"}
+	addr := netip.MustParseAddr(bases[src.pick("base", len(bases))])
+	for range src.pick("steps", 12) {
+		addr = addr.Next()
+	}
+	bytes := addr.AsSlice()
+	if src.pick("anywhere", 3) == 0 {
+		for i := range bytes {
+			bytes[i] = byte(src.pick("byte", 256))
+		}
+	}
+	addr, _ = netip.AddrFromSlice(bytes)
+	bits := addr.BitLen() - src.pick("bits", 13)
+	if src.pick("wide", 4) == 0 {
+		bits = src.pick("length", addr.BitLen()+1)
+	}
+	p := netip.PrefixFrom(addr, bits).Masked()
+	if p.Addr().Is4In6() {
+		// Not a block: see Claims.
+		return netip.MustParsePrefix("fd00::ffff:0:0/112")
+	}
+	return p
+}
+
+// comparesNames holds a comparison against comparing the names that the text of
+// the definition gives.
+func comparesNames(src source, compare func(a, b netip.Prefix) int) error {
+	a, b := anyPrefix(src), anyPrefix(src)
+	name := func(p netip.Prefix) string {
+		return strings.NewReplacer(".", "-", ":", "-", "/", "-").Replace(p.String())
+	}
+	want := strings.Compare(name(a), name(b))
+	if got := compare(a, b); sign(got) != want {
+		return fmt.Errorf("%s and %s compare %d, want %d", a, b, got, want)
+	}
+	if (want == 0) != (a == b) {
+		return fmt.Errorf("%s and %s share a name", a, b)
+	}
+	if got := CIDRName(a); got != name(a) {
+		return fmt.Errorf("%s is named %s, want %s", a, got, name(a))
+	}
+	return nil
+}
+
+func sign(n int) int { return min(max(n, -1), 1) }
+
+func TestCompareCIDRNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		if err := comparesNames(rapidSource{t}, CompareCIDRNames); err != nil {
+			t.Fatal(err)
+		}
+	})
+	require.Negative(t, CompareCIDRNames(netip.MustParsePrefix("10.0.0.16/28"), netip.MustParsePrefix("10.0.0.4/30")))
+}
+
+func TestCompareCIDRNamesRejects(t *testing.T) {
+	for name, compare := range map[string]func(a, b netip.Prefix) int{
+		"by address":       netip.Prefix.Compare,
+		"by text":          func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) },
+		"without the mask": func(a, b netip.Prefix) int { return strings.Compare(CIDRName(a)[:5], CIDRName(b)[:5]) },
+		"IPv4 first": func(a, b netip.Prefix) int {
+			if a.Addr().Is4() != b.Addr().Is4() {
+				return a.Addr().BitLen() - b.Addr().BitLen()
+			}
+			return CompareCIDRNames(a, b)
+		},
+		"shorter first": func(a, b netip.Prefix) int {
+			if d := len(CIDRName(a)) - len(CIDRName(b)); d != 0 {
+				return d
+			}
+			return CompareCIDRNames(a, b)
+		},
+		"the wrong way": func(a, b netip.Prefix) int { return CompareCIDRNames(b, a) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			rejects(t, func(src source) error { return comparesNames(src, compare) })
+		})
+	}
+}
+
+// TestNamesUnique: claims of one owner never share a name, cut or not.
+func TestNamesUnique(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		src := rapidSource{t}
+		host := strings.Repeat("n", 1+src.pick("host", 260))
+		a, b := anyPrefix(src), anyPrefix(src)
+		if (Name(host, a) == Name(host, b)) != (a == b) {
+			t.Fatalf("%s and %s of %s are %s and %s", a, b, host, Name(host, a), Name(host, b))
+		}
+		if n := len(Name(host, a)); n >= 253 {
+			t.Fatalf("%d bytes", n)
+		}
+	})
+}
+
+func TestNamesDoNotAllocate(t *testing.T) {
+	a, b := netip.MustParsePrefix("192.168.1.64/26"), netip.MustParsePrefix("192.168.1.128/26")
+	c := netip.MustParsePrefix("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124")
+	buf := make([]byte, 0, 64)
+	blocks := []netip.Prefix{c, b, a}
+	for name, do := range map[string]func(){
+		"CompareCIDRNames":      func() { CompareCIDRNames(a, b) },
+		"CompareCIDRNames IPv6": func() { CompareCIDRNames(c, a) },
+		"sorting":               func() { slices.SortFunc(blocks, CompareCIDRNames) },
+		"AppendCIDRName":        func() { buf = AppendCIDRName(buf[:0], c) },
+	} {
+		require.Zero(t, testing.AllocsPerRun(100, do), name)
+	}
+}

@@ -1,0 +1,223 @@
+package rules
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// base are the packages that import nothing of ours, tests included.
+var base = []string{"block", "pool", "affinity"}
+
+// core are the packages that someone who imports ipam compiles.
+var core = append(slices.Clone(base), "ipam")
+
+// more lists what packages under ipam/ may import beside ipam and the base.
+var more = map[string][]string{
+	"ipam/trace": {"ipam/report"}, // Show is what calicoctl prints
+}
+
+// under reports whether the package dir is, or lies under, the package at.
+func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+"/") }
+
+// library reports whether the package belongs to the library: not to the
+// examples, not internal, and not the root, which has only tests.
+func library(dir string) bool {
+	return dir != "." && !under(dir, "examples") && !under(dir, "internal")
+}
+
+// importsOf returns the imports of a file, ours from the module's root ("ipam"),
+// and where they stand.
+func importsOf(f *file) (imports []imported) {
+	for _, spec := range f.ast.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue // does not compile
+		}
+		i := imported{path: p, complain: func(format string, args ...any) string { return f.at(spec.Pos(), format, args...) }}
+		if spec.Name != nil {
+			i.name = spec.Name.Name
+		}
+		if p == module || strings.HasPrefix(p, module+"/") {
+			i.ours, i.dir = true, strings.TrimPrefix(strings.TrimPrefix(p, module), "/")
+		}
+		imports = append(imports, i)
+	}
+	return imports
+}
+
+type imported struct {
+	path     string
+	name     string // as imported, or empty
+	ours     bool
+	dir      string // of ours
+	complain func(format string, args ...any) string
+}
+
+// standard reports whether the package is of the standard library.
+func (i imported) standard() bool {
+	first, _, _ := strings.Cut(i.path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// direction is the rule that imports point in the design's direction.
+func direction(f *file) (complaints []string) {
+	dir := f.pkg()
+	for _, i := range importsOf(f) {
+		if !i.ours {
+			continue
+		}
+		switch {
+		case under(i.dir, "examples"):
+			complaints = append(complaints, i.complain("nothing imports examples, %s does", dir))
+		case slices.Contains(base, dir):
+			// An external test may import its own package.
+			if !f.isTest() || i.dir != dir {
+				complaints = append(complaints, i.complain("%s imports nothing of ours, and now %s", dir, i.dir))
+			}
+		case f.isTest():
+		case dir == "ipam":
+			if !slices.Contains(base, i.dir) {
+				complaints = append(complaints, i.complain("ipam imports block, pool and affinity, not %s", i.dir))
+			}
+		case under(dir, "ipam"):
+			if !slices.Contains(core, i.dir) && !slices.Contains(more[dir], i.dir) {
+				complaints = append(complaints, i.complain("%s imports ipam and what ipam imports, not %s", dir, i.dir))
+			}
+		}
+	}
+	return complaints
+}
+
+// dependencies is the rule about what is not ours.
+func dependencies(f *file) (complaints []string) {
+	dir := f.pkg()
+	for _, i := range importsOf(f) {
+		switch {
+		case i.path == "C":
+			complaints = append(complaints, i.complain("pure Go: no cgo"))
+		case i.path == "unsafe" && library(dir) && !f.isTest():
+			complaints = append(complaints, i.complain("the library does without unsafe"))
+		case i.ours || i.standard() || f.isTest():
+		case slices.Contains(core, dir) && i.path != "go4.org/netipx":
+			complaints = append(complaints, i.complain("%s imports the standard library and netipx, not %s", dir, i.path))
+		}
+	}
+	return complaints
+}
+
+// layout is the rule about where packages may be and what they are called.
+func layout(f *file) (complaints []string) {
+	dir := f.pkg()
+	if name := strings.TrimSuffix(f.ast.Name.Name, "_test"); slices.Contains([]string{"util", "utils", "common", "types", "helpers", "helper", "misc"}, name) {
+		complaints = append(complaints, f.at(f.ast.Package, "a package is a noun, not %q", name))
+	}
+	for _, part := range strings.Split(dir, "/") {
+		if slices.Contains([]string{"util", "utils", "common", "types", "helpers", "helper", "misc"}, part) {
+			complaints = append(complaints, f.at(f.ast.Package, "a package is a noun, not %q", part))
+		}
+	}
+	top, _, _ := strings.Cut(dir, "/")
+	if !slices.Contains(append(slices.Clone(core), "examples", "internal", "."), top) {
+		complaints = append(complaints, f.at(f.ast.Package, "what is new goes under ipam/ or internal/, not %s", dir))
+	}
+	if dir == "." && !f.isTest() {
+		complaints = append(complaints, f.at(f.ast.Package, "the root has only tests"))
+	}
+	if slices.Contains(base, top) && dir != top {
+		complaints = append(complaints, f.at(f.ast.Package, "%s has no packages below it", top))
+	}
+	if name := f.ast.Name.Name; library(dir) && strings.TrimSuffix(name, "_test") != path.Base(dir) {
+		complaints = append(complaints, f.at(f.ast.Package, "package %s in the directory %s", name, dir))
+	}
+	return complaints
+}
+
+func TestImportDirection(t *testing.T) { holds(t, direction) }
+func TestDependencies(t *testing.T)    { holds(t, dependencies) }
+func TestLayout(t *testing.T)          { holds(t, layout) }
+
+func importing(pkg string, paths ...string) string {
+	text := "package " + pkg + "\n"
+	for _, p := range paths {
+		text += "import _ " + strconv.Quote(p) + "\n"
+	}
+	return text
+}
+
+func TestImportDirectionRejects(t *testing.T) {
+	for _, c := range []struct{ file, imports string }{
+		{"block/x.go", "pool"},
+		{"block/x.go", "affinity"},
+		{"block/x.go", "ipam"},
+		{"block/x_test.go", "pool"},
+		{"block/x_test.go", "ipam/trace"},
+		{"block/x.go", "block"}, // does not compile, anyway
+		{"pool/x.go", "block"},
+		{"pool/x.go", "internal/bits"},
+		{"affinity/x.go", "block"},
+		{"affinity/x_test.go", "ipam"},
+		{"ipam/x.go", "ipam/report"},
+		{"ipam/x.go", "ipam/trace"},
+		{"ipam/x.go", "internal/x"},
+		{"ipam/report/x.go", "ipam/trace"},
+		{"ipam/trace/x.go", "ipam/workload"},
+		{"ipam/workload/x.go", "ipam/report"},
+		{"ipam/protocol/x.go", "ipam/lifecycle"},
+		{"ipam/trace/deeper/x.go", "ipam/report"},
+		{"ipam/trace/x.go", "examples/lab"},
+		{"ipam/trace/x_test.go", "examples/lab"},
+		{"examples/replay/x.go", "examples/lab"},
+		{"internal/rules/x_test.go", "examples"},
+		{"bench_test.go", "examples/lab"},
+	} {
+		breaks(t, direction, c.file, importing("x", "fmt", module+"/"+c.imports), c.file+":3: ")
+	}
+	for _, c := range []struct{ file, imports string }{
+		{"block/x_test.go", "block"},
+		{"ipam/x.go", "block"},
+		{"ipam/x.go", "pool"},
+		{"ipam/x_test.go", "ipam/trace"},
+		{"ipam/trace/x.go", "ipam"},
+		{"ipam/trace/x.go", "affinity"},
+		{"ipam/trace/x.go", "ipam/report"},
+		{"ipam/workload/x.go", "pool"},
+		{"ipam/workload/x_test.go", "ipam/trace"},
+		{"examples/lab/x.go", "ipam/report"},
+		{"internal/rules/x_test.go", "ipam"},
+		{"bench_test.go", "ipam"},
+	} {
+		keeps(t, direction, c.file, importing("x", "fmt", module+"/"+c.imports))
+	}
+	keeps(t, direction, "block/x.go", importing("x", "github.com/ipamsim/ipamsimple/pool"))
+}
+
+func TestDependenciesRejects(t *testing.T) {
+	breaks(t, dependencies, "block/x.go", importing("block", "github.com/stretchr/testify/require"), "block/x.go:2", "testify")
+	breaks(t, dependencies, "ipam/x.go", importing("ipam", "sigs.k8s.io/yaml"), "sigs.k8s.io/yaml")
+	breaks(t, dependencies, "pool/x.go", importing("pool", "go4.org/netipx", "go4.org/mem"), "pool/x.go:3")
+	breaks(t, dependencies, "affinity/x.go", importing("affinity", "golang.org/x/exp/slices"))
+	breaks(t, dependencies, "ipam/trace/x.go", importing("trace", "C"), "cgo")
+	breaks(t, dependencies, "examples/lab/x.go", importing("main", "C"), "cgo")
+	breaks(t, dependencies, "block/x.go", importing("block", "unsafe"), "unsafe")
+	keeps(t, dependencies, "ipam/x.go", importing("ipam", "go4.org/netipx", "encoding/json", "math/bits"))
+	keeps(t, dependencies, "ipam/x_test.go", importing("ipam", "pgregory.net/rapid"))
+	keeps(t, dependencies, "ipam/report/x.go", importing("report", "github.com/jedib0t/go-pretty/v6/table"))
+}
+
+func TestLayoutRejects(t *testing.T) {
+	breaks(t, layout, "ipam/util/x.go", "package util", `"util"`)
+	breaks(t, layout, "ipam/common/x.go", "package ipamcommon", `"common"`)
+	breaks(t, layout, "internal/x/x.go", "package types", `"types"`)
+	breaks(t, layout, "internal/helpers/x_test.go", "package helpers_test", `"helpers"`)
+	breaks(t, layout, "simulator/x.go", "package simulator", "under ipam/")
+	breaks(t, layout, "block/bitset/x.go", "package bitset", "no packages below")
+	breaks(t, layout, "ipam/trace/x.go", "package traces", "package traces in the directory ipam/trace")
+	breaks(t, layout, "ipamsim.go", "package ipamsim", "only tests")
+	keeps(t, layout, "ipam/trace/x_test.go", "package trace_test")
+	keeps(t, layout, "examples/lab/x.go", "package main")
+	keeps(t, layout, "bench_test.go", "package ipamsim_test")
+	keeps(t, layout, "internal/rules/x.go", "package rules")
+}

@@ -1,0 +1,121 @@
+package trace
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace
+var long = os.Getenv("IPAMSIM_LONG") != ""
+
+func TestMain(m *testing.M) {
+	if long {
+		// Flags on the command line are parsed later and win.
+		if err := flag.Set("rapid.checks", "3000"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// source makes the choices of a property: rapid, which shrinks them, or a seed.
+type source interface {
+	// pick returns a number in 0 to n-1.
+	pick(what string, n int) int
+}
+
+type rapidSource struct{ t *rapid.T }
+
+func (s rapidSource) pick(what string, n int) int { return rapid.IntRange(0, n-1).Draw(s.t, what) }
+
+type seededSource struct{ r *rand.Rand }
+
+func (s seededSource) pick(_ string, n int) int { return s.r.IntN(n) }
+
+func seeded(seed uint64) source { return seededSource{rand.New(rand.NewPCG(seed, 0))} }
+
+// rejects fails the test unless the property, tried with seeds, finds the fault
+// of a broken variant.
+func rejects(t *testing.T, property func(source) error) {
+	t.Helper()
+	const tries = 200
+	for seed := range uint64(tries) {
+		if err := property(seeded(seed)); err != nil {
+			t.Logf("rejected by seed %d: %v", seed, err)
+			return
+		}
+	}
+	t.Errorf("the property accepts a broken variant, %d times", tries)
+}
+
+// readAll reads a whole recording.
+func readAll(name string, from io.Reader) (Header, []Op, error) {
+	r, err := NewReader(name, from)
+	if err != nil {
+		return Header{}, nil, err
+	}
+	var ops []Op
+	for {
+		op, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return r.Header(), ops, nil
+		}
+		if err != nil {
+			return r.Header(), ops, err
+		}
+		ops = append(ops, op)
+	}
+}
+
+// load reads one of the recordings of the real allocator.
+func load(t testing.TB, name string) (Header, []Op) {
+	t.Helper()
+	f, err := os.Open("../../testdata/traces/" + name + ".jsonl.gz")
+	require.NoError(t, err)
+	defer f.Close()
+	h, ops, err := readAll(name, f)
+	require.NoError(t, err)
+	return h, ops
+}
+
+// write returns the recording as text.
+func write(h Header, ops []Op) ([]byte, error) {
+	var text bytes.Buffer
+	w, err := NewWriter(&text, h)
+	for _, op := range ops {
+		if err == nil {
+			err = w.Write(op)
+		}
+	}
+	return text.Bytes(), err
+}
+
+// replayText replays a recording that must be in order.
+func replayText(name string, text []byte) (Result, error) {
+	r, err := NewReader(name, bytes.NewReader(text))
+	if err != nil {
+		return Result{}, err
+	}
+	return Replay(r)
+}
+
+// replays returns an error unless the recording replays without divergence.
+func replays(name string, text []byte) error {
+	result, err := replayText(name, text)
+	if err != nil {
+		return err
+	}
+	if len(result.Divergences) > 0 {
+		return fmt.Errorf("%d divergences, the first: %v", len(result.Divergences), &result.Divergences[0])
+	}
+	return nil
+}

@@ -1,0 +1,584 @@
+package trace
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// cluster is an allocator with a pool of each family and two nodes.
+func cluster(t testing.TB) (*ipam.Allocator, *ipam.Clock) {
+	t.Helper()
+	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	a := ipam.New(ipam.Options{Now: clock.Now})
+	require.NoError(t, a.SetPool(pool.Spec{Name: "four", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
+	require.NoError(t, a.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/120"), BlockSize: 124}))
+	require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+	require.NoError(t, a.SetNode(ipam.Node{Name: "n2", Labels: map[string]string{"zone": "x"}}))
+	return a, clock
+}
+
+// recorded is a cluster under a Recorder that writes to the buffer.
+func recorded(t testing.TB) (*Recorder, *ipam.Clock, *bytes.Buffer) {
+	t.Helper()
+	a, clock := cluster(t)
+	text := new(bytes.Buffer)
+	r, err := NewRecorder(text, a, "name", "about")
+	require.NoError(t, err)
+	return r, clock, text
+}
+
+func pod(host, handle string, n int) ipam.AutoAssignArgs {
+	return ipam.AutoAssignArgs{Host: host, Num4: n, Handle: handle, Use: pool.Workload, Attrs: block.MakeAttrs(map[string]string{"node": host, "pod": handle})}
+}
+
+// TestRecorderHeader: the setting of a recording is the cluster as it stands.
+func TestRecorderHeader(t *testing.T) {
+	a, clock := cluster(t)
+	require.NoError(t, a.SetPool(pool.Spec{
+		Name: "lb", CIDR: netip.MustParsePrefix("10.1.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}, AssignmentMode: pool.Manual, Disabled: true, NamespaceSelector: "has(x)",
+	}))
+	a.SetReservations([]string{"10.0.0.0/28", "nonsense"})
+	// Not for SetIPAMConfig, but it may stand in a datastore.
+	require.NoError(t, a.PutIPAMConfig(ipam.Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60}))
+	clock.Advance(1500 * time.Millisecond)
+	var text bytes.Buffer
+	r, err := NewRecorder(&text, a, "the name", "what it is about")
+	require.NoError(t, err)
+	r.State()
+	require.NoError(t, r.Err())
+
+	h, ops, err := readAll("", bytes.NewReader(text.Bytes()))
+	require.NoError(t, err)
+	require.Len(t, ops, 1)
+	require.Equal(t, Header{
+		Version: 1, Name: "the name", About: "what it is about", Start: time.Date(2026, 1, 1, 0, 0, 1, 500_000_000, time.UTC),
+		Pools: []Pool{
+			{Name: "four", CIDR: "10.0.0.0/24", BlockSize: 28, AllowedUses: []string{"Workload", "Tunnel"}, AssignmentMode: "Automatic"},
+			{Name: "lb", CIDR: "10.1.0.0/24", BlockSize: 26, AllowedUses: []string{"LoadBalancer"}, AssignmentMode: "Manual", Disabled: true, NamespaceSelector: "has(x)"},
+			{Name: "six", CIDR: "fd00::/120", BlockSize: 124, AllowedUses: []string{"Workload", "Tunnel"}, AssignmentMode: "Automatic"},
+		},
+		Reservations: []string{"10.0.0.0/28", "nonsense"},
+		Nodes:        []Node{{Name: "n1"}, {Name: "n2", Labels: map[string]string{"zone": "x"}}},
+		Config:       &Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60},
+	}, h)
+
+	p, err := NewPlayer(h)
+	require.NoError(t, err)
+	require.Equal(t, a.Pools(), p.Allocator().Pools())
+	require.Equal(t, a.GetIPAMConfig(), p.Allocator().GetIPAMConfig())
+	require.Equal(t, a.Reservations(), p.Allocator().Reservations())
+	require.Equal(t, a.Now(), p.Allocator().Now())
+	require.Equal(t, compact(a.Nodes()), compact(p.Allocator().Nodes()))
+}
+
+func TestRecorderRefusesNonEmptyClusters(t *testing.T) {
+	cidr := netip.MustParsePrefix("10.0.0.0/28")
+	for name, spoil := range map[string]func(*ipam.Allocator){
+		"1 blocks, 1 affinities and 1 handles": func(a *ipam.Allocator) { _, _, _ = a.AutoAssign(pod("n1", "h", 1)) },
+		"1 blocks, 1 affinities and 0 handles": func(a *ipam.Allocator) { _, _, _ = a.ClaimAffinity(cidr, affinity.HostOwner("n1")) },
+		"0 blocks, 1 affinities and 0 handles": func(a *ipam.Allocator) {
+			_ = a.PutAffinity(affinity.HostOwner("n1"), cidr, affinity.PendingDeletion)
+		},
+		"1 blocks, 0 affinities and 0 handles": func(a *ipam.Allocator) {
+			_, _, _ = a.ClaimAffinity(cidr, affinity.HostOwner("n1"))
+			a.DropAffinity(affinity.HostOwner("n1"), cidr)
+		},
+		"0 blocks, 0 affinities and 1 handles": func(a *ipam.Allocator) {
+			_ = a.AssignIP(ipam.AssignIPArgs{IP: cidr.Addr(), Host: "n1", Handle: "h"})
+			a.DropAffinity(affinity.HostOwner("n1"), cidr)
+			a.DropBlock(cidr)
+		},
+	} {
+		a, _ := cluster(t)
+		spoil(a)
+		var text bytes.Buffer
+		_, err := NewRecorder(&text, a, "", "")
+		require.ErrorIs(t, err, ErrNotRecordable)
+		require.ErrorContains(t, err, name)
+		require.Zero(t, text.Len())
+	}
+
+	// Used before, but empty now.
+	a, _ := cluster(t)
+	_, _, err := a.AutoAssign(pod("n1", "h", 1))
+	require.NoError(t, err)
+	require.NoError(t, a.ReleaseByHandle("h"))
+	require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
+	var text bytes.Buffer
+	r, err := NewRecorder(&text, a, "", "")
+	require.NoError(t, err)
+	_, _, err = r.AutoAssign(pod("n1", "h", 1))
+	require.NoError(t, err)
+	r.State()
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+func TestRecorderWritesTheClock(t *testing.T) {
+	r, clock, text := recorded(t)
+	clock.Advance(90 * time.Second)
+	_ = r.ReleaseByHandle("h")
+	r.State()
+	clock.Advance(time.Second)
+	clock.Advance(time.Hour)
+	_ = r.AssignIP(ipam.AssignIPArgs{}) // refused, but the clock moved all the same
+	clock.Advance(-time.Minute)
+	r.State()
+	require.NoError(t, r.Err())
+	_, ops, err := readAll("", bytes.NewReader(text.Bytes()))
+	require.NoError(t, err)
+	var got []string
+	for _, op := range ops {
+		got = append(got, op.Op+" "+strconv.FormatInt(op.In.Seconds, 10))
+	}
+	require.Equal(t, []string{"Advance 90", "ReleaseByHandle 0", "State 0", "Advance 3601", "Advance -60", "State 0"}, got)
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+// TestRecorderRefusesFractions: the format has whole seconds; a recording that
+// would not replay is given up, and what was written until then is sound.
+func TestRecorderRefusesFractions(t *testing.T) {
+	r, clock, text := recorded(t)
+	_, _, err := r.AutoAssign(pod("n1", "a", 1))
+	require.NoError(t, err)
+	written := text.Len()
+	clock.Advance(1500 * time.Millisecond)
+	require.NoError(t, r.Err(), "nobody has looked yet")
+	v4, _, err := r.AutoAssign(pod("n1", "b", 1))
+	require.NoError(t, err, "the operation is done all the same")
+	require.Len(t, v4.IPs, 1)
+	require.ErrorIs(t, r.Err(), ErrNotRecordable)
+	require.ErrorContains(t, r.Err(), "1.5s")
+	clock.Advance(500 * time.Millisecond)
+	r.State()
+	require.ErrorContains(t, r.Err(), "1.5s", "the first error stays")
+	require.Equal(t, written, text.Len())
+	require.NoError(t, replays("", text.Bytes()))
+
+	// A clock that ticks by itself moves while an operation is under way.
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := ipam.New(ipam.Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
+	text.Reset()
+	r, err = NewRecorder(text, a, "", "")
+	require.NoError(t, err)
+	require.NoError(t, r.SetNode(ipam.Node{Name: "n"}))
+	require.ErrorIs(t, r.Err(), ErrNotRecordable)
+	require.ErrorContains(t, r.Err(), "during SetNode")
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+// TestRecorderSkipsRefusedArguments: what could never be is refused as the
+// allocator refuses it, and not written.
+func TestRecorderSkipsRefusedArguments(t *testing.T) {
+	r, _, text := recorded(t)
+	n1 := affinity.HostOwner("n1")
+	cidr, hostBits := netip.MustParsePrefix("10.0.0.0/28"), netip.MustParsePrefix("10.0.0.1/28")
+	_, _, err := r.ClaimAffinity(cidr, n1)
+	require.NoError(t, err)
+	written := text.Len()
+	attrs := block.MakeAttrs(map[string]string{"pod": "p"})
+	invalid := map[string]func() error{
+		"AutoAssign without a host": func() error { _, _, err := r.AutoAssign(ipam.AutoAssignArgs{Num4: 1, Use: pool.Workload}); return err },
+		"AutoAssign of -1":          func() error { _, _, err := r.AutoAssign(pod("n1", "", -1)); return err },
+		"AssignIP of no address":    func() error { return r.AssignIP(ipam.AssignIPArgs{Host: "n1"}) },
+		"AssignIP with a zone": func() error {
+			return r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("fe80::1%eth0")})
+		},
+		"ReleaseIPs of no address": func() error { _, _, err := r.ReleaseIPs(ipam.Release{IP: cidr.Addr()}, ipam.Release{}); return err },
+		"GetAssignmentAttributes":  func() error { _, err := r.GetAssignmentAttributes(netip.Addr{}); return err },
+		"SetOwnerAttributes of no one": func() error {
+			return r.SetOwnerAttributes(netip.Addr{}, "", ipam.OwnerUpdate{}, ipam.OwnerPreconditions{})
+		},
+		"SetOwnerAttributes, both at once": func() error {
+			return r.SetOwnerAttributes(cidr.Addr(), "", ipam.OwnerUpdate{Active: attrs, ClearActive: true}, ipam.OwnerPreconditions{})
+		},
+		"ClaimAffinity with host bits":      func() error { _, _, err := r.ClaimAffinity(hostBits, n1); return err },
+		"ClaimAffinity of nobody":           func() error { _, _, err := r.ClaimAffinity(cidr, affinity.Owner{}); return err },
+		"ReleaseAffinity of no CIDR":        func() error { return r.ReleaseAffinity(netip.Prefix{}, n1, false) },
+		"ReleaseHostAffinities of nobody":   func() error { return r.ReleaseHostAffinities(affinity.Owner{}, false) },
+		"RemoveIPAMHost of another type":    func() error { return r.RemoveIPAMHost(affinity.Owner{Type: "node", Name: "n1"}) },
+		"ReleasePoolAffinities of no CIDR":  func() error { return r.ReleasePoolAffinities(netip.Prefix{}) },
+		"ReleaseBlockAffinity of host bits": func() error { return r.ReleaseBlockAffinity(hostBits, false) },
+		"EnsureBlock without a host":        func() error { _, _, err := r.EnsureBlock(ipam.EnsureBlockArgs{}); return err },
+		"SetIPAMConfig":                     func() error { return r.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: -1}) },
+		"PutIPAMConfig":                     func() error { return r.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 1201}) },
+		"SetNode without a name":            func() error { return r.SetNode(ipam.Node{}) },
+		"PutAffinity in no state":           func() error { return r.PutAffinity(n1, cidr, affinity.None) },
+		"PutAffinity of no block":           func() error { return r.PutAffinity(n1, netip.Prefix{}, affinity.Pending) },
+	}
+	for name, do := range invalid {
+		require.ErrorIs(t, do(), ipam.ErrInvalidArgument, name)
+		require.Equal(t, written, text.Len(), name)
+	}
+	for _, spec := range []pool.Spec{{}, {Name: "p"}, {Name: "p", CIDR: hostBits}, {Name: "p", CIDR: netip.MustParsePrefix("10.1.0.0/24"), NodeSelector: "a="}} {
+		require.ErrorIs(t, r.SetPool(spec), pool.ErrInvalid)
+		require.Equal(t, written, text.Len())
+	}
+	for _, what := range [][2]string{{"", ""}, {"nodes", ""}, {"ip", ""}, {"ip", "10.0.0"}} {
+		shown, err := r.Show(what[0], what[1])
+		require.Error(t, err)
+		require.Empty(t, shown)
+		require.Equal(t, written, text.Len())
+	}
+	require.False(t, r.DropBlock(netip.Prefix{}))
+	require.False(t, r.DropAffinity(n1, netip.Prefix{}))
+	require.False(t, r.DropAffinity(affinity.Owner{}, cidr))
+	require.False(t, r.DropAffinity(affinity.Owner{Name: "n1"}, cidr), "an owner without a type has no affinity")
+	require.False(t, r.DropAffinity(affinity.Owner{Type: "node", Name: "n1"}, cidr))
+	require.Equal(t, written, text.Len())
+	require.NoError(t, r.Err())
+
+	// Refused for what the state is: written, for the outcome is one.
+	require.ErrorIs(t, r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("11.0.0.1")}), ipam.ErrNotInPool)
+	require.ErrorIs(t, r.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/25")}), pool.ErrOverlap)
+	require.False(t, r.DropBlock(netip.MustParsePrefix("10.9.0.0/28")))
+	require.Greater(t, text.Len(), written)
+	r.State()
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+// TestRecorderWriteErrors: the first error of the writer stays, and operations
+// go on without it.
+func TestRecorderWriteErrors(t *testing.T) {
+	a, clock := cluster(t)
+	_, err := NewRecorder(&full{}, a, "", "")
+	require.ErrorIs(t, err, errFull)
+
+	w := &full{left: 3} // the header and two operations
+	r, err := NewRecorder(w, a, "", "")
+	require.NoError(t, err)
+	for i := range 6 {
+		v4, _, err := r.AutoAssign(pod("n1", "h"+strconv.Itoa(i), 1))
+		require.NoError(t, err)
+		require.Len(t, v4.IPs, 1)
+		require.Equal(t, i >= 2, errors.Is(r.Err(), errFull))
+		w.left = max(w.left, i-3) // there is room again: it stays an error
+	}
+	clock.Advance(time.Millisecond)
+	r.State()
+	require.ErrorIs(t, r.Err(), errFull, "the first error stays")
+	require.NotErrorIs(t, r.Err(), ErrNotRecordable)
+	require.Equal(t, 3, bytes.Count(w.Bytes(), []byte("\n")), "nothing after the error")
+	require.NoError(t, replays("", w.Bytes()))
+	require.NoError(t, a.Check())
+}
+
+func TestRecorderNotUTF8(t *testing.T) {
+	r, _, text := recorded(t)
+	_, _, err := r.AutoAssign(pod("n1", "\ufffd", 1))
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	v4, _, err := r.AutoAssign(pod("n1", "\xff", 1)) // another handle, which JSON would make the same
+	require.NoError(t, err)
+	require.Len(t, v4.IPs, 1)
+	require.ErrorIs(t, r.Err(), ErrNotRecordable)
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+func TestRecorderPutIPAMConfig(t *testing.T) {
+	r, _, text := recorded(t)
+	fits := ipam.Config{StrictAffinity: true, MaxBlocksPerHost: 2}
+	require.NoError(t, r.PutIPAMConfig(fits))
+	require.Equal(t, fits, r.GetIPAMConfig())
+	require.NoError(t, r.Err())
+	_, ops, err := readAll("", bytes.NewReader(text.Bytes()))
+	require.NoError(t, err)
+	require.Len(t, ops, 1)
+	require.Equal(t, "SetIPAMConfig", ops[0].Op)
+
+	conflicts := ipam.Config{AutoAllocateBlocks: true, MaxBlocksPerHost: 2}
+	require.NoError(t, r.PutIPAMConfig(conflicts))
+	require.Equal(t, conflicts, r.GetIPAMConfig())
+	require.ErrorIs(t, r.Err(), ErrNotRecordable)
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+// TestRecorderReturns: a Recorder gives what the allocator gives.
+func TestRecorderReturns(t *testing.T) {
+	r, _, _ := recorded(t)
+	plain, _ := cluster(t)
+	args := ipam.AutoAssignArgs{Host: "n1", Num4: 2, Num6: 1, Handle: "h", Use: pool.Workload}
+	want4, want6, wantErr := plain.AutoAssign(args)
+	got4, got6, err := r.AutoAssign(args)
+	require.NoError(t, wantErr)
+	require.NoError(t, err)
+	require.Len(t, got4.IPs, 2)
+	require.Equal(t, want4, got4)
+	require.Equal(t, want6, got6)
+	ips, err := r.IPsByHandle("h")
+	require.NoError(t, err)
+	require.Equal(t, []netip.Addr{got4.IPs[0].Addr(), got4.IPs[1].Addr(), got6.IPs[0].Addr()}, ips)
+	want, err := Show(plain, "blocks", "")
+	require.NoError(t, err)
+	shown, err := r.Show("blocks", "")
+	require.NoError(t, err)
+	require.Equal(t, want, shown)
+	require.Equal(t, plain.State(), r.State())
+	require.Equal(t, plain.GetUtilization(), r.GetUtilization())
+	unallocated, released, err := r.ReleaseIPs(ipam.Release{IP: ips[1]}, ipam.Release{IP: ips[0].Prev()}, ipam.Release{IP: ips[0]})
+	require.NoError(t, err)
+	require.Equal(t, []netip.Addr{ips[0].Prev()}, unallocated)
+	require.ElementsMatch(t, []netip.Addr{ips[0].Prev(), ips[1], ips[0]}, released)
+	require.NoError(t, r.Err())
+}
+
+// TestRecorderShortForms: the short forms of operations do and return under a
+// Recorder what they do and return without, and are written as the long ones.
+func TestRecorderShortForms(t *testing.T) {
+	r, _, text := recorded(t)
+	plain, _ := cluster(t)
+	args := ipam.AutoAssignArgs{Host: "n1", Num4: 3, Num6: 1, Handle: "h", Use: pool.Workload}
+	got4, got6, want4, want6 := new(ipam.Assignment), new(ipam.Assignment), new(ipam.Assignment), new(ipam.Assignment)
+	for range 2 {
+		require.NoError(t, plain.AutoAssignInto(&args, want4, want6))
+		require.NoError(t, r.AutoAssignInto(&args, got4, got6))
+		require.Equal(t, want4, got4)
+		require.Equal(t, want6, got6)
+	}
+	ip, seq := got4.IPs[0].Addr(), r.SequenceNumber(got4.IPs[0].Addr())
+	stale := seq - 1
+	for _, release := range []ipam.Release{
+		{IP: ip, Handle: "g"}, {IP: ip, Sequence: &stale}, {IP: ip, Handle: "h", Sequence: &seq}, {IP: ip}, {IP: got6.IPs[0].Addr()},
+		{IP: netip.MustParseAddr("10.0.0.1")}, {IP: netip.MustParseAddr("11.0.0.1")}, {},
+	} {
+		want, wantErr := plain.ReleaseIP(release)
+		got, err := r.ReleaseIP(release)
+		require.Equal(t, want, got, "%v", release)
+		require.Equal(t, ipam.Code(wantErr), ipam.Code(err), "%v", release)
+	}
+	require.Equal(t, plain.State(), r.State())
+	require.NoError(t, r.Err())
+	require.NoError(t, replays("", text.Bytes()))
+	_, ops, err := readAll("", bytes.NewReader(text.Bytes()))
+	require.NoError(t, err)
+	require.Len(t, ops, 2+7+1)
+	require.Equal(t, "AutoAssign", ops[0].Op)
+	require.Equal(t, "ReleaseIPs", ops[2].Op)
+}
+
+// TestRecorderConcurrently: the order of a recording is the order in which
+// things happened, whoever did them.
+func TestRecorderConcurrently(t *testing.T) {
+	r, _, text := recorded(t)
+	rounds := 60
+	if long {
+		rounds = 2000
+	}
+	var wg sync.WaitGroup
+	for g := range 6 {
+		wg.Go(func() {
+			host := []string{"n1", "n2"}[g%2]
+			handle := "h" + strconv.Itoa(g/2) // two share one
+			for i := range rounds {
+				v4, _, _ := r.AutoAssign(pod(host, handle, 1+i%3))
+				switch i % 6 {
+				case 0:
+					_ = r.ReleaseByHandle(handle)
+				case 1:
+					for _, ip := range v4.IPs {
+						// The number may be another's by the time it is used.
+						seq := r.SequenceNumber(ip.Addr())
+						_, _, _ = r.ReleaseIPs(ipam.Release{IP: ip.Addr(), Handle: handle, Sequence: &seq})
+					}
+				case 2:
+					_, _ = r.Show("blocks", "")
+					_, _ = r.Show("borrowed", "")
+				case 3:
+					_ = r.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, StrictAffinity: g%2 == 0})
+				case 4:
+					_ = r.ReleaseHostAffinities(affinity.HostOwner(host), true)
+					r.GetUtilization()
+				case 5:
+					r.State()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	r.State()
+	require.NoError(t, r.Err())
+	require.NoError(t, r.Check())
+	require.NoError(t, replays("concurrent", text.Bytes()))
+}
+
+// TestRecorderReleasesAtOneMoment: whether a sequence number is current is
+// written as it was when the address was released, though another operation
+// waits in between.
+func TestRecorderReleasesAtOneMoment(t *testing.T) {
+	var onLook func() // called when the allocator looks at the clock
+	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	a := ipam.New(ipam.Options{Now: func() time.Time {
+		if f := onLook; f != nil {
+			onLook = nil
+			f()
+		}
+		return clock.Now()
+	}})
+	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/31"), BlockSize: 31}))
+	require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+	var text bytes.Buffer
+	r, err := NewRecorder(&text, a, "", "")
+	require.NoError(t, err)
+	v4, _, err := r.AutoAssign(pod("n1", "h", 2))
+	require.NoError(t, err)
+	ip := v4.IPs[0].Addr()
+	seq := r.SequenceNumber(ip)
+
+	other := make(chan struct{})
+	onLook = func() {
+		go func() {
+			defer close(other)
+			_, _ = r.ReleaseIP(ipam.Release{IP: ip})
+			_, _, _ = r.AutoAssign(pod("n1", "g", 1))
+		}()
+		time.Sleep(20 * time.Millisecond) // the other is waiting by now
+	}
+	_, _, _ = r.ReleaseIPs(ipam.Release{IP: ip, Sequence: &seq})
+	<-other
+	r.State()
+	require.NoError(t, r.Err())
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+// TestRecordGzip goes the way that the documentation of Writer describes.
+func TestRecordGzip(t *testing.T) {
+	a, _ := cluster(t)
+	var text bytes.Buffer
+	z := gzip.NewWriter(&text)
+	r, err := NewRecorder(z, a, "", "")
+	require.NoError(t, err)
+	_, _, err = r.AutoAssign(pod("n1", "h", 3))
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	require.NoError(t, z.Close())
+	result, err := replayText("", text.Bytes())
+	require.NoError(t, err)
+	require.Equal(t, Result{Operations: 1}, result)
+}
+
+// readOnly are the methods of ipam.Allocator that change nothing and need not be
+// recorded. A new method belongs here only if it changes nothing: not even what
+// a later operation answers.
+var readOnly = []string{"BlockOf", "Check", "GetIPAMConfig", "Nodes", "Now", "Pools", "Reservations", "SequenceNumber", "Summary"}
+
+// unrecorded returns the methods that are neither recorded nor read-only, and
+// the read-only ones that there are not.
+func unrecorded(methods, recorded, readOnly []string) (missing, stale []string) {
+	for _, m := range methods {
+		if !slices.Contains(recorded, m) && !slices.Contains(readOnly, m) {
+			missing = append(missing, m)
+		}
+	}
+	for _, m := range readOnly {
+		if !slices.Contains(methods, m) || slices.Contains(recorded, m) {
+			stale = append(stale, m)
+		}
+	}
+	return missing, stale
+}
+
+// TestRecorderOverridesEverything: a method that changes the allocator and came
+// through by embedding would spoil recordings in silence.
+func TestRecorderOverridesEverything(t *testing.T) {
+	var methods []string
+	for m := range reflect.TypeFor[*ipam.Allocator]().Methods() {
+		methods = append(methods, m.Name)
+	}
+	own := declaredMethods(t, "Recorder")
+	missing, stale := unrecorded(methods, own, readOnly)
+	require.Empty(t, missing, "methods of ipam.Allocator that Recorder must record, or readOnly name")
+	require.Empty(t, stale, "readOnly names methods that there are not, or that are recorded")
+
+	// What is written must be known to a Player, and the other way round.
+	for name := range operations {
+		require.True(t, name == "Advance" || slices.Contains(own, name), "operation %s cannot be recorded", name)
+	}
+	// The last three are written as SetIPAMConfig, AutoAssign and ReleaseIPs.
+	beside := []string{"Err", "PutIPAMConfig", "AutoAssignInto", "ReleaseIP"}
+	for _, name := range own {
+		require.True(t, operations[name] != nil || slices.Contains(beside, name), "%s is recorded as what no Player knows", name)
+	}
+	// And the random programs must call all of it.
+	called := make(map[string]bool)
+	for _, a := range programActions {
+		called[a.name] = true
+	}
+	require.ElementsMatch(t, own, slices.Collect(maps.Keys(called)), "program_test.go is to call every method")
+
+	// The check itself.
+	missing, stale = unrecorded(append(methods, "Defragment"), own, append(slices.Clone(readOnly), "Peek", "AutoAssign"))
+	require.Equal(t, []string{"Defragment"}, missing)
+	require.Equal(t, []string{"Peek", "AutoAssign"}, stale)
+	missing, _ = unrecorded(methods, slices.DeleteFunc(slices.Clone(own), func(m string) bool { return m == "DropBlock" }), readOnly)
+	require.Equal(t, []string{"DropBlock"}, missing)
+}
+
+// declaredMethods returns the exported methods that this package declares on
+// *typ, promoted ones left out.
+func declaredMethods(t *testing.T, typ string) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var methods []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil || !fn.Name.IsExported() {
+				continue
+			}
+			if star, ok := fn.Recv.List[0].Type.(*ast.StarExpr); ok {
+				if id, ok := star.X.(*ast.Ident); ok && id.Name == typ {
+					methods = append(methods, fn.Name.Name)
+				}
+			}
+		}
+	}
+	return methods
+}
+
+// TestReadOnlyMethods: those that need no recording change nothing.
+func TestReadOnlyMethods(t *testing.T) {
+	p, err := newProgram(seeded(7))
+	require.NoError(t, err)
+	for range 300 {
+		require.NoError(t, p.step(p.src.pick("action", len(programActions))))
+		a := p.Allocator
+		before := compact(StateOf(a.State()))
+		a.BlockOf(p.ip())
+		_ = a.Check()
+		a.GetIPAMConfig()
+		a.Nodes()
+		a.Now()
+		a.Pools()
+		a.Reservations()
+		a.SequenceNumber(p.ip())
+		a.Summary()
+		require.Equal(t, before, compact(StateOf(a.State())))
+	}
+	require.NoError(t, p.finish(), "nor what comes afterwards")
+}
