@@ -23,7 +23,7 @@ import (
 	"net/netip"
 	"os"
 
-	"github.com/ipamsim/ipamsim/pool"
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -101,19 +101,5 @@ func parse(args []string) (step int, s settings, err error) {
 	if s.pool.CIDR.Addr().Is6() {
 		s.pool.Name = "default-ipv6-ippool"
 	}
-	return step, s, inFlags(s.pool.Validate())
-}
-
-// inFlags puts what is wrong with a pool, the first thing of several, in terms
-// of the flags.
-func inFlags(err error) error {
-	var wrong *pool.InvalidError
-	if !errors.As(err, &wrong) {
-		return err
-	}
-	name := map[string]string{"cidr": "pool", "blockSize": "block-size"}[wrong.Field]
-	if name == "" {
-		return err
-	}
-	return fmt.Errorf("-%s %s: %s", name, wrong.Value, wrong.Reason)
+	return step, s, cli.InFlags(s.pool.Validate())
 }

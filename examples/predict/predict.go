@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -27,7 +27,7 @@ type predictor struct {
 func newPredictor(o options, names []string) (*predictor, error) {
 	p, err := pool.New(o.pool)
 	if err != nil {
-		return nil, inFlags(err)
+		return nil, cli.InFlags(err)
 	}
 	a := ipam.New(ipam.Options{Now: func() time.Time { return o.at }})
 	if err := a.SetPool(o.pool); err != nil {
@@ -43,20 +43,6 @@ func newPredictor(o options, names []string) (*predictor, error) {
 		}
 	}
 	return &predictor{a, p, o.independent, make(map[string]netip.Prefix, len(names))}, nil
-}
-
-// inFlags puts what is wrong with a pool, the first thing of several, in terms
-// of the flags.
-func inFlags(err error) error {
-	var wrong *pool.InvalidError
-	if !errors.As(err, &wrong) {
-		return err
-	}
-	name := map[string]string{"cidr": "pool", "blockSize": "block-size"}[wrong.Field]
-	if name == "" {
-		return err
-	}
-	return fmt.Errorf("-%s %s: %s", name, wrong.Value, wrong.Reason)
 }
 
 // byClock reports whether the clock, and not the name, decides on the block.

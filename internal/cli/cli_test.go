@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+func TestInFlags(t *testing.T) {
+	p := pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 20}
+	require.ErrorContains(t, InFlags(p.Validate()), "-block-size 20: ")
+	p.CIDR, p.BlockSize = netip.MustParsePrefix("10.0.0.1/24"), 26
+	require.ErrorContains(t, InFlags(p.Validate()), "-pool 10.0.0.1/24: ")
+	p = pool.Spec{CIDR: netip.MustParsePrefix("10.0.0.0/24")}
+	require.ErrorIs(t, InFlags(p.Validate()), pool.ErrInvalid, "a field that no flag sets")
+	other := errors.New("other")
+	require.Equal(t, other, InFlags(other))
+	require.NoError(t, InFlags(nil))
+}
