@@ -11,8 +11,8 @@ import (
 )
 
 func TestInFlags(t *testing.T) {
-	p := pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 20}
-	require.ErrorContains(t, InFlags(p.Validate()), "-block-size 20: ")
+	p := pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 33}
+	require.ErrorContains(t, InFlags(p.Validate()), "-block-size 33: ")
 	p.CIDR, p.BlockSize = netip.MustParsePrefix("10.0.0.1/24"), 26
 	require.ErrorContains(t, InFlags(p.Validate()), "-pool 10.0.0.1/24: ")
 	p = pool.Spec{CIDR: netip.MustParsePrefix("10.0.0.0/24")}
