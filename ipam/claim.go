@@ -79,7 +79,7 @@ func sooner(x, y, start pool.Index) bool {
 // reclaim takes an empty block from its owner, and reports whether it is gone.
 func (a *Allocator) reclaim(e *entry) bool {
 	h := e.host
-	if h == nil || h.claims.Get(e.CIDR()) == nil || a.now.Sub(e.claimed) < minClaimAge {
+	if h == nil || h.claims.Get(e.CIDR()) == nil || a.now.UnixNano()-e.claimed < int64(minClaimAge) {
 		return false
 	}
 	defer a.forget(h)
@@ -103,7 +103,7 @@ func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation)
 	}
 	a.lastSeq = seq
 	e := &entry{Block: b}
-	e.setOwner(h, a.now)
+	e.setOwner(h, a.now.UnixNano())
 	a.add(e)
 	return e, nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"go4.org/netipx"
 
@@ -100,7 +99,7 @@ func (a *Allocator) releaseClaim(h *host, cidr netip.Prefix, mustBeEmpty bool) e
 	if empty {
 		a.remove(e)
 	} else {
-		e.setOwner(nil, time.Time{})
+		e.setOwner(nil, 0)
 		e.Collect(a.cold)
 		a.write(e)
 	}

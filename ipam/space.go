@@ -3,7 +3,6 @@ package ipam
 import (
 	"math"
 	"net/netip"
-	"time"
 
 	"go4.org/netipx"
 
@@ -16,10 +15,8 @@ import (
 type entry struct {
 	*block.Block
 
-	host    *host     // the owner, nil for nobody; the entry is in its blocks
-	claimed time.Time // when the owner claimed it; zero when nobody did
-
-	gone bool // deleted; handles may still count in it
+	host    *host // the owner, nil for nobody; the entry is in its blocks
+	claimed int64 // when the owner claimed it, in Unix nanoseconds
 
 	space *space     // where it lies, nil when no pool covers it
 	at    pool.Index // its number there
@@ -32,6 +29,8 @@ type entry struct {
 	// become free or empty without being written, so these err on the side of
 	// yes; whoever follows them looks at the block itself.
 	mayBeFree, mayBeEmpty bool
+
+	gone bool // deleted; handles may still count in it
 }
 
 // owner returns who owns the block, the zero Owner for nobody.
@@ -188,7 +187,7 @@ func (a *Allocator) add(e *entry) {
 
 // remove takes a block out, whoever owned it.
 func (a *Allocator) remove(e *entry) {
-	e.setOwner(nil, time.Time{})
+	e.setOwner(nil, 0)
 	e.gone = true
 	if e.space != nil {
 		e.space.tree.remove(e)
@@ -197,8 +196,8 @@ func (a *Allocator) remove(e *entry) {
 	}
 }
 
-// setOwner makes h, or nobody, the owner of the block.
-func (e *entry) setOwner(h *host, claimed time.Time) {
+// setOwner makes h, or nobody, the owner of the block, claimed at that moment.
+func (e *entry) setOwner(h *host, claimed int64) {
 	if old := e.host; old != nil {
 		old.changed()
 		for i, b := range old.blocks {

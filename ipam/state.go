@@ -64,10 +64,14 @@ func (a *Allocator) State() State {
 	defer a.mu.Unlock()
 	var s State
 	for _, e := range byName(a.allBlocks()) {
+		var claimed time.Time
+		if e.host != nil {
+			claimed = time.Unix(0, e.claimed).UTC()
+		}
 		s.Blocks = append(s.Blocks, BlockState{
 			CIDR:        e.CIDR(),
 			Owner:       e.owner(),
-			Claimed:     e.claimed,
+			Claimed:     claimed,
 			Sequence:    e.Seq(),
 			Free:        slices.Collect(e.Queue()),
 			Allocations: slices.Collect(e.Allocations()),
