@@ -175,6 +175,7 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 	limit := a.blockLimit(args.MaxBlocksPerHost)
 	owned := r.owned()
 	for r.missing() > 0 {
+		again := false
 		e := a.nextAffine(&r, 1)
 		if e == nil {
 			if owned >= limit {
@@ -182,6 +183,7 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", args.Host, limit))
 			}
 			var err error
+			had := len(r.owner.blocks)
 			e, err = a.claimNew(r.owner, r.spaces, r.reserve)
 			if errors.Is(err, ErrNoFreeBlocks) {
 				if a.config.StrictAffinity {
@@ -197,9 +199,14 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 			if e.Available(a.cold, e.reserved) == 0 {
 				return fail(ErrBlockTooSmall, e.CIDR())
 			}
+			again = len(r.owner.blocks) == had
 		}
-		// A refused raise gives nothing, and the loop goes on.
-		_ = a.assign(&r, e)
+		// A refused raise gives nothing, and the loop goes on: until the limit,
+		// if the search comes upon a block that the owner had before, for it
+		// will come upon it every time.
+		if err := a.assign(&r, e); errors.Is(err, ErrMaxAlloc) && again {
+			owned = limit
+		}
 	}
 	if r.missing() > 0 && !a.config.StrictAffinity {
 		a.borrow(&r)

@@ -10,7 +10,6 @@ import (
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/block"
 )
 
 // Check looks at every invariant and returns all that are broken, joined, in a
@@ -165,7 +164,8 @@ func (c *checker) truth() {
 			c.untrue("block %s is %s's, which has no affinity on it", e.CIDR(), e.owner())
 		}
 		for al := range e.Allocations() {
-			if al.Handle == "" || al.Handle == block.HostReservedHandle {
+			// What is reserved for the host has no number and is not counted.
+			if al.Handle == "" || al.Seq == 0 {
 				continue
 			}
 			if held[al.Handle] == nil {

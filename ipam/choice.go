@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"net/netip"
@@ -15,15 +16,15 @@ import (
 // creates for the host itself, as Windows needs it: 3 and 1 (CALICO.md §10).
 type HostReservation struct {
 	StartOfBlock, EndOfBlock int // addresses, 0 or more each, not both 0
-	// Handle holds them, [block.HostReservedHandle]: allocations of another
-	// handle make a block non-empty.
+	// Handle holds them; empty means [block.HostReservedHandle]. Allocations of
+	// any other handle make a block non-empty.
 	Handle string
 	Note   string // the attribute "note"
 }
 
 // owner returns who the reserved addresses are allocated to.
 func (r *HostReservation) owner() block.Owner {
-	return block.Owner{Handle: r.Handle, Active: block.MakeAttrs(map[string]string{"note": r.Note})}
+	return block.Owner{Handle: cmp.Or(r.Handle, block.HostReservedHandle), Active: block.MakeAttrs(map[string]string{"note": r.Note})}
 }
 
 // longestPrefix returns the longest prefix of a block of that family that
@@ -46,14 +47,14 @@ func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
 	return longest, nil
 }
 
-// check refuses counts that no block could hold.
+// check refuses counts that nothing could hold.
 func (r *HostReservation) check() error {
 	if r == nil {
 		return nil
 	}
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
-		if n < 0 || n > block.MaxSize {
-			return fail(ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to %d", n, block.MaxSize))
+		if n < 0 || n > 1<<32 {
+			return fail(ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to 2^32", n))
 		}
 	}
 	return nil

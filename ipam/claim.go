@@ -25,41 +25,49 @@ func (a *Allocator) claimNew(h *host, spaces []*space, reserve *HostReservation)
 	if !a.config.AutoAllocateBlocks {
 		return nil, fail(ErrNoBlock, h.owner)
 	}
-	cidr, err := a.find(h, spaces)
+	cidr, err := a.find(h, spaces, reserve)
 	if err != nil {
 		return nil, err
-	}
-	if a.block(cidr) == nil {
-		if err := reserve.fits(cidr); err != nil {
-			return nil, err
-		}
 	}
 	return a.recover(h, h.claims.Pend(cidr, a.now), reserve)
 }
 
 // find returns the block that the host should claim next: the first on its
 // walk that does not exist or is its own with a free address, else an empty
-// one that another gives up for it.
-func (a *Allocator) find(h *host, spaces []*space) (netip.Prefix, error) {
+// one that another gives up for it. Nothing is given up for a reservation that
+// would not fit.
+func (a *Allocator) find(h *host, spaces []*space, reserve *HostReservation) (netip.Prefix, error) {
 	for _, sp := range spaces {
 		from := a.startOf(h, sp)
 		at, found := a.nextMissing(sp, from)
+		missing := found
 		for _, e := range h.blocks {
 			if e.space == sp && !e.whole && (!found || sooner(e.at, at, from)) && e.Available(a.cold, e.reserved) > 0 {
-				at, found = e.at, true
+				at, found, missing = e.at, true, false
 			}
 		}
 		if found {
-			return sp.pool.BlockAt(at), nil
+			cidr := sp.pool.BlockAt(at)
+			if missing {
+				return cidr, reserve.fits(cidr)
+			}
+			return cidr, nil
 		}
 	}
 	for _, sp := range spaces {
 		c := sp.tree.cycle(thatIsEmpty, a.startOf(h, sp))
 		for e := c.next(); e != nil; e = c.next() {
-			if e.whole || !e.Empty(a.cold) || e.Available(a.cold, e.reserved) == 0 {
+			if e.whole || !e.Empty(a.cold) || e.Available(a.cold, e.reserved) == 0 || !a.reclaimable(e) {
 				continue
 			}
-			if cidr := e.CIDR(); a.reclaim(e) {
+			cidr := e.CIDR()
+			if err := reserve.fits(cidr); err != nil {
+				return cidr, err
+			}
+			owner := e.host
+			err := a.releaseClaim(owner, cidr, true)
+			a.forget(owner)
+			if err == nil {
 				return cidr, nil
 			}
 		}
@@ -76,14 +84,10 @@ func sooner(x, y, start pool.Index) bool {
 	return x.Less(y)
 }
 
-// reclaim takes an empty block from its owner, and reports whether it is gone.
-func (a *Allocator) reclaim(e *entry) bool {
-	h := e.host
-	if h == nil || h.claims.Get(e.CIDR()) == nil || a.now.UnixNano()-e.claimed < int64(minClaimAge) {
-		return false
-	}
-	defer a.forget(h)
-	return a.releaseClaim(h, e.CIDR(), true) == nil
+// reclaimable reports whether an empty block can be taken from its owner: it has
+// had it for long enough, and its claim is there to be released.
+func (a *Allocator) reclaimable(e *entry) bool {
+	return e.host != nil && e.host.claims.Get(e.CIDR()) != nil && a.now.UnixNano()-e.claimed >= int64(minClaimAge)
 }
 
 // create makes the block cidr for the host, which has a claim on it: the
@@ -91,7 +95,7 @@ func (a *Allocator) reclaim(e *entry) bool {
 func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation) (*entry, error) {
 	// A block that is deleted and made again never repeats a number, even
 	// when the clock stands still (CALICO.md §6).
-	seq := max(uint64(a.now.UnixNano()), a.lastSeq+1)
+	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
 	b, err := block.New(cidr, seq)
 	if err != nil {
 		return nil, err

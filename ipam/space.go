@@ -151,7 +151,7 @@ func (a *Allocator) blockAt(addr netip.Addr) *entry {
 	if sp := a.spaceOf(addr); sp != nil {
 		return sp.tree.get(sp.pool.IndexOf(addr))
 	}
-	if len(a.orphans) == 0 {
+	if len(a.orphans) == 0 || addr.Zone() != "" {
 		return nil
 	}
 	lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
