@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"math/bits"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,8 @@ type holding struct {
 	handle            string
 	active, alternate block.Attrs
 }
+
+func (h holding) String() string { return fmt.Sprintf("%q %s %s", h.handle, h.active, h.alternate) }
 
 // cooling is an address that was released.
 type cooling struct {
@@ -136,17 +139,17 @@ func (w *model) setPool(s pool.Spec, blocks []ipam.BlockState) error {
 	if err != nil {
 		return pool.ErrInvalid
 	}
+	for _, b := range blocks {
+		if _, ok := w.poolOf(b.CIDR.Addr()); !ok && b.CIDR.Overlaps(s.CIDR) && b.CIDR.Bits() != p.BlockSize() {
+			return pool.ErrBlockSize
+		}
+	}
 	if old, known := w.pools[s.Name]; known && (old.CIDR != p.CIDR() || old.BlockSize != p.BlockSize()) {
 		return pool.ErrImmutable
 	}
 	for name, other := range w.pools {
 		if name != s.Name && other.CIDR.Overlaps(s.CIDR) {
 			return pool.ErrOverlap
-		}
-	}
-	for _, b := range blocks {
-		if b.CIDR.Overlaps(s.CIDR) && b.CIDR.Bits() != p.BlockSize() {
-			return pool.ErrBlockSize
 		}
 	}
 	return nil
@@ -173,9 +176,6 @@ func (d *demand) owner() affinity.Owner {
 // none: CALICO.md §3 and §10, as they are written.
 func (w *model) choose(d *demand) ([]pool.Spec, error) {
 	for _, cidr := range d.pools {
-		if !cidr.IsValid() || cidr != cidr.Masked() {
-			return nil, ipam.ErrInvalidArgument
-		}
 		if cidr.Addr().Is4() != d.is4 {
 			return nil, ipam.ErrWrongFamily
 		}
@@ -436,7 +436,7 @@ func (w *model) utilization(got []ipam.PoolUsage, s *ipam.State) error {
 		return u
 	}
 	same := func(what string, got, want ipam.Usage) {
-		if fmt.Sprint(got) != fmt.Sprint(want) {
+		if got.Capacity.Cmp(want.Capacity)|got.InUse.Cmp(want.InUse)|got.Reserved.Cmp(want.Reserved)|got.Available.Cmp(want.Available) != 0 {
 			wrong("utilization of %s is %v, want %v", what, got, want)
 		}
 	}
@@ -474,6 +474,14 @@ func (w *model) utilization(got []ipam.PoolUsage, s *ipam.State) error {
 // stateText is the whole of a state, which has no unexported fields.
 func stateText(s *ipam.State) string { return fmt.Sprintf("%+v", *s) }
 
+// sameState says that something changed the state.
+func sameState(what string, was, is *ipam.State) error {
+	if reflect.DeepEqual(was, is) {
+		return nil
+	}
+	return fmt.Errorf("%s changed the state:\n was %s\n is  %s", what, stateText(was), stateText(is))
+}
+
 // total adds up what a handle counts in one family.
 func total(s *ipam.State, handle string, is4 bool) int {
 	n := 0
@@ -493,5 +501,8 @@ func total(s *ipam.State, handle string, is4 bool) int {
 // cutHandle is a handle id up to the first carriage return.
 func cutHandle(id string) string { return strings.Split(id, "\r")[0] }
 
-// tooMany is a count that no request may ask for.
-const tooMany = math.MaxInt32 + 1
+// tooMany is a count that no request may ask for; where words have 32 bits it
+// is a negative one.
+var tooMany = addOne(math.MaxInt32)
+
+func addOne(n int) int { return n + 1 }

@@ -1,0 +1,90 @@
+package ipam
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// TestCheckRejects breaks what Check looks at, one thing at a time.
+func TestCheckRejects(t *testing.T) {
+	cidr := netip.MustParsePrefix("10.0.0.0/30")
+	n1 := affinity.HostOwner("n1")
+	first := func(a *Allocator) *entry { return a.block(cidr) }
+	for what, damage := range map[string]func(a *Allocator){
+		"pool of another":            func(a *Allocator) { a.spaces["a"].pool = a.spaces["b"].pool },
+		"space without a pool":       func(a *Allocator) { a.spaces["c"] = a.spaces["b"] },
+		"count of blocks":            func(a *Allocator) { a.spaces["a"].tree.count++ },
+		"summary of the tree":        func(a *Allocator) { a.spaces["a"].tree.root.empty ^= 1 },
+		"number of a block":          func(a *Allocator) { first(a).at = pool.IndexFrom(3) },
+		"block without its space":    func(a *Allocator) { first(a).space = nil },
+		"summary of a block":         func(a *Allocator) { first(a).mayBeFree = false },
+		"sequence number":            func(a *Allocator) { a.lastSeq = 1 },
+		"owner without the block":    func(a *Allocator) { a.known(n1).blocks = nil },
+		"owner unknown":              func(a *Allocator) { delete(a.hosts, "n1") },
+		"owner of another name":      func(a *Allocator) { a.known(n1).owner.Name = "n2" },
+		"owner of blocks not there":  func(a *Allocator) { h := a.known(n1); h.blocks = append(h.blocks, h.blocks[0]) },
+		"reservations not looked at": func(a *Allocator) { a.reservations, _ = pool.ParseReservations([]string{"10.0.0.1"}) },
+		"reserved whole":             func(a *Allocator) { first(a).whole = true },
+		"claims of another":          func(a *Allocator) { a.known(n1).claims = a.claims.Open(affinity.HostOwner("n2")) },
+		"a claim without its state":  func(a *Allocator) { a.known(n1).claims.Get(cidr).State = 77 },
+		"orphan unknown": func(a *Allocator) {
+			a.DeletePool("a")
+			clear(a.orphans)
+			a.orphans[netip.MustParsePrefix("10.9.0.0/30")] = a.known(n1).blocks[0]
+		},
+		"handle lost":              func(a *Allocator) { clear(a.handles.index) },
+		"handle without counts":    func(a *Allocator) { a.handles.get("h").n = 0 },
+		"handles miscounted":       func(a *Allocator) { a.handles.live++ },
+		"handle of several blocks": func(a *Allocator) { a.handles.get("h").n = several },
+		"handle with a list to itself": func(a *Allocator) {
+			a.handles.several[a.handles.get("h")] = []count{{first(a), 1}, {first(a), 1}}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := New(Options{Now: NewClock(time.Unix(1e9, 0)).Now})
+			for _, s := range []pool.Spec{{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}, {Name: "b", CIDR: netip.MustParsePrefix("10.1.0.0/28"), BlockSize: 30}} {
+				require.NoError(t, a.SetPool(s))
+			}
+			require.NoError(t, a.AssignIP(AssignIPArgs{IP: cidr.Addr(), Host: "n1", Handle: "h"}))
+			require.NoError(t, a.Check())
+			damage(a)
+			require.ErrorIs(t, a.Check(), ErrStructure)
+		})
+	}
+}
+
+// TestCheckTruth lists what raw edits can do to the truth, all at once and in
+// the same order every time.
+func TestCheckTruth(t *testing.T) {
+	a := New(Options{Now: NewClock(time.Unix(1e9, 0)).Now})
+	require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	for _, ip := range []string{"10.0.0.0", "10.0.0.4", "10.0.0.8"} {
+		require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: "n1", Handle: "h"}))
+	}
+	n1, n2 := affinity.HostOwner("n1"), affinity.HostOwner("n2")
+	require.True(t, a.DropBlock(netip.MustParsePrefix("10.0.0.0/30")))
+	require.True(t, a.DropAffinity(n1, netip.MustParsePrefix("10.0.0.4/30")))
+	require.NoError(t, a.PutAffinity(n2, netip.MustParsePrefix("10.0.0.8/30"), affinity.Confirmed))
+	require.NoError(t, a.PutAffinity(n2, netip.MustParsePrefix("10.0.0.12/30"), affinity.Pending), "no violation")
+	err := a.Check()
+	require.ErrorIs(t, err, ErrTruth)
+	require.NotErrorIs(t, err, ErrStructure)
+	require.Equal(t, "ipam: objects contradict each other: host:n1 has a confirmed affinity on 10.0.0.0/30, which does not exist\n"+
+		"ipam: objects contradict each other: host:n2 has a confirmed affinity on 10.0.0.8/30, which is host:n1's\n"+
+		"ipam: objects contradict each other: block 10.0.0.4/30 is host:n1's, which has no affinity on it", err.Error())
+	require.True(t, slices.IsSorted(slices.Sorted(maps.Keys(a.hosts))))
+
+	require.NoError(t, a.ReleaseBlockAffinity(netip.MustParsePrefix("10.0.0.8/30"), false))
+	require.ErrorContains(t, a.Check(), "which is nobody's")
+	a.handles.get("h").block, a.handles.get("h").n = nil, 0
+	a.handles = newHandleTable()
+	require.ErrorContains(t, a.Check(), "handle h holds 1 addresses in 10.0.0.4/30 but counts 0")
+}

@@ -1,0 +1,553 @@
+package ipam_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// A cluster is an allocator with short ways to use it in tests.
+type cluster struct {
+	*ipam.Allocator
+	t     testing.TB
+	clock *ipam.Clock
+}
+
+// newCluster returns a cluster with these pools and nodes, which is checked at
+// the end of the test.
+func newCluster(t testing.TB, pools []pool.Spec, nodes ...string) *cluster {
+	t.Helper()
+	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	c := &cluster{ipam.New(ipam.Options{Now: clock.Now}), t, clock}
+	for _, s := range pools {
+		require.NoError(t, c.SetPool(s))
+	}
+	for _, n := range nodes {
+		require.NoError(t, c.SetNode(ipam.Node{Name: n}))
+	}
+	t.Cleanup(func() {
+		if !errors.Is(c.Check(), ipam.ErrTruth) {
+			require.NoError(t, c.Check())
+		}
+		require.NotErrorIs(t, c.Check(), ipam.ErrStructure)
+	})
+	return c
+}
+
+// ask asks for IPv4 addresses for a pod and returns them as text.
+func (c *cluster) ask(host string, n int, handle string) []string {
+	c.t.Helper()
+	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: n, Handle: handle, Use: pool.Workload})
+	require.NoError(c.t, err)
+	return texts(v4.IPs)
+}
+
+// take gives a host an address by name.
+func (c *cluster) take(ip, host, handle string) {
+	c.t.Helper()
+	require.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr(ip), Host: host, Handle: handle}))
+}
+
+// free gives addresses back.
+func (c *cluster) free(ips ...string) {
+	c.t.Helper()
+	for _, ip := range ips {
+		unallocated, _, err := c.ReleaseIPs(ipam.Release{IP: addr(ip)})
+		require.NoError(c.t, err)
+		require.Empty(c.t, unallocated)
+	}
+}
+
+// configure sets a configuration.
+func (c *cluster) configure(config ipam.Config) {
+	c.t.Helper()
+	require.NoError(c.t, c.SetIPAMConfig(config))
+}
+
+func texts[T fmt.Stringer](values []T) []string {
+	var all []string
+	for _, v := range values {
+		all = append(all, v.String())
+	}
+	return all
+}
+
+// addr reads an address, with or without the mask of its block.
+func addr(text string) netip.Addr {
+	ip, _, _ := strings.Cut(text, "/")
+	return netip.MustParseAddr(ip)
+}
+
+func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
+
+var (
+	strict     = ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}
+	cooled     = ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}
+	smallPools = []pool.Spec{spec("small", "10.0.0.0/28", 30), spec("v6", "fd00::/124", 126)}
+)
+
+// onlyInRaces are the errors that no call of this package returns, since each
+// operation is one step: for the protocol in which they are many.
+var onlyInRaces = []string{"block-claim-conflict"}
+
+// TestErrors provokes every error of CALICO.md §13. Where the operation is
+// refused, nothing changes.
+func TestErrors(t *testing.T) {
+	n1, n2 := affinity.HostOwner("n1"), affinity.HostOwner("n2")
+	ask := func(change func(*ipam.AutoAssignArgs)) func(c *cluster) error {
+		return func(c *cluster) error {
+			r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Use: pool.Workload}
+			change(&r)
+			_, _, err := c.AutoAssign(r)
+			return err
+		}
+	}
+	assign := func(change func(*ipam.AssignIPArgs)) func(c *cluster) error {
+		return func(c *cluster) error {
+			r := ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Handle: "h"}
+			change(&r)
+			return c.AssignIP(r)
+		}
+	}
+	release := func(r ipam.Release) func(c *cluster) error {
+		return func(c *cluster) error {
+			_, _, err := c.ReleaseIPs(r)
+			return err
+		}
+	}
+	var zero uint64
+	held := func(c *cluster) { c.take("10.0.0.1", "n1", "h") }
+	table := []struct {
+		want    error
+		code    string
+		name    string
+		before  func(c *cluster)
+		do      func(c *cluster) error
+		changes bool // as Calico's does: something was done before the error
+	}{
+		{ipam.ErrAffinityMismatch, "affinity-mismatch", "another's block", func(c *cluster) { c.take("10.0.0.1", "n2", ""); c.configure(strict) },
+			assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") }), false},
+		{ipam.ErrAffinityMismatch, "affinity-mismatch", "nobody's block", func(c *cluster) {
+			held(c)
+			c.configure(strict)
+			require.NoError(c.t, c.RemoveIPAMHost(n1))
+		}, assign(func(r *ipam.AssignIPArgs) {}), false},
+		{ipam.ErrAlreadyExists, "already-exists", "taken", held, assign(func(r *ipam.AssignIPArgs) {}), false},
+		{ipam.ErrAlreadyExists, "already-exists", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
+			assign(func(r *ipam.AssignIPArgs) {}), false},
+		{ipam.ErrAlreadyExists, "already-exists", "reserved for the host, in a block that is claimed and stays", nil,
+			assign(func(r *ipam.AssignIPArgs) {
+				r.IP = addr("10.0.0.0")
+				r.HostReserved = &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}
+			}), true},
+		{ipam.ErrBadHandle, "bad-handle", "", held, release(ipam.Release{IP: addr("10.0.0.1"), Handle: "other"}), false},
+		{ipam.ErrBadHostReservation, "bad-host-reservation", "nothing reserved", nil,
+			ask(func(r *ipam.AutoAssignArgs) { r.HostReserved4 = &ipam.HostReservation{} }), false},
+		{ipam.ErrBadHostReservation, "bad-host-reservation", "more than a block", nil, assign(func(r *ipam.AssignIPArgs) {
+			r.HostReserved = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 2, Handle: block.HostReservedHandle}
+		}), false},
+		{ipam.ErrBadSequenceNumber, "bad-sequence-number", "held", held, release(ipam.Release{IP: addr("10.0.0.1"), Sequence: &zero}), false},
+		{ipam.ErrBadSequenceNumber, "bad-sequence-number", "free", held,
+			func(c *cluster) error {
+				number := c.SequenceNumber(addr("10.0.0.1"))
+				return release(ipam.Release{IP: addr("10.0.0.2"), Sequence: &number})(c)
+			}, false},
+		{ipam.ErrBlockLimit, "block-limit", "", nil, ask(func(r *ipam.AutoAssignArgs) { r.Num4, r.MaxBlocksPerHost = 5, 1 }), true},
+		{ipam.ErrBlockNotEmpty, "block-not-empty", "of a CIDR", held, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/28"), n1, true) }, false},
+		{ipam.ErrBlockNotEmpty, "block-not-empty", "of a host", held, func(c *cluster) error { return c.ReleaseHostAffinities(n1, true) }, false},
+		{ipam.ErrBlockNotEmpty, "block-not-empty", "one block", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.0/30"), true) }, false},
+		{ipam.ErrBlockTooSmall, "block-too-small", "full of what is reserved for the host", func(c *cluster) {
+			require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) // another one would do
+		}, ask(func(r *ipam.AutoAssignArgs) {
+			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle}
+		}), true},
+		{ipam.ErrConfigConflict, "config-conflict", "neither strict nor claiming", nil, func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }, false},
+		{ipam.ErrConfigConflict, "config-conflict", "limit without strict", nil,
+			func(c *cluster) error {
+				return c.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, MaxBlocksPerHost: 1})
+			}, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "node", nil, ask(func(r *ipam.AutoAssignArgs) { r.Host = "n9" }), false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "node that should have a block", nil, func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n9", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
+			return err
+		}, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "handle to release", nil, func(c *cluster) error { return c.ReleaseByHandle("h9") }, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "handle", nil, func(c *cluster) error { _, err := c.IPsByHandle("h9"); return err }, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "free address", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.2")); return err }, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "block", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.5")); return err }, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "pool", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.9.0.1")); return err }, false},
+		{ipam.ErrDoesNotExist, "does-not-exist", "address to update", held, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.2"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
+		}, false},
+		{ipam.ErrInvalidSize, "invalid-size", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.0/31"), n1); return err }, false},
+		{ipam.ErrInvalidSize, "invalid-size", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/31"), n1, false) }, false},
+		{ipam.ErrIPInCooldown, "ip-in-cooldown", "", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
+			func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.1")); return err }, false},
+		{ipam.ErrMaxAlloc, "max-alloc", "", held, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
+		{ipam.ErrNoBlock, "no-block", "address", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, ask(func(r *ipam.AutoAssignArgs) {}), false},
+		{ipam.ErrNoBlock, "no-block", "block", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
+			return err
+		}, false},
+		{ipam.ErrNoFreeBlocks, "no-free-blocks", "", func(c *cluster) {
+			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), n2)
+			require.NoError(c.t, err)
+		}, func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}})
+			return err
+		}, false},
+		{ipam.ErrNoPoolsForNode, "no-pools-for-node", "", func(c *cluster) {
+			s := smallPools[0]
+			s.NodeSelector = "has(rack)"
+			require.NoError(c.t, c.SetPool(s))
+		}, ask(func(r *ipam.AutoAssignArgs) {}), false},
+		{ipam.ErrNoQualifiedPool, "no-qualified-pool", "use", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = pool.LoadBalancer }), false},
+		{ipam.ErrNoQualifiedPool, "no-qualified-pool", "large enough", nil, ask(func(r *ipam.AutoAssignArgs) {
+			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
+		}), false},
+		{ipam.ErrNoSuchBlock, "no-such-block", "", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.4/30"), false) }, false},
+		{ipam.ErrNotInPool, "not-in-pool", "address", nil, assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.9.0.1") }), false},
+		{ipam.ErrNotInPool, "not-in-pool", "disabled", held, func(c *cluster) error {
+			s := smallPools[0]
+			s.Disabled = true
+			require.NoError(c.t, c.SetPool(s))
+			return assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") })(c)
+		}, false},
+		{ipam.ErrNotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.0/16"), n1); return err }, false},
+		{ipam.ErrNotInPool, "not-in-pool", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.9.0.0/30"), n1, false) }, false},
+		{ipam.ErrPoolNotEnabled, "pool-not-enabled", "no such pool", nil,
+			ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.0/27")} }), false},
+		{ipam.ErrPoolNotEnabled, "pool-not-enabled", "too small", func(c *cluster) { require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) },
+			ask(func(r *ipam.AutoAssignArgs) {
+				r.Pools4 = []netip.Prefix{prefix("10.0.0.0/28")}
+				r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
+			}), false},
+		{ipam.ErrUpdateConflict, "update-conflict", "another pod", held, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[0]},
+				ipam.OwnerPreconditions{Active: &ipam.OwnerRef{Namespace: "ns", Name: "p1"}})
+		}, false},
+		{ipam.ErrUpdateConflict, "update-conflict", "not empty", func(c *cluster) {
+			require.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Handle: "h", Attrs: worldAttrs[0]}))
+		}, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[1]}, ipam.OwnerPreconditions{ActiveEmpty: true})
+		}, false},
+		{ipam.ErrUseNotAllowed, "use-not-allowed", "", nil, assign(func(r *ipam.AssignIPArgs) { r.Use = pool.LoadBalancer }), false},
+		{ipam.ErrUseNotAllowed, "use-not-allowed", "unknown", nil, assign(func(r *ipam.AssignIPArgs) { r.Use = "Walk" }), false},
+		{ipam.ErrUseRequired, "use-required", "none", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = "" }), false},
+		{ipam.ErrUseRequired, "use-required", "unknown", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = "Walk" }), false},
+		{ipam.ErrWrongFamily, "wrong-family", "IPv4", nil, ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} }), false},
+		{ipam.ErrWrongFamily, "wrong-family", "IPv6", nil, ask(func(r *ipam.AutoAssignArgs) {
+			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{prefix("10.0.0.0/28")}
+		}), false},
+		{ipam.ErrWrongHandle, "wrong-handle", "another", held, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "other", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
+		}, false},
+		{ipam.ErrWrongHandle, "wrong-handle", "none", held, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
+		}, false},
+	}
+	provoked := slices.Clone(onlyInRaces)
+	for _, e := range table {
+		provoked = append(provoked, e.code)
+		t.Run(e.code+" "+e.name, func(t *testing.T) {
+			c := newCluster(t, smallPools, "n1", "n2")
+			if e.before != nil {
+				e.before(c)
+			}
+			was := c.State()
+			err := e.do(c)
+			require.ErrorIs(t, err, e.want)
+			require.Equal(t, e.code, ipam.Code(err))
+			require.Equal(t, e.code, ipam.Code(e.want), "the bare error")
+			require.Equal(t, e.code, ipam.Code(fmt.Errorf("wrapped: %w", err)))
+			require.Greater(t, len(err.Error()), len(e.want.Error()), "says what it is about: %v", err)
+			require.NotErrorIs(t, err, ipam.ErrInvalidArgument)
+			if now := c.State(); e.changes {
+				require.NotEqual(t, was, now)
+			} else {
+				require.Equal(t, was, now)
+			}
+		})
+	}
+	slices.Sort(provoked)
+	require.Equal(t, strings.Fields(`affinity-mismatch already-exists bad-handle bad-host-reservation bad-sequence-number
+		block-claim-conflict block-limit block-not-empty block-too-small config-conflict does-not-exist invalid-size ip-in-cooldown
+		max-alloc no-block no-free-blocks no-pools-for-node no-qualified-pool no-such-block not-in-pool pool-not-enabled
+		update-conflict use-not-allowed use-required wrong-family wrong-handle`), slices.Compact(provoked))
+}
+
+func TestCode(t *testing.T) {
+	require.Empty(t, ipam.Code(nil))
+	require.Equal(t, "invalid-argument", ipam.Code(&ipam.ArgumentError{Argument: "host"}))
+	require.Equal(t, "something else", ipam.Code(errors.New("something else")))
+	require.Equal(t, "block-claim-conflict", ipam.Code(ipam.ErrBlockClaimConflict))
+}
+
+// TestBadInput: whatever no state could accept is refused with an error that
+// names it, and changes nothing.
+func TestBadInput(t *testing.T) {
+	host := affinity.HostOwner("n1")
+	autoAssign := func(change func(*ipam.AutoAssignArgs)) func(c *cluster) error {
+		return func(c *cluster) error {
+			r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}
+			change(&r)
+			v4, v6, err := c.AutoAssign(r)
+			require.Empty(c.t, v4.IPs)
+			require.Empty(c.t, v6.IPs)
+			return err
+		}
+	}
+	assignIP := func(change func(*ipam.AssignIPArgs)) func(c *cluster) error {
+		return func(c *cluster) error {
+			r := ipam.AssignIPArgs{IP: addr("10.0.0.9"), Host: "n1"}
+			change(&r)
+			return c.AssignIP(r)
+		}
+	}
+	setPool := func(change func(*pool.Spec)) func(c *cluster) error {
+		return func(c *cluster) error {
+			s := spec("new", "10.1.0.0/24", 26)
+			change(&s)
+			return c.SetPool(s)
+		}
+	}
+	long := strings.Repeat("x", 254)
+	table := []struct {
+		name  string
+		want  error
+		names string // what the error names
+		do    func(c *cluster) error
+	}{
+		{"AutoAssign no host", ipam.ErrInvalidArgument, `host ""`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "" })},
+		{"AutoAssign host with a blank", ipam.ErrInvalidArgument, `host "a b"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a b" })},
+		{"AutoAssign host with a newline", ipam.ErrInvalidArgument, `host "a\nb"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a\nb" })},
+		{"AutoAssign endless host", ipam.ErrInvalidArgument, `host "xxx`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = long })},
+		{"AutoAssign unknown host", ipam.ErrDoesNotExist, "n9", autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "n9" })},
+		{"AutoAssign minus one", ipam.ErrInvalidArgument, `num4 "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = -1 })},
+		{"AutoAssign minus one of the other family", ipam.ErrInvalidArgument, `num6 "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = -1 })},
+		{"AutoAssign the smallest int", ipam.ErrInvalidArgument, `num4 "-`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = math.MinInt })},
+		{"AutoAssign 2^31", ipam.ErrInvalidArgument, `num4 "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = tooMany })},
+		{"AutoAssign the largest int", ipam.ErrInvalidArgument, `num6 "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = math.MaxInt })},
+		{"AutoAssign negative limit", ipam.ErrInvalidArgument, `maxBlocksPerHost "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxBlocksPerHost = -1 })},
+		{"AutoAssign huge limit", ipam.ErrInvalidArgument, `maxBlocksPerHost "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxBlocksPerHost = math.MaxInt })},
+		{"AutoAssign negative limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = -1 })},
+		{"AutoAssign huge limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = tooMany })},
+		{"AutoAssign pool with host bits", ipam.ErrInvalidArgument, "10.0.0.1/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.1/28")} })},
+		{"AutoAssign IPv4-mapped pool", ipam.ErrInvalidArgument, "::ffff:10.0.0.0/124", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:10.0.0.0/124")} })},
+		{"AutoAssign zero pool", ipam.ErrInvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = make([]netip.Prefix, 1) })},
+		{"AutoAssign odd pool of IPv6", ipam.ErrInvalidArgument, "fd00::1/124", autoAssign(func(r *ipam.AutoAssignArgs) {
+			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{prefix("fd00::1/124")}
+		})},
+		{"AutoAssign pool of the other family", ipam.ErrWrongFamily, "fd00::/124", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} })},
+		{"AutoAssign negative reservation", ipam.ErrBadHostReservation, "-1", autoAssign(func(r *ipam.AutoAssignArgs) {
+			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: -1, EndOfBlock: 2}
+		})},
+		{"AutoAssign zero reservation", ipam.ErrBadHostReservation, "0 addresses", autoAssign(func(r *ipam.AutoAssignArgs) { r.HostReserved4 = new(ipam.HostReservation) })},
+		{"AutoAssign reservations that overflow", ipam.ErrBadHostReservation, "9223372036854775807", autoAssign(func(r *ipam.AutoAssignArgs) {
+			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt, EndOfBlock: math.MaxInt}
+		})},
+
+		{"AssignIP zero arguments", ipam.ErrInvalidArgument, "address", func(c *cluster) error { return c.AssignIP(ipam.AssignIPArgs{}) }},
+		{"AssignIP no address", ipam.ErrInvalidArgument, "address", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.Addr{} })},
+		{"AssignIP no host", ipam.ErrInvalidArgument, `host ""`, assignIP(func(r *ipam.AssignIPArgs) { r.Host = "" })},
+		{"AssignIP IPv4-mapped", ipam.ErrInvalidArgument, "use 10.0.0.1", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.MustParseAddr("::ffff:10.0.0.1") })},
+		{"AssignIP zone", ipam.ErrInvalidArgument, "fd00::1%eth0", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.MustParseAddr("fd00::1%eth0") })},
+		{"AssignIP outside", ipam.ErrNotInPool, "192.0.2.1", assignIP(func(r *ipam.AssignIPArgs) { r.IP = addr("192.0.2.1") })},
+		{"AssignIP huge limit", ipam.ErrInvalidArgument, `maxAllocPerHandle "9223372036854775807"`, assignIP(func(r *ipam.AssignIPArgs) { r.MaxAllocPerHandle = math.MaxInt })},
+		{"AssignIP negative reservation", ipam.ErrBadHostReservation, "-1", assignIP(func(r *ipam.AssignIPArgs) { r.HostReserved = &ipam.HostReservation{EndOfBlock: -1} })},
+		{"AssignIP unknown use", ipam.ErrUseNotAllowed, "Walk", assignIP(func(r *ipam.AssignIPArgs) { r.Use = "Walk" })},
+
+		{"EnsureBlock no host", ipam.ErrInvalidArgument, `host ""`, func(c *cluster) error { _, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{}); return err }},
+		{"EnsureBlock zero reservation", ipam.ErrBadHostReservation, "0 addresses", func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved6: new(ipam.HostReservation)})
+			return err
+		}},
+		{"EnsureBlock odd pool", ipam.ErrInvalidArgument, "10.0.0.1/28", func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}, Pools4: []netip.Prefix{prefix("10.0.0.1/28")}})
+			return err
+		}},
+
+		{"ReleaseIPs zero release", ipam.ErrInvalidArgument, "address", func(c *cluster) error {
+			_, _, err := c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1")}, ipam.Release{})
+			return err
+		}},
+		{"ReleaseIPs IPv4-mapped", ipam.ErrInvalidArgument, "::ffff:10.0.0.1", func(c *cluster) error {
+			_, _, err := c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1")}, ipam.Release{IP: netip.MustParseAddr("::ffff:10.0.0.1")})
+			return err
+		}},
+		{"ReleaseIP zone", ipam.ErrInvalidArgument, "fd00::1%eth0", func(c *cluster) error {
+			_, err := c.ReleaseIP(ipam.Release{IP: netip.MustParseAddr("fd00::1%eth0")})
+			return err
+		}},
+		{"ReleaseByHandle none", ipam.ErrDoesNotExist, "", func(c *cluster) error { return c.ReleaseByHandle("") }},
+		{"IPsByHandle none", ipam.ErrDoesNotExist, "", func(c *cluster) error { _, err := c.IPsByHandle("\r"); return err }},
+		{"GetAssignmentAttributes zero", ipam.ErrInvalidArgument, "address", func(c *cluster) error { _, err := c.GetAssignmentAttributes(netip.Addr{}); return err }},
+		{"GetAssignmentAttributes zone", ipam.ErrInvalidArgument, "%eth0", func(c *cluster) error {
+			_, err := c.GetAssignmentAttributes(netip.MustParseAddr("fd00::1%eth0"))
+			return err
+		}},
+		{"SetOwnerAttributes zero", ipam.ErrInvalidArgument, "address", func(c *cluster) error {
+			return c.SetOwnerAttributes(netip.Addr{}, "h", ipam.OwnerUpdate{}, ipam.OwnerPreconditions{})
+		}},
+		{"SetOwnerAttributes both at once", ipam.ErrInvalidArgument, "active attributes", func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[0], ClearActive: true}, ipam.OwnerPreconditions{})
+		}},
+		{"SetOwnerAttributes both at once, alternate", ipam.ErrInvalidArgument, "alternate attributes", func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Alternate: worldAttrs[0], ClearAlternate: true}, ipam.OwnerPreconditions{})
+		}},
+
+		{"ClaimAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { _, _, err := c.ClaimAffinity(netip.Prefix{}, host); return err }},
+		{"ClaimAffinity host bits", ipam.ErrInvalidArgument, "use 10.0.0.0/28", func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.3/28"), host); return err }},
+		{"ClaimAffinity for nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error {
+			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), affinity.Owner{})
+			return err
+		}},
+		{"ClaimAffinity for a ghost", ipam.ErrInvalidArgument, "ghost:n1", func(c *cluster) error {
+			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), affinity.Owner{Type: "ghost", Name: "n1"})
+			return err
+		}},
+		{"ClaimAffinity too many", ipam.ErrInvalidArgument, "fd00:1::/48", func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("fd00:1::/48"), host); return err }},
+		{"ReleaseAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.ReleaseAffinity(netip.Prefix{}, host, false) }},
+		{"ReleaseAffinity nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/28"), affinity.Owner{}, false) }},
+		{"ReleaseHostAffinities nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error { return c.ReleaseHostAffinities(affinity.HostOwner(""), false) }},
+		{"RemoveIPAMHost nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error { return c.RemoveIPAMHost(affinity.Owner{}) }},
+		{"ReleasePoolAffinities zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.ReleasePoolAffinities(netip.Prefix{}) }},
+		{"ReleaseBlockAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.ReleaseBlockAffinity(netip.Prefix{}, false) }},
+		{"PutAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.PutAffinity(host, netip.Prefix{}, affinity.Pending) }},
+		{"PutAffinity no state", ipam.ErrInvalidArgument, "state", func(c *cluster) error { return c.PutAffinity(host, prefix("10.0.0.0/30"), affinity.None) }},
+		{"PutAffinity unknown state", ipam.ErrInvalidArgument, "State(77)", func(c *cluster) error { return c.PutAffinity(host, prefix("10.0.0.0/30"), 77) }},
+		{"PutAffinity nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error {
+			return c.PutAffinity(affinity.Owner{}, prefix("10.0.0.0/30"), affinity.Pending)
+		}},
+
+		{"SetNode zero", ipam.ErrInvalidArgument, `node ""`, func(c *cluster) error { return c.SetNode(ipam.Node{}) }},
+		{"SetNode with a tab", ipam.ErrInvalidArgument, `node "a\tb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\tb"}) }},
+		{"SetIPAMConfig negative limit", ipam.ErrInvalidArgument, `"-1"`, func(c *cluster) error {
+			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, MaxBlocksPerHost: -1})
+		}},
+		{"SetIPAMConfig negative cooldown", ipam.ErrInvalidArgument, `"-1"`, func(c *cluster) error {
+			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, IPCooldownSeconds: -1})
+		}},
+		{"SetIPAMConfig long cooldown", ipam.ErrInvalidArgument, `"1201"`, func(c *cluster) error {
+			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, IPCooldownSeconds: 1201})
+		}},
+		{"SetIPAMConfig zero", ipam.ErrConfigConflict, "", func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }},
+		{"PutIPAMConfig long cooldown", ipam.ErrInvalidArgument, `"1201"`, func(c *cluster) error { return c.PutIPAMConfig(ipam.Config{IPCooldownSeconds: 1201}) }},
+
+		{"SetPool zero", pool.ErrInvalid, "name", func(c *cluster) error { return c.SetPool(pool.Spec{}) }},
+		{"SetPool no name", pool.ErrInvalid, "name", setPool(func(s *pool.Spec) { s.Name = "" })},
+		{"SetPool host bits", pool.ErrInvalid, "10.1.0.9/24", setPool(func(s *pool.Spec) { s.CIDR = prefix("10.1.0.9/24") })},
+		{"SetPool IPv4-mapped", pool.ErrInvalid, "::ffff:10.1.0.0/120", setPool(func(s *pool.Spec) { s.CIDR = prefix("::ffff:10.1.0.0/120") })},
+		{"SetPool large blocks", pool.ErrInvalid, `"19"`, setPool(func(s *pool.Spec) { s.CIDR, s.BlockSize = prefix("10.1.0.0/16"), 19 })},
+		{"SetPool impossible blocks", pool.ErrInvalid, `"33"`, setPool(func(s *pool.Spec) { s.BlockSize = 33 })},
+		{"SetPool negative blocks", pool.ErrInvalid, `"-1"`, setPool(func(s *pool.Spec) { s.BlockSize = -1 })},
+		{"SetPool large IPv6 blocks", pool.ErrInvalid, `"115"`, setPool(func(s *pool.Spec) { s.CIDR, s.BlockSize = prefix("fd01::/64"), 115 })},
+		{"SetPool smaller than a block", pool.ErrInvalid, "10.1.0.0/27", setPool(func(s *pool.Spec) { s.CIDR = prefix("10.1.0.0/27") })},
+		{"SetPool overlap", pool.ErrOverlap, "small", setPool(func(s *pool.Spec) { s.CIDR = prefix("10.0.0.0/16") })},
+		{"SetPool other blocks", pool.ErrImmutable, "small", setPool(func(s *pool.Spec) { s.Name, s.CIDR, s.BlockSize = "small", prefix("10.0.0.0/28"), 31 })},
+		{"SetPool unknown mode", pool.ErrInvalid, "Sometimes", setPool(func(s *pool.Spec) { s.AssignmentMode = "Sometimes" })},
+		{"SetPool unknown use", pool.ErrInvalid, "Walk", setPool(func(s *pool.Spec) { s.AllowedUses = []pool.Use{"Walk"} })},
+	}
+	for _, b := range table {
+		t.Run(b.name, func(t *testing.T) {
+			c := newCluster(t, append(smallPools, spec("huge", "fd00:1::/48", 122)), "n1")
+			c.take("10.0.0.1", "n1", "h")
+			was, pools, nodes, config := c.State(), c.Pools(), c.Nodes(), c.GetIPAMConfig()
+			err := b.do(c)
+			require.ErrorIs(t, err, b.want)
+			require.Contains(t, err.Error(), b.names)
+			if b.want == ipam.ErrInvalidArgument {
+				var argument *ipam.ArgumentError
+				require.ErrorAs(t, err, &argument)
+				require.NotEmpty(t, argument.Argument)
+				require.NotEmpty(t, argument.Reason)
+				require.Equal(t, "invalid-argument", ipam.Code(err))
+			}
+			require.Equal(t, was, c.State())
+			require.Equal(t, pools, c.Pools())
+			require.Equal(t, nodes, c.Nodes())
+			require.Equal(t, config, c.GetIPAMConfig())
+			require.NoError(t, c.Check())
+		})
+	}
+}
+
+// TestBadSelectors: a selector that does not parse is refused with the place
+// where it goes wrong.
+func TestBadSelectors(t *testing.T) {
+	for selector, pos := range map[string]int{"zone =": 5, "zone == 'a": 8, "has(": 4, "zone == 'a' &&": 14, "zone in {,'a'}": 9, "(all()": 6} {
+		for _, field := range []string{"nodeSelector", "namespaceSelector"} {
+			c := newCluster(t, smallPools, "n1")
+			s := spec("new", "10.1.0.0/24", 26)
+			if field == "nodeSelector" {
+				s.NodeSelector = selector
+			} else {
+				s.NamespaceSelector = selector
+			}
+			err := c.SetPool(s)
+			require.ErrorIs(t, err, pool.ErrInvalid)
+			var invalid *pool.InvalidError
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, field, invalid.Field)
+			var syntax *pool.SyntaxError
+			require.ErrorAs(t, err, &syntax)
+			require.Equal(t, selector, syntax.Selector)
+			require.Equal(t, pos, syntax.Pos, "%q: %v", selector, err)
+			require.Len(t, c.Pools(), 2)
+		}
+	}
+}
+
+// TestQuestionsAboutNothing: what only looks, or deletes what is not there, has
+// no error to give and no reason to panic.
+func TestQuestionsAboutNothing(t *testing.T) {
+	c := newCluster(t, smallPools, "n1")
+	c.take("10.0.0.1", "n1", "h")
+	was := c.State()
+	for _, ip := range append(worldOutside, addr("10.0.0.2"), addr("10.0.0.9")) {
+		require.Zero(t, c.SequenceNumber(ip), "%v", ip)
+		_, _, exists := c.BlockOf(ip)
+		require.Equal(t, ip == addr("10.0.0.2"), exists, "%v", ip)
+	}
+	for _, cidr := range []netip.Prefix{{}, prefix("10.0.0.1/30"), prefix("10.0.0.0/29"), prefix("::ffff:10.0.0.0/126"), prefix("0.0.0.0/0")} {
+		require.False(t, c.DropBlock(cidr))
+		require.False(t, c.DropAffinity(affinity.HostOwner("n1"), cidr))
+		require.False(t, c.DropAffinity(affinity.Owner{}, cidr))
+	}
+	require.False(t, c.DropAffinity(affinity.VirtualOwner("n1"), prefix("10.0.0.0/30")))
+	require.False(t, c.DeletePool(""))
+	require.False(t, c.DeleteNode(""))
+	require.Empty(t, c.SetReservations(nil))
+	unallocated, released, err := c.ReleaseIPs()
+	require.NoError(t, err)
+	require.Empty(t, append(unallocated, released...))
+	v4, v6, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "nobody"})
+	require.NoError(t, err, "nothing is asked for")
+	require.Empty(t, append(v4.IPs, v6.IPs...))
+	b4, b6, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "nobody"})
+	require.NoError(t, err)
+	require.Equal(t, netip.Prefix{}, b4)
+	require.Equal(t, netip.Prefix{}, b6)
+	require.Equal(t, was, c.State())
+
+	empty := ipam.New(ipam.Options{})
+	require.NoError(t, empty.Check())
+	require.Equal(t, ipam.State{}, empty.State())
+	require.Len(t, empty.GetUtilization(), 1)
+	require.Equal(t, ipam.OrphanedBlocks, empty.GetUtilization()[0].Name)
+	require.Equal(t, time.Unix(0, 0).UTC(), empty.Now())
+	require.Empty(t, empty.Pools())
+	require.Empty(t, empty.Nodes())
+}

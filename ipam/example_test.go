@@ -1,0 +1,73 @@
+package ipam_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// Every minikube gets its pods' addresses from the same block.
+func ExampleAllocator_AutoAssign() {
+	cluster := ipam.New(ipam.Options{Now: time.Now})
+	if err := cluster.SetPool(pool.Spec{Name: "default", CIDR: netip.MustParsePrefix("10.244.0.0/16")}); err != nil {
+		panic(err)
+	}
+	if err := cluster.SetNode(ipam.Node{Name: "minikube"}); err != nil {
+		panic(err)
+	}
+	v4, _, err := cluster.AutoAssign(ipam.AutoAssignArgs{Host: "minikube", Num4: 2, Handle: "my-pod", Use: pool.Workload})
+	fmt.Println(v4.IPs, err)
+	// Output: [10.244.120.64/26 10.244.120.65/26] <nil>
+}
+
+// The sequence number keeps a late release from taking an address away from
+// whoever has it by now.
+func ExampleAllocator_ReleaseIPs() {
+	cluster := ipam.New(ipam.Options{})
+	if err := cluster.SetPool(pool.Spec{Name: "tiny", CIDR: netip.MustParsePrefix("10.0.0.0/32"), BlockSize: 32}); err != nil {
+		panic(err)
+	}
+	ip := netip.MustParseAddr("10.0.0.0")
+	assign := func(handle string) uint64 {
+		if err := cluster.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: handle}); err != nil {
+			panic(err)
+		}
+		return cluster.SequenceNumber(ip)
+	}
+	old := assign("first-pod")
+	_, released, err := cluster.ReleaseIPs(ipam.Release{IP: ip, Sequence: &old})
+	fmt.Println(released, err)
+
+	assign("second-pod")
+	_, released, err = cluster.ReleaseIPs(ipam.Release{IP: ip, Sequence: &old})
+	fmt.Println(released, errors.Is(err, ipam.ErrBadSequenceNumber))
+	// Output:
+	// [10.0.0.0] <nil>
+	// [] true
+}
+
+// A virtual clock makes a minute's cooldown pass at once.
+func ExampleClock() {
+	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	cluster := ipam.New(ipam.Options{Now: clock.Now})
+	if err := errors.Join(
+		cluster.SetPool(pool.Spec{Name: "tiny", CIDR: netip.MustParsePrefix("10.0.0.0/32"), BlockSize: 32}),
+		cluster.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}),
+		cluster.AssignIP(ipam.AssignIPArgs{IP: netip.MustParseAddr("10.0.0.0"), Host: "n1", Handle: "h"}),
+		cluster.ReleaseByHandle("h"),
+	); err != nil {
+		panic(err)
+	}
+	for range 2 {
+		_, err := cluster.GetAssignmentAttributes(netip.MustParseAddr("10.0.0.0"))
+		fmt.Println(clock.Now().Format(time.TimeOnly), ipam.Code(err))
+		clock.Advance(time.Minute)
+	}
+	// Output:
+	// 00:00:00 ip-in-cooldown
+	// 00:01:00 does-not-exist
+}

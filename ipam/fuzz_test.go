@@ -1,0 +1,34 @@
+package ipam_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzAllocator makes operations of bytes, raw edits included: nothing panics,
+// the structure holds and so does what the model knows. An input is a long
+// program, so fuzz with -fuzzminimizetime 10x, or most of the time goes into
+// making inputs small that are merely new.
+func FuzzAllocator(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 8 {
+		data := make([]byte, 400)
+		for i := range data {
+			data[i] = byte(r.Uint32())
+		}
+		f.Add(data)
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		src := &byteSource{data[:min(len(data), 1500)]}
+		m, err := newMachine(src, realAllocator, true)
+		require.NoError(t, err)
+		for len(src.data) > 0 {
+			if err := m.step(m.actions[src.pick("action", len(m.actions))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package ipam_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// sameTranscripts does the same operations on two allocators that should be
+// alike in all that can be seen.
+func sameTranscripts(t *testing.T, one, other makeSubject) (seed uint64, same bool) {
+	for seed := range uint64(times(20)) {
+		a, b := transcript(t, seed, one), transcript(t, seed, other)
+		if a != b {
+			x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+			for i := range min(len(x), len(y)) {
+				if x[i] != y[i] {
+					t.Logf("seed %d, operation %d:\n one   %s\n other %s", seed, i, x[i], y[i])
+					break
+				}
+			}
+			return seed, false
+		}
+	}
+	return 0, true
+}
+
+// unplanned asks as from a namespace without labels, which is the same but is
+// never remembered.
+func unplanned(b *broken) {
+	requests(func(r *ipam.AutoAssignArgs) {
+		if r.Namespace == nil {
+			r.Namespace = map[string]string{}
+		}
+	})(b)
+}
+
+// TestPlansDoNotShow: where requests lead is remembered, and nobody sees it.
+func TestPlansDoNotShow(t *testing.T) {
+	seed, same := sameTranscripts(t, realAllocator, breaking(unplanned))
+	require.True(t, same, "seed %d", seed)
+}
+
+// TestPlansDoNotShowRejects: an allocator that remembers too long, here the
+// pools as they were before the last change, is found out.
+func TestPlansDoNotShowRejects(t *testing.T) {
+	_, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
+		var remembered *ipam.AutoAssignArgs
+		b.autoAssign = func(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+			if len(r.Pools4) == 0 && remembered != nil && remembered.Host == r.Host && remembered.Use == r.Use {
+				r.Pools4 = remembered.Pools4
+			}
+			v4, v6, err = b.Allocator.AutoAssign(r)
+			if len(v4.IPs) > 0 && remembered == nil {
+				for _, s := range b.Pools() {
+					if s.CIDR.Contains(v4.IPs[0].Addr()) {
+						r.Pools4 = []netip.Prefix{s.CIDR}
+					}
+				}
+				remembered = &r
+			}
+			return v4, v6, err
+		}
+	}))
+	require.False(t, same)
+}
+
+// TestReleaseIPIsReleaseIPs: the short way is the same.
+func TestReleaseIPIsReleaseIPs(t *testing.T) {
+	seed, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
+		b.releaseIPs = func(rs ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+			if len(rs) != 1 {
+				return b.Allocator.ReleaseIPs(rs...)
+			}
+			ip := rs[0].IP
+			inPool := false
+			for _, s := range b.Pools() {
+				inPool = inPool || s.CIDR.Contains(ip)
+			}
+			_, _, exists := b.BlockOf(ip)
+			switch allocated, err := b.ReleaseIP(rs[0]); {
+			case err != nil:
+				return nil, nil, err
+			case allocated:
+				return nil, []netip.Addr{ip}, nil
+			case inPool || exists:
+				return []netip.Addr{ip}, []netip.Addr{ip}, nil
+			}
+			return []netip.Addr{ip}, nil, nil
+		}
+	}))
+	require.True(t, same, "seed %d", seed)
+}
+
+// TestAutoAssignIntoIsAutoAssign: and so is the way that reuses its answers.
+func TestAutoAssignIntoIsAutoAssign(t *testing.T) {
+	seed, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
+		var v4, v6 ipam.Assignment
+		b.autoAssign = func(r ipam.AutoAssignArgs) (ipam.Assignment, ipam.Assignment, error) {
+			err := b.AutoAssignInto(&r, &v4, &v6)
+			return v4, v6, err
+		}
+	}))
+	require.True(t, same, "seed %d", seed)
+}

@@ -1,0 +1,60 @@
+package ipam_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// TestMachine holds an allocator against the model in every operation.
+func TestMachine(t *testing.T) { testMachine(t, false) }
+
+// TestMachineRaw does the raw edits too, which may make objects contradict each
+// other, but never break the structure or the promises about addresses.
+func TestMachineRaw(t *testing.T) { testMachine(t, true) }
+
+func testMachine(t *testing.T, raw bool) {
+	checkRapid(t, 300, func(t *rapid.T) {
+		m, err := newMachine(rapidSource{t}, realAllocator, raw)
+		require.NoError(t, err)
+		do := make(map[string]func(*rapid.T))
+		for _, a := range m.actions {
+			do[a.name] = func(t *rapid.T) {
+				m.src = rapidSource{t}
+				if err := m.step(a); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		t.Repeat(do)
+	})
+}
+
+// run lets a machine take so many steps on what make returns, by a seed, and
+// returns what it says to it.
+func run(seed uint64, steps int, make makeSubject, raw bool) (*machine, error) {
+	src := seededSource{rand.New(rand.NewPCG(seed, 0))}
+	m, err := newMachine(src, make, raw)
+	if err != nil {
+		return nil, err
+	}
+	for range steps {
+		if err := m.step(m.actions[src.pick("action", len(m.actions))]); err != nil {
+			return m, fmt.Errorf("seed %d: %w", seed, err)
+		}
+	}
+	return m, nil
+}
+
+// TestMachineBySeed takes longer walks than rapid does, the same every time.
+func TestMachineBySeed(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		for seed := range uint64(times(60)) {
+			_, err := run(seed, 150, realAllocator, raw)
+			require.NoError(t, err)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package ipam_test
+
+import (
+	"math"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// Faults that this package once had, each with what showed it.
+
+// A request whose plan could not be made must not spoil the plan of requests
+// for another use.
+func TestPlanOfAnotherUse(t *testing.T) {
+	tunnels := spec("a-tunnels", "10.0.0.0/28", 30)
+	tunnels.AllowedUses = []pool.Use{pool.Tunnel}
+	c := newCluster(t, []pool.Spec{tunnels, spec("b-both", "10.2.0.0/28", 30)}, "n1")
+	n1 := affinity.HostOwner("n1")
+	for _, cidr := range []string{"10.0.0.0/30", "10.2.0.0/30"} {
+		_, _, err := c.ClaimAffinity(prefix(cidr), n1)
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.PutAffinity(n1, prefix("10.0.0.4/30"), affinity.Pending))
+	ask := func(use pool.Use) []string {
+		v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: use})
+		require.NoError(t, err)
+		return texts(v4.IPs)
+	}
+	require.Equal(t, []string{"10.2.0.0/30"}, ask(pool.Workload))
+	require.Equal(t, []string{"10.0.0.0/30"}, ask(pool.Tunnel))
+	require.Equal(t, []string{"10.2.0.1/30"}, ask(pool.Workload), "not from the pool for tunnels")
+}
+
+// "[ErrInvalidArgument] before anything happens", also in the second family.
+func TestBadSecondFamilyChangesNothing(t *testing.T) {
+
+	bad := []netip.Prefix{prefix("fd00::1/124")}
+	t.Run("AutoAssign", func(t *testing.T) {
+		c := newCluster(t, smallPools, "n1")
+		_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Num6: 1, Use: pool.Workload, Pools6: bad})
+		require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+		require.Empty(t, c.State().Blocks)
+	})
+	t.Run("EnsureBlock", func(t *testing.T) {
+		c := newCluster(t, smallPools, "n1")
+		one := &ipam.HostReservation{StartOfBlock: 1}
+		_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: one, HostReserved6: one, Pools6: bad})
+		require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+		require.Empty(t, c.State().Blocks)
+	})
+}
+
+// An owner that cannot be has no affinity to drop.
+func TestDropAffinityOfNoOwner(t *testing.T) {
+
+	c := newCluster(t, smallPools, "n1")
+	c.take("10.0.0.1", "n1", "h")
+	require.False(t, c.DropAffinity(affinity.Owner{Type: "ghost", Name: "n1"}, prefix("10.0.0.0/30")))
+	require.False(t, c.DropAffinity(affinity.Owner{Name: "n1"}, prefix("10.0.0.0/30")))
+	require.NoError(t, c.Check())
+}
+
+// An address with a zone is in no block, in no pool's either.
+func TestZonesInOrphans(t *testing.T) {
+
+	c := newCluster(t, smallPools, "n1")
+	c.take("fd00::", "n1", "h")
+	c.DeletePool("v6")
+	zoned := netip.MustParseAddr("fd00::1%eth0")
+	require.Zero(t, c.SequenceNumber(zoned), "not that of fd00::")
+	_, _, exists := c.BlockOf(zoned)
+	require.False(t, exists)
+}
+
+// §10: "longest allowed prefix = 32 … minus bits.Len(S+E); … a result <= 0 is
+// bad-host-reservation". 5000 addresses give 19: no pool has such blocks.
+func TestReservationLargerThanAnyBlock(t *testing.T) {
+
+	c := newCluster(t, smallPools, "n1")
+	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5000}})
+	require.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
+}
+
+// A handle that may hold no more meets the host's own block again and again,
+// until it has met as many as the limit allows: that must not take minutes.
+func TestHugeLimitOfBlocks(t *testing.T) {
+
+	c := newCluster(t, smallPools, "n1")
+	begin := time.Now()
+	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{
+		Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload, MaxAllocPerHandle: 1, MaxBlocksPerHost: math.MaxInt32,
+	})
+	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.Less(t, time.Since(begin), time.Second)
+}
+
+// "Operations keep both" kinds of invariants, with any handle that holds what is
+// reserved for the host.
+func TestReservationOfAnyHandle(t *testing.T) {
+
+	c := newCluster(t, smallPools, "n1")
+	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, Handle: "h",
+		HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: "mine"}})
+	if err == nil {
+		require.NoError(t, c.Check())
+	}
+}
+
+// Numbers do not repeat on a clock that stands before 1970 either.
+func TestClockBefore1970(t *testing.T) {
+
+	clock := ipam.NewClock(time.Unix(0, -1))
+	a := ipam.New(ipam.Options{Now: clock.Now})
+	require.NoError(t, a.SetPool(spec("a", "10.0.0.0/28", 30)))
+	seen := make(map[uint64]bool)
+	for i := range 6 {
+		ip := addr("10.0.0.0")
+		require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: "h"}))
+		number := a.SequenceNumber(ip)
+		require.NotZero(t, number, "%d", i)
+		require.False(t, seen[number], "%d again", number)
+		seen[number] = true
+		require.NoError(t, a.ReleaseByHandle("h"))
+		require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
+	}
+}
+
+// A request that is refused because its reservation does not fit must not have
+// taken somebody's block for it.
+func TestRefusedAfterReclaim(t *testing.T) {
+
+	c := newCluster(t, []pool.Spec{spec("a-small", "10.0.0.0/30", 30), spec("b-large", "10.0.1.0/26", 26)}, "n1")
+	for _, cidr := range []string{"10.0.0.0/30", "10.0.1.0/26"} {
+		_, _, err := c.ClaimAffinity(prefix(cidr), affinity.HostOwner("n2"))
+		require.NoError(t, err)
+	}
+	c.clock.Advance(time.Hour)
+	was := c.State()
+	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5}})
+	require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+	require.Equal(t, was, c.State())
+}
