@@ -30,7 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 const usage = `lab goes through the course's lab on Calico IPAM, on a simulated cluster.
 
-  lab [-step N] [-nodes N] [-pool CIDR] [-block-size N]
+  go run ./examples/lab [-step N] [-nodes N] [-pool CIDR] [-block-size N]
 
   -step N         one exercise only:
                     1  containerlab inspect       5  kubectl get blockaffinities
@@ -42,10 +42,13 @@ const usage = `lab goes through the course's lab on Calico IPAM, on a simulated 
   -block-size N   prefix length of its blocks: 20 to 32 for IPv4 (26),
                   116 to 128 for IPv6 (122)
 
-  lab                                              the lab as in the course
-  lab -step 4                                      one exercise of it
-  lab -pool 10.244.0.0/16 -nodes 5                 your own cluster
-  lab -pool 10.0.0.0/28 -block-size 30 -nodes 9    more nodes than blocks
+The lab as in the course, one exercise of it, your own cluster, and one with
+more nodes than blocks:
+
+  go run ./examples/lab
+  go run ./examples/lab -step 4
+  go run ./examples/lab -pool 10.244.0.0/16 -nodes 5
+  go run ./examples/lab -pool 10.0.0.0/28 -block-size 30 -nodes 9
 
 Headings are bold on a terminal, unless NO_COLOR is set.
 `

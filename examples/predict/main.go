@@ -38,8 +38,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 const usage = `predict prints the first block each node gets on an empty Calico cluster.
 
-  predict -pool CIDR [flags] NODE…      nodes in the order in which they come up
-  predict -pool CIDR [flags] -f FILE    names from a file, - for standard input
+  go run ./examples/predict -pool CIDR [flags] NODE…
+        nodes in the order in which they come up
+  go run ./examples/predict -pool CIDR [flags] -f FILE
+        names from a file, - for standard input
 
   -pool CIDR        the addresses of the pool, such as 10.244.0.0/16 or fd00::/112
   -block-size N     prefix length of its blocks (IPv4: 26 if not given, IPv6: 122)
@@ -52,9 +54,10 @@ const usage = `predict prints the first block each node gets on an empty Calico 
 
 A NODE that is - stands for standard input too.
 
-  predict -pool 10.244.0.0/16 minikube
-  predict -pool 192.168.0.0/16 calico-ipam-control-plane calico-ipam-worker
-  kubectl get nodes -o name | cut -d/ -f2 | predict -pool 10.0.0.0/8 -block-size 24 -
+  go run ./examples/predict -pool 10.244.0.0/16 minikube
+  go run ./examples/predict -pool 192.168.0.0/16 node-a node-b node-c
+  kubectl get nodes -o name | cut -d/ -f2 |
+        go run ./examples/predict -pool 10.0.0.0/8 -block-size 24 -
 
 Exit codes: 0, 1 a node gets no block, 2 bad usage.
 `
