@@ -146,6 +146,27 @@ func TestMaxAllocPerHandle(t *testing.T) {
 	require.ErrorIs(t, c.AssignIP(a), ipam.ErrMaxAlloc)
 }
 
+// §7: "while borrowing, this ends the request at once, without messages"
+func TestMaxAllocWhileBorrowing(t *testing.T) {
+	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/30", 30), spec("b", "10.0.1.0/30", 30)}, "n1", "n2")
+	c.ask("n2", 4, "full")
+	c.take("10.0.1.0", "n2", "h")
+	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Use: pool.Workload, MaxAllocPerHandle: 1})
+	require.NoError(t, err)
+	require.Equal(t, []string{"10.0.1.0/32"}, texts(v4.IPs))
+	require.Empty(t, v4.Msgs, "a was exhausted, but nobody says so")
+}
+
+// §7: "If it has fewer, the block gives nothing and the loop goes on"
+func TestMaxAllocTooFew(t *testing.T) {
+	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
+	c.take("10.0.0.0", "n1", "h")
+	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload, MaxAllocPerHandle: 2})
+	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.Empty(t, v4.IPs)
+	require.Equal(t, []string{"block-limit:20"}, v4.Msgs)
+}
+
 // §7: "Two allocations of a block share one attribute record if handle and
 // attributes are the same and it has no alternate owner", and §9: "a change
 // shows on all of them".

@@ -509,6 +509,24 @@ func TestHostReservationInSmallPool(t *testing.T) {
 	require.Equal(t, []string{"10.0.0.1/30"}, texts(v4.IPs))
 }
 
+// §10: "a block too small for the reservation makes the real allocator panic;
+// ours refuses": an affinity whose block would have to be made so is passed
+// over.
+func TestHostReservationTooLargeForAffinity(t *testing.T) {
+	c := newCluster(t, []pool.Spec{spec("a-small", "10.0.0.0/30", 30), spec("b-large", "10.0.1.0/26", 26)}, "n1")
+	require.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.Pending))
+	was := c.State()
+	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5}}
+	_, _, err := c.AutoAssign(r)
+	require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+	require.Equal(t, was, c.State())
+	_, _, err = c.ClaimAffinity(prefix("10.0.0.0/30"), affinity.HostOwner("n1"))
+	require.NoError(t, err)
+	v4, _, err := c.AutoAssign(r)
+	require.NoError(t, err, "the block is there, without a reservation")
+	require.Equal(t, []string{"10.0.0.0/30"}, texts(v4.IPs))
+}
+
 // Whatever the order of the calls that make a cluster, pools are walked by name.
 func TestPoolsByName(t *testing.T) {
 	specs := []pool.Spec{spec("b", "10.0.1.0/30", 30), spec("a", "10.0.2.0/30", 30), spec("B", "10.0.3.0/30", 30), spec("a-", "10.0.0.0/30", 30)}

@@ -43,14 +43,14 @@ const usage = `predict prints the first block each node gets on an empty Calico 
   go run ./examples/predict -pool CIDR [flags] -f FILE
         names from a file, - for standard input
 
-  -pool CIDR        the addresses of the pool, such as 10.244.0.0/16 or fd00::/112
-  -block-size N     prefix length of its blocks (IPv4: 26 if not given, IPv6: 122)
+  -pool CIDR        the pool's addresses, such as 10.244.0.0/16 or fd00::/112
+  -block-size N     prefix length of its blocks (26 for IPv4, 122 for IPv6)
   -independent      every node as if it were the only one
   -json             an array of {"node","block"} or {"node","error"} objects
   -f FILE           names, one a line; blank lines and # comments are skipped
-  -at TIME          when, as RFC 3339; matters only for blocks of one address (/32,
-                    /128), which Calico places by the clock and not by the name
-                    (1970-01-01T00:00:00Z if not given)
+  -at TIME          when, as RFC 3339 (1970-01-01T00:00:00Z); matters only for
+                    blocks of one address (/32, /128), which Calico places by
+                    the clock and not by the name
 
 A NODE that is - stands for standard input too.
 
