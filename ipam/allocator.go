@@ -315,6 +315,9 @@ func checkAddr(ip netip.Addr) error {
 // checkCIDR refuses a prefix that is not strictly masked.
 func checkCIDR(cidr netip.Prefix) error {
 	why := strange(cidr.Addr())
+	if cidr.Addr().Is4In6() && cidr.Bits() >= 96 {
+		why = "is an IPv4-mapped IPv6 CIDR; use " + netip.PrefixFrom(cidr.Addr().Unmap(), cidr.Bits()-96).String()
+	}
 	if why == "" && !cidr.IsValid() {
 		why = "prefix length is out of range"
 	}

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"strconv"
@@ -51,7 +52,7 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 		return fail(ErrNotInPool, args.IP)
 	}
 	if args.Use != "" && !sp.pool.Allows(args.Use) {
-		return fail(ErrUseNotAllowed, "use "+string(args.Use)+" of pool "+sp.pool.Name())
+		return fail(ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, sp.pool.Name()))
 	}
 	owner := affinity.HostOwner(args.Host)
 	if args.Use == pool.LoadBalancer {

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -65,8 +66,10 @@ func (a *Allocator) assignment(ip netip.Addr) (*entry, block.Allocation, error) 
 	return e, held, nil
 }
 
-// SequenceNumber returns the sequence number of an address, 0 for one that is
-// free, host-reserved or in no block. It is what [Release] compares with.
+// SequenceNumber returns the sequence number of an address as last written: 0
+// for one that is free, host-reserved or in no block. It is what [Release]
+// compares with, except that an address whose cooldown is over counts as free
+// there, whether or not the block was written since.
 func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	a.begin()
 	defer a.mu.Unlock()
@@ -78,8 +81,8 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 		return 0
 	}
 	ord, _ := e.Ordinal(ip)
-	_, seq, _ := e.Holder(ord, a.cold)
-	return seq
+	held, _ := e.Allocation(ord)
+	return held.Seq
 }
 
 // BlockOf returns the block that holds the address and who owns it, the zero
@@ -145,8 +148,8 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	if err != nil {
 		return err
 	}
-	if held.Handle != handleID(handle) {
-		return fail(ErrWrongHandle, handle)
+	if held.Handle == "" || held.Handle != handleID(handle) {
+		return fail(ErrWrongHandle, fmt.Sprintf("%s is not held by %q", ip, handle))
 	}
 	active, err := side(update.Active, update.ClearActive, held.Active, pre.Active, pre.ActiveEmpty)
 	if err != nil {

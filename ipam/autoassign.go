@@ -266,8 +266,16 @@ func (r *request) claimed(a *Allocator, e *entry) {
 	if p == nil {
 		return
 	}
-	if i, there := slices.BinarySearchFunc(p.blocks, e, compareNames); !there {
-		p.blocks = slices.Insert(p.blocks, i, e)
+	// The order is that of the claims' names, which is not always that of the
+	// blocks': names that are too long for Kubernetes end in a hash.
+	i := 0
+	for _, c := range r.owner.claims.All() {
+		if i < len(p.blocks) && p.blocks[i].CIDR() == c.CIDR {
+			i++
+		} else if c.CIDR == e.CIDR() {
+			p.blocks = slices.Insert(p.blocks, i, e)
+			break
+		}
 	}
 	p.poolsChanged = a.poolsChanged
 	r.next = len(p.blocks) // all were looked at, this one is in hand

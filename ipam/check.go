@@ -100,12 +100,36 @@ func (c *checker) structure() {
 	for _, owner := range c.owners() {
 		h := a.known(owner)
 		owned -= len(h.blocks)
+		c.plans(h)
 		if h.owner != owner || h.claims != a.claims.Of(owner) {
 			c.broken("host %s is misfiled", owner)
 		}
 	}
 	if owned != 0 {
 		c.broken("hosts list %d blocks fewer than are owned", owned)
+	}
+}
+
+// plans checks that the host's valid plans lead where its claims do.
+func (c *checker) plans(h *host) {
+	for i := range h.plans {
+		p := &h.plans[i]
+		if p.poolsChanged != c.a.poolsChanged {
+			continue
+		}
+		var want []*entry
+		for _, cl := range h.claims.All() {
+			if sp := c.a.spaceOf(cl.CIDR.Addr()); cl.CIDR.Addr().Is4() == (i == 0) && slices.Contains(p.spaces, sp) {
+				e := c.a.block(cl.CIDR)
+				if !isTrue(cl, e, h) {
+					c.broken("plan of %s though its claim on %s needs recovery", h.owner, cl.CIDR)
+				}
+				want = append(want, e)
+			}
+		}
+		if !slices.Equal(want, p.blocks) {
+			c.broken("plan of %s has %d blocks, its claims lead to %d, or in another order", h.owner, len(p.blocks), len(want))
+		}
 	}
 }
 

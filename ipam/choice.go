@@ -115,7 +115,7 @@ func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
 		return !p.Disabled() && p.Is4() == d.is4 && p.BlockSize() <= longest
 	}
 	if !slices.ContainsFunc(a.pools.All(), qualifies) {
-		return nil, fail(ErrNoQualifiedPool, "none is enabled with blocks large enough")
+		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool is enabled with blocks of /%d or larger", family(d.is4), longest))
 	}
 	spaces := dst
 	if len(d.pools) > 0 {
@@ -135,7 +135,7 @@ func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
 			}
 		}
 		if len(spaces) == 0 {
-			return nil, fail(ErrNoPoolsForNode, d.host)
+			return nil, fail(ErrNoPoolsForNode, d.host+", "+family(d.is4))
 		}
 	}
 	allowed := spaces[:0]
@@ -145,9 +145,17 @@ func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
 		}
 	}
 	if len(allowed) == 0 {
-		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("none allows use %s", d.use))
+		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool for %s allows use %s", family(d.is4), d.host, d.use))
 	}
 	return allowed, nil
+}
+
+// family returns the name of the family.
+func family(is4 bool) string {
+	if is4 {
+		return "IPv4"
+	}
+	return "IPv6"
 }
 
 // checkCIDRs refuses requested pools that no pool could be.
@@ -186,8 +194,7 @@ func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 
 		}
 		sp := a.spaceOf(c.CIDR.Addr())
 		switch {
-		case sp == nil || sp.pool.BlockSize() != c.CIDR.Bits():
-			// In no pool, or left over from a pool with other blocks.
+		case sp == nil:
 		case slices.Contains(spaces, sp):
 			usable = append(usable, c)
 		case !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels):
@@ -248,11 +255,17 @@ func (a *Allocator) remember(h *host, is4 bool, use pool.Use, spaces []*space, c
 	p.blocks = p.blocks[:0]
 	for _, c := range claims {
 		e := a.block(c.CIDR)
-		if e == nil || e.host != h || c.State != affinity.Confirmed {
+		if !isTrue(c, e, h) {
 			return
 		}
 		p.blocks = append(p.blocks, e)
 	}
 	p.spaces = append(p.spaces[:0], spaces...)
 	p.use, p.poolsChanged = use, a.poolsChanged
+}
+
+// isTrue reports whether the claim is confirmed and the block, nil if there is
+// none, agrees.
+func isTrue(c *affinity.Claim, e *entry, h *host) bool {
+	return e != nil && e.host == h && c.State == affinity.Confirmed
 }

@@ -15,6 +15,11 @@ import (
 // §5).
 const minClaimAge = time.Minute
 
+// errNoBlock is what recovery finds of a claim left over from a pool whose blocks
+// had another size. Calico would make the block, across those of the pool as it
+// is now; here the claim counts for the limit, and waits to be released.
+var errNoBlock = errors.New("ipam: affinity is on no block of its pool")
+
 // errStale is what recovery finds of a claim whose block is another's.
 var errStale = errors.New("ipam: stale affinity")
 
@@ -119,6 +124,9 @@ func (a *Allocator) recover(h *host, c *affinity.Claim, reserve *HostReservation
 	e := a.block(c.CIDR)
 	switch {
 	case e == nil:
+		if sp := a.spaceOf(c.CIDR.Addr()); sp == nil || sp.pool.BlockSize() != c.CIDR.Bits() {
+			return nil, errNoBlock
+		}
 		h.changed()
 		err := reserve.fits(c.CIDR)
 		if err != nil {

@@ -59,10 +59,10 @@ func (a *Allocator) SetIPAMConfig(c Config) error {
 		return err
 	}
 	if !c.StrictAffinity && !c.AutoAllocateBlocks {
-		return fail(ErrConfigConflict, "automatic allocation of blocks can only be off with strict affinity")
+		return fail(ErrConfigConflict, "autoAllocateBlocks false needs strictAffinity true")
 	}
 	if c.MaxBlocksPerHost > 0 && !c.StrictAffinity {
-		return fail(ErrConfigConflict, "a limit of blocks per host needs strict affinity")
+		return fail(ErrConfigConflict, fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", c.MaxBlocksPerHost))
 	}
 	return a.PutIPAMConfig(c)
 }

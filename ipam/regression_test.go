@@ -3,6 +3,7 @@ package ipam_test
 import (
 	"math"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,4 +146,30 @@ func TestRefusedAfterReclaim(t *testing.T) {
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5}})
 	require.ErrorIs(t, err, ipam.ErrBadHostReservation)
 	require.Equal(t, was, c.State())
+}
+
+// The names of a host's affinities end in a hash where they would be longer
+// than Kubernetes allows, and then sort unlike those of its blocks. What is
+// remembered must keep the order of the affinities.
+func TestPlanOfLongName(t *testing.T) {
+	for _, length := range []int{10, 250} {
+		var given [2][]string
+		for i, namespace := range []map[string]string{nil, {}} { // only the first is remembered
+			host := strings.Repeat("x", length)
+			c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/24", 30)}, host)
+			ask := func(n int) {
+				for range n {
+					v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Use: pool.Workload, Namespace: namespace})
+					require.NoError(t, err)
+					given[i] = append(given[i], texts(v4.IPs)...)
+				}
+			}
+			ask(32)
+			for _, b := range c.State().Blocks {
+				c.free(b.Addr(1).String())
+			}
+			ask(8)
+		}
+		require.Equal(t, given[1], given[0], "a name of %d bytes", length)
+	}
 }
