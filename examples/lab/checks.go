@@ -51,16 +51,20 @@ func (l *lab) checkRanges() error {
 			mark = "this lab"
 		}
 		addresses := 1 << (p.CIDR().Addr().BitLen() - size)
-		owned := ipam.DefaultMaxBlocksPerHost
-		if q.BlockBits() < 5 {
-			owned = min(owned, 1<<q.BlockBits())
-		}
-		rows = append(rows, []string{fmt.Sprintf("/%d", size), fmt.Sprint(addresses), blocksIn(q), fmt.Sprint(addresses * owned), mark})
+		rows = append(rows, []string{fmt.Sprintf("/%d", size), fmt.Sprint(addresses), blocksIn(q), fmt.Sprint(addresses * mostBlocks(q)), mark})
 	}
 	l.show(trim(report.Columns([]string{"BLOCKS OF", "ADDRESSES", "NODES AT MOST", "PODS A NODE AT MOST", ""}, rows)))
 	l.see("So many nodes can own a block in a /%d of /%d blocks: %s. A node may own %d.",
-		p.CIDR().Bits(), p.BlockSize(), blocksIn(p), ipam.DefaultMaxBlocksPerHost)
+		p.CIDR().Bits(), p.BlockSize(), blocksIn(p), mostBlocks(p))
 	return nil
+}
+
+// mostBlocks returns how many blocks of the pool one node can own.
+func mostBlocks(p *pool.Pool) int {
+	if p.BlockBits() < 5 {
+		return min(ipam.DefaultMaxBlocksPerHost, 1<<p.BlockBits())
+	}
+	return ipam.DefaultMaxBlocksPerHost
 }
 
 // trim takes the blanks off the ends of lines, which an empty last cell leaves.

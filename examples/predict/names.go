@@ -59,6 +59,9 @@ func readNames(args []string, file string, stdin io.Reader) ([]string, error) {
 	return names, nil
 }
 
+// maxName is how long the name of a node may be, in bytes.
+const maxName = 253
+
 // scanNames reads one name a line. Blank lines, and what follows a #, are
 // skipped.
 func scanNames(source string, r io.Reader) ([]string, error) {
@@ -69,14 +72,19 @@ func scanNames(source string, r io.Reader) ([]string, error) {
 		n++
 		name, _, _ := strings.Cut(lines.Text(), "#")
 		name = strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))
-		if strings.ContainsAny(name, " \t") {
+		switch {
+		case len(name) > maxName:
+			return nil, fmt.Errorf("%s:%d: %q…: longer than the %d bytes of a node's name", source, n, name[:32], maxName)
+		case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 			return nil, fmt.Errorf("%s:%d: %q: one name a line", source, n, name)
 		}
 		if name != "" {
 			names = append(names, name)
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return nil, fmt.Errorf("%s:%d: line is longer than the %d bytes of a node's name", source, n+1, maxName)
+	} else if err != nil {
 		return nil, fmt.Errorf("%s:%d: %w", source, n+1, err)
 	}
 	return names, nil

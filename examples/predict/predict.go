@@ -92,19 +92,25 @@ type prediction struct {
 	Error string `json:"error,omitempty"`
 }
 
+// maxRefusals is how many of the nodes that get no block are named on standard
+// error; there can be as many as nodes.
+const maxRefusals = 20
+
 // printAll writes the block of each node to out, and to stderr who gets none and
 // why. It reports whether there was one. Errors of out stay in it.
 func printAll(out *bufio.Writer, stderr io.Writer, p *predictor, names []string, asJSON bool) (refused bool) {
 	errs := bufio.NewWriter(stderr)
 	defer errs.Flush()
 	separator := "[\n"
+	refusals := 0
 	for _, name := range names {
 		block, err := p.next(name)
 		line := prediction{Node: name}
 		if err != nil {
-			refused = true
 			line.Error = err.Error()
-			fmt.Fprintf(errs, "predict: %s: no block: %v\n", name, err)
+			if refusals++; refusals <= maxRefusals {
+				fmt.Fprintf(errs, "predict: %s: no block: %v\n", name, err)
+			}
 		} else {
 			line.Block = block.String()
 		}
@@ -124,5 +130,8 @@ func printAll(out *bufio.Writer, stderr io.Writer, p *predictor, names []string,
 	if asJSON {
 		out.WriteString("\n]\n")
 	}
-	return refused
+	if refusals > maxRefusals {
+		fmt.Fprintf(errs, "predict: and %d more nodes without a block; -json names them all\n", refusals-maxRefusals)
+	}
+	return refusals > 0
 }

@@ -234,3 +234,29 @@ func BenchmarkPredict(b *testing.B) {
 		}
 	})
 }
+
+// Input that cannot be names is refused with its line, and not echoed whole.
+func TestNamesThatAreNone(t *testing.T) {
+	for want, text := range map[string]string{
+		"standard input:2: \"xxxx":        "a\n" + strings.Repeat("x", 300) + "\n",
+		"standard input:1: line is lon":   strings.Repeat("x", 1<<20),
+		"standard input:3: \"c\\x00d\": ": "a\nb\nc\x00d\n",
+	} {
+		_, err := scanNames("standard input", strings.NewReader(text))
+		require.ErrorContains(t, err, want)
+		require.Less(t, len(err.Error()), 200)
+	}
+}
+
+// Of very many nodes without a block only some are named on standard error.
+func TestManyRefused(t *testing.T) {
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprintf("n%d", i))
+	}
+	var out, errs strings.Builder
+	status := run(append([]string{"-pool", "10.0.0.0/26"}, names...), nil, &out, &errs)
+	require.Equal(t, 1, status)
+	require.Equal(t, maxRefusals+1, strings.Count(errs.String(), "\n"))
+	require.True(t, strings.HasSuffix(errs.String(), "predict: and 29 more nodes without a block; -json names them all\n"))
+}

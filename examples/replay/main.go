@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -22,19 +23,20 @@ const usage = `Replay recordings and report where the library diverges from them
 
 Usage: go run ./examples/replay [flags] FILE...
 
-Each FILE is a recording as JSON Lines, plain or gzip. For a file that
-diverges, the first divergence is printed with its context.
+Each FILE is a recording as JSON Lines, plain or gzip; - is standard input. For
+a file that diverges, the first divergence is printed with its context.
 
   go run ./examples/replay testdata/traces/*.gz
   go run ./examples/replay -all testdata/traces/churn-0.jsonl.gz
   go run ./examples/replay -json testdata/traces/*.gz | jq 'select(.divergences > 0)'
 
-Exit status: 0 no divergence, 1 divergence, 2 bad usage or unreadable file.
+Exit status: 0 no divergence, 1 divergence, 2 bad usage, unreadable file or
+unwritable output.
 
 Flags:
 `
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // fileResult is what -json prints, a line a file.
 type fileResult struct {
@@ -45,7 +47,7 @@ type fileResult struct {
 	Error       string   `json:"error,omitempty"`
 }
 
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	all := flags.Bool("all", false, "print every divergence, not just the first of a file")
@@ -67,15 +69,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 		usageTo(stderr)
 		return 2
 	}
+	out := bufio.NewWriter(stdout)
 	var total fileResult
 	unreadable := false
 	for _, file := range flags.Args() {
-		r := replay(file, *all)
+		r := replay(file, stdin, *all)
 		total.Operations += r.Operations
 		total.Divergences += r.Divergences
 		unreadable = unreadable || r.Error != ""
 		if *asJSON {
-			_ = json.NewEncoder(stdout).Encode(r)
+			_ = json.NewEncoder(out).Encode(r) // a failure shows when flushing
+			_ = out.Flush()
 			continue
 		}
 		if r.Error != "" {
@@ -85,17 +89,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if r.Divergences > 0 {
 			verdict = fmt.Sprintf("%s diverge", count(r.Divergences, "operation"))
 		}
-		if r.Error != "" {
-			verdict += ", then unreadable"
+		if r.Error != "" && r.Operations == 0 {
+			verdict = "unreadable"
+		} else if r.Error != "" {
+			verdict += " so far, then unreadable"
 		}
-		fmt.Fprintf(stdout, "%-40s %18s  %s\n", r.File, count(r.Operations, "operation"), verdict)
+		fmt.Fprintf(out, "%-40s %18s  %s\n", r.File, count(r.Operations, "operation"), verdict)
 		for _, d := range r.Details {
-			fmt.Fprintln(stdout, d)
+			fmt.Fprintln(out, d)
 		}
+		_ = out.Flush() // a line as soon as it is known; the last one reports failure
 	}
 	if !*asJSON {
-		fmt.Fprintf(stdout, "%s: %s in %s\n", count(flags.NArg(), "recording"),
+		fmt.Fprintf(out, "%s: %s in %s\n", count(flags.NArg(), "recording"),
 			count(total.Divergences, "divergence"), count(total.Operations, "operation"))
+	}
+	if err := out.Flush(); err != nil {
+		fmt.Fprintf(stderr, "replay: %v\n", err)
+		return 2
 	}
 	switch {
 	case unreadable:
@@ -107,9 +118,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // replay replays one file, as far as it can be read.
-func replay(file string, all bool) fileResult {
+func replay(file string, stdin io.Reader, all bool) fileResult {
 	result := fileResult{File: file}
-	r, err := trace.Open(file)
+	var r *trace.Reader
+	var err error
+	if file == "-" {
+		r, err = trace.NewReader("standard input", stdin)
+	} else {
+		r, err = trace.Open(file)
+	}
 	if err != nil {
 		result.Error = err.Error()
 		return result

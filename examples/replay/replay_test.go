@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ func written(t *testing.T, text string) string {
 
 func do(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(args, &out, &errs)
+	status = run(args, strings.NewReader(header+assignRight), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -92,12 +93,35 @@ func TestUnreadable(t *testing.T) {
 			status, out, errs := do(written(t, c.text))
 			require.Equal(t, 2, status)
 			require.Contains(t, errs, c.want)
-			require.Contains(t, out, "then unreadable")
+			require.Contains(t, out, "0 operations  unreadable\n")
 		})
 	}
+	status, out, _ := do(written(t, header+assignRight+assignRight[:40]))
+	require.Equal(t, 2, status)
+	require.Contains(t, out, "1 operation  ok so far, then unreadable\n")
+
 	status, _, errs := do(filepath.Join(t.TempDir(), "missing.gz"))
 	require.Equal(t, 2, status)
 	require.Contains(t, errs, "missing.gz: no such file")
+}
+
+func TestStandardInput(t *testing.T) {
+	status, out, _ := do("-")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "1 recording: 0 divergences in 1 operation\n")
+}
+
+// full is a writer that has no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestUnwritable(t *testing.T) {
+	for _, args := range [][]string{{"-"}, {"-json", "-"}} {
+		var errs bytes.Buffer
+		require.Equal(t, 2, run(args, strings.NewReader(header+assignRight), full{}, &errs))
+		require.Equal(t, "replay: no space left\n", errs.String())
+	}
 }
 
 func TestUsage(t *testing.T) {
