@@ -3,6 +3,7 @@ package ipam_test
 import (
 	"errors"
 	"fmt"
+	"log"
 	"net/netip"
 	"time"
 
@@ -10,18 +11,37 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Every minikube gets its pods' addresses from the same block.
+// The way in, as the README has it.
+func Example() {
+	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	a := ipam.New(ipam.Options{Now: clock.Now})
+	a.SetPool(pool.Spec{Name: "default", CIDR: netip.MustParsePrefix("10.244.0.0/16")})
+	a.SetNode(ipam.Node{Name: "minikube"})
+
+	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{
+		Host: "minikube", Num4: 2, Handle: "pod-1", Use: pool.Workload,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(v4.IPs, v4.Msgs)
+	// Output: [10.244.120.64/26 10.244.120.65/26] []
+}
+
+// A node is refused what the cluster does not have: the answer is short, and
+// its messages say why.
 func ExampleAllocator_AutoAssign() {
-	cluster := ipam.New(ipam.Options{Now: time.Now})
-	if err := cluster.SetPool(pool.Spec{Name: "default", CIDR: netip.MustParsePrefix("10.244.0.0/16")}); err != nil {
-		panic(err)
-	}
-	if err := cluster.SetNode(ipam.Node{Name: "minikube"}); err != nil {
-		panic(err)
-	}
-	v4, _, err := cluster.AutoAssign(ipam.AutoAssignArgs{Host: "minikube", Num4: 2, Handle: "my-pod", Use: pool.Workload})
-	fmt.Println(v4.IPs, err)
-	// Output: [10.244.120.64/26 10.244.120.65/26] <nil>
+	a := ipam.New(ipam.Options{})
+	a.SetPool(pool.Spec{Name: "tiny", CIDR: netip.MustParsePrefix("10.0.0.0/30"), BlockSize: 31})
+	a.SetNode(ipam.Node{Name: "n1"})
+	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload})
+	fmt.Println(len(v4.IPs), v4.Msgs, err)
+
+	_, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n2", Num4: 1, Use: pool.Workload})
+	fmt.Println(ipam.Code(err))
+	// Output:
+	// 4 [exhausted:10.0.0.0/30] <nil>
+	// does-not-exist
 }
 
 // The sequence number keeps a late release from taking an address away from
