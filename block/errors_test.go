@@ -1,6 +1,7 @@
 package block
 
 import (
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		{"owner: free", func(b *Block) error { return b.SetOwner(free, &Attrs{}, nil) }, ErrNotAllocated, "block: address not allocated: 10.0.0.3"},
 		{"owner: cooling", func(b *Block) error { return b.SetOwner(cooling, nil, &Attrs{}) }, ErrCooling, "block: address in cooldown: 10.0.0.2"},
 		{"host: too small", func(b *Block) error { return b.ReserveForHost(5, 4, Owner{}) }, ErrTooSmall, "block: too small for the host's reservation: 5 at the start and 4 at the end of 10.0.0.0/29"},
-		{"host: overflow", func(b *Block) error { return b.ReserveForHost(1<<62, 1<<62, Owner{}) }, ErrTooSmall, ""},
+		{"host: overflow", func(b *Block) error { return b.ReserveForHost(math.MaxInt, math.MaxInt, Owner{}) }, ErrTooSmall, ""},
 		{"host: negative", func(b *Block) error { return b.ReserveForHost(-1, 1, Owner{}) }, ErrOrdinal, ""},
 		{"host: taken at the start", func(b *Block) error { return b.ReserveForHost(2, 0, Owner{}) }, ErrTaken, "block: address taken: 10.0.0.1"},
 		{"host: taken at the end", func(b *Block) error { return b.ReserveForHost(1, 6, Owner{}) }, ErrTaken, "block: address taken: 10.0.0.2"},

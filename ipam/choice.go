@@ -53,7 +53,7 @@ func (r *HostReservation) check() error {
 		return nil
 	}
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
-		if n < 0 || n > 1<<32 {
+		if n < 0 || int64(n) > 1<<32 {
 			return fail(ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to 2^32", n))
 		}
 	}

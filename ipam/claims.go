@@ -12,14 +12,15 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 )
 
-// maxClaims is how many blocks one ClaimAffinity may name, a /8 of /32s.
-const maxClaims = 1 << 24
+// maxClaimBits is the binary logarithm of how many blocks one ClaimAffinity may
+// name: four times a /8 of /26 blocks, which take 1.5 GB.
+const maxClaimBits = 20
 
 // ClaimAffinity claims every block of the CIDR for the owner, in address order,
 // and returns those claimed and those that others or nobody hold. The block
 // limit does not apply (CALICO.md §9). The CIDR must lie in an enabled pool
 // ([ErrNotInPool]) and be no smaller than its blocks ([ErrInvalidSize]); more
-// than 2^24 blocks at once match [ErrInvalidArgument].
+// than 2^20 blocks at once match [ErrInvalidArgument].
 func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return nil, nil, err
@@ -30,8 +31,8 @@ func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (clai
 	if err != nil {
 		return nil, nil, err
 	}
-	if spread := sp.pool.BlockSize() - cidr.Bits(); spread > 24 {
-		return nil, nil, &ArgumentError{"cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", maxClaims)}
+	if spread := sp.pool.BlockSize() - cidr.Bits(); spread > maxClaimBits {
+		return nil, nil, &ArgumentError{"cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits)}
 	}
 	h := a.host(owner)
 	defer a.forget(h)

@@ -75,7 +75,7 @@ func fill(src source, v reflect.Value) {
 
 // keeps is the property of a writer: what is written is what is read.
 func keeps(src source, write func(Header, []Op) ([]byte, error)) error {
-	h := Header{Start: time.Unix(int64(src.pick("start", 1<<31)), int64(src.pick("nanos", 2))*123).UTC()}
+	h := Header{Start: time.Unix(int64(src.pick("start", math.MaxInt32)), int64(src.pick("nanos", 2))*123).UTC()}
 	fill(src, reflect.ValueOf(&h.Name).Elem())
 	fill(src, reflect.ValueOf(&h.About).Elem())
 	fill(src, reflect.ValueOf(&h.Pools).Elem())
