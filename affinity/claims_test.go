@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // row is what can be seen of a claim.
@@ -277,18 +279,18 @@ func blocks(args ...any) []netip.Prefix {
 
 // walker does to a subject what it does to the model, and compares them.
 type walker struct {
-	src       source
+	src       property.Source
 	got, want subject
 	now       time.Time
 	log       []string
 }
 
-func newWalker(src source, got subject) *walker {
+func newWalker(src property.Source, got subject) *walker {
 	return &walker{src: src, got: got, want: newModel(faultless), now: time.Unix(1_700_000_000, 0)}
 }
 
-func (m *walker) owner() Owner       { return someOwners[m.src.pick("owner", len(someOwners))] }
-func (m *walker) cidr() netip.Prefix { return someBlocks[m.src.pick("block", len(someBlocks))] }
+func (m *walker) owner() Owner       { return someOwners[m.src.Pick("owner", len(someOwners))] }
+func (m *walker) cidr() netip.Prefix { return someBlocks[m.src.Pick("block", len(someBlocks))] }
 
 // claim picks one that is there, if any is.
 func (m *walker) claim() (Owner, netip.Prefix, bool) {
@@ -296,7 +298,7 @@ func (m *walker) claim() (Owner, netip.Prefix, bool) {
 	if len(rows) == 0 {
 		return Owner{}, netip.Prefix{}, false
 	}
-	r := rows[m.src.pick("claim", len(rows))]
+	r := rows[m.src.Pick("claim", len(rows))]
 	return r.owner, r.cidr, true
 }
 
@@ -322,7 +324,7 @@ var actions = []struct {
 		return nil
 	}},
 	{"pend many", func(m *walker) error {
-		o, from, n := m.owner(), m.src.pick("from", len(someBlocks)), 1+m.src.pick("many", 50)
+		o, from, n := m.owner(), m.src.Pick("from", len(someBlocks)), 1+m.src.Pick("many", 50)
 		m.log = append(m.log, fmt.Sprintf("pend %s %d from %d", o, n, from))
 		for i := range n {
 			cidr := someBlocks[(from+i*7)%len(someBlocks)]
@@ -332,8 +334,8 @@ var actions = []struct {
 		return nil
 	}},
 	{"put", func(m *walker) error {
-		o, cidr, s := m.owner(), m.cidr(), State(m.src.pick("state", 5))
-		if oldO, oldCIDR, there := m.claim(); there && m.src.pick("old", 2) == 0 {
+		o, cidr, s := m.owner(), m.cidr(), State(m.src.Pick("state", 5))
+		if oldO, oldCIDR, there := m.claim(); there && m.src.Pick("old", 2) == 0 {
 			o, cidr = oldO, oldCIDR
 		}
 		m.log = append(m.log, fmt.Sprintf("put %s %s %s", o, cidr, s))
@@ -348,7 +350,7 @@ var actions = []struct {
 		if !there {
 			return nil
 		}
-		s := Step(m.src.pick("step", int(Drop)))
+		s := Step(m.src.Pick("step", int(Drop)))
 		m.log = append(m.log, fmt.Sprintf("%s %s %s", s, o, cidr))
 		if _, there := m.got.get(o, cidr); !there {
 			return fmt.Errorf("%s has no claim on %s", o, cidr)
@@ -361,7 +363,7 @@ var actions = []struct {
 	}},
 	{"drop", func(m *walker) error {
 		o, cidr, there := m.claim()
-		if !there || m.src.pick("absent", 4) == 0 {
+		if !there || m.src.Pick("absent", 4) == 0 {
 			o, cidr = m.owner(), m.cidr()
 		}
 		m.log = append(m.log, fmt.Sprintf("drop %s %s", o, cidr))
@@ -420,10 +422,10 @@ func (m *walker) fail(err error) error {
 }
 
 // walk takes so many steps.
-func walk(src source, steps int, got subject) error {
+func walk(src property.Source, steps int, got subject) error {
 	m := newWalker(src, got)
 	for range steps {
-		if err := m.do(src.pick("action", len(actions))); err != nil {
+		if err := m.do(src.Pick("action", len(actions))); err != nil {
 			return err
 		}
 	}
@@ -433,11 +435,11 @@ func walk(src source, steps int, got subject) error {
 // TestIndexAgainstModel holds an Index against the model, whatever is done.
 func TestIndexAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := newWalker(rapidSource{t}, new(realIndex))
+		m := newWalker(property.Rapid(t), new(realIndex))
 		do := make(map[string]func(*rapid.T))
 		for i, a := range actions {
 			do[a.name] = func(t *rapid.T) {
-				m.src = rapidSource{t}
+				m.src = property.Rapid(t)
 				if err := m.do(i); err != nil {
 					t.Fatal(err)
 				}
@@ -454,7 +456,7 @@ func TestIndexSeeded(t *testing.T) {
 		tries = 2000
 	}
 	for seed := range tries {
-		require.NoError(t, walk(seeded(seed), 60, new(realIndex)))
+		require.NoError(t, walk(property.Seeded(seed), 60, new(realIndex)))
 	}
 }
 
@@ -464,10 +466,10 @@ func TestModelRejectsBrokenIndexes(t *testing.T) {
 		pendDemotes, pendKeeps, pendRejuvenates, putSteps, putRejuvenates, putTakesNone, getMissesManyOnes, getWithoutMask, forgetsAll,
 	} {
 		t.Run(string(f), func(t *testing.T) {
-			rejects(t, func(src source) error { return walk(src, 100, newModel(f)) })
+			property.Rejects(t, func(src property.Source) error { return walk(src, 100, newModel(f)) })
 		})
 	}
-	require.NoError(t, walk(seeded(1), 100, newModel(faultless)), "the model agrees with itself")
+	require.NoError(t, walk(property.Seeded(1), 100, newModel(faultless)), "the model agrees with itself")
 }
 
 func TestGetInLargeLists(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 func TestNames(t *testing.T) {
@@ -69,22 +71,22 @@ func TestNameCut(t *testing.T) {
 }
 
 // anyPrefix picks a prefix of either family, often near others.
-func anyPrefix(src source) netip.Prefix {
+func anyPrefix(src property.Source) netip.Prefix {
 	bases := []string{"10.0.0.0", "10.0.9.255", "192.168.99.0", "0.0.0.0", "fd00::", "fd00:10:244::dc0", "::", "2001:db8:9:99:999:9999:1:0"}
-	addr := netip.MustParseAddr(bases[src.pick("base", len(bases))])
-	for range src.pick("steps", 12) {
+	addr := netip.MustParseAddr(bases[src.Pick("base", len(bases))])
+	for range src.Pick("steps", 12) {
 		addr = addr.Next()
 	}
 	bytes := addr.AsSlice()
-	if src.pick("anywhere", 3) == 0 {
+	if src.Pick("anywhere", 3) == 0 {
 		for i := range bytes {
-			bytes[i] = byte(src.pick("byte", 256))
+			bytes[i] = byte(src.Pick("byte", 256))
 		}
 	}
 	addr, _ = netip.AddrFromSlice(bytes)
-	bits := addr.BitLen() - src.pick("bits", 13)
-	if src.pick("wide", 4) == 0 {
-		bits = src.pick("length", addr.BitLen()+1)
+	bits := addr.BitLen() - src.Pick("bits", 13)
+	if src.Pick("wide", 4) == 0 {
+		bits = src.Pick("length", addr.BitLen()+1)
 	}
 	p := netip.PrefixFrom(addr, bits).Masked()
 	if p.Addr().Is4In6() {
@@ -96,7 +98,7 @@ func anyPrefix(src source) netip.Prefix {
 
 // comparesNames holds a comparison against comparing the names that the text of
 // the definition gives.
-func comparesNames(src source, compare func(a, b netip.Prefix) int) error {
+func comparesNames(src property.Source, compare func(a, b netip.Prefix) int) error {
 	a, b := anyPrefix(src), anyPrefix(src)
 	name := func(p netip.Prefix) string {
 		return strings.NewReplacer(".", "-", ":", "-", "/", "-").Replace(p.String())
@@ -118,7 +120,7 @@ func sign(n int) int { return min(max(n, -1), 1) }
 
 func TestCompareCIDRNames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		if err := comparesNames(rapidSource{t}, CompareCIDRNames); err != nil {
+		if err := comparesNames(property.Rapid(t), CompareCIDRNames); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -145,7 +147,7 @@ func TestCompareCIDRNamesRejects(t *testing.T) {
 		"the wrong way": func(a, b netip.Prefix) int { return CompareCIDRNames(b, a) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			rejects(t, func(src source) error { return comparesNames(src, compare) })
+			property.Rejects(t, func(src property.Source) error { return comparesNames(src, compare) })
 		})
 	}
 }
@@ -153,8 +155,8 @@ func TestCompareCIDRNamesRejects(t *testing.T) {
 // TestNamesUnique: claims of one owner never share a name, cut or not.
 func TestNamesUnique(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		src := rapidSource{t}
-		host := strings.Repeat("n", 1+src.pick("host", 260))
+		src := property.Rapid(t)
+		host := strings.Repeat("n", 1+src.Pick("host", 260))
 		a, b := anyPrefix(src), anyPrefix(src)
 		if (Name(host, a) == Name(host, b)) != (a == b) {
 			t.Fatalf("%s and %s of %s are %s and %s", a, b, host, Name(host, a), Name(host, b))

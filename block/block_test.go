@@ -7,42 +7,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
-
-type rapidSource struct{ t *rapid.T }
-
-func (s rapidSource) pick(what string, n int) int { return rapid.IntRange(0, n-1).Draw(s.t, what) }
-
-type seededSource struct{ r *rand.Rand }
-
-func (s seededSource) pick(_ string, n int) int { return s.r.IntN(n) }
-
-// byteSource makes two bytes a choice, and only zeros when they are used up.
-type byteSource struct{ data []byte }
-
-func (s *byteSource) pick(_ string, n int) int {
-	x := 0
-	for range 2 {
-		if len(s.data) > 0 {
-			x = x<<8 | int(s.data[0])
-			s.data = s.data[1:]
-		}
-		if n <= 256 {
-			break
-		}
-	}
-	return x % n
-}
 
 // TestMachine holds a Block against the model in every operation.
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m, err := newMachine(rapidSource{t}, allSizes, realBlock)
+		m, err := newMachine(property.Rapid(t), allSizes, realBlock)
 		require.NoError(t, err)
 		do := make(map[string]func(*rapid.T))
 		for i, a := range actions {
 			do[a.name] = func(t *rapid.T) {
-				m.src = rapidSource{t}
+				m.src = property.Rapid(t)
 				if err := m.step(i); err != nil {
 					t.Fatal(err)
 				}
@@ -54,13 +31,13 @@ func TestMachine(t *testing.T) {
 
 // run lets a machine take so many steps on what make returns, by a seed.
 func run(seed uint64, steps int, make makeSubject) error {
-	src := seededSource{rand.New(rand.NewPCG(seed, 0))}
+	src := property.Seeded(seed)
 	m, err := newMachine(src, allSizes, make)
 	if err != nil {
 		return err
 	}
 	for range steps {
-		if err := m.step(src.pick("action", len(actions))); err != nil {
+		if err := m.step(src.Pick("action", len(actions))); err != nil {
 			return fmt.Errorf("seed %d: %w", seed, err)
 		}
 	}
@@ -106,11 +83,11 @@ func FuzzBlock(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		src := &byteSource{data[:min(len(data), 1000)]}
+		src := property.Bytes(data[:min(len(data), 1000)])
 		m, err := newMachine(src, smallSizes, realBlock)
 		require.NoError(t, err)
-		for len(src.data) > 0 {
-			if err := m.step(src.pick("action", len(actions))); err != nil {
+		for src.Len() > 0 {
+			if err := m.step(src.Pick("action", len(actions))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,18 +7,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// source makes the machine's choices: rapid (which shrinks), a seed, or the bytes of
-// a fuzzer.
-type source interface {
-	// pick returns a number in 0 to n-1.
-	pick(what string, n int) int
-}
+	"github.com/ipamsim/ipamsim/internal/property"
+)
 
 // machine does to a subject what it does to the model, and compares them.
 type machine struct {
-	src      source
+	src      property.Source
 	got      subject
 	want     *model
 	now      time.Time
@@ -38,14 +33,14 @@ var (
 )
 
 // newMachine picks a block; make returns the subject for it.
-func newMachine(src source, sizes []int, make makeSubject) (*machine, error) {
-	bits := sizes[src.pick("size", 1+src.pick("large", len(sizes)))]
+func newMachine(src property.Source, sizes []int, make makeSubject) (*machine, error) {
+	bits := sizes[src.Pick("size", 1+src.Pick("large", len(sizes)))]
 	cidr := netip.MustParsePrefix("10.1.32.0/20")
-	if src.pick("family", 2) == 1 {
+	if src.Pick("family", 2) == 1 {
 		cidr = netip.MustParsePrefix("fd00:1::b000/116")
 	}
 	cidr = netip.PrefixFrom(cidr.Addr(), cidr.Addr().BitLen()-bits)
-	seq := uint64(src.pick("seq", 100))
+	seq := uint64(src.Pick("seq", 100))
 	got, err := make(cidr, seq)
 	if err != nil {
 		return nil, err
@@ -61,7 +56,7 @@ func broken(f fault) makeSubject {
 	return func(cidr netip.Prefix, seq uint64) (subject, error) { return newModel(cidr, seq, f), nil }
 }
 
-func (m *machine) pick(what string, n int) int { return m.src.pick(what, n) }
+func (m *machine) pick(what string, n int) int { return m.src.Pick(what, n) }
 func (m *machine) cold() Cold                  { return ColdAt(m.now, m.cooldown) }
 
 func (m *machine) logf(format string, args ...any) {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // FuzzAllocator makes operations of bytes, raw edits included: nothing panics,
@@ -22,11 +24,11 @@ func FuzzAllocator(f *testing.F) {
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		src := &byteSource{data[:min(len(data), 1500)]}
+		src := property.Bytes(data[:min(len(data), 1500)])
 		m, err := newMachine(src, realAllocator, true)
 		require.NoError(t, err)
-		for len(src.data) > 0 {
-			if err := m.step(m.actions[src.pick("action", len(m.actions))]); err != nil {
+		for src.Len() > 0 {
+			if err := m.step(m.actions[src.Pick("action", len(m.actions))]); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,13 +10,14 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // A machine does operations on a subject and holds what comes of them against
 // the model, in a small world where everything soon meets everything.
 type machine struct {
-	src   source
+	src   property.Source
 	got   subject
 	want  *model
 	clock *ipam.Clock
@@ -35,7 +36,7 @@ type machine struct {
 var start = time.Date(2026, 1, 1, 0, 0, 0, 250e6, time.UTC)
 
 // newMachine returns a machine on a cluster of three nodes and some pools.
-func newMachine(src source, make makeSubject, raw bool) (*machine, error) {
+func newMachine(src property.Source, make makeSubject, raw bool) (*machine, error) {
 	clock := ipam.NewClock(start)
 	m := &machine{src: src, got: make(clock), want: newModel(start), clock: clock, raw: raw}
 	for _, n := range []ipam.Node{{Name: "n1", Labels: map[string]string{"zone": "a"}}, {Name: "n2", Labels: map[string]string{"zone": "b"}}, {Name: "n3"}} {
@@ -71,7 +72,7 @@ func newMachine(src source, make makeSubject, raw bool) (*machine, error) {
 	return m, nil
 }
 
-func (m *machine) pick(what string, n int) int { return m.src.pick(what, n) }
+func (m *machine) pick(what string, n int) int { return m.src.Pick(what, n) }
 
 // one picks an element, the later ones less often.
 func one[T any](m *machine, what string, from []T) T {

@@ -2,11 +2,12 @@ package ipam_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestMachine holds an allocator against the model in every operation.
@@ -18,12 +19,12 @@ func TestMachineRaw(t *testing.T) { testMachine(t, true) }
 
 func testMachine(t *testing.T, raw bool) {
 	checkRapid(t, 300, func(t *rapid.T) {
-		m, err := newMachine(rapidSource{t}, realAllocator, raw)
+		m, err := newMachine(property.Rapid(t), realAllocator, raw)
 		require.NoError(t, err)
 		do := make(map[string]func(*rapid.T))
 		for _, a := range m.actions {
 			do[a.name] = func(t *rapid.T) {
-				m.src = rapidSource{t}
+				m.src = property.Rapid(t)
 				if err := m.step(a); err != nil {
 					t.Fatal(err)
 				}
@@ -36,13 +37,13 @@ func testMachine(t *testing.T, raw bool) {
 // run lets a machine take so many steps on what make returns, by a seed, and
 // returns what it says to it.
 func run(seed uint64, steps int, make makeSubject, raw bool) (*machine, error) {
-	src := seededSource{rand.New(rand.NewPCG(seed, 0))}
+	src := property.Seeded(seed)
 	m, err := newMachine(src, make, raw)
 	if err != nil {
 		return nil, err
 	}
 	for range steps {
-		if err := m.step(m.actions[src.pick("action", len(m.actions))]); err != nil {
+		if err := m.step(m.actions[src.Pick("action", len(m.actions))]); err != nil {
 			return m, fmt.Errorf("seed %d: %w", seed, err)
 		}
 	}

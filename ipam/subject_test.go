@@ -2,7 +2,6 @@ package ipam_test
 
 import (
 	"flag"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -63,37 +63,10 @@ type makeSubject func(clock *ipam.Clock) subject
 
 func realAllocator(clock *ipam.Clock) subject { return ipam.New(ipam.Options{Now: clock.Now}) }
 
-// A source makes the machine's choices: rapid, which shrinks them, a seed, or
-// the bytes of a fuzzer.
-type source interface {
-	// pick returns a number in 0 to n-1. The lower, the plainer.
-	pick(what string, n int) int
-}
-
-type rapidSource struct{ t *rapid.T }
-
-func (s rapidSource) pick(what string, n int) int { return rapid.IntRange(0, n-1).Draw(s.t, what) }
-
-type seededSource struct{ r *rand.Rand }
-
-func (s seededSource) pick(_ string, n int) int { return s.r.IntN(n) }
-
-// byteSource makes each byte a choice, and zeros when they are used up.
-type byteSource struct{ data []byte }
-
-func (s *byteSource) pick(_ string, n int) int {
-	if len(s.data) == 0 {
-		return 0
-	}
-	x := int(s.data[0])
-	s.data = s.data[1:]
-	return x % n
-}
-
 // long reports whether the environment asks for the long tests: with
 // IPAMSIM_LONG set to anything, the properties of this package are tried on
 // twenty times as many cases, which takes minutes rather than seconds.
-func long() bool { return os.Getenv("IPAMSIM_LONG") != "" }
+func long() bool { return property.Long() }
 
 // underRace is set where the race detector makes everything ten times slower.
 var underRace bool

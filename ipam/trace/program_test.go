@@ -16,6 +16,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -32,7 +33,7 @@ func structure(a *ipam.Allocator) error {
 // program does random things through a Recorder: every method, with arguments
 // that often make sense.
 type program struct {
-	src   source
+	src   property.Source
 	clock *ipam.Clock
 	*Recorder
 	text   bytes.Buffer
@@ -64,15 +65,15 @@ var (
 	}
 )
 
-func pick[E any](p *program, what string, from []E) E { return from[p.src.pick(what, len(from))] }
+func pick[E any](p *program, what string, from []E) E { return from[p.src.Pick(what, len(from))] }
 
 func (p *program) host() string         { return pick(p, "host", programHosts) }
 func (p *program) handle() string       { return pick(p, "handle", programHandles) }
 func (p *program) cidr() netip.Prefix   { return netip.MustParsePrefix(pick(p, "cidr", programCIDRs)) }
 func (p *program) block() netip.Prefix  { return netip.MustParsePrefix(pick(p, "block", programBlocks)) }
-func (p *program) flag() bool           { return p.src.pick("flag", 2) == 1 }
+func (p *program) flag() bool           { return p.src.Pick("flag", 2) == 1 }
 func (p *program) attrs() block.Attrs   { return pick(p, "attrs", programAttrs) }
-func (p *program) sometimes(n int) bool { return p.src.pick("sometimes", n) == 0 }
+func (p *program) sometimes(n int) bool { return p.src.Pick("sometimes", n) == 0 }
 
 func (p *program) owner() affinity.Owner {
 	if p.sometimes(4) {
@@ -91,7 +92,7 @@ func (p *program) ip() netip.Addr {
 	}
 	b := p.block()
 	addr := b.Addr()
-	for range p.src.pick("ordinal", 1<<min(b.Addr().BitLen()-b.Bits(), 4)) {
+	for range p.src.Pick("ordinal", 1<<min(b.Addr().BitLen()-b.Bits(), 4)) {
 		addr = addr.Next()
 	}
 	return addr
@@ -101,7 +102,7 @@ func (p *program) reservation() *ipam.HostReservation {
 	if !p.sometimes(6) {
 		return nil
 	}
-	return &ipam.HostReservation{StartOfBlock: p.src.pick("start", 4), EndOfBlock: p.src.pick("end", 2), Handle: block.HostReservedHandle, Note: "n"}
+	return &ipam.HostReservation{StartOfBlock: p.src.Pick("start", 4), EndOfBlock: p.src.Pick("end", 2), Handle: block.HostReservedHandle, Note: "n"}
 }
 
 // pools picks requested pools.
@@ -110,7 +111,7 @@ func (p *program) pools() []netip.Prefix {
 		return nil
 	}
 	var cidrs []netip.Prefix
-	for range 1 + p.src.pick("pools", 2) {
+	for range 1 + p.src.Pick("pools", 2) {
 		cidrs = append(cidrs, p.cidr())
 	}
 	return cidrs
@@ -137,7 +138,7 @@ func (p *program) spec() pool.Spec {
 
 func (p *program) config() ipam.Config {
 	return ipam.Config{
-		StrictAffinity: p.flag(), AutoAllocateBlocks: !p.sometimes(4), MaxBlocksPerHost: max(0, p.src.pick("max", 5)-2),
+		StrictAffinity: p.flag(), AutoAllocateBlocks: !p.sometimes(4), MaxBlocksPerHost: max(0, p.src.Pick("max", 5)-2),
 		IPCooldownSeconds: pick(p, "cooldown", []int{0, 0, 30, 1200, -1, 1201}),
 	}
 }
@@ -150,8 +151,8 @@ var programActions = []struct {
 }{
 	{"AutoAssign", func(p *program) {
 		v4, v6, _ := p.AutoAssign(ipam.AutoAssignArgs{
-			Host: p.host(), Num4: p.src.pick("num4", 5) - p.src.pick("negative", 40)/39, Num6: p.src.pick("num6", 3), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(),
-			Pools4: p.pools(), Pools6: p.pools(), MaxBlocksPerHost: max(0, p.src.pick("max", 6)-3), MaxAllocPerHandle: max(0, p.src.pick("cap", 8)-4),
+			Host: p.host(), Num4: p.src.Pick("num4", 5) - p.src.Pick("negative", 40)/39, Num6: p.src.Pick("num6", 3), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(),
+			Pools4: p.pools(), Pools6: p.pools(), MaxBlocksPerHost: max(0, p.src.Pick("max", 6)-3), MaxAllocPerHandle: max(0, p.src.Pick("cap", 8)-4),
 			HostReserved4: p.reservation(), HostReserved6: p.reservation(), Namespace: p.labels(),
 		})
 		p.given(v4.IPs...)
@@ -159,12 +160,12 @@ var programActions = []struct {
 	}},
 	{"AutoAssign", func(p *program) { // as a pod does
 		v4, _, _ := p.AutoAssign(ipam.AutoAssignArgs{
-			Host: p.host(), Num4: 1 + p.src.pick("num4", 9), Handle: "h" + strconv.Itoa(p.src.pick("pod", 4)), Attrs: p.attrs(), Use: pool.Workload,
+			Host: p.host(), Num4: 1 + p.src.Pick("num4", 9), Handle: "h" + strconv.Itoa(p.src.Pick("pod", 4)), Attrs: p.attrs(), Use: pool.Workload,
 		})
 		p.given(v4.IPs...)
 	}},
 	{"AutoAssignInto", func(p *program) {
-		args := ipam.AutoAssignArgs{Host: p.host(), Num4: p.src.pick("num4", 3), Num6: p.src.pick("num6", 3), Handle: p.handle(), Use: p.use()}
+		args := ipam.AutoAssignArgs{Host: p.host(), Num4: p.src.Pick("num4", 3), Num6: p.src.Pick("num6", 3), Handle: p.handle(), Use: p.use()}
 		_ = p.AutoAssignInto(&args, &p.v4, &p.v6)
 		p.given(p.v4.IPs...)
 		p.given(p.v6.IPs...)
@@ -172,20 +173,20 @@ var programActions = []struct {
 	{"AssignIP", func(p *program) {
 		ip := p.ip()
 		if p.AssignIP(ipam.AssignIPArgs{
-			IP: ip, Host: p.host(), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(), HostReserved: p.reservation(), MaxAllocPerHandle: max(0, p.src.pick("cap", 8)-4),
+			IP: ip, Host: p.host(), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(), HostReserved: p.reservation(), MaxAllocPerHandle: max(0, p.src.Pick("cap", 8)-4),
 		}) == nil {
 			p.given(netip.PrefixFrom(ip, ip.BitLen()))
 		}
 	}},
 	{"ReleaseIPs", func(p *program) {
 		var releases []ipam.Release
-		for range p.src.pick("releases", 4) {
+		for range p.src.Pick("releases", 4) {
 			r := ipam.Release{IP: p.ip()}
 			if p.sometimes(3) {
 				r.Handle = p.handle()
 			}
 			if p.sometimes(3) {
-				seq := p.SequenceNumber(r.IP) - uint64(max(0, p.src.pick("stale", 5)-2))
+				seq := p.SequenceNumber(r.IP) - uint64(max(0, p.src.Pick("stale", 5)-2))
 				r.Sequence = &seq
 			}
 			releases = append(releases, r)
@@ -245,7 +246,7 @@ var programActions = []struct {
 		p.SetReservations(pick(p, "reservations", [][]string{nil, {}, {" 10.0.0.0/27 ", "", "x"}, {"10.0.0.5", "fd00::/123", "fd00::33"}}))
 	}},
 	{"GarbageCollectColdIPs", func(p *program) { p.GarbageCollectColdIPs() }},
-	{"PutAffinity", func(p *program) { _ = p.PutAffinity(p.owner(), p.block(), affinity.State(p.src.pick("state", 5))) }},
+	{"PutAffinity", func(p *program) { _ = p.PutAffinity(p.owner(), p.block(), affinity.State(p.src.Pick("state", 5))) }},
 	{"DropAffinity", func(p *program) {
 		owner, cidr := p.owner(), p.block()
 		if p.sometimes(5) {
@@ -272,15 +273,15 @@ var programActions = []struct {
 }
 
 // newProgram sets up a cluster, at random, and begins to record.
-func newProgram(src source) (*program, error) {
+func newProgram(src property.Source) (*program, error) {
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 123_456_789, time.UTC))
 	a := ipam.New(ipam.Options{Now: clock.Now})
 	p := &program{src: src, clock: clock}
-	for range src.pick("configs", 2) {
+	for range src.Pick("configs", 2) {
 		_ = a.PutIPAMConfig(p.config()) // one that SetIPAMConfig refuses, too
 	}
 	for i, s := range programSpecs[:5] {
-		if i == 0 || src.pick("pool", 4) > 0 {
+		if i == 0 || src.Pick("pool", 4) > 0 {
 			if err := a.SetPool(s); err != nil {
 				return nil, err
 			}
@@ -321,12 +322,12 @@ func (p *program) finish() error {
 // divergence.
 func TestRecordRandomPrograms(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, err := newProgram(rapidSource{t})
+		p, err := newProgram(property.Rapid(t))
 		require.NoError(t, err)
 		actions := make(map[string]func(*rapid.T))
 		for i, a := range programActions {
 			actions[a.name+" "+strconv.Itoa(i)] = func(t *rapid.T) {
-				p.src = rapidSource{t}
+				p.src = property.Rapid(t)
 				if err := p.step(i); err != nil {
 					t.Fatal(err)
 				}
@@ -347,10 +348,10 @@ func TestRecordSeededPrograms(t *testing.T) {
 	}
 	outcomes := make(map[string]int)
 	for seed := range tries {
-		p, err := newProgram(seeded(seed))
+		p, err := newProgram(property.Seeded(seed))
 		require.NoError(t, err)
 		for range steps {
-			require.NoError(t, p.step(p.src.pick("action", len(programActions))), "seed %d", seed)
+			require.NoError(t, p.step(p.src.Pick("action", len(programActions))), "seed %d", seed)
 		}
 		require.NoError(t, p.finish(), "seed %d", seed)
 		_, ops, err := readAll("", bytes.NewReader(p.text.Bytes()))
@@ -427,13 +428,13 @@ func TestProgramsRejectBrokenRecorders(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rejects(t, func(src source) error {
+			property.Rejects(t, func(src property.Source) error {
 				p, err := newProgram(src)
 				if err != nil {
 					return nil // only the replay is to fail
 				}
 				for range 200 {
-					if p.step(src.pick("action", len(programActions))) != nil {
+					if p.step(src.Pick("action", len(programActions))) != nil {
 						return nil
 					}
 				}

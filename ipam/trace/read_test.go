@@ -13,6 +13,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 const (
@@ -203,9 +205,9 @@ func TestMalformedGzip(t *testing.T) {
 	// Many lines that do not compress to nothing, so that a cut leaves some.
 	var text strings.Builder
 	text.WriteString(someHeader + "\n")
-	src := seeded(1)
+	src := property.Seeded(1)
 	for range 5000 {
-		text.WriteString(strings.Replace(someOp, `"n"`, `"`+string(rune('a'+src.pick("", 26)))+string(rune('a'+src.pick("", 26)))+string(rune('a'+src.pick("", 26)))+`"`, 1) + "\n")
+		text.WriteString(strings.Replace(someOp, `"n"`, `"`+string(rune('a'+src.Pick("", 26)))+string(rune('a'+src.Pick("", 26)))+string(rune('a'+src.Pick("", 26)))+`"`, 1) + "\n")
 	}
 	whole := compressed(t, text.String())
 	corrupt := func(at int) string {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -563,10 +564,10 @@ func declaredMethods(t *testing.T, typ string) []string {
 
 // TestReadOnlyMethods: those that need no recording change nothing.
 func TestReadOnlyMethods(t *testing.T) {
-	p, err := newProgram(seeded(7))
+	p, err := newProgram(property.Seeded(7))
 	require.NoError(t, err)
 	for range 300 {
-		require.NoError(t, p.step(p.src.pick("action", len(programActions))))
+		require.NoError(t, p.step(p.src.Pick("action", len(programActions))))
 		a := p.Allocator
 		before := compact(StateOf(a.State()))
 		a.BlockOf(p.ip())

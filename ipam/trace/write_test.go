@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // oddTexts are strings that JSON could spoil.
@@ -24,32 +26,32 @@ var oddTexts = []string{
 
 // fill sets a value of any type of the format to anything. Empty slices and
 // maps are nil, as a reader leaves them.
-func fill(src source, v reflect.Value) {
+func fill(src property.Source, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[*big.Int]() {
-		n, _ := new(big.Int).SetString([]string{"0", "1", "-1", "1208925819614629174706176"}[src.pick("big", 4)], 10)
+		n, _ := new(big.Int).SetString([]string{"0", "1", "-1", "1208925819614629174706176"}[src.Pick("big", 4)], 10)
 		v.Set(reflect.ValueOf(n))
 		return
 	}
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString(oddTexts[src.pick("text", len(oddTexts))])
+		v.SetString(oddTexts[src.Pick("text", len(oddTexts))])
 	case reflect.Bool:
-		v.SetBool(src.pick("bool", 2) == 1)
+		v.SetBool(src.Pick("bool", 2) == 1)
 	case reflect.Int, reflect.Int64:
-		v.SetInt([]int64{0, 1, -1, 64, math.MaxInt32, math.MaxInt64, math.MinInt64}[src.pick("int", 7)])
+		v.SetInt([]int64{0, 1, -1, 64, math.MaxInt32, math.MaxInt64, math.MinInt64}[src.Pick("int", 7)])
 	case reflect.Pointer:
-		if src.pick("pointer", 2) == 1 {
+		if src.Pick("pointer", 2) == 1 {
 			v.Set(reflect.New(v.Type().Elem()))
 			fill(src, v.Elem())
 		}
 	case reflect.Slice:
-		for range src.pick("length", 3) {
+		for range src.Pick("length", 3) {
 			e := reflect.New(v.Type().Elem()).Elem()
 			fill(src, e)
 			v.Set(reflect.Append(v, e))
 		}
 	case reflect.Map:
-		for range src.pick("length", 3) {
+		for range src.Pick("length", 3) {
 			if v.IsNil() {
 				v.Set(reflect.MakeMap(v.Type()))
 			}
@@ -64,7 +66,7 @@ func fill(src source, v reflect.Value) {
 				continue
 			}
 			// Most fields are zero in one operation.
-			if v.NumField() < 10 || src.pick("field", 4) == 0 {
+			if v.NumField() < 10 || src.Pick("field", 4) == 0 {
 				fill(src, v.Field(i))
 			}
 		}
@@ -74,19 +76,19 @@ func fill(src source, v reflect.Value) {
 }
 
 // keeps is the property of a writer: what is written is what is read.
-func keeps(src source, write func(Header, []Op) ([]byte, error)) error {
-	h := Header{Start: time.Unix(int64(src.pick("start", math.MaxInt32)), int64(src.pick("nanos", 2))*123).UTC()}
+func keeps(src property.Source, write func(Header, []Op) ([]byte, error)) error {
+	h := Header{Start: time.Unix(int64(src.Pick("start", math.MaxInt32)), int64(src.Pick("nanos", 2))*123).UTC()}
 	fill(src, reflect.ValueOf(&h.Name).Elem())
 	fill(src, reflect.ValueOf(&h.About).Elem())
 	fill(src, reflect.ValueOf(&h.Pools).Elem())
 	fill(src, reflect.ValueOf(&h.Reservations).Elem())
 	fill(src, reflect.ValueOf(&h.Nodes).Elem())
 	fill(src, reflect.ValueOf(&h.Config).Elem())
-	ops := make([]Op, src.pick("ops", 4))
+	ops := make([]Op, src.Pick("ops", 4))
 	for i := range ops {
 		fill(src, reflect.ValueOf(&ops[i].In).Elem())
 		fill(src, reflect.ValueOf(&ops[i].Out).Elem())
-		ops[i].Op = "x" + oddTexts[src.pick("op", len(oddTexts))]
+		ops[i].Op = "x" + oddTexts[src.Pick("op", len(oddTexts))]
 	}
 	text, err := write(h, ops)
 	if err != nil {
@@ -120,7 +122,7 @@ func keeps(src source, write func(Header, []Op) ([]byte, error)) error {
 // TestWriteThenRead: whatever is written is read back, in plain text.
 func TestWriteThenRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		if err := keeps(rapidSource{t}, write); err != nil {
+		if err := keeps(property.Rapid(t), write); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -157,10 +159,10 @@ func TestWriteThenReadRejects(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rejects(t, func(src source) error { return keeps(src, broken) })
+			property.Rejects(t, func(src property.Source) error { return keeps(src, broken) })
 		})
 	}
-	require.NoError(t, keeps(seeded(1), write))
+	require.NoError(t, keeps(property.Seeded(1), write))
 }
 
 // TestWrittenForm pins the text: others read it.

@@ -1,0 +1,47 @@
+package property
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSources(t *testing.T) {
+	a, b := Seeded(3), Seeded(3)
+	for range 100 {
+		x := a.Pick("", 7)
+		require.Less(t, x, 7)
+		require.Equal(t, x, b.Pick("", 7))
+	}
+	bytes := Bytes([]byte{9, 1, 2, 255})
+	require.Equal(t, 2, bytes.Pick("", 7))
+	require.Equal(t, 0x102, bytes.Pick("", 1000))
+	require.Equal(t, 1, bytes.Len())
+	require.Equal(t, 255, bytes.Pick("", 1000), "the second byte is missing")
+	require.Equal(t, 0, bytes.Pick("", 1000))
+}
+
+// judge takes the place of a test.
+type judge struct {
+	testing.TB
+	failed string
+}
+
+func (j *judge) Helper()                           {}
+func (j *judge) Logf(string, ...any)               {}
+func (j *judge) Errorf(format string, args ...any) { j.failed = fmt.Sprintf(format, args...) }
+
+func TestRejects(t *testing.T) {
+	var j judge
+	Rejects(&j, func(src Source) error {
+		if src.Pick("", 50) == 0 {
+			return errors.New("caught")
+		}
+		return nil
+	})
+	require.Empty(t, j.failed)
+	Rejects(&j, func(Source) error { return nil })
+	require.Equal(t, "the property accepts a broken variant, 200 times", j.failed)
+}
