@@ -1,6 +1,7 @@
 package affinity
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
@@ -67,16 +68,5 @@ func LabName(cidr netip.Prefix) string {
 // allocate.
 func CompareCIDRNames(a, b netip.Prefix) int {
 	var x, y [64]byte
-	return compareBytes(AppendCIDRName(x[:0], a), AppendCIDRName(y[:0], b))
-}
-
-// compareBytes is bytes.Compare, written out so that the buffers of its
-// callers stay on their stack.
-func compareBytes(a, b []byte) int {
-	for i := 0; i < len(a) && i < len(b); i++ {
-		if a[i] != b[i] {
-			return int(a[i]) - int(b[i])
-		}
-	}
-	return len(a) - len(b)
+	return bytes.Compare(AppendCIDRName(x[:0], a), AppendCIDRName(y[:0], b))
 }

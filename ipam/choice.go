@@ -221,12 +221,17 @@ func (h *host) changed() {
 	h.plans[0].poolsChanged, h.plans[1].poolsChanged = 0, 0
 }
 
+// planOf returns where the host keeps its plan for one family.
+func (h *host) planOf(is4 bool) *plan {
+	if is4 {
+		return &h.plans[0]
+	}
+	return &h.plans[1]
+}
+
 // planFor returns the host's plan, or nil.
 func (a *Allocator) planFor(h *host, is4 bool, use pool.Use) *plan {
-	p := &h.plans[0]
-	if !is4 {
-		p = &h.plans[1]
-	}
+	p := h.planOf(is4)
 	if p.poolsChanged != a.poolsChanged || p.use != use {
 		return nil
 	}
@@ -247,10 +252,7 @@ func (a *Allocator) remember(h *host, is4 bool, use pool.Use, spaces []*space, c
 			return
 		}
 	}
-	p := &h.plans[0]
-	if !is4 {
-		p = &h.plans[1]
-	}
+	p := h.planOf(is4)
 	p.poolsChanged = 0 // it is no other use's plan any more
 	p.blocks = p.blocks[:0]
 	for _, c := range claims {
