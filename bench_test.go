@@ -161,27 +161,35 @@ func BenchmarkFirstPod(b *testing.B) {
 // address, in the middle, which a node without a block can borrow.
 func full(b *testing.B, cidr string, blocks int) (*ipam.Allocator, *ipam.AutoAssignArgs) {
 	a, _ := cluster(b, cidr, 26, blocks/20+2)
-	var v4 ipam.Assignment
-	taken := 0
-	var last netip.Addr
-	for n := 0; taken < blocks*64; n++ {
-		num := min(20*64, blocks*64-taken)
-		last = assign(b, a, &ipam.AutoAssignArgs{Host: nodeName(n), Num4: num, Use: pool.Workload}, &v4)
-		taken += num
-	}
+	last := occupy(b, a, blocks)
 	if _, err := a.ReleaseIP(ipam.Release{IP: last}); err != nil {
 		b.Fatal(err)
 	}
 	return a, &ipam.AutoAssignArgs{Host: nodeName(blocks/20 + 1), Num4: 1, Use: pool.Workload}
 }
 
+// occupy takes every address of so many blocks, 20 of them a node from node-0 on,
+// and returns the last.
+func occupy(b *testing.B, a *ipam.Allocator, blocks int) (last netip.Addr) {
+	var v4 ipam.Assignment
+	for n, taken := 0, 0; taken < blocks*64; n++ {
+		num := min(20*64, blocks*64-taken)
+		last = assign(b, a, &ipam.AutoAssignArgs{Host: nodeName(n), Num4: num, Use: pool.Workload}, &v4)
+		taken += num
+	}
+	return last
+}
+
+// fullPools are the pools of /26 blocks that are full in a benchmark.
+var fullPools = []struct {
+	blocks int
+	cidr   string
+}{{256, "10.0.0.0/18"}, {262_144, "10.0.0.0/8"}}
+
 // BenchmarkBorrow borrows the only free address of a full cluster and gives it
 // back.
 func BenchmarkBorrow(b *testing.B) {
-	for _, c := range []struct {
-		blocks int
-		cidr   string
-	}{{256, "10.0.0.0/18"}, {262_144, "10.0.0.0/8"}} {
+	for _, c := range fullPools {
 		b.Run(fmt.Sprintf("full=%d", c.blocks), func(b *testing.B) {
 			a, args := full(b, c.cidr, c.blocks)
 			var v4 ipam.Assignment
@@ -199,10 +207,7 @@ func BenchmarkBorrow(b *testing.B) {
 // BenchmarkReclaim claims the only empty block of a full cluster from its
 // owner, in turns by two nodes, a minute apart.
 func BenchmarkReclaim(b *testing.B) {
-	for _, c := range []struct {
-		blocks int
-		cidr   string
-	}{{256, "10.0.0.0/18"}, {262_144, "10.0.0.0/8"}} {
+	for _, c := range fullPools {
 		b.Run(fmt.Sprintf("full=%d", c.blocks), func(b *testing.B) {
 			a, clock := cluster(b, c.cidr, 26, c.blocks/20+3)
 			var v4 ipam.Assignment
@@ -211,11 +216,7 @@ func BenchmarkReclaim(b *testing.B) {
 				{Host: nodeName(c.blocks/20 + 2), Num4: 1, Use: pool.Workload},
 			}
 			ip := assign(b, a, &hosts[0], &v4)
-			for n, taken := 0, 0; taken < (c.blocks-1)*64; n++ {
-				num := min(20*64, (c.blocks-1)*64-taken)
-				assign(b, a, &ipam.AutoAssignArgs{Host: nodeName(n), Num4: num, Use: pool.Workload}, &v4)
-				taken += num
-			}
+			occupy(b, a, c.blocks-1)
 			turn := 1
 			b.ReportAllocs()
 			for b.Loop() {
@@ -255,7 +256,7 @@ func BenchmarkFill(b *testing.B) {
 	})
 }
 
-// fill asks for every address of the pool, num at a time, 20 blocks a node.
+// fill asks for every address of the pool, num at a time, some 16 blocks a node.
 func fill(b *testing.B, cidr string, addresses, num int, vary func(args *ipam.AutoAssignArgs, i int)) {
 	nodes := addresses/(16*64) + 1 // 16 blocks each, or a few more
 	names := make([]string, nodes)

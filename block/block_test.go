@@ -2,7 +2,6 @@ package block
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -74,14 +73,7 @@ func TestMachineRejects(t *testing.T) {
 }
 
 func FuzzBlock(f *testing.F) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for range 8 {
-		data := make([]byte, 300)
-		for i := range data {
-			data[i] = byte(r.Uint32())
-		}
-		f.Add(data)
-	}
+	property.Corpus(f, 8, 300)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := property.Bytes(data[:min(len(data), 1000)])
 		m, err := newMachine(src, smallSizes, realBlock)

@@ -28,8 +28,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -300,6 +302,14 @@ func checkName(what, name string) error {
 	}
 	if i := strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
 		return &ArgumentError{what, name, fmt.Sprintf("must not contain blanks or control characters (byte %d)", i)}
+	}
+	return nil
+}
+
+// checkCount refuses a number that cannot count addresses or blocks.
+func checkCount(what string, n int) error {
+	if n < 0 || n > math.MaxInt32 {
+		return &ArgumentError{what, strconv.Itoa(n), "must be 0 to 2147483647"}
 	}
 	return nil
 }

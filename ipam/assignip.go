@@ -3,9 +3,7 @@ package ipam
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
-	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -38,11 +36,9 @@ type AssignIPArgs struct {
 // [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block.
 // A block that was claimed stays so when the address is refused after that.
 func (a *Allocator) AssignIP(args AssignIPArgs) error {
-	if err := errors.Join(checkAddr(args.IP), checkName("host", args.Host)); err != nil {
+	err := errors.Join(checkAddr(args.IP), checkName("host", args.Host), checkCount("maxAllocPerHandle", args.MaxAllocPerHandle))
+	if err != nil {
 		return err
-	}
-	if n := args.MaxAllocPerHandle; n < 0 || n > math.MaxInt32 {
-		return &ArgumentError{"maxAllocPerHandle", strconv.Itoa(n), "must be 0 to 2147483647"}
 	}
 	args.Handle = handleID(args.Handle)
 	a.begin()
@@ -62,7 +58,6 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	defer a.forget(h)
 	e := a.blockAt(args.IP)
 	if e == nil {
-		var err error
 		if e, err = a.claimBlock(h, sp.pool.BlockAt(sp.pool.IndexOf(args.IP)), args.HostReserved); err != nil {
 			return err
 		}

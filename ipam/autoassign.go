@@ -66,8 +66,8 @@ func (r *AutoAssignArgs) check() error {
 		{"num4", r.Num4}, {"num6", r.Num6},
 		{"maxBlocksPerHost", r.MaxBlocksPerHost}, {"maxAllocPerHandle", r.MaxAllocPerHandle},
 	} {
-		if n.n < 0 || n.n > math.MaxInt32 {
-			return &ArgumentError{n.what, strconv.Itoa(n.n), "must be 0 to 2147483647"}
+		if err := checkCount(n.what, n.n); err != nil {
+			return err
 		}
 	}
 	return checkName("host", r.Host)

@@ -49,9 +49,6 @@ func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
 
 // check refuses counts that nothing could hold.
 func (r *HostReservation) check() error {
-	if r == nil {
-		return nil
-	}
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
 		if n < 0 || int64(n) > 1<<32 {
 			return fail(ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to 2^32", n))
@@ -197,7 +194,7 @@ func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 
 		case sp == nil:
 		case slices.Contains(spaces, sp):
 			usable = append(usable, c)
-		case !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels):
+		case sp.rejects(h):
 			_ = a.releaseClaim(h, c.CIDR, true) // errors are ignored there
 		}
 	}
@@ -248,7 +245,7 @@ func (a *Allocator) remember(h *host, is4 bool, use pool.Use, spaces []*space, c
 	}
 	for _, c := range h.claims.All() {
 		sp := a.spaceOf(c.CIDR.Addr())
-		if c.CIDR.Addr().Is4() == is4 && sp != nil && !slices.Contains(spaces, sp) && !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels) {
+		if c.CIDR.Addr().Is4() == is4 && sp != nil && !slices.Contains(spaces, sp) && sp.rejects(h) {
 			return
 		}
 	}

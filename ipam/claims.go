@@ -85,8 +85,8 @@ func (a *Allocator) releaseClaim(h *host, cidr netip.Prefix, mustBeEmpty bool) e
 	if c == nil || e == nil {
 		return nil
 	}
-	h.changed()
 	if e.host != nil && e.host != h {
+		h.changed()
 		h.claims.Drop(cidr)
 		return errForeign
 	}
@@ -94,6 +94,7 @@ func (a *Allocator) releaseClaim(h *host, cidr netip.Prefix, mustBeEmpty bool) e
 	if mustBeEmpty && !empty {
 		return fail(ErrBlockNotEmpty, cidr)
 	}
+	h.changed()
 	if err := c.Step(affinity.Release); err != nil {
 		return err
 	}
@@ -139,12 +140,17 @@ func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mus
 func claimsIn(claims []*affinity.Claim, cidr netip.Prefix) []netip.Prefix {
 	var in []netip.Prefix
 	for _, c := range claims {
-		if c.CIDR.Bits() >= cidr.Bits() && cidr.Contains(c.CIDR.Addr()) {
+		if within(c.CIDR, cidr) {
 			in = append(in, c.CIDR)
 		}
 	}
 	slices.SortFunc(in, netipx.ComparePrefix)
 	return slices.Compact(in)
+}
+
+// within reports whether all of the block lies in the CIDR.
+func within(block, cidr netip.Prefix) bool {
+	return block.Bits() >= cidr.Bits() && cidr.Contains(block.Addr())
 }
 
 // ReleaseHostAffinities gives up all claims of the owner, IPv4 first, each
@@ -212,7 +218,7 @@ func (a *Allocator) lastClaims(cidr netip.Prefix) []*affinity.Claim {
 	at := make(map[netip.Prefix]int)
 	var last []*affinity.Claim
 	for _, c := range claims {
-		if c.CIDR.Bits() < cidr.Bits() || !cidr.Contains(c.CIDR.Addr()) {
+		if !within(c.CIDR, cidr) {
 			continue
 		}
 		if i, seen := at[c.CIDR]; seen {

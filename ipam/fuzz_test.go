@@ -1,7 +1,6 @@
 package ipam_test
 
 import (
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,14 +13,7 @@ import (
 // program, so fuzz with -fuzzminimizetime 10x, or most of the time goes into
 // making inputs small that are merely new.
 func FuzzAllocator(f *testing.F) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for range 8 {
-		data := make([]byte, 400)
-		for i := range data {
-			data[i] = byte(r.Uint32())
-		}
-		f.Add(data)
-	}
+	property.Corpus(f, 8, 400)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := property.Bytes(data[:min(len(data), 1500)])

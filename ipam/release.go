@@ -193,10 +193,7 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 // where its enabled pool no longer selects the owning node, which still exists.
 func (a *Allocator) giveBackUnselected(e *entry) {
 	h := e.host
-	if h == nil || h.owner.Type != affinity.Host || e.space == nil || e.space.pool.Disabled() {
-		return
-	}
-	if !h.node || e.space.pool.SelectsNode(h.labels) {
+	if h == nil || !h.node || e.space == nil || !e.space.rejects(h) {
 		return
 	}
 	_ = a.releaseClaim(h, e.CIDR(), true) // it stays where it is in use

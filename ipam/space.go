@@ -48,6 +48,13 @@ type space struct {
 	tree tree
 }
 
+// rejects reports whether the pool, being enabled, does not select the host: what
+// the host has there goes back when it is empty. Blocks of disabled pools are left
+// alone (CALICO.md §3, §9).
+func (sp *space) rejects(h *host) bool {
+	return !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels)
+}
+
 // A host is an owner with what it claims and owns. It is known while there is
 // any of that, or a node of its name.
 type host struct {

@@ -61,6 +61,19 @@ func (s *ByteSource) Pick(_ string, n int) int {
 	return x % n
 }
 
+// Corpus gives a fuzz target so many inputs of so many random bytes to begin with,
+// always the same.
+func Corpus(f *testing.F, inputs, length int) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range inputs {
+		data := make([]byte, length)
+		for i := range data {
+			data[i] = byte(r.Uint32())
+		}
+		f.Add(data)
+	}
+}
+
 // Rejects fails the test unless the property, which is that of a broken variant,
 // finds its fault within 200 seeds.
 func Rejects(t testing.TB, property func(Source) error) {
