@@ -106,18 +106,17 @@ func ParseOwner(text string) (Owner, error) {
 
 // Claim is one affinity object: an owner's claim on one block. Claims are
 // made and changed through [Claims]; what it returns may be read until the
-// claim is dropped.
+// claim is dropped: the owner's next one may then be written over it.
 type Claim struct {
 	Owner   Owner
 	CIDR    netip.Prefix // the block claimed
 	State   State
 	Created time.Time // when the object was created, for its age
-
-	name string // Kubernetes name, the sort key
 }
 
-// Name returns the claim's name in Kubernetes, as [Name] makes it.
-func (c *Claim) Name() string { return c.name }
+// Name returns the claim's name in Kubernetes, as [Name] makes it, anew each
+// time.
+func (c *Claim) Name() string { return Name(c.Owner.Name, c.CIDR) }
 
 // Step moves the claim along the state machine and returns an error matching
 // [ErrTransition], with the claim unchanged, where the machine has no such

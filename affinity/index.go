@@ -53,7 +53,7 @@ func (x *Index) All() []*Claim {
 	slices.SortFunc(all, func(a, b *Claim) int {
 		return cmp.Or(
 			compareOwners(a.Owner, b.Owner),
-			strings.Compare(a.name, b.name),
+			compareNames(a.Owner.Name, a.CIDR, b.CIDR),
 			CompareCIDRNames(a.CIDR, b.CIDR),
 		)
 	})
@@ -85,6 +85,8 @@ func (x *Index) Check() error {
 type Claims struct {
 	owner Owner
 	list  []*Claim // sorted by name; CIDRs are unique
+	spare []*Claim // dropped, to be used again
+	fresh []Claim  // never used yet
 }
 
 // Owner returns whose claims they are, nobody for a nil receiver.
@@ -117,10 +119,10 @@ func (c *Claims) Get(cidr netip.Prefix) *Claim {
 	if c == nil {
 		return nil
 	}
-	// Names sort unlike CIDRs, and building one costs more than a look at the
-	// few claims that an owner has; only a large list is worth the search.
+	// Prefixes compare faster than names, which are what the list is sorted by;
+	// only a large list is worth the search.
 	if len(c.list) > 32 {
-		if i, ok := c.find(Name(c.owner.Name, cidr)); ok && c.list[i].CIDR == cidr {
+		if i, ok := c.find(cidr); ok {
 			return c.list[i]
 		}
 		return nil
@@ -133,11 +135,12 @@ func (c *Claims) Get(cidr netip.Prefix) *Claim {
 	return nil
 }
 
-// find returns where the claim called name is, or belongs.
-func (c *Claims) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(c.list, name, func(cl *Claim, name string) int {
-		return strings.Compare(cl.name, name)
+// find returns where the claim on cidr is, or belongs.
+func (c *Claims) find(cidr netip.Prefix) (int, bool) {
+	i, ok := slices.BinarySearchFunc(c.list, cidr, func(cl *Claim, cidr netip.Prefix) int {
+		return compareNames(c.owner.Name, cl.CIDR, cidr)
 	})
+	return i, ok && c.list[i].CIDR == cidr
 }
 
 // Pend takes the step [Pend] on the claim on cidr, creating it at the moment
@@ -168,9 +171,27 @@ func (c *Claims) Put(cidr netip.Prefix, state State, now time.Time) error {
 
 // insert adds a claim that is not there yet.
 func (c *Claims) insert(cidr netip.Prefix, state State, now time.Time) *Claim {
-	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now, name: Name(c.owner.Name, cidr)}
-	i, _ := c.find(cl.name)
+	cl := c.unused()
+	*cl = Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now}
+	i, _ := c.find(cidr)
 	c.list = slices.Insert(c.list, i, cl)
+	return cl
+}
+
+// unused returns a claim to write over. Owners that claim often also drop often,
+// and those with many claims get them one by one: new ones are made by ever
+// more at a time.
+func (c *Claims) unused() *Claim {
+	if last := len(c.spare) - 1; last >= 0 {
+		cl := c.spare[last]
+		c.spare = c.spare[:last]
+		return cl
+	}
+	if len(c.fresh) == 0 {
+		c.fresh = make([]Claim, 1+len(c.list)/2)
+	}
+	cl := &c.fresh[0]
+	c.fresh = c.fresh[1:]
 	return cl
 }
 
@@ -184,6 +205,7 @@ func (c *Claims) Drop(cidr netip.Prefix) bool {
 	i := slices.Index(c.list, cl)
 	c.list = slices.Delete(c.list, i, i+1)
 	_ = cl.Step(Drop)
+	c.spare = append(c.spare, cl)
 	return true
 }
 
@@ -201,13 +223,11 @@ func (c *Claims) Check() error {
 		switch {
 		case cl.Owner != c.owner:
 			errs = append(errs, fmt.Errorf("affinity: claim on %s of %s is in the list of %s", cl.CIDR, cl.Owner, c.owner))
-		case cl.name != Name(cl.Owner.Name, cl.CIDR):
-			errs = append(errs, fmt.Errorf("affinity: claim on %s of %s is named %q", cl.CIDR, cl.Owner, cl.name))
 		case cl.State == None || int(cl.State) >= len(stateNames):
 			errs = append(errs, fmt.Errorf("affinity: claim on %s of %s has state %s", cl.CIDR, cl.Owner, cl.State))
 		}
-		if i > 0 && c.list[i-1].name > cl.name {
-			errs = append(errs, fmt.Errorf("affinity: claims of %s out of order at %s", c.owner, cl.name))
+		if i > 0 && c.list[i-1].Name() > cl.Name() {
+			errs = append(errs, fmt.Errorf("affinity: claims of %s out of order at %s", c.owner, cl.Name()))
 		}
 		if seen[cl.CIDR] {
 			errs = append(errs, fmt.Errorf("affinity: %s has two claims on %s", c.owner, cl.CIDR))

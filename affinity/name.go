@@ -2,9 +2,13 @@ package affinity
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // maxName is the length in bytes that a Kubernetes name must stay below;
@@ -67,6 +71,44 @@ func LabName(cidr netip.Prefix) string {
 // Kubernetes lists them: 10.0.0.16/28 comes before 10.0.0.4/30. It does not
 // allocate.
 func CompareCIDRNames(a, b netip.Prefix) int {
+	if a.IsValid() && b.IsValid() && a.Addr().Is4() && b.Addr().Is4() {
+		return cmp.Compare(nameKey(a), nameKey(b))
+	}
 	var x, y [64]byte
 	return bytes.Compare(AppendCIDRName(x[:0], a), AppendCIDRName(y[:0], b))
+}
+
+// nameKey returns a number that orders IPv4 blocks as their names do. The dash
+// that ends each number but the last of a name comes before every digit, as the
+// end of the name does, so names compare number by number, and each number as
+// its text.
+func nameKey(cidr netip.Prefix) uint64 {
+	b := cidr.Addr().As4()
+	return uint64(textRank[b[0]])<<32 | uint64(textRank[b[1]])<<24 | uint64(textRank[b[2]])<<16 |
+		uint64(textRank[b[3]])<<8 | uint64(textRank[cidr.Bits()])
+}
+
+// textRank is where each number from 0 to 255 stands in the order of their
+// decimal texts: 0, 1, 10, 100, 101, ….
+var textRank = func() (rank [256]uint8) {
+	var texts []string
+	for n := range rank {
+		texts = append(texts, strconv.Itoa(n))
+	}
+	slices.Sort(texts)
+	for i, text := range texts {
+		n, _ := strconv.Atoi(text)
+		rank[n] = uint8(i)
+	}
+	return rank
+}()
+
+// compareNames orders the claims of host on two blocks by [Name] in byte order.
+// It allocates only for a host name so long that names are cut.
+func compareNames(host string, a, b netip.Prefix) int {
+	const longest = len("-ffff-ffff-ffff-ffff-ffff-ffff-ffff-ffff-128")
+	if len(host)+longest < maxName {
+		return CompareCIDRNames(a, b)
+	}
+	return strings.Compare(Name(host, a), Name(host, b))
 }

@@ -41,34 +41,39 @@ type Block struct {
 	seq  uint64
 
 	// The free ordinals as a bitmap, the first word inline: it is the only one in
-	// a block of the usual size. Bits from size on are never set.
+	// a block of the usual size. Bits from the size on are never set.
 	word uint64
 	more []uint64
 
-	// cells[:size] are the ordinals, cells[size] stands beyond both ends of the queue.
-	cells []cell
-	// seqs are the sequence numbers the ordinals remember, 0 for a free one.
-	seqs []uint64
+	cells []cell // as many as ordinals
 
 	// records are slots of attribute records, empty until the first is made; slot 0
-	// is never one. spare is the first of the unused slots, 0 if there is none;
-	// buckets find a record by its sum.
+	// is never one. spare is the first of the unused slots, 0 if there is none. few
+	// is their first room: most blocks of a new cluster hold one.
 	records []record
-	buckets []uint16
-	spare   uint16
+	few     [2]record
 	// alternates are the attributes of alternate owners by slot; nil until the
 	// first. Only a few addresses have any, for the time of a live migration.
 	alternates map[uint16]Attrs
 
-	size uint16 // also what stands beyond both ends of the queue
-	head uint16 // first ordinal of the queue
-	tail uint16 // last one
-	free uint16 // ordinals in the queue
-	cold uint16 // ordinals cooling down
-	host uint16 // records whose handle is HostReservedHandle
-
-	born   uint32 // the next record's number
 	oldest int64  // smallest release time of the cooling records, or never
+	born   uint32 // the next record's number
+	spare  uint16
+	head   uint16 // where in the ring the queue begins, modulo the size
+	free   uint16 // ordinals in the queue
+	cold   uint16 // ordinals cooling down
+	host   uint16 // records whose handle is HostReservedHandle
+}
+
+// cell is one of the size cells of a block, and keeps three things that have one
+// number: what is known of ordinal i, what stands at place i of the queue's ring,
+// and where chain i of the records begins. Together they are in reach of one
+// pointer, and the first two mostly in one line of the cache.
+type cell struct {
+	seq    uint64 // the sequence number that the ordinal remembers, 0 for a free one
+	record uint16 // the slot of its record, 0 for a free one
+	queue  uint16 // the ordinal at this place of the ring
+	bucket uint16 // the slot of the first record in this chain, 0 for none
 }
 
 // never stands where a release time would, if nothing was released: no time is
@@ -80,35 +85,45 @@ const never = math.MaxInt64
 // queue in ascending order. The error matches [ErrInvalidCIDR] if cidr is not
 // valid, has host bits, or has more than [MaxSize] addresses.
 func New(cidr netip.Prefix, seq uint64) (*Block, error) {
-	bits := cidr.Addr().BitLen() - cidr.Bits()
-	if !cidr.IsValid() || cidr != cidr.Masked() || bits > 12 {
-		return nil, fmt.Errorf("%w %s", ErrInvalidCIDR, cidr)
-	}
-	size := 1 << bits
-	b := &Block{
-		cidr:    cidr,
-		seq:     seq,
-		size:    uint16(size),
-		cells:   make([]cell, size+1),
-		seqs:    make([]uint64, size),
-		buckets: make([]uint16, size),
-		oldest:  never,
-	}
-	if size > 64 {
-		b.more = make([]uint64, size/64-1)
-	}
-	b.head, b.tail = b.size, b.size
-	for ord := range size {
-		b.push(uint16(ord))
+	b := new(Block)
+	if err := b.Reset(cidr, seq); err != nil {
+		return nil, err
 	}
 	return b, nil
+}
+
+// Reset makes b what [New] returns, whatever it was before, a zero Block included,
+// and keeps the memory that it has. On an error b stays what it was.
+func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
+	bits := cidr.Addr().BitLen() - cidr.Bits()
+	if !cidr.IsValid() || cidr != cidr.Masked() || bits > 12 {
+		return fmt.Errorf("%w %s", ErrInvalidCIDR, cidr)
+	}
+	size := 1 << bits
+	clear(b.records)
+	*b = Block{cidr: cidr, seq: seq, more: b.more, cells: b.cells, records: b.records[:0], oldest: never, free: uint16(size)}
+	if len(b.cells) != size {
+		b.cells = make([]cell, size)
+		b.more = make([]uint64, (size-1)/64)
+	}
+	for i := range b.cells {
+		b.cells[i] = cell{queue: uint16(i)}
+	}
+	b.word = ^uint64(0) >> (64 - min(size, 64))
+	for i := range b.more {
+		b.more[i] = ^uint64(0)
+	}
+	return nil
 }
 
 // CIDR returns the block's prefix, which is also its name.
 func (b *Block) CIDR() netip.Prefix { return b.cidr }
 
 // Size returns the number of addresses, a power of two in 1 to [MaxSize].
-func (b *Block) Size() int { return int(b.size) }
+func (b *Block) Size() int { return len(b.cells) }
+
+// has reports whether the block has that ordinal.
+func (b *Block) has(ord int) bool { return uint(ord) < uint(len(b.cells)) }
 
 // Seq returns the block's sequence number: what the next allocation remembers (§6).
 func (b *Block) Seq() uint64 { return b.seq }
@@ -120,7 +135,7 @@ func (b *Block) Commit() { b.seq++ }
 // Addr returns the address of an ordinal, the zero Addr if the block has no such
 // ordinal.
 func (b *Block) Addr(ord int) netip.Addr {
-	if uint(ord) >= uint(b.size) {
+	if !b.has(ord) {
 		return netip.Addr{}
 	}
 	// The prefix has no host bits and a block is smaller than 1<<16, so the ordinal
@@ -150,5 +165,5 @@ func (b *Block) Ordinal(addr netip.Addr) (ord int, ok bool) {
 		a := addr.As16()
 		ord = int(a[14])<<8 | int(a[15])
 	}
-	return ord & (int(b.size) - 1), true
+	return ord & (len(b.cells) - 1), true
 }

@@ -33,28 +33,25 @@ func (c *checker) broken(ok bool, format string, args ...any) {
 	}
 }
 
-// queue checks that the queue visits every free ordinal once, in both directions.
+// queue checks that the queue has every free ordinal once.
 func (c *checker) queue() {
 	b := c.b
-	seen := 0
-	before := b.size
-	for ord := b.head; ord != b.size && seen <= int(b.size); seen++ {
-		if ord > b.size {
-			c.broken(false, "queue: %d is followed by %d", before, ord)
-			return
+	queued := make([]bool, len(b.cells))
+	for i := range int(b.free) {
+		ord := b.place(i).queue
+		if !b.has(int(ord)) || queued[ord] {
+			c.broken(false, "queue: %d is missing or met before", ord)
+			continue
 		}
-		c.broken(b.cells[ord].prev == before, "queue: %d is followed by %d, which follows %d", before, ord, b.cells[ord].prev)
+		queued[ord] = true
 		c.broken(b.isFree(ord), "queue: %d is not free", ord)
-		before, ord = ord, b.cells[ord].next
 	}
-	c.broken(b.tail == before, "queue: ends in %d, not %d", before, b.tail)
-	c.broken(seen == int(b.free), "queue: %d ordinals, %d counted", seen, b.free)
 	free := 0
 	for i := range b.words() {
 		free += bits.OnesCount64(b.freeWord(i))
-		c.broken(b.freeWord(i)&b.usedWord(i) == 0 && (b.size >= 64 || b.word>>b.size == 0), "bitmap: ordinals beyond the end")
+		c.broken(b.freeWord(i)&b.usedWord(i) == 0 && b.word>>len(b.cells) == 0, "bitmap: ordinals beyond the end")
 	}
-	c.broken(free == seen, "bitmap: %d free, %d in the queue", free, seen)
+	c.broken(free == int(b.free), "bitmap: %d free, %d in the queue", free, b.free)
 }
 
 // ordinals checks what every ordinal points at, and the counts over them.
@@ -62,13 +59,14 @@ func (c *checker) ordinals() {
 	b := c.b
 	c.refs = make([]uint16, len(b.records))
 	var cold uint16
-	for ord := range b.size {
-		if b.isFree(ord) {
-			c.broken(b.seqs[ord] == 0, "ordinal %d: free with sequence number %d", ord, b.seqs[ord])
+	for ord, cell := range b.cells {
+		i := cell.record
+		c.broken((i == 0) == (b.freeWord(ord/64)>>(ord%64)&1 != 0), "bitmap: wrong about ordinal %d", ord)
+		if i == 0 {
+			c.broken(cell.seq == 0, "ordinal %d: free with sequence number %d", ord, cell.seq)
 			continue
 		}
-		i := b.cells[ord].next
-		if i == 0 || int(i) >= len(b.records) {
+		if int(i) >= len(b.records) {
 			c.broken(false, "ordinal %d: no record %d", ord, i)
 			continue
 		}
@@ -125,8 +123,8 @@ func (c *checker) records() {
 func (c *checker) index() {
 	b := c.b
 	found := make([]int, len(b.records))
-	for n, i := range b.buckets {
-		prev := uint16(0)
+	for n := range b.cells {
+		i, prev := b.cells[n].bucket, uint16(0)
 		for i != 0 {
 			if int(i) >= len(b.records) || found[i] > 0 {
 				c.broken(false, "bucket %d: record %d is missing or met before", n, i)
@@ -135,7 +133,7 @@ func (c *checker) index() {
 			found[i]++
 			r := &b.records[i]
 			c.broken(r.prev == prev, "bucket %d: record %d follows %d, not %d", n, i, prev, r.prev)
-			c.broken(int(r.sum)&(len(b.buckets)-1) == n, "bucket %d: record %d belongs elsewhere", n, i)
+			c.broken(int(r.sum)&(len(b.cells)-1) == n, "bucket %d: record %d belongs elsewhere", n, i)
 			prev, i = i, r.next
 		}
 	}

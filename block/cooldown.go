@@ -14,6 +14,9 @@ type Cold int64
 // cooldown ago has cooled down: elapsed >= cooldown counts (§9). With a cooldown of
 // 0 that includes what is released this second.
 func ColdAt(now time.Time, cooldown time.Duration) Cold {
+	if cooldown == 0 { // what most clusters have, and Add is slow
+		return Cold(now.Unix())
+	}
 	return Cold(now.Add(-cooldown).Unix())
 }
 
@@ -34,10 +37,10 @@ func (b *Block) OldestRelease() (unixSeconds int64, ok bool) {
 // whether it has cooled down by cold: free, as if collected. Both are false for an
 // ordinal that the block does not have.
 func (b *Block) Cools(ord int, cold Cold) (cooling, expired bool) {
-	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) {
+	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return false, false
 	}
-	r := &b.records[b.cells[ord].next]
+	r := &b.records[b.cells[ord].record]
 	return r.cooling(), r.expired(cold)
 }
 
@@ -57,7 +60,7 @@ func (b *Block) collect(cold Cold) int {
 	for i := range b.words() {
 		for w := b.usedWord(i); w != 0; w &= w - 1 {
 			ord := uint16(i*64 + bits.TrailingZeros64(w))
-			if b.records[b.cells[ord].next].expired(cold) {
+			if b.records[b.cells[ord].record].expired(cold) {
 				b.release(ord)
 				n++
 			}
@@ -77,7 +80,7 @@ func (b *Block) expired(cold Cold, reserved *Ordinals) int {
 	n := 0
 	for i := range b.words() {
 		for w := b.usedWord(i) &^ reserved.at(i); w != 0; w &= w - 1 {
-			if b.records[b.cells[i*64+bits.TrailingZeros64(w)].next].expired(cold) {
+			if b.records[b.cells[i*64+bits.TrailingZeros64(w)].record].expired(cold) {
 				n++
 			}
 		}

@@ -89,7 +89,7 @@ func TestMemory(t *testing.T) {
 		cidr string
 		most int
 	}{
-		{"empty", empty, "10.0.0.0/26", 1230},
+		{"empty", empty, "10.0.0.0/26", 1280},
 		{"full", full, "10.0.0.0/26", 64*20 + 128},
 		{"empty", empty, "10.0.0.0/20", 4096 * 20},
 		{"full", full, "10.0.0.0/20", 4096 * 20},

@@ -2,48 +2,44 @@ package block
 
 import "iter"
 
-// cell is what a block knows about one ordinal besides its sequence number. The
-// queue is a list through the cells of the free ordinals; an allocated ordinal
-// needs no neighbours, so that its cell has room for the number of its record.
-// Hence four bytes an ordinal. Beyond both ends is the number size, with a cell of
-// its own: what is written into the neighbour of the first or the last ordinal goes
-// there, to no effect.
-type cell struct {
-	next uint16 // free: the ordinal behind it in the queue; else: its record
-	prev uint16 // free: the ordinal before it; else of no meaning
+// The queue is a ring through the cells: it begins at place head and has an ordinal
+// at each of the next places, as many as are free. Taking the first and giving one
+// back touch one place each. An ordinal in the middle leaves by moving those before
+// it one place up, which keeps their order; only what names an address itself, or
+// passes over reserved ones, has to.
+
+// place returns the cell of the i-th place of the queue.
+func (b *Block) place(i int) *cell { return &b.cells[(int(b.head)+i)&(len(b.cells)-1)] }
+
+// first takes the first ordinal of the queue, which must not be empty, out of it.
+// An allot must follow.
+func (b *Block) first() uint16 {
+	ord := b.place(0).queue
+	b.head++
+	return ord
 }
 
-// push makes ord, which must not be free, free: it enters the queue at the tail.
-func (b *Block) push(ord uint16) {
-	cells, end, tail := b.cells, b.size, b.tail
-	cells[ord] = cell{next: end, prev: tail}
-	cells[tail].next = ord
-	if tail == end {
-		b.head = ord
+// cut takes ord, which must be free, out of the queue. An allot must follow.
+func (b *Block) cut(ord uint16) {
+	i := 0
+	for b.place(i).queue != ord {
+		i++
 	}
-	b.tail = ord
-	b.free++
-	if ord < 64 {
-		b.word |= 1 << ord
-	} else {
-		b.more[ord/64-1] |= 1 << (ord % 64)
+	b.moveUp(i, 1)
+	b.head++
+}
+
+// moveUp moves the first n ordinals of the queue so many places up.
+func (b *Block) moveUp(n, places int) {
+	for i := n - 1; i >= 0; i-- {
+		b.place(i + places).queue = b.place(i).queue
 	}
 }
 
-// pull takes ord, which must be free, out of the queue and leaves its cell pointing
-// at a record.
-func (b *Block) pull(ord, record uint16) {
-	cells, end := b.cells, b.size
-	c := cells[ord]
-	cells[c.prev].next = c.next
-	cells[c.next].prev = c.prev
-	if c.prev == end {
-		b.head = c.next
-	}
-	if c.next == end {
-		b.tail = c.prev
-	}
-	cells[ord].next = record
+// allot makes ord, which has left the queue, point at a record.
+func (b *Block) allot(ord, record uint16, seq uint64) {
+	c := &b.cells[ord]
+	c.record, c.seq = record, seq
 	b.free--
 	if ord < 64 {
 		b.word &^= 1 << ord
@@ -52,13 +48,21 @@ func (b *Block) pull(ord, record uint16) {
 	}
 }
 
-// isFree reports whether ord, which the block must have, is free.
-func (b *Block) isFree(ord uint16) bool {
+// push makes ord, which must not be free, free: it enters the queue at its end.
+func (b *Block) push(ord uint16) {
+	c := &b.cells[ord]
+	c.record, c.seq = 0, 0
+	b.place(int(b.free)).queue = ord
+	b.free++
 	if ord < 64 {
-		return b.word>>ord&1 != 0
+		b.word |= 1 << ord
+	} else {
+		b.more[ord/64-1] |= 1 << (ord % 64)
 	}
-	return b.more[ord/64-1]>>(ord%64)&1 != 0
 }
+
+// isFree reports whether ord, which the block must have, is free.
+func (b *Block) isFree(ord uint16) bool { return b.cells[ord].record == 0 }
 
 // words returns the number of words of the bitmap.
 func (b *Block) words() int { return 1 + len(b.more) }
@@ -74,8 +78,8 @@ func (b *Block) freeWord(i int) uint64 {
 // usedWord returns the ordinals of the i-th word that are not free.
 func (b *Block) usedWord(i int) uint64 {
 	w := ^b.freeWord(i)
-	if b.size < 64 {
-		w &= 1<<b.size - 1
+	if size := len(b.cells); size < 64 {
+		w &= 1<<size - 1
 	}
 	return w
 }
@@ -84,8 +88,8 @@ func (b *Block) usedWord(i int) uint64 {
 // last written. The block must not be changed meanwhile.
 func (b *Block) Queue() iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for ord := b.head; ord != b.size; ord = b.cells[ord].next {
-			if !yield(int(ord)) {
+		for i := range int(b.free) {
+			if !yield(int(b.place(i).queue)) {
 				return
 			}
 		}

@@ -2,7 +2,6 @@ package block
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 )
@@ -96,7 +95,7 @@ func word(s string) uint64 {
 }
 
 func (b *Block) bucket(sum uint32) *uint16 {
-	return &b.buckets[sum&uint32(len(b.buckets)-1)]
+	return &b.cells[int(sum)&(len(b.cells)-1)].bucket
 }
 
 // hold returns the slot of the record that an allocation of ord to this owner
@@ -142,26 +141,31 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 
 // number returns the next number for the order of records.
 func (b *Block) number() uint32 {
-	if b.born == math.MaxUint32 {
-		b.renumber()
+	n := b.born
+	if b.born++; b.born == 0 {
+		n = b.renumber()
+	}
+	return n
+}
+
+// renumber begins the numbers anew, the order being kept, when they run out: every
+// four thousand million records. It returns the next.
+//
+//go:noinline
+func (b *Block) renumber() uint32 {
+	for _, i := range b.inOrder() {
+		b.records[i].birth = b.born
+		b.born++
 	}
 	b.born++
 	return b.born - 1
 }
 
-// renumber begins the numbers anew, the order being kept, when they run out: every
-// four thousand million records.
-func (b *Block) renumber() {
-	b.born = 0
-	for _, i := range b.inOrder() {
-		b.records[i].birth = b.born
-		b.born++
-	}
-}
-
 // find looks through a chain for the record that hold wants; 0 if there is none.
 // Sums are compared first: a handle is read whole only if it is nearly certain to
 // be the one.
+//
+//go:noinline
 func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
 	records := b.records
 	for i != 0 {
@@ -221,12 +225,17 @@ func (b *Block) newRecord() uint16 {
 }
 
 // moreRecords returns a slot that never was used. There are never more in use than
-// ordinals, so the room for them, and for slot 0, is doubled up to that.
+// ordinals, so the room for them, besides slot 0, is doubled up to that.
+//
+//go:noinline
 func (b *Block) moreRecords() uint16 {
 	n := len(b.records)
-	if n == cap(b.records) {
-		room := min(max(2, 2*n), int(b.size)+1)
-		b.records = append(make([]record, 0, max(room, n+1)), b.records...)
+	switch {
+	case cap(b.records) == 0:
+		b.records = b.few[:0]
+	case n == cap(b.records):
+		b.records = append(make([]record, 0, 2*n-1), b.records...)
+		b.few = [2]record{} // or it would keep handles alive
 	}
 	if n == 0 {
 		b.records = append(b.records, record{released: never})

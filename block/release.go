@@ -23,10 +23,8 @@ func (b *Block) Release(ords []int, now time.Time, cold Cold) {
 		return
 	}
 	rec := b.held(ords[0])
-	ord := uint16(ords[0])
 	b.unrefer(rec)
-	b.seqs[ord] = 0
-	b.push(ord)
+	b.push(uint16(ords[0]))
 }
 
 func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
@@ -50,14 +48,14 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 				b.release(ord)
 				continue
 			}
-			b.unrefer(b.cells[ord].next)
+			c := &b.cells[ord]
+			b.unrefer(c.record)
 			if cooling == 0 {
 				cooling = b.newRecord()
 				b.records[cooling].released = at
 			}
-			b.cells[ord].next = cooling
+			c.record, c.seq = cooling, b.seq
 			b.records[cooling].refs++
-			b.seqs[ord] = b.seq
 		}
 	}
 	if cooling != 0 {
@@ -69,8 +67,8 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 // held returns the slot of an ordinal's record. It panics unless the ordinal is
 // allocated and not cooling down.
 func (b *Block) held(ord int) uint16 {
-	if uint(ord) < uint(b.size) && !b.isFree(uint16(ord)) {
-		if i := b.cells[ord].next; !b.records[i].cooling() {
+	if b.has(ord) {
+		if i := b.cells[ord].record; i != 0 && !b.records[i].cooling() {
 			return i
 		}
 	}
@@ -79,8 +77,7 @@ func (b *Block) held(ord int) uint16 {
 
 // release makes an ordinal, allocated or cooling, free.
 func (b *Block) release(ord uint16) {
-	b.unrefer(b.cells[ord].next)
-	b.seqs[ord] = 0
+	b.unrefer(b.cells[ord].record)
 	b.push(ord)
 }
 

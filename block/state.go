@@ -33,14 +33,14 @@ func (b *Block) State() State {
 		Seq:     b.seq,
 		Queue:   slices.Collect(b.Queue()),
 		Records: b.Records(),
-		Index:   make([]int, b.size),
-		Seqs:    slices.Clone(b.seqs),
+		Index:   make([]int, b.Size()),
+		Seqs:    make([]uint64, b.Size()),
 	}
 	rank := b.ranks()
-	for ord := range s.Index {
-		s.Index[ord] = -1
-		if !b.isFree(uint16(ord)) {
-			s.Index[ord] = rank[b.cells[ord].next]
+	for ord, c := range b.cells {
+		s.Index[ord], s.Seqs[ord] = -1, c.seq
+		if c.record != 0 {
+			s.Index[ord] = rank[c.record]
 		}
 	}
 	return s
@@ -69,17 +69,15 @@ func Restore(s State) (*Block, error) {
 			continue
 		}
 		rec := slots[n]
-		b.pull(uint16(ord), rec)
 		b.share(rec, uint16(ord))
-		b.seqs[ord] = s.Seqs[ord]
+		b.allot(uint16(ord), rec, s.Seqs[ord])
 		if r := &b.records[rec]; r.cooling() {
 			b.cold++
 			b.oldest = min(b.oldest, r.released)
 		}
 	}
-	for _, ord := range s.Queue { // from ascending order into that of the queue
-		b.pull(uint16(ord), 0)
-		b.push(uint16(ord))
+	for i, ord := range s.Queue {
+		b.place(i).queue = uint16(ord)
 	}
 	return b, nil
 }

@@ -20,40 +20,49 @@ type Owner struct {
 // Addresses that have cooled down are not taken: call [Block.Collect] before.
 // Take allocates no memory if dst has room and as many records were in use before.
 func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
-	if n <= 0 {
+	if reserved != nil {
+		return b.takeUnreserved(dst, n, to, reserved)
+	}
+	if n <= 0 || b.free == 0 {
 		return dst
 	}
-	ord := b.unreserved(b.head, reserved)
-	if ord == b.size {
-		return dst
-	}
+	ord := b.first()
 	rec := b.hold(ord, to)
-	next := b.cells[ord].next
-	b.pull(ord, rec)
-	b.seqs[ord] = b.seq
+	b.allot(ord, rec, b.seq)
 	dst = append(dst, int(ord))
-	for n--; n > 0; n-- {
-		if ord = b.unreserved(next, reserved); ord == b.size {
-			break
-		}
+	for n = min(n-1, int(b.free)); n > 0; n-- {
+		ord = b.first()
 		b.share(rec, ord)
-		next = b.cells[ord].next
-		b.pull(ord, rec)
-		b.seqs[ord] = b.seq
+		b.allot(ord, rec, b.seq)
 		dst = append(dst, int(ord))
 	}
 	return dst
 }
 
-// unreserved returns the first ordinal of the queue from ord on that is not
-// reserved; the end of the queue, whose number is the size, if there is none.
-func (b *Block) unreserved(ord uint16, reserved *Ordinals) uint16 {
-	if reserved != nil {
-		for ord != b.size && reserved.Contains(int(ord)) {
-			ord = b.cells[ord].next
+// takeUnreserved is Take where some ordinals are reserved: those that it passes
+// over gather at the head, and close up to the rest of the queue at the end.
+func (b *Block) takeUnreserved(dst []int, n int, to Owner, reserved *Ordinals) []int {
+	passed, taken := 0, 0
+	rec := uint16(0)
+	for free := int(b.free); passed+taken < free && taken < n; {
+		ord := b.place(passed + taken).queue
+		if reserved.Contains(int(ord)) {
+			b.place(passed).queue = ord
+			passed++
+			continue
 		}
+		if taken == 0 {
+			rec = b.hold(ord, to)
+		} else {
+			b.share(rec, ord)
+		}
+		b.allot(ord, rec, b.seq)
+		dst = append(dst, int(ord))
+		taken++
 	}
-	return ord
+	b.moveUp(passed, taken)
+	b.head += uint16(taken)
+	return dst
 }
 
 // TakeOrdinal allocates one certain ordinal to an owner, from wherever it is in the
@@ -65,13 +74,13 @@ func (b *Block) TakeOrdinal(ord int, to Owner) error {
 	if err := b.checkFree(ord); err != nil {
 		return err
 	}
-	b.pull(uint16(ord), b.hold(uint16(ord), to))
-	b.seqs[ord] = b.seq
+	b.cut(uint16(ord))
+	b.allot(uint16(ord), b.hold(uint16(ord), to), b.seq)
 	return nil
 }
 
 func (b *Block) checkFree(ord int) error {
-	if uint(ord) >= uint(b.size) {
+	if !b.has(ord) {
 		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.cidr)
 	}
 	if !b.isFree(uint16(ord)) {
@@ -89,7 +98,7 @@ func (b *Block) checkFree(ord int) error {
 // [ErrOrdinal] if start or end is negative, and [ErrTaken] if one of them is not
 // free; nothing changes then.
 func (b *Block) ReserveForHost(start, end int, to Owner) error {
-	size := int(b.size)
+	size := b.Size()
 	switch {
 	case start < 0 || end < 0:
 		return fmt.Errorf("%w: %d at the start and %d at the end of %s", ErrOrdinal, start, end, b.cidr)
@@ -109,7 +118,8 @@ func (b *Block) ReserveForHost(start, end int, to Owner) error {
 		}
 	}
 	for ord := range reserved {
-		b.pull(uint16(ord), b.hold(uint16(ord), to))
+		b.cut(uint16(ord))
+		b.allot(uint16(ord), b.hold(uint16(ord), to), 0)
 	}
 	return nil
 }

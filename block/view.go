@@ -13,7 +13,7 @@ func (b *Block) Free() int { return int(b.free) }
 
 // InUse returns the number of ordinals that are not in the queue: allocated,
 // host-reserved and cooling ones, as last written (§9 GetUtilization).
-func (b *Block) InUse() int { return int(b.size - b.free) }
+func (b *Block) InUse() int { return b.Size() - int(b.free) }
 
 // FreeUnreserved returns the number of ordinals that are free and not reserved, as
 // last written. Reserved ordinals that the block does not have count for nothing.
@@ -41,7 +41,7 @@ func (b *Block) Available(cold Cold, reserved *Ordinals) int {
 // Empty reports whether, with everything collected that has cooled down by cold, no
 // ordinal is in use but those of [HostReservedHandle] (§5, §10).
 func (b *Block) Empty(cold Cold) bool {
-	if b.size-b.free-b.cold != b.hostHeld() {
+	if uint16(len(b.cells))-b.free-b.cold != b.hostHeld() {
 		return false
 	}
 	return b.cold == 0 || int64(cold) >= b.oldest && b.expired(cold, nil) == int(b.cold)
@@ -68,14 +68,14 @@ func (b *Block) AppendHandle(dst []int, handle string) []int {
 		return dst
 	}
 	if held == 1 {
-		if ord := b.records[only].hint; !b.isFree(ord) && b.cells[ord].next == only {
+		if ord := b.records[only].hint; !b.isFree(ord) && b.cells[ord].record == only {
 			return append(dst, int(ord))
 		}
 	}
 	for i := range b.words() {
 		for w := b.usedWord(i); w != 0; w &= w - 1 {
 			ord := i*64 + bits.TrailingZeros64(w)
-			rec := b.cells[ord].next
+			rec := b.cells[ord].record
 			if r := &b.records[rec]; rec == only || r.sum == sum && r.handle == handle {
 				dst = append(dst, ord)
 				if held--; held == 0 {
@@ -93,14 +93,14 @@ func (b *Block) AppendHandle(dst []int, handle string) []int {
 // number; a free one, or one that the block does not have, has the number 0 (§6,
 // §9 ReleaseIPs). It is the cheap part of [Block.Allocation].
 func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool) {
-	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) {
+	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return "", 0, false
 	}
-	r := &b.records[b.cells[ord].next]
+	r := &b.records[b.cells[ord].record]
 	if r.expired(cold) {
 		return "", 0, false
 	}
-	return r.handle, b.seqs[ord], !r.cooling()
+	return r.handle, b.cells[ord].seq, !r.cooling()
 }
 
 // Allocation is what a block knows of an ordinal that is not free.
@@ -125,10 +125,10 @@ type Allocation struct {
 // Allocation returns what is known of an ordinal, as last written; false if it is
 // free or the block does not have it. It goes through all records once.
 func (b *Block) Allocation(ord int) (Allocation, bool) {
-	if uint(ord) >= uint(b.size) || b.isFree(uint16(ord)) {
+	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return Allocation{}, false
 	}
-	birth := b.records[b.cells[ord].next].birth
+	birth := b.records[b.cells[ord].record].birth
 	rank := 0
 	for i := range b.records {
 		if r := &b.records[i]; r.refs > 0 && r.birth < birth {
@@ -139,14 +139,14 @@ func (b *Block) Allocation(ord int) (Allocation, bool) {
 }
 
 func (b *Block) allocation(ord, rank int) Allocation {
-	r := b.public(b.cells[ord].next)
+	r := b.public(b.cells[ord].record)
 	return Allocation{
 		Ordinal:    ord,
 		Handle:     r.Handle,
 		Active:     r.Active,
 		Alternate:  r.Alternate,
 		ReleasedAt: r.ReleasedAt,
-		Seq:        b.seqs[ord],
+		Seq:        b.cells[ord].seq,
 		Record:     rank,
 	}
 }
@@ -160,7 +160,7 @@ func (b *Block) Allocations() iter.Seq[Allocation] {
 		for i := range b.words() {
 			for w := b.usedWord(i); w != 0; w &= w - 1 {
 				ord := i*64 + bits.TrailingZeros64(w)
-				if !yield(b.allocation(ord, rank[b.cells[ord].next])) {
+				if !yield(b.allocation(ord, rank[b.cells[ord].record])) {
 					return
 				}
 			}
@@ -188,12 +188,12 @@ func (b *Block) ranks() []int {
 // collected yet; nothing changes then.
 func (b *Block) SetOwner(ord int, active, alternate *Attrs) error {
 	switch {
-	case uint(ord) >= uint(b.size):
+	case !b.has(ord):
 		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.cidr)
 	case b.isFree(uint16(ord)):
 		return fmt.Errorf("%w: %s", ErrNotAllocated, b.Addr(ord))
 	}
-	i := b.cells[ord].next
+	i := b.cells[ord].record
 	r := &b.records[i]
 	if r.cooling() {
 		return fmt.Errorf("%w: %s", ErrCooling, b.Addr(ord))

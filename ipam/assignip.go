@@ -92,6 +92,6 @@ func (a *Allocator) assignOrdinal(e *entry, args *AssignIPArgs) error {
 	if err := e.TakeOrdinal(ord, to); err != nil {
 		return err // cannot be: it was looked at
 	}
-	a.write(e)
+	a.writeTaken(e)
 	return nil
 }

@@ -116,8 +116,10 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 		if err := checkRequested(args.Pools4, true); err != nil {
 			return err
 		}
-		if err := a.autoAssign(args, true, v4); err != nil {
-			return err
+		if !a.assignPlanned(args, true, args.Num4, v4) {
+			if err := a.autoAssign(args, true, v4); err != nil {
+				return err
+			}
 		}
 	}
 	if args.Num6 > 0 {
@@ -125,16 +127,65 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 			v4.reset()
 			return err
 		}
-		return a.autoAssign(args, false, v6)
+		if !a.assignPlanned(args, false, args.Num6, v6) {
+			return a.autoAssign(args, false, v6)
+		}
 	}
 	return nil
 }
 
 func (s *Assignment) reset() { s.IPs, s.Msgs = s.IPs[:0], s.Msgs[:0] }
 
+// assignPlanned is autoAssign where there is nothing to decide, which is so for
+// nearly every pod: the request is plain, its host has a plan, and the first of
+// the planned blocks with a free address has enough. It reports false, and has
+// done nothing, where any of that does not hold.
+func (a *Allocator) assignPlanned(args *AutoAssignArgs, is4 bool, n int, out *Assignment) bool {
+	if args.MaxAllocPerHandle > 0 || !args.plain(is4) {
+		return false
+	}
+	h := a.hostsFor(args.Use)[args.Host]
+	if h == nil {
+		return false
+	}
+	p := a.planFor(h, is4, args.Use)
+	if p == nil {
+		return false
+	}
+	for _, e := range p.blocks {
+		if e.whole {
+			continue
+		}
+		free := e.Available(a.cold, e.reserved)
+		if free == 0 {
+			continue
+		}
+		if free < n {
+			return false
+		}
+		to := block.Owner{Handle: handleID(args.Handle), Active: args.Attrs}
+		if to.Handle != "" {
+			a.raise(to.Handle, e, n, 0)
+		}
+		a.take(e, n, to, out)
+		return true
+	}
+	return false
+}
+
+// plain reports whether the request leaves all of a family to the allocator, so
+// that a plan may serve it.
+func (r *AutoAssignArgs) plain(is4 bool) bool {
+	if is4 {
+		return len(r.Pools4) == 0 && r.HostReserved4 == nil && r.Namespace == nil
+	}
+	return len(r.Pools6) == 0 && r.HostReserved6 == nil && r.Namespace == nil
+}
+
 // request is one family of an AutoAssign under way.
 type request struct {
 	demand
+	plain    bool // nothing of the demand but the host and the use is given
 	num      int
 	handle   string
 	attrs    block.Attrs
@@ -162,6 +213,7 @@ var errEnough = errors.New("ipam: the handle has enough")
 func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) error {
 	r := request{
 		demand: demand{host: args.Host, use: args.Use, is4: is4, pools: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4},
+		plain:  args.plain(is4),
 		num:    args.Num4, handle: handleID(args.Handle), attrs: args.Attrs, maxAlloc: args.MaxAllocPerHandle, out: out,
 	}
 	if !is4 {
@@ -229,31 +281,27 @@ func (a *Allocator) blockLimit(requested int) int {
 
 // prepare finds out which spaces and blocks the request may use.
 func (a *Allocator) prepare(r *request) error {
-	plain := len(r.pools) == 0 && r.namespace == nil && r.reserve == nil
-	if plain {
-		hosts := a.hosts
-		if r.use == pool.LoadBalancer {
-			hosts = a.virtual
-		}
-		if h := hosts[r.host]; h != nil {
-			if p := a.planFor(h, r.is4, r.use); p != nil {
-				r.owner, r.plan, r.spaces = h, p, p.spaces
-				return nil
-			}
+	r.owner = a.hostsFor(r.use)[r.host]
+	if r.plain && r.owner != nil {
+		if p := a.planFor(r.owner, r.is4, r.use); p != nil {
+			r.plan, r.spaces = p, p.spaces
+			return nil
 		}
 	}
 	if err := checkName("host", r.host); err != nil {
 		return err
 	}
-	spaces, err := a.choose(a.chosen[:0], &r.demand)
+	spaces, err := a.choose(a.chosen[:0], r.owner, &r.demand)
 	if err != nil {
 		return err
 	}
 	a.chosen, r.spaces = spaces, spaces
-	r.owner = a.host(r.demand.owner())
+	if r.owner == nil {
+		r.owner = a.host(r.demand.owner())
+	}
 	a.claimed = a.usable(a.claimed[:0], r.owner, spaces, r.is4)
 	r.claims = a.claimed
-	if plain {
+	if r.plain {
 		a.remember(r.owner, r.is4, r.use, spaces, r.claims)
 	}
 	return nil
@@ -335,13 +383,18 @@ func (a *Allocator) assign(r *request, e *entry) error {
 		}
 		to.Handle = h.id
 	}
+	a.take(e, n, to, r.out)
+	return nil
+}
+
+// take gives out up to n addresses of the block, whose handle has been raised.
+func (a *Allocator) take(e *entry, n int, to block.Owner, out *Assignment) {
 	e.Collect(a.cold)
 	a.ordinals = e.Take(a.ordinals[:0], n, to, e.reserved)
 	for _, ord := range a.ordinals {
-		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(e.Addr(ord), e.CIDR().Bits()))
+		out.IPs = append(out.IPs, netip.PrefixFrom(e.Addr(ord), e.CIDR().Bits()))
 	}
-	a.write(e)
-	return nil
+	a.writeTaken(e)
 }
 
 // giveHeld answers with addresses that the handle holds already, if it holds
@@ -371,7 +424,8 @@ func (a *Allocator) borrow(r *request) {
 				exhausted = append(exhausted, sp.pool.CIDR().String())
 				break
 			}
-			if e.whole {
+			if e.whole || e.Available(a.cold, e.reserved) == 0 {
+				e.refresh()
 				continue
 			}
 			if err := a.assign(r, e); errors.Is(err, errEnough) {

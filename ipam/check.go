@@ -138,7 +138,7 @@ func (c *checker) block(e *entry) {
 	if err := e.Block.Check(); err != nil {
 		c.broken("block %s: %v", e.CIDR(), err)
 	}
-	if free, empty := maybe(e); free != e.mayBeFree || empty != e.mayBeEmpty {
+	if free, empty := maybe(e); free && !e.mayBeFree || empty && !e.mayBeEmpty {
 		c.broken("block %s: free %t, empty %t, but summed up as %t, %t", e.CIDR(), free, empty, e.mayBeFree, e.mayBeEmpty)
 	}
 	if e.Seq() > c.a.lastSeq {
@@ -200,7 +200,7 @@ func (c *checker) truth() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
 		counts := make(map[netip.Prefix]int)
-		if h := a.handles.get(id); h != nil {
+		if h := a.handles.find(id); h != nil {
 			for _, n := range a.handles.counts(nil, h) {
 				counts[n.block.CIDR()] = int(n.n)
 			}
@@ -221,8 +221,9 @@ func (c *checker) handles() {
 		c.broken("%d handles, %d counted, %d spare of %d made", len(all), t.live, len(t.spare), t.made)
 	}
 	lists := 0
+	counted := make(map[*entry]int)
 	for _, h := range all {
-		if t.get(h.id) != h {
+		if t.find(h.id) != h {
 			c.broken("handle %q is not found", h.id)
 		}
 		counts := t.counts(nil, h)
@@ -233,6 +234,7 @@ func (c *checker) handles() {
 			c.broken("handle %q counts in %d blocks, its number is %d", h.id, len(counts), h.n)
 		}
 		for i, n := range counts {
+			counted[n.block]++
 			if n.n <= 0 || i > 0 && affinity.CompareCIDRNames(counts[i-1].block.CIDR(), n.block.CIDR()) >= 0 {
 				c.broken("handle %q counts %d in %s, or out of order", h.id, n.n, n.block.CIDR())
 			}
@@ -240,6 +242,20 @@ func (c *checker) handles() {
 	}
 	if lists != len(t.several) {
 		c.broken("%d handles count in several blocks, lists for %d", lists, len(t.several))
+	}
+	blocks := c.a.allBlocks()
+	for _, name := range slices.Sorted(maps.Keys(c.a.spaces)) {
+		for _, e := range c.a.spaces[name].spare {
+			blocks = append(blocks, e)
+			if !e.gone {
+				c.broken("block %s is kept to be made again, though it exists", e.CIDR())
+			}
+		}
+	}
+	for _, e := range blocks {
+		if counted[e] != e.counts {
+			c.broken("%d handles count in block %s, it knows of %d", counted[e], e.CIDR(), e.counts)
+		}
 	}
 }
 

@@ -40,12 +40,14 @@ func TestCheckRejects(t *testing.T) {
 			clear(a.orphans)
 			a.orphans[netip.MustParsePrefix("10.9.0.0/30")] = a.known(n1).blocks[0]
 		},
-		"handle lost":              func(a *Allocator) { clear(a.handles.index) },
-		"handle without counts":    func(a *Allocator) { a.handles.get("h").n = 0 },
-		"handles miscounted":       func(a *Allocator) { a.handles.live++ },
-		"handle of several blocks": func(a *Allocator) { a.handles.get("h").n = several },
+		"block with handles unknown": func(a *Allocator) { first(a).counts-- },
+		"block to be made twice":     func(a *Allocator) { sp := a.spaces["a"]; sp.spare = append(sp.spare, first(a)) },
+		"handle lost":                func(a *Allocator) { clear(a.handles.index) },
+		"handle without counts":      func(a *Allocator) { a.handles.find("h").n = 0 },
+		"handles miscounted":         func(a *Allocator) { a.handles.live++ },
+		"handle of several blocks":   func(a *Allocator) { a.handles.find("h").n = several },
 		"handle with a list to itself": func(a *Allocator) {
-			a.handles.several[a.handles.get("h")] = []count{{first(a), 1}, {first(a), 1}}
+			a.handles.several[a.handles.find("h")] = []count{{first(a), 1}, {first(a), 1}}
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -84,7 +86,7 @@ func TestCheckTruth(t *testing.T) {
 
 	require.NoError(t, a.ReleaseBlockAffinity(netip.MustParsePrefix("10.0.0.8/30"), false))
 	require.ErrorContains(t, a.Check(), "which is nobody's")
-	a.handles.get("h").block, a.handles.get("h").n = nil, 0
+	a.handles.find("h").block, a.handles.find("h").n = nil, 0
 	a.handles = newHandleTable()
 	require.ErrorContains(t, a.Check(), "handle h holds 1 addresses in 10.0.0.4/30 but counts 0")
 }

@@ -90,18 +90,19 @@ func (d *demand) owner() affinity.Owner {
 	return affinity.HostOwner(d.host)
 }
 
-// choose returns the spaces that the demand may use, in order, appended to
-// dst. Errors come in the order of CALICO.md §3: use, node, host reservation,
+// choose returns the spaces that the demand of the host, nil for an unknown
+// one, may use, in order, appended to dst. Errors come in the order of CALICO.md §3: use, node, host reservation,
 // pools.
-func (a *Allocator) choose(dst []*space, d *demand) ([]*space, error) {
+func (a *Allocator) choose(dst []*space, h *host, d *demand) ([]*space, error) {
 	if !d.use.Valid() {
 		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", d.use))
 	}
-	labels, exists := a.nodeLabels(d.host)
-	if d.use == pool.LoadBalancer {
-		labels = nil // a virtual owner has none
-	} else if !exists {
-		return nil, fail(ErrDoesNotExist, "node "+d.host)
+	var labels map[string]string // a virtual owner has none
+	if d.use != pool.LoadBalancer {
+		if h == nil || !h.node {
+			return nil, fail(ErrDoesNotExist, "node "+d.host)
+		}
+		labels = h.labels
 	}
 	longest, err := d.reserve.longestPrefix(d.is4)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -63,6 +62,7 @@ func (a *Allocator) find(h *host, spaces []*space, reserve *HostReservation) (ne
 		c := sp.tree.cycle(thatIsEmpty, a.startOf(h, sp))
 		for e := c.next(); e != nil; e = c.next() {
 			if e.whole || !e.Empty(a.cold) || e.Available(a.cold, e.reserved) == 0 || !a.reclaimable(e) {
+				e.refresh()
 				continue
 			}
 			cidr := e.CIDR()
@@ -95,23 +95,23 @@ func (a *Allocator) reclaimable(e *entry) bool {
 	return e.host != nil && e.host.claims.Get(e.CIDR()) != nil && a.now.UnixNano()-e.claimed >= int64(minClaimAge)
 }
 
-// create makes the block cidr for the host, which has a claim on it: the
-// second phase of claiming. The reservation must fit.
+// create makes the block cidr of a pool for the host, which has a claim on it:
+// the second phase of claiming. The reservation must fit.
 func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation) (*entry, error) {
 	// A block that is deleted and made again never repeats a number, even
 	// when the clock stands still (CALICO.md §6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
-	b, err := block.New(cidr, seq)
-	if err != nil {
+	e := a.spaceOf(cidr.Addr()).unused()
+	if err := e.Reset(cidr, seq); err != nil {
 		return nil, err
 	}
 	if reserve != nil {
-		if err := b.ReserveForHost(reserve.StartOfBlock, reserve.EndOfBlock, reserve.owner()); err != nil {
+		if err := e.ReserveForHost(reserve.StartOfBlock, reserve.EndOfBlock, reserve.owner()); err != nil {
 			return nil, err
 		}
 	}
 	a.lastSeq = seq
-	e := &entry{Block: b}
+	e.gone = false
 	e.setOwner(h, a.now.UnixNano())
 	a.add(e)
 	return e, nil

@@ -214,7 +214,11 @@ func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 // by name, in that order.
 func (a *Allocator) lastClaims(cidr netip.Prefix) []*affinity.Claim {
 	claims := a.claims.All()
-	slices.SortStableFunc(claims, func(x, y *affinity.Claim) int { return strings.Compare(x.Name(), y.Name()) })
+	name := make(map[*affinity.Claim]string, len(claims))
+	for _, c := range claims {
+		name[c] = c.Name()
+	}
+	slices.SortStableFunc(claims, func(x, y *affinity.Claim) int { return strings.Compare(name[x], name[y]) })
 	at := make(map[netip.Prefix]int)
 	var last []*affinity.Claim
 	for _, c := range claims {

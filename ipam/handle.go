@@ -15,7 +15,7 @@ type handle struct {
 	id    string
 	block *entry // see count; nil with several
 	n     int32  // positive, or several
-	hash  uint32 // of the id, for the table
+	hash  uint32 // of the id, for the table: in 32 bytes with the rest
 }
 
 // several stands for the count of a handle that counts in more than one block;
@@ -23,11 +23,18 @@ type handle struct {
 const several = -1
 
 // count is how many addresses a handle counts in a block. The block may be gone,
-// and another may have been made in its place: it stands for its CIDR.
+// and another may have been made in its place: it stands for its CIDR, and the
+// memory of one that is gone is kept for as long as there are counts of it.
 type count struct {
 	block *entry
 	n     int32
 }
+
+// only returns the count of a handle that has one.
+func (h *handle) only() count { return count{h.block, h.n} }
+
+// set gives a handle its only count, or several without a block.
+func (h *handle) set(c count) { h.block, h.n = c.block, c.n }
 
 // handleID cuts an id at the first carriage return (CALICO.md §9).
 func handleID(id string) string {
@@ -42,7 +49,7 @@ func (t *handleTable) counts(dst []count, h *handle) []count {
 	if h.n == several {
 		return append(dst, t.several[h]...)
 	}
-	return append(dst, count{h.block, h.n})
+	return append(dst, h.only())
 }
 
 // total adds up what the handle counts in blocks of one family.
@@ -87,25 +94,46 @@ func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised 
 	switch {
 	case h == nil:
 		h = t.add(id, hash)
-		h.block, h.n = e, int32(n)
-	case h.n != several && (count{h.block, h.n}).same(e):
-		h.block = e
-		h.n = addCount(h.n, n)
+		h.set(newCount(e, n))
+	case h.n != several && h.only().same(e):
+		c := h.only()
+		c.raise(e, n)
+		h.set(c)
 	default:
 		counts := t.several[h]
 		if h.n != several {
-			counts = []count{{h.block, h.n}}
-			h.block, h.n = nil, several
+			counts = []count{h.only()}
+			h.set(count{n: several})
 		}
-		i, found := find(counts, e)
-		if found {
-			counts[i] = count{e, addCount(counts[i].n, n)}
+		if i, found := find(counts, e); found {
+			counts[i].raise(e, n)
 		} else {
-			counts = slices.Insert(counts, i, count{e, int32(n)})
+			counts = slices.Insert(counts, i, newCount(e, n))
 		}
 		t.several[h] = counts
 	}
 	return h, true
+}
+
+// newCount returns a first count of n addresses in the block.
+func newCount(e *entry, n int) count {
+	e.counts++
+	return count{e, addCount(0, n)}
+}
+
+// raise counts n more addresses in the block, which may have been made again.
+func (c *count) raise(e *entry, n int) {
+	if c.block != e {
+		e.counts++
+		c.end()
+	}
+	*c = count{e, addCount(c.n, n)}
+}
+
+// end lets go of the count's block.
+func (c count) end() {
+	c.block.counts--
+	c.block.recycle()
 }
 
 // addCount adds without passing what a count can hold. Requests for more
@@ -113,19 +141,19 @@ func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised 
 func addCount(n int32, more int) int32 { return int32(min(int64(n)+int64(more), 1<<31-1)) }
 
 // lower counts n fewer addresses in the block, and deletes the handle when
-// nothing is left. A handle that is not there, as for host-reserved addresses,
-// or counts less is left alone: that is what Calico's failure amounts to.
-func (a *Allocator) lower(id string, e *entry, n int) {
-	t := &a.handles
-	h := t.get(id)
+// nothing is left. No handle, as for host-reserved addresses, or one that counts
+// less is left alone: that is what Calico's failure amounts to.
+func (a *Allocator) lower(h *handle, e *entry, n int) {
 	if h == nil {
 		return
 	}
+	t := &a.handles
 	if h.n != several {
-		if !(count{h.block, h.n}).same(e) || int(h.n) < n {
+		if !h.only().same(e) || int(h.n) < n {
 			return
 		}
 		if h.n -= int32(n); h.n == 0 {
+			h.only().end()
 			t.remove(h)
 		}
 		return
@@ -136,6 +164,7 @@ func (a *Allocator) lower(id string, e *entry, n int) {
 		return
 	}
 	if counts[i].n -= int32(n); counts[i].n == 0 {
+		counts[i].end()
 		counts = slices.Delete(counts, i, i+1)
 	}
 	if len(counts) > 1 {
@@ -143,7 +172,7 @@ func (a *Allocator) lower(id string, e *entry, n int) {
 		return
 	}
 	delete(t.several, h)
-	h.block, h.n = counts[0].block, counts[0].n
+	h.set(counts[0])
 }
 
 // live returns the block that a count stands for, or nil if there is none now.
@@ -179,7 +208,7 @@ func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	a.begin()
 	defer a.mu.Unlock()
 	id = handleID(id)
-	h := a.handles.get(id)
+	h := a.handles.find(id)
 	if h == nil {
 		return nil, fail(ErrDoesNotExist, "handle "+id)
 	}

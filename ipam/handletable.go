@@ -54,10 +54,15 @@ func (t *handleTable) slot(id string, hash uint32) uint32 {
 	return s
 }
 
-// get returns the handle called id, or nil.
-func (t *handleTable) get(id string) *handle { return t.lookup(id, t.hash(id)) }
+// find returns the handle called id, or nil. None is called "".
+func (t *handleTable) find(id string) *handle {
+	if id == "" {
+		return nil
+	}
+	return t.lookup(id, t.hash(id))
+}
 
-// lookup is get with the hash of the id.
+// lookup is find with the hash of the id, which is not "".
 func (t *handleTable) lookup(id string, hash uint32) *handle {
 	if n := t.index[t.slot(id, hash)]; n != 0 {
 		return t.at(n)

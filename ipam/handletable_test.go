@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/ipamsim/ipamsim/block"
 )
 
 // tryTable adds and removes handles whose hashes collide as the clash says, in
@@ -128,11 +127,11 @@ func TestHandleCounts(t *testing.T) {
 		// Two blocks may have one CIDR: the later was made where the first was.
 		var blocks []*entry
 		for _, cidr := range []string{"10.0.0.4/30", "10.0.0.16/30", "10.0.0.4/30", "fd00::/126", "10.0.1.0/30"} {
-			b, err := block.New(netip.MustParsePrefix(cidr), 1)
-			if err != nil {
+			e := new(entry)
+			if err := e.Reset(netip.MustParsePrefix(cidr), 1); err != nil {
 				t.Fatal(err)
 			}
-			blocks = append(blocks, &entry{Block: b})
+			blocks = append(blocks, e)
 		}
 		want := make(map[key]int)
 		total := func(id string, is4 bool) int {
@@ -159,7 +158,7 @@ func TestHandleCounts(t *testing.T) {
 					want[k] += n
 				}
 			} else {
-				a.lower(id, e, n)
+				a.lower(a.handles.find(id), e, n)
 				if want[k] >= n {
 					want[k] -= n
 				}

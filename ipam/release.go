@@ -77,11 +77,12 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 		return false, nil
 	}
 	ord, _ := e.Ordinal(r.IP)
-	a.ordinals = a.ordinals[:0]
-	if err := a.judge(e, ord, &r); err != nil || len(a.ordinals) == 0 {
+	handle, held, err := a.judge(e, ord, &r)
+	if err != nil || !held {
 		return false, err
 	}
-	a.releaseOrdinals(e)
+	a.ordinals = append(a.ordinals[:0], ord)
+	a.releaseHeld(e, a.handles.find(handle))
 	return true, nil
 }
 
@@ -130,11 +131,13 @@ func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Add
 		if last != nil && last[ord] != i {
 			continue
 		}
-		before := len(a.ordinals)
-		if err := a.judge(e, ord, &releases[i]); err != nil {
+		_, held, err := a.judge(e, ord, &releases[i])
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if len(a.ordinals) == before {
+		case held:
+			a.ordinals = append(a.ordinals, ord)
+		default: // or cooling
 			free = append(free, r.IP)
 		}
 	}
@@ -144,20 +147,17 @@ func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Add
 	return free, nil
 }
 
-// judge looks whether the ordinal may be released, and appends it to a.ordinals
-// if it may and is allocated.
-func (a *Allocator) judge(e *entry, ord int, r *Release) error {
+// judge looks whether the ordinal may be released, and says whether anybody holds
+// it, and by what handle.
+func (a *Allocator) judge(e *entry, ord int, r *Release) (handle string, held bool, err error) {
 	handle, seq, held := e.Holder(ord, a.cold)
 	switch {
 	case r.Sequence != nil && *r.Sequence != seq:
-		return fail(ErrBadSequenceNumber, r.IP)
-	case !held: // free or cooling
-	case r.Handle != "" && handleID(r.Handle) != handle:
-		return fail(ErrBadHandle, r.IP)
-	default:
-		a.ordinals = append(a.ordinals, ord)
+		err = fail(ErrBadSequenceNumber, r.IP)
+	case held && r.Handle != "" && handleID(r.Handle) != handle:
+		err = fail(ErrBadHandle, r.IP)
 	}
-	return nil
+	return handle, held, err
 }
 
 // releaseOrdinals releases a.ordinals, which are allocated, and does what
@@ -165,27 +165,33 @@ func (a *Allocator) judge(e *entry, ord int, r *Release) error {
 // needs it, or given back if its pool no longer selects the node.
 func (a *Allocator) releaseOrdinals(e *entry) {
 	type lowering struct {
-		handle string
+		handle *handle
 		n      int
 	}
 	var small [4]lowering
 	lower := small[:0]
 	for _, ord := range a.ordinals {
-		handle, _, _ := e.Holder(ord, a.cold)
-		if handle == "" {
-			continue
-		}
-		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == handle })
+		id, _, _ := e.Holder(ord, a.cold)
+		h := a.handles.find(id)
+		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == h })
 		if i < 0 {
-			i, lower = len(lower), append(lower, lowering{handle: handle})
+			i, lower = len(lower), append(lower, lowering{handle: h})
 		}
 		lower[i].n++
 	}
 	e.Release(a.ordinals, a.now, a.cold)
-	a.writeOrDelete(e)
+	a.writeReleased(e)
 	for _, l := range lower {
 		a.lower(l.handle, e, l.n)
 	}
+	a.giveBackUnselected(e)
+}
+
+// releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
+func (a *Allocator) releaseHeld(e *entry, h *handle) {
+	e.Release(a.ordinals, a.now, a.cold)
+	a.writeReleased(e)
+	a.lower(h, e, len(a.ordinals))
 	a.giveBackUnselected(e)
 }
 
@@ -207,7 +213,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 	a.begin()
 	defer a.mu.Unlock()
 	id = handleID(id)
-	h := a.handles.get(id)
+	h := a.handles.find(id)
 	if h == nil {
 		return fail(ErrDoesNotExist, "handle "+id)
 	}
@@ -219,7 +225,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 			continue
 		}
 		if a.ordinals = e.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
-			a.releaseOrdinals(e)
+			a.releaseHeld(e, h)
 		}
 	}
 	return nil
@@ -233,7 +239,7 @@ func (a *Allocator) GarbageCollectColdIPs() {
 	defer a.mu.Unlock()
 	for _, e := range a.allBlocks() {
 		if e.Collect(a.cold) > 0 {
-			a.writeOrDelete(e)
+			a.writeReleased(e)
 		}
 	}
 }

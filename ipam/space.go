@@ -13,7 +13,7 @@ import (
 
 // An entry is one IPAMBlock: the addresses, and who owns them.
 type entry struct {
-	*block.Block
+	block.Block
 
 	host    *host // the owner, nil for nobody; the entry is in its blocks
 	claimed int64 // when the owner claimed it, in Unix nanoseconds
@@ -26,11 +26,13 @@ type entry struct {
 	whole    bool            // reserved whole: skipped when a block is sought
 
 	// What the tree's summaries say of it. A block with cooling addresses may
-	// become free or empty without being written, so these err on the side of
-	// yes; whoever follows them looks at the block itself.
+	// become free or empty without being written, and one that is used for a
+	// single address after the other is empty every other time, so these err on
+	// the side of yes; whoever follows them looks at the block itself.
 	mayBeFree, mayBeEmpty bool
 
-	gone bool // deleted; handles may still count in it
+	gone   bool // deleted; handles may still count in it
+	counts int  // handles that count in it
 }
 
 // owner returns who owns the block, the zero Owner for nobody.
@@ -46,6 +48,32 @@ func (e *entry) owner() affinity.Owner {
 type space struct {
 	pool *pool.Pool
 	tree tree
+
+	spare []*entry // blocks that were deleted, to be made again
+	fresh []entry  // never used yet
+}
+
+// unused returns the memory for a block: that of one that was deleted, or new.
+func (sp *space) unused() *entry {
+	if last := len(sp.spare) - 1; last >= 0 {
+		e := sp.spare[last]
+		sp.spare = sp.spare[:last]
+		return e
+	}
+	if len(sp.fresh) == 0 { // more at a time as the pool fills
+		sp.fresh = make([]entry, min(1+sp.tree.count/4, 32))
+	}
+	e := &sp.fresh[0]
+	sp.fresh = sp.fresh[1:]
+	return e
+}
+
+// recycle keeps the memory of a block that was deleted for the next, once no
+// handle counts in it any more.
+func (e *entry) recycle() {
+	if e.gone && e.counts == 0 && e.space != nil {
+		e.space.spare = append(e.space.spare, e)
+	}
 }
 
 // rejects reports whether the pool, being enabled, does not select the host: what
@@ -90,6 +118,14 @@ func (a *Allocator) hostsOf(t affinity.Type) map[string]*host {
 		return a.virtual
 	}
 	return nil
+}
+
+// hostsFor returns the hosts, by name, that requests for that use come from.
+func (a *Allocator) hostsFor(use pool.Use) map[string]*host {
+	if use == pool.LoadBalancer {
+		return a.virtual
+	}
+	return a.hosts
 }
 
 // known returns the host of that owner, or nil.
@@ -201,6 +237,7 @@ func (a *Allocator) remove(e *entry) {
 	} else {
 		delete(a.orphans, e.CIDR())
 	}
+	e.recycle()
 }
 
 // setOwner makes h, or nobody, the owner of the block, claimed at that moment.
@@ -227,17 +264,30 @@ func (e *entry) setOwner(h *host, claimed int64) {
 func (a *Allocator) write(e *entry) {
 	e.Commit()
 	a.lastSeq = max(a.lastSeq, e.Seq())
-	e.refresh()
 }
 
-// writeOrDelete writes the block after something was released from it, or
-// deletes it when it is empty and nobody's (CALICO.md §6).
-func (a *Allocator) writeOrDelete(e *entry) {
+// writeTaken writes the block after something was taken from it. It is told in
+// the summaries when nothing is left. They go on calling a block empty that has
+// one address in use, until a search comes upon it: where single pods come and
+// go, every other write would change them.
+func (a *Allocator) writeTaken(e *entry) {
+	a.write(e)
+	if e.mayBeEmpty && e.InUse() > 1 || e.mayBeFree && e.FreeUnreserved(e.reserved) == 0 {
+		e.refresh()
+	}
+}
+
+// writeReleased writes the block after something was released or collected from
+// it, or deletes it when it is empty and nobody's (CALICO.md §6).
+func (a *Allocator) writeReleased(e *entry) {
 	if e.host == nil && e.Empty(a.cold) {
 		a.remove(e)
 		return
 	}
 	a.write(e)
+	if !e.mayBeFree || !e.mayBeEmpty {
+		e.refresh()
+	}
 }
 
 // refresh brings the tree in line with the block.
