@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
 )
 
 // tryTable adds and removes handles whose hashes collide as the clash says, in
