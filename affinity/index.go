@@ -31,6 +31,7 @@ func (x *Index) Open(owner Owner) *Claims {
 		x.owners = make(map[Owner]*Claims)
 	}
 	c := &Claims{owner: owner}
+	c.list = c.only[:0]
 	x.owners[owner] = c
 	return c
 }
@@ -84,9 +85,10 @@ func (x *Index) Check() error {
 // not be IPv4-mapped IPv6: ::ffff:1.2.3.0/120 has the name of another block.
 type Claims struct {
 	owner Owner
-	list  []*Claim // sorted by name; CIDRs are unique
-	spare []*Claim // dropped, to be used again
-	fresh []Claim  // never used yet
+	list  []*Claim  // sorted by name; CIDRs are unique
+	only  [1]*Claim // room for the list of most owners
+	spare []*Claim  // dropped, to be used again
+	fresh []Claim   // never used yet
 }
 
 // Owner returns whose claims they are, nobody for a nil receiver.

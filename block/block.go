@@ -40,8 +40,8 @@ type Block struct {
 	cidr netip.Prefix
 	seq  uint64
 
-	// The free ordinals as a bitmap, the first word inline: it is the only one in
-	// a block of the usual size. Bits from the size on are never set.
+	// The ordinals that are not free as a bitmap, the first word inline: it is the
+	// only one in a block of the usual size. Bits from the size on are never set.
 	word uint64
 	more []uint64
 
@@ -68,11 +68,12 @@ type Block struct {
 // cell is one of the size cells of a block, and keeps three things that have one
 // number: what is known of ordinal i, what stands at place i of the queue's ring,
 // and where chain i of the records begins. Together they are in reach of one
-// pointer, and the first two mostly in one line of the cache.
+// pointer. Zeros are an empty block with a queue in ascending order, so a new one
+// costs no more than its memory.
 type cell struct {
 	seq    uint64 // the sequence number that the ordinal remembers, 0 for a free one
 	record uint16 // the slot of its record, 0 for a free one
-	queue  uint16 // the ordinal at this place of the ring
+	queue  uint16 // the ordinal at this place of the ring, XOR the place
 	bucket uint16 // the slot of the first record in this chain, 0 for none
 }
 
@@ -100,19 +101,18 @@ func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
 		return fmt.Errorf("%w %s", ErrInvalidCIDR, cidr)
 	}
 	size := 1 << bits
-	clear(b.records)
-	*b = Block{cidr: cidr, seq: seq, more: b.more, cells: b.cells, records: b.records[:0], oldest: never, free: uint16(size)}
-	if len(b.cells) != size {
+	if len(b.cells) == size {
+		clear(b.cells)
+		clear(b.more)
+	} else {
 		b.cells = make([]cell, size)
 		b.more = make([]uint64, (size-1)/64)
 	}
-	for i := range b.cells {
-		b.cells[i] = cell{queue: uint16(i)}
-	}
-	b.word = ^uint64(0) >> (64 - min(size, 64))
-	for i := range b.more {
-		b.more[i] = ^uint64(0)
-	}
+	clear(b.records)
+	b.records, b.alternates = b.records[:0], nil
+	b.cidr, b.seq, b.word = cidr, seq, 0
+	b.oldest, b.born, b.spare = never, 0, 0
+	b.head, b.free, b.cold, b.host = 0, uint16(size), 0, 0
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (c *checker) queue() {
 	b := c.b
 	queued := make([]bool, len(b.cells))
 	for i := range int(b.free) {
-		ord := b.place(i).queue
+		ord := b.at(i)
 		if !b.has(int(ord)) || queued[ord] {
 			c.broken(false, "queue: %d is missing or met before", ord)
 			continue

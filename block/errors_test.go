@@ -156,10 +156,10 @@ func TestRestoreRefuses(t *testing.T) {
 // TestCheckFinds breaks a block by hand, once for each thing that Check looks at.
 func TestCheckFinds(t *testing.T) {
 	for text, spoil := range map[string]func(*Block){
-		"queue: 4 is missing or met":   func(b *Block) { b.place(0).queue = 4 },
-		"queue: 99 is missing":         func(b *Block) { b.place(1).queue = 99 },
-		"queue: 0 is not free":         func(b *Block) { b.place(1).queue = 0 },
-		"bitmap: wrong about":          func(b *Block) { b.word &^= 1 << 4 },
+		"queue: 4 is missing or met":   func(b *Block) { b.put(0, 4) },
+		"queue: 99 is missing":         func(b *Block) { b.put(1, 99) },
+		"queue: 0 is not free":         func(b *Block) { b.put(1, 0) },
+		"bitmap: wrong about":          func(b *Block) { b.word |= 1 << 4 },
 		"bitmap":                       func(b *Block) { b.word |= 1 << 20 },
 		"in the queue":                 func(b *Block) { b.free++ },
 		"free with sequence number 7":  func(b *Block) { b.cells[4].seq = 7 },

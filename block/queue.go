@@ -8,13 +8,21 @@ import "iter"
 // it one place up, which keeps their order; only what names an address itself, or
 // passes over reserved ones, has to.
 
-// place returns the cell of the i-th place of the queue.
-func (b *Block) place(i int) *cell { return &b.cells[(int(b.head)+i)&(len(b.cells)-1)] }
+// at returns the i-th ordinal of the queue, and put puts one there.
+func (b *Block) at(i int) uint16 {
+	place := (int(b.head) + i) & (len(b.cells) - 1)
+	return b.cells[place].queue ^ uint16(place)
+}
+
+func (b *Block) put(i int, ord uint16) {
+	place := (int(b.head) + i) & (len(b.cells) - 1)
+	b.cells[place].queue = ord ^ uint16(place)
+}
 
 // first takes the first ordinal of the queue, which must not be empty, out of it.
 // An allot must follow.
 func (b *Block) first() uint16 {
-	ord := b.place(0).queue
+	ord := b.at(0)
 	b.head++
 	return ord
 }
@@ -22,7 +30,7 @@ func (b *Block) first() uint16 {
 // cut takes ord, which must be free, out of the queue. An allot must follow.
 func (b *Block) cut(ord uint16) {
 	i := 0
-	for b.place(i).queue != ord {
+	for b.at(i) != ord {
 		i++
 	}
 	b.moveUp(i, 1)
@@ -32,7 +40,7 @@ func (b *Block) cut(ord uint16) {
 // moveUp moves the first n ordinals of the queue so many places up.
 func (b *Block) moveUp(n, places int) {
 	for i := n - 1; i >= 0; i-- {
-		b.place(i + places).queue = b.place(i).queue
+		b.put(i+places, b.at(i))
 	}
 }
 
@@ -42,9 +50,9 @@ func (b *Block) allot(ord, record uint16, seq uint64) {
 	c.record, c.seq = record, seq
 	b.free--
 	if ord < 64 {
-		b.word &^= 1 << ord
+		b.word |= 1 << ord
 	} else {
-		b.more[ord/64-1] &^= 1 << (ord % 64)
+		b.more[ord/64-1] |= 1 << (ord % 64)
 	}
 }
 
@@ -52,12 +60,12 @@ func (b *Block) allot(ord, record uint16, seq uint64) {
 func (b *Block) push(ord uint16) {
 	c := &b.cells[ord]
 	c.record, c.seq = 0, 0
-	b.place(int(b.free)).queue = ord
+	b.put(int(b.free), ord)
 	b.free++
 	if ord < 64 {
-		b.word |= 1 << ord
+		b.word &^= 1 << ord
 	} else {
-		b.more[ord/64-1] |= 1 << (ord % 64)
+		b.more[ord/64-1] &^= 1 << (ord % 64)
 	}
 }
 
@@ -67,17 +75,17 @@ func (b *Block) isFree(ord uint16) bool { return b.cells[ord].record == 0 }
 // words returns the number of words of the bitmap.
 func (b *Block) words() int { return 1 + len(b.more) }
 
-// freeWord returns the free ordinals of the i-th word.
-func (b *Block) freeWord(i int) uint64 {
+// usedWord returns the ordinals of the i-th word that are not free.
+func (b *Block) usedWord(i int) uint64 {
 	if i == 0 {
 		return b.word
 	}
 	return b.more[i-1]
 }
 
-// usedWord returns the ordinals of the i-th word that are not free.
-func (b *Block) usedWord(i int) uint64 {
-	w := ^b.freeWord(i)
+// freeWord returns the free ordinals of the i-th word.
+func (b *Block) freeWord(i int) uint64 {
+	w := ^b.usedWord(i)
 	if size := len(b.cells); size < 64 {
 		w &= 1<<size - 1
 	}
@@ -89,7 +97,7 @@ func (b *Block) usedWord(i int) uint64 {
 func (b *Block) Queue() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for i := range int(b.free) {
-			if !yield(int(b.place(i).queue)) {
+			if !yield(int(b.at(i))) {
 				return
 			}
 		}

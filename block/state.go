@@ -77,7 +77,7 @@ func Restore(s State) (*Block, error) {
 		}
 	}
 	for i, ord := range s.Queue {
-		b.place(i).queue = uint16(ord)
+		b.put(i, uint16(ord))
 	}
 	return b, nil
 }

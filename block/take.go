@@ -45,9 +45,9 @@ func (b *Block) takeUnreserved(dst []int, n int, to Owner, reserved *Ordinals) [
 	passed, taken := 0, 0
 	rec := uint16(0)
 	for free := int(b.free); passed+taken < free && taken < n; {
-		ord := b.place(passed + taken).queue
+		ord := b.at(passed + taken)
 		if reserved.Contains(int(ord)) {
-			b.place(passed).queue = ord
+			b.put(passed, ord)
 			passed++
 			continue
 		}

@@ -20,9 +20,8 @@ func (b *Block) InUse() int { return b.Size() - int(b.free) }
 func (b *Block) FreeUnreserved(reserved *Ordinals) int {
 	n := int(b.free)
 	if reserved != nil {
-		n -= bits.OnesCount64(b.word & reserved.word)
-		for i := range min(len(b.more), len(reserved.more)) {
-			n -= bits.OnesCount64(b.more[i] & reserved.more[i])
+		for i := range b.words() {
+			n -= bits.OnesCount64(b.freeWord(i) & reserved.at(i))
 		}
 	}
 	return n
@@ -32,7 +31,7 @@ func (b *Block) FreeUnreserved(reserved *Ordinals) int {
 // [Block.Collect]: free or cooled down by cold, and not reserved (§4).
 func (b *Block) Available(cold Cold, reserved *Ordinals) int {
 	n := b.FreeUnreserved(reserved)
-	if int64(cold) >= b.oldest {
+	if b.cold > 0 && int64(cold) >= b.oldest {
 		n += b.expired(cold, reserved)
 	}
 	return n

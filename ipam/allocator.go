@@ -146,10 +146,11 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 		sp.pool = p
 		return nil
 	}
-	a.spaces[p.Name()] = &space{pool: p, tree: newTree(p)}
+	sp := &space{pool: p, tree: newTree(p)}
+	a.spaces[p.Name()] = sp
 	for _, e := range adopt {
 		delete(a.orphans, e.CIDR())
-		a.add(e)
+		a.add(e, sp)
 	}
 	return nil
 }

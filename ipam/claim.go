@@ -101,7 +101,8 @@ func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation)
 	// A block that is deleted and made again never repeats a number, even
 	// when the clock stands still (CALICO.md §6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
-	e := a.spaceOf(cidr.Addr()).unused()
+	sp := a.spaceOf(cidr.Addr())
+	e := sp.unused()
 	if err := e.Reset(cidr, seq); err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation)
 	a.lastSeq = seq
 	e.gone = false
 	e.setOwner(h, a.now.UnixNano())
-	a.add(e)
+	a.add(e, sp)
 	return e, nil
 }
 

@@ -3,6 +3,7 @@ package ipam
 import (
 	"math"
 	"net/netip"
+	"time"
 
 	"go4.org/netipx"
 
@@ -48,6 +49,10 @@ func (e *entry) owner() affinity.Owner {
 type space struct {
 	pool *pool.Pool
 	tree tree
+
+	// Where walks began at that moment, if the pool's blocks are single addresses.
+	seeded time.Time
+	start  pool.Index
 
 	spare []*entry // blocks that were deleted, to be made again
 	fresh []entry  // never used yet
@@ -162,8 +167,12 @@ func (a *Allocator) nodeLabels(name string) (labels map[string]string, exists bo
 
 // startOf returns where the host's walk over the space begins (CALICO.md §2).
 func (a *Allocator) startOf(h *host, sp *space) pool.Index {
-	if sp.pool.BlockSize() == sp.pool.CIDR().Addr().BitLen() { // seeded from the clock
-		return sp.pool.Start(h.owner.Name, a.now)
+	if sp.pool.BlockSize() == sp.pool.CIDR().Addr().BitLen() {
+		// Seeded from the clock: it is the same for all hosts until that moves.
+		if sp.seeded.IsZero() || !sp.seeded.Equal(a.now) {
+			sp.seeded, sp.start = a.now, sp.pool.Start(h.owner.Name, a.now)
+		}
+		return sp.start
 	}
 	for _, s := range h.starts {
 		if s.space == sp {
@@ -214,18 +223,12 @@ func (a *Allocator) block(cidr netip.Prefix) *entry {
 	return nil
 }
 
-// add files a block that exists from now on.
-func (a *Allocator) add(e *entry) {
-	if sp := a.spaceOf(e.CIDR().Addr()); sp != nil {
-		e.space, e.at = sp, sp.pool.IndexOf(e.CIDR().Addr())
-	}
+// add files a block of a pool that exists from now on.
+func (a *Allocator) add(e *entry, sp *space) {
+	e.space, e.at = sp, sp.pool.IndexOf(e.CIDR().Addr())
 	a.reserve(e)
 	e.mayBeFree, e.mayBeEmpty = maybe(e)
-	if e.space != nil {
-		e.space.tree.insert(e)
-	} else {
-		a.orphans[e.CIDR()] = e
-	}
+	sp.tree.insert(e)
 }
 
 // remove takes a block out, whoever owned it.

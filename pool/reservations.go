@@ -93,6 +93,9 @@ func (r *Reservations) Contains(addr netip.Addr) bool {
 
 // CoversPrefix reports whether all of p is reserved, by one entry or by several together.
 func (r *Reservations) CoversPrefix(p netip.Prefix) bool {
+	if r.none() {
+		return false
+	}
 	within := netipx.RangeOfPrefix(p)
 	found, ok := r.RangeOf(within.From())
 	return ok && within.To().Compare(found.To()) <= 0
@@ -100,7 +103,7 @@ func (r *Reservations) CoversPrefix(p netip.Prefix) bool {
 
 // OverlapsPrefix reports whether any of p is reserved. It takes time logarithmic in the number of entries.
 func (r *Reservations) OverlapsPrefix(p netip.Prefix) bool {
-	return len(r.overlapping(netipx.RangeOfPrefix(p))) > 0
+	return !r.none() && len(r.overlapping(netipx.RangeOfPrefix(p))) > 0
 }
 
 // RangeOf returns the maximal run of reserved addresses around addr, which may come from several entries, and whether addr is
@@ -143,6 +146,9 @@ func (r *Reservations) CountIn(p netip.Prefix) *big.Int {
 	}
 	return sum
 }
+
+// none reports whether nothing is reserved, as in most clusters, which are asked about every block that they make.
+func (r *Reservations) none() bool { return r == nil || len(r.ranges) == 0 }
 
 // overlapping returns the part of r.ranges that shares addresses with within, by two binary searches.
 func (r *Reservations) overlapping(within netipx.IPRange) []netipx.IPRange {
