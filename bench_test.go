@@ -137,10 +137,11 @@ func BenchmarkAssignRelease(b *testing.B) {
 func BenchmarkFirstPod(b *testing.B) {
 	for _, nodes := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
-			args := make([]ipam.AutoAssignArgs, nodes)
-			for i := range args {
-				args[i] = ipam.AutoAssignArgs{Host: nodeName(i), Num4: 1, Use: pool.Workload}
+			names := make([]string, nodes)
+			for i := range names {
+				names[i] = nodeName(i)
 			}
+			args := ipam.AutoAssignArgs{Num4: 1, Use: pool.Workload}
 			var a *ipam.Allocator
 			var v4 ipam.Assignment
 			b.ReportAllocs()
@@ -151,7 +152,8 @@ func BenchmarkFirstPod(b *testing.B) {
 					runtime.GC()
 					b.StartTimer()
 				}
-				assign(b, a, &args[i%nodes], &v4)
+				args.Host = names[i%nodes]
+				assign(b, a, &args, &v4)
 			}
 		})
 	}

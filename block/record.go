@@ -225,7 +225,7 @@ func (b *Block) newRecord() uint16 {
 }
 
 // moreRecords returns a slot that never was used. There are never more in use than
-// ordinals, so the room for them, besides slot 0, is doubled up to that.
+// ordinals: besides slot 0 there is room for 1, 4, 16, …, up to that.
 //
 //go:noinline
 func (b *Block) moreRecords() uint16 {
@@ -234,7 +234,7 @@ func (b *Block) moreRecords() uint16 {
 	case cap(b.records) == 0:
 		b.records = b.few[:0]
 	case n == cap(b.records):
-		b.records = append(make([]record, 0, 2*n-1), b.records...)
+		b.records = append(make([]record, 0, min(4*n-3, len(b.cells)+1)), b.records...)
 		b.few = [2]record{} // or it would keep handles alive
 	}
 	if n == 0 {

@@ -116,10 +116,8 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 		if err := checkRequested(args.Pools4, true); err != nil {
 			return err
 		}
-		if !a.assignPlanned(args, true, args.Num4, v4) {
-			if err := a.autoAssign(args, true, v4); err != nil {
-				return err
-			}
+		if err := a.autoAssign(args, true, v4); err != nil {
+			return err
 		}
 	}
 	if args.Num6 > 0 {
@@ -127,9 +125,7 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 			v4.reset()
 			return err
 		}
-		if !a.assignPlanned(args, false, args.Num6, v6) {
-			return a.autoAssign(args, false, v6)
-		}
+		return a.autoAssign(args, false, v6)
 	}
 	return nil
 }
@@ -140,12 +136,8 @@ func (s *Assignment) reset() { s.IPs, s.Msgs = s.IPs[:0], s.Msgs[:0] }
 // nearly every pod: the request is plain, its host has a plan, and the first of
 // the planned blocks with a free address has enough. It reports false, and has
 // done nothing, where any of that does not hold.
-func (a *Allocator) assignPlanned(args *AutoAssignArgs, is4 bool, n int, out *Assignment) bool {
-	if args.MaxAllocPerHandle > 0 || !args.plain(is4) {
-		return false
-	}
-	h := a.hostsFor(args.Use)[args.Host]
-	if h == nil {
+func (a *Allocator) assignPlanned(h *host, args *AutoAssignArgs, is4 bool, n int, out *Assignment) bool {
+	if h == nil || args.MaxAllocPerHandle > 0 || !args.plain(is4) {
 		return false
 	}
 	p := a.planFor(h, is4, args.Use)
@@ -209,37 +201,50 @@ func (r *request) say(code, about string) { r.out.Msgs = append(r.out.Msgs, code
 // errEnough ends a request whose handle may hold no more (CALICO.md §7).
 var errEnough = errors.New("ipam: the handle has enough")
 
-// autoAssign is AutoAssign for one family (CALICO.md §4).
+// autoAssign is AutoAssign for one family.
 func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) error {
+	n := args.Num4
+	if !is4 {
+		n = args.Num6
+	}
+	h := a.hostsFor(args.Use)[args.Host]
+	if a.assignPlanned(h, args, is4, n, out) {
+		return nil
+	}
 	r := request{
+		owner:  h,
 		demand: demand{host: args.Host, use: args.Use, is4: is4, pools: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4},
 		plain:  args.plain(is4),
-		num:    args.Num4, handle: handleID(args.Handle), attrs: args.Attrs, maxAlloc: args.MaxAllocPerHandle, out: out,
+		num:    n, handle: handleID(args.Handle), attrs: args.Attrs, maxAlloc: args.MaxAllocPerHandle, out: out,
 	}
 	if !is4 {
-		r.num, r.pools, r.reserve = args.Num6, args.Pools6, args.HostReserved6
+		r.pools, r.reserve = args.Pools6, args.HostReserved6
 	}
 	if err := a.prepare(&r); err != nil {
 		return err
 	}
 	defer a.forget(r.owner)
+	return a.gather(&r, a.blockLimit(args.MaxBlocksPerHost))
+}
 
-	limit := a.blockLimit(args.MaxBlocksPerHost)
+// gather finds the addresses of a request whose owner may have so many blocks
+// (CALICO.md §4).
+func (a *Allocator) gather(r *request, limit int) error {
 	owned := r.owned()
 	for r.missing() > 0 {
 		again := false
-		e := a.nextAffine(&r, 1)
+		e := a.nextAffine(r, 1)
 		if e == nil {
 			if owned >= limit {
 				r.say("block-limit", strconv.Itoa(limit))
-				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", args.Host, limit))
+				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.host, limit))
 			}
 			var err error
 			had := len(r.owner.blocks)
 			e, err = a.claimNew(r.owner, r.spaces, r.reserve)
 			if errors.Is(err, ErrNoFreeBlocks) {
 				if a.config.StrictAffinity {
-					out.Msgs = append(out.Msgs, "strict-affinity")
+					r.out.Msgs = append(r.out.Msgs, "strict-affinity")
 				}
 				break
 			}
@@ -256,12 +261,12 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 		// A refused raise gives nothing, and the loop goes on: until the limit,
 		// if the search comes upon a block that the owner had before, for it
 		// will come upon it every time.
-		if err := a.assign(&r, e); errors.Is(err, ErrMaxAlloc) && again {
+		if err := a.assign(r, e); errors.Is(err, ErrMaxAlloc) && again {
 			owned = limit
 		}
 	}
 	if r.missing() > 0 && !a.config.StrictAffinity {
-		a.borrow(&r)
+		a.borrow(r)
 	}
 	return nil
 }
@@ -281,7 +286,6 @@ func (a *Allocator) blockLimit(requested int) int {
 
 // prepare finds out which spaces and blocks the request may use.
 func (a *Allocator) prepare(r *request) error {
-	r.owner = a.hostsFor(r.use)[r.host]
 	if r.plain && r.owner != nil {
 		if p := a.planFor(r.owner, r.is4, r.use); p != nil {
 			r.plan, r.spaces = p, p.spaces

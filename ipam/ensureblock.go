@@ -47,7 +47,7 @@ func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix,
 	if err := checkRequested(pools, is4); err != nil {
 		return netip.Prefix{}, err
 	}
-	r := request{demand: demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}}
+	r := request{owner: a.hosts[hostName], demand: demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}}
 	if err := a.prepare(&r); err != nil {
 		return netip.Prefix{}, err
 	}

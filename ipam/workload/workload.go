@@ -113,7 +113,7 @@ func Run(s Scenario) (Result, error) {
 	if s.TunnelIPPerNode {
 		for i := range r.nodes {
 			n := &r.nodes[i]
-			r.request(n, pool.Tunnel, "vxlan-tunnel-addr-"+n.name)
+			r.request(n, pool.Tunnel, r.handle("vxlan-tunnel-addr-", n.name))
 		}
 	}
 	if s.Order == RoundRobin {
@@ -139,6 +139,7 @@ type runner struct {
 	nodes     []node
 	result    Result
 	v4, v6    ipam.Assignment // of the request under way
+	handles   strings.Builder // the texts of many handles, one after the other
 }
 
 type node struct {
@@ -168,8 +169,26 @@ func newRunner(s *Scenario) (*runner, error) {
 
 // pod asks for the address of a node's pod number p.
 func (r *runner) pod(n *node, p int) {
-	r.request(n, pool.Workload, "k8s-pod-network."+n.name+"-"+strconv.Itoa(p))
+	r.request(n, pool.Workload, r.handle("k8s-pod-network.", n.name, "-", strconv.Itoa(p)))
 }
+
+// handle returns a handle made of these parts. Every pod has one, and a string
+// of its own would cost more than its address, so they are parts of long ones.
+func (r *runner) handle(parts ...string) string {
+	b := &r.handles
+	if b.Cap()-b.Len() < handleRoom {
+		b.Reset()
+		b.Grow(64 * handleRoom)
+	}
+	from := b.Len()
+	for _, part := range parts {
+		b.WriteString(part)
+	}
+	return b.String()[from:]
+}
+
+// handleRoom is room for a handle, as a rule: names of nodes have up to 253 bytes.
+const handleRoom = 512
 
 // request asks for one address and counts what became of it.
 func (r *runner) request(n *node, use pool.Use, handle string) {
