@@ -55,7 +55,8 @@ func mustParse(t *testing.T, path, text string) *file {
 	return f
 }
 
-// sources parses the Go files of the module, once.
+// sources parses the Go files of the module, once, and of the module within it:
+// internal/peerbench is apart for its dependencies, and keeps the same house.
 var sources = sync.OnceValues(func() ([]*file, error) {
 	var files []*file
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
