@@ -101,29 +101,36 @@ func BenchmarkAssignRelease(b *testing.B) {
 		b.Run(fmt.Sprintf("handle/live=%d", live), func(b *testing.B) {
 			a, _ := cluster(b, "10.0.0.0/12", 26, 4096)
 			var v4 ipam.Assignment
-			var all []ipam.AutoAssignArgs
+			type pod struct {
+				node, handle string
+				attrs        block.Attrs
+			}
+			var all []pod
 			for i := range 2 * live {
 				name := nodeName(i % 4096)
-				all = append(all, ipam.AutoAssignArgs{
-					Host: name, Num4: 1, Use: pool.Workload, Handle: handleName(i),
-					Attrs: block.MakeAttrs(map[string]string{"node": name, "namespace": "default", "pod": fmt.Sprintf("pod-%d", i)}),
-				})
+				attrs := block.MakeAttrs(map[string]string{"node": name, "namespace": "default", "pod": fmt.Sprintf("pod-%d", i)})
+				all = append(all, pod{name, handleName(i), attrs})
+			}
+			args := ipam.AutoAssignArgs{Num4: 1, Use: pool.Workload}
+			add := func(p *pod) {
+				args.Host, args.Handle, args.Attrs = p.node, p.handle, p.attrs
+				assign(b, a, &args, &v4)
 			}
 			for i := range live {
-				assign(b, a, &all[i], &v4)
+				add(&all[i])
 			}
 			i := 0
 			b.ReportAllocs()
 			for b.Loop() {
 				// The oldest goes, a new one comes.
-				if err := a.ReleaseByHandle(all[i].Handle); err != nil {
+				if err := a.ReleaseByHandle(all[i].handle); err != nil {
 					b.Fatal(err)
 				}
 				next := i + live
 				if next >= 2*live {
 					next -= 2 * live
 				}
-				assign(b, a, &all[next], &v4)
+				add(&all[next])
 				if i++; i == 2*live {
 					i = 0
 				}

@@ -9,7 +9,7 @@ import (
 // A handleTable finds handles by id. A cluster has one for nearly every pod,
 // and a Go map of pointers would take half as much again as all the rest that
 // an address costs, so this is a table of its own: handles in chunks that never
-// move, 32 bytes each, and an index of their numbers with linear probing. A
+// move, 32 bytes each, and an index with linear probing. A
 // freed handle is given out again before a new one is made. The zero table is
 // not usable; make one with newHandleTable.
 //
@@ -17,7 +17,7 @@ import (
 // it, for whoever lists handles sorts them.
 type handleTable struct {
 	seed   maphash.Seed
-	index  []uint32 // numbers of handles, 0 for an empty slot; a power of two long
+	index  []slot // a power of two long
 	chunks [][]handle
 	spare  []uint32 // numbers of handles that were freed
 	made   uint32   // handles in the chunks, number 0 included, which is none
@@ -27,11 +27,23 @@ type handleTable struct {
 	several map[*handle][]count
 }
 
+// slot is a place of the index: the number of a handle, 0 for none, in halves,
+// and part of its hash, so that a search reads hardly any handle but the one it
+// looks for, which is far away in memory. A word for each would cost a third
+// more.
+type slot struct{ low, high, tag uint16 }
+
+func makeSlot(n, hash uint32) slot { return slot{uint16(n), uint16(n >> 16), tagOf(hash)} }
+
+func tagOf(hash uint32) uint16 { return uint16(hash >> 16) }
+
+func (s slot) number() uint32 { return uint32(s.low) | uint32(s.high)<<16 }
+
 // chunkLen is how many handles a chunk has.
 const chunkLen = 1 << 10
 
 func newHandleTable() handleTable {
-	return handleTable{seed: maphash.MakeSeed(), index: make([]uint32, 16), made: 1, several: make(map[*handle][]count)}
+	return handleTable{seed: maphash.MakeSeed(), index: make([]slot, 16), made: 1, several: make(map[*handle][]count)}
 }
 
 // at returns handle number n.
@@ -40,18 +52,21 @@ func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chun
 // hash returns the hash that the handle called id carries.
 func (t *handleTable) hash(id string) uint32 { return uint32(maphash.String(t.seed, id)) }
 
-// slot returns the slot of the handle called id, or the empty one where it
-// belongs. Ids are long and alike: comparing hashes first spares reading them.
-func (t *handleTable) slot(id string, hash uint32) uint32 {
+// place returns the place of the handle called id in the index, or the empty one
+// where it belongs. Ids are long and alike: comparing hashes first spares reading
+// them.
+func (t *handleTable) place(id string, hash uint32) uint32 {
 	mask := uint32(len(t.index) - 1)
-	s := hash & mask
-	for t.index[s] != 0 {
-		if h := t.at(t.index[s]); h.hash == hash && h.id == id {
-			break
+	i := hash & mask
+	for t.index[i] != (slot{}) {
+		if t.index[i].tag == tagOf(hash) {
+			if h := t.at(t.index[i].number()); h.hash == hash && h.id == id {
+				break
+			}
 		}
-		s = (s + 1) & mask
+		i = (i + 1) & mask
 	}
-	return s
+	return i
 }
 
 // find returns the handle called id, or nil. None is called "".
@@ -64,8 +79,8 @@ func (t *handleTable) find(id string) *handle {
 
 // lookup is find with the hash of the id, which is not "".
 func (t *handleTable) lookup(id string, hash uint32) *handle {
-	if n := t.index[t.slot(id, hash)]; n != 0 {
-		return t.at(n)
+	if s := t.index[t.place(id, hash)]; s != (slot{}) {
+		return t.at(s.number())
 	}
 	return nil
 }
@@ -85,7 +100,7 @@ func (t *handleTable) add(id string, hash uint32) *handle {
 			t.chunks = append(t.chunks, make([]handle, chunkLen))
 		}
 	}
-	t.index[t.slot(id, hash)] = n
+	t.index[t.place(id, hash)] = makeSlot(n, hash)
 	t.live++
 	h := t.at(n)
 	h.id, h.hash = id, hash
@@ -95,45 +110,45 @@ func (t *handleTable) add(id string, hash uint32) *handle {
 // grow doubles the index.
 func (t *handleTable) grow() {
 	old := t.index
-	t.index = make([]uint32, 2*len(old))
+	t.index = make([]slot, 2*len(old))
 	mask := uint32(len(t.index) - 1)
-	for _, n := range old {
-		if n == 0 {
+	for _, s := range old {
+		if s == (slot{}) {
 			continue
 		}
-		s := t.at(n).hash & mask
-		for t.index[s] != 0 {
-			s = (s + 1) & mask
+		i := t.at(s.number()).hash & mask
+		for t.index[i] != (slot{}) {
+			i = (i + 1) & mask
 		}
-		t.index[s] = n
+		t.index[i] = s
 	}
 }
 
 // remove takes out a handle that is there.
 func (t *handleTable) remove(h *handle) {
 	mask := uint32(len(t.index) - 1)
-	gap := t.slot(h.id, h.hash)
-	t.spare = append(t.spare, t.index[gap])
+	gap := t.place(h.id, h.hash)
+	t.spare = append(t.spare, t.index[gap].number())
 	t.live--
 	*h = handle{}
-	// Whoever was pushed past the gap by a taken slot moves back, so that
-	// searches, which end at an empty slot, still find it.
-	for s := (gap + 1) & mask; t.index[s] != 0; s = (s + 1) & mask {
-		home := t.at(t.index[s]).hash & mask
-		if (s-home)&mask >= (s-gap)&mask {
-			t.index[gap] = t.index[s]
-			gap = s
+	// Whoever was pushed past the gap by a taken place moves back, so that
+	// searches, which end at an empty one, still find it.
+	for i := (gap + 1) & mask; t.index[i] != (slot{}); i = (i + 1) & mask {
+		home := t.at(t.index[i].number()).hash & mask
+		if (i-home)&mask >= (i-gap)&mask {
+			t.index[gap] = t.index[i]
+			gap = i
 		}
 	}
-	t.index[gap] = 0
+	t.index[gap] = slot{}
 }
 
 // all returns the handles sorted by id.
 func (t *handleTable) all() []*handle {
 	handles := make([]*handle, 0, t.live)
-	for _, n := range t.index {
-		if n != 0 {
-			handles = append(handles, t.at(n))
+	for _, s := range t.index {
+		if s != (slot{}) {
+			handles = append(handles, t.at(s.number()))
 		}
 	}
 	slices.SortFunc(handles, func(x, y *handle) int { return strings.Compare(x.id, y.id) })

@@ -77,28 +77,28 @@ func TestHandleTable(t *testing.T) {
 func TestHandleTableRejects(t *testing.T) {
 	for what, remove := range map[string]func(*handleTable, *handle){
 		"leaves a hole that ends searches": func(t *handleTable, h *handle) {
-			s := t.slot(h.id, h.hash)
-			t.spare = append(t.spare, t.index[s])
-			t.index[s] = 0
+			i := t.place(h.id, h.hash)
+			t.spare = append(t.spare, t.index[i].number())
+			t.index[i] = slot{}
 			t.live--
 			*h = handle{}
 		},
 		"gives a number out twice": func(t *handleTable, h *handle) {
-			n := t.index[t.slot(h.id, h.hash)]
+			n := t.index[t.place(h.id, h.hash)].number()
 			t.remove(h)
 			t.spare = append(t.spare, n)
 		},
 		"removes nothing": func(t *handleTable, h *handle) { t.live-- },
 		"moves back one too few": func(t *handleTable, h *handle) {
 			mask := uint32(len(t.index) - 1)
-			gap := t.slot(h.id, h.hash)
-			t.spare = append(t.spare, t.index[gap])
+			gap := t.place(h.id, h.hash)
+			t.spare = append(t.spare, t.index[gap].number())
 			t.live--
 			*h = handle{}
-			if s := (gap + 1) & mask; t.index[s] != 0 && t.at(t.index[s]).hash&mask != s {
-				t.index[gap], gap = t.index[s], s
+			if i := (gap + 1) & mask; t.index[i] != (slot{}) && t.at(t.index[i].number()).hash&mask != i {
+				t.index[gap], gap = t.index[i], i
 			}
-			t.index[gap] = 0
+			t.index[gap] = slot{}
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
