@@ -8,11 +8,17 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
+// Attributes tells what is kept with an address: an [ipam.Allocator], or whatever
+// does the same.
+type Attributes interface {
+	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
+}
+
 // IP returns what `calicoctl ipam show --ip=ADDRESS` prints: the handle and the
 // attributes of the active owner, and of the alternate one if it has any. An
 // address is not assigned if [ipam.Allocator.GetAssignmentAttributes] has
 // nothing on it: it is free or cooling, or in no enabled pool.
-func IP(a *ipam.Allocator, ip netip.Addr) string {
+func IP(a Attributes, ip netip.Addr) string {
 	held, err := a.GetAssignmentAttributes(ip)
 	if err != nil {
 		return ip.String() + " is not assigned\n"

@@ -186,8 +186,8 @@ func assignIPIn(a ipam.AssignIPArgs) In {
 }
 
 // releases reads the addresses of a ReleaseIPs; sequence numbers are the
-// allocator's own, for recordings do not hold them.
-func (in *In) releases(a *ipam.Allocator) ([]ipam.Release, error) {
+// engine's own, for recordings do not hold them.
+func (in *In) releases(e Engine) ([]ipam.Release, error) {
 	var out []ipam.Release
 	for _, r := range in.Releases {
 		ip, err := netip.ParseAddr(r.IP)
@@ -196,7 +196,7 @@ func (in *In) releases(a *ipam.Allocator) ([]ipam.Release, error) {
 		}
 		release := ipam.Release{IP: ip, Handle: r.Handle}
 		if r.Seq != "" {
-			seq := a.SequenceNumber(ip)
+			seq := e.SequenceNumber(ip)
 			switch r.Seq {
 			case "current":
 			case "stale":

@@ -76,10 +76,10 @@ func FuzzReader(f *testing.F) {
 			}
 			_, _ = p.Do(op)
 		}
-		if err := structure(p.Allocator()); err != nil {
+		if err := structure(allocator(p)); err != nil {
 			t.Fatal(err)
 		}
-		_ = StateOf(p.Allocator().State())
+		_ = StateOf(allocator(p).State())
 	})
 }
 
@@ -103,7 +103,7 @@ func TestHeaderStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := player.Allocator()
+		a := allocator(player)
 		if err := a.SetNode(ipam.Node{Name: "n"}); err != nil {
 			t.Fatal(err)
 		}

@@ -17,43 +17,57 @@ import (
 // the format does not have.
 var ErrUnknownOperation = errors.New("trace: unknown operation")
 
-// A Player does the operations of a recording on an allocator of its own. Make
-// one with [NewPlayer]. It is not safe for concurrent use.
+// A Player does the operations of a recording on an engine. Make one with
+// [NewPlayer] or [PlayOn]. It is not safe for concurrent use.
 type Player struct {
-	allocator *ipam.Allocator
-	clock     *ipam.Clock
+	engine Engine
+	clock  *ipam.Clock
 }
 
-// NewPlayer returns a player whose cluster is as the header sets it.
+// NewPlayer returns a player on an allocator of its own, whose cluster is as the
+// header sets it.
 func NewPlayer(h Header) (*Player, error) {
 	clock := ipam.NewClock(h.Start)
-	p := &Player{allocator: ipam.New(ipam.Options{Now: clock.Now}), clock: clock}
+	p := PlayOn(ipam.New(ipam.Options{Now: clock.Now}), clock)
+	if err := p.Set(h); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// PlayOn returns a player on an engine that is the caller's and goes by that
+// clock, which the operation Advance moves.
+func PlayOn(e Engine, clock *ipam.Clock) *Player { return &Player{e, clock} }
+
+// Set makes the cluster, which must be empty, as the header sets it. The clock
+// is left alone.
+func (p *Player) Set(h Header) error {
 	if h.Config != nil {
 		// Whatever stands there was in force, however it came about.
-		if err := p.allocator.PutIPAMConfig(h.Config.config()); err != nil {
-			return nil, err
+		if err := p.engine.PutIPAMConfig(h.Config.config()); err != nil {
+			return err
 		}
 	}
 	for _, tp := range h.Pools {
 		spec, err := tp.Spec()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := p.allocator.SetPool(spec); err != nil {
-			return nil, err
+		if err := p.engine.SetPool(spec); err != nil {
+			return err
 		}
 	}
 	for _, n := range h.Nodes {
-		if err := p.allocator.SetNode(n.node()); err != nil {
-			return nil, err
+		if err := p.engine.SetNode(n.node()); err != nil {
+			return err
 		}
 	}
-	p.allocator.SetReservations(h.Reservations)
-	return p, nil
+	p.engine.SetReservations(h.Reservations)
+	return nil
 }
 
-// Allocator returns the allocator that the player works on.
-func (p *Player) Allocator() *ipam.Allocator { return p.allocator }
+// Engine returns the engine that the player works on.
+func (p *Player) Engine() Engine { return p.engine }
 
 // Do does one operation and returns its outcome. An error means that the
 // operation could not be understood: [ErrUnknownOperation], or arguments that
@@ -83,67 +97,67 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		if err != nil {
 			return Out{}, err
 		}
-		return autoAssignOut(p.allocator.AutoAssign(args)), nil
+		return autoAssignOut(p.engine.AutoAssign(args)), nil
 	},
 	"AssignIP": func(p *Player, in *In) (Out, error) {
 		args, err := in.assignIP()
 		if err != nil {
 			return Out{}, err
 		}
-		return code(p.allocator.AssignIP(args))
+		return code(p.engine.AssignIP(args))
 	},
 	"ReleaseIPs": func(p *Player, in *In) (Out, error) {
-		releases, err := in.releases(p.allocator)
+		releases, err := in.releases(p.engine)
 		if err != nil {
 			return Out{}, err
 		}
-		return releaseOut(p.allocator.ReleaseIPs(releases...)), nil
+		return releaseOut(p.engine.ReleaseIPs(releases...)), nil
 	},
 	"ReleaseByHandle": func(p *Player, in *In) (Out, error) {
-		return code(p.allocator.ReleaseByHandle(in.Handle))
+		return code(p.engine.ReleaseByHandle(in.Handle))
 	},
 	"IPsByHandle": func(p *Player, in *In) (Out, error) {
-		ips, err := p.allocator.IPsByHandle(in.Handle)
+		ips, err := p.engine.IPsByHandle(in.Handle)
 		return Out{IPs: sorted(ips), Err: ipam.Code(err)}, nil
 	},
 	"GetAssignmentAttributes": withIP(func(p *Player, ip netip.Addr, in *In) Out {
-		return attributesOut(p.allocator.GetAssignmentAttributes(ip))
+		return attributesOut(p.engine.GetAssignmentAttributes(ip))
 	}),
 	"SetOwnerAttributes": withIP(func(p *Player, ip netip.Addr, in *In) Out {
 		update, pre := in.ownerUpdate()
-		return Out{Err: ipam.Code(p.allocator.SetOwnerAttributes(ip, in.Handle, update, pre))}
+		return Out{Err: ipam.Code(p.engine.SetOwnerAttributes(ip, in.Handle, update, pre))}
 	}),
 	"ClaimAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return claimOut(p.allocator.ClaimAffinity(cidr, in.owner()))
+		return claimOut(p.engine.ClaimAffinity(cidr, in.owner()))
 	}),
 	"ReleaseAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return Out{Err: ipam.Code(p.allocator.ReleaseAffinity(cidr, in.owner(), in.MustBeEmpty))}
+		return Out{Err: ipam.Code(p.engine.ReleaseAffinity(cidr, in.owner(), in.MustBeEmpty))}
 	}),
 	"ReleasePoolAffinities": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return Out{Err: ipam.Code(p.allocator.ReleasePoolAffinities(cidr))}
+		return Out{Err: ipam.Code(p.engine.ReleasePoolAffinities(cidr))}
 	}),
 	"ReleaseBlockAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return Out{Err: ipam.Code(p.allocator.ReleaseBlockAffinity(cidr, in.MustBeEmpty))}
+		return Out{Err: ipam.Code(p.engine.ReleaseBlockAffinity(cidr, in.MustBeEmpty))}
 	}),
 	"ReleaseHostAffinities": func(p *Player, in *In) (Out, error) {
-		return code(p.allocator.ReleaseHostAffinities(in.owner(), in.MustBeEmpty))
+		return code(p.engine.ReleaseHostAffinities(in.owner(), in.MustBeEmpty))
 	},
 	"RemoveIPAMHost": func(p *Player, in *In) (Out, error) {
-		return code(p.allocator.RemoveIPAMHost(in.owner()))
+		return code(p.engine.RemoveIPAMHost(in.owner()))
 	},
 	"EnsureBlock": func(p *Player, in *In) (Out, error) {
 		args, err := in.ensureBlock()
 		if err != nil {
 			return Out{}, err
 		}
-		block4, block6, err := p.allocator.EnsureBlock(args)
+		block4, block6, err := p.engine.EnsureBlock(args)
 		return Out{Block4: cidrText(block4), Block6: cidrText(block6), Err: ipam.Code(err)}, nil
 	},
 	"SetIPAMConfig": func(p *Player, in *In) (Out, error) {
 		if in.Config == nil {
 			return Out{}, errors.New("no config")
 		}
-		return code(p.allocator.SetIPAMConfig(in.Config.config()))
+		return code(p.engine.SetIPAMConfig(in.Config.config()))
 	},
 	"SetPool": func(p *Player, in *In) (Out, error) {
 		if in.Pool == nil {
@@ -153,30 +167,30 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		if err != nil {
 			return Out{}, err
 		}
-		return code(p.allocator.SetPool(spec))
+		return code(p.engine.SetPool(spec))
 	},
 	"DeletePool": func(p *Player, in *In) (Out, error) {
 		if in.Pool == nil {
 			return Out{}, errors.New("no pool")
 		}
-		p.allocator.DeletePool(in.Pool.Name) // deleting what is not there is no error
+		p.engine.DeletePool(in.Pool.Name) // deleting what is not there is no error
 		return Out{}, nil
 	},
 	"SetNode": func(p *Player, in *In) (Out, error) {
 		if in.Node == nil {
 			return Out{}, errors.New("no node")
 		}
-		return code(p.allocator.SetNode(in.Node.node()))
+		return code(p.engine.SetNode(in.Node.node()))
 	},
 	"DeleteNode": func(p *Player, in *In) (Out, error) {
 		if in.Node == nil {
 			return Out{}, errors.New("no node")
 		}
-		p.allocator.DeleteNode(in.Node.Name)
+		p.engine.DeleteNode(in.Node.Name)
 		return Out{}, nil
 	},
 	"SetReservations": func(p *Player, in *In) (Out, error) {
-		p.allocator.SetReservations(in.Reservations)
+		p.engine.SetReservations(in.Reservations)
 		return Out{}, nil
 	},
 	"Advance": func(p *Player, in *In) (Out, error) {
@@ -187,11 +201,11 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return Out{}, nil
 	},
 	"GarbageCollectColdIPs": func(p *Player, in *In) (Out, error) {
-		p.allocator.GarbageCollectColdIPs()
+		p.engine.GarbageCollectColdIPs()
 		return Out{}, nil
 	},
 	"GetUtilization": func(p *Player, in *In) (Out, error) {
-		return utilizationOut(p.allocator.GetUtilization()), nil
+		return utilizationOut(p.engine.GetUtilization()), nil
 	},
 	"PutAffinity": func(p *Player, in *In) (Out, error) {
 		state, err := affinity.ParseState(in.State)
@@ -199,42 +213,42 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 			return Out{}, err
 		}
 		return withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-			return Out{Err: ipam.Code(p.allocator.PutAffinity(in.owner(), cidr, state))}
+			return Out{Err: ipam.Code(p.engine.PutAffinity(in.owner(), cidr, state))}
 		})(p, in)
 	},
 	"DropAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		p.allocator.DropAffinity(in.owner(), cidr)
+		p.engine.DropAffinity(in.owner(), cidr)
 		return Out{}
 	}),
 	"DropBlock": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		p.allocator.DropBlock(cidr)
+		p.engine.DropBlock(cidr)
 		return Out{}
 	}),
 	"Show": func(p *Player, in *In) (Out, error) {
-		shown, err := Show(p.allocator, in.State, in.IP)
+		shown, err := Show(p.engine, in.State, in.IP)
 		return Out{Shown: shown}, err
 	},
 	"State": func(p *Player, in *In) (Out, error) {
-		return Out{State: StateOf(p.allocator.State())}, nil
+		return Out{State: StateOf(p.engine.State())}, nil
 	},
 }
 
 // Show prints what the operation of that name shows: "pools", "blocks",
 // "borrowed", or "ip" with an address.
-func Show(a *ipam.Allocator, what, ip string) (string, error) {
+func Show(e Engine, what, ip string) (string, error) {
 	switch what {
 	case "pools":
-		return report.Pools(a.GetUtilization()), nil
+		return report.Pools(e.GetUtilization()), nil
 	case "blocks":
-		return report.Blocks(a.GetUtilization()), nil
+		return report.Blocks(e.GetUtilization()), nil
 	case "borrowed":
-		return report.Borrowed(a.State()), nil
+		return report.Borrowed(e.State()), nil
 	case "ip":
 		addr, err := netip.ParseAddr(ip)
 		if err != nil {
 			return "", err
 		}
-		return report.IP(a, addr), nil
+		return report.IP(e, addr), nil
 	}
 	return "", fmt.Errorf("state %q is none of pools, blocks, borrowed, ip", what)
 }
@@ -286,9 +300,16 @@ type Result struct {
 // against the recorded one. It goes on after a divergence, though one may cause
 // the next. Its error is about the recording: see [SyntaxError].
 func Replay(r *Reader) (Result, error) {
+	return ReplayOn(r, func(now func() time.Time) Engine { return ipam.New(ipam.Options{Now: now}) })
+}
+
+// ReplayOn is [Replay] on another engine than the allocator: one of an empty
+// cluster that goes by the clock now.
+func ReplayOn(r *Reader, engine func(now func() time.Time) Engine) (Result, error) {
 	var result Result
-	p, err := NewPlayer(r.Header())
-	if err != nil {
+	clock := ipam.NewClock(r.Header().Start)
+	p := PlayOn(engine(clock.Now), clock)
+	if err := p.Set(r.Header()); err != nil {
 		return result, &SyntaxError{r.Name(), r.headerAt, err}
 	}
 	for {

@@ -30,6 +30,9 @@ func structure(a *ipam.Allocator) error {
 	return nil
 }
 
+// allocator returns what a player plays on.
+func allocator(p *Player) *ipam.Allocator { return p.Engine().(*ipam.Allocator) }
+
 // program does random things through a Recorder: every method, with arguments
 // that often make sense.
 type program struct {

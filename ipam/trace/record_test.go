@@ -86,11 +86,11 @@ func TestRecorderHeader(t *testing.T) {
 
 	p, err := NewPlayer(h)
 	require.NoError(t, err)
-	require.Equal(t, a.Pools(), p.Allocator().Pools())
-	require.Equal(t, a.GetIPAMConfig(), p.Allocator().GetIPAMConfig())
-	require.Equal(t, a.Reservations(), p.Allocator().Reservations())
-	require.Equal(t, a.Now(), p.Allocator().Now())
-	require.Equal(t, compact(a.Nodes()), compact(p.Allocator().Nodes()))
+	require.Equal(t, a.Pools(), allocator(p).Pools())
+	require.Equal(t, a.GetIPAMConfig(), allocator(p).GetIPAMConfig())
+	require.Equal(t, a.Reservations(), allocator(p).Reservations())
+	require.Equal(t, a.Now(), allocator(p).Now())
+	require.Equal(t, compact(a.Nodes()), compact(allocator(p).Nodes()))
 }
 
 func TestRecorderRefusesNonEmptyClusters(t *testing.T) {

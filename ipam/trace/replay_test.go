@@ -302,8 +302,8 @@ func TestReplayTwice(t *testing.T) {
 				require.NoError(t, err)
 				all = append(all, compact(out))
 			}
-			require.NoError(t, structure(p.Allocator()))
-			return append(all, compact(StateOf(p.Allocator().State())))
+			require.NoError(t, structure(allocator(p)))
+			return append(all, compact(StateOf(allocator(p).State())))
 		}
 		require.Equal(t, outcomes(), outcomes(), name)
 	}
@@ -342,17 +342,17 @@ func TestPlayer(t *testing.T) {
 	out, err := p.Do(Op{Op: "SetPool", In: In{Pool: &Pool{Name: "p", CIDR: "10.0.0.0/24", BlockSize: 33}}})
 	require.NoError(t, err)
 	require.Contains(t, out.Err, `invalid blockSize "33"`, "Calico has no code for it")
-	require.Empty(t, p.Allocator().Pools())
+	require.Empty(t, allocator(p).Pools())
 
-	start := p.Allocator().Now()
+	start := allocator(p).Now()
 	_, err = p.Do(Op{Op: "Advance", In: In{Seconds: maxAdvance + 1}})
 	require.Error(t, err)
-	require.Equal(t, start, p.Allocator().Now())
+	require.Equal(t, start, allocator(p).Now())
 	_, err = p.Do(Op{Op: "advance", In: In{Seconds: 1}})
 	require.ErrorIs(t, err, ErrUnknownOperation)
-	require.Equal(t, start, p.Allocator().Now())
+	require.Equal(t, start, allocator(p).Now())
 	_, err = p.Do(Op{Op: "Advance", In: In{Seconds: -3600}})
 	require.NoError(t, err)
-	require.Equal(t, "-1h0m0s", p.Allocator().Now().Sub(start).String())
-	require.Equal(t, "{}", compact(StateOf(p.Allocator().State())), "all of it changed nothing")
+	require.Equal(t, "-1h0m0s", allocator(p).Now().Sub(start).String())
+	require.Equal(t, "{}", compact(StateOf(allocator(p).State())), "all of it changed nothing")
 }
