@@ -1,0 +1,145 @@
+package protocol
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// This file refuses arguments that no state of the cluster could accept, as
+// [ipam.Allocator] does: with an [*ipam.ArgumentError], before any request.
+
+// checkName refuses a name that no Kubernetes object could have.
+func checkName(what, name string) error {
+	switch {
+	case name == "":
+		return &ipam.ArgumentError{Argument: what, Value: name, Reason: "must not be empty"}
+	case len(name) > 253:
+		return &ipam.ArgumentError{Argument: what, Value: name[:32] + "…", Reason: "must be at most 253 bytes"}
+	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return &ipam.ArgumentError{Argument: what, Value: name, Reason: "must not contain blanks or control characters"}
+	}
+	return nil
+}
+
+// checkCount refuses a number that cannot count addresses or blocks.
+func checkCount(what string, n int) error {
+	if n < 0 || n > math.MaxInt32 {
+		return &ipam.ArgumentError{Argument: what, Value: strconv.Itoa(n), Reason: "must be 0 to 2147483647"}
+	}
+	return nil
+}
+
+// checkAddr refuses an address that cannot be allocated.
+func checkAddr(ip netip.Addr) error {
+	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" {
+		return &ipam.ArgumentError{Argument: "address", Value: ip.String(), Reason: "must be a plain IPv4 or IPv6 address"}
+	}
+	return nil
+}
+
+// checkCIDRs refuses prefixes that are not strictly masked.
+func checkCIDRs(lists ...[]netip.Prefix) error {
+	for _, list := range lists {
+		for _, cidr := range list {
+			if !cidr.IsValid() || cidr.Addr().Is4In6() || cidr != cidr.Masked() {
+				return &ipam.ArgumentError{Argument: "cidr", Value: cidr.String(), Reason: "must be a plain IPv4 or IPv6 prefix without host bits"}
+			}
+		}
+	}
+	return nil
+}
+
+func checkCIDR(cidr netip.Prefix) error { return checkCIDRs([]netip.Prefix{cidr}) }
+
+// checkOwner refuses an owner that cannot be.
+func checkOwner(o affinity.Owner) error {
+	if err := o.Validate(); err != nil {
+		return &ipam.ArgumentError{Argument: "owner", Value: o.String(), Reason: err.Error()}
+	}
+	return checkName("host", o.Name)
+}
+
+// checkAutoAssign refuses what no allocator could serve.
+func checkAutoAssign(args *ipam.AutoAssignArgs) error {
+	return errors.Join(
+		checkCIDRs(args.Pools4, args.Pools6),
+		checkCount("num4", args.Num4),
+		checkCount("num6", args.Num6),
+		checkCount("maxBlocksPerHost", args.MaxBlocksPerHost),
+		checkCount("maxAllocPerHandle", args.MaxAllocPerHandle),
+		checkName("host", args.Host),
+	)
+}
+
+// checkRequested refuses requested pools of the other family (CALICO.md §3).
+func checkRequested(pools []netip.Prefix, is4 bool) error {
+	for _, cidr := range pools {
+		if cidr.Addr().Is4() != is4 {
+			return about(ipam.ErrWrongFamily, cidr)
+		}
+	}
+	return nil
+}
+
+// reservedRecord returns what the addresses reserved for the host point at.
+func reservedRecord(r *ipam.HostReservation) Record {
+	return Record{
+		Handle: cmp.Or(r.Handle, block.HostReservedHandle),
+		Active: block.MakeAttrs(map[string]string{"note": r.Note}),
+	}
+}
+
+// longestPrefix returns the longest prefix of a block of that family that holds
+// the reservation and an address more (CALICO.md §10).
+func longestPrefix(r *ipam.HostReservation, is4 bool) (int, error) {
+	width := 128
+	if is4 {
+		width = 32
+	}
+	if r == nil {
+		return width, nil
+	}
+	if err := checkReservation(r); err != nil {
+		return 0, err
+	}
+	longest := width - bits.Len(uint(r.StartOfBlock+r.EndOfBlock))
+	if longest <= 0 || longest == width {
+		return 0, about(ipam.ErrBadHostReservation, fmt.Sprintf("%d addresses at the start and %d at the end of each block", r.StartOfBlock, r.EndOfBlock))
+	}
+	return longest, nil
+}
+
+// checkReservation refuses counts that nothing could hold.
+func checkReservation(r *ipam.HostReservation) error {
+	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
+		if n < 0 || int64(n) > 1<<32 {
+			return about(ipam.ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to 2^32", n))
+		}
+	}
+	return nil
+}
+
+// fits refuses a reservation that the block could not hold, where the real
+// allocator panics (CALICO.md §10).
+func fits(r *ipam.HostReservation, cidr netip.Prefix) error {
+	if r == nil {
+		return nil
+	}
+	if err := checkReservation(r); err != nil {
+		return err
+	}
+	if size := 1 << (cidr.Addr().BitLen() - cidr.Bits()); r.StartOfBlock+r.EndOfBlock > size {
+		return about(ipam.ErrBadHostReservation, fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock))
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// AssignIP gives the host one given address, as [ipam.Allocator.AssignIP] does.
+// After a conflict it begins again without lowering the handle, whose count may
+// so stay above what it holds (CALICO.md §15).
+func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
+	err := errors.Join(checkAddr(args.IP), checkName("host", args.Host), checkCount("maxAllocPerHandle", args.MaxAllocPerHandle))
+	if err != nil {
+		return err
+	}
+	args.Handle = handleID(args.Handle)
+	p := c.pools.ByAddr(args.IP)
+	if p == nil || p.Disabled() {
+		return about(ipam.ErrNotInPool, args.IP)
+	}
+	if args.Use != "" && !p.Allows(args.Use) {
+		return about(ipam.ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, p.Name()))
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	cidr, _ := p.BlockOf(args.IP)
+	return outcome(retry(func() error { return c.assignIPOnce(&args, cidr, s) }))
+}
+
+func (c *Client) assignIPOnce(args *ipam.AssignIPArgs, cidr netip.Prefix, s settings) error {
+	owner := affinity.HostOwner(args.Host)
+	if args.Use == pool.LoadBalancer {
+		owner = affinity.VirtualOwner(args.Host)
+	}
+	b, err := c.getBlock(cidr, s)
+	if errors.Is(err, errMissing) {
+		b, err = c.claimFor(owner, cidr, args.HostReserved)
+	}
+	if err != nil {
+		return err
+	}
+	if s.StrictAffinity && b.Owner != owner {
+		return about(ipam.ErrAffinityMismatch, args.IP.String()+" in "+cidr.String())
+	}
+	ord := b.ordinal(args.IP)
+	if r := b.record(ord); r != nil {
+		if args.MaxAllocPerHandle > 0 && args.Handle != "" && r.Handle == args.Handle {
+			return nil // what was asked for is so already
+		}
+		return about(ipam.ErrAlreadyExists, args.IP)
+	}
+	if args.Handle != "" {
+		err := c.raise(args.Handle, cidr, 1, args.MaxAllocPerHandle)
+		if errors.Is(err, errLimit) {
+			return c.alreadyHeld(args, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.take(ord, Record{Handle: args.Handle, Active: args.Attrs})
+	err = c.updateBlock(b)
+	if errors.Is(err, errMissing) && args.Handle != "" {
+		_ = c.lower(nil, args.Handle, cidr, 1) // the block's absence counts
+	}
+	return err
+}
+
+// claimFor claims a block that does not exist, without recovery.
+func (c *Client) claimFor(owner affinity.Owner, cidr netip.Prefix, reserve *ipam.HostReservation) (*Block, error) {
+	if err := fits(reserve, cidr); err != nil {
+		return nil, err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.pend(owner, cidr)
+	if err != nil {
+		return nil, err
+	}
+	return c.claim(a, s, reserve)
+}
+
+// alreadyHeld is what a refused raise comes to: success where the handle has got
+// the very address meanwhile.
+func (c *Client) alreadyHeld(args *ipam.AssignIPArgs, s settings) error {
+	held, err := c.held(args.Handle, s, func(cidr netip.Prefix) bool { return cidr.Contains(args.IP) })
+	if err == nil && slices.Contains(held, args.IP) {
+		return nil
+	}
+	return about(ipam.ErrMaxAlloc, args.Handle)
+}

@@ -1,0 +1,114 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// GetAssignmentAttributes returns what is kept with an allocated address, as
+// [ipam.Allocator.GetAssignmentAttributes] does. Recordings do not show its
+// requests: get config, get the block.
+func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error) {
+	if err := checkAddr(ip); err != nil {
+		return ipam.Attributes{}, err
+	}
+	b, err := c.assignment(ip)
+	if err != nil {
+		return ipam.Attributes{}, err
+	}
+	ord := b.ordinal(ip)
+	r := b.record(ord)
+	return ipam.Attributes{Handle: r.Handle, Active: r.Active, Alternate: r.Alternate, Sequence: b.Sequences[ord]}, nil
+}
+
+// assignment reads the block of an address that is allocated, in an enabled
+// pool.
+func (c *Client) assignment(ip netip.Addr) (*Block, error) {
+	p := c.pools.ByAddr(ip)
+	if p == nil || p.Disabled() {
+		return nil, about(ipam.ErrDoesNotExist, ip.String()+" is in no enabled pool")
+	}
+	s, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	cidr, _ := p.BlockOf(ip)
+	b, err := c.getBlock(cidr, s)
+	if err != nil {
+		return nil, outcome(err)
+	}
+	switch r := b.record(b.ordinal(ip)); {
+	case r == nil:
+		return nil, about(ipam.ErrDoesNotExist, ip.String()+" is not assigned")
+	case !r.ReleasedAt.IsZero():
+		return nil, about(ipam.ErrIPInCooldown, ip)
+	}
+	return b, nil
+}
+
+// SetOwnerAttributes changes the active and the alternate owner attributes of an
+// address in one step, as [ipam.Allocator.SetOwnerAttributes] does. Recordings
+// do not show its requests: get config, get and update the block; after a
+// conflict again from the start.
+func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
+	err := errors.Join(checkAddr(ip),
+		checkSide("active", update.Active, update.ClearActive),
+		checkSide("alternate", update.Alternate, update.ClearAlternate))
+	if err != nil {
+		return err
+	}
+	return outcome(retry(func() error {
+		b, err := c.assignment(ip)
+		if err != nil {
+			return err
+		}
+		r := b.record(b.ordinal(ip))
+		if r.Handle == "" || r.Handle != handleID(handle) {
+			return about(ipam.ErrWrongHandle, fmt.Sprintf("%s is not held by %q", ip, handle))
+		}
+		active, err := setSide(&r.Active, update.Active, update.ClearActive, pre.Active, pre.ActiveEmpty)
+		if err != nil {
+			return err
+		}
+		alternate, err := setSide(&r.Alternate, update.Alternate, update.ClearAlternate, pre.Alternate, pre.AlternateEmpty)
+		if err != nil {
+			return err
+		}
+		if !active && !alternate {
+			return nil
+		}
+		return c.updateBlock(b)
+	}))
+}
+
+// checkSide refuses to set and to clear one side at once.
+func checkSide(side string, set block.Attrs, clear bool) error {
+	if clear && set.Len() > 0 {
+		return &ipam.ArgumentError{Argument: side + " attributes", Value: set.String(), Reason: "cannot be set and cleared at once"}
+	}
+	return nil
+}
+
+// setSide changes one side of a record, after a look at its precondition, and
+// reports whether there was anything to do.
+func setSide(now *block.Attrs, set block.Attrs, clear bool, expect *ipam.OwnerRef, empty bool) (done bool, err error) {
+	if !clear && set.Len() == 0 {
+		return false, nil
+	}
+	if empty && now.Len() > 0 {
+		return false, about(ipam.ErrUpdateConflict, "expected no owner, found "+now.String())
+	}
+	if expect != nil {
+		namespace, _ := now.Get(ipam.AttrNamespace)
+		name, _ := now.Get(ipam.AttrPod)
+		if namespace != expect.Namespace || name != expect.Name {
+			return false, about(ipam.ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
+		}
+	}
+	*now = set
+	return true, nil
+}

@@ -1,0 +1,222 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// AutoAssign gives the host addresses from its own blocks, from blocks that it
+// claims, and at last from those of others, as [ipam.Allocator.AutoAssign] does
+// (CALICO.md §3 to §8, §15).
+func (c *Client) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+	err = c.AutoAssignInto(&args, &v4, &v6)
+	return v4, v6, err
+}
+
+// AutoAssignInto is [Client.AutoAssign] with answers that are the caller's:
+// their slices are emptied and appended to.
+func (c *Client) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignment) error {
+	*v4, *v6 = ipam.Assignment{IPs: v4.IPs[:0], Msgs: v4.Msgs[:0]}, ipam.Assignment{IPs: v6.IPs[:0], Msgs: v6.Msgs[:0]}
+	if err := checkAutoAssign(args); err != nil {
+		return err
+	}
+	if args.Num4 > 0 {
+		if err := c.autoAssign(args, true, v4); err != nil {
+			return outcome(err)
+		}
+	}
+	if args.Num6 > 0 {
+		err := c.autoAssign(args, false, v6)
+		if errors.Is(err, ipam.ErrWrongFamily) {
+			*v4 = ipam.Assignment{} // given out all the same
+		}
+		return outcome(err)
+	}
+	return nil
+}
+
+// request is one family of an AutoAssign under way.
+type request struct {
+	demand
+	num      int
+	record   Record // what the addresses will point at
+	maxAlloc int
+	out      *ipam.Assignment
+}
+
+// missing returns how many addresses are still to be found.
+func (r *request) missing() int { return r.num - len(r.out.IPs) }
+
+func (r *request) say(msg string) { r.out.Msgs = append(r.out.Msgs, msg) }
+
+// errEnough ends a request whose handle may hold no more, but has what is asked
+// for (CALICO.md §7).
+var errEnough = errors.New("protocol: the handle has enough")
+
+// autoAssign is AutoAssign for one family (CALICO.md §4).
+func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assignment) error {
+	r := request{
+		demand: demand{
+			host: args.Host, use: args.Use, is4: is4, requested: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4,
+		},
+		num: args.Num4, record: Record{Handle: handleID(args.Handle), Active: args.Attrs}, maxAlloc: args.MaxAllocPerHandle, out: out,
+	}
+	if !is4 {
+		r.num, r.requested, r.reserve = args.Num6, args.Pools6, args.HostReserved6
+	}
+	if err := c.prepare(&r.demand); err != nil {
+		return err
+	}
+	limit := r.settings.blockLimit(args.MaxBlocksPerHost)
+	owned := len(r.affinities)
+	refused := 0 // by the limit per handle, in a block newly claimed
+	for r.missing() > 0 {
+		b := c.nextAffine(&r.demand, 1)
+		claimed := b == nil
+		if claimed {
+			if owned >= limit || refused >= maxTries {
+				r.say("block-limit:" + strconv.Itoa(limit))
+				return about(ipam.ErrBlockLimit, fmt.Sprintf("%s may have %d", args.Host, limit))
+			}
+			var err error
+			b, err = c.claimNew(&r.demand)
+			if errors.Is(err, ipam.ErrNoFreeBlocks) {
+				if r.settings.StrictAffinity {
+					r.say("strict-affinity")
+				}
+				break
+			}
+			if err != nil {
+				return err
+			}
+			owned++
+			if len(b.available(c.reservations)) == 0 {
+				return about(ipam.ErrBlockTooSmall, b.CIDR)
+			}
+		}
+		err := c.assignFrom(&r, b, !r.settings.StrictAffinity)
+		switch {
+		case claimed && errors.Is(err, ipam.ErrMaxAlloc):
+			// The search may come upon this block again and again until the
+			// limit of blocks, which can be as good as none.
+			refused++
+		case err != nil && !errors.Is(err, errEnough) && !errors.Is(err, ipam.ErrMaxAlloc):
+			r.say("assign-failed")
+		}
+	}
+	if r.missing() > 0 && !r.settings.StrictAffinity {
+		c.borrow(&r)
+	}
+	return nil
+}
+
+// blockLimit returns how many blocks a host may own: the smaller of what the
+// request and the configuration say (CALICO.md §4).
+func (s *settings) blockLimit(requested int) int {
+	limit := s.MaxBlocksPerHost
+	if limit == 0 || requested > 0 && requested < limit {
+		limit = requested
+	}
+	if limit == 0 {
+		limit = ipam.DefaultMaxBlocksPerHost
+	}
+	return limit
+}
+
+// assignFrom takes as many addresses as are still missing from the block. After a
+// conflict it reads the block again, whoever owns it by then, if again says so.
+func (c *Client) assignFrom(r *request, b *Block, again bool) error {
+	err := c.assignOnce(r, b)
+	for try := 1; again && errors.Is(err, errConflict) && try < maxTries; try++ {
+		if b, err = c.getBlock(b.CIDR, r.settings); err == nil {
+			err = c.assignOnce(r, b)
+		}
+	}
+	return err
+}
+
+// assignOnce takes as many addresses as are still missing from the block as it
+// was read. errEnough and [ipam.ErrMaxAlloc] where the handle may hold no more
+// (CALICO.md §7).
+func (c *Client) assignOnce(r *request, b *Block) error {
+	ords := b.available(c.reservations)
+	if len(ords) == 0 {
+		return nil
+	}
+	handle, n := r.record.Handle, r.missing()
+	if handle != "" {
+		// By the number asked of this block, not by the number that it gives.
+		err := c.raise(handle, b.CIDR, n, r.maxAlloc)
+		if errors.Is(err, errLimit) {
+			return c.giveHeld(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	ords = ords[:min(n, len(ords))]
+	for _, ord := range ords {
+		b.take(ord, r.record)
+	}
+	if err := c.updateBlock(b); err != nil {
+		if handle != "" {
+			_ = c.lower(nil, handle, b.CIDR, n) // the update's failure counts
+		}
+		return err
+	}
+	for _, ord := range ords {
+		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(b.addr(ord), b.CIDR.Bits()))
+	}
+	return nil
+}
+
+// giveHeld answers with addresses that the handle holds already, if it holds as
+// many as the request asks for.
+func (c *Client) giveHeld(r *request) error {
+	held, err := c.held(r.record.Handle, r.settings, func(cidr netip.Prefix) bool { return cidr.Addr().Is4() == r.is4 })
+	if err != nil && !errors.Is(err, errMissing) {
+		return err
+	}
+	if len(held) < r.num {
+		return about(ipam.ErrMaxAlloc, r.record.Handle)
+	}
+	for _, ip := range held[:r.num] {
+		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(ip, ip.BitLen()))
+	}
+	return errEnough
+}
+
+// borrow takes what is still missing from any block, whoever owns it
+// (CALICO.md §8). Nothing is listed: each block of the pool is read.
+func (c *Client) borrow(r *request) {
+	var exhausted []string
+	for _, p := range r.pools {
+		for cidr := range p.Order(r.host, c.now()) {
+			if c.reservations.CoversPrefix(cidr) {
+				continue
+			}
+			b, err := c.getBlock(cidr, r.settings)
+			if err != nil {
+				continue
+			}
+			if err := c.assignFrom(r, b, true); errors.Is(err, errEnough) {
+				return
+			}
+			if r.missing() <= 0 {
+				break
+			}
+		}
+		if r.missing() <= 0 {
+			break
+		}
+		exhausted = append(exhausted, p.CIDR().String())
+	}
+	if len(exhausted) > 0 {
+		r.say("exhausted:" + strings.Join(exhausted, ","))
+	}
+}

@@ -1,0 +1,176 @@
+package protocol
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// free stands in a block's Index for an ordinal that points at no record.
+const free = -1
+
+// newBlock returns an empty block of the owner's, with all ordinals in the
+// queue but those reserved for the host.
+func newBlock(cidr netip.Prefix, owner affinity.Owner, now time.Time, seq uint64, reserve *ipam.HostReservation) *Block {
+	b := &Block{CIDR: cidr, Owner: owner, Claimed: now.UTC(), Sequence: seq}
+	size := 1 << (cidr.Addr().BitLen() - cidr.Bits())
+	b.Sequences = make([]uint64, size)
+	for ord := range size {
+		b.Queue = append(b.Queue, ord)
+		b.Index = append(b.Index, free)
+	}
+	if reserve != nil {
+		for ord := range size {
+			if ord < reserve.StartOfBlock || ord >= size-reserve.EndOfBlock {
+				b.take(ord, reservedRecord(reserve))
+				b.Sequences[ord] = 0
+			}
+		}
+	}
+	return b
+}
+
+// addr returns the address of an ordinal.
+func (b *Block) addr(ord int) netip.Addr {
+	s := ipam.BlockState{CIDR: b.CIDR}
+	return s.Addr(ord)
+}
+
+// ordinal returns the ordinal of an address of the block.
+func (b *Block) ordinal(ip netip.Addr) int {
+	bytes, first := ip.AsSlice(), b.CIDR.Addr().AsSlice()
+	ord := 0
+	for i := range bytes {
+		ord = ord<<8 + int(bytes[i]-first[i])
+	}
+	return ord
+}
+
+// record returns the record of an ordinal, nil for a free one.
+func (b *Block) record(ord int) *Record {
+	if b.Index[ord] == free {
+		return nil
+	}
+	return &b.Records[b.Index[ord]]
+}
+
+// collect moves the addresses that have cooled down to the tail of the queue,
+// in ascending order, and returns their number. Every look at a block sees it
+// so; only a write keeps it (CALICO.md §9).
+func (b *Block) collect(now time.Time, cooldown time.Duration) int {
+	n := 0
+	for ord := range b.Index {
+		if r := b.record(ord); r != nil && !r.ReleasedAt.IsZero() && r.ReleasedAt.Unix() <= now.Add(-cooldown).Unix() {
+			b.Index[ord], b.Sequences[ord] = free, 0
+			b.Queue = append(b.Queue, ord)
+			n++
+		}
+	}
+	if n > 0 {
+		b.dropUnused()
+	}
+	return n
+}
+
+// dropUnused drops the records that no ordinal points at.
+func (b *Block) dropUnused() {
+	used := make([]bool, len(b.Records))
+	for _, i := range b.Index {
+		if i != free {
+			used[i] = true
+		}
+	}
+	var kept []Record
+	moved := make([]int, len(b.Records))
+	for i, r := range b.Records {
+		if moved[i] = len(kept); used[i] {
+			kept = append(kept, r)
+		}
+	}
+	for ord, i := range b.Index {
+		if i != free {
+			b.Index[ord] = moved[i]
+		}
+	}
+	b.Records = kept
+}
+
+// available returns the free ordinals that are not reserved, in the order of
+// the queue.
+func (b *Block) available(reserved *pool.Reservations) []int {
+	if !reserved.OverlapsPrefix(b.CIDR) {
+		return slices.Clone(b.Queue)
+	}
+	var ords []int
+	for _, ord := range b.Queue {
+		if !reserved.Contains(b.addr(ord)) {
+			ords = append(ords, ord)
+		}
+	}
+	return ords
+}
+
+// empty reports whether nothing is allocated but what is reserved for the host.
+// Cooling addresses are allocated.
+func (b *Block) empty() bool {
+	for ord := range b.Index {
+		if r := b.record(ord); r != nil && r.Handle != block.HostReservedHandle {
+			return false
+		}
+	}
+	return true
+}
+
+// take allocates a free ordinal, which leaves its place in the queue. It shares
+// the record of another allocation of the same handle and attributes, unless
+// that has an alternate owner (CALICO.md §7).
+func (b *Block) take(ord int, r Record) {
+	i := slices.Index(b.Records, r)
+	if i < 0 {
+		i = len(b.Records)
+		b.Records = append(b.Records, r)
+	}
+	b.Index[ord], b.Sequences[ord] = i, b.Sequence
+	b.Queue = slices.DeleteFunc(b.Queue, func(o int) bool { return o == ord })
+}
+
+// release takes the ordinals, which must be allocated, from their owners and
+// lets them cool down, in a record of their own; those that have nothing to wait
+// for are free at once.
+func (b *Block) release(ords []int, now time.Time, cooldown time.Duration) {
+	b.Records = append(b.Records, Record{ReleasedAt: time.Unix(now.Unix(), 0).UTC()})
+	for _, ord := range ords {
+		b.Index[ord], b.Sequences[ord] = len(b.Records)-1, b.Sequence
+	}
+	b.dropUnused()
+	b.collect(now, cooldown)
+}
+
+// seen returns the block as if collected, a copy where that makes a difference.
+func (b *Block) seen(now time.Time, cooldown time.Duration) *Block {
+	if !slices.ContainsFunc(b.Records, func(r Record) bool { return !r.ReleasedAt.IsZero() }) {
+		return b
+	}
+	c := b.copy().(*Block)
+	c.collect(now, cooldown)
+	return c
+}
+
+// heldBy returns the ordinals that the handle holds, ascending.
+func (b *Block) heldBy(handle string) []int {
+	var ords []int
+	for ord := range b.Index {
+		if r := b.record(ord); r != nil && handle != "" && r.Handle == handle {
+			ords = append(ords, ord)
+		}
+	}
+	return ords
+}
+
+// disown makes the block nobody's.
+func (b *Block) disown() { b.Owner, b.Claimed = affinity.Owner{}, time.Time{} }

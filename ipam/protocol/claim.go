@@ -1,0 +1,184 @@
+package protocol
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// This file is the claiming of blocks: the two phases, and the recovery of what
+// a client left that died between them (CALICO.md §5, §15).
+
+var (
+	// errStale is what recovery finds of an affinity whose block is another's
+	// or nobody's. The affinity is gone then.
+	errStale = errors.New("protocol: stale affinity")
+	// errMisfit is what recovery finds of an affinity left over from a pool
+	// whose blocks had another size, as [ipam.Allocator] does: the block is not
+	// made, across those of the pool as it is now.
+	errMisfit = errors.New("protocol: affinity is on no block of its pool")
+)
+
+// pend announces a claim. A confirmed affinity that is there is as good as a new
+// one, any other is written back as pending.
+func (c *Client) pend(owner affinity.Owner, cidr netip.Prefix) (*Affinity, error) {
+	a := &Affinity{Owner: owner, CIDR: cidr, State: affinity.Pending, Created: c.now().UTC()}
+	err := c.create(a)
+	if !errors.Is(err, errExists) {
+		return a, err
+	}
+	if a, err = c.getAffinity(owner, cidr); err != nil || a.State == affinity.Confirmed {
+		return a, err
+	}
+	return a, c.updateState(a, affinity.Pending)
+}
+
+// confirm ends a claim. Somebody else may have confirmed it first.
+func (c *Client) confirm(a *Affinity) error {
+	failed := c.updateState(a, affinity.Confirmed)
+	if failed == nil {
+		return nil
+	}
+	if now, err := c.getAffinity(a.Owner, a.CIDR); err == nil && now.State == affinity.Confirmed {
+		return nil
+	}
+	return failed
+}
+
+// claim creates the block of a pending affinity and confirms that.
+// [ipam.ErrBlockClaimConflict] where the block is another's or nobody's, with
+// the affinity deleted.
+func (c *Client) claim(a *Affinity, s settings, reserve *ipam.HostReservation) (*Block, error) {
+	now := c.now()
+	// A block that is deleted and made again never repeats a number, even when
+	// the clock stands still (CALICO.md §6).
+	seq := max(uint64(max(0, now.UnixNano())), c.store.highest+1)
+	b := newBlock(a.CIDR, a.Owner, now, seq, reserve)
+	err := c.create(b)
+	if errors.Is(err, errExists) {
+		if b, err = c.getBlock(a.CIDR, s); err != nil {
+			return nil, err
+		}
+		if b.Owner != a.Owner {
+			_ = c.delete(a) // whatever comes of it
+			return nil, about(ipam.ErrBlockClaimConflict, a.CIDR)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, c.confirm(a)
+}
+
+// recover makes an affinity and its block agree, whatever a client that died
+// left behind, and returns the block. Stale affinities are deleted.
+func (c *Client) recover(a *Affinity, s settings, reserve *ipam.HostReservation) (*Block, error) {
+	b, err := c.getBlock(a.CIDR, s)
+	switch {
+	case errors.Is(err, errMissing):
+		if p := c.pools.ByAddr(a.CIDR.Addr()); p == nil || p.BlockSize() != a.CIDR.Bits() {
+			return nil, about(errMisfit, a.CIDR)
+		}
+		if err := fits(reserve, a.CIDR); err != nil {
+			return nil, err
+		}
+		if err := c.updateState(a, affinity.Pending); err != nil {
+			return nil, err
+		}
+		if s, err = c.settings(); err != nil {
+			return nil, err
+		}
+		return c.claim(a, s, reserve)
+	case err != nil:
+		return nil, err
+	case b.Owner != a.Owner:
+		if err := c.delete(a); err != nil {
+			return nil, err
+		}
+		return nil, about(errStale, a.CIDR)
+	case a.State == affinity.Confirmed:
+		return b, nil
+	}
+	if err := c.updateState(a, affinity.Pending); err != nil {
+		return nil, err
+	}
+	// Others who hold an older copy of the block fail from now on.
+	if err := c.updateBlock(b); err != nil {
+		return nil, err
+	}
+	return b, c.updateState(a, affinity.Confirmed)
+}
+
+// errNotReclaimed tells why a block is not taken from its owner.
+var errNotReclaimed = errors.New("protocol: block is not to be reclaimed")
+
+// release gives up the owner's claim on a block, and the block with it if it is
+// empty (CALICO.md §9, "Releasing affinity"). A missing affinity or block is
+// nothing to do. errStale where the block is somebody else's, the affinity being
+// deleted then; [ipam.ErrBlockNotEmpty] where it must be empty and is not.
+func (c *Client) release(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings) error {
+	return retry(func() error {
+		err := c.releaseOnce(owner, cidr, mustBeEmpty, s, nil)
+		if errors.Is(err, errNotReclaimed) {
+			return nil
+		}
+		return err
+	})
+}
+
+// reclaim releases an empty block that was listed, so that another may claim it.
+// It tries once, and only if the block was not written since.
+func (c *Client) reclaim(listed *Block, s settings) error {
+	return c.releaseOnce(listed.Owner, listed.CIDR, true, s, listed)
+}
+
+// releaseOnce is release without a second try. With a block that was listed it
+// gives up if that has moved since. errNotReclaimed where there is nothing to
+// do.
+func (c *Client) releaseOnce(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings, listed *Block) error {
+	a, err := c.getAffinity(owner, cidr)
+	if errors.Is(err, errMissing) {
+		return errNotReclaimed
+	}
+	if err != nil {
+		return err
+	}
+	b, err := c.getBlock(cidr, s)
+	if errors.Is(err, errMissing) {
+		return errNotReclaimed
+	}
+	if err != nil {
+		return err
+	}
+	if listed != nil && b.Sequence != listed.Sequence {
+		return errNotReclaimed
+	}
+	if !b.Owner.IsZero() && b.Owner != owner {
+		if err := c.delete(a); err != nil && !errors.Is(err, errMissing) {
+			return err
+		}
+		return about(errStale, cidr)
+	}
+	empty := b.empty()
+	if mustBeEmpty && !empty {
+		return about(ipam.ErrBlockNotEmpty, cidr)
+	}
+	if err := c.updateState(a, affinity.PendingDeletion); err != nil {
+		return err
+	}
+	if empty {
+		err = c.delete(b)
+	} else {
+		b.disown()
+		err = c.updateBlock(b)
+	}
+	if err != nil && !(empty && errors.Is(err, errMissing)) {
+		return err
+	}
+	if err := c.delete(a); err != nil && !errors.Is(err, errMissing) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// Client is one process that works on the cluster. Its operations are those of
+// [ipam.Allocator], with the same arguments, results and errors, as a sequence
+// of requests (CALICO.md §15). [Cluster.Client] makes one. It is not safe for
+// concurrent use, and neither are several clients of one cluster.
+//
+// An operation that meets conflicts 100 times gives up with [ErrGaveUp]; one
+// whose request fails ends with [ErrUnavailable]. What it has written by then
+// stays written.
+type Client struct {
+	*Cluster
+	access Access
+	now    func() time.Time
+}
+
+// The errors that only a datastore between clients can cause.
+var (
+	ErrGaveUp      = errors.New("protocol: gave up after 100 conflicts")
+	ErrUnavailable = errors.New("protocol: the datastore did not answer")
+)
+
+// maxTries is how often anything is tried (CALICO.md §15).
+const maxTries = 100
+
+// What a request can meet. They end inside this package, where a caller of the
+// operation is told one of ipam's errors or those above.
+var (
+	errExists   = errors.New("protocol: object exists")
+	errMissing  = errors.New("protocol: object is missing")
+	errConflict = errors.New("protocol: object was written since it was read")
+)
+
+// Now returns the moment that the client's clock shows.
+func (c *Client) Now() time.Time { return c.now() }
+
+// do makes one request.
+func (c *Client) do(verb Verb, key Key, o Object) (Response, error) {
+	r := c.access.Do(Request{verb, key, o})
+	switch r.Result {
+	case OK:
+		return r, nil
+	case Exists:
+		return r, about(errExists, key)
+	case Missing:
+		return r, about(errMissing, key)
+	case Conflict:
+		return r, about(errConflict, key)
+	}
+	return r, about(ErrUnavailable, key)
+}
+
+// about wraps an error with what it is about.
+func about(err error, what any) error { return fmt.Errorf("%w: %v", err, what) }
+
+// outcome turns what a request met into what the caller of an operation is told.
+func outcome(err error) error {
+	switch {
+	case errors.Is(err, errMissing):
+		return about(ipam.ErrDoesNotExist, err)
+	case errors.Is(err, errConflict), errors.Is(err, errExists):
+		return about(ErrGaveUp, err)
+	}
+	return err
+}
+
+// retry tries until it meets no conflict, at most [maxTries] times.
+func retry(try func() error) (err error) {
+	for range maxTries {
+		if err = try(); !errors.Is(err, errConflict) {
+			break
+		}
+	}
+	return err
+}
+
+// get reads an object.
+func get[T Object](c *Client, key Key) (o T, err error) {
+	r, err := c.do(Get, key, nil)
+	if err != nil {
+		return o, err
+	}
+	return r.Object.(T), nil
+}
+
+// write creates or updates an object, whose revision is then the new one.
+func (c *Client) write(verb Verb, o Object) error {
+	r, err := c.do(verb, o.Key(), o)
+	if err != nil {
+		return err
+	}
+	o.meta().Revision = r.Object.meta().Revision
+	return nil
+}
+
+func (c *Client) create(o Object) error { return c.write(Create, o) }
+func (c *Client) update(o Object) error { return c.write(Update, o) }
+
+func (c *Client) delete(o Object) error {
+	_, err := c.do(Delete, o.Key(), o)
+	return err
+}
+
+// list reads a list. The objects must not be changed.
+func list[T Object](c *Client, key Key) ([]T, error) {
+	r, err := c.do(List, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]T, len(r.List))
+	for i, o := range r.List {
+		objects[i] = o.(T)
+	}
+	return objects, nil
+}
+
+// settings is the configuration that an operation has read, and what follows
+// from it.
+type settings struct {
+	ipam.Config
+	cooldown time.Duration
+}
+
+// settings reads the configuration. Reading never writes the default (CALICO.md
+// §9).
+func (c *Client) settings() (settings, error) {
+	config := ipam.DefaultConfig()
+	o, err := get[*Config](c, ConfigKey)
+	if err == nil {
+		config = o.Config
+	} else if !errors.Is(err, errMissing) {
+		return settings{}, err
+	}
+	return settings{config, time.Duration(config.IPCooldownSeconds) * time.Second}, nil
+}
+
+// getBlock reads a block and sees it as if collected.
+func (c *Client) getBlock(cidr netip.Prefix, s settings) (*Block, error) {
+	b, err := get[*Block](c, BlockKey(cidr))
+	if err != nil {
+		return nil, err
+	}
+	b.collect(c.now(), s.cooldown)
+	return b, nil
+}
+
+// getAffinity reads an owner's affinity to a block.
+func (c *Client) getAffinity(owner affinity.Owner, cidr netip.Prefix) (*Affinity, error) {
+	return get[*Affinity](c, AffinityKey(owner, cidr))
+}
+
+// updateBlock writes a block back: its sequence number rises by one (CALICO.md
+// §6).
+func (c *Client) updateBlock(b *Block) error {
+	b.Sequence++
+	return c.update(b)
+}
+
+// updateState writes an affinity back with a new state.
+func (c *Client) updateState(a *Affinity, state affinity.State) error {
+	a.State = state
+	return c.update(a)
+}

@@ -1,0 +1,125 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strconv"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// SetNode adds a node or replaces the one of its name, as
+// [ipam.Allocator.SetNode] does: one write.
+func (c *Client) SetNode(n ipam.Node) error {
+	if err := checkName("node", n.Name); err != nil {
+		return err
+	}
+	return outcome(c.write(Apply, &Node{Node: ipam.Node{Name: n.Name, Labels: maps.Clone(n.Labels)}}))
+}
+
+// DeleteNode deletes the node called name and reports whether there was one.
+func (c *Client) DeleteNode(name string) bool { return c.drop(NodeKey(name)) }
+
+// drop deletes the object of a key, whatever its revision, and reports whether
+// there was one.
+func (c *Client) drop(key Key) bool {
+	err := retry(func() error {
+		o, err := get[Object](c, key)
+		if err == nil {
+			err = c.delete(o)
+		}
+		return err
+	})
+	return err == nil
+}
+
+// GetIPAMConfig returns the configuration in force, the default where it cannot
+// be read.
+func (c *Client) GetIPAMConfig() ipam.Config {
+	s, err := c.settings()
+	if err != nil {
+		return ipam.DefaultConfig()
+	}
+	return s.Config
+}
+
+// SetIPAMConfig replaces the configuration, as [ipam.Allocator.SetIPAMConfig]
+// does: two reads and a write (TRACES.md, plan.jsonl).
+func (c *Client) SetIPAMConfig(config ipam.Config) error {
+	if err := checkConfig(config); err != nil {
+		return err
+	}
+	if !config.StrictAffinity && !config.AutoAllocateBlocks {
+		return about(ipam.ErrConfigConflict, "autoAllocateBlocks false needs strictAffinity true")
+	}
+	if config.MaxBlocksPerHost > 0 && !config.StrictAffinity {
+		return about(ipam.ErrConfigConflict, fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", config.MaxBlocksPerHost))
+	}
+	if _, err := c.settings(); err != nil {
+		return err
+	}
+	return outcome(retry(func() error {
+		o, err := get[*Config](c, ConfigKey)
+		if errors.Is(err, errMissing) {
+			return c.create(&Config{Config: config})
+		}
+		if err != nil {
+			return err
+		}
+		o.Config = config
+		return c.update(o)
+	}))
+}
+
+// PutIPAMConfig writes the configuration as an edit behind Calico's back does,
+// as [ipam.Allocator.PutIPAMConfig] does.
+func (c *Client) PutIPAMConfig(config ipam.Config) error {
+	if err := checkConfig(config); err != nil {
+		return err
+	}
+	return outcome(c.write(Apply, &Config{Config: config}))
+}
+
+// checkConfig checks ranges, whatever the combination.
+func checkConfig(c ipam.Config) error {
+	if c.MaxBlocksPerHost < 0 {
+		return &ipam.ArgumentError{Argument: "maxBlocksPerHost", Value: strconv.Itoa(c.MaxBlocksPerHost), Reason: "must not be negative"}
+	}
+	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > ipam.MaxCooldownSeconds {
+		return &ipam.ArgumentError{Argument: "ipCooldownSeconds", Value: strconv.Itoa(c.IPCooldownSeconds), Reason: fmt.Sprintf("must be 0 to %d", ipam.MaxCooldownSeconds)}
+	}
+	return nil
+}
+
+// PutAffinity writes an affinity object behind the allocator's back, as
+// [ipam.Allocator.PutAffinity] does.
+func (c *Client) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affinity.State) error {
+	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
+		return err
+	}
+	if state != affinity.Pending && state != affinity.Confirmed && state != affinity.PendingDeletion {
+		return &ipam.ArgumentError{Argument: "state", Value: state.String(), Reason: "must be pending, confirmed or pendingDeletion"}
+	}
+	a, err := c.getAffinity(owner, cidr)
+	if errors.Is(err, errMissing) {
+		a, err = &Affinity{Owner: owner, CIDR: cidr, Created: c.now().UTC()}, nil
+	}
+	if err != nil {
+		return err
+	}
+	a.State = state
+	return outcome(c.write(Apply, a))
+}
+
+// DropAffinity deletes an affinity object, and nothing else. It reports whether
+// there was one.
+func (c *Client) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
+	return c.drop(AffinityKey(owner, cidr))
+}
+
+// DropBlock deletes a block, and nothing else. It reports whether there was
+// one.
+func (c *Client) DropBlock(cidr netip.Prefix) bool { return c.drop(BlockKey(cidr)) }

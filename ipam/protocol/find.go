@@ -1,0 +1,123 @@
+package protocol
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// minClaimAge is how long a claimed block is safe from being reclaimed while it
+// is empty (CALICO.md §5).
+const minClaimAge = time.Minute
+
+// claimNew finds a block for the host and claims it (CALICO.md §5). Errors:
+// [ipam.ErrNoBlock] with automatic allocation off, [ipam.ErrNoFreeBlocks] where
+// nothing is left, [ipam.ErrBadHostReservation] for a block too small for it.
+func (c *Client) claimNew(d *demand) (b *Block, err error) {
+	if !d.settings.AutoAllocateBlocks {
+		return nil, about(ipam.ErrNoBlock, d.host)
+	}
+	for range maxTries {
+		var cidr netip.Prefix
+		if cidr, err = c.find(d); err != nil {
+			return nil, err
+		}
+		err = retry(func() error {
+			a, err := c.pend(d.owner(), cidr)
+			if err == nil {
+				b, err = c.recover(a, d.settings, d.reserve)
+			}
+			return err
+		})
+		if !errors.Is(err, errStale) && !errors.Is(err, ipam.ErrBlockClaimConflict) {
+			break // else somebody was faster: look for another
+		}
+	}
+	return b, err
+}
+
+// find returns the block that the host should claim next: the first on its walk
+// that does not exist, or is its own and has a free address, else an empty one
+// that its owner gives up. Nothing is given up for a reservation that would not
+// fit.
+func (c *Client) find(d *demand) (netip.Prefix, error) {
+	listed, err := list[*Block](c, BlocksKey)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	blocks := make(map[netip.Prefix]*Block, len(listed))
+	for _, b := range listed {
+		blocks[b.CIDR] = b
+	}
+	var empty []*Block
+	for _, p := range d.pools {
+		for cidr := range p.Order(d.host, c.now()) {
+			if c.reservations.CoversPrefix(cidr) {
+				continue
+			}
+			b := blocks[cidr]
+			if b == nil {
+				return cidr, fits(d.reserve, cidr)
+			}
+			b = b.seen(c.now(), d.settings.cooldown)
+			if len(b.available(c.reservations)) == 0 {
+				continue
+			}
+			if b.Owner == d.owner() {
+				return cidr, nil
+			}
+			if b.empty() {
+				empty = append(empty, b)
+			}
+		}
+	}
+	for _, b := range empty {
+		if b.Owner.IsZero() || c.now().Sub(b.Claimed) < minClaimAge {
+			continue
+		}
+		if err := fits(d.reserve, b.CIDR); err != nil {
+			return b.CIDR, err
+		}
+		if c.reclaim(b, d.settings) == nil {
+			return b.CIDR, nil
+		}
+	}
+	return netip.Prefix{}, ipam.ErrNoFreeBlocks
+}
+
+// EnsureBlock returns, for each family with a host reservation, the first of the
+// host's blocks or a newly claimed one, as [ipam.Allocator.EnsureBlock] does. Its
+// requests are those of AutoAssign up to a block.
+func (c *Client) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
+	if err := errors.Join(checkName("host", args.Host), checkCIDRs(args.Pools4, args.Pools6)); err != nil {
+		return block4, block6, err
+	}
+	if args.HostReserved4 != nil {
+		block4, err = c.ensureBlock(&demand{host: args.Host, is4: true, requested: args.Pools4, reserve: args.HostReserved4})
+	}
+	if err == nil && args.HostReserved6 != nil {
+		block6, err = c.ensureBlock(&demand{host: args.Host, requested: args.Pools6, reserve: args.HostReserved6})
+	}
+	if err != nil {
+		return netip.Prefix{}, netip.Prefix{}, outcome(err)
+	}
+	return block4, block6, nil
+}
+
+func (c *Client) ensureBlock(d *demand) (netip.Prefix, error) {
+	d.use = pool.Workload
+	if err := c.prepare(d); err != nil {
+		return netip.Prefix{}, err
+	}
+	b := c.nextAffine(d, 0)
+	if b == nil {
+		var err error
+		if b, err = c.claimNew(d); err != nil {
+			return netip.Prefix{}, err
+		}
+	}
+	return b.CIDR, nil
+}

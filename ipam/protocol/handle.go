@@ -1,0 +1,132 @@
+package protocol
+
+import (
+	"errors"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// handleID cuts an id at the first carriage return (CALICO.md §9).
+func handleID(id string) string {
+	id, _, _ = strings.Cut(id, "\r")
+	return id
+}
+
+// blocks returns the blocks that the handle counts addresses in, by name.
+func (h *Handle) blocks() []netip.Prefix {
+	return slices.SortedFunc(maps.Keys(h.Counts), affinity.CompareCIDRNames)
+}
+
+// total adds up the counts in blocks of one family.
+func (h *Handle) total(is4 bool) int {
+	sum := 0
+	for cidr, n := range h.Counts {
+		if cidr.Addr().Is4() == is4 {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// errLimit is a raise that the limit per handle does not allow.
+var errLimit = errors.New("protocol: handle would pass its limit")
+
+// raise counts n more addresses of the block for the handle, creating it if need
+// be: before the block is written (CALICO.md §7). errLimit where a positive limit
+// per family would be passed.
+func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
+	var err error
+	for range maxTries {
+		var h *Handle
+		h, err = get[*Handle](c, HandleKey(id))
+		isNew := errors.Is(err, errMissing)
+		if isNew {
+			h = &Handle{ID: id, Counts: make(map[netip.Prefix]int)}
+		} else if err != nil {
+			return err
+		}
+		if limit > 0 && h.total(cidr.Addr().Is4())+n > limit {
+			return about(errLimit, id)
+		}
+		h.Counts[cidr] = min(h.Counts[cidr]+n, math.MaxInt32)
+		if isNew {
+			err = c.create(h)
+		} else {
+			err = c.update(h)
+		}
+		if !errors.Is(err, errExists) && !errors.Is(err, errConflict) && !errors.Is(err, errMissing) {
+			return err
+		}
+	}
+	return about(ErrGaveUp, err)
+}
+
+// lower counts n addresses of the block less for the handle, and deletes the
+// handle when nothing is left. It begins with the handle as read before, or
+// reads it if that is nil. A handle that is not there, as for host-reserved
+// addresses, or counts less is left alone: that is what Calico's failure amounts
+// to.
+func (c *Client) lower(read *Handle, id string, cidr netip.Prefix, n int) error {
+	return retry(func() error {
+		h, err := read, error(nil)
+		if read = nil; h == nil {
+			if h, err = get[*Handle](c, HandleKey(id)); err != nil {
+				return err
+			}
+		}
+		if h.Counts[cidr] < n {
+			return nil
+		}
+		if h.Counts[cidr] -= n; h.Counts[cidr] == 0 {
+			delete(h.Counts, cidr)
+		}
+		if len(h.Counts) == 0 {
+			return c.delete(h)
+		}
+		return c.update(h)
+	})
+}
+
+// held returns what the handle holds, blocks by name and addresses ascending;
+// cooling ones are nobody's. Blocks that are gone hold nothing.
+func (c *Client) held(id string, s settings, family func(netip.Prefix) bool) ([]netip.Addr, error) {
+	h, err := get[*Handle](c, HandleKey(id))
+	if err != nil {
+		return nil, err
+	}
+	var ips []netip.Addr
+	for _, cidr := range h.blocks() {
+		if !family(cidr) {
+			continue
+		}
+		b, err := c.getBlock(cidr, s)
+		if errors.Is(err, errMissing) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, ord := range b.heldBy(id) {
+			ips = append(ips, b.addr(ord))
+		}
+	}
+	return ips, nil
+}
+
+// IPsByHandle returns the addresses that the handle holds, as
+// [ipam.Allocator.IPsByHandle] does. Recordings do not show its requests: get
+// the handle, then each block. Cooling addresses have no handle, so that the
+// configuration does not matter.
+func (c *Client) IPsByHandle(id string) ([]netip.Addr, error) {
+	ips, err := c.held(handleID(id), settings{}, func(netip.Prefix) bool { return true })
+	if errors.Is(err, errMissing) {
+		return nil, about(ipam.ErrDoesNotExist, "handle "+id)
+	}
+	return ips, err
+}

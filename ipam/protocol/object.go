@@ -1,0 +1,159 @@
+package protocol
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// Key names an object or a list of objects, in the form in which recordings
+// write it.
+type Key string
+
+// The keys of what there is one of.
+const (
+	ConfigKey     Key = "config"     // the IPAMConfig
+	BlocksKey     Key = "blocks"     // the list of all blocks
+	HandlesKey    Key = "handles"    // the list of all handles
+	AffinitiesKey Key = "affinities" // the list of all affinities, whoever's
+)
+
+// BlockKey returns the key of a block: block/CIDR.
+func BlockKey(cidr netip.Prefix) Key { return Key("block/" + cidr.String()) }
+
+// HandleKey returns the key of a handle: handle/ID.
+func HandleKey(id string) Key { return Key("handle/" + id) }
+
+// NodeKey returns the key of a node: node/NAME.
+func NodeKey(name string) Key { return Key("node/" + name) }
+
+// AffinityKey returns the key of an owner's affinity to a block:
+// affinity/TYPE:HOST/CIDR.
+func AffinityKey(owner affinity.Owner, cidr netip.Prefix) Key {
+	return Key("affinity/" + owner.String() + "/" + cidr.String())
+}
+
+// OwnerKey returns the key of the list of an owner's affinities to blocks of
+// one family: affinities/TYPE:HOST/ipv4.
+func OwnerKey(owner affinity.Owner, is4 bool) Key {
+	if is4 {
+		return Key("affinities/" + owner.String() + "/ipv4")
+	}
+	return Key("affinities/" + owner.String() + "/ipv6")
+}
+
+// An Object is what a datastore holds: a [*Block], [*Affinity], [*Handle],
+// [*Config] or [*Node].
+type Object interface {
+	// Key returns the object's key, which never changes.
+	Key() Key
+	// copy returns a copy that shares nothing with the object.
+	copy() Object
+	meta() *Meta
+}
+
+// Meta is what the datastore keeps with every object.
+type Meta struct {
+	// Revision is that of the last write; in a client's copy, of the write
+	// that it has read. It is what compare-and-swap compares.
+	Revision uint64
+	// Deleted is set by the first of the two steps of a deletion. It is false
+	// in every live object.
+	Deleted bool
+}
+
+func (m *Meta) meta() *Meta { return m }
+
+// Block is an IPAMBlock (CALICO.md §1, §6).
+type Block struct {
+	Meta
+	CIDR     netip.Prefix
+	Owner    affinity.Owner // zero for nobody
+	Claimed  time.Time      // when the owner claimed it; zero without one
+	Sequence uint64
+
+	Queue     []int    // free ordinals, next to be given first
+	Records   []Record // in the order in which they were made
+	Index     []int    // by ordinal, its record's place in Records; free for none
+	Sequences []uint64 // by ordinal, the number it remembers; 0 for none
+}
+
+// Record is an attribute record of a block: what the allocations that point at
+// it have in common.
+type Record struct {
+	Handle            string // empty for none
+	Active, Alternate block.Attrs
+	ReleasedAt        time.Time // while cooling down, in whole seconds; else zero
+}
+
+// Key returns the block's key.
+func (b *Block) Key() Key { return BlockKey(b.CIDR) }
+
+func (b *Block) copy() Object {
+	c := *b
+	c.Queue, c.Records = slices.Clone(b.Queue), slices.Clone(b.Records)
+	c.Index, c.Sequences = slices.Clone(b.Index), slices.Clone(b.Sequences)
+	return &c
+}
+
+// Affinity is a BlockAffinity: an owner's claim on a block.
+type Affinity struct {
+	Meta
+	Owner   affinity.Owner
+	CIDR    netip.Prefix
+	State   affinity.State
+	Created time.Time
+}
+
+// Key returns the affinity's key.
+func (a *Affinity) Key() Key { return AffinityKey(a.Owner, a.CIDR) }
+
+func (a *Affinity) copy() Object { c := *a; return &c }
+
+// Handle is an IPAMHandle: how many addresses it counts in which block.
+type Handle struct {
+	Meta
+	ID     string
+	Counts map[netip.Prefix]int
+}
+
+// Key returns the handle's key.
+func (h *Handle) Key() Key { return HandleKey(h.ID) }
+
+func (h *Handle) copy() Object {
+	c := *h
+	c.Counts = maps.Clone(h.Counts)
+	return &c
+}
+
+// Config is the IPAMConfig. A cluster without one goes by
+// [ipam.DefaultConfig].
+type Config struct {
+	Meta
+	ipam.Config
+}
+
+// Key returns [ConfigKey].
+func (c *Config) Key() Key { return ConfigKey }
+
+func (c *Config) copy() Object { d := *c; return &d }
+
+// Node is a node of the cluster, as far as IPAM looks at it.
+type Node struct {
+	Meta
+	ipam.Node
+}
+
+// Key returns the node's key.
+func (n *Node) Key() Key { return NodeKey(n.Name) }
+
+func (n *Node) copy() Object {
+	c := *n
+	c.Labels = maps.Clone(n.Labels)
+	return &c
+}

@@ -1,0 +1,272 @@
+package protocol
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// ReleaseIPs gives addresses back, block by block, as [ipam.Allocator.ReleaseIPs]
+// does (CALICO.md §9, §15).
+func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+	for _, r := range releases {
+		if err := checkAddr(r.IP); err != nil {
+			return nil, nil, err
+		}
+	}
+	s, err := c.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	l := lowering{c: c}
+	if len(releases) > 2 {
+		if l.listed, err = list[*Handle](c, HandlesKey); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, b := range c.batches(releases) {
+		if !b.cidr.IsValid() {
+			unallocated = append(unallocated, b.addresses()...)
+			continue
+		}
+		free, failed := c.releaseBatch(&b, s, &l)
+		if failed != nil {
+			if err == nil {
+				err = outcome(failed)
+			}
+			continue
+		}
+		unallocated = append(unallocated, free...)
+		released = append(released, b.addresses()...)
+	}
+	return unallocated, released, err
+}
+
+// ReleaseIP is [Client.ReleaseIPs] for one address: it reports whether the
+// address was allocated until then.
+func (c *Client) ReleaseIP(r ipam.Release) (allocated bool, err error) {
+	unallocated, _, err := c.ReleaseIPs(r)
+	return err == nil && len(unallocated) == 0, err
+}
+
+// batch is the part of a ReleaseIPs that is about one block.
+type batch struct {
+	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
+	releases []ipam.Release
+}
+
+func (b *batch) addresses() []netip.Addr {
+	var ips []netip.Addr
+	for _, r := range b.releases {
+		ips = append(ips, r.IP)
+	}
+	return ips
+}
+
+// batches groups the releases by block, in the order of the blocks' names.
+func (c *Client) batches(releases []ipam.Release) []batch {
+	var batches []batch
+	for _, r := range releases {
+		cidr, _ := c.blockAt(r.IP)
+		i := slices.IndexFunc(batches, func(b batch) bool { return b.cidr == cidr })
+		if i < 0 {
+			i = len(batches)
+			batches = append(batches, batch{cidr: cidr})
+		}
+		batches[i].releases = append(batches[i].releases, r)
+	}
+	slices.SortStableFunc(batches, func(x, y batch) int { return affinity.CompareCIDRNames(x.cidr, y.cidr) })
+	return batches
+}
+
+// releaseBatch releases addresses of one block, all or none, and returns those
+// that were free or cooling.
+func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []netip.Addr, err error) {
+	err = c.releaseFrom(r.cidr, s, l, func(b *Block) (ords []int, err error) {
+		ords, unallocated, err = r.judge(b)
+		return ords, err
+	})
+	if errors.Is(err, errMissing) {
+		return r.addresses(), nil
+	}
+	return unallocated, err
+}
+
+// judge returns which ordinals of the block may be released and which addresses
+// are not allocated. Of an address given twice the last counts.
+func (r *batch) judge(b *Block) (ords []int, unallocated []netip.Addr, err error) {
+	for i, one := range r.releases {
+		if slices.ContainsFunc(r.releases[i+1:], func(later ipam.Release) bool { return later.IP == one.IP }) {
+			continue
+		}
+		ord := b.ordinal(one.IP)
+		if one.Sequence != nil && *one.Sequence != b.Sequences[ord] {
+			return nil, nil, about(ipam.ErrBadSequenceNumber, one.IP)
+		}
+		rec := b.record(ord)
+		switch {
+		case rec == nil || !rec.ReleasedAt.IsZero():
+			unallocated = append(unallocated, one.IP)
+		case one.Handle != "" && handleID(one.Handle) != rec.Handle:
+			return nil, nil, about(ipam.ErrBadHandle, one.IP)
+		default:
+			ords = append(ords, ord)
+		}
+	}
+	return ords, unallocated, nil
+}
+
+// releaseFrom releases what judge picks of a block, and does what follows from
+// it: the block is deleted if nobody needs it, the handles are lowered, the
+// affinity is given back if the pool no longer selects the node. After a
+// conflict everything is judged anew.
+func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge func(*Block) ([]int, error)) error {
+	return retry(func() error {
+		b, err := c.getBlock(cidr, s)
+		if err != nil {
+			return err
+		}
+		ords, err := judge(b)
+		if err != nil || len(ords) == 0 {
+			return err
+		}
+		counts := b.countHandles(ords)
+		b.release(ords, c.now(), s.cooldown)
+		deleted, err := c.writeOrDelete(b)
+		if err != nil {
+			return err
+		}
+		for _, n := range counts {
+			l.lower(n.handle, cidr, n.n)
+		}
+		if !deleted {
+			c.giveBackUnselected(b, s)
+		}
+		return nil
+	})
+}
+
+// writeOrDelete writes a block from which something was released, or deletes it
+// when it is empty and nobody's.
+func (c *Client) writeOrDelete(b *Block) (deleted bool, err error) {
+	if b.Owner.IsZero() && b.empty() {
+		return true, c.delete(b)
+	}
+	return false, c.updateBlock(b)
+}
+
+// handleCount is how many of some ordinals a handle holds.
+type handleCount struct {
+	handle string
+	n      int
+}
+
+// countHandles returns how many of the ordinals each handle holds, in the order
+// in which they are met. Recordings do not show the order, for the real
+// allocator goes through a map.
+func (b *Block) countHandles(ords []int) []handleCount {
+	var counts []handleCount
+	for _, ord := range ords {
+		handle := b.record(ord).Handle
+		if handle == "" {
+			continue
+		}
+		i := slices.IndexFunc(counts, func(n handleCount) bool { return n.handle == handle })
+		if i < 0 {
+			i = len(counts)
+			counts = append(counts, handleCount{handle: handle})
+		}
+		counts[i].n++
+	}
+	return counts
+}
+
+// lowering is the lowering of handles in one release. The first of each handle
+// begins with the handle as it was listed, if it was.
+type lowering struct {
+	c      *Client
+	listed []*Handle
+}
+
+func (l *lowering) lower(id string, cidr netip.Prefix, n int) {
+	var read *Handle
+	if i := slices.IndexFunc(l.listed, func(h *Handle) bool { return h.ID == id }); i >= 0 {
+		read = l.listed[i].copy().(*Handle)
+		l.listed = slices.Delete(slices.Clone(l.listed), i, i+1)
+	}
+	_ = l.c.lower(read, id, cidr, n) // a count that stays too high is no error
+}
+
+// giveBackUnselected releases the block's affinity, if the block is empty, where
+// its enabled pool no longer selects the owning node, which still exists.
+func (c *Client) giveBackUnselected(b *Block, s settings) {
+	if b.Owner.Type != affinity.Host {
+		return
+	}
+	n, err := get[*Node](c, NodeKey(b.Owner.Name))
+	if err != nil {
+		return
+	}
+	p := c.pools.ByAddr(b.CIDR.Addr())
+	if p == nil || p.Disabled() || p.SelectsNode(n.Labels) {
+		return
+	}
+	_ = c.release(b.Owner, b.CIDR, true, s) // it stays where it is in use
+}
+
+// ReleaseByHandle gives back everything that the handle holds, as
+// [ipam.Allocator.ReleaseByHandle] does.
+func (c *Client) ReleaseByHandle(id string) error {
+	id = handleID(id)
+	h, err := get[*Handle](c, HandleKey(id))
+	if errors.Is(err, errMissing) {
+		return about(ipam.ErrDoesNotExist, "handle "+id)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	for _, cidr := range h.blocks() {
+		err := c.releaseFrom(cidr, s, &lowering{c: c}, func(b *Block) ([]int, error) { return b.heldBy(id), nil })
+		if err != nil && !errors.Is(err, errMissing) {
+			return outcome(err)
+		}
+	}
+	return nil
+}
+
+// GarbageCollectColdIPs frees every address whose cooldown is over, as
+// [ipam.Allocator.GarbageCollectColdIPs] does. Recordings do not show its
+// requests: get config, list blocks, and of each block with anything to collect
+// a write of what was listed; after a conflict, of the block read anew.
+func (c *Client) GarbageCollectColdIPs() {
+	s, err := c.settings()
+	if err != nil {
+		return
+	}
+	blocks, err := list[*Block](c, BlocksKey)
+	if err != nil {
+		return
+	}
+	for _, listed := range blocks {
+		b := listed.copy().(*Block)
+		_ = retry(func() (err error) {
+			if b == nil {
+				if b, err = get[*Block](c, listed.Key()); err != nil {
+					return err
+				}
+			}
+			if b.collect(c.now(), s.cooldown) > 0 {
+				_, err = c.writeOrDelete(b)
+			}
+			b = nil
+			return err
+		})
+	}
+}

@@ -1,0 +1,186 @@
+package protocol
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/affinity"
+)
+
+// Store is a datastore in memory with compare-and-swap: every write gives an
+// object a new revision, and an update or deletion of an object that was
+// written since it was read is a conflict. Make one with [NewStore]. It is not
+// safe for concurrent use.
+//
+// A deletion is two steps, as on Kubernetes: the object is marked, then
+// removed. Where only the first happened, the object is as good as gone:
+// whoever meets it completes the deletion and finds it missing.
+type Store struct {
+	revision uint64
+	objects  map[Key]Object
+	// What can be listed, by name.
+	blocks     index[*Block]
+	affinities index[*Affinity]
+	handles    index[*Handle]
+
+	counts Counts
+	// highest is the largest sequence number of any block, ever.
+	highest uint64
+}
+
+// Counts is how many requests a datastore has carried out.
+type Counts struct {
+	Calls     int // all of them, a Delete being one
+	Conflicts int // those that found a [Conflict]
+}
+
+// NewStore returns an empty datastore.
+func NewStore() *Store {
+	return &Store{
+		objects: make(map[Key]Object),
+		blocks:  index[*Block]{compare: func(x, y *Block) int { return affinity.CompareCIDRNames(x.CIDR, y.CIDR) }},
+		affinities: index[*Affinity]{compare: func(x, y *Affinity) int {
+			return cmp.Or(
+				strings.Compare(affinity.Name(x.Owner.Name, x.CIDR), affinity.Name(y.Owner.Name, y.CIDR)),
+				// Two owners can have affinities of one name: a host and a
+				// virtual owner, or a-1 on 2::/122 and a on 1:2::/122.
+				cmp.Compare(x.Owner.Type, y.Owner.Type),
+				strings.Compare(x.Owner.Name, y.Owner.Name))
+		}},
+		handles: index[*Handle]{compare: func(x, y *Handle) int { return strings.Compare(x.ID, y.ID) }},
+	}
+}
+
+// Counts returns how many requests were carried out so far.
+func (s *Store) Counts() Counts { return s.counts }
+
+// Do carries out a request. The response's object is the caller's.
+func (s *Store) Do(r Request) Response {
+	s.counts.Calls++
+	out := s.carryOut(r)
+	if out.Result == Conflict {
+		s.counts.Conflicts++
+	}
+	return out
+}
+
+func (s *Store) carryOut(r Request) Response {
+	if r.Verb == List {
+		return Response{Result: OK, List: s.list(r.Key)}
+	}
+	there := s.objects[r.Key]
+	if there != nil && there.meta().Deleted {
+		s.remove(there)
+		there = nil
+	}
+	switch {
+	case r.Verb == Create && there != nil:
+		return Response{Result: Exists}
+	case r.Verb == Create || r.Verb == Apply:
+		return Response{Result: OK, Object: s.put(r.Object).copy()}
+	case there == nil:
+		return Response{Result: Missing}
+	case r.Verb == Get:
+		return Response{Result: OK, Object: there.copy()}
+	case there.meta().Revision != r.Object.meta().Revision:
+		return Response{Result: Conflict}
+	case r.Verb == Update:
+		return Response{Result: OK, Object: s.put(r.Object).copy()}
+	}
+	marked := there.copy()
+	marked.meta().Deleted = true
+	marked = s.put(marked)
+	if r.Verb == Delete {
+		s.remove(marked)
+	}
+	return Response{Result: OK}
+}
+
+// put writes a copy of the object in place of the one of its key, and returns
+// what it has written. Nobody changes that any more, so lists may share it.
+func (s *Store) put(o Object) Object {
+	s.revision++
+	o = o.copy()
+	o.meta().Revision = s.revision
+	s.objects[o.Key()] = o
+	switch o := o.(type) {
+	case *Block:
+		s.blocks.put(o)
+		s.highest = max(s.highest, o.Sequence)
+	case *Affinity:
+		s.affinities.put(o)
+	case *Handle:
+		s.handles.put(o)
+	}
+	return o
+}
+
+func (s *Store) remove(o Object) {
+	delete(s.objects, o.Key())
+	switch o := o.(type) {
+	case *Block:
+		s.blocks.remove(o)
+	case *Affinity:
+		s.affinities.remove(o)
+	case *Handle:
+		s.handles.remove(o)
+	}
+}
+
+// list returns the live objects of a list.
+func (s *Store) list(key Key) []Object {
+	switch key {
+	case BlocksKey:
+		return live(s.blocks.items, func(*Block) bool { return true })
+	case HandlesKey:
+		return live(s.handles.items, func(*Handle) bool { return true })
+	case AffinitiesKey:
+		return live(s.affinities.items, func(*Affinity) bool { return true })
+	}
+	owner, is4 := parseOwnerKey(key)
+	return live(s.affinities.items, func(a *Affinity) bool { return a.Owner == owner && a.CIDR.Addr().Is4() == is4 })
+}
+
+// parseOwnerKey is the inverse of [OwnerKey].
+func parseOwnerKey(key Key) (owner affinity.Owner, is4 bool) {
+	text := strings.TrimPrefix(string(key), "affinities/")
+	i := strings.LastIndexByte(text, '/')
+	owner, err := affinity.ParseOwner(text[:max(i, 0)])
+	if err != nil || owner.IsZero() {
+		panic("protocol: there is no list " + string(key))
+	}
+	return owner, text[i:] == "/ipv4"
+}
+
+// live returns the objects that are not being deleted and of which want holds.
+func live[T Object](items []T, want func(T) bool) []Object {
+	var objects []Object
+	for _, o := range items {
+		if !o.meta().Deleted && want(o) {
+			objects = append(objects, o)
+		}
+	}
+	return objects
+}
+
+// index is objects in an order, each there once.
+type index[T Object] struct {
+	items   []T
+	compare func(x, y T) int
+}
+
+func (x *index[T]) put(o T) {
+	i, found := slices.BinarySearchFunc(x.items, o, x.compare)
+	if found {
+		x.items[i] = o
+	} else {
+		x.items = slices.Insert(x.items, i, o)
+	}
+}
+
+func (x *index[T]) remove(o T) {
+	if i, found := slices.BinarySearchFunc(x.items, o, x.compare); found {
+		x.items = slices.Delete(x.items, i, i+1)
+	}
+}
