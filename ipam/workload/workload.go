@@ -100,13 +100,32 @@ func (s *Scenario) validate() error {
 	return errors.Join(errs...)
 }
 
-// Run runs the scenario. Its errors match [ErrInvalid] or are those of
-// [ipam.Allocator.SetPool]: refusals are results.
+// An Engine is what a scenario runs on: an [ipam.Allocator], or whatever else
+// claims to do what that does. The methods are the allocator's.
+type Engine interface {
+	SetIPAMConfig(c ipam.Config) error
+	SetPool(spec pool.Spec) error
+	Pools() []pool.Spec
+	SetNode(n ipam.Node) error
+	AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignment) error
+	BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owner, exists bool)
+	Summary() ipam.Summary
+}
+
+// Run runs the scenario on an allocator of its own. Its errors match
+// [ErrInvalid] or are those of [ipam.Allocator.SetPool]: refusals are results.
 func Run(s Scenario) (Result, error) {
+	clock := ipam.NewClock(Start)
+	return RunOn(ipam.New(ipam.Options{Now: clock.Now}), s)
+}
+
+// RunOn is [Run] on an engine that is the caller's, of an empty cluster, whose
+// clock stands at [Start].
+func RunOn(e Engine, s Scenario) (Result, error) {
 	if err := s.validate(); err != nil {
 		return Result{}, err
 	}
-	r, err := newRunner(&s)
+	r, err := newRunner(e, &s)
 	if err != nil {
 		return Result{}, err
 	}
@@ -134,12 +153,11 @@ func Run(s Scenario) (Result, error) {
 
 // runner is a scenario under way.
 type runner struct {
-	allocator *ipam.Allocator
-	scenario  *Scenario
-	nodes     []node
-	result    Result
-	v4, v6    ipam.Assignment // of the request under way
-	handles   strings.Builder // the texts of many handles, one after the other
+	engine  Engine
+	nodes   []node
+	result  Result
+	v4, v6  ipam.Assignment // of the request under way
+	handles strings.Builder // the texts of many handles, one after the other
 }
 
 type node struct {
@@ -147,19 +165,20 @@ type node struct {
 	attrs block.Attrs
 }
 
-func newRunner(s *Scenario) (*runner, error) {
-	clock := ipam.NewClock(Start)
-	r := &runner{allocator: ipam.New(ipam.Options{Now: clock.Now}), scenario: s}
-	if err := r.allocator.SetIPAMConfig(ipam.Config{StrictAffinity: s.StrictAffinity, AutoAllocateBlocks: true}); err != nil {
-		return nil, err
+func newRunner(e Engine, s *Scenario) (*runner, error) {
+	r := &runner{engine: e}
+	if s.StrictAffinity { // otherwise the default will do
+		if err := e.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}); err != nil {
+			return nil, err
+		}
 	}
-	if err := r.allocator.SetPool(pool.Spec{Name: "pool", CIDR: s.Pool, BlockSize: s.BlockSize}); err != nil {
+	if err := r.engine.SetPool(pool.Spec{Name: "pool", CIDR: s.Pool, BlockSize: s.BlockSize}); err != nil {
 		return nil, err
 	}
 	for i := range s.Nodes {
 		n := node{name: fmt.Sprintf(s.NodeFormat, i)}
 		n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: n.name})
-		if err := r.allocator.SetNode(ipam.Node{Name: n.name}); err != nil {
+		if err := r.engine.SetNode(ipam.Node{Name: n.name}); err != nil {
 			return nil, err
 		}
 		r.nodes = append(r.nodes, n)
@@ -195,7 +214,7 @@ func (r *runner) request(n *node, use pool.Use, handle string) {
 	res := &r.result
 	res.Requests++
 	args := ipam.AutoAssignArgs{Host: n.name, Num4: 1, Handle: handle, Attrs: n.attrs, Use: use}
-	err := r.allocator.AutoAssignInto(&args, &r.v4, &r.v6)
+	err := r.engine.AutoAssignInto(&args, &r.v4, &r.v6)
 	if len(r.v4.IPs) == 0 {
 		if errors.Is(err, ipam.ErrBlockLimit) {
 			res.RefusedBlockLimit++
@@ -208,7 +227,7 @@ func (r *runner) request(n *node, use pool.Use, handle string) {
 		return
 	}
 	res.Assigned++
-	if _, owner, _ := r.allocator.BlockOf(r.v4.IPs[0].Addr()); owner == affinity.HostOwner(n.name) {
+	if _, owner, _ := r.engine.BlockOf(r.v4.IPs[0].Addr()); owner == affinity.HostOwner(n.name) {
 		res.Own++
 		return
 	}
@@ -221,9 +240,9 @@ func (r *runner) request(n *node, use pool.Use, handle string) {
 // finish looks at where the scenario ended.
 func (r *runner) finish() Result {
 	res := r.result
-	sum := r.allocator.Summary()
+	sum := r.engine.Summary()
 	res.BlocksClaimed = sum.Confirmed
-	spec := r.allocator.Pools()[0] // with its defaults
+	spec := r.engine.Pools()[0] // with its defaults
 	res.BlocksTotal = 1 << (spec.BlockSize - spec.CIDR.Bits())
 	res.NodesWithoutBlock = len(r.nodes) - sum.Owners
 	res.Routes = res.BlocksClaimed + res.Borrowed

@@ -1,0 +1,46 @@
+package protocol
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+// manyCalls is how many calls make a scenario one for long runs only.
+const manyCalls = 130_000
+
+// TestPlan runs the scenarios of the recordings and compares what became of
+// every request, and how many calls to the datastore that took. Those that take
+// the most are for IPAMSIM_LONG=1.
+func TestPlan(t *testing.T) {
+	f, err := os.Open("../../testdata/plan.jsonl")
+	require.NoError(t, err)
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	scenarios := 0
+	for ; lines.Scan(); scenarios++ {
+		var s workload.Scenario
+		var want workload.Result
+		var ops struct{ DatastoreOps int }
+		for _, into := range []any{&s, &want, &ops} {
+			require.NoError(t, json.Unmarshal(lines.Bytes(), into))
+		}
+		if ops.DatastoreOps > manyCalls && !property.Long() {
+			continue
+		}
+		cluster := NewCluster()
+		got, err := workload.RunOn(cluster.Client(nil, ipam.NewClock(workload.Start).Now), s)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "%s /%d", s.Name, s.BlockSize)
+		require.Equal(t, Counts{Calls: ops.DatastoreOps}, cluster.Store().Counts(), "%s /%d", s.Name, s.BlockSize)
+	}
+	require.NoError(t, lines.Err())
+	require.Equal(t, 12, scenarios)
+}
