@@ -99,7 +99,7 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 				return about(ipam.ErrBlockTooSmall, b.CIDR)
 			}
 		}
-		err := c.assignFrom(&r, b, !r.settings.StrictAffinity)
+		err := c.assignFrom(&r, b)
 		switch {
 		case claimed && errors.Is(err, ipam.ErrMaxAlloc):
 			// The search may come upon this block again and again until the
@@ -129,10 +129,10 @@ func (s *settings) blockLimit(requested int) int {
 }
 
 // assignFrom takes as many addresses as are still missing from the block. After a
-// conflict it reads the block again, whoever owns it by then, if again says so.
-func (c *Client) assignFrom(r *request, b *Block, again bool) error {
+// conflict it reads the block again, whoever owns it by then.
+func (c *Client) assignFrom(r *request, b *Block) error {
 	err := c.assignOnce(r, b)
-	for try := 1; again && errors.Is(err, errConflict) && try < maxTries; try++ {
+	for try := 1; errors.Is(err, errConflict) && try < maxTries; try++ {
 		if b, err = c.getBlock(b.CIDR, r.settings); err == nil {
 			err = c.assignOnce(r, b)
 		}
@@ -141,9 +141,13 @@ func (c *Client) assignFrom(r *request, b *Block, again bool) error {
 }
 
 // assignOnce takes as many addresses as are still missing from the block as it
-// was read. errEnough and [ipam.ErrMaxAlloc] where the handle may hold no more
-// (CALICO.md §7).
+// was read. With strict affinity it must still be the owner's: else
+// [ipam.ErrAffinityMismatch]. errEnough and [ipam.ErrMaxAlloc] where the handle
+// may hold no more (CALICO.md §7).
 func (c *Client) assignOnce(r *request, b *Block) error {
+	if r.settings.StrictAffinity && b.Owner != r.owner() {
+		return about(ipam.ErrAffinityMismatch, b.CIDR)
+	}
 	ords := b.available(c.reservations)
 	if len(ords) == 0 {
 		return nil
@@ -204,7 +208,7 @@ func (c *Client) borrow(r *request) {
 			if err != nil {
 				continue
 			}
-			if err := c.assignFrom(r, b, true); errors.Is(err, errEnough) {
+			if err := c.assignFrom(r, b); errors.Is(err, errEnough) {
 				return
 			}
 			if r.missing() <= 0 {

@@ -161,8 +161,12 @@ func (b *Block) seen(now time.Time, cooldown time.Duration) *Block {
 	return c
 }
 
-// heldBy returns the ordinals that the handle holds, ascending.
+// heldBy returns the ordinals that the handle holds, ascending: none in a block
+// that does not exist.
 func (b *Block) heldBy(handle string) []int {
+	if b == nil {
+		return nil
+	}
 	var ords []int
 	for ord := range b.Index {
 		if r := b.record(ord); r != nil && handle != "" && r.Handle == handle {

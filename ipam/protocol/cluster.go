@@ -40,7 +40,7 @@ func (c *Cluster) SetPool(spec pool.Spec) error {
 		return err
 	}
 	var errs []error
-	for _, b := range c.store.blocks.items {
+	for _, b := range c.store.blocks.live() {
 		if c.pools.Covering(b.CIDR) == nil {
 			errs = append(errs, p.CheckBlock(b.CIDR))
 		}
@@ -79,7 +79,7 @@ func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
 	if p := c.pools.ByAddr(ip); p != nil {
 		return p.BlockOf(ip)
 	}
-	for _, b := range c.store.blocks.items {
+	for _, b := range c.store.blocks.live() {
 		if b.CIDR.Contains(ip) {
 			return b.CIDR, true
 		}
@@ -90,7 +90,7 @@ func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
 // peek returns the block that holds the address as it is in the datastore, or
 // nil.
 func (c *Cluster) peek(ip netip.Addr) *Block {
-	for _, b := range c.store.blocks.items {
+	for _, b := range c.store.blocks.live() {
 		if b.CIDR.Contains(ip) {
 			return b
 		}
@@ -121,8 +121,8 @@ func (c *Cluster) BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owne
 // Summary counts what the cluster has.
 func (c *Cluster) Summary() ipam.Summary {
 	owners := make(map[affinity.Owner]bool)
-	s := ipam.Summary{Blocks: len(c.store.blocks.items)}
-	for _, a := range c.store.affinities.items {
+	s := ipam.Summary{Blocks: len(c.store.blocks.live())}
+	for _, a := range c.store.affinities.live() {
 		if a.State == affinity.Confirmed {
 			s.Confirmed++
 			owners[a.Owner] = true
@@ -136,14 +136,14 @@ func (c *Cluster) Summary() ipam.Summary {
 // of [ipam.Allocator.State]. It is the caller's.
 func (c *Cluster) State() ipam.State {
 	var s ipam.State
-	for _, b := range c.store.blocks.items {
+	for _, b := range c.store.blocks.live() {
 		s.Blocks = append(s.Blocks, b.state())
 	}
-	for _, a := range c.store.affinities.items {
+	for _, a := range c.store.affinities.live() {
 		s.Affinities = append(s.Affinities, ipam.AffinityState{Owner: a.Owner, CIDR: a.CIDR, State: a.State, Created: a.Created})
 	}
 	slices.SortStableFunc(s.Affinities, func(x, y ipam.AffinityState) int { return compareOwners(x.Owner, y.Owner) })
-	for _, h := range c.store.handles.items {
+	for _, h := range c.store.handles.live() {
 		hs := ipam.HandleState{ID: h.ID}
 		for _, cidr := range h.blocks() {
 			hs.Counts = append(hs.Counts, ipam.HandleCount{Block: cidr, Count: h.Counts[cidr]})
@@ -155,7 +155,7 @@ func (c *Cluster) State() ipam.State {
 
 // state returns the block in the form of [ipam.State].
 func (b *Block) state() ipam.BlockState {
-	s := ipam.BlockState{CIDR: b.CIDR, Owner: b.Owner, Claimed: b.Claimed, Sequence: b.Sequence, Free: slices.Clone(b.Queue)}
+	s := ipam.BlockState{CIDR: b.CIDR, Owner: b.Owner, Claimed: b.Claimed, Sequence: b.Sequence, Free: append([]int(nil), b.Queue...)}
 	for ord, i := range b.Index {
 		if i == free {
 			continue

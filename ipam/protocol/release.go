@@ -89,15 +89,16 @@ func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []
 		ords, unallocated, err = r.judge(b)
 		return ords, err
 	})
-	if errors.Is(err, errMissing) {
-		return r.addresses(), nil
-	}
 	return unallocated, err
 }
 
 // judge returns which ordinals of the block may be released and which addresses
-// are not allocated. Of an address given twice the last counts.
+// are not allocated: all of them where there is no block. Of an address given
+// twice the last counts.
 func (r *batch) judge(b *Block) (ords []int, unallocated []netip.Addr, err error) {
+	if b == nil {
+		return nil, r.addresses(), nil
+	}
 	for i, one := range r.releases {
 		if slices.ContainsFunc(r.releases[i+1:], func(later ipam.Release) bool { return later.IP == one.IP }) {
 			continue
@@ -119,13 +120,16 @@ func (r *batch) judge(b *Block) (ords []int, unallocated []netip.Addr, err error
 	return ords, unallocated, nil
 }
 
-// releaseFrom releases what judge picks of a block, and does what follows from
+// releaseFrom releases what judge picks of a block, nil if there is none, and does what follows from
 // it: the block is deleted if nobody needs it, the handles are lowered, the
 // affinity is given back if the pool no longer selects the node. After a
 // conflict everything is judged anew.
 func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge func(*Block) ([]int, error)) error {
 	return retry(func() error {
 		b, err := c.getBlock(cidr, s)
+		if errors.Is(err, errMissing) {
+			b, err = nil, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -234,7 +238,7 @@ func (c *Client) ReleaseByHandle(id string) error {
 	}
 	for _, cidr := range h.blocks() {
 		err := c.releaseFrom(cidr, s, &lowering{c: c}, func(b *Block) ([]int, error) { return b.heldBy(id), nil })
-		if err != nil && !errors.Is(err, errMissing) {
+		if err != nil {
 			return outcome(err)
 		}
 	}

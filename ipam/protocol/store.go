@@ -132,14 +132,29 @@ func (s *Store) remove(o Object) {
 func (s *Store) list(key Key) []Object {
 	switch key {
 	case BlocksKey:
-		return live(s.blocks.items, func(*Block) bool { return true })
+		return objects(s.blocks.live())
 	case HandlesKey:
-		return live(s.handles.items, func(*Handle) bool { return true })
+		return objects(s.handles.live())
 	case AffinitiesKey:
-		return live(s.affinities.items, func(*Affinity) bool { return true })
+		return objects(s.affinities.live())
 	}
 	owner, is4 := parseOwnerKey(key)
-	return live(s.affinities.items, func(a *Affinity) bool { return a.Owner == owner && a.CIDR.Addr().Is4() == is4 })
+	var of []Object
+	for _, a := range s.affinities.live() {
+		if a.Owner == owner && a.CIDR.Addr().Is4() == is4 {
+			of = append(of, a)
+		}
+	}
+	return of
+}
+
+// objects returns the items as objects.
+func objects[T Object](items []T) []Object {
+	all := make([]Object, len(items))
+	for i, o := range items {
+		all[i] = o
+	}
+	return all
 }
 
 // parseOwnerKey is the inverse of [OwnerKey].
@@ -151,17 +166,6 @@ func parseOwnerKey(key Key) (owner affinity.Owner, is4 bool) {
 		panic("protocol: there is no list " + string(key))
 	}
 	return owner, text[i:] == "/ipv4"
-}
-
-// live returns the objects that are not being deleted and of which want holds.
-func live[T Object](items []T, want func(T) bool) []Object {
-	var objects []Object
-	for _, o := range items {
-		if !o.meta().Deleted && want(o) {
-			objects = append(objects, o)
-		}
-	}
-	return objects
 }
 
 // index is objects in an order, each there once.
@@ -183,4 +187,14 @@ func (x *index[T]) remove(o T) {
 	if i, found := slices.BinarySearchFunc(x.items, o, x.compare); found {
 		x.items = slices.Delete(x.items, i, i+1)
 	}
+}
+
+// live returns the objects that are not being deleted. The slice must not be
+// changed, and is valid until the index is.
+func (x *index[T]) live() []T {
+	marked := func(o T) bool { return o.meta().Deleted }
+	if !slices.ContainsFunc(x.items, marked) {
+		return x.items
+	}
+	return slices.DeleteFunc(slices.Clone(x.items), marked)
 }

@@ -218,8 +218,9 @@ type Affinity struct {
 	State string `json:"state"`
 }
 
-// canonical returns the text under which outcomes are compared and shown.
-func (o Out) canonical() string { return compact(o) }
+// String returns the outcome as recordings write it, which is how outcomes are
+// compared and shown.
+func (o Out) String() string { return compact(o) }
 
 // compact writes a part of an operation as JSON.
 func compact(v any) string {

@@ -325,7 +325,7 @@ func ReplayOn(r *Reader, engine func(now func() time.Time) Engine) (Result, erro
 			return result, &SyntaxError{r.Name(), op.Line, err}
 		}
 		result.Operations++
-		if w, g := op.Out.canonical(), got.canonical(); w != g {
+		if w, g := op.Out.String(), got.String(); w != g {
 			result.Divergences = append(result.Divergences, Divergence{r.Name(), op, got, w, g})
 		}
 	}

@@ -1,0 +1,166 @@
+package race
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+)
+
+// recorded reads the races of the real allocator, once.
+var recorded = sync.OnceValues(func() ([]*Race, error) {
+	r, err := Open("../../../testdata/races.jsonl.gz")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var races []*Race
+	for {
+		race, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return races, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		races = append(races, race)
+	}
+})
+
+// TestRecorded replays every race of the real allocator, call by call.
+func TestRecorded(t *testing.T) {
+	races, err := recorded()
+	require.NoError(t, err)
+	require.Len(t, races, 600)
+	different, calls, deaths := 0, 0, 0
+	for _, race := range races {
+		calls += len(race.Calls)
+		for _, c := range race.Clients {
+			if c.DiesAfter != nil {
+				deaths++
+			}
+		}
+		d, err := Replay(race)
+		require.NoError(t, err)
+		if d == nil {
+			continue
+		}
+		if different++; different <= 5 {
+			t.Errorf("%v", d)
+		}
+	}
+	require.Zero(t, different)
+	require.Equal(t, 24339, calls)
+	require.Equal(t, 337, deaths)
+}
+
+// broken is a datastore, or a client's idea of one, with a fault: requests and
+// answers are tampered with.
+type broken struct {
+	store   *protocol.Store
+	ask     func(s *protocol.Store, r *protocol.Request)
+	receive func(r *protocol.Request, a *protocol.Response)
+}
+
+func (b broken) Do(r protocol.Request) protocol.Response {
+	if b.ask != nil {
+		b.ask(b.store, &r)
+	}
+	a := b.store.Do(r)
+	if b.receive != nil {
+		b.receive(&r, &a)
+	}
+	return a
+}
+
+// faults are what the replay of the recorded races must catch. That numbers are
+// not used twice shows in releases alone: package protocol's tests see to it.
+var faults = map[string]broken{
+	"no revision is checked": {ask: func(s *protocol.Store, r *protocol.Request) {
+		now := s.Do(protocol.Request{Verb: protocol.Get, Key: r.Key})
+		if now.Result == protocol.OK && (r.Verb == protocol.Update || r.Verb == protocol.Delete) {
+			meta(r.Object).Revision = meta(now.Object).Revision
+		}
+	}},
+	"confirmed before the block is created": {ask: func(_ *protocol.Store, r *protocol.Request) {
+		if a, ok := r.Object.(*protocol.Affinity); ok && r.Verb == protocol.Create {
+			a.State = affinity.Confirmed
+		}
+	}},
+	"pending counts as owned": {receive: func(_ *protocol.Request, a *protocol.Response) {
+		if a, ok := a.Object.(*protocol.Affinity); ok && a.State == affinity.Pending {
+			a.State = affinity.Confirmed
+		}
+	}},
+	"the queue loses its order": {ask: func(_ *protocol.Store, r *protocol.Request) {
+		if b, ok := r.Object.(*protocol.Block); ok {
+			slices.Sort(b.Queue)
+		}
+	}},
+	"a create overwrites": {ask: func(_ *protocol.Store, r *protocol.Request) {
+		if r.Verb == protocol.Create {
+			r.Verb = protocol.Apply
+		}
+	}},
+	"handles are never lowered": {ask: func(_ *protocol.Store, r *protocol.Request) {
+		if _, ok := r.Object.(*protocol.Handle); ok && r.Verb == protocol.Delete {
+			*r = protocol.Request{Verb: protocol.Get, Key: r.Key}
+		}
+	}},
+}
+
+// TestFaults: the replay catches each planted fault in some race.
+func TestFaults(t *testing.T) {
+	races, err := recorded()
+	require.NoError(t, err)
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			for _, race := range races {
+				d, err := replay(race, func(s *protocol.Store) protocol.Access { fault.store = s; return fault })
+				require.NoError(t, err)
+				if d != nil {
+					t.Log(d)
+					return
+				}
+			}
+			t.Error("the replay accepts it")
+		})
+	}
+}
+
+// meta returns what the datastore keeps with the object.
+func meta(o protocol.Object) *protocol.Meta {
+	switch o := o.(type) {
+	case *protocol.Block:
+		return &o.Meta
+	case *protocol.Affinity:
+		return &o.Meta
+	case *protocol.Handle:
+		return &o.Meta
+	}
+	panic(fmt.Sprintf("%T", o))
+}
+
+// TestHalfDeleted: a deletion of which only the first step happened is as good
+// as one.
+func TestHalfDeleted(t *testing.T) {
+	races, err := recorded()
+	require.NoError(t, err)
+	half := broken{ask: func(_ *protocol.Store, r *protocol.Request) {
+		if r.Verb == protocol.Delete {
+			r.Verb = protocol.Mark
+		}
+	}}
+	for _, race := range races {
+		d, err := replay(race, func(s *protocol.Store) protocol.Access { half.store = s; return half })
+		require.NoError(t, err)
+		require.Nil(t, d, "%v", d)
+	}
+}
