@@ -41,9 +41,6 @@ var (
 	errConflict = errors.New("protocol: object was written since it was read")
 )
 
-// Now returns the moment that the client's clock shows.
-func (c *Client) Now() time.Time { return c.now() }
-
 // do makes one request.
 func (c *Client) do(verb Verb, key Key, o Object) (Response, error) {
 	r := c.access.Do(Request{verb, key, o})

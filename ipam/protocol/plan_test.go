@@ -14,7 +14,7 @@ import (
 )
 
 // manyCalls is how many calls make a scenario one for long runs only.
-const manyCalls = 130_000
+const manyCalls = 105_000
 
 // TestPlan runs the scenarios of the recordings and compares what became of
 // every request, and how many calls to the datastore that took. Those that take

@@ -139,27 +139,24 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 		}
 		counts := b.countHandles(ords)
 		b.release(ords, c.now(), s.cooldown)
-		deleted, err := c.writeOrDelete(b)
-		if err != nil {
+		if err := c.writeOrDelete(b); err != nil {
 			return err
 		}
 		for _, n := range counts {
 			l.lower(n.handle, cidr, n.n)
 		}
-		if !deleted {
-			c.giveBackUnselected(b, s)
-		}
+		c.giveBackUnselected(b, s)
 		return nil
 	})
 }
 
 // writeOrDelete writes a block from which something was released, or deletes it
 // when it is empty and nobody's.
-func (c *Client) writeOrDelete(b *Block) (deleted bool, err error) {
+func (c *Client) writeOrDelete(b *Block) error {
 	if b.Owner.IsZero() && b.empty() {
-		return true, c.delete(b)
+		return c.delete(b)
 	}
-	return false, c.updateBlock(b)
+	return c.updateBlock(b)
 }
 
 // handleCount is how many of some ordinals a handle holds.
@@ -205,7 +202,8 @@ func (l *lowering) lower(id string, cidr netip.Prefix, n int) {
 }
 
 // giveBackUnselected releases the block's affinity, if the block is empty, where
-// its enabled pool no longer selects the owning node, which still exists.
+// its enabled pool no longer selects the owning node, which still exists. A block
+// without an owner, deleted or not, is nobody's to give back.
 func (c *Client) giveBackUnselected(b *Block, s settings) {
 	if b.Owner.Type != affinity.Host {
 		return
@@ -267,7 +265,7 @@ func (c *Client) GarbageCollectColdIPs() {
 				}
 			}
 			if b.collect(c.now(), s.cooldown) > 0 {
-				_, err = c.writeOrDelete(b)
+				err = c.writeOrDelete(b)
 			}
 			b = nil
 			return err

@@ -3,6 +3,7 @@ package protocol
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,7 +98,7 @@ func TestStoreCopies(t *testing.T) {
 	require.NotZero(t, read.Revision)
 	require.Zero(t, h.Revision)
 
-	b := newBlock(cidr, affinity.HostOwner("n"), NewCluster().Client(nil, nil).Now(), 1, nil)
+	b := newBlock(cidr, affinity.HostOwner("n"), time.Time{}, 1, nil)
 	inStore := do(s, Create, b).Object.(*Block)
 	b.take(0, Record{})
 	inStore.take(1, Record{})

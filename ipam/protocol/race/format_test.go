@@ -139,7 +139,19 @@ func TestDifferences(t *testing.T) {
 		},
 		"state": {
 			[]string{`"state":{`, `"state":{"handles":{"h":{"10.0.0.0/30":1}},`},
-			"state", "", "",
+			"state, handle/h", `{"10.0.0.0/30":1}`, "nothing",
+		},
+		"state of a block": {
+			[]string{`"free":"1-3"`, `"free":"3,1-2"`},
+			"state, block/10.0.0.0/30",
+			`{"cidr":"10.0.0.0/30","affinity":"host:n","free":"3,1-2","allocs":[{"ordinal":0}]}`,
+			`{"cidr":"10.0.0.0/30","affinity":"host:n","free":"1-3","allocs":[{"ordinal":0}]}`,
+		},
+		"state of an affinity": {
+			[]string{`"state":"confirmed"`, `"state":"pending"`},
+			"state, affinity/host:n/10.0.0.0/30",
+			`{"type":"host","host":"n","cidr":"10.0.0.0/30","state":"pending"}`,
+			`{"type":"host","host":"n","cidr":"10.0.0.0/30","state":"confirmed"}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,11 +162,9 @@ func TestDifferences(t *testing.T) {
 			require.NotNil(t, d)
 			require.Equal(t, "small", d.Race)
 			require.Equal(t, c.where, d.Where)
-			if c.want != "" {
-				require.Equal(t, c.want, d.Want)
-				require.Equal(t, c.got, d.Got)
-			}
-			require.True(t, strings.HasPrefix(d.String(), "small: "+c.where+"\n  want: "))
+			require.Equal(t, c.want, d.Want)
+			require.Equal(t, c.got, d.Got)
+			require.Equal(t, "small: "+c.where+"\n  want: "+c.want+"\n  got:  "+c.got, d.String())
 		})
 	}
 }

@@ -68,8 +68,7 @@ func (r *run) held(race *Race) (*Difference, error) {
 	if d, err := r.doAlone("after", race.After); d != nil || err != nil {
 		return d, err
 	}
-	state := trace.Out{State: trace.StateOf(r.cluster.State())}
-	return compare("state", trace.Out{State: &race.State}.String(), state.String()), nil
+	return compareStates(&race.State, trace.StateOf(r.cluster.State())), nil
 }
 
 // compare returns a difference if there is one.
