@@ -14,8 +14,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -87,22 +87,22 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		verdict := "ok"
 		if r.Divergences > 0 {
-			verdict = fmt.Sprintf("%s diverge", count(r.Divergences, "operation"))
+			verdict = fmt.Sprintf("%s diverge", cli.Count(r.Divergences, "operation"))
 		}
 		if r.Error != "" && r.Operations == 0 {
 			verdict = "unreadable"
 		} else if r.Error != "" {
 			verdict += " so far, then unreadable"
 		}
-		fmt.Fprintf(out, "%-40s %18s  %s\n", r.File, count(r.Operations, "operation"), verdict)
+		fmt.Fprintf(out, "%-40s %18s  %s\n", r.File, cli.Count(r.Operations, "operation"), verdict)
 		for _, d := range r.Details {
 			fmt.Fprintln(out, d)
 		}
 		_ = out.Flush() // a line as soon as it is known; the last one reports failure
 	}
 	if !*asJSON {
-		fmt.Fprintf(out, "%s: %s in %s\n", count(flags.NArg(), "recording"),
-			count(total.Divergences, "divergence"), count(total.Operations, "operation"))
+		fmt.Fprintf(out, "%s: %s in %s\n", cli.Count(flags.NArg(), "recording"),
+			cli.Count(total.Divergences, "divergence"), cli.Count(total.Operations, "operation"))
 	}
 	if err := out.Flush(); err != nil {
 		fmt.Fprintf(stderr, "replay: %v\n", err)
@@ -143,16 +143,4 @@ func replay(file string, stdin io.Reader, all bool) fileResult {
 		}
 	}
 	return result
-}
-
-// count writes a number, its thousands set apart, with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits + " " + noun
 }

@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -21,4 +22,16 @@ func InFlags(err error) error {
 		return err
 	}
 	return fmt.Errorf("-%s %s: %s", name, wrong.Value, wrong.Reason)
+}
+
+// Count writes a number, its thousands set apart, with its noun.
+func Count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits + " " + noun
 }

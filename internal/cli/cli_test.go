@@ -21,3 +21,9 @@ func TestInFlags(t *testing.T) {
 	require.Equal(t, other, InFlags(other))
 	require.NoError(t, InFlags(nil))
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 races", 1: "1 race", 999: "999 races", 1000: "1,000 races", 1234567: "1,234,567 races"} {
+		require.Equal(t, want, Count(n, "race"))
+	}
+}
