@@ -14,11 +14,12 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace
-var long = property.Long()
+// long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace. It is asked by
+// each test, for go test must know whose result depends on it.
+func long() bool { return property.Long() }
 
 func TestMain(m *testing.M) {
-	if long {
+	if long() {
 		// Flags on the command line are parsed later and win.
 		if err := flag.Set("rapid.checks", "3000"); err != nil {
 			panic(err)

@@ -346,7 +346,7 @@ func TestRecordRandomPrograms(t *testing.T) {
 // TestRecordSeededPrograms does the same for longer, without shrinking.
 func TestRecordSeededPrograms(t *testing.T) {
 	tries, steps := uint64(60), 300
-	if long {
+	if long() {
 		tries = 3000
 	}
 	outcomes := make(map[string]int)

@@ -382,7 +382,7 @@ func TestRecorderShortForms(t *testing.T) {
 func TestRecorderConcurrently(t *testing.T) {
 	r, _, text := recorded(t)
 	rounds := 60
-	if long {
+	if long() {
 		rounds = 2000
 	}
 	var wg sync.WaitGroup

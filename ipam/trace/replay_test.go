@@ -283,7 +283,7 @@ func TestDivergenceText(t *testing.T) {
 // byte, and leave the same state.
 func TestReplayTwice(t *testing.T) {
 	names := []string{"mixed-0", "crash-0", "windows-dual-0", "single-address-0"}
-	if long {
+	if long() {
 		files, err := filepath.Glob("../../testdata/traces/*.jsonl.gz")
 		require.NoError(t, err)
 		names = nil
