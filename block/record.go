@@ -2,6 +2,7 @@ package block
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -101,31 +102,29 @@ func (b *Block) bucket(sum uint32) *uint16 {
 // hold returns the slot of the record that an allocation of ord to this owner
 // shares, counting one more that does: the oldest with its handle and attributes
 // and no alternate owner, else a new one.
+//
+// Nearly always the handle is long and new and a slot is spare. That is done here
+// without a call, for which all that is in registers would have to be put aside.
 func (b *Block) hold(ord uint16, to Owner) uint16 {
-	var sum uint32
-	if n := len(to.Handle); n >= 8 { // sumOf by hand: it is too large to be inlined
-		sum = mix(n, word(to.Handle[n/2-4:]), word(to.Handle[n-8:]))
-	} else {
-		sum = sumOf(to.Handle, to.Active)
+	n, i := len(to.Handle), b.spare
+	if n < 8 || i == 0 || b.born == math.MaxUint32 || to.Handle == HostReservedHandle {
+		return b.holdAny(ord, to)
 	}
+	sum := mix(n, word(to.Handle[n/2-4:]), word(to.Handle[n-8:])) // sumOf, which cannot be inlined
 	head := b.bucket(sum)
 	next := *head
-	if next != 0 {
-		if i := b.find(next, sum, to); i != 0 {
-			b.share(i, ord)
-			return i
+	records := b.records
+	for i := next; i != 0; i = records[i].next {
+		if records[i].sum == sum {
+			return b.holdAny(ord, to)
 		}
 	}
-	i := b.spare
-	if i == 0 {
-		i = b.moreRecords()
-	}
-	records := b.records
 	r := &records[i]
 	b.spare = r.next
 	r.handle = to.Handle
 	r.active = to.Active
-	r.birth = b.number()
+	r.birth = b.born
+	b.born++
 	r.sum = sum
 	r.refs = 1
 	r.hint = ord
@@ -133,6 +132,24 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 	r.prev = 0
 	records[next].prev = i
 	*head = i
+	return i
+}
+
+// holdAny is hold for whatever it is asked.
+func (b *Block) holdAny(ord uint16, to Owner) uint16 {
+	sum := sumOf(to.Handle, to.Active)
+	if i := b.find(*b.bucket(sum), sum, to); i != 0 {
+		b.share(i, ord)
+		return i
+	}
+	i := b.newRecord()
+	r := &b.records[i]
+	r.handle = to.Handle
+	r.active = to.Active
+	r.sum = sum
+	r.refs = 1
+	r.hint = ord
+	b.chain(i, r)
 	if r.isHost() {
 		b.host++
 	}
@@ -141,31 +158,26 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 
 // number returns the next number for the order of records.
 func (b *Block) number() uint32 {
-	n := b.born
-	if b.born++; b.born == 0 {
-		n = b.renumber()
-	}
-	return n
-}
-
-// renumber begins the numbers anew, the order being kept, when they run out: every
-// four thousand million records. It returns the next.
-//
-//go:noinline
-func (b *Block) renumber() uint32 {
-	for _, i := range b.inOrder() {
-		b.records[i].birth = b.born
-		b.born++
+	if b.born == math.MaxUint32 {
+		b.renumber()
 	}
 	b.born++
 	return b.born - 1
 }
 
+// renumber begins the numbers anew, the order being kept, when they run out: every
+// four thousand million records.
+func (b *Block) renumber() {
+	b.born = 0
+	for _, i := range b.inOrder() {
+		b.records[i].birth = b.born
+		b.born++
+	}
+}
+
 // find looks through a chain for the record that hold wants; 0 if there is none.
 // Sums are compared first: a handle is read whole only if it is nearly certain to
 // be the one.
-//
-//go:noinline
 func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
 	records := b.records
 	for i != 0 {
@@ -226,8 +238,6 @@ func (b *Block) newRecord() uint16 {
 
 // moreRecords returns a slot that never was used. There are never more in use than
 // ordinals: besides slot 0 there is room for 1, 4, 16, …, up to that.
-//
-//go:noinline
 func (b *Block) moreRecords() uint16 {
 	n := len(b.records)
 	switch {
@@ -247,22 +257,27 @@ func (b *Block) moreRecords() uint16 {
 // dropRecord empties a slot that nothing refers to any more.
 func (b *Block) dropRecord(i uint16) {
 	r := &b.records[i]
+	if b.host > 0 || b.alternates != nil {
+		b.dropRare(i, r)
+	}
 	if r.released == never {
 		b.unchain(r)
 	}
 	// Field by field: what holds memory must go, the rest is written when the slot
 	// is used again.
-	if b.host > 0 && r.isHost() {
-		b.host--
-	}
-	if b.alternates != nil {
-		delete(b.alternates, i)
-	}
 	r.handle = ""
 	r.active = Attrs{}
 	r.released = never
 	r.next = b.spare
 	b.spare = i
+}
+
+// dropRare undoes what few records have.
+func (b *Block) dropRare(i uint16, r *record) {
+	if r.isHost() {
+		b.host--
+	}
+	delete(b.alternates, i)
 }
 
 func (b *Block) chain(i uint16, r *record) {

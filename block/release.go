@@ -16,18 +16,20 @@ import (
 // Each ordinal must be allocated, not cooling, and given once, which the caller has
 // checked: Release panics if not. The slice is only read.
 func (b *Block) Release(ords []int, now time.Time, cold Cold) {
-	b.Collect(cold)
 	at := now.Unix()
-	if len(ords) != 1 || at > int64(cold) {
+	if len(ords) != 1 || at > int64(cold) || b.oldest <= int64(cold) {
 		b.releaseAll(ords, at, cold)
 		return
 	}
+	// One that need not cool down, in a block where nothing does: nearly all.
 	rec := b.held(ords[0])
 	b.unrefer(rec)
 	b.push(uint16(ords[0]))
 }
 
+// releaseAll is Release of whatever there is.
 func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
+	b.Collect(cold)
 	if len(ords) == 0 {
 		return
 	}
