@@ -359,9 +359,3 @@ func TestRanges(t *testing.T) {
 		require.Equal(t, want, ranges(ns))
 	}
 }
-
-func TestWrap(t *testing.T) {
-	require.Equal(t, []string{"a b", "c"}, wrap(" a  b c", 3))
-	require.Equal(t, []string{"longer", "a"}, wrap("longer a", 3))
-	require.Equal(t, []string{"…… …"}, wrap("…… …", 4), "characters, not bytes")
-}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 // width is what prose keeps to. Tables are as wide as the originals.
@@ -49,7 +51,7 @@ func (p *page) show(text string) { fmt.Fprint(p.out, text) }
 
 // say prints a paragraph and a blank line.
 func (p *page) say(format string, args ...any) {
-	for _, line := range wrap(fmt.Sprintf(format, args...), width) {
+	for _, line := range cli.Wrap(fmt.Sprintf(format, args...), width) {
 		fmt.Fprintln(p.out, line)
 	}
 	fmt.Fprintln(p.out)
@@ -57,7 +59,7 @@ func (p *page) say(format string, args ...any) {
 
 // see prints, under what a command printed, what to see in it.
 func (p *page) see(format string, args ...any) {
-	for i, line := range wrap(fmt.Sprintf(format, args...), width-3) {
+	for i, line := range cli.Wrap(fmt.Sprintf(format, args...), width-3) {
 		mark := "-> "
 		if i > 0 {
 			mark = "   "
@@ -65,24 +67,6 @@ func (p *page) see(format string, args ...any) {
 		fmt.Fprintln(p.out, mark+line)
 	}
 	fmt.Fprintln(p.out)
-}
-
-// wrap breaks text into lines of at most n characters, where its words allow.
-func wrap(text string, n int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case len([]rune(line))+1+len([]rune(word)) > n:
-			lines = append(lines, line)
-			line = word
-		default:
-			line += " " + word
-		}
-	}
-	return append(lines, line)
 }
 
 // plural puts a number and a noun together.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -34,4 +35,22 @@ func Count(n int, noun string) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits + " " + noun
+}
+
+// Wrap breaks text into lines of at most n characters, where its words allow.
+func Wrap(text string, n int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len([]rune(line))+1+len([]rune(word)) > n:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
 }

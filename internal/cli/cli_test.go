@@ -27,3 +27,9 @@ func TestCount(t *testing.T) {
 		require.Equal(t, want, Count(n, "race"))
 	}
 }
+
+func TestWrap(t *testing.T) {
+	require.Equal(t, []string{"a b", "c"}, Wrap(" a  b c", 3))
+	require.Equal(t, []string{"longer", "a"}, Wrap("longer a", 3))
+	require.Equal(t, []string{"…… …"}, Wrap("…… …", 4), "characters, not bytes")
+}
