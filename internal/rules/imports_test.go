@@ -17,8 +17,9 @@ var core = append(slices.Clone(base), "ipam")
 
 // more lists what packages under ipam/ may import beside ipam and the base.
 var more = map[string][]string{
-	"ipam/trace":         {"ipam/report"},                 // Show is what calicoctl prints
-	"ipam/protocol/race": {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
+	"ipam/trace":          {"ipam/report"},                 // Show is what calicoctl prints
+	"ipam/protocol/race":  {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
+	"ipam/protocol/storm": {"ipam/protocol"},               // its clients, many at once
 }
 
 // under reports whether the package dir is, or lies under, the package at.

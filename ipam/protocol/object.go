@@ -79,7 +79,7 @@ type Block struct {
 
 	Queue     []int    // free ordinals, next to be given first
 	Records   []Record // in the order in which they were made
-	Index     []int    // by ordinal, its record's place in Records; free for none
+	Index     []int    // by ordinal, its record's place in Records; -1 for none
 	Sequences []uint64 // by ordinal, the number it remembers; 0 for none
 }
 

@@ -1,0 +1,63 @@
+package storm
+
+import (
+	"math/rand"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func newAgenda(seed int64) *agenda { return &agenda{random: rand.New(rand.NewSource(seed))} }
+
+// The agenda gives what a list would whose smallest is looked for each time.
+func TestAgenda(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := newAgenda(1)
+		var list []call
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			if len(list) > 0 && rapid.Bool().Draw(t, "take") {
+				want := slices.MinFunc(list, compareCalls)
+				require.Equal(t, want, a.next())
+				list = slices.DeleteFunc(list, func(c call) bool { return c == want })
+				continue
+			}
+			node, at := len(list), time.Duration(rapid.IntRange(0, 3).Draw(t, "at"))
+			before := slices.Clone(a.calls)
+			a.add(node, at)
+			for _, c := range a.calls {
+				if !slices.Contains(before, c) {
+					require.Equal(t, call{at, c.draw, node}, c)
+					list = append(list, c)
+				}
+			}
+		}
+		require.Len(t, a.calls, len(list))
+	})
+}
+
+// tied returns the order of five calls at the same moment.
+func tied(seed int64) (order []int) {
+	a := newAgenda(seed)
+	for node := range 5 {
+		a.add(node, time.Second)
+	}
+	for range 5 {
+		order = append(order, a.next().node)
+	}
+	return order
+}
+
+func TestAgendaTies(t *testing.T) {
+	first := make(map[int]bool)
+	for seed := range int64(50) {
+		require.Equal(t, tied(seed), tied(seed))
+		first[tied(seed)[0]] = true
+	}
+	require.Len(t, first, 5, "everybody is first now and then")
+
+	x, y := call{1, 7, 0}, call{1, 7, 1}
+	require.Negative(t, compareCalls(x, y), "should two draws be equal")
+}

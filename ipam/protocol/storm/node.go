@@ -1,0 +1,76 @@
+package storm
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
+
+// node is a node at work.
+type node struct {
+	Node
+	process *protocol.Process
+	args    ipam.AutoAssignArgs // of every pod, but for the handle
+	bucket  bucket
+	latency time.Duration
+	// now is how far the node has come: when it had its last answer, from the
+	// start of the storm.
+	now time.Duration
+
+	ips   []netip.Addr    // what its pods have got
+	waits []time.Duration // until each of its pods had an answer
+}
+
+// newNode returns node number i, which has done nothing yet.
+func (c *Config) newNode(i int) *node {
+	n := &node{Node: Node{Name: nodeName(i)}, bucket: newBucket(c.Rate, c.Burst), latency: c.Latency}
+	n.args = ipam.AutoAssignArgs{Host: n.Name, Attrs: block.MakeAttrs(map[string]string{ipam.AttrNode: n.Name}), Use: pool.Workload}
+	if c.Pool.Addr().Is4() {
+		n.args.Num4 = 1
+	} else {
+		n.args.Num6 = 1
+	}
+	return n
+}
+
+// serve asks for the address of the node's pod number p. The error of one that
+// gets none is not looked at: whatever it says, the pod has no address.
+func (n *node) serve(client *protocol.Client, p int) {
+	n.args.Handle = fmt.Sprintf("k8s-pod-network.%s-%d", n.Name, p)
+	v4, v6, _ := client.AutoAssign(n.args)
+	for _, ip := range append(v4.IPs, v6.IPs...) {
+		n.ips = append(n.ips, ip.Addr())
+	}
+	n.waits = append(n.waits, n.now)
+}
+
+// call makes the call that the node is about to make.
+func (n *node) call(at time.Duration, datastore protocol.Access) {
+	request, _ := n.process.Request()
+	answer := datastore.Do(request)
+	n.count(request, answer)
+	n.now = at + n.latency
+	if request.Verb == protocol.Delete && answer.Result == protocol.OK {
+		n.now = n.bucket.take(n.now) + n.latency // the second write of the two
+	}
+	n.process.Answer(answer)
+}
+
+// count adds a call to what the node has cost.
+func (n *node) count(r protocol.Request, answer protocol.Response) {
+	n.Calls++
+	if answer.Result == protocol.Conflict {
+		n.Conflicts++
+		n.Retries++
+	}
+	if a, ok := r.Object.(*protocol.Affinity); ok && r.Verb == protocol.Delete && a.Owner.Name == n.Name {
+		n.Retries++ // a claim given up, for another node has the block
+	}
+}
