@@ -7,6 +7,11 @@
 // It prints a line a file, the first difference of each race that differs, and a
 // total. Exit status: 0 when every race came out as recorded, 1 on a difference,
 // 2 on bad usage or an unreadable file.
+//
+//	go run ./examples/race -storm 40
+//
+// tells what contention costs: calls, conflicts and waiting times of 40 nodes that
+// start at once, by block size.
 package main
 
 import (
@@ -27,7 +32,8 @@ const usage = `Replay recorded races, call by call, and report where the library
 Usage: go run ./examples/race -check [flags] FILE...
 
 Each FILE has one race a line as JSON, plain or gzip; - is standard input. For
-each race that differs, the first difference is printed.
+each race that differs, the first difference is printed. -storm N is another
+thing to do: what contention costs (-storm 40 -h).
 
   go run ./examples/race -check testdata/races.jsonl.gz
   go run ./examples/race -check -json testdata/races.jsonl.gz | jq .details[0]
@@ -51,6 +57,9 @@ type fileResult struct {
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if stormAsked(args) {
+		return runStorm(args, stdout, stderr)
+	}
 	flags := flag.NewFlagSet("race", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	check := flags.Bool("check", false, "replay recorded races")
@@ -68,7 +77,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if !*check {
-		fmt.Fprintln(stderr, "race: nothing to do: -check FILE replays recorded races (-h for help)")
+		fmt.Fprintln(stderr, "race: nothing to do: -check FILE replays recorded races, -storm 40 makes one (-h for help)")
 		return 2
 	}
 	if flags.NArg() == 0 {
