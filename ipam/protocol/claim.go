@@ -52,10 +52,7 @@ func (c *Client) confirm(a *Affinity) error {
 // the affinity deleted.
 func (c *Client) claim(a *Affinity, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	now := c.now()
-	// A block that is deleted and made again never repeats a number, even when
-	// the clock stands still (CALICO.md §6). Real clients have only the clock.
-	seq := max(uint64(max(0, now.UnixNano())), c.store.highest+1)
-	b := newBlock(a.CIDR, a.Owner, now, seq, reserve)
+	b := newBlock(a.CIDR, a.Owner, now, uint64(max(0, now.UnixNano())), reserve)
 	err := c.create(b)
 	if errors.Is(err, errExists) {
 		if b, err = c.getBlock(a.CIDR, s); err != nil {

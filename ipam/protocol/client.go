@@ -90,13 +90,17 @@ func get[T Object](c *Client, key Key) (o T, err error) {
 	return r.Object.(T), nil
 }
 
-// write creates or updates an object, whose revision is then the new one.
+// write creates or updates an object, whose revision is then the new one, and a
+// block's number the one it got.
 func (c *Client) write(verb Verb, o Object) error {
 	r, err := c.do(verb, o.Key(), o)
 	if err != nil {
 		return err
 	}
 	o.meta().Revision = r.Object.meta().Revision
+	if b, ok := o.(*Block); ok {
+		b.Sequence = r.Object.(*Block).Sequence
+	}
 	return nil
 }
 

@@ -77,7 +77,9 @@ func (s *Store) carryOut(r Request) Response {
 	switch {
 	case r.Verb == Create && there != nil:
 		return Response{Result: Exists}
-	case r.Verb == Create || r.Verb == Apply:
+	case r.Verb == Create:
+		return Response{Result: OK, Object: s.create(r.Object).copy()}
+	case r.Verb == Apply:
 		return Response{Result: OK, Object: s.put(r.Object).copy()}
 	case there == nil:
 		return Response{Result: Missing}
@@ -95,6 +97,18 @@ func (s *Store) carryOut(r Request) Response {
 		s.remove(marked)
 	}
 	return Response{Result: OK}
+}
+
+// create writes a copy of an object that is not there. A block begins with a
+// number higher than any before, even when the clock stands still or its client
+// looked at it long ago (CALICO.md §6). Real ones have only the clock.
+func (s *Store) create(o Object) Object {
+	if b, ok := o.(*Block); ok {
+		b = b.copy().(*Block)
+		b.Sequence = max(b.Sequence, s.highest+1)
+		o = b
+	}
+	return s.put(o)
 }
 
 // put writes a copy of the object in place of the one of its key, and returns
