@@ -22,6 +22,10 @@ var more = map[string][]string{
 	"ipam/protocol/storm": {"ipam/protocol"},               // its clients, many at once
 }
 
+// forTests are packages that are for tests only: nobody else compiles them and what
+// they import. They may import each other.
+var forTests = []string{"internal/property", "internal/history"}
+
 // under reports whether the package dir is, or lies under, the package at.
 func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+"/") }
 
@@ -75,6 +79,8 @@ func direction(f *file) (complaints []string) {
 		switch {
 		case under(i.dir, "examples"):
 			complaints = append(complaints, i.complain("nothing imports examples, %s does", dir))
+		case slices.Contains(forTests, i.dir) && !f.isTest() && !slices.Contains(forTests, dir):
+			complaints = append(complaints, i.complain("%s is for tests, not for %s", i.dir, dir))
 		case slices.Contains(base, dir):
 			// An external test may import its own package.
 			if !f.isTest() || i.dir != dir && i.dir != "internal/property" {
@@ -177,6 +183,11 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"examples/replay/x.go", "examples/lab"},
 		{"internal/rules/x_test.go", "examples"},
 		{"bench_test.go", "examples/lab"},
+		{"ipam/x.go", "internal/history"},
+		{"ipam/protocol/x.go", "internal/history"},
+		{"examples/lab/x.go", "internal/property"},
+		{"internal/cli/x.go", "internal/history"},
+		{"block/x_test.go", "internal/history"},
 	} {
 		breaks(t, direction, c.file, importing("x", "fmt", module+"/"+c.imports), c.file+":3: ")
 	}
@@ -194,6 +205,11 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"examples/lab/x.go", "ipam/report"},
 		{"internal/rules/x_test.go", "ipam"},
 		{"bench_test.go", "ipam"},
+		{"ipam/x_test.go", "internal/history"},
+		{"ipam/protocol/x_test.go", "internal/history"},
+		{"internal/history/x.go", "internal/property"},
+		{"internal/history/x.go", "ipam"},
+		{"examples/lab/x.go", "internal/cli"},
 	} {
 		keeps(t, direction, c.file, importing("x", "fmt", module+"/"+c.imports))
 	}

@@ -1,0 +1,179 @@
+package history
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// An Allocator is what clients work on: an [ipam.Allocator], or whatever else
+// claims to do what that does.
+type Allocator interface {
+	AutoAssign(ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error)
+	AssignIP(ipam.AssignIPArgs) error
+	ReleaseIPs(...ipam.Release) (unallocated, released []netip.Addr, err error)
+	ReleaseByHandle(string) error
+	IPsByHandle(string) ([]netip.Addr, error)
+	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
+
+	// Of these a log keeps nothing: no address changes hands.
+	EnsureBlock(ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error)
+	ClaimAffinity(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
+	ReleaseAffinity(netip.Prefix, affinity.Owner, bool) error
+	ReleaseHostAffinities(affinity.Owner, bool) error
+	GarbageCollectColdIPs()
+	GetUtilization() []ipam.PoolUsage
+}
+
+// A Log is one client's history, and the client's way to its allocator. It is not
+// safe for concurrent use: a client does one thing at a time.
+type Log struct {
+	// Allocator carries out what is asked. It may be exchanged between two
+	// operations.
+	Allocator
+	// Halfway says that a ReleaseByHandle that ends with [ipam.ErrDoesNotExist]
+	// may have ended half-way. So it does where clients race, when a block that
+	// it was about to empty is gone; its client then knows nothing.
+	Halfway bool
+
+	client int
+	tick   func() int64
+	now    func() time.Time
+	events []event
+	asked  int // how many events at the end are of an operation under way
+}
+
+// NewLog returns the empty log of a client. Tick is the time that all logs of a
+// history share: calls and returns are ordered by it, and concurrent where it
+// does not tell. It is 0 or more. Now is the allocator's clock.
+func NewLog(client int, a Allocator, tick func() int64, now func() time.Time) *Log {
+	return &Log{Allocator: a, client: client, tick: tick, now: now}
+}
+
+// Len returns how many answers are in the log, each counted once for every
+// address that it is about by name.
+func (l *Log) Len() int { return len(l.events) }
+
+// begin notes what may happen from now on, until end says what did: the events
+// that follow from the answer, none where it says nothing.
+func (l *Log) begin(may ...event) (end func(told ...event)) {
+	call, from, at := l.tick(), l.now().Unix(), len(l.events)
+	for _, e := range may {
+		e.client, e.call, e.ret, e.from, e.to = l.client, call, never, from, never
+		l.events = append(l.events, e)
+	}
+	l.asked = len(may)
+	return func(told ...event) {
+		to, ret := l.now().Unix(), l.tick()
+		l.events, l.asked = l.events[:at], 0
+		for _, e := range told {
+			e.client, e.call, e.ret, e.from, e.to = l.client, call, ret, from, to
+			l.events = append(l.events, e)
+		}
+	}
+}
+
+// LeaveOpen says that the operation under way, if there is any, ends without an
+// answer, as when its client dies: it has happened by now, or never will.
+func (l *Log) LeaveOpen() {
+	to, ret := l.now().Unix(), l.tick()
+	for i := len(l.events) - l.asked; i < len(l.events); i++ {
+		l.events[i].to, l.events[i].ret = to, ret
+	}
+	l.asked = 0
+}
+
+// refused reports whether an operation is known not to have happened: all errors
+// of package ipam say so, others leave it open.
+func refused(err error) bool { return err != nil && ipam.Code(err) != err.Error() }
+
+// AutoAssign keeps what was given. A full mask tells that the handle had the
+// address already (CALICO.md §7), unless that is the mask of its block: so there
+// should be no blocks of one address where MaxAllocPerHandle is used.
+func (l *Log) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+	give := event{op: op{verb: assign, handle: args.Handle}}
+	// Without an answer it may have given anything, one address several times
+	// even, if somebody else gave that back meanwhile.
+	give4, give6 := give, give
+	give4.family, give6.family = only4, only6
+	end := l.begin(append(slices.Repeat([]event{give4}, args.Num4), slices.Repeat([]event{give6}, args.Num6)...)...)
+	v4, v6, err = l.Allocator.AutoAssign(args)
+	if err != nil && !refused(err) {
+		l.LeaveOpen()
+		return v4, v6, err
+	}
+	var told []event
+	for _, p := range slices.Concat(v4.IPs, v6.IPs) {
+		give.ip, give.outcome = p.Addr(), done
+		if args.MaxAllocPerHandle > 0 && p.IsSingleIP() {
+			told = append(told, event{ip: p.Addr(), op: op{verb: ask, handle: args.Handle}, answer: answer{outcome: yes}})
+			continue
+		}
+		told = append(told, give)
+	}
+	end(told...)
+	return v4, v6, err
+}
+
+// AssignIP keeps whether the address was given or taken; other errors say nothing
+// about it.
+func (l *Log) AssignIP(args ipam.AssignIPArgs) error {
+	give := event{ip: args.IP, op: op{verb: assign, handle: args.Handle, held: args.MaxAllocPerHandle > 0 && args.Handle != ""}}
+	end := l.begin(give)
+	err := l.Allocator.AssignIP(args)
+	switch {
+	case err == nil:
+		give.outcome = done
+		end(give)
+	case errors.Is(err, ipam.ErrAlreadyExists):
+		give.outcome = taken
+		end(give)
+	case refused(err):
+		end()
+	default:
+		l.LeaveOpen()
+	}
+	return err
+}
+
+// ReleaseIPs keeps what became of each address. Of a block's batch that was
+// refused, only that of a single address is told why. No address may be given
+// twice.
+func (l *Log) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+	var events []event
+	for _, r := range releases {
+		e := event{ip: r.IP, op: op{verb: release, handle: r.Handle, numbered: r.Sequence != nil}}
+		if r.Sequence != nil {
+			e.op.seq = *r.Sequence
+		}
+		events = append(events, e)
+	}
+	end := l.begin(events...)
+	unallocated, released, err = l.Allocator.ReleaseIPs(releases...)
+	if err != nil && !refused(err) {
+		l.LeaveOpen()
+		return unallocated, released, err
+	}
+	var told []event
+	for _, e := range events {
+		switch {
+		case slices.Contains(unallocated, e.ip):
+			e.outcome = wasNobodys
+		case slices.Contains(released, e.ip):
+			e.outcome = done
+		case len(events) == 1 && errors.Is(err, ipam.ErrBadHandle):
+			e.outcome = badHandle
+		case len(events) == 1 && errors.Is(err, ipam.ErrBadSequenceNumber):
+			e.outcome = badNumber
+		default:
+			continue
+		}
+		told = append(told, e)
+	}
+	end(told...)
+	return unallocated, released, err
+}
