@@ -57,6 +57,9 @@ type Object interface {
 	meta() *Meta
 }
 
+// Copy returns a copy that shares nothing with the object.
+func Copy(o Object) Object { return o.copy() }
+
 // Meta is what the datastore keeps with every object.
 type Meta struct {
 	// Revision is that of the last write; in a client's copy, of the write

@@ -111,6 +111,19 @@ func (s *Store) create(o Object) Object {
 	return s.put(o)
 }
 
+// Look returns the object of a key as the datastore has it, nil where there is
+// none. It is no request and counts for nothing. The object must not be changed;
+// nor does the datastore ever change it, which puts another in its place.
+func (s *Store) Look(key Key) Object {
+	if o := s.objects[key]; o != nil && !o.meta().Deleted {
+		return o
+	}
+	return nil
+}
+
+// LookList is [Store.Look] for a list, by name.
+func (s *Store) LookList(key Key) []Object { return s.list(key) }
+
 // put writes a copy of the object in place of the one of its key, and returns
 // what it has written. Nobody changes that any more, so lists may share it.
 func (s *Store) put(o Object) Object {

@@ -105,6 +105,25 @@ func TestStoreCopies(t *testing.T) {
 	require.Equal(t, []int{0, 1, 2, 3}, do(s, Get, b).Object.(*Block).Queue)
 }
 
+// Whoever looks at the datastore from outside leaves no trace.
+func TestStoreLook(t *testing.T) {
+	s := NewStore()
+	require.Nil(t, s.Look("affinity/host:n/10.0.0.0/26"))
+	o := do(s, Create, pending("n", "10.0.0.0/26")).Object
+	before := s.Counts()
+	require.Equal(t, o, s.Look(o.Key()))
+	require.Equal(t, []Object{o}, s.LookList(AffinitiesKey))
+	require.Equal(t, before, s.Counts())
+	seen := s.Look(o.Key())
+	mine := Copy(seen).(*Affinity)
+	mine.State = affinity.Confirmed
+	require.Equal(t, OK, do(s, Update, mine).Result)
+	require.Equal(t, affinity.Pending, seen.(*Affinity).State, "others are put in its place")
+	require.Equal(t, OK, do(s, Mark, s.Look(o.Key())).Result)
+	require.Nil(t, s.Look(o.Key()), "half deleted is gone")
+	require.Empty(t, s.LookList(AffinitiesKey))
+}
+
 func TestStoreLists(t *testing.T) {
 	s := NewStore()
 	for _, a := range []*Affinity{pending("n", "10.0.0.4/30"), pending("n", "10.0.0.16/30"), pending("m", "10.0.0.0/30"), pending("n", "fd00::/122")} {
