@@ -68,6 +68,24 @@ func TestStoreRecreated(t *testing.T) {
 	require.Equal(t, Conflict, do(s, Delete, old).Result)
 }
 
+// A block that is made anew does not repeat the numbers of the one before, though
+// its maker looked at the clock before that was made.
+func TestStoreNumbers(t *testing.T) {
+	s := NewStore()
+	cidr := netip.MustParsePrefix("10.0.0.0/30")
+	number := func() uint64 { return s.Look(BlockKey(cidr)).(*Block).Sequence }
+	late := newBlock(cidr, affinity.HostOwner("n"), time.Time{}, 5, nil)
+	b := do(s, Create, newBlock(cidr, affinity.HostOwner("m"), time.Time{}, 5, nil)).Object.(*Block)
+	require.EqualValues(t, 5, number())
+	b.Sequence++
+	b = do(s, Update, b).Object.(*Block)
+	require.Equal(t, OK, do(s, Delete, b).Result)
+	made := do(s, Create, late).Object.(*Block)
+	require.EqualValues(t, 7, number())
+	require.Equal(t, s.Look(made.Key()), made)
+	require.EqualValues(t, 5, late.Sequence, "the client's own copy")
+}
+
 // What is half deleted is gone for everybody.
 func TestStoreMark(t *testing.T) {
 	for _, verb := range []Verb{Get, Update, Delete, Mark} {
