@@ -17,9 +17,10 @@ var core = append(slices.Clone(base), "ipam")
 
 // more lists what packages under ipam/ may import beside ipam and the base.
 var more = map[string][]string{
-	"ipam/trace":          {"ipam/report"},                 // Show is what calicoctl prints
-	"ipam/protocol/race":  {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
-	"ipam/protocol/storm": {"ipam/protocol"},               // its clients, many at once
+	"ipam/trace":            {"ipam/report"},                 // Show is what calicoctl prints
+	"ipam/protocol/race":    {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
+	"ipam/protocol/explore": {"ipam/protocol", "ipam/protocol/race", "ipam/trace"},
+	"ipam/protocol/storm":   {"ipam/protocol"}, // its clients, many at once
 }
 
 // forTests are packages that are for tests only: nobody else compiles them and what

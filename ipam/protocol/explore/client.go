@@ -1,0 +1,92 @@
+package explore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// client is a client of a run. After a death it lives on as the host that came
+// back.
+type client struct {
+	run     *run
+	number  int
+	spec    *Client
+	life    int // how often the host has come back
+	process *protocol.Process
+
+	steps    []race.Step // of this life
+	finished int         // how many of them
+	work     *work       // the one under way, nil when there is none
+	memory   memory      // of what it was answered
+	err      error       // a step that could not be understood, which ended the client
+}
+
+// work is an operation under way, and what the ledger knows of it.
+type work struct {
+	client, life, number int
+	step                 *race.Step
+	handle               string // that it assigns for or releases, without what Calico cuts
+	// entitled are the allocations that it may release by their sequence
+	// numbers, as they were when it began.
+	entitled map[string]*grant
+	granted  []grant // what it has got so far, whether still its own or not
+	taken    []grant // what it has released so far
+	raised   int     // by how many it has last raised the count of its handle
+	surplus  bool    // whether it may leave counts too high (CALICO.md §7, §15)
+	refusals int     // how many of its writes came too late
+	struck   bool    // whether it died, or a call of it failed
+	open     []*writing
+}
+
+// begin starts a life.
+func (c *client) begin(steps []race.Step) error {
+	c.steps, c.finished = steps, 0
+	r := c.run
+	now := func() time.Time { return r.clock.Now().Add(-time.Duration(c.spec.Behind) * time.Second) }
+	c.process = protocol.Start(func(access protocol.Access) {
+		p := trace.PlayOn(r.options.Engine(r.cluster, access, now), r.clock)
+		for i := range steps {
+			s := &steps[i]
+			c.work = r.ledger.began(c, s)
+			c.memory.forget(c.work)
+			out, err := p.Do(trace.Op{Op: s.Op, In: s.In})
+			if err != nil {
+				c.err = fmt.Errorf("%w: operation %d of %s: %w", ErrProgram, i, name(c.number), err)
+				return
+			}
+			r.ledger.told(c.work, &out)
+			r.told = append(r.told, Told{c.number, c.life, i, race.Step{Op: s.Op, In: s.In, Out: &out}, r.steps})
+			c.finished++
+		}
+		c.work = nil
+	})
+	return c.err
+}
+
+// waiting reports whether the client has a call left to make.
+func (c *client) waiting() bool {
+	_, waiting := c.process.Request()
+	return waiting
+}
+
+// die kills the client before its next call. Its host comes back if it has
+// something to do then.
+func (c *client) die() error {
+	r := c.run
+	c.process.Kill()
+	r.ledger.strike(c.work)
+	if len(c.spec.Back) == 0 {
+		c.work = nil
+		c.memory = memory{}
+		return nil
+	}
+	for i := c.finished; i < len(c.steps); i++ {
+		r.told = append(r.told, Told{c.number, c.life, i, race.Step{Op: c.steps[i].Op, In: c.steps[i].In}, r.steps})
+	}
+	c.life++
+	return c.begin(c.spec.Back)
+}

@@ -1,0 +1,65 @@
+package explore
+
+import "fmt"
+
+// An Invariant is what must hold, whoever races whom and whoever dies.
+type Invariant string
+
+// The invariants. All but the last three are looked at after every step that
+// writes, and hold at every moment.
+const (
+	// Queue: every ordinal of a block is either in the queue, once, or
+	// allocated. A block is made with all of them in order. What AutoAssign takes
+	// leaves at the head, what AssignIP names leaves where it stands, and what is
+	// freed joins at the tail: first what has cooled down, then what was
+	// released, each in ascending order (CALICO.md §6, §9).
+	Queue Invariant = "queue"
+	// Holder: an address is given only while it is free, to the handle that asks
+	// for it, and taken only by a release that names it: not one with another
+	// handle, and not one with the sequence number of an earlier allocation. A
+	// block is deleted only when nothing is allocated in it (CALICO.md §9).
+	Holder Invariant = "holder"
+	// Answers: a client is told of the addresses that the datastore says it has got
+	// or given back, of these and no others.
+	Answers Invariant = "answers"
+	// Owner: a block has one owner from its making until it is given up. It
+	// does not pass from one to another, and is not there before its owner has
+	// announced it (CALICO.md §5).
+	Owner Invariant = "owner"
+	// Claim: a confirmed affinity has its block, which is the claimant's
+	// (CALICO.md §5). So two hosts never have confirmed affinities for one
+	// block.
+	Claim Invariant = "claim"
+	// Sequence: a block's number rises by one with every write, an allocation
+	// remembers the number before that, and a block made anew begins above all
+	// numbers so far (CALICO.md §6).
+	Sequence Invariant = "sequence"
+	// Count: a handle counts at least what the blocks hold for it (CALICO.md
+	// §7).
+	Count Invariant = "count"
+
+	// Pending: when all are at rest, whoever left an affinity pending or
+	// pendingDeletion was kept from finishing: it died, was not answered, or lost
+	// the block or the affinity to somebody else meanwhile.
+	Pending Invariant = "pending"
+	// Surplus: when all are at rest, a handle counts more than it holds only
+	// where CALICO.md §7 and §15 say how that came about: a block gave fewer
+	// addresses than were asked of it, AssignIP met a conflict, or somebody died
+	// or was not answered.
+	Surplus Invariant = "surplus"
+	// Recovery: a host that has come back and has gone through all that it left
+	// has its affinities confirmed and its blocks with them (CALICO.md §5).
+	Recovery Invariant = "recovery"
+)
+
+// A Violation is an invariant that does not hold.
+type Violation struct {
+	Invariant Invariant
+	Text      string // what is wrong, in a sentence
+	Step      int    // how many steps had been made
+}
+
+// Error returns the violation in a line.
+func (v *Violation) Error() string {
+	return fmt.Sprintf("after step %d: %s: %s", v.Step, v.Invariant, v.Text)
+}

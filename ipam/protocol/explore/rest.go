@@ -1,0 +1,99 @@
+package explore
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// rest looks at the invariants of a cluster at which nobody is at work any more,
+// and lets every host recover. The cluster is of no use afterwards.
+func (r *run) rest() {
+	l := r.ledger
+	for _, o := range r.store.LookList(protocol.AffinitiesKey) {
+		a := o.(*protocol.Affinity)
+		w := l.writings[a.Key()]
+		if a.State != affinity.Confirmed && w != nil && !w.kept && !w.by.struck {
+			l.violate(Pending, "%s is done, and left %s's affinity for %s %s", w.by, a.Owner, a.CIDR, a.State)
+		}
+	}
+	for _, o := range r.store.LookList(protocol.HandlesKey) {
+		h := o.(*protocol.Handle)
+		for _, cidr := range slices.SortedFunc(maps.Keys(h.Counts), affinity.CompareCIDRNames) {
+			if have := l.holds(h.ID, cidr); h.Counts[cidr] > have && !l.surplus[h.ID] {
+				l.violate(Surplus, "handle %s counts %d in %s and holds %d", h.ID, h.Counts[cidr], cidr, have)
+			}
+		}
+	}
+	for _, n := range r.program.Setting.Nodes {
+		if r.broken() == nil {
+			r.recover(n.Name)
+		}
+	}
+}
+
+// everything is more addresses than a host can get by asking: it goes through all
+// its blocks, and claims others up to the limit.
+const everything = 1 << 12
+
+// recover has a host ask for more addresses than there are, so that it goes
+// through all of its affinities, and then looks at these.
+func (r *run) recover(host string) {
+	usable := make(map[bool][]pool.Spec)
+	for _, p := range r.cluster.Pools() {
+		// A pool that may not be for this host, or not always, proves nothing.
+		if !p.Disabled && p.AssignmentMode != pool.Manual && p.NodeSelector == "" && p.NamespaceSelector == "" {
+			is4 := p.CIDR.Addr().Is4()
+			usable[is4] = append(usable[is4], p)
+		}
+	}
+	for _, is4 := range []bool{true, false} {
+		if len(usable[is4]) == 0 {
+			continue
+		}
+		ask := race.Step{Op: "AutoAssign", In: trace.In{Host: host, Num4: everything, Use: string(pool.Workload)}}
+		if !is4 {
+			ask.In.Num4, ask.In.Num6 = 0, everything
+		}
+		r.alone(host, ask)
+		for _, o := range r.store.LookList(protocol.OwnerKey(affinity.HostOwner(host), is4)) {
+			a := o.(*protocol.Affinity)
+			if slices.ContainsFunc(usable[is4], func(p pool.Spec) bool { return p.CIDR.Contains(a.CIDR.Addr()) }) {
+				r.recovered(a)
+			}
+		}
+	}
+}
+
+// alone does an operation that nobody else is at work beside.
+func (r *run) alone(host string, s race.Step) {
+	c := &client{run: r, number: len(r.clients), spec: &Client{Host: host}}
+	if err := c.begin([]race.Step{s}); err != nil {
+		r.ledger.violate(Recovery, "%s cannot recover: %v", host, err)
+	}
+	defer func() { c.process.Kill() }()
+	for c.waiting() && r.broken() == nil {
+		request, _ := c.process.Request()
+		before := r.store.Look(request.Key)
+		answer := r.store.Do(request)
+		if request.Verb != protocol.Get && request.Verb != protocol.List {
+			r.ledger.wrote(c.work, request, answer.Result, before, r.store.Look(request.Key), Answered)
+		}
+		c.process.Answer(answer)
+	}
+}
+
+// recovered checks an affinity that its host has gone through.
+func (r *run) recovered(a *protocol.Affinity) {
+	if a.State != affinity.Confirmed {
+		r.ledger.violate(Recovery, "%s has gone through its affinities, and that for %s is %s", a.Owner, a.CIDR, a.State)
+	}
+	if b, _ := r.store.Look(protocol.BlockKey(a.CIDR)).(*protocol.Block); b == nil || b.Owner != a.Owner {
+		r.ledger.violate(Recovery, "%s has gone through its affinities, and %s is not its own", a.Owner, a.CIDR)
+	}
+}

@@ -1,0 +1,263 @@
+package explore
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// Options are what else there is to say about a run. The zero value is the
+// allocator of package protocol.
+type Options struct {
+	// Engine makes what a client does its operations with. All that it knows of
+	// the cluster it must learn through the access. Nil stands for
+	// [protocol.Cluster.Client].
+	Engine func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine
+}
+
+// A Step is a move that was made.
+type Step struct {
+	Move
+	Life      int    // how often the client's host had come back
+	Operation int    // the number of its operation, from 0 in every life
+	Op        string // its name
+	// The call and what came of it, all empty where the client died. Of a lost
+	// answer it is what the client was not told.
+	Verb   protocol.Verb
+	Key    protocol.Key
+	Result protocol.Result
+	Note   string // the same in a few words: "pending 10.0.0.4/30"
+}
+
+// Told is what a client was told came of an operation.
+type Told struct {
+	Client    int
+	Life      int
+	Operation int
+	race.Step     // Out is nil where the client died before there was an outcome
+	After     int // how many steps had been made by then
+}
+
+// A Trail is what happened in a run.
+type Trail struct {
+	// Schedule is every move that was made, one by one. It leads to the same
+	// trail again.
+	Schedule Schedule
+	Steps    []Step // one for each of these
+	Told     []Told // in the order of the steps
+	// State is how the cluster ended, before anybody set to recovering.
+	State ipam.State
+	// Violation is what ended the run before its time, nil if nothing did.
+	Violation *Violation
+}
+
+// Run carries the program out under the schedule. Clients that have something
+// left to do when the schedule ends do it one after the other, each to its end.
+// When all are at rest, every host recovers: it asks for more addresses than
+// there are, which leads it through all that it left behind. The first violation
+// of an invariant ends the run.
+//
+// Errors match [ErrProgram] or [ErrSchedule].
+func Run(p *Program, s Schedule, o Options) (*Trail, error) {
+	stale := false
+	for _, m := range s {
+		stale = stale || m.Fate == Stale
+	}
+	r, err := begin(p, o, stale)
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	if err := s.validate(p); err != nil {
+		return nil, err
+	}
+	t := new(Trail)
+	for i, m := range s {
+		made, err := t.make(r, m)
+		if err == nil && made == 0 {
+			err = fmt.Errorf("%s has nothing left to do", name(m.Client))
+		}
+		if errors.Is(err, ErrProgram) {
+			return nil, err
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: move %d, %s: %w", ErrSchedule, i+1, m, err)
+		}
+	}
+	for i := range r.clients {
+		if _, err := t.make(r, Move{Client: i, Fate: ToTheEnd}); err != nil {
+			return nil, err
+		}
+	}
+	t.Told, t.State = r.told, r.cluster.State()
+	for _, c := range r.clients {
+		for i := c.finished; i < len(c.steps) && r.broken() == nil; i++ {
+			t.Told = append(t.Told, Told{Client: c.number, Life: c.life, Operation: i, Step: c.steps[i], After: len(t.Steps)})
+		}
+	}
+	r.rest()
+	t.Violation = r.broken()
+	return t, nil
+}
+
+// make makes a move, all of it if it is to the end, and returns how many steps
+// that took. After a violation nothing moves any more.
+func (t *Trail) make(r *run, m Move) (steps int, err error) {
+	if r.broken() != nil {
+		return 1, nil
+	}
+	one := m
+	if m.Fate == ToTheEnd {
+		one.Fate = Answered
+	}
+	for r.clients[m.Client].waiting() && r.broken() == nil {
+		step, err := r.move(one)
+		if err != nil {
+			return steps, err
+		}
+		steps++
+		t.Schedule = append(t.Schedule, one)
+		t.Steps = append(t.Steps, step)
+		if m.Fate != ToTheEnd {
+			break
+		}
+		if steps > maxMoves {
+			return steps, fmt.Errorf("%s makes more than %d calls", name(m.Client), maxMoves)
+		}
+	}
+	return steps, nil
+}
+
+// A run is a program on its way: each client stands before its next call.
+type run struct {
+	program *Program
+	options Options
+	cluster *protocol.Cluster
+	store   *protocol.Store
+	clock   *ipam.Clock
+	clients []*client
+	ledger  *ledger
+	past    *past // nil unless reads may be stale
+	steps   int   // made so far
+	told    []Told
+	quiet   bool // whether steps have no notes
+	// What has befallen so far.
+	deaths, failures, stale int
+}
+
+// begin starts the program: everything is set up, and each client is started.
+func begin(p *Program, o Options, stale bool) (*run, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	r := &run{program: p, options: o, cluster: protocol.NewCluster(), clock: ipam.NewClock(p.Setting.Start)}
+	r.store = r.cluster.Store()
+	if o.Engine == nil {
+		r.options.Engine = func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
+			return c.Client(access, now)
+		}
+	}
+	alone := trace.PlayOn(r.cluster.Client(nil, r.clock.Now), r.clock)
+	if err := alone.Set(p.Setting); err != nil {
+		return nil, fmt.Errorf("%w: setting: %w", ErrProgram, err)
+	}
+	for i, s := range p.Before {
+		if _, err := alone.Do(trace.Op{Op: s.Op, In: s.In}); err != nil {
+			return nil, fmt.Errorf("%w: before %d: %w", ErrProgram, i, err)
+		}
+	}
+	if stale {
+		r.past = &past{store: r.store, answers: make(map[protocol.Key][]protocol.Response)}
+	}
+	r.ledger = open(r)
+	for i := range p.Clients {
+		c := &client{run: r, number: i, spec: &p.Clients[i]}
+		r.clients = append(r.clients, c)
+		if err := c.begin(c.spec.Steps); err != nil {
+			r.end()
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// end kills the clients that are still at work.
+func (r *run) end() {
+	for _, c := range r.clients {
+		c.process.Kill()
+	}
+}
+
+// broken returns the first violation, or nil.
+func (r *run) broken() *Violation { return r.ledger.broken }
+
+// errNoRead tells why an answer cannot be stale.
+var errNoRead = errors.New("a write's answer cannot be stale")
+
+// move makes a move of a client that has something left to do. Its error tells
+// why the move cannot be.
+func (r *run) move(m Move) (Step, error) {
+	c := r.clients[m.Client]
+	request, _ := c.process.Request()
+	step := Step{Move: m, Life: c.life, Operation: c.finished, Op: c.work.step.Op}
+	if m.Fate == Dies {
+		r.steps++
+		r.deaths++
+		step.Note = "dies"
+		return step, c.die()
+	}
+	step.Verb, step.Key = request.Verb, request.Key
+	var old protocol.Response
+	if m.Fate == Stale {
+		var err error
+		if old, err = r.past.answer(request, m.Back); err != nil {
+			return step, err
+		}
+	}
+	writes := request.Verb != protocol.Get && request.Verb != protocol.List
+	forget := func() {}
+	if writes && r.past != nil {
+		forget = r.past.remember(request)
+	}
+	r.steps++
+	before := r.store.Look(request.Key)
+	answer := protocol.Response{Result: protocol.Failed}
+	switch m.Fate {
+	case Stale:
+		answer = old
+	case Fails:
+	default:
+		answer = r.store.Do(request)
+	}
+	after := r.store.Look(request.Key)
+	if answer.Result != protocol.OK {
+		forget()
+	}
+	if writes {
+		r.ledger.wrote(c.work, request, answer.Result, before, after, m.Fate)
+	}
+	step.Result = answer.Result
+	if !r.quiet {
+		step.Note = note(request, answer, before, after, m.Fate)
+	}
+	if m.Fate != Answered {
+		r.ledger.strike(c.work)
+	}
+	switch m.Fate {
+	case Stale:
+		r.stale++
+	case Fails:
+		r.failures++
+	case Lost:
+		r.failures++
+		answer = protocol.Response{Result: protocol.Failed}
+	}
+	c.memory.learn(r, request, answer)
+	c.process.Answer(answer)
+	return step, c.err
+}

@@ -1,0 +1,156 @@
+package explore
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// both is two hosts that want the only block of a pool.
+var both = Program{Setting: setting("10.0.0.0/30", 2), Clients: []Client{
+	does("n1", claim("n1", "10.0.0.0/30")),
+	does("n2", claim("n2", "10.0.0.0/30"), assign("n2", 1, "h2")),
+}}
+
+func carry(t *testing.T, p *Program, schedule string) *Trail {
+	t.Helper()
+	s, err := ParseSchedule(schedule)
+	require.NoError(t, err)
+	trail, err := Run(p, s, Options{})
+	require.NoError(t, err)
+	require.Nil(t, trail.Violation)
+	require.Len(t, trail.Steps, len(trail.Schedule))
+	return trail
+}
+
+// notes are the steps' notes from the given one on, with who made them.
+func notes(t *Trail, from int) (notes []string) {
+	for _, s := range t.Steps[from:] {
+		notes = append(notes, s.Move.String()+" "+s.Note)
+	}
+	return notes
+}
+
+func TestRun(t *testing.T) {
+	trail := carry(t, &both, "a b a*2 b*4 a")
+	require.Equal(t, []string{
+		"a reads config",
+		"b reads config",
+		"a pending 10.0.0.0/30",
+		"a block 10.0.0.0/30 made",
+		"b pending 10.0.0.0/30",
+		"b block is n1's",
+		"b n1's block, 4 free",
+		"b affinity deleted",
+		"a confirmed 10.0.0.0/30",
+	}, notes(trail, 0)[:9])
+	require.Equal(t, Step{
+		Move: Move{Client: 1}, Op: "ClaimAffinity", Verb: protocol.Create, Key: "block/10.0.0.0/30", Result: protocol.Exists, Note: "block is n1's",
+	}, trail.Steps[5])
+	var told []string
+	for _, s := range trail.Told {
+		told = append(told, name(s.Client)+" "+s.Op+" "+s.Out.String())
+	}
+	require.Equal(t, []string{
+		`b ClaimAffinity {"failed":["10.0.0.0/30"]}`,
+		`a ClaimAffinity {"claimed":["10.0.0.0/30"]}`,
+		`b AutoAssign {"ips4":["10.0.0.0/30"]}`,
+	}, told)
+	require.Len(t, trail.State.Blocks, 1)
+
+	again, err := Run(&both, trail.Schedule, Options{})
+	require.NoError(t, err)
+	require.Equal(t, trail, again, "the schedule leads to the same trail")
+}
+
+// A host dies with a claim pending, and finishes it when it has come back.
+func TestDeath(t *testing.T) {
+	trail := carry(t, &both, "a*2 a:dies a*")
+	require.Equal(t, []string{"a pending 10.0.0.0/30", "a:dies dies", "a reads config"}, notes(trail, 1)[:3])
+	require.Equal(t, 1, trail.Steps[3].Life)
+	require.Equal(t, "AutoAssign", trail.Steps[3].Op)
+	require.Contains(t, notes(trail, 3), "a confirmed 10.0.0.0/30")
+	require.Nil(t, trail.Told[0].Out, "it never came to an outcome")
+	require.Equal(t, Told{Client: 0, Step: race.Step{Op: "ClaimAffinity", In: both.Clients[0].Steps[0].In}, After: 3}, trail.Told[0])
+
+	never := both
+	never.Clients = slices.Clone(both.Clients)
+	never.Clients[0].Back = nil
+	trail = carry(t, &never, "a*2 a:dies b*")
+	require.Equal(t, "pending", trail.State.Affinities[0].State.String(), "left by the dead")
+	_, err := Run(&never, Schedule{{}, {Fate: Dies}, {}}, Options{})
+	require.ErrorContains(t, err, "move 3, a: a has nothing left to do")
+}
+
+// A call that fails was not carried out, one whose answer is lost was.
+func TestFailures(t *testing.T) {
+	failed := carry(t, &both, "a a:fails b*")
+	require.Equal(t, "a:fails create fails", notes(failed, 1)[0])
+	require.Equal(t, protocol.Failed, failed.Steps[1].Result)
+	require.Equal(t, protocol.ErrUnavailable.Error(), failed.Told[0].Out.Err[:len(protocol.ErrUnavailable.Error())])
+	require.Len(t, failed.State.Affinities, 1)
+
+	lost := carry(t, &both, "a a:lost b*")
+	require.Equal(t, "a:lost pending 10.0.0.0/30, no answer", notes(lost, 1)[0])
+	require.Equal(t, protocol.OK, lost.Steps[1].Result, "it came about")
+	require.Equal(t, failed.Told[0].Out, lost.Told[0].Out, "nobody can tell")
+	require.Len(t, lost.State.Affinities, 2)
+}
+
+// A stale read of a block leads to a conflict, and another read.
+func TestStale(t *testing.T) {
+	p := Program{Setting: setting("10.0.0.0/30", 2), Before: []race.Step{claim("n1", "10.0.0.0/30")}, Clients: []Client{
+		does("n1", assignIP("n1", "10.0.0.1", "")),
+		does("n2", assignIP("n2", "10.0.0.2", "")),
+	}}
+	trail := carry(t, &p, "a* b b:stale b*")
+	require.Equal(t, []string{
+		"b:stale n1's block, 4 free (old)", "b conflict: block", "b n1's block, 3 free", "b takes 10.0.0.2",
+	}, notes(trail, 4))
+
+	for schedule, want := range map[string]string{
+		"b b:stale":       "move 2, b:stale: it was not written so often",
+		"a* b b:stale2":   "it was not written so often",
+		"a a a:stale":     "a write's answer cannot be stale",
+		"c":               "move 1 is of client c, and there are only a to b",
+		"a*9":             "move 4, a: a has nothing left to do",
+		"a* a*":           "move 2, a*: a has nothing left to do",
+		"a*3 b* a:dies":   "a has nothing left to do",
+		"b:stale a b b b": "it was not written so often",
+	} {
+		s, err := ParseSchedule(schedule)
+		require.NoError(t, err)
+		_, err = Run(&p, s, Options{})
+		require.ErrorIs(t, err, ErrSchedule, schedule)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestImpossiblePrograms(t *testing.T) {
+	for want, change := range map[string]func(*Program){
+		"setting has version 2":         func(p *Program) { p.Setting.Version = 2 },
+		"0 clients":                     func(p *Program) { p.Clients = nil },
+		"27 clients":                    func(p *Program) { p.Clients = make([]Client, 27) },
+		"clock of a is -1 seconds":      func(p *Program) { p.Clients[0].Behind = -1 },
+		`a cannot do "State"`:           func(p *Program) { p.Clients[0].Steps = []race.Step{op("State", trace.In{})} },
+		`b cannot do "SetPool" beside`:  func(p *Program) { p.Clients[1].Back = []race.Step{op("SetPool", trace.In{})} },
+		"setting: ":                     func(p *Program) { p.Setting.Pools = []trace.Pool{{Name: "p", CIDR: "10.0.0.0/33"}} },
+		"before 0: trace: unknown":      func(p *Program) { p.Before = []race.Step{op("Steal", trace.In{})} },
+		"operation 0 of b: AssignIP: P": func(p *Program) { p.Clients[1].Steps = []race.Step{assignIP("n", "10", "h")} },
+		"operation 1 of b: AssignIP: P": func(p *Program) {
+			p.Clients[1].Steps = []race.Step{claim("n2", "10.0.0.0/30"), assignIP("n", "10", "h")}
+		},
+	} {
+		p := both
+		p.Clients = slices.Clone(both.Clients)
+		change(&p)
+		_, err := Run(&p, nil, Options{})
+		require.ErrorIs(t, err, ErrProgram, want)
+		require.ErrorContains(t, err, want)
+	}
+}
