@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -45,7 +46,7 @@ func programHash(t *testing.T) string {
 // TestDeterministic: the same operations give the same answers and the same
 // state, byte for byte.
 func TestDeterministic(t *testing.T) {
-	for seed := range uint64(times(10)) {
+	for seed := range uint64(property.Times(10)) {
 		once, again := transcript(t, seed, realAllocator), transcript(t, seed, realAllocator)
 		if once != again {
 			require.Equal(t, strings.Split(once, "\n"), strings.Split(again, "\n"), "seed %d", seed)

@@ -7,13 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // sameTranscripts does the same operations on two allocators that should be
 // alike in all that can be seen.
 func sameTranscripts(t *testing.T, one, other makeSubject) (seed uint64, same bool) {
-	for seed := range uint64(times(20)) {
+	for seed := range uint64(property.Times(20)) {
 		a, b := transcript(t, seed, one), transcript(t, seed, other)
 		if a != b {
 			x, y := strings.Split(a, "\n"), strings.Split(b, "\n")

@@ -18,7 +18,7 @@ func TestMachine(t *testing.T) { testMachine(t, false) }
 func TestMachineRaw(t *testing.T) { testMachine(t, true) }
 
 func testMachine(t *testing.T, raw bool) {
-	checkRapid(t, 300, func(t *rapid.T) {
+	property.Check(t, 300, 30, func(t *rapid.T) {
 		m, err := newMachine(property.Rapid(t), realAllocator, raw)
 		require.NoError(t, err)
 		do := make(map[string]func(*rapid.T))
@@ -53,7 +53,7 @@ func run(seed uint64, steps int, make makeSubject, raw bool) (*machine, error) {
 // TestMachineBySeed takes longer walks than rapid does, the same every time.
 func TestMachineBySeed(t *testing.T) {
 	for _, raw := range []bool{false, true} {
-		for seed := range uint64(times(60)) {
+		for seed := range uint64(property.Times(60)) {
 			_, err := run(seed, 150, realAllocator, raw)
 			require.NoError(t, err)
 		}

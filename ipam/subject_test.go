@@ -1,16 +1,9 @@
 package ipam_test
 
 import (
-	"flag"
 	"net/netip"
-	"os"
-	"strconv"
-	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -62,39 +55,3 @@ type subject interface {
 type makeSubject func(clock *ipam.Clock) subject
 
 func realAllocator(clock *ipam.Clock) subject { return ipam.New(ipam.Options{Now: clock.Now}) }
-
-// long reports whether the environment asks for the long tests: with
-// IPAMSIM_LONG set to anything, the properties of this package are tried on
-// twenty times as many cases, which takes minutes rather than seconds.
-func long() bool { return property.Long() }
-
-// underRace is set where the race detector makes everything ten times slower.
-var underRace bool
-
-// times returns n, twenty times as many in a long run, and a sixth under the
-// race detector, which has nothing to find in a single goroutine.
-func times(n int) int {
-	if long() {
-		n *= 20
-	}
-	if underRace {
-		n = max(1, n/6)
-	}
-	return n
-}
-
-// checkRapid is rapid.Check with so many cases, twenty times as many in a long
-// run, unless the command line says otherwise.
-func checkRapid(t *testing.T, cases int, property func(*rapid.T)) {
-	t.Helper()
-	given := os.Getenv("RAPID_CHECKS") != ""
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
-	if checks := flag.Lookup("rapid.checks"); !given {
-		before := checks.Value.String()
-		defer func() { _ = checks.Value.Set(before) }()
-		if err := checks.Value.Set(strconv.Itoa(times(cases))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rapid.Check(t, property)
-}

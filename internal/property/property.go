@@ -9,7 +9,6 @@ package property
 
 import (
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -87,7 +86,3 @@ func Rejects(t testing.TB, property func(Source) error) {
 	}
 	t.Errorf("the property accepts a broken variant, %d times", tries)
 }
-
-// Long reports whether the environment asks for long explorations, by setting
-// IPAMSIM_LONG to anything.
-func Long() bool { return os.Getenv("IPAMSIM_LONG") != "" }

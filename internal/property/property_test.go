@@ -2,10 +2,12 @@ package property
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 func TestSources(t *testing.T) {
@@ -44,4 +46,27 @@ func TestRejects(t *testing.T) {
 	require.Empty(t, j.failed)
 	Rejects(&j, func(Source) error { return nil })
 	require.Equal(t, "the property accepts a broken variant, 200 times", j.failed)
+}
+
+// TestBreaks: a broken property is shrunk to the plainest choices, and the flags
+// are as they were.
+func TestBreaks(t *testing.T) {
+	var last []int
+	long := func(most int) func(rt *rapid.T) {
+		return func(rt *rapid.T) {
+			last = nil
+			src := Rapid(rt)
+			rt.Repeat(map[string]func(*rapid.T){"pick": func(rt *rapid.T) {
+				if last = append(last, src.Pick("", 100)); len(last) > most {
+					rt.Fatal("too many")
+				}
+			}})
+		}
+	}
+	before := flag.Lookup("rapid.steps").Value.String()
+	require.True(t, Breaks(t, 100, 10, long(3)))
+	require.Equal(t, []int{0, 0, 0, 0}, last)
+	require.False(t, Breaks(t, 100, 10, long(1000)))
+	Check(t, 10, 3, long(1000))
+	require.Equal(t, before, flag.Lookup("rapid.steps").Value.String())
 }

@@ -1,0 +1,5 @@
+//go:build race
+
+package property
+
+func init() { UnderRace = true }
