@@ -47,11 +47,12 @@ type AutoAssignArgs struct {
 	Namespace map[string]string
 }
 
-// check refuses what no allocator could serve. Names that are not known already
-// are looked at more closely later.
+// check refuses what no allocator could serve. A host's name that is not known
+// already is looked at more closely when the host is looked up, or here where
+// that may not come first, or not at all.
 func (r *AutoAssignArgs) check() error {
-	if len(r.Pools4)+len(r.Pools6) > 0 {
-		if err := checkCIDRs(r.Pools4, r.Pools6); err != nil {
+	if len(r.Pools4)+len(r.Pools6) > 0 || r.Num4|r.Num6 == 0 {
+		if err := errors.Join(checkCIDRs(r.Pools4, r.Pools6), checkName("host", r.Host)); err != nil {
 			return err
 		}
 	}

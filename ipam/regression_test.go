@@ -57,6 +57,20 @@ func TestBadSecondFamilyChangesNothing(t *testing.T) {
 	})
 }
 
+// A host that cannot be is refused, also where nobody would have to look it up.
+func TestBadHostOfNoAddresses(t *testing.T) {
+	c := newCluster(t, smallPools, "n1")
+	six := []netip.Prefix{prefix("fd00::/124")}
+	for _, args := range []ipam.AutoAssignArgs{{}, {Num4: 1, Pools4: six}, {Num6: 1, Pools6: []netip.Prefix{prefix("10.0.0.0/28")}}} {
+		args.Host, args.Use = "no host", pool.Workload
+		_, _, err := c.AutoAssign(args)
+		require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+		args.Host = "n1"
+		_, _, err = c.AutoAssign(args)
+		require.NotErrorIs(t, err, ipam.ErrInvalidArgument)
+	}
+}
+
 // An owner that cannot be has no affinity to drop.
 func TestDropAffinityOfNoOwner(t *testing.T) {
 
