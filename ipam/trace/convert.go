@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -281,54 +280,4 @@ func utilizationOut(pools []ipam.PoolUsage) Out {
 		out.Pools = append(out.Pools, pu)
 	}
 	return out
-}
-
-// StateOf writes a state as recordings dump it.
-func StateOf(s ipam.State) *State {
-	out := new(State)
-	for _, b := range s.Blocks {
-		block := Block{CIDR: b.CIDR.String(), Affinity: b.Owner.String(), Free: ranges(b.Free)}
-		for _, al := range b.Allocations {
-			block.Allocs = append(block.Allocs, Alloc{
-				Ordinal: al.Ordinal, Handle: al.Handle, Attrs: al.Active.Map(), AlternateAttrs: al.Alternate.Map(),
-				Cooldown: !al.ReleasedAt.IsZero(),
-			})
-		}
-		out.Blocks = append(out.Blocks, block)
-	}
-	for _, c := range s.Affinities {
-		out.Affinities = append(out.Affinities, Affinity{string(c.Owner.Type), c.Owner.Name, c.CIDR.String(), c.State.String()})
-	}
-	for _, h := range s.Handles {
-		counts := make(map[string]int, len(h.Counts))
-		for _, c := range h.Counts {
-			counts[c.Block.String()] = c.Count
-		}
-		if out.Handles == nil {
-			out.Handles = make(map[string]map[string]int)
-		}
-		out.Handles[h.ID] = counts
-	}
-	return out
-}
-
-// ranges writes ordinals in their order, runs of ascending ones as FROM-TO.
-func ranges(ordinals []int) string {
-	var text []byte
-	for i := 0; i < len(ordinals); {
-		end := i + 1
-		for end < len(ordinals) && ordinals[end] == ordinals[end-1]+1 {
-			end++
-		}
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = strconv.AppendInt(text, int64(ordinals[i]), 10)
-		if end > i+1 {
-			text = append(text, '-')
-			text = strconv.AppendInt(text, int64(ordinals[end-1]), 10)
-		}
-		i = end
-	}
-	return string(text)
 }

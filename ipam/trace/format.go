@@ -110,7 +110,9 @@ type In struct {
 	Node         *Node    `json:"node,omitempty"`
 	Reservations []string `json:"reservations,omitempty"`
 	Seconds      int64    `json:"seconds,omitempty"`
-	State        string   `json:"state,omitempty"` // of PutAffinity, or what to Show
+	// State is the state that PutAffinity writes, what to Show, or "whole" for a
+	// State with everything that is kept.
+	State string `json:"state,omitempty"`
 }
 
 // HostReserved is a host reservation as recordings write it.
@@ -199,6 +201,10 @@ type Block struct {
 	Affinity string  `json:"affinity,omitempty"` // "host:NAME" or "virtual:NAME"
 	Free     string  `json:"free"`               // the queue in its order, as ranges: "5-63,0,3"
 	Allocs   []Alloc `json:"allocs,omitempty"`
+
+	// In whole dumps only, as are those below.
+	Seq     uint64    `json:"seq,omitempty"`    // the sequence number
+	Claimed time.Time `json:"claimed,omitzero"` // when the owner claimed it
 }
 
 // Alloc is one allocated ordinal of a dump.
@@ -208,6 +214,10 @@ type Alloc struct {
 	Attrs          map[string]string `json:"attrs,omitempty"`
 	AlternateAttrs map[string]string `json:"alternateAttrs,omitempty"`
 	Cooldown       bool              `json:"cooldown,omitempty"`
+
+	Seq        uint64    `json:"seq,omitempty"`
+	Record     int       `json:"record,omitempty"` // its attribute record, from 0
+	ReleasedAt time.Time `json:"releasedAt,omitzero"`
 }
 
 // Affinity is one affinity of a dump.
@@ -216,6 +226,8 @@ type Affinity struct {
 	Host  string `json:"host"`
 	CIDR  string `json:"cidr"`
 	State string `json:"state"`
+
+	Created time.Time `json:"created,omitzero"`
 }
 
 // String returns the outcome as recordings write it, which is how outcomes are

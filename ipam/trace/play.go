@@ -229,7 +229,13 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return Out{Shown: shown}, err
 	},
 	"State": func(p *Player, in *In) (Out, error) {
-		return Out{State: StateOf(p.engine.State())}, nil
+		switch in.State {
+		case "":
+			return Out{State: StateOf(p.engine.State())}, nil
+		case "whole":
+			return Out{State: WholeStateOf(p.engine.State())}, nil
+		}
+		return Out{}, fmt.Errorf("state %q is neither empty nor whole", in.State)
 	},
 }
 

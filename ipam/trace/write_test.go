@@ -32,6 +32,11 @@ func fill(src property.Source, v reflect.Value) {
 		v.Set(reflect.ValueOf(n))
 		return
 	}
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		at := []time.Time{{}, time.Unix(1767225600, 123_456_789).UTC(), time.Unix(0, 0).UTC()}
+		v.Set(reflect.ValueOf(at[src.Pick("moment", len(at))]))
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(oddTexts[src.Pick("text", len(oddTexts))])
@@ -39,6 +44,8 @@ func fill(src property.Source, v reflect.Value) {
 		v.SetBool(src.Pick("bool", 2) == 1)
 	case reflect.Int, reflect.Int64:
 		v.SetInt([]int64{0, 1, -1, 64, math.MaxInt32, math.MaxInt64, math.MinInt64}[src.Pick("int", 7)])
+	case reflect.Uint64:
+		v.SetUint([]uint64{0, 1, math.MaxUint64}[src.Pick("uint", 3)])
 	case reflect.Pointer:
 		if src.Pick("pointer", 2) == 1 {
 			v.Set(reflect.New(v.Type().Elem()))

@@ -1,6 +1,7 @@
 package race
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/ipamsim/ipamsim/ipam/protocol"
@@ -68,7 +69,8 @@ func (r *run) held(race *Race) (*Difference, error) {
 	if d, err := r.doAlone("after", race.After); d != nil || err != nil {
 		return d, err
 	}
-	return compareStates(&race.State, trace.StateOf(r.cluster.State())), nil
+	key, want, got := trace.CompareStates(&race.State, trace.StateOf(r.cluster.State()))
+	return compare("state, "+key, cmp.Or(want, nothing), cmp.Or(got, nothing)), nil
 }
 
 // compare returns a difference if there is one.

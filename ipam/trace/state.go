@@ -1,0 +1,110 @@
+package trace
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// StateOf writes a state as recordings dump it.
+func StateOf(s ipam.State) *State {
+	out := new(State)
+	for _, b := range s.Blocks {
+		block := Block{CIDR: b.CIDR.String(), Affinity: b.Owner.String(), Free: ranges(b.Free)}
+		for _, al := range b.Allocations {
+			block.Allocs = append(block.Allocs, Alloc{
+				Ordinal: al.Ordinal, Handle: al.Handle, Attrs: al.Active.Map(), AlternateAttrs: al.Alternate.Map(),
+				Cooldown: !al.ReleasedAt.IsZero(),
+			})
+		}
+		out.Blocks = append(out.Blocks, block)
+	}
+	for _, c := range s.Affinities {
+		out.Affinities = append(out.Affinities, Affinity{Type: string(c.Owner.Type), Host: c.Owner.Name, CIDR: c.CIDR.String(), State: c.State.String()})
+	}
+	for _, h := range s.Handles {
+		counts := make(map[string]int, len(h.Counts))
+		for _, c := range h.Counts {
+			counts[c.Block.String()] = c.Count
+		}
+		if out.Handles == nil {
+			out.Handles = make(map[string]map[string]int)
+		}
+		out.Handles[h.ID] = counts
+	}
+	return out
+}
+
+// WholeStateOf writes a state with everything that is kept, also what recordings
+// of the real allocator do not have: sequence numbers, moments, and which
+// attribute record an allocation points at.
+func WholeStateOf(s ipam.State) *State {
+	out := StateOf(s)
+	for i, b := range s.Blocks {
+		o := &out.Blocks[i]
+		o.Seq, o.Claimed = b.Sequence, b.Claimed
+		for k, al := range b.Allocations {
+			a := &o.Allocs[k]
+			a.Seq, a.Record, a.ReleasedAt = al.Seq, al.Record, al.ReleasedAt
+		}
+	}
+	for i, c := range s.Affinities {
+		out.Affinities[i].Created = c.Created
+	}
+	return out
+}
+
+// CompareStates returns the first object that differs, by its key in the
+// datastore ("block/10.0.0.0/26"), as it was wanted and as it is; empty is an
+// object that is not there. With no difference all three are empty. It does not
+// look at the order of objects.
+func CompareStates(want, got *State) (key, wanted, is string) {
+	w, g := objects(want), objects(got)
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(w)), maps.Keys(g))
+	slices.Sort(keys)
+	for _, key := range keys {
+		if w[key] != g[key] {
+			return key, w[key], g[key]
+		}
+	}
+	return "", "", ""
+}
+
+// objects returns the text of every object of a dump, by key. Of an object that is
+// there twice both count.
+func objects(s *State) map[string]string {
+	all := make(map[string]string)
+	for _, b := range s.Blocks {
+		all["block/"+b.CIDR] += compact(b)
+	}
+	for _, a := range s.Affinities {
+		all["affinity/"+a.Type+":"+a.Host+"/"+a.CIDR] += compact(a)
+	}
+	for id, counts := range s.Handles {
+		all["handle/"+id] += compact(counts)
+	}
+	return all
+}
+
+// ranges writes ordinals in their order, runs of ascending ones as FROM-TO.
+func ranges(ordinals []int) string {
+	var text []byte
+	for i := 0; i < len(ordinals); {
+		end := i + 1
+		for end < len(ordinals) && ordinals[end] == ordinals[end-1]+1 {
+			end++
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, int64(ordinals[i]), 10)
+		if end > i+1 {
+			text = append(text, '-')
+			text = strconv.AppendInt(text, int64(ordinals[end-1]), 10)
+		}
+		i = end
+	}
+	return string(text)
+}

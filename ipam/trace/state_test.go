@@ -1,0 +1,39 @@
+package trace
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestWholeState: a whole dump has what a plain one has, and what recordings of
+// the real allocator do not.
+func TestWholeState(t *testing.T) {
+	r, _, _ := recorded(t)
+	_, _, err := r.AutoAssign(pod("n1", "h", 2))
+	require.NoError(t, err)
+	_, _, err = r.AutoAssign(pod("n1", "g", 1))
+	require.NoError(t, err)
+	p := PlayOn(r.Allocator, nil)
+	plain, err := p.Do(Op{Op: "State"})
+	require.NoError(t, err)
+	whole, err := p.Do(Op{Op: "State", In: In{State: "whole"}})
+	require.NoError(t, err)
+
+	b, s := whole.State.Blocks[0], r.Allocator.State()
+	require.Equal(t, s.Blocks[0].Sequence, b.Seq)
+	require.Equal(t, s.Blocks[0].Claimed, b.Claimed)
+	require.Equal(t, []int{0, 0, 1}, []int{b.Allocs[0].Record, b.Allocs[1].Record, b.Allocs[2].Record})
+	require.Equal(t, b.Allocs[0].Seq+1, b.Allocs[2].Seq)
+	require.False(t, whole.State.Affinities[0].Created.IsZero())
+
+	key, want, got := CompareStates(plain.State, whole.State)
+	require.Equal(t, "affinity/host:n1/"+b.CIDR, key)
+	require.NotContains(t, want, "created")
+	require.Contains(t, got, `"created":"2026-01-01T00:00:00Z"`)
+	key, want, got = CompareStates(whole.State, whole.State)
+	require.Empty(t, key+want+got)
+
+	_, err = p.Do(Op{Op: "State", In: In{State: "half"}})
+	require.EqualError(t, err, `State: state "half" is neither empty nor whole`)
+}
