@@ -1,0 +1,231 @@
+package program
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// This file picks the arguments of operations: mostly such that make sense.
+
+func (p *Program) host() string   { return pick(p, "host", p.world.Hosts) }
+func (p *Program) handle() string { return pick(p, "handle", p.world.Handles) }
+
+func (p *Program) attrs() map[string]string { return pick(p, "attributes", attributes) }
+
+func (p *Program) labels() map[string]string { return pick(p, "labels", labels) }
+
+func (p *Program) use() string {
+	return pick(p, "use", []string{"Workload", "Workload", "Workload", "Workload", "Tunnel", "LoadBalancer", ""})
+}
+
+// owner picks who owns a block: mostly a host, now and then nobody that could.
+func (p *Program) owner() trace.In {
+	in := trace.In{Host: p.host()}
+	if p.sometimes(5) {
+		in.Type = pick(p, "type", []string{"virtual", "virtual", "virtual", "ghost"})
+	}
+	return in
+}
+
+// split takes an address with the mask of its block apart.
+func split(ip string) (addr, cidr string) {
+	b, err := netip.ParsePrefix(ip)
+	if err != nil {
+		return ip, ""
+	}
+	return b.Addr().String(), b.Masked().String()
+}
+
+// block picks a block that was met, or else one that could be.
+func (p *Program) block() string {
+	if len(p.blocks) > 0 && !p.sometimes(4) {
+		return pick(p, "met", p.blocks)
+	}
+	s := pick(p, "pool", p.world.Pools)
+	cidr := netip.MustParsePrefix(s.CIDR)
+	at := cidr.Addr()
+	size := 1 << (at.BitLen() - s.BlockSize)
+	room := 1 << min(6, max(0, s.BlockSize-cidr.Bits()))
+	for range size * p.pick("block", room) {
+		at = at.Next()
+	}
+	return netip.PrefixFrom(at, s.BlockSize).String()
+}
+
+// cidr picks a block or any other prefix that is not too much to go through.
+func (p *Program) cidr() string {
+	if !p.sometimes(3) {
+		return p.block()
+	}
+	return pick(p, "cidr", p.world.CIDRs)
+}
+
+// address picks an address that was given out, and to whom, or else any.
+func (p *Program) address() given {
+	if len(p.given) > 0 && !p.sometimes(3) {
+		return pick(p, "given", p.given)
+	}
+	if p.sometimes(8) {
+		return given{pick(p, "outside", outside), p.handle()}
+	}
+	b := netip.MustParsePrefix(p.block())
+	at := b.Addr()
+	for range p.pick("ordinal", 1<<min(4, at.BitLen()-b.Bits())) {
+		at = at.Next()
+	}
+	return given{at.String(), p.handle()}
+}
+
+func (p *Program) ip() string { return p.address().ip }
+
+// reserve picks a host reservation, mostly none.
+func (p *Program) reserve() *trace.HostReserved {
+	if !p.sometimes(p.world.Reserve) {
+		return nil
+	}
+	return p.someReserve()
+}
+
+func (p *Program) someReserve() *trace.HostReserved {
+	s := pick(p, "reservation", []struct{ start, end int }{{3, 1}, {1, 1}, {1, 0}, {0, 1}, {2, 2}, {0, 0}, {8, 8}, {-1, 0}, {5000, 0}})
+	return &trace.HostReserved{StartOfBlock: s.start, EndOfBlock: s.end, Handle: pick(p, "handle", []string{block.HostReservedHandle, ""}), Note: "n"}
+}
+
+// pools picks the pools that a request names, mostly none.
+func (p *Program) pools(is4 bool) []string {
+	if !p.sometimes(5) {
+		return nil
+	}
+	var cidrs []string
+	for range 1 + p.pick("pools", 2) {
+		cidr := pick(p, "pool", p.world.Pools).CIDR
+		if strings.Contains(cidr, ":") == is4 && !p.sometimes(4) {
+			continue // of the other family
+		}
+		cidrs = append(cidrs, cidr)
+	}
+	return cidrs
+}
+
+// limit picks a limit, mostly none.
+func (p *Program) limit(what string) int { return max(0, p.pick(what, 8)-4) }
+
+// count picks how many addresses are wanted, very rarely a number that cannot be.
+func (p *Program) count(what string) int {
+	if p.sometimes(80) {
+		return -1
+	}
+	return pick(p, what, p.world.Counts)
+}
+
+// podIn asks for addresses as a pod does: of one family, or of both.
+func (p *Program) podIn() trace.In {
+	in := trace.In{Host: pick(p, "node", p.world.Nodes), Num4: 1, Handle: p.handle(), Attrs: p.attrs(), Use: "Workload"}
+	switch p.pick("families", 4) {
+	case 1:
+		in.Num6 = 1
+	case 2:
+		in.Num4, in.Num6 = 0, 1
+	case 3:
+		in.Num4 = pick(p, "num4", p.world.Counts)
+	}
+	return in
+}
+
+func (p *Program) autoAssignIn() trace.In {
+	in := trace.In{
+		Host: p.host(), Num4: p.count("num4"), Num6: p.count("num6"), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(),
+		Pools4: p.pools(true), Pools6: p.pools(false), MaxBlocksPerHost: p.limit("maxBlocksPerHost"), MaxAllocPerHandle: p.limit("maxAllocPerHandle"),
+		HostReserved4: p.reserve(), HostReserved6: p.reserve(),
+	}
+	if p.sometimes(3) {
+		in.HasNamespace, in.NamespaceLabels = true, p.labels()
+	}
+	return in
+}
+
+func (p *Program) assignIPIn() trace.In {
+	g := p.address()
+	return trace.In{
+		IP: g.ip, Host: p.host(), Handle: g.handle, Attrs: p.attrs(), Use: pick(p, "use", []string{"", "", "", "Workload", "Tunnel", "LoadBalancer"}),
+		HostReserved4: p.reserve(), MaxAllocPerHandle: p.limit("maxAllocPerHandle"),
+	}
+}
+
+func (p *Program) ensureBlockIn() trace.In {
+	in := trace.In{Host: p.host(), Pools4: p.pools(true), Pools6: p.pools(false)}
+	if families := p.pick("families", 4); families != 1 {
+		in.HostReserved4 = p.someReserve()
+		if families > 1 {
+			in.HostReserved6 = p.someReserve()
+		}
+	} else {
+		in.HostReserved6 = p.someReserve()
+	}
+	return in
+}
+
+// releaseIn releases an address or several, now and then one of them twice, with
+// the right handle and number or wrong ones.
+func (p *Program) releaseIn() trace.In {
+	var in trace.In
+	for range 1 + pick(p, "releases", []int{0, 0, 0, 1, 2, 3, 8}) {
+		g := p.address()
+		if n := len(in.Releases); n > 0 && p.sometimes(4) {
+			g.ip = in.Releases[n-1].IP
+		}
+		r := trace.Release{IP: g.ip}
+		switch p.pick("by handle", 6) {
+		case 3, 4:
+			r.Handle = g.handle
+		case 5:
+			r.Handle = p.handle()
+		}
+		r.Seq = pick(p, "sequence", []string{"", "", "", "current", "current", "stale"})
+		in.Releases = append(in.Releases, r)
+	}
+	return in
+}
+
+// handleIn names a handle, mostly one that has something.
+func (p *Program) handleIn() trace.In {
+	if len(p.given) > 0 && !p.sometimes(3) {
+		return trace.In{Handle: pick(p, "given", p.given).handle}
+	}
+	return trace.In{Handle: p.handle()}
+}
+
+// ownerIn changes the owners of an address, on any condition.
+func (p *Program) ownerIn() trace.In {
+	g := p.address()
+	in := trace.In{IP: g.ip, Handle: g.handle}
+	switch p.pick("active", 3) {
+	case 1:
+		in.ActiveAttrs = p.attrs()
+	case 2:
+		in.ClearActive = true
+	}
+	switch p.pick("alternate", 4) {
+	case 0, 1:
+		in.AlternateAttrs = p.attrs()
+	case 2:
+		in.ClearAlternate = true
+	}
+	in.ClearActive = in.ClearActive || p.sometimes(10) // set and cleared at once
+	expect := func() *trace.OwnerRef {
+		return pick(p, "expected", []*trace.OwnerRef{nil, nil, {Namespace: "x", Name: "a"}, {}})
+	}
+	in.ExpectActive, in.ExpectAlternate = expect(), expect()
+	in.ExpectActiveEmpty, in.ExpectAlternateEmpty = p.sometimes(8), p.sometimes(6)
+	return in
+}
+
+// affinityIn is an owner and a CIDR; operations take what they need of it.
+func (p *Program) affinityIn() trace.In {
+	in := p.owner()
+	in.CIDR, in.MustBeEmpty = p.cidr(), p.sometimes(2)
+	return in
+}

@@ -1,0 +1,127 @@
+// Package program makes random programs of operations, as recordings write them:
+// for property tests of an engine, of several engines side by side, and of what
+// watches them.
+//
+// A program plays in a [World]: a few pools, hosts and handles, so few that
+// everything soon meets everything. It is told what came of each operation, and
+// so asks about addresses that were given out and blocks that are there. It
+// judges nothing. It is for tests only.
+package program
+
+import (
+	"time"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// Start is the moment at which programs begin: not at a whole second, so that
+// what is cut to one shows.
+var Start = time.Date(2026, 1, 1, 0, 0, 0, 123_456_789, time.UTC)
+
+// A Program is one random sequence of operations. Make one with [New].
+type Program struct {
+	world      *World
+	src        property.Source
+	header     trace.Header
+	operations []operation // those that it does, each as often as its weight
+
+	given  []given  // addresses that were given out, lately
+	blocks []string // blocks that were met, lately
+}
+
+// given is an address that an operation gave out, and to which handle.
+type given struct{ ip, handle string }
+
+// New begins a program in the world.
+func New(w *World, src property.Source) *Program {
+	p := &Program{world: w, src: src}
+	p.header = trace.Header{Version: trace.Version, Name: w.Name, About: w.About, Start: Start}
+	if p.sometimes(2) {
+		c := p.config()
+		c.MaxBlocksPerHost = max(0, c.MaxBlocksPerHost)
+		c.IPCooldownSeconds = min(max(0, c.IPCooldownSeconds), ipam.MaxCooldownSeconds)
+		p.header.Config = c // one that SetIPAMConfig refuses, too
+	}
+	for i := range w.Begin {
+		if i == 0 || !p.sometimes(4) {
+			p.header.Pools = append(p.header.Pools, w.Pools[i])
+		}
+	}
+	for _, name := range w.Nodes {
+		p.header.Nodes = append(p.header.Nodes, trace.Node{Name: name, Labels: p.labels()})
+	}
+	if p.sometimes(3) {
+		p.header.Reservations = pick(p, "reservations", w.Reservations)
+	}
+	// Half of the programs do everything; the others do some things only, and so
+	// get further with them.
+	everything := p.pick("everything", 2) == 0
+	var mine []operation
+	for i, o := range operations {
+		if weight, told := w.Weights[o.name]; told {
+			o.weight = weight
+		}
+		if everything || i < plain || !p.sometimes(3) {
+			mine = append(mine, o)
+		}
+	}
+	// In turns, for rapid picks the first elements of a list more often.
+	for turn := range heaviest {
+		for _, o := range mine {
+			if turn < o.weight {
+				p.operations = append(p.operations, o)
+			}
+		}
+	}
+	return p
+}
+
+// Header returns the setting in which the program begins.
+func (p *Program) Header() trace.Header { return p.header }
+
+// Next returns the next operation, without an outcome.
+func (p *Program) Next() trace.Op {
+	o := pick(p, "operation", p.operations)
+	return trace.Op{Op: o.name, In: o.in(p)}
+}
+
+// Learn tells the program what came of an operation.
+func (p *Program) Learn(op *trace.Op, out *trace.Out) {
+	for _, ip := range append(out.IPs4[:len(out.IPs4):len(out.IPs4)], out.IPs6...) {
+		addr, block := split(ip)
+		p.learnAddress(given{addr, op.In.Handle})
+		p.learnBlock(block)
+	}
+	if op.Op == "AssignIP" && out.Err == "" {
+		p.learnAddress(given{op.In.IP, op.In.Handle})
+	}
+	for _, block := range out.Claimed {
+		p.learnBlock(block)
+	}
+	p.learnBlock(out.Block4)
+	p.learnBlock(out.Block6)
+}
+
+// remembered is how many addresses and blocks a program can ask about.
+const remembered = 24
+
+func (p *Program) learnAddress(g given) { p.given = latest(append(p.given, g)) }
+
+func (p *Program) learnBlock(block string) {
+	if block != "" {
+		p.blocks = latest(append(p.blocks, block))
+	}
+}
+
+func latest[E any](list []E) []E { return list[max(0, len(list)-remembered):] }
+
+// pick picks a number in 0 to n-1, the plainest first.
+func (p *Program) pick(what string, n int) int { return p.src.Pick(what, n) }
+
+// sometimes is true once in n times, and never in the plainest program.
+func (p *Program) sometimes(n int) bool { return p.pick("sometimes", n) == n-1 }
+
+// pick picks an element of a list.
+func pick[E any](p *Program, what string, from []E) E { return from[p.pick(what, len(from))] }

@@ -1,0 +1,195 @@
+package program
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// play plays a program of so many operations on an allocator. What it comes to is
+// told to see.
+func play(t testing.TB, w *World, seed uint64, steps int, see func(op *trace.Op, out *trace.Out, e trace.Engine)) {
+	t.Helper()
+	p := New(w, property.Seeded(seed))
+	player, err := trace.NewPlayer(p.Header())
+	require.NoError(t, err, "%s: seed %d", w.Name, seed)
+	for range steps {
+		op := p.Next()
+		out, err := player.Do(op)
+		require.NoError(t, err, "%s: seed %d", w.Name, seed)
+		p.Learn(&op, &out)
+		see(&op, &out, player.Engine())
+	}
+}
+
+// TestCoverage: programs get about. Every operation is done, and is refused for
+// every reason that one client alone can meet.
+func TestCoverage(t *testing.T) {
+	var c Coverage
+	for _, w := range Worlds {
+		for seed := range uint64(50) {
+			play(t, w, seed, 120, func(op *trace.Op, out *trace.Out, _ trace.Engine) { c.Add(op, out) })
+		}
+	}
+	require.Empty(t, c.Missing())
+	require.Equal(t, len(Worlds)*50*120, c.Total())
+	t.Logf("\n%s", &c)
+
+	// A generator that had become shallow would be found out.
+	require.Contains(t, new(Coverage).Missing(), "AssignIP max-alloc")
+	delete(c.outcomes, "AssignIP max-alloc")
+	require.Equal(t, []string{"AssignIP max-alloc"}, c.Missing())
+}
+
+// TestCoverageIsWhole: what programs must come to has every code that there is,
+// and every operation that a recording can hold.
+func TestCoverageIsWhole(t *testing.T) {
+	text, err := os.ReadFile("../../ipam/errors.go")
+	require.NoError(t, err)
+	var codes []string
+	for _, m := range regexp.MustCompile(`codeError\{"([a-z-]+)"`).FindAllStringSubmatch(string(text), -1) {
+		codes = append(codes, m[1])
+	}
+	require.Len(t, codes, 26)
+	reached := make(map[string]bool)
+	for _, outcomes := range wanted {
+		for _, o := range outcomes {
+			reached[strings.TrimSpace(o)] = true
+		}
+	}
+	codes = slices.DeleteFunc(codes, func(code string) bool { return reached[code] })
+	require.Equal(t, []string{"block-claim-conflict"}, codes, "only in a race")
+
+	text, err = os.ReadFile("../../ipam/trace/play.go")
+	require.NoError(t, err)
+	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]\w+)":`).FindAllStringSubmatch(string(text), -1) {
+		require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == m[1] }), m[1])
+	}
+	for _, o := range operations {
+		require.LessOrEqual(t, o.weight, heaviest, o.name)
+	}
+	for _, w := range Worlds {
+		for name, weight := range w.Weights {
+			require.LessOrEqual(t, weight, heaviest, w.Name)
+			require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == name }), name)
+		}
+	}
+	for name := range wanted {
+		require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == name }), name)
+	}
+}
+
+// TestSituations: programs come to the states that rules are about.
+func TestSituations(t *testing.T) {
+	seen := make(map[string]int)
+	for _, w := range Worlds {
+		if w.Name == "large" {
+			continue // nothing that the others do not come to
+		}
+		for seed := range uint64(20) {
+			var before ipam.State
+			play(t, w, seed, 100, func(op *trace.Op, out *trace.Out, e trace.Engine) {
+				after := e.State()
+				situations(op, out, &before, &after, func(what string) { seen[what]++ })
+				before = after
+			})
+		}
+	}
+	t.Log(seen)
+	for _, what := range []string{
+		"borrowed", "borrowed from nobody", "reclaimed", "recovered", "stale claim given up", "two claims on a block",
+		"owner without a claim", "pendingDeletion", "nobody's block", "handle counts too many", "shared record", "alternate owner", "cooling", "host-reserved",
+	} {
+		require.Positive(t, seen[what], what)
+	}
+}
+
+// situations tells what is remarkable about an operation and the states before
+// and after it.
+func situations(op *trace.Op, out *trace.Out, before, after *ipam.State, tell func(string)) {
+	claims := func(s *ipam.State, cidr string, o affinity.Owner) affinity.State {
+		for _, a := range s.Affinities {
+			if a.CIDR.String() == cidr && (o.IsZero() || a.Owner == o) {
+				return a.State
+			}
+		}
+		return affinity.None
+	}
+	owners := make(map[string]affinity.Owner)
+	for _, b := range before.Blocks {
+		owners[b.CIDR.String()] = b.Owner
+	}
+	asks := op.Op == "AutoAssign" || op.Op == "EnsureBlock"
+	host := affinity.HostOwner(op.In.Host)
+	held := make(map[string]int)
+	claimed := make(map[string]bool)
+	for _, a := range after.Affinities {
+		if claimed[a.CIDR.String()] {
+			tell("two claims on a block")
+		}
+		claimed[a.CIDR.String()] = true
+		if a.State == affinity.PendingDeletion {
+			tell("pendingDeletion")
+		}
+	}
+	for _, b := range after.Blocks {
+		cidr := b.CIDR.String()
+		was, there := owners[cidr]
+		switch {
+		case !asks || !there:
+		case was != host && b.Owner == host:
+			tell("reclaimed")
+		case b.Owner == host && claims(before, cidr, host) != affinity.Confirmed && claims(after, cidr, host) == affinity.Confirmed:
+			tell("recovered")
+		case b.Owner != host && claims(before, cidr, host) != affinity.None && claims(after, cidr, host) == affinity.None:
+			tell("stale claim given up")
+		}
+		for _, ip := range out.IPs4 {
+			if _, block := split(ip); block == cidr && b.Owner != host && op.In.Use == "Workload" {
+				tell("borrowed")
+				if b.Owner.IsZero() {
+					tell("borrowed from nobody")
+				}
+			}
+		}
+		if b.Owner.IsZero() {
+			tell("nobody's block")
+		} else if claims(after, cidr, b.Owner) == affinity.None {
+			tell("owner without a claim")
+		}
+		records := make(map[int]bool)
+		for _, a := range b.Allocations {
+			held[a.Handle]++
+			switch {
+			case !a.ReleasedAt.IsZero():
+				tell("cooling")
+			case a.Seq == 0:
+				tell("host-reserved")
+			case records[a.Record]:
+				tell("shared record")
+			}
+			records[a.Record] = true
+			if a.Alternate.Len() > 0 {
+				tell("alternate owner")
+			}
+		}
+	}
+	for _, h := range after.Handles {
+		n := 0
+		for _, c := range h.Counts {
+			n += c.Count
+		}
+		if n > held[h.ID] {
+			tell("handle counts too many")
+		}
+	}
+}
