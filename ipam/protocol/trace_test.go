@@ -1,25 +1,19 @@
 package protocol
 
 import (
-	"fmt"
 	"io"
 	"path/filepath"
-	"reflect"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
 var _ trace.Engine = (*Client)(nil)
 
 // replayed replays recordings on clients that work alone.
-func replayed(t *testing.T, pattern string, engine func(now func() time.Time) trace.Engine) (files, operations int, divergences []trace.Divergence) {
+func replayed(t *testing.T, pattern string, engine makeEngine) (files, operations int, divergences []trace.Divergence) {
 	t.Helper()
 	names, err := filepath.Glob("../../testdata/traces/" + pattern + ".jsonl.gz")
 	require.NoError(t, err)
@@ -38,32 +32,13 @@ func replayed(t *testing.T, pattern string, engine func(now func() time.Time) tr
 // TestRecordings replays every recording of the real allocator: run alone, a
 // client does what the fast allocator does.
 func TestRecordings(t *testing.T) {
-	files, operations, divergences := replayed(t, "*", func(now func() time.Time) trace.Engine {
-		return NewCluster().Client(nil, now)
-	})
+	files, operations, divergences := replayed(t, "*", client)
 	for i := range min(3, len(divergences)) {
 		t.Errorf("%v", &divergences[i])
 	}
 	require.Empty(t, divergences[min(3, len(divergences)):])
 	require.Equal(t, 73, files)
 	require.Equal(t, 45207, operations)
-}
-
-// tamper is a datastore whose requests are tampered with.
-type tamper struct {
-	*Store
-	with func(s *Store, r *Request)
-}
-
-func (x tamper) Do(r Request) Response {
-	x.with(x.Store, &r)
-	return x.Store.Do(r)
-}
-
-// tampered returns a client whose datastore has that fault.
-func tampered(now func() time.Time, with func(s *Store, r *Request)) *Client {
-	cluster := NewCluster()
-	return cluster.Client(tamper{cluster.Store(), with}, now)
 }
 
 // TestStates plays recordings on both engines and compares everything that they
@@ -74,93 +49,49 @@ func TestStates(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, names, 25)
 	for _, name := range names {
-		require.NoError(t, sameStates(t, name, func(*Store, *Request) {}), name)
+		require.NoError(t, bothPlay(t, name, client), name)
 	}
-	require.Error(t, sameStates(t, names[0], func(_ *Store, r *Request) {
-		if b, ok := r.Object.(*Block); ok && r.Verb == Update {
-			b.Sequence--
-		}
-	}), "a sequence number that is used again")
+	require.Error(t, bothPlay(t, names[0], writing(writes["a sequence number is used again"])))
 }
 
-// sameStates compares the engines' states now and then during a recording. The
-// client's datastore is tampered with.
-func sameStates(t *testing.T, name string, with func(s *Store, r *Request)) error {
+// bothPlay plays a recording on the allocator and another engine, and returns
+// where they differ.
+func bothPlay(t *testing.T, name string, other makeEngine) error {
 	t.Helper()
 	r, err := trace.Open(name)
 	require.NoError(t, err)
 	defer r.Close()
-	var players []*trace.Player
-	for _, engine := range []func(now func() time.Time) trace.Engine{
-		func(now func() time.Time) trace.Engine { return ipam.New(ipam.Options{Now: now}) },
-		func(now func() time.Time) trace.Engine { return tampered(now, with) },
-	} {
-		clock := ipam.NewClock(r.Header().Start)
-		p := trace.PlayOn(engine(clock.Now), clock)
-		require.NoError(t, p.Set(r.Header()))
-		players = append(players, p)
-	}
+	p, err := newPair(r.Header(), allocator, other)
+	require.NoError(t, err)
 	for i := 1; ; i++ {
 		op, err := r.Next()
 		if err != nil {
 			require.ErrorIs(t, err, io.EOF)
 			return nil
 		}
-		for _, p := range players {
-			_, err := p.Do(op)
-			require.NoError(t, err)
+		if _, err := p.do(op); err != nil {
+			return err
 		}
 		if i%50 > 0 {
-			continue
+			continue // large states, and many
 		}
-		want, got := players[0].Engine().State(), players[1].Engine().State()
-		if !reflect.DeepEqual(want, got) {
-			return fmt.Errorf("after operation %d (%s):\nfast     %+v\nprotocol %+v", i, op.Op, want, got)
+		if err := p.same(); err != nil {
+			return err
 		}
 	}
 }
 
-// TestFaults: the recordings catch each planted fault, with the operations that
-// are about it.
+// TestFaults: the recordings catch planted faults, with the operations that are
+// about them.
 func TestFaults(t *testing.T) {
-	for name, fault := range map[string]struct {
-		recordings string
-		with       func(s *Store, r *Request)
-	}{
-		"the queue loses its order": {"churn-0", func(_ *Store, r *Request) {
-			if b, ok := r.Object.(*Block); ok {
-				slices.Sort(b.Queue)
-			}
-		}},
-		"claims stay pending": {"crash-0", func(_ *Store, r *Request) {
-			if a, ok := r.Object.(*Affinity); ok {
-				a.State = affinity.Pending
-			}
-		}},
-		"claim times are lost": {"small-pool-*", func(_ *Store, r *Request) {
-			if b, ok := r.Object.(*Block); ok {
-				b.Claimed = time.Time{}
-			}
-		}},
-		"attributes are not shared": {"owners-0", func(_ *Store, r *Request) {
-			b, ok := r.Object.(*Block)
-			if !ok {
-				return
-			}
-			var own []Record
-			for ord, i := range b.Index {
-				if i != free {
-					own = append(own, b.Records[i])
-					b.Index[ord] = len(own) - 1
-				}
-			}
-			b.Records = own
-		}},
+	for name, recordings := range map[string]string{
+		"the queue loses its order": "churn-0",
+		"claims are not confirmed":  "crash-0",
+		"claim times are lost":      "small-pool-*",
+		"attributes are not shared": "owners-0",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, divergences := replayed(t, fault.recordings, func(now func() time.Time) trace.Engine {
-				return tampered(now, fault.with)
-			})
+			_, _, divergences := replayed(t, recordings, writing(writes[name]))
 			require.NotEmpty(t, divergences)
 			t.Logf("%d divergences, first %v", len(divergences), &divergences[0])
 		})

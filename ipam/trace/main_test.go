@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace. It is asked by
@@ -87,6 +88,18 @@ func replays(name string, text []byte) error {
 	}
 	if len(result.Divergences) > 0 {
 		return fmt.Errorf("%d divergences, the first: %v", len(result.Divergences), &result.Divergences[0])
+	}
+	return nil
+}
+
+// allocator returns what a player plays on.
+func allocator(p *Player) *ipam.Allocator { return p.Engine().(*ipam.Allocator) }
+
+// structure returns the violations of structure, which nothing may cause.
+// Violations of truth are left out: raw edits cause those.
+func structure(a *ipam.Allocator) error {
+	if err := a.Check(); errors.Is(err, ipam.ErrStructure) {
+		return err
 	}
 	return nil
 }

@@ -1,0 +1,244 @@
+package protocol
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/program"
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// faulty is an engine of which some operations are replaced.
+type faulty struct {
+	trace.Engine
+
+	autoAssign  func(ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error)
+	assignIP    func(ipam.AssignIPArgs) error
+	ensureBlock func(ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error)
+	releaseIPs  func(...ipam.Release) (unallocated, released []netip.Addr, err error)
+	releaseHost func(affinity.Owner, bool) error
+	setOwner    func(netip.Addr, string, ipam.OwnerUpdate, ipam.OwnerPreconditions) error
+	collect     func()
+	reserve     func([]string) []pool.Warning
+	dropBlock   func(netip.Prefix) bool
+}
+
+func (f *faulty) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+	return f.autoAssign(args)
+}
+func (f *faulty) AssignIP(args ipam.AssignIPArgs) error { return f.assignIP(args) }
+func (f *faulty) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
+	return f.ensureBlock(args)
+}
+func (f *faulty) ReleaseIPs(r ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+	return f.releaseIPs(r...)
+}
+func (f *faulty) ReleaseHostAffinities(o affinity.Owner, mustBeEmpty bool) error {
+	return f.releaseHost(o, mustBeEmpty)
+}
+func (f *faulty) SetOwnerAttributes(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
+	return f.setOwner(ip, handle, u, pre)
+}
+func (f *faulty) GarbageCollectColdIPs()                    { f.collect() }
+func (f *faulty) SetReservations(e []string) []pool.Warning { return f.reserve(e) }
+func (f *faulty) DropBlock(cidr netip.Prefix) bool          { return f.dropBlock(cidr) }
+
+// spoilt makes engines that a function spoils, of those that make makes.
+func spoilt(make makeEngine, spoil func(f *faulty)) makeEngine {
+	return func(now func() time.Time) trace.Engine {
+		e := make(now)
+		f := &faulty{
+			e, e.AutoAssign, e.AssignIP, e.EnsureBlock, e.ReleaseIPs, e.ReleaseHostAffinities, e.SetOwnerAttributes,
+			e.GarbageCollectColdIPs, e.SetReservations, e.DropBlock,
+		}
+		spoil(f)
+		return f
+	}
+}
+
+// handful is how many operations a program that shows a fault may shrink to.
+const handful = 5
+
+// calls are faults of either engine, in what it makes of its operations.
+var calls = map[string]func(f *faulty){
+	"the limit of a handle is ignored": func(f *faulty) {
+		f.assignIP = func(args ipam.AssignIPArgs) error {
+			args.MaxAllocPerHandle = 0
+			return f.Engine.AssignIP(args)
+		}
+	},
+	"attributes are lost": func(f *faulty) {
+		f.autoAssign = func(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+			args.Attrs = block.Attrs{}
+			return f.Engine.AutoAssign(args)
+		}
+	},
+	"one address in four is not given": func(f *faulty) {
+		f.autoAssign = func(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
+			if args.Num4 > 3 {
+				args.Num4--
+			}
+			return f.Engine.AutoAssign(args)
+		}
+	},
+	"a host reservation is forgotten": func(f *faulty) {
+		f.ensureBlock = func(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
+			if r := args.HostReserved4; r != nil && r.EndOfBlock == 1 {
+				args.HostReserved4 = &ipam.HostReservation{StartOfBlock: r.StartOfBlock + 1, Handle: r.Handle, Note: r.Note}
+			}
+			return f.Engine.EnsureBlock(args)
+		}
+	},
+	"sequence numbers are not looked at": func(f *faulty) {
+		f.releaseIPs = func(r ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+			for i := range r {
+				r[i].Sequence = nil
+			}
+			return f.Engine.ReleaseIPs(r...)
+		}
+	},
+	"of an address given twice the first counts": func(f *faulty) {
+		f.releaseIPs = func(r ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+			r = slices.Clone(r)
+			slices.Reverse(r)
+			return f.Engine.ReleaseIPs(r...)
+		}
+	},
+	"blocks in use are given back": func(f *faulty) {
+		f.releaseHost = func(o affinity.Owner, _ bool) error { return f.Engine.ReleaseHostAffinities(o, false) }
+	},
+	"owners are changed on no condition": func(f *faulty) {
+		f.setOwner = func(ip netip.Addr, handle string, u ipam.OwnerUpdate, _ ipam.OwnerPreconditions) error {
+			return f.Engine.SetOwnerAttributes(ip, handle, u, ipam.OwnerPreconditions{})
+		}
+	},
+	"cold addresses are not collected": func(f *faulty) { f.collect = func() {} },
+	"reservations are only added to": func(f *faulty) {
+		var all []string
+		f.reserve = func(e []string) []pool.Warning {
+			all = append(all, e...)
+			return f.Engine.SetReservations(all)
+		}
+	},
+	"blocks do not get lost": func(f *faulty) { f.dropBlock = func(netip.Prefix) bool { return false } },
+}
+
+// writes are faults of the client, in what it writes.
+var writes = map[string]func(s *Store, r *Request){
+	"the queue loses its order": func(_ *Store, r *Request) {
+		if b, ok := r.Object.(*Block); ok {
+			slices.Sort(b.Queue)
+		}
+	},
+	"a sequence number is used again": func(_ *Store, r *Request) {
+		if b, ok := r.Object.(*Block); ok && r.Verb == Update {
+			b.Sequence--
+		}
+	},
+	"claims are not confirmed": func(_ *Store, r *Request) {
+		if a, ok := r.Object.(*Affinity); ok && a.State == affinity.Confirmed {
+			a.State = affinity.Pending
+		}
+	},
+	"claim times are lost": func(_ *Store, r *Request) {
+		if b, ok := r.Object.(*Block); ok {
+			b.Claimed = time.Time{}
+		}
+	},
+	"handles stay when they count nothing": func(_ *Store, r *Request) {
+		if h, ok := r.Object.(*Handle); ok && r.Verb == Delete {
+			*r = Request{Verb: Update, Key: r.Key, Object: h}
+		}
+	},
+	"the surplus of handles is lost": func(s *Store, r *Request) {
+		if h, ok := r.Object.(*Handle); ok && r.Verb == Create {
+			for cidr, n := range h.Counts {
+				h.Counts[cidr] = min(n, 16)
+			}
+		}
+	},
+	"attributes are not shared": func(_ *Store, r *Request) {
+		if b, ok := r.Object.(*Block); ok {
+			var own []Record
+			for ord, i := range b.Index {
+				if i != free {
+					own = append(own, b.Records[i])
+					b.Index[ord] = len(own) - 1
+				}
+			}
+			b.Records = own
+		}
+	},
+	"blocks outlive their last address": func(_ *Store, r *Request) {
+		if b, ok := r.Object.(*Block); ok && r.Verb == Delete {
+			*r = Request{Verb: Update, Key: r.Key, Object: b}
+		}
+	},
+}
+
+// TestBothEnginesReject: a fault of either engine is found, and shrinks to the few
+// operations that show it.
+func TestBothEnginesReject(t *testing.T) {
+	alone(t)
+	for name, fault := range calls {
+		t.Run("allocator: "+name, func(t *testing.T) { found(t, client, spoilt(allocator, fault)) })
+		if property.Long() {
+			t.Run("client: "+name, func(t *testing.T) { found(t, spoilt(client, fault), allocator) })
+		}
+	}
+	for name, fault := range writes {
+		t.Run("client writes: "+name, func(t *testing.T) { found(t, writing(fault), allocator) })
+	}
+}
+
+// alone leaves a test out where the race detector would make it ten times as slow
+// and has nothing to find: all of it is one goroutine.
+func alone(t *testing.T) {
+	t.Helper()
+	if property.UnderRace {
+		t.Skip("one goroutine")
+	}
+}
+
+// tamper is a datastore whose requests are tampered with.
+type tamper struct {
+	*Store
+	with func(s *Store, r *Request)
+}
+
+func (x tamper) Do(r Request) Response {
+	x.with(x.Store, &r)
+	return x.Store.Do(r)
+}
+
+// writing makes clients that have a fault in what they write.
+func writing(fault func(s *Store, r *Request)) makeEngine {
+	return func(now func() time.Time) trace.Engine {
+		cluster := NewCluster()
+		return cluster.Client(tamper{cluster.Store(), fault}, now)
+	}
+}
+
+// found returns the shortest program in which the engines differ.
+func found(t *testing.T, ref, other makeEngine) *pair {
+	t.Helper()
+	var last *pair
+	var seen program.Coverage
+	require.True(t, property.Breaks(t, 5000, 8, func(rt *rapid.T) {
+		prog := program.New(program.Worlds[0], property.Rapid(rt))
+		last = pairOf(rt, prog, ref, other)
+		last.play(rt, prog, &seen)
+	}), "no program shows the fault")
+	require.LessOrEqual(t, len(last.ops), handful, "%+v", last.ops)
+	return last
+}

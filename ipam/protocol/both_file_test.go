@@ -1,0 +1,56 @@
+package protocol
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestBothEnginesFile: the recording that a difference leaves is replayed by the
+// command that is printed with it, to the same difference. The fault is the
+// reference's, for the command plays on the allocator as it is.
+func TestBothEnginesFile(t *testing.T) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("needs the go command")
+	}
+	alone(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Run("in an outcome", func(t *testing.T) {
+		p := found(t, spoilt(client, calls["one address in four is not given"]), allocator)
+		replays(t, goTool, p, fmt.Sprintf("%d, AutoAssign", len(p.ops)))
+	})
+	// What only shows in what is kept shows in the whole state at the end.
+	for _, name := range []string{"claims are not confirmed", "a sequence number is used again", "claim times are lost"} {
+		t.Run("in the state, "+name, func(t *testing.T) {
+			p := found(t, writing(writes[name]), allocator)
+			require.ErrorContains(t, p.same(), fmt.Sprintf("operation %d, ", len(p.ops)))
+			replays(t, goTool, p, fmt.Sprintf("%d, State", len(p.ops)+1))
+		})
+	}
+}
+
+// replays runs the command that the pair's report has: it must diverge at that
+// operation first, and nowhere before.
+func replays(t *testing.T, goTool string, p *pair, operation string) {
+	t.Helper()
+	report := p.report(t.Name())
+	require.Contains(t, report, "go test ./ipam/protocol -run '^"+t.Name()+"$'")
+	command := regexp.MustCompile(`go run ./examples/replay (\S+)\n`).FindStringSubmatch(report)
+	require.Len(t, command, 2, report)
+	text, err := os.ReadFile(command[1])
+	require.NoError(t, err)
+	require.Contains(t, report, string(text), "the recording is printed, too")
+
+	cmd := exec.Command(goTool, "run", "./examples/replay", command[1])
+	cmd.Dir = "../.."
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "%s", out)
+	require.Equal(t, 1, exit.ExitCode(), "%s", out)
+	require.Contains(t, string(out), ": operation "+operation+"\n", "the first divergence is printed")
+}
