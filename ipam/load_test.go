@@ -103,7 +103,7 @@ func (l *load) round(seed uint64, deeds int) (answers int, err error) {
 // them one after the other.
 func TestLoad(t *testing.T) {
 	for _, cooldown := range []time.Duration{0, 3 * time.Second} {
-		for seed := range uint64(times(12)) {
+		for seed := range uint64(property.Times(12)) {
 			l, err := newLoad(realAllocator, 8, cooldown)
 			require.NoError(t, err)
 			for range 3 {

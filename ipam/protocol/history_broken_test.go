@@ -8,15 +8,15 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// A faulty datastore changes requests before they are carried out and answers
+// A faultyStore datastore changes requests before they are carried out and answers
 // before they are given. Either may be nil.
-type faulty struct {
+type faultyStore struct {
 	*Store
 	before func(*Request)
 	after  func(Request, *Response)
 }
 
-func (f faulty) Do(r Request) Response {
+func (f faultyStore) Do(r Request) Response {
 	if f.before != nil {
 		f.before(&r)
 	}
@@ -30,7 +30,7 @@ func (f faulty) Do(r Request) Response {
 // brokenStores are datastores on which Calico's clients cannot work.
 var brokenStores = map[string]func(*Store) Access{
 	"skips the revision check": func(s *Store) Access {
-		return faulty{Store: s, before: func(r *Request) {
+		return faultyStore{Store: s, before: func(r *Request) {
 			if there := s.objects[r.Key]; there != nil && (r.Verb == Update || r.Verb == Delete) {
 				r.Object = r.Object.copy()
 				r.Object.meta().Revision = there.meta().Revision
@@ -38,14 +38,14 @@ var brokenStores = map[string]func(*Store) Access{
 		}}
 	},
 	"skips the revision check of deletions": func(s *Store) Access {
-		return faulty{Store: s, before: func(r *Request) {
+		return faultyStore{Store: s, before: func(r *Request) {
 			if there := s.objects[r.Key]; there != nil && r.Verb == Delete {
 				r.Object = there.copy()
 			}
 		}}
 	},
 	"overwrites what it should create": func(s *Store) Access {
-		return faulty{Store: s, before: func(r *Request) {
+		return faultyStore{Store: s, before: func(r *Request) {
 			if r.Verb == Create {
 				r.Verb = Apply
 			}
@@ -54,7 +54,7 @@ var brokenStores = map[string]func(*Store) Access{
 	"answers with what a block was": func(s *Store) Access {
 		was := make(map[Key]Object)
 		gets := 0
-		return faulty{Store: s, before: func(r *Request) {
+		return faultyStore{Store: s, before: func(r *Request) {
 			if b, ok := s.objects[r.Key].(*Block); ok && r.Verb == Update {
 				was[r.Key] = b
 			}
@@ -68,7 +68,7 @@ var brokenStores = map[string]func(*Store) Access{
 	},
 	"loses a write": func(s *Store) Access {
 		writes := 0
-		return faulty{Store: s, before: func(r *Request) {
+		return faultyStore{Store: s, before: func(r *Request) {
 			if _, ok := r.Object.(*Block); ok && r.Verb == Update {
 				if writes++; writes%10 == 0 {
 					r.Object = s.objects[r.Key]
@@ -78,7 +78,7 @@ var brokenStores = map[string]func(*Store) Access{
 	},
 	"repeats a block's numbers": func(s *Store) Access {
 		first := make(map[Key]uint64)
-		return faulty{Store: s, after: func(r Request, answer *Response) {
+		return faultyStore{Store: s, after: func(r Request, answer *Response) {
 			b, ok := answer.Object.(*Block)
 			if !ok || r.Verb != Create {
 				return
