@@ -204,10 +204,14 @@ func (a *Allocator) SetNode(n Node) error {
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	a.putNode(n)
+	return nil
+}
+
+func (a *Allocator) putNode(n Node) {
 	h := a.host(affinity.HostOwner(n.Name))
 	h.node, h.labels = true, maps.Clone(n.Labels)
 	h.changed()
-	return nil
 }
 
 // DeleteNode deletes the node called name and reports whether there was one.
@@ -230,6 +234,10 @@ func (a *Allocator) DeleteNode(name string) bool {
 func (a *Allocator) Nodes() []Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.nodes()
+}
+
+func (a *Allocator) nodes() []Node {
 	var nodes []Node
 	for _, name := range slices.Sorted(maps.Keys(a.hosts)) {
 		if labels, exists := a.nodeLabels(name); exists {

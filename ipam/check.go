@@ -91,7 +91,7 @@ func (c *checker) structure() {
 			owned++
 		}
 	}
-	slices.SortFunc(inOrder, func(x, y *entry) int { return netipx.ComparePrefix(x.CIDR(), y.CIDR()) })
+	slices.SortFunc(inOrder, func(x, y *entry) int { return x.CIDR().Compare(y.CIDR()) })
 	for i := 1; i < len(inOrder); i++ {
 		if x, y := inOrder[i-1].CIDR(), inOrder[i].CIDR(); x.Overlaps(y) {
 			c.broken("blocks %s and %s overlap", x, y)

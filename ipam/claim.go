@@ -92,7 +92,8 @@ func sooner(x, y, start pool.Index) bool {
 // reclaimable reports whether an empty block can be taken from its owner: it has
 // had it for long enough, and its claim is there to be released.
 func (a *Allocator) reclaimable(e *entry) bool {
-	return e.host != nil && e.host.claims.Get(e.CIDR()) != nil && a.now.UnixNano()-e.claimed >= int64(minClaimAge)
+	return e.host != nil && e.host.claims.Get(e.CIDR()) != nil &&
+		(e.claimed == noClaimTime || a.now.UnixNano()-e.claimed >= int64(minClaimAge))
 }
 
 // create makes the block cidr of a pool for the host, which has a claim on it:

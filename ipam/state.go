@@ -21,7 +21,7 @@ type State struct {
 type BlockState struct {
 	CIDR        netip.Prefix
 	Owner       affinity.Owner // zero for nobody
-	Claimed     time.Time      // when the owner claimed it; zero without one
+	Claimed     time.Time      // when the owner claimed it; zero without one, or if older than such times
 	Sequence    uint64
 	Free        []int // the free queue, head first
 	Allocations []block.Allocation
@@ -62,16 +62,16 @@ type HandleCount struct {
 func (a *Allocator) State() State {
 	a.begin()
 	defer a.mu.Unlock()
+	return a.state()
+}
+
+func (a *Allocator) state() State {
 	var s State
 	for _, e := range byName(a.allBlocks()) {
-		var claimed time.Time
-		if e.host != nil {
-			claimed = time.Unix(0, e.claimed).UTC()
-		}
 		s.Blocks = append(s.Blocks, BlockState{
 			CIDR:        e.CIDR(),
 			Owner:       e.owner(),
-			Claimed:     claimed,
+			Claimed:     e.claimTime(),
 			Sequence:    e.Seq(),
 			Free:        slices.Collect(e.Queue()),
 			Allocations: slices.Collect(e.Allocations()),

@@ -1,0 +1,393 @@
+package ipam
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// Cluster is everything that decides what an allocator does next: its [State],
+// and the setting that its operations work in (CALICO.md §1). Two allocators of
+// equal clusters, on equal clocks, answer alike for ever. The zero value is not
+// an empty cluster: its Config is not [DefaultConfig].
+type Cluster struct {
+	State
+	Config       Config
+	Pools        []pool.Spec // by name
+	Nodes        []Node      // by name
+	Reservations []string    // as they were given, malformed entries too
+	// LastSequence is the highest sequence number ever given out, which the
+	// next new block must pass (CALICO.md §6). Where it is below the numbers
+	// that the blocks remember, those count.
+	LastSequence uint64
+}
+
+// Cluster returns a copy of everything that the allocator goes by. It is the
+// caller's, and [Restore] makes an allocator of it that goes on in the same way.
+func (a *Allocator) Cluster() Cluster {
+	a.begin()
+	defer a.mu.Unlock()
+	c := Cluster{State: a.state(), Config: a.config, Reservations: slices.Clone(a.entries), LastSequence: a.lastSeq}
+	for _, p := range a.pools.All() {
+		c.Pools = append(c.Pools, p.Spec())
+	}
+	c.Nodes = a.nodes()
+	return c
+}
+
+// ErrContradiction is matched by every error about a [Cluster] that no
+// allocator could be in.
+var ErrContradiction = errors.New("ipam: contradictory cluster")
+
+// ObjectKind says which of a cluster's objects something is about.
+type ObjectKind string
+
+// The kinds of objects of a [Cluster].
+const (
+	ConfigObject   ObjectKind = "config"
+	PoolObject     ObjectKind = "pool"
+	NodeObject     ObjectKind = "node"
+	BlockObject    ObjectKind = "block"
+	AffinityObject ObjectKind = "affinity"
+	HandleObject   ObjectKind = "handle"
+)
+
+// A Refusal is one thing for which [Restore] refuses a cluster.
+type Refusal struct {
+	Kind ObjectKind
+	// Index is where the object stands in its list of the cluster: Pools,
+	// Nodes, Blocks, Affinities or Handles; 0 for the configuration.
+	Index int
+	Name  string // of the object: a name, CIDR, id, or "OWNER CIDR"
+	Err   error  // what is wrong with it
+}
+
+// Error names the object and what is wrong with it.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("%v: %s %s: %v", ErrContradiction, r.Kind, r.Name, r.Err)
+}
+
+// Unwrap returns [ErrContradiction] and the cause.
+func (r *Refusal) Unwrap() []error { return []error{ErrContradiction, r.Err} }
+
+// RestoreError is everything for which [Restore] refuses a cluster.
+type RestoreError struct{ Refusals []*Refusal }
+
+// Error has a line for each refusal.
+func (e *RestoreError) Error() string {
+	lines := make([]string, len(e.Refusals))
+	for i, r := range e.Refusals {
+		lines[i] = r.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the refusals.
+func (e *RestoreError) Unwrap() []error {
+	errs := make([]error, len(e.Refusals))
+	for i, r := range e.Refusals {
+		errs[i] = r
+	}
+	return errs
+}
+
+// Restore returns an allocator that goes on where the cluster stands. The
+// cluster is only read, and shares nothing with the allocator.
+//
+// Objects that are only half true are taken as they are, for that is how live
+// clusters look: affinities in any state, without a block or on another's; blocks
+// in no pool, of owners that are no nodes, without an affinity; handles that count
+// more or less than they hold, or in blocks that do not exist. One that counts
+// nothing at all is left out.
+//
+// Refused is what no allocator could be in, with a [*RestoreError] that has all of
+// it: a name, CIDR or number that cannot be; two objects of one name; pools or
+// blocks that overlap; a block of another size than its pool's; a block that
+// contradicts itself ([block.ErrState]); allocations of one record that differ.
+func Restore(c Cluster, o Options) (*Allocator, error) {
+	a := New(o)
+	r := restorer{a: a, c: &c, gone: make(map[netip.Prefix]*entry)}
+	if err := a.PutIPAMConfig(c.Config); err != nil {
+		r.refuse(ConfigObject, 0, "ipam", err)
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	a.reservations, _ = pool.ParseReservations(c.Reservations)
+	a.entries = slices.Clone(c.Reservations)
+	r.pools()
+	r.nodes()
+	r.blocks()
+	r.affinities()
+	r.handles()
+	a.lastSeq = max(a.lastSeq, c.LastSequence)
+	if len(r.refusals) > 0 {
+		return nil, &RestoreError{r.refusals}
+	}
+	return a, nil
+}
+
+// noClaimTime stands where a block says when its owner claimed it, if it does not
+// say: older ones do not, and count as claimed long ago.
+const noClaimTime = math.MinInt64
+
+// claimTime returns when the owner of a block claimed it; zero for nobody's, and
+// where it is not known.
+func (e *entry) claimTime() time.Time {
+	if e.host == nil || e.claimed == noClaimTime {
+		return time.Time{}
+	}
+	return time.Unix(0, e.claimed).UTC()
+}
+
+type restorer struct {
+	a        *Allocator
+	c        *Cluster
+	refusals []*Refusal
+	gone     map[netip.Prefix]*entry // what handles count in blocks that do not exist
+}
+
+func (r *restorer) refuse(kind ObjectKind, index int, name string, err error) {
+	r.refusals = append(r.refusals, &Refusal{kind, index, name, err})
+}
+
+func (r *restorer) pools() {
+	names := make(map[string]bool)
+	for i, spec := range r.c.Pools {
+		p, err := pool.New(spec)
+		if err == nil && names[spec.Name] {
+			err = errGivenTwice
+		}
+		if err == nil {
+			err = r.a.pools.Put(p)
+		}
+		if err != nil {
+			r.refuse(PoolObject, i, spec.Name, err)
+			continue
+		}
+		names[spec.Name] = true
+		r.a.spaces[spec.Name] = &space{pool: p, tree: newTree(p)}
+		r.a.poolsChanged++
+	}
+}
+
+// errGivenTwice is what is wrong with the second object of a name.
+var errGivenTwice = errors.New("is given twice")
+
+func (r *restorer) nodes() {
+	for i, n := range r.c.Nodes {
+		err := checkName("node", n.Name)
+		if _, exists := r.a.nodeLabels(n.Name); err == nil && exists {
+			err = errGivenTwice
+		}
+		if err != nil {
+			r.refuse(NodeObject, i, n.Name, err)
+			continue
+		}
+		r.a.putNode(n)
+	}
+}
+
+func (r *restorer) blocks() {
+	overlapping := overlaps(r.c.Blocks)
+	for i := range r.c.Blocks {
+		b := &r.c.Blocks[i]
+		if err := checkCIDR(b.CIDR); err != nil {
+			r.refuse(BlockObject, i, b.CIDR.String(), err)
+			continue
+		}
+		errs := []error{overlapping[i]}
+		if !b.Owner.IsZero() {
+			errs = append(errs, checkOwner(b.Owner))
+		}
+		for _, p := range r.a.pools.All() {
+			errs = append(errs, p.CheckBlock(b.CIDR))
+		}
+		content, err := b.content()
+		made, wrong := block.Restore(content)
+		if err = errors.Join(append(errs, err, wrong)...); err != nil {
+			r.refuse(BlockObject, i, b.CIDR.String(), err)
+			continue
+		}
+		e := &entry{Block: made}
+		if !b.Owner.IsZero() {
+			claimed := int64(noClaimTime)
+			if !b.Claimed.IsZero() {
+				claimed = b.Claimed.UnixNano()
+			}
+			e.setOwner(r.a.host(b.Owner), claimed)
+		}
+		r.a.add(e)
+		r.a.lastSeq = max(r.a.lastSeq, b.Sequence)
+		for _, al := range b.Allocations {
+			r.a.lastSeq = max(r.a.lastSeq, al.Seq)
+		}
+	}
+}
+
+// overlaps returns what is wrong with each block that shares addresses with one
+// that comes before it in the order of addresses, larger ones first.
+func overlaps(blocks []BlockState) map[int]error {
+	order := make([]int, len(blocks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return blocks[i].CIDR.Compare(blocks[j].CIDR) })
+	wrong := make(map[int]error)
+	last := -1
+	for _, i := range order {
+		switch cidr := blocks[i].CIDR; {
+		case last < 0 || !blocks[last].CIDR.Overlaps(cidr):
+			last = i
+		case blocks[last].CIDR == cidr:
+			wrong[i] = errGivenTwice
+		default:
+			wrong[i] = fmt.Errorf("overlaps block %s", blocks[last].CIDR)
+		}
+	}
+	return wrong
+}
+
+// content returns the block's addresses as package block has them.
+func (b *BlockState) content() (block.State, error) {
+	s := block.State{CIDR: b.CIDR, Seq: b.Sequence, Queue: b.Free}
+	bits := b.CIDR.Addr().BitLen() - b.CIDR.Bits()
+	if bits > 12 {
+		return s, nil // no block can be made of it, and that is what will be said
+	}
+	s.Index, s.Seqs = make([]int, 1<<bits), make([]uint64, 1<<bits)
+	for ord := range s.Index {
+		s.Index[ord] = -1
+	}
+	var errs []error
+	numbers := make(map[int]int) // by the record's number, where it stands in s.Records
+	for _, al := range recordsInOrder(b.Allocations) {
+		if al.Ordinal < 0 || al.Ordinal >= len(s.Index) {
+			errs = append(errs, fmt.Errorf("allocation of ordinal %d, which is out of range", al.Ordinal))
+			continue
+		}
+		if s.Index[al.Ordinal] >= 0 {
+			errs = append(errs, fmt.Errorf("ordinal %d is allocated twice", al.Ordinal))
+			continue
+		}
+		record := block.Record{Handle: handleID(al.Handle), Active: al.Active, Alternate: al.Alternate, ReleasedAt: al.ReleasedAt}
+		n, seen := numbers[al.Record]
+		if !seen {
+			n = len(s.Records)
+			numbers[al.Record] = n
+			s.Records = append(s.Records, record)
+		} else if s.Records[n] != record {
+			errs = append(errs, fmt.Errorf("ordinal %d: record %d differs from that of another ordinal", al.Ordinal, al.Record))
+		}
+		s.Index[al.Ordinal], s.Seqs[al.Ordinal] = n, al.Seq
+	}
+	return s, errors.Join(errs...)
+}
+
+// recordsInOrder returns the allocations in the order of their records' numbers.
+func recordsInOrder(allocations []block.Allocation) []block.Allocation {
+	compare := func(x, y block.Allocation) int { return cmp.Compare(x.Record, y.Record) }
+	if slices.IsSortedFunc(allocations, compare) {
+		return allocations
+	}
+	allocations = slices.Clone(allocations)
+	slices.SortStableFunc(allocations, compare)
+	return allocations
+}
+
+func (r *restorer) affinities() {
+	for i, f := range r.c.Affinities {
+		err := errors.Join(checkCIDR(f.CIDR), checkOwner(f.Owner))
+		if err == nil && r.a.claims.Of(f.Owner).Get(f.CIDR) != nil {
+			err = errGivenTwice
+		}
+		if err == nil {
+			h := r.a.host(f.Owner)
+			err = h.claims.Put(f.CIDR, f.State, f.Created)
+			r.a.forget(h)
+		}
+		if err != nil {
+			r.refuse(AffinityObject, i, f.Owner.String()+" "+f.CIDR.String(), err)
+		}
+	}
+}
+
+func (r *restorer) handles() {
+	t := &r.a.handles
+	for i := range r.c.Handles {
+		id := handleID(r.c.Handles[i].ID)
+		var err error
+		switch {
+		case id == "":
+			err = errors.New("has no id")
+		case t.get(id) != nil:
+			err = errGivenTwice
+		}
+		counts, wrong := r.counts(r.c.Handles[i].Counts)
+		if err = errors.Join(err, wrong); err != nil {
+			r.refuse(HandleObject, i, id, err)
+			continue
+		}
+		if len(counts) == 0 {
+			continue // a handle that counts nothing is as good as none
+		}
+		h := t.add(id, t.hash(id))
+		h.block, h.n = counts[0].block, counts[0].n
+		if len(counts) > 1 {
+			h.block, h.n = nil, several
+			t.several[h] = counts
+		}
+	}
+}
+
+// counts returns what a handle counts, by block name.
+func (r *restorer) counts(given []HandleCount) ([]count, error) {
+	var errs []error
+	counts := make([]count, 0, len(given))
+	for _, g := range given {
+		if g.Count < 1 || g.Count > math.MaxInt32 {
+			errs = append(errs, fmt.Errorf("counts %d addresses in %s, must be 1 to %d", g.Count, g.Block, math.MaxInt32))
+			continue
+		}
+		e := r.a.block(g.Block)
+		if e == nil {
+			var err error
+			if e, err = r.goneBlock(g.Block); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		counts = append(counts, count{e, int32(g.Count)})
+	}
+	slices.SortStableFunc(counts, func(x, y count) int { return compareNames(x.block, y.block) })
+	for i := 1; i < len(counts); i++ {
+		if counts[i].same(counts[i-1].block) {
+			errs = append(errs, fmt.Errorf("counts in %s twice", counts[i].block.CIDR()))
+		}
+	}
+	return counts, errors.Join(errs...)
+}
+
+// goneBlock returns what a count in a block that does not exist refers to.
+func (r *restorer) goneBlock(cidr netip.Prefix) (*entry, error) {
+	if e := r.gone[cidr]; e != nil {
+		return e, nil
+	}
+	if err := checkCIDR(cidr); err != nil {
+		return nil, err
+	}
+	b, err := block.New(cidr, 0)
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{Block: b, gone: true}
+	r.gone[cidr] = e
+	return e, nil
+}

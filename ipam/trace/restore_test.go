@@ -1,0 +1,51 @@
+package trace
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// TestRestoredGoesOn replays every recording on an allocator that is taken apart
+// into its cluster and put together again, time after time: nothing that decides
+// what happens next may be lost on the way.
+func TestRestoredGoesOn(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/traces/*.gz")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		r, err := Open(file)
+		require.NoError(t, err)
+		p, err := NewPlayer(r.Header())
+		require.NoError(t, err)
+		for n := 1; ; n++ {
+			op, err := r.Next()
+			if err != nil {
+				break
+			}
+			got, err := p.Do(op)
+			require.NoError(t, err)
+			require.Equal(t, op.Out.canonical(), got.canonical(), "%s:%d", file, op.Line)
+			if n%67 == 0 || op.Op == "State" {
+				p.allocator = restored(t, p)
+			}
+		}
+		require.NoError(t, r.Close())
+	}
+}
+
+// restored returns an allocator made from the cluster of the player's.
+func restored(t *testing.T, p *Player) *ipam.Allocator {
+	t.Helper()
+	c := p.allocator.Cluster()
+	b, err := ipam.Restore(c, ipam.Options{Now: p.clock.Now})
+	require.NoError(t, err)
+	require.Equal(t, c, b.Cluster())
+	if err := b.Check(); err != nil {
+		require.NotErrorIs(t, err, ipam.ErrStructure)
+	}
+	return b
+}
