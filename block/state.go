@@ -56,12 +56,22 @@ func (b *Block) State() State {
 // not one entry an ordinal; a free ordinal with a sequence number; a cooling record
 // with a handle or attributes, or released at a fraction of a second.
 func Restore(s State) (*Block, error) {
-	b, err := New(s.CIDR, s.Seq)
-	if err != nil {
+	b := new(Block)
+	if err := b.Restore(s); err != nil {
 		return nil, err
 	}
+	return b, nil
+}
+
+// Restore makes b what the function of that name returns, whatever it was before,
+// a zero Block included, and keeps the memory that it has. After an error b is of
+// no use.
+func (b *Block) Restore(s State) error {
+	if err := b.Reset(s.CIDR, s.Seq); err != nil {
+		return err
+	}
 	if errs := contradictions(s, b.Size()); len(errs) > 0 {
-		return nil, fmt.Errorf("%w of %s: %w", ErrState, s.CIDR, errors.Join(errs...))
+		return fmt.Errorf("%w of %s: %w", ErrState, s.CIDR, errors.Join(errs...))
 	}
 	slots := b.restoreRecords(s)
 	for ord, n := range s.Index {
@@ -79,7 +89,7 @@ func Restore(s State) (*Block, error) {
 	for i, ord := range s.Queue {
 		b.put(i, uint16(ord))
 	}
-	return b, nil
+	return nil
 }
 
 // restoreRecords makes the records of s that are used, and returns the slot of each.

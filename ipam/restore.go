@@ -43,9 +43,14 @@ func (a *Allocator) Cluster() Cluster {
 	return c
 }
 
-// ErrContradiction is matched by every error about a [Cluster] that no
-// allocator could be in.
-var ErrContradiction = errors.New("ipam: contradictory cluster")
+// ErrContradiction is matched by every error about a [Cluster] that no allocator
+// could be in. Among them, [ErrDuplicate] is an object that is given twice, and
+// [ErrOverlap] a block that shares addresses with another.
+var (
+	ErrContradiction = errors.New("ipam: contradictory cluster")
+	ErrDuplicate     = errors.New("is given twice")
+	ErrOverlap       = errors.New("overlaps another block")
+)
 
 // ObjectKind says which of a cluster's objects something is about.
 type ObjectKind string
@@ -163,7 +168,7 @@ func (r *restorer) pools() {
 	for i, spec := range r.c.Pools {
 		p, err := pool.New(spec)
 		if err == nil && names[spec.Name] {
-			err = errGivenTwice
+			err = ErrDuplicate
 		}
 		if err == nil {
 			err = r.a.pools.Put(p)
@@ -178,14 +183,11 @@ func (r *restorer) pools() {
 	}
 }
 
-// errGivenTwice is what is wrong with the second object of a name.
-var errGivenTwice = errors.New("is given twice")
-
 func (r *restorer) nodes() {
 	for i, n := range r.c.Nodes {
 		err := checkName("node", n.Name)
 		if _, exists := r.a.nodeLabels(n.Name); err == nil && exists {
-			err = errGivenTwice
+			err = ErrDuplicate
 		}
 		if err != nil {
 			r.refuse(NodeObject, i, n.Name, err)
@@ -211,12 +213,11 @@ func (r *restorer) blocks() {
 			errs = append(errs, p.CheckBlock(b.CIDR))
 		}
 		content, err := b.content()
-		made, wrong := block.Restore(content)
-		if err = errors.Join(append(errs, err, wrong)...); err != nil {
+		e := new(entry)
+		if err = errors.Join(append(errs, err, e.Restore(content))...); err != nil {
 			r.refuse(BlockObject, i, b.CIDR.String(), err)
 			continue
 		}
-		e := &entry{Block: made}
 		if !b.Owner.IsZero() {
 			claimed := int64(noClaimTime)
 			if !b.Claimed.IsZero() {
@@ -224,7 +225,7 @@ func (r *restorer) blocks() {
 			}
 			e.setOwner(r.a.host(b.Owner), claimed)
 		}
-		r.a.add(e)
+		r.a.add(e, r.a.spaceOf(b.CIDR.Addr()))
 		r.a.lastSeq = max(r.a.lastSeq, b.Sequence)
 		for _, al := range b.Allocations {
 			r.a.lastSeq = max(r.a.lastSeq, al.Seq)
@@ -247,9 +248,9 @@ func overlaps(blocks []BlockState) map[int]error {
 		case last < 0 || !blocks[last].CIDR.Overlaps(cidr):
 			last = i
 		case blocks[last].CIDR == cidr:
-			wrong[i] = errGivenTwice
+			wrong[i] = ErrDuplicate
 		default:
-			wrong[i] = fmt.Errorf("overlaps block %s", blocks[last].CIDR)
+			wrong[i] = fmt.Errorf("%w: %s", ErrOverlap, blocks[last].CIDR)
 		}
 	}
 	return wrong
@@ -306,7 +307,7 @@ func (r *restorer) affinities() {
 	for i, f := range r.c.Affinities {
 		err := errors.Join(checkCIDR(f.CIDR), checkOwner(f.Owner))
 		if err == nil && r.a.claims.Of(f.Owner).Get(f.CIDR) != nil {
-			err = errGivenTwice
+			err = ErrDuplicate
 		}
 		if err == nil {
 			h := r.a.host(f.Owner)
@@ -327,8 +328,8 @@ func (r *restorer) handles() {
 		switch {
 		case id == "":
 			err = errors.New("has no id")
-		case t.get(id) != nil:
-			err = errGivenTwice
+		case t.find(id) != nil:
+			err = ErrDuplicate
 		}
 		counts, wrong := r.counts(r.c.Handles[i].Counts)
 		if err = errors.Join(err, wrong); err != nil {
@@ -338,10 +339,13 @@ func (r *restorer) handles() {
 		if len(counts) == 0 {
 			continue // a handle that counts nothing is as good as none
 		}
+		for _, c := range counts {
+			c.block.counts++
+		}
 		h := t.add(id, t.hash(id))
-		h.block, h.n = counts[0].block, counts[0].n
+		h.set(counts[0])
 		if len(counts) > 1 {
-			h.block, h.n = nil, several
+			h.set(count{n: several})
 			t.several[h] = counts
 		}
 	}
@@ -383,11 +387,10 @@ func (r *restorer) goneBlock(cidr netip.Prefix) (*entry, error) {
 	if err := checkCIDR(cidr); err != nil {
 		return nil, err
 	}
-	b, err := block.New(cidr, 0)
-	if err != nil {
+	e := &entry{gone: true}
+	if err := e.Reset(cidr, 0); err != nil {
 		return nil, err
 	}
-	e := &entry{Block: b, gone: true}
 	r.gone[cidr] = e
 	return e, nil
 }

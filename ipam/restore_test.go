@@ -122,7 +122,7 @@ func TestRestoreRefuses(t *testing.T) {
 		{"block without a CIDR", func(c *ipam.Cluster) { c.Blocks = append(c.Blocks, ipam.BlockState{}) }, ipam.BlockObject, "not an IP address"},
 		{"block with host bits", func(c *ipam.Cluster) { addBlock(c, "10.9.0.1/30", nil) }, ipam.BlockObject, "host bits"},
 		{"block twice", func(c *ipam.Cluster) { c.Blocks = append(c.Blocks, c.Blocks[0]) }, ipam.BlockObject, "is given twice"},
-		{"overlapping block", func(c *ipam.Cluster) { addBlock(c, "10.0.1.2/31", func(b *ipam.BlockState) { b.Free = []int{0, 1} }) }, ipam.BlockObject, "overlaps block 10.0.1.0/30"},
+		{"overlapping block", func(c *ipam.Cluster) { addBlock(c, "10.0.1.2/31", func(b *ipam.BlockState) { b.Free = []int{0, 1} }) }, ipam.BlockObject, "overlaps another block: 10.0.1.0/30"},
 		{"block of another size", func(c *ipam.Cluster) { addBlock(c, "10.0.0.252/30", nil) }, ipam.BlockObject, "block of another size"},
 		{"huge block", func(c *ipam.Cluster) { addBlock(c, "10.16.0.0/12", nil) }, ipam.BlockObject, "invalid CIDR"},
 		{"owner of no type", func(c *ipam.Cluster) {

@@ -223,11 +223,16 @@ func (a *Allocator) block(cidr netip.Prefix) *entry {
 	return nil
 }
 
-// add files a block of a pool that exists from now on.
+// add files a block that exists from now on, in the space of its pool, nil if no
+// pool covers it.
 func (a *Allocator) add(e *entry, sp *space) {
-	e.space, e.at = sp, sp.pool.IndexOf(e.CIDR().Addr())
 	a.reserve(e)
 	e.mayBeFree, e.mayBeEmpty = maybe(e)
+	if e.space = sp; sp == nil {
+		a.orphans[e.CIDR()] = e
+		return
+	}
+	e.at = sp.pool.IndexOf(e.CIDR().Addr())
 	sp.tree.insert(e)
 }
 

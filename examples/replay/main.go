@@ -24,10 +24,13 @@ const usage = `Replay recordings and report where the library diverges from them
 Usage: go run ./examples/replay [flags] FILE...
 
 Each FILE is a recording as JSON Lines, plain or gzip; - is standard input. For
-a file that diverges, the first divergence is printed with its context.
+a file that diverges, the first divergence is printed with its context. One that
+goes on from a snapshot finds it beside itself: NAME.v1.yaml.gz, or without .gz,
+or .json instead of .yaml; with -snapshot v3, NAME.v3.yaml.gz and so on.
 
   go run ./examples/replay testdata/traces/*.gz
   go run ./examples/replay -all testdata/traces/churn-0.jsonl.gz
+  go run ./examples/replay -snapshot v3 testdata/snapshots/*.jsonl.gz
   go run ./examples/replay -json testdata/traces/*.gz | jq 'select(.divergences > 0)'
 
 Exit status: 0 no divergence, 1 divergence, 2 bad usage, unreadable file or
@@ -52,6 +55,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags.SetOutput(io.Discard)
 	all := flags.Bool("all", false, "print every divergence, not just the first of a file")
 	asJSON := flags.Bool("json", false, "print one JSON object a file and no total")
+	group := flags.String("snapshot", "v1", "which snapshot to go on from: `v1` (crd.projectcalico.org/v1) or v3 (projectcalico.org/v3)")
 	usageTo := func(w io.Writer) {
 		fmt.Fprint(w, usage)
 		flags.SetOutput(w)
@@ -64,6 +68,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "replay: %v (-h for help)\n", err)
 		return 2
 	}
+	if *group != "v1" && *group != "v3" {
+		fmt.Fprintf(stderr, "replay: -snapshot %s: must be v1 or v3 (-h for help)\n", *group)
+		return 2
+	}
 	if flags.NArg() == 0 {
 		fmt.Fprintln(stderr, "replay: no recording given")
 		usageTo(stderr)
@@ -73,7 +81,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var total fileResult
 	unreadable := false
 	for _, file := range flags.Args() {
-		r := replay(file, stdin, *all)
+		r := replay(file, stdin, *group, *all)
 		total.Operations += r.Operations
 		total.Divergences += r.Divergences
 		unreadable = unreadable || r.Error != ""
@@ -118,7 +126,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 // replay replays one file, as far as it can be read.
-func replay(file string, stdin io.Reader, all bool) fileResult {
+func replay(file string, stdin io.Reader, group string, all bool) fileResult {
 	result := fileResult{File: file}
 	var r *trace.Reader
 	var err error
@@ -132,7 +140,12 @@ func replay(file string, stdin io.Reader, all bool) fileResult {
 		return result
 	}
 	defer r.Close()
-	done, err := trace.Replay(r)
+	var done trace.Result
+	if name := r.Header().Snapshot; name == "" {
+		done, err = trace.Replay(r)
+	} else {
+		done, err = goOn(r, file, name, group)
+	}
 	if err != nil {
 		result.Error = err.Error()
 	}

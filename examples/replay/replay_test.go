@@ -82,6 +82,43 @@ func TestJSON(t *testing.T) {
 	require.False(t, d.More())
 }
 
+// TestSnapshots: recordings that go on from a snapshot find it beside themselves.
+func TestSnapshots(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/snapshots/*.jsonl.gz")
+	require.NoError(t, err)
+	for _, args := range [][]string{nil, {"-snapshot", "v3"}} {
+		status, out, errs := do(append(args, files...)...)
+		require.Equal(t, 0, status)
+		require.Empty(t, errs)
+		require.Contains(t, out, "16 recordings: 0 divergences in 1,952 operations\n")
+	}
+}
+
+func TestSnapshotProblems(t *testing.T) {
+	goesOn := strings.Replace(header, `"name":"t"`, `"name":"t","snapshot":"NAME"`, 1)
+	missing := written(t, strings.Replace(goesOn, "NAME", "t", 1)+assignRight)
+	status, out, errs := do(missing)
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "there is no "+filepath.Join(filepath.Dir(missing), "t.v1")+".yaml.gz, .yaml")
+	require.Contains(t, out, "0 operations  unreadable\n")
+
+	snapshot := filepath.Join(filepath.Dir(missing), "t.v3.json")
+	require.NoError(t, os.WriteFile(snapshot, []byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","apiVersion":"v1"}]}`), 0o600))
+	status, _, errs = do("-snapshot", "v3", missing)
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, `t.v3.json:1: Secret: kind: "Secret" of "v1" is not read`)
+
+	for _, name := range []string{"../t", "/etc/passwd", ".."} {
+		status, _, errs = do(written(t, strings.Replace(goesOn, "NAME", name, 1)))
+		require.Equal(t, 2, status)
+		require.Contains(t, errs, "is not the name of a file beside the recording")
+	}
+
+	status, _, errs = do("-snapshot", "v2", missing)
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "-snapshot v2: must be v1 or v3")
+}
+
 func TestUnreadable(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":             {"", "t.jsonl:1: empty: no header"},

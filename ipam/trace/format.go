@@ -34,6 +34,10 @@ type Header struct {
 	Reservations []string  `json:"reservations,omitempty"`
 	Nodes        []Node    `json:"nodes,omitempty"`
 	Config       *Config   `json:"config,omitempty"` // nil for the defaults
+	// Snapshot names the cluster from which the recording goes on; it then has
+	// no pools, reservations, nodes or configuration of its own. The caller finds
+	// the cluster, and plays with [PlayOn].
+	Snapshot string `json:"snapshot,omitempty"`
 }
 
 // Pool is an IPPool as recordings write it.

@@ -24,8 +24,12 @@ type Player struct {
 	clock  *ipam.Clock
 }
 
+// ErrSnapshot is matched where a recording goes on from a snapshot, which only the
+// caller can find.
+var ErrSnapshot = errors.New("trace: goes on from a snapshot")
+
 // NewPlayer returns a player on an allocator of its own, whose cluster is as the
-// header sets it.
+// header sets it; [ErrSnapshot] if that is in a snapshot.
 func NewPlayer(h Header) (*Player, error) {
 	clock := ipam.NewClock(h.Start)
 	p := PlayOn(ipam.New(ipam.Options{Now: clock.Now}), clock)
@@ -39,9 +43,12 @@ func NewPlayer(h Header) (*Player, error) {
 // clock, which the operation Advance moves.
 func PlayOn(e Engine, clock *ipam.Clock) *Player { return &Player{e, clock} }
 
-// Set makes the cluster, which must be empty, as the header sets it. The clock
-// is left alone.
+// Set makes the cluster, which must be empty, as the header sets it; [ErrSnapshot]
+// if that is in a snapshot. The clock is left alone.
 func (p *Player) Set(h Header) error {
+	if h.Snapshot != "" {
+		return fmt.Errorf("%w, %q: there must be a player on it", ErrSnapshot, h.Snapshot)
+	}
 	if h.Config != nil {
 		// Whatever stands there was in force, however it came about.
 		if err := p.engine.PutIPAMConfig(h.Config.config()); err != nil {
@@ -312,12 +319,18 @@ func Replay(r *Reader) (Result, error) {
 // ReplayOn is [Replay] on another engine than the allocator: one of an empty
 // cluster that goes by the clock now.
 func ReplayOn(r *Reader, engine func(now func() time.Time) Engine) (Result, error) {
-	var result Result
 	clock := ipam.NewClock(r.Header().Start)
 	p := PlayOn(engine(clock.Now), clock)
 	if err := p.Set(r.Header()); err != nil {
-		return result, &SyntaxError{r.Name(), r.headerAt, err}
+		return Result{}, &SyntaxError{r.Name(), r.headerAt, err}
 	}
+	return p.Replay(r)
+}
+
+// Replay is the function of that name on the player's allocator, which stands
+// where the recording begins.
+func (p *Player) Replay(r *Reader) (Result, error) {
+	var result Result
 	for {
 		op, err := r.Next()
 		if errors.Is(err, io.EOF) {

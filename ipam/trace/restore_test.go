@@ -28,9 +28,9 @@ func TestRestoredGoesOn(t *testing.T) {
 			}
 			got, err := p.Do(op)
 			require.NoError(t, err)
-			require.Equal(t, op.Out.canonical(), got.canonical(), "%s:%d", file, op.Line)
+			require.Equal(t, op.Out.String(), got.String(), "%s:%d", file, op.Line)
 			if n%67 == 0 || op.Op == "State" {
-				p.allocator = restored(t, p)
+				p.engine = restored(t, p)
 			}
 		}
 		require.NoError(t, r.Close())
@@ -40,7 +40,7 @@ func TestRestoredGoesOn(t *testing.T) {
 // restored returns an allocator made from the cluster of the player's.
 func restored(t *testing.T, p *Player) *ipam.Allocator {
 	t.Helper()
-	c := p.allocator.Cluster()
+	c := p.engine.(*ipam.Allocator).Cluster()
 	b, err := ipam.Restore(c, ipam.Options{Now: p.clock.Now})
 	require.NoError(t, err)
 	require.Equal(t, c, b.Cluster())
@@ -48,4 +48,12 @@ func restored(t *testing.T, p *Player) *ipam.Allocator {
 		require.NotErrorIs(t, err, ipam.ErrStructure)
 	}
 	return b
+}
+
+// TestSnapshotHeader: where the cluster is in a snapshot, a player must be given
+// it.
+func TestSnapshotHeader(t *testing.T) {
+	_, err := NewPlayer(Header{Snapshot: "churn-0"})
+	require.ErrorIs(t, err, ErrSnapshot)
+	require.ErrorContains(t, err, `"churn-0"`)
 }

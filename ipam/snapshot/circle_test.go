@@ -1,0 +1,139 @@
+package snapshot
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// TestRecordings: every recorded cluster loads from either group, is the same, and
+// goes on as the real one did.
+func TestRecordings(t *testing.T) {
+	operations := 0
+	for _, name := range recorded(t) {
+		require.Equal(t, loadFile(t, name+".v1.yaml.gz"), loadFile(t, name+".v3.yaml.gz"))
+		for _, group := range []string{"v1", "v3"} {
+			p, r, _ := player(t, name, group)
+			result, err := p.Replay(r)
+			require.NoError(t, err)
+			for i := range result.Divergences {
+				t.Error(result.Divergences[i].String())
+			}
+			operations += result.Operations
+			require.NoError(t, p.Engine().(*ipam.Allocator).Check())
+			circle(t, p.Engine().(*ipam.Allocator).Cluster(), forms...)
+		}
+	}
+	require.Equal(t, 2*1952, operations)
+}
+
+// TestWhatIsWrittenIsWhatWasRead: what comes out has the kinds, names and specs of
+// what the real cluster's objects had.
+func TestWhatIsWrittenIsWhatWasRead(t *testing.T) {
+	for _, name := range recorded(t) {
+		for group, g := range map[string]Group{"v1": V1, "v3": V3} {
+			path := name + "." + group + ".yaml.gz"
+			want := specs(t, path)
+			out, err := os.Create(filepath.Join(t.TempDir(), "out.yaml.gz"))
+			require.NoError(t, err)
+			z := gzip.NewWriter(out)
+			require.NoError(t, WriteYAML(z, loadFile(t, path).Cluster, g))
+			require.NoError(t, z.Close())
+			require.NoError(t, out.Close())
+			got := specs(t, out.Name())
+			require.Equal(t, want, got)
+		}
+	}
+}
+
+// specs returns the specs of the objects of a file by kind and name, reservations
+// as one.
+func specs(t *testing.T, path string) map[string]any {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	text, err := io.ReadAll(z)
+	require.NoError(t, err)
+	var list struct {
+		Items []struct {
+			APIVersion, Kind string
+			Metadata         struct {
+				Name   string
+				Labels map[string]string
+			}
+			Spec map[string]any
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &list))
+	out := make(map[string]any)
+	for _, o := range list.Items {
+		if o.Kind == "IPReservation" {
+			o.Metadata.Name = "" // there is one, of any name
+		}
+		if o.Kind == "IPAMConfig" || o.Kind == "IPAMConfiguration" {
+			// Absent is 0.
+			for _, key := range []string{"maxBlocksPerHost", "ipCooldownSeconds"} {
+				if o.Spec[key] == nil {
+					o.Spec[key] = 0.0
+				}
+			}
+		}
+		key := fmt.Sprintf("%s %s %s", o.APIVersion, o.Kind, o.Metadata.Name)
+		if o.Kind == "Node" {
+			out[key] = o.Metadata.Labels
+			continue
+		}
+		text, err := json.Marshal(o.Spec)
+		require.NoError(t, err)
+		out[key] = string(text)
+	}
+	return out
+}
+
+// TestTraceStates takes every state that a trace dumps out as resources and in
+// again: in one of the four forms after the other, or in each in a long run.
+func TestTraceStates(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/traces/*.gz")
+	require.NoError(t, err)
+	require.Len(t, files, 73)
+	states := 0
+	for _, file := range files {
+		r, err := trace.Open(file)
+		require.NoError(t, err)
+		p, err := trace.NewPlayer(r.Header())
+		require.NoError(t, err)
+		for {
+			op, err := r.Next()
+			if err != nil {
+				require.ErrorIs(t, err, io.EOF)
+				break
+			}
+			_, err = p.Do(op)
+			require.NoError(t, err)
+			if op.Op == "State" {
+				some := forms
+				if !property.Long() {
+					some = forms[states%4 : states%4+1]
+				}
+				states++
+				circle(t, p.Engine().(*ipam.Allocator).Cluster(), some...)
+			}
+		}
+		require.NoError(t, r.Close())
+	}
+	require.Equal(t, 781, states)
+}

@@ -1,0 +1,28 @@
+// Package snapshot reads the state of a live cluster from Calico's Kubernetes
+// resources, and writes that of any allocator as such.
+//
+// What
+//
+//	kubectl get ippools,ipreservations,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes -o yaml
+//
+// prints becomes a [Snapshot], from which an allocator goes on exactly where the
+// cluster stands: queue order, sequence numbers, pending affinities and all. With
+// pods among it, [Check] also says who uses what.
+//
+// Its rules:
+//
+//   - YAML and JSON, plain or gzip; a List, one object, or several documents; any
+//     number of files. The groups crd.projectcalico.org/v1 and
+//     projectcalico.org/v3 are both read, in one file or in several.
+//   - Also read are what clusters are made from: an operator's Installation with
+//     its pools, and a Kind cluster's list of nodes.
+//   - Objects marked deleted are skipped, and counted. Everything else that is not
+//     understood is a [Problem] with file, line, object and field, and all are
+//     reported at once. Nothing is dropped in silence.
+//   - Files are read as a stream, an object at a time: what is kept is the cluster,
+//     not the text.
+//
+// What it is not: a client of the API server, or a way to write to a cluster. It
+// knows of an object only what IPAM looks at; what it writes is the state of
+// addresses, not a backup.
+package snapshot

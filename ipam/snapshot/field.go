@@ -1,0 +1,263 @@
+package snapshot
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A field is one value of an object. Reading it never fails: what is wrong is
+// kept, so that all that is wrong with an object can be said at once.
+type field[T any] struct {
+	value T
+	given bool
+	wrong string // what is wrong with it, if anything
+}
+
+// UnmarshalJSON reads any JSON value; null is as good as absent.
+func (f *field[T]) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	f.given = true
+	if err := json.Unmarshal(text, &f.value); err != nil {
+		f.wrong = mismatch(err, text)
+	}
+	return nil
+}
+
+// mismatch says why a value is not of the wanted type, in the reader's terms.
+func mismatch(err error, text []byte) string {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	where := ""
+	if wrong.Field != "" {
+		where = " in " + wrong.Field
+	}
+	return fmt.Sprintf("is %s%s, must be %s", kindOf(wrong.Value, text), where, wanted(wrong.Type.String()))
+}
+
+// kindOf names a JSON value, and shows it if it is short.
+func kindOf(kind string, text []byte) string {
+	if len(text) <= maxQuoted && text[0] != '{' && text[0] != '[' {
+		return "the " + kindName(text) + " " + string(text)
+	}
+	return "of type " + kind
+}
+
+func kindName(text []byte) string {
+	switch text[0] {
+	case '"':
+		return "text"
+	case 't', 'f':
+		return "boolean"
+	}
+	return "number"
+}
+
+// wanted names a Go type as a user of YAML calls it.
+func wanted(goType string) string {
+	switch goType {
+	case "string":
+		return "text (in YAML, write it in quotes)"
+	case "int", "int64", "uint64", "int32":
+		return "a whole number in range"
+	case "bool":
+		return "true or false"
+	case "map[string]string":
+		return "a map of texts"
+	}
+	return "of another type"
+}
+
+// flag is a boolean that one API group writes as text.
+type flag struct{ field[bool] }
+
+// UnmarshalJSON reads true, false, and both as text; an empty text is false.
+func (f *flag) UnmarshalJSON(text []byte) error {
+	switch string(text) {
+	case "null", `""`:
+		return nil
+	case "true", `"true"`:
+		f.value = true
+	case "false", `"false"`:
+		f.value = false
+	default:
+		f.wrong = "is " + clip(string(text)) + ", must be true or false"
+	}
+	f.given = true
+	return nil
+}
+
+// ordinals is a list of whole numbers or nulls, read by hand: blocks have up to
+// 4,096 of them, and what is wrong with one must be told of that one.
+type ordinals struct {
+	list  []int // null is free
+	given bool
+	wrong []badOrdinal
+}
+
+// free stands for null.
+const free = -1
+
+type badOrdinal struct {
+	index int // in the list; -1 for the list itself
+	why   string
+}
+
+// UnmarshalJSON reads any JSON value.
+func (o *ordinals) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	o.given = true
+	inner, isList := bytes.CutPrefix(text, []byte("["))
+	if !isList {
+		o.wrong = append(o.wrong, badOrdinal{-1, "is no list"})
+		return nil
+	}
+	inner = inner[:len(inner)-1] // it is valid JSON
+	if len(bytes.TrimSpace(inner)) == 0 {
+		return nil
+	}
+	if bytes.ContainsAny(inner, `"[{`) { // commas may not be what parts it
+		var parts []json.RawMessage
+		if err := json.Unmarshal(text, &parts); err != nil {
+			return err
+		}
+		for _, p := range parts {
+			o.add(p)
+		}
+		return nil
+	}
+	o.list = make([]int, 0, bytes.Count(inner, []byte(","))+1)
+	for part := range bytes.SplitSeq(inner, []byte(",")) {
+		o.add(bytes.TrimSpace(part))
+	}
+	return nil
+}
+
+func (o *ordinals) add(text []byte) {
+	n := free
+	if string(text) != "null" {
+		var err error
+		if n, err = strconv.Atoi(string(text)); err != nil || n < 0 {
+			o.wrong = append(o.wrong, badOrdinal{len(o.list), "is " + clip(string(text)) + ", must be a whole number, 0 or more, or null"})
+			n = -2
+		}
+	}
+	o.list = append(o.list, n)
+}
+
+// clip cuts what is too long to be shown.
+func clip(text string) string {
+	if len(text) > maxQuoted {
+		return text[:maxQuoted] + "…"
+	}
+	return text
+}
+
+// maxText is the length in bytes above which a text is no field of Calico's:
+// Kubernetes takes annotations only up to four times that, all together.
+const maxText = 64 << 10
+
+// maxName is how long a Kubernetes name can be.
+const maxName = 253
+
+// text returns a text, and "" with a problem if it is none or too long.
+func (o *object) text(name string, f field[string]) string {
+	text, _ := o.short(name, f, maxText)
+	return text
+}
+
+// short returns a text of at most so many bytes, or false with a problem.
+func (o *object) short(name string, f field[string], most int) (string, bool) {
+	switch {
+	case f.wrong != "":
+		o.wrong(name, "%s", f.wrong)
+	case len(f.value) > most:
+		o.wrong(name, "is %d bytes long, at most %d are allowed", len(f.value), most)
+	default:
+		return f.value, true
+	}
+	return "", false
+}
+
+// texts returns a map of texts.
+func (o *object) texts(name string, f field[map[string]string]) map[string]string {
+	if f.wrong != "" {
+		o.wrong(name, "%s", f.wrong)
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.value)) {
+		if n := max(len(key), len(f.value[key])); n > maxText {
+			o.wrong(name+"."+clip(key), "is %d bytes long, at most %d are allowed", n, maxText)
+			return nil
+		}
+	}
+	return f.value
+}
+
+// get returns the value of a field that is no text.
+func get[T any](o *object, name string, f field[T]) T {
+	if f.wrong != "" {
+		o.wrong(name, "%s", f.wrong)
+		var zero T
+		return zero
+	}
+	return f.value
+}
+
+// cidr returns a CIDR, and false with a problem if it is none.
+func (o *object) cidr(name string, f field[string]) (netip.Prefix, bool) {
+	text, ok := o.short(name, f, maxText)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	return o.parseCIDR(name, text)
+}
+
+func (o *object) parseCIDR(name, text string) (netip.Prefix, bool) {
+	cidr, err := netip.ParsePrefix(text)
+	switch {
+	case text == "":
+		o.wrong(name, "is missing")
+	case err != nil:
+		o.wrong(name, "%s is not a CIDR such as 10.0.0.0/26", quote(text))
+	case cidr != cidr.Masked():
+		o.wrong(name, "%s has host bits, the network is %s", text, cidr.Masked())
+	case cidr.Addr().Is4In6():
+		o.wrong(name, "%s is an IPv4-mapped IPv6 CIDR", text)
+	default:
+		return cidr, true
+	}
+	return netip.Prefix{}, false
+}
+
+// moment returns a time, zero for none.
+func (o *object) moment(name string, f field[string]) time.Time {
+	text := o.text(name, f)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		o.wrong(name, "%s is not a time such as 2026-01-01T00:00:00Z", quote(text))
+		return time.Time{}
+	}
+	if y := t.Year(); y < 1678 || y > 2261 {
+		o.wrong(name, "%s is not within the years 1678 to 2261", text)
+		return time.Time{}
+	}
+	t = t.UTC()
+	o.l.see(t)
+	return t
+}

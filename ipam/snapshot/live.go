@@ -1,0 +1,146 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// A Pod is who uses addresses, as far as [Check] looks at it.
+type Pod struct {
+	Namespace, Name string
+	Node            string       // empty while it is on none
+	IPs             []netip.Addr // those that it reports
+	HostNetwork     bool         // the addresses are its node's
+	Ended           bool         // Succeeded or Failed: its addresses are free again
+}
+
+// NodeAddress is an address that a node uses: its own, or that of a tunnel.
+type NodeAddress struct {
+	Node string
+	IP   netip.Addr
+	// Tunnel is the attribute "type" of such an address, such as
+	// vxlanTunnelAddress; empty for an address of the node itself.
+	Tunnel string
+}
+
+// tunnelAnnotations are where Calico keeps the tunnel addresses of a Kubernetes
+// node, with the attribute "type" of their allocations (CALICO.md §11, §12).
+var tunnelAnnotations = []struct{ annotation, kind string }{
+	{"projectcalico.org/IPv4IPIPTunnelAddr", "ipipTunnelAddress"},
+	{"projectcalico.org/IPv4VXLANTunnelAddr", "vxlanTunnelAddress"},
+	{"projectcalico.org/IPv6VXLANTunnelAddr", "vxlanV6TunnelAddress"},
+	{"projectcalico.org/IPv4WireguardInterfaceAddr", "wireguardTunnelAddress"},
+	{"projectcalico.org/IPv6WireguardInterfaceAddr", "wireguardV6TunnelAddress"},
+}
+
+// annotations returns the object's annotations; those of most kinds are never
+// looked at.
+func (o *object) annotations() map[string]string {
+	var a field[map[string]string]
+	if len(o.Metadata.Annotations) > 0 {
+		if err := json.Unmarshal(o.Metadata.Annotations, &a); err != nil {
+			return nil // cannot be: it is valid JSON, and a field takes any
+		}
+	}
+	return o.texts("metadata.annotations", a)
+}
+
+type nodeStatus struct {
+	Addresses field[[]struct {
+		Type    string `json:"type"`
+		Address string `json:"address"`
+	}] `json:"addresses"`
+}
+
+func (o *object) node() {
+	n := ipam.Node{Name: o.name, Labels: o.texts("metadata.labels", o.Metadata.Labels)}
+	if n.Name == "" {
+		o.wrong("metadata.name", "is missing")
+	}
+	var status nodeStatus
+	if len(o.Status) > 0 {
+		o.part("status", o.Status, &status)
+	}
+	annotations := o.annotations()
+	for _, t := range tunnelAnnotations {
+		if text := annotations[t.annotation]; text != "" {
+			if ip, ok := o.addr("metadata.annotations."+t.annotation, text); ok {
+				o.l.addresses = append(o.l.addresses, NodeAddress{n.Name, ip, t.kind})
+			}
+		}
+	}
+	for _, a := range get(o, "status.addresses", status.Addresses) {
+		if a.Type == "Hostname" || a.Type == "InternalDNS" || a.Type == "ExternalDNS" {
+			continue
+		}
+		if ip, ok := o.addr("status.addresses", a.Address); ok {
+			o.l.addresses = append(o.l.addresses, NodeAddress{Node: n.Name, IP: ip})
+		}
+	}
+	if !o.bad {
+		o.l.nodes = append(o.l.nodes, located[ipam.Node]{o.at, n})
+	}
+}
+
+// addr parses an address.
+func (o *object) addr(name, text string) (netip.Addr, bool) {
+	ip, err := netip.ParseAddr(text)
+	if err != nil || ip.Zone() != "" {
+		o.wrong(name, "%s is not an IP address", quote(text))
+		return netip.Addr{}, false
+	}
+	return ip.Unmap(), true
+}
+
+type podSpec struct {
+	NodeName    field[string] `json:"nodeName"`
+	HostNetwork flag          `json:"hostNetwork"`
+}
+
+type podStatus struct {
+	Phase  field[string] `json:"phase"`
+	PodIP  field[string] `json:"podIP"`
+	PodIPs field[[]struct {
+		IP string `json:"ip"`
+	}] `json:"podIPs"`
+}
+
+func (o *object) pod() {
+	var spec podSpec
+	var status podStatus
+	namespace := o.label("metadata.namespace", o.Metadata.Namespace)
+	if namespace != "" {
+		o.title = "Pod " + namespace + "/" + o.name
+	}
+	if o.name == "" || namespace == "" {
+		o.wrong("metadata", "a pod has a name and a namespace")
+	}
+	if len(o.Spec) > 0 {
+		o.part("spec", o.Spec, &spec)
+	}
+	if len(o.Status) > 0 {
+		o.part("status", o.Status, &status)
+	}
+	p := Pod{
+		Namespace: namespace, Name: o.name,
+		Node:        o.text("spec.nodeName", spec.NodeName),
+		HostNetwork: get(o, "spec.hostNetwork", spec.HostNetwork.field),
+	}
+	phase := o.text("status.phase", status.Phase)
+	p.Ended = phase == "Succeeded" || phase == "Failed"
+	for _, given := range get(o, "status.podIPs", status.PodIPs) {
+		if ip, ok := o.addr("status.podIPs", given.IP); ok {
+			p.IPs = append(p.IPs, ip)
+		}
+	}
+	if one := o.text("status.podIP", status.PodIP); one != "" && len(p.IPs) == 0 {
+		if ip, ok := o.addr("status.podIP", one); ok {
+			p.IPs = append(p.IPs, ip)
+		}
+	}
+	if !o.bad {
+		o.l.pods = append(o.l.pods, located[Pod]{o.at, p})
+	}
+}

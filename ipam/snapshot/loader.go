@@ -1,0 +1,241 @@
+package snapshot
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// Options is how resources are read. The zero value refuses whatever is wrong.
+type Options struct {
+	// Lenient keeps what can be understood: problems become part of the snapshot
+	// instead of an error. A block that contradicts itself is mended, its
+	// allocations being taken as true; of two objects that cannot both be, the
+	// later is left out.
+	Lenient bool
+	// Progress, if given, is called now and then with the number of bytes read
+	// from the files so far, as they are stored.
+	Progress func(read int64)
+}
+
+// A Loader reads resources from any number of files into one snapshot. Make one
+// with [NewLoader]; it is not safe for concurrent use.
+type Loader struct {
+	options Options
+	files   []string
+	read    int64
+
+	cluster      ipam.Cluster // its LastSequence only, until the end
+	configs      []named[ipam.Config]
+	pools        []named[pool.Spec]
+	reservations []named[[]string]
+	nodes        []located[ipam.Node]
+	blocks       []located[ipam.BlockState]
+	affinities   []located[ipam.AffinityState]
+	handles      []located[ipam.HandleState]
+	pods         []located[Pod]
+	addresses    []NodeAddress
+
+	problems []*Problem
+	objects  int // met in all
+	deleted  int // marked deleted
+	ignored  int // of the operator, not about addresses
+	latest   time.Time
+}
+
+// named is an object that goes by its name.
+type named[T any] struct {
+	name string
+	at   place
+	T    T
+}
+
+// located is an object that goes by what it holds.
+type located[T any] struct {
+	at place
+	T  T
+}
+
+// NewLoader returns a loader that has read nothing.
+func NewLoader(o Options) *Loader { return &Loader{options: o} }
+
+// Load reads files, "-" being refused: see [Loader.Add] for other sources. The
+// error is the file system's, or an [*InvalidError].
+func Load(o Options, paths ...string) (*Snapshot, error) {
+	l := NewLoader(o)
+	for _, path := range paths {
+		if err := l.AddFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return l.Snapshot()
+}
+
+// AddFile reads a file, plain or gzip. The error is the file system's: what is
+// wrong with the text comes with [Loader.Snapshot].
+func (l *Loader) AddFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: is a directory; name the files in it", path)
+	}
+	return l.Add(path, f)
+}
+
+// Add reads resources from r, plain or gzip, under a name that problems are
+// reported with. The error is r's own: what is wrong with the text comes with
+// [Loader.Snapshot].
+func (l *Loader) Add(name string, r io.Reader) error {
+	l.files = append(l.files, name)
+	from := &origin{r: r, l: l}
+	text := bufio.NewReaderSize(from, 64<<10)
+	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(text)
+		if err != nil {
+			return l.ended(from, 1, err)
+		}
+		text = bufio.NewReaderSize(z, 256<<10)
+	}
+	return l.ended(from, 0, l.text(text))
+}
+
+// ended sorts out why reading ended: the origin's own failure is the caller's,
+// anything else a problem with the text.
+func (l *Loader) ended(from *origin, line int, err error) error {
+	var at *syntaxError
+	switch {
+	case from.err != nil:
+		return fmt.Errorf("%s: %w", l.files[len(l.files)-1], from.err)
+	case err == nil:
+		return nil
+	case errors.As(err, &at):
+		line, err = at.line, at.err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("the file is cut off")
+	}
+	l.problem(line, "", err.Error())
+	return nil
+}
+
+// problem reports what is wrong with the file being read.
+func (l *Loader) problem(line int, object, reason string) {
+	l.problems = append(l.problems, &Problem{File: l.files[len(l.files)-1], Line: line, Object: object, Reason: reason, Kind: Unreadable})
+}
+
+// syntaxError is what is wrong with a text, and where.
+type syntaxError struct {
+	line int
+	err  error
+}
+
+func (e *syntaxError) Error() string { return e.err.Error() }
+
+// origin counts what is read, and tells failures of the reader that resources
+// come from apart from faults of the resources.
+type origin struct {
+	r   io.Reader
+	l   *Loader
+	err error // the first, but for the end
+}
+
+// Read goes on failing once it has failed.
+func (o *origin) Read(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		o.err = err
+	}
+	o.l.read += int64(n)
+	if o.l.options.Progress != nil {
+		o.l.options.Progress(o.l.read)
+	}
+	return n, err
+}
+
+// text reads a text, whatever its form.
+func (l *Loader) text(r *bufio.Reader) error {
+	start, _ := r.Peek(3)
+	switch {
+	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
+		_, _ = r.Discard(3)
+	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
+		return &syntaxError{1, errors.New("the file is UTF-16, as PowerShell's > writes it; save it as UTF-8")}
+	}
+	before := l.objects
+	skipped := 0
+	first, err := firstByte(r, &skipped)
+	if err == nil {
+		if first == '{' || first == '[' {
+			err = l.json(r, 1+skipped)
+		} else {
+			err = l.yaml(r, 1+skipped)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err == nil && l.objects == before {
+		err = &syntaxError{1, errors.New("holds no objects")}
+	}
+	return err
+}
+
+// firstByte returns the first byte that is no white space, which stays unread,
+// and counts the lines before it. Blanks of the line it is on stay unread too,
+// for YAML.
+func firstByte(r *bufio.Reader, lines *int) (byte, error) {
+	for n := 1; ; n++ {
+		ahead, err := r.Peek(n)
+		if len(ahead) < n {
+			return 0, cmp.Or(err, io.EOF)
+		}
+		switch c := ahead[n-1]; c {
+		case '\n':
+			*lines++
+			_, _ = r.Discard(n)
+			n = 0
+		case ' ', '\t', '\r':
+			if n >= 4096 {
+				return c, nil
+			}
+		default:
+			return c, nil
+		}
+	}
+}
+
+// see keeps the latest moment that the resources speak of.
+func (l *Loader) see(t time.Time) {
+	if t.After(l.latest) {
+		l.latest = t
+	}
+}
+
+// sortedProblems returns what was found in the order of files and lines.
+func (l *Loader) sortedProblems() []*Problem {
+	rank := make(map[string]int, len(l.files))
+	for i, f := range l.files {
+		rank[f] = i
+	}
+	slices.SortStableFunc(l.problems, func(x, y *Problem) int {
+		return cmp.Or(cmp.Compare(rank[x.File], rank[y.File]), cmp.Compare(x.Line, y.Line), strings.Compare(x.Object, y.Object))
+	})
+	return l.problems
+}

@@ -1,0 +1,81 @@
+package snapshot
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// recorded returns the names of the recorded clusters.
+func recorded(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../testdata/snapshots/*.jsonl.gz")
+	require.NoError(t, err)
+	require.Len(t, files, 16)
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(f, ".jsonl.gz")
+	}
+	return files
+}
+
+// loadFile loads one file that must be sound.
+func loadFile(t testing.TB, path string) *Snapshot {
+	t.Helper()
+	s, err := Load(Options{}, path)
+	require.NoError(t, err)
+	require.Empty(t, s.Problems)
+	return s
+}
+
+// forms are the ways in which a cluster can be written.
+var forms = []func(w io.Writer, c ipam.Cluster) error{
+	func(w io.Writer, c ipam.Cluster) error { return WriteYAML(w, c, V1) },
+	func(w io.Writer, c ipam.Cluster) error { return WriteYAML(w, c, V3) },
+	func(w io.Writer, c ipam.Cluster) error { return WriteJSON(w, c, V1) },
+	func(w io.Writer, c ipam.Cluster) error { return WriteJSON(w, c, V3) },
+}
+
+// circle writes a cluster in these forms, reads each again, and holds it against
+// the cluster.
+func circle(t testing.TB, c ipam.Cluster, forms ...func(w io.Writer, c ipam.Cluster) error) {
+	t.Helper()
+	for _, write := range forms {
+		var text, again bytes.Buffer
+		require.NoError(t, write(&text, c))
+		l := NewLoader(Options{})
+		require.NoError(t, l.Add("circle", bytes.NewReader(text.Bytes())))
+		s, err := l.Snapshot()
+		require.NoError(t, err)
+		for _, p := range s.Problems {
+			// Malformed reservations are kept, and said to be malformed.
+			require.Equal(t, "spec.reservedCIDRs", p.Field, "%v", p)
+		}
+		a, err := s.Allocator(ipam.Options{})
+		require.NoError(t, err)
+		require.Equal(t, c, a.Cluster())
+		require.NoError(t, write(&again, a.Cluster()))
+		require.True(t, bytes.Equal(text.Bytes(), again.Bytes()), "equal clusters give equal bytes")
+	}
+}
+
+// player returns a player on a recorded cluster, and its recording.
+func player(t testing.TB, name, group string) (*trace.Player, *trace.Reader, *ipam.Clock) {
+	t.Helper()
+	r, err := trace.Open(name + ".jsonl.gz")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.Close() })
+	require.Equal(t, filepath.Base(name), r.Header().Snapshot)
+	s := loadFile(t, name+"."+group+".yaml.gz")
+	require.False(t, s.Latest.After(r.Header().Start), "%s: taken at %s, after the start", name, s.Latest)
+	clock := ipam.NewClock(r.Header().Start)
+	a, err := s.Allocator(ipam.Options{Now: clock.Now})
+	require.NoError(t, err)
+	return trace.PlayOn(a, clock), r, clock
+}

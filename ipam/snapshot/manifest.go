@@ -1,0 +1,138 @@
+package snapshot
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// This file reads what clusters are made from: the operator's Installation and
+// the list of nodes of a Kind cluster.
+
+// defaultPool is what the operator makes where an Installation lists no pools.
+var defaultPool = netip.MustParsePrefix("192.168.0.0/16")
+
+// The names that the operator gives to the first pool of each family that has
+// none; further ones are called after their CIDR.
+const (
+	defaultPool4 = "default-ipv4-ippool"
+	defaultPool6 = "default-ipv6-ippool"
+)
+
+type installationSpec struct {
+	CalicoNetwork *struct {
+		IPPools field[[]operatorPool] `json:"ipPools"`
+	} `json:"calicoNetwork"`
+}
+
+// operatorPool is a pool of an Installation. It has a name for being disabled
+// that is its own.
+type operatorPool struct {
+	Name field[string] `json:"name"`
+	poolSpec
+	DisableNewAllocations field[string] `json:"disableNewAllocations"`
+}
+
+func (o *object) installation() {
+	var spec installationSpec
+	if len(o.Spec) > 0 && !o.part("spec", o.Spec, &spec) {
+		return
+	}
+	if spec.CalicoNetwork == nil || !spec.CalicoNetwork.IPPools.given {
+		o.addPool(pool.Spec{Name: defaultPool4, CIDR: defaultPool}.WithDefaults())
+		return
+	}
+	taken := make(map[string]bool)
+	pools := get(o, "spec.calicoNetwork.ipPools", spec.CalicoNetwork.IPPools)
+	for i := range pools {
+		at := fmt.Sprintf("spec.calicoNetwork.ipPools[%d]", i)
+		name := o.label(at+".name", pools[i].Name)
+		if name == "" {
+			name = unnamedPool(pools[i].CIDR.value, taken)
+		}
+		taken[name] = true
+		p, ok := o.poolSpec(at, name, &pools[i].poolSpec)
+		if o.text(at+".disableNewAllocations", pools[i].DisableNewAllocations) == "true" {
+			p.Disabled = true
+		}
+		if ok {
+			o.addPool(p)
+		}
+	}
+}
+
+// unnamedPool returns the name of a pool that gives none.
+func unnamedPool(text string, taken map[string]bool) string {
+	cidr, err := netip.ParsePrefix(text)
+	if err != nil {
+		return "unnamed" // it will be refused for its CIDR
+	}
+	name := defaultPool6
+	if cidr.Addr().Is4() {
+		name = defaultPool4
+	}
+	if taken[name] {
+		return affinity.CIDRName(cidr)
+	}
+	return name
+}
+
+// addPool adds a pool that is well formed.
+func (o *object) addPool(p pool.Spec) {
+	o.l.pools = append(o.l.pools, named[pool.Spec]{p.Name, o.at, p})
+}
+
+// kindNode is one of the machines that a Kind cluster's file lists.
+type kindNode struct {
+	Role   field[string]            `json:"role"`
+	Labels field[map[string]string] `json:"labels"`
+}
+
+const (
+	controlPlane = "control-plane"
+	worker       = "worker"
+)
+
+func (o *object) kindCluster() {
+	name := o.label("name", o.Name)
+	if name == "" {
+		name = "kind"
+	}
+	var given field[[]kindNode]
+	if len(o.Nodes) > 0 && !o.part("nodes", o.Nodes, &given) {
+		return
+	}
+	nodes := get(o, "nodes", given)
+	if len(nodes) == 0 {
+		nodes = []kindNode{{}}
+	}
+	count := make(map[string]int) // of each role
+	for i, n := range nodes {
+		at := fmt.Sprintf("nodes[%d]", i)
+		role := o.label(at+".role", n.Role)
+		switch role {
+		case "":
+			role = controlPlane
+		case controlPlane, worker:
+		default:
+			o.wrong(at+".role", "is %s, must be %s or %s", quote(role), controlPlane, worker)
+			continue
+		}
+		count[role]++
+		node := ipam.Node{Name: name + "-" + role, Labels: make(map[string]string)}
+		if count[role] > 1 {
+			node.Name += fmt.Sprint(count[role])
+		}
+		for key, value := range o.texts(at+".labels", n.Labels) {
+			node.Labels[key] = value
+		}
+		node.Labels["kubernetes.io/hostname"], node.Labels["kubernetes.io/os"] = node.Name, "linux"
+		if role == controlPlane {
+			node.Labels["node-role.kubernetes.io/control-plane"] = ""
+		}
+		o.l.nodes = append(o.l.nodes, located[ipam.Node]{o.at, node})
+	}
+}

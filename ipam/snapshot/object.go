@@ -1,0 +1,173 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// envelope is what all objects have in common.
+type envelope struct {
+	APIVersion field[string] `json:"apiVersion"`
+	Kind       field[string] `json:"kind"`
+	Metadata   metadata      `json:"metadata"`
+	Spec       rawField      `json:"spec"`
+	Status     rawField      `json:"status"`
+	Items      rawField      `json:"items"`
+
+	// Of a Kind cluster's file, which has no spec.
+	Name  field[string] `json:"name"`
+	Nodes rawField      `json:"nodes"`
+}
+
+// rawField is a part that is read once the kind is known.
+type rawField = json.RawMessage
+
+type metadata struct {
+	Name        field[string]            `json:"name"`
+	Namespace   field[string]            `json:"namespace"`
+	Created     field[string]            `json:"creationTimestamp"`
+	Labels      field[map[string]string] `json:"labels"`
+	Annotations json.RawMessage          `json:"annotations"`
+}
+
+// An object is one Kubernetes object that is being read.
+type object struct {
+	envelope
+	l     *Loader
+	at    place
+	title string // kind and name, for problems
+	kind  string
+	name  string
+	bad   bool // something harmful is wrong with it
+}
+
+// place is where an object begins.
+type place struct {
+	file int32 // index into the loader's files
+	line int32 // from 1
+}
+
+// The API groups that Calico's resources come in, and others that are read.
+const (
+	groupV1       = "crd.projectcalico.org/v1"
+	groupV3       = "projectcalico.org/v3"
+	groupCore     = "v1"
+	groupOperator = "operator.tigera.io/v1"
+	groupKind     = "kind.x-k8s.io/v1alpha4"
+)
+
+// readers are the kinds that are understood, by API group and kind.
+var readers = map[string]func(*object){
+	groupV1 + " IPPool":        (*object).pool,
+	groupV1 + " IPReservation": (*object).reservation,
+	groupV1 + " IPAMBlock":     (*object).block,
+	groupV1 + " BlockAffinity": (*object).affinity,
+	groupV1 + " IPAMHandle":    (*object).handle,
+	groupV1 + " IPAMConfig":    (*object).config,
+
+	groupV3 + " IPPool":            (*object).pool,
+	groupV3 + " IPReservation":     (*object).reservation,
+	groupV3 + " IPAMBlock":         (*object).block,
+	groupV3 + " BlockAffinity":     (*object).affinity,
+	groupV3 + " IPAMHandle":        (*object).handle,
+	groupV3 + " IPAMConfiguration": (*object).config,
+
+	groupCore + " Node": (*object).node,
+	groupCore + " Pod":  (*object).pod,
+
+	groupOperator + " Installation": (*object).installation,
+	groupKind + " Cluster":          (*object).kindCluster,
+}
+
+// object reads one object from its JSON text. Objects of a typed list may do
+// without kind and API group: then they are those of the list.
+func (l *Loader) object(at place, text []byte, kind, group string) {
+	o := &object{l: l, at: at}
+	if err := json.Unmarshal(text, &o.envelope); err != nil {
+		o.wrong("", "is no Kubernetes object: %s", plain(err, text))
+		return
+	}
+	if v := o.label("kind", o.Kind); v != "" {
+		kind = v
+	}
+	if v := o.label("apiVersion", o.APIVersion); v != "" {
+		group = v
+	}
+	o.kind = kind
+	o.name = o.label("metadata.name", o.Metadata.Name)
+	if o.kind != "" {
+		o.title = strings.TrimSpace(o.kind + " " + o.name)
+	}
+	if o.bad {
+		return
+	}
+	read := readers[group+" "+kind]
+	switch {
+	case kind == "":
+		o.wrong("kind", "is missing: this is no Kubernetes object, or the file is cut off")
+	case strings.HasSuffix(kind, "List") || len(o.Items) > 0:
+		o.wrong("kind", "a List within a List is not read")
+	case read != nil:
+		read(o)
+	case strings.HasPrefix(group, "operator.tigera.io/") && kind != "Installation":
+		l.ignored++ // comes with an Installation, and says nothing of addresses
+	default:
+		o.wrong("kind", "%s of %s is not read; known are IPPool, IPReservation, IPAMBlock, BlockAffinity, IPAMHandle, IPAMConfig "+
+			"(%s), IPAMConfiguration (%s), Node, Pod, Installation, and Kind's Cluster", quote(kind), quote(group), groupV1, groupV3)
+	}
+}
+
+// label returns a text that can be part of a problem's title.
+func (o *object) label(name string, f field[string]) string {
+	text, _ := o.short(name, f, maxName)
+	return text
+}
+
+// plain says what encoding/json found, without its package's name.
+func plain(err error, text []byte) string {
+	if len(text) == 0 {
+		return "it is empty"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// wrong reports what is wrong with a field, or with the whole object.
+func (o *object) wrong(field, format string, args ...any) {
+	o.bad = true
+	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: Unreadable})
+}
+
+// odd reports what has no effect.
+func (o *object) odd(field, format string, args ...any) {
+	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: Unreadable, Harmless: true})
+}
+
+// report adds a problem with the object.
+func (o *object) report(p *Problem) {
+	p.File, p.Line, p.Object = o.l.files[o.at.file], int(o.at.line), o.title
+	o.l.problems = append(o.l.problems, p)
+}
+
+// part reads a part of the object, such as its spec, into a struct of fields.
+// It returns false, with a problem, if there is none or it is of another form.
+func (o *object) part(name string, text rawField, into any) bool {
+	if len(text) == 0 || string(text) == "null" {
+		o.wrong(name, "is missing")
+		return false
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		o.wrong(name, "%s", mismatch(err, text))
+		return false
+	}
+	return true
+}
+
+// skip reports whether the object is marked deleted, and counts it if it is.
+func (o *object) skip(deleted flag) bool {
+	if get(o, "spec.deleted", deleted.field) {
+		o.l.deleted++
+		return true
+	}
+	return false
+}
