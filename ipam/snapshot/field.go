@@ -28,8 +28,26 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 	f.given = true
 	if err := json.Unmarshal(text, &f.value); err != nil {
 		f.wrong = mismatch(err, text)
+		if _, isTexts := any(f.value).(map[string]string); isTexts {
+			f.wrong = noText(text, f.wrong)
+		}
 	}
 	return nil
+}
+
+// noText says which value of a map is no text, if it is one.
+func noText(text []byte, otherwise string) string {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(text, &values); err != nil {
+		return otherwise
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		var value field[string]
+		if _ = json.Unmarshal(values[key], &value); value.wrong != "" {
+			return "has the key " + quote(key) + ", which " + value.wrong
+		}
+	}
+	return otherwise
 }
 
 // mismatch says why a value is not of the wanted type, in the reader's terms.

@@ -129,6 +129,7 @@ func (l *Loader) top(j *jsonReader) error {
 		parts[key] = bytes.Clone(value)
 	}
 	if isList {
+		l.lists++
 		l.endList(at, unquoted(parts["kind"]))
 		return nil
 	}
@@ -136,8 +137,7 @@ func (l *Loader) top(j *jsonReader) error {
 	if err != nil {
 		return &syntaxError{int(at.line), err}
 	}
-	l.objects++
-	l.object(at, text, "", "")
+	l.document(at, text)
 	return nil
 }
 

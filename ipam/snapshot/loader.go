@@ -49,6 +49,7 @@ type Loader struct {
 
 	problems []*Problem
 	objects  int // met in all
+	lists    int // that held them, or were empty
 	deleted  int // marked deleted
 	ignored  int // of the operator, not about addresses
 	latest   time.Time
@@ -178,7 +179,7 @@ func (l *Loader) text(r *bufio.Reader) error {
 	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
 		return &syntaxError{1, errors.New("the file is UTF-16, as PowerShell's > writes it; save it as UTF-8")}
 	}
-	before := l.objects
+	before := l.objects + l.lists
 	skipped := 0
 	first, err := firstByte(r, &skipped)
 	if err == nil {
@@ -191,7 +192,7 @@ func (l *Loader) text(r *bufio.Reader) error {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	if err == nil && l.objects == before {
+	if err == nil && l.objects+l.lists == before {
 		err = &syntaxError{1, errors.New("holds no objects")}
 	}
 	return err

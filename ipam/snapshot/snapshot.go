@@ -32,8 +32,10 @@ type Snapshot struct {
 	// the order of files and lines.
 	Problems []*Problem
 
-	Objects int // that were met, of any kind
-	Deleted int // marked deleted, and skipped
+	Objects int               // that were met, of any kind
+	Deleted int               // marked deleted, and skipped
+	refused []ipam.BlockState // those that were left out of the cluster
+
 	// Latest is the latest moment that the resources speak of: the snapshot was
 	// taken then or later. Zero if they speak of none.
 	Latest time.Time
@@ -114,13 +116,15 @@ func values[L, T any](list []L, value func(L) T) []T {
 // a problem.
 func unique[T any](l *Loader, kind string, list []named[T]) []named[T] {
 	slices.SortStableFunc(list, func(x, y named[T]) int { return strings.Compare(x.name, y.name) })
-	return slices.CompactFunc(list, func(first, again named[T]) bool {
-		if first.name != again.name {
-			return false
+	var kept []named[T]
+	for _, n := range list {
+		if last := len(kept) - 1; last >= 0 && kept[last].name == n.name {
+			l.again(kind+" "+n.name, kept[last].at, n.at)
+			continue
 		}
-		l.again(kind+" "+again.name, first.at, again.at)
-		return true
-	})
+		kept = append(kept, n)
+	}
+	return kept
 }
 
 // again reports an object that is given twice.
@@ -162,6 +166,9 @@ func (l *Loader) fit(s *Snapshot, pools []named[pool.Spec]) {
 				l.again(kind+" "+objectName(s, r), first, at)
 				drop(r)
 				continue
+			}
+			if r.Kind == ipam.BlockObject {
+				s.refused = append(s.refused, s.Cluster.Blocks[r.Index])
 			}
 			l.problems = append(l.problems, &Problem{
 				File: l.files[at.file], Line: int(at.line), Object: kind + " " + objectName(s, r), Kind: kindOfRefusal(r), Reason: refusalText(r),

@@ -212,6 +212,7 @@ func (y *yamlReader) end() {
 	case !ok:
 		y.l.objects++
 	case listed:
+		y.l.lists++
 		if string(text) == "null" {
 			text = []byte("{}")
 		}
@@ -220,7 +221,6 @@ func (y *yamlReader) end() {
 			y.l.problem(y.head.line, "", err.Error())
 			return
 		}
-		y.l.objects++ // a List may be empty
 		y.l.endList(at, kind)
 	case string(text) != "null":
 		y.l.document(at, text)
@@ -229,12 +229,13 @@ func (y *yamlReader) end() {
 
 // document reads a whole document: one object, or a List in flow style.
 func (l *Loader) document(at place, text []byte) {
-	l.objects++
 	kind, items, err := kindOfList(text)
 	if err != nil || !strings.HasSuffix(kind, "List") {
+		l.objects++
 		l.object(at, text, "", "")
 		return
 	}
+	l.lists++
 	for _, item := range items {
 		l.objects++
 		l.object(at, item, strings.TrimSuffix(kind, "List"), "")
@@ -283,6 +284,9 @@ func kindOfList(text []byte) (kind string, items []json.RawMessage, err error) {
 	}
 	if err := json.Unmarshal(text, &list); err != nil {
 		return "", nil, fmt.Errorf("is no Kubernetes object: %s", plain(err, text))
+	}
+	if list.Items.wrong != "" {
+		return "", nil, fmt.Errorf("items: %s", list.Items.wrong)
 	}
 	return list.Kind.value, list.Items.value, nil
 }

@@ -1,0 +1,135 @@
+package snapshot
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// This file looks whether handles, affinities and blocks agree.
+
+// handles holds what handles count against what the blocks say that they hold.
+func (c *checker) handles() {
+	held := make(map[string]map[netip.Prefix]int)
+	for _, blocks := range [][]ipam.BlockState{c.s.Cluster.Blocks, c.s.refused} {
+		for i := range blocks {
+			for k := range blocks[i].Allocations {
+				al := &blocks[i].Allocations[k]
+				if al.Handle == "" || isHostReserved(al) {
+					continue
+				}
+				if held[al.Handle] == nil {
+					held[al.Handle] = make(map[netip.Prefix]int, 1)
+				}
+				held[al.Handle][blocks[i].CIDR]++
+			}
+		}
+	}
+	for i := range c.s.Cluster.Handles {
+		h := &c.s.Cluster.Handles[i]
+		holds := held[h.ID]
+		delete(held, h.ID)
+		if len(holds) == 0 {
+			c.find(HandleEmpty, netip.Addr{}, []string{handleObject(h.ID)}, "%s holds no address, but counts %s", h.ID, countText(h.Counts))
+			continue
+		}
+		for _, n := range h.Counts {
+			if n.Count != holds[n.Block] {
+				c.find(HandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
+					"%s counts %d in %s, and holds %d", h.ID, n.Count, n.Block, holds[n.Block])
+			}
+			delete(holds, n.Block)
+		}
+		for _, cidr := range sortedPrefixes(holds) {
+			c.find(HandleCount, cidr.Addr(), []string{handleObject(h.ID), blockObject(cidr)},
+				"%s counts none in %s, and holds %d", h.ID, cidr, holds[cidr])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(held)) {
+		for _, cidr := range sortedPrefixes(held[id]) {
+			n := held[id][cidr]
+			c.find(HandleMissing, cidr.Addr(), []string{handleObject(id), blockObject(cidr)},
+				"%s %s in %s of handle %s, which does not exist", plural(n, "address", "addresses"), isAre(n), cidr, id)
+		}
+	}
+}
+
+func countText(counts []ipam.HandleCount) string {
+	switch len(counts) {
+	case 0:
+		return "none"
+	case 1:
+		return fmt.Sprintf("%d in %s", counts[0].Count, counts[0].Block)
+	}
+	total := 0
+	for _, n := range counts {
+		total += n.Count
+	}
+	return fmt.Sprintf("%d in %d blocks", total, len(counts))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func sortedPrefixes[T any](m map[netip.Prefix]T) []netip.Prefix {
+	return slices.SortedFunc(maps.Keys(m), netip.Prefix.Compare)
+}
+
+// affinities looks whether every affinity has its block, and is done.
+func (c *checker) affinities() {
+	for i := range c.s.Cluster.Affinities {
+		a := &c.s.Cluster.Affinities[i]
+		objects := []string{affinityObject(a)}
+		b := c.at[a.CIDR]
+		switch {
+		case b == nil && c.refused[a.CIDR]: // there is one, which has findings of its own
+		case b == nil:
+			c.find(AffinityWithoutBlock, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which does not exist", a.Owner, a.State, a.CIDR)
+		case b.Owner != a.Owner:
+			objects = append(objects, blockObject(a.CIDR))
+			c.find(AffinityStale, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which is %s", a.Owner, a.State, a.CIDR, whose(b.Owner))
+		}
+		switch a.State {
+		case affinity.Pending:
+			c.find(AffinityPending, a.CIDR.Addr(), objects, "%s announced its claim on %s and did not confirm it", a.Owner, a.CIDR)
+		case affinity.PendingDeletion:
+			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s began to give up %s and did not end", a.Owner, a.CIDR)
+		}
+	}
+}
+
+func whose(o affinity.Owner) string {
+	if o.IsZero() {
+		return "nobody's"
+	}
+	return o.String() + "'s"
+}
+
+// blocks looks whether every block has its pool and its affinity.
+func (c *checker) blocks() {
+	for i := range c.s.Cluster.Blocks {
+		b := &c.s.Cluster.Blocks[i]
+		objects := []string{blockObject(b.CIDR)}
+		if !b.Owner.IsZero() && !c.claims[claimKey{b.Owner, b.CIDR}] {
+			c.find(BlockWithoutAffinity, b.CIDR.Addr(), objects, "%s is %s, who has no affinity on it", b.CIDR, whose(b.Owner))
+		}
+		if !c.inPool(b.CIDR.Addr()) {
+			c.find(BlockWithoutPool, b.CIDR.Addr(), objects, "%s lies in no pool; %s in use there", b.CIDR, plural(len(b.Allocations), "address is", "addresses are"))
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package snapshot
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// A Finding is one thing in a cluster that is not as it should be.
+type Finding struct {
+	Kind Kind `json:"kind"`
+	// Address is what it is about, where that is one address.
+	Address string `json:"address,omitempty"`
+	// Objects are those that it is about, such as "IPAMBlock 10-0-0-0-26" or
+	// "Pod default/web-0".
+	Objects []string `json:"objects"`
+	What    string   `json:"what"` // in a sentence
+	Mend    string   `json:"mend"` // what would mend it
+
+	sortBy netip.Addr
+}
+
+// Report is what [Check] found.
+type Report struct {
+	// Findings come in the order of kinds, then of addresses and objects.
+	Findings []Finding `json:"findings"`
+	// Notes say what could not be looked at, and why.
+	Notes []string `json:"notes,omitempty"`
+
+	Blocks    int `json:"blocks"`
+	Allocated int `json:"allocated"` // addresses that somebody holds
+	Cooling   int `json:"cooling"`   // addresses released and not free yet
+	Handles   int `json:"handles"`
+	Pods      int `json:"pods"` // that use addresses of their own
+}
+
+// Check looks for what calicoctl ipam check looks for: addresses that leak, that
+// two have, or that are used and not allocated; handles, affinities and blocks that
+// disagree. Who uses an address is known only with pods and nodes among the
+// resources; without them a note says so. Cooling and host-reserved addresses are
+// no leaks. The problems of a snapshot that was read leniently are findings too.
+func Check(s *Snapshot) *Report {
+	c := newChecker(s)
+	c.problems()
+	c.usage()
+	c.allocations()
+	c.handles()
+	c.affinities()
+	c.blocks()
+	order := make(map[Kind]int, len(kinds))
+	for i, k := range kinds {
+		order[k.kind] = i
+	}
+	slices.SortStableFunc(c.report.Findings, func(x, y Finding) int {
+		return cmp.Or(
+			cmp.Compare(order[x.Kind], order[y.Kind]),
+			x.sortBy.Compare(y.sortBy),
+			slices.Compare(x.Objects, y.Objects),
+			strings.Compare(x.What, y.What),
+		)
+	})
+	return c.report
+}
+
+type checker struct {
+	s      *Snapshot
+	report *Report
+
+	byAddress []*ipam.BlockState // in the order of addresses; none overlaps another
+	at        map[netip.Prefix]*ipam.BlockState
+	refused   map[netip.Prefix]bool // blocks that were left out
+	claims    map[claimKey]bool
+	pools     []netip.Prefix
+	nodes     map[string]bool
+	pods      map[string]*Pod // by "namespace/name"
+	users     map[netip.Addr][]user
+	// tunnels are the kinds of tunnel addresses that a node tells of.
+	tunnels map[tunnelKey]bool
+}
+
+type claimKey struct {
+	owner affinity.Owner
+	cidr  netip.Prefix
+}
+
+type tunnelKey struct{ node, kind string }
+
+// user is who uses an address.
+type user struct {
+	pod  *Pod
+	node *NodeAddress // where it is no pod
+}
+
+func (u user) String() string {
+	switch {
+	case u.pod != nil:
+		return "Pod " + u.pod.Namespace + "/" + u.pod.Name
+	default:
+		return "Node " + u.node.Node
+	}
+}
+
+func newChecker(s *Snapshot) *checker {
+	c := &checker{
+		s:       s,
+		report:  &Report{Findings: []Finding{}, Blocks: len(s.Cluster.Blocks), Handles: len(s.Cluster.Handles)},
+		at:      make(map[netip.Prefix]*ipam.BlockState),
+		refused: make(map[netip.Prefix]bool),
+		claims:  make(map[claimKey]bool),
+		nodes:   make(map[string]bool),
+		pods:    make(map[string]*Pod),
+		users:   make(map[netip.Addr][]user),
+		tunnels: make(map[tunnelKey]bool),
+	}
+	for i := range s.Cluster.Blocks {
+		b := &s.Cluster.Blocks[i]
+		c.byAddress = append(c.byAddress, b)
+		c.at[b.CIDR] = b
+	}
+	slices.SortFunc(c.byAddress, func(x, y *ipam.BlockState) int { return x.CIDR.Compare(y.CIDR) })
+	for i := range s.refused {
+		c.refused[s.refused[i].CIDR] = true
+	}
+	for _, a := range s.Cluster.Affinities {
+		c.claims[claimKey{a.Owner, a.CIDR}] = true
+	}
+	for _, p := range s.Cluster.Pools {
+		c.pools = append(c.pools, p.CIDR)
+	}
+	for _, n := range s.Cluster.Nodes {
+		c.nodes[n.Name] = true
+	}
+	for i := range s.Pods {
+		p := &s.Pods[i]
+		c.pods[p.Namespace+"/"+p.Name] = p
+		if p.HostNetwork || p.Ended {
+			continue
+		}
+		c.report.Pods++
+		for _, ip := range p.IPs {
+			c.users[ip] = append(c.users[ip], user{pod: p})
+		}
+	}
+	for i := range s.Addresses {
+		a := &s.Addresses[i]
+		c.users[a.IP] = append(c.users[a.IP], user{node: a})
+		c.tunnels[tunnelKey{a.Node, a.Tunnel}] = true
+	}
+	return c
+}
+
+// find adds a finding about objects.
+func (c *checker) find(kind Kind, about netip.Addr, objects []string, format string, args ...any) {
+	f := Finding{Kind: kind, Objects: objects, What: fmt.Sprintf(format, args...), sortBy: about}
+	for _, k := range kinds {
+		if k.kind == kind {
+			f.Mend = k.mend
+		}
+	}
+	c.report.Findings = append(c.report.Findings, f)
+}
+
+// findAt adds a finding about one address.
+func (c *checker) findAt(kind Kind, ip netip.Addr, objects []string, format string, args ...any) {
+	c.find(kind, ip, objects, format, args...)
+	c.report.Findings[len(c.report.Findings)-1].Address = ip.String()
+}
+
+func (c *checker) note(format string, args ...any) {
+	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
+}
+
+// problems takes over what was wrong with the resources.
+func (c *checker) problems() {
+	for _, p := range c.s.Problems {
+		where := *p
+		where.Object = ""
+		object := p.Object
+		if object == "" {
+			object = p.File
+		}
+		c.find(p.Kind, netip.Addr{}, []string{object}, "%s", where.Error())
+		if p.Harmless {
+			c.report.Findings[len(c.report.Findings)-1].Mend = "nothing need be done: it has no effect"
+		}
+	}
+}
+
+func blockObject(cidr netip.Prefix) string { return "IPAMBlock " + affinity.CIDRName(cidr) }
+func handleObject(id string) string        { return "IPAMHandle " + id }
+
+func affinityObject(a *ipam.AffinityState) string {
+	return "BlockAffinity " + affinity.Name(a.Owner.Name, a.CIDR)
+}
+
+// blockOf returns the block that has the address, or nil.
+func (c *checker) blockOf(ip netip.Addr) *ipam.BlockState {
+	i, found := slices.BinarySearchFunc(c.byAddress, ip, func(b *ipam.BlockState, ip netip.Addr) int { return b.CIDR.Addr().Compare(ip) })
+	if !found {
+		i--
+	}
+	if i >= 0 && c.byAddress[i].CIDR.Contains(ip) {
+		return c.byAddress[i]
+	}
+	for j := range c.s.refused {
+		if c.s.refused[j].CIDR.Contains(ip) {
+			return &c.s.refused[j]
+		}
+	}
+	return nil
+}
+
+// allocationOf returns the allocation of an address in its block, or nil.
+func allocationOf(b *ipam.BlockState, ip netip.Addr) *block.Allocation {
+	ord := ordinalOf(b.CIDR, ip)
+	i, found := slices.BinarySearchFunc(b.Allocations, ord, func(a block.Allocation, ord int) int { return cmp.Compare(a.Ordinal, ord) })
+	if !found {
+		return nil
+	}
+	return &b.Allocations[i]
+}
+
+// ordinalOf returns the number of an address in a block that has it.
+func ordinalOf(cidr netip.Prefix, ip netip.Addr) int {
+	b := ip.AsSlice()
+	n := int(b[len(b)-2])<<8 | int(b[len(b)-1])
+	return n & (1<<(ip.BitLen()-cidr.Bits()) - 1)
+}
+
+func (c *checker) inPool(ip netip.Addr) bool {
+	return slices.ContainsFunc(c.pools, func(p netip.Prefix) bool { return p.Contains(ip) })
+}

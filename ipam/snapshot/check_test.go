@@ -1,0 +1,299 @@
+package snapshot
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// sound returns a cluster in which nothing is wrong, with what might be mistaken
+// for a fault: cooling and host-reserved addresses, tunnels, a service, a pod that
+// has not reported its address, pods of the host's network and ended ones.
+func sound(t testing.TB) *Snapshot {
+	t.Helper()
+	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	a := ipam.New(ipam.Options{Now: clock.Now})
+	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
+	require.NoError(t, a.SetPool(pool.Spec{Name: "lb", CIDR: netip.MustParsePrefix("10.9.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}}))
+	s := &Snapshot{HasPods: true}
+	ask := func(host, handle string, use pool.Use, attrs map[string]string, reserve *ipam.HostReservation) netip.Addr {
+		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Handle: handle, Use: use, Attrs: block.MakeAttrs(attrs), HostReserved4: reserve})
+		require.NoError(t, err)
+		require.Len(t, v4.IPs, 1)
+		return v4.IPs[0].Addr()
+	}
+	windows := &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Note: "windows host rsvd"}
+	for _, node := range []string{"a", "b", "w"} {
+		require.NoError(t, a.SetNode(ipam.Node{Name: node}))
+		var reserve *ipam.HostReservation
+		if node == "w" {
+			reserve = windows
+		}
+		tunnel := ask(node, "vxlan-tunnel-addr-"+node, pool.Tunnel, map[string]string{"node": node, "type": "vxlanTunnelAddress"}, reserve)
+		s.Addresses = append(s.Addresses, NodeAddress{Node: node, IP: netip.MustParseAddr("172.18.0.2")})
+		s.Addresses[len(s.Addresses)-1].IP = netip.AddrFrom4([4]byte{172, 18, 0, node[0]})
+		if node != "b" { // which says nothing of its tunnel
+			s.Addresses = append(s.Addresses, NodeAddress{node, tunnel, "vxlanTunnelAddress"})
+		}
+		for _, name := range []string{"x", "y"} {
+			pod := name + node
+			ip := ask(node, "h-"+pod, pool.Workload, map[string]string{"namespace": "n", "pod": pod, "node": node}, reserve)
+			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: pod, Node: node, IPs: []netip.Addr{ip}})
+		}
+	}
+	ask("lb", "lb-1", pool.LoadBalancer, map[string]string{"type": "loadbalancer", "service": "s", "namespace": "n"}, nil)
+	ask("a", "h-released", pool.Workload, map[string]string{"namespace": "n", "pod": "gone", "node": "a"}, nil)
+	require.NoError(t, a.ReleaseByHandle("h-released"))
+	ask("a", "h-starting", pool.Workload, map[string]string{"namespace": "n", "pod": "starting", "node": "a"}, nil)
+	s.Pods = append(s.Pods,
+		Pod{Namespace: "n", Name: "starting", Node: "a"},
+		Pod{Namespace: "kube-system", Name: "kube-proxy", Node: "a", HostNetwork: true, IPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 18, 0, 'a'})}},
+		Pod{Namespace: "n", Name: "job", Node: "a", Ended: true, IPs: s.Pods[0].IPs},
+	)
+	s.Cluster = a.Cluster()
+	require.NoError(t, a.Check())
+	return s
+}
+
+func TestCheckFindsNothing(t *testing.T) {
+	r := Check(sound(t))
+	require.Empty(t, r.Findings)
+	require.Equal(t, []string{"1 addresses of services were not looked at: services are not read"}, r.Notes)
+	require.Equal(t, 1, r.Cooling)
+	require.Equal(t, 7, r.Pods)
+
+	var text bytes.Buffer
+	require.NoError(t, r.WriteText(&text, 0))
+	require.Contains(t, text.String(), "Looked at 4 blocks with 15 addresses in use and 1 cooling, 11 handles, 7 pods.\n\nNothing was found.\n")
+}
+
+// podOn returns the pod of a sound cluster.
+func podNamed(s *Snapshot, name string) *Pod {
+	return &s.Pods[slices.IndexFunc(s.Pods, func(p Pod) bool { return p.Name == name })]
+}
+
+// blockOwnedBy returns the block of a node of a sound cluster.
+func blockOwnedBy(s *Snapshot, node string) *ipam.BlockState {
+	blocks := s.Cluster.Blocks
+	return &blocks[slices.IndexFunc(blocks, func(b ipam.BlockState) bool { return b.Owner == affinity.HostOwner(node) })]
+}
+
+func affinityOf(s *Snapshot, node string) *ipam.AffinityState {
+	list := s.Cluster.Affinities
+	return &list[slices.IndexFunc(list, func(a ipam.AffinityState) bool { return a.Owner == affinity.HostOwner(node) })]
+}
+
+func handleNamed(s *Snapshot, id string) int {
+	return slices.IndexFunc(s.Cluster.Handles, func(h ipam.HandleState) bool { return h.ID == id })
+}
+
+// TestCheckFinds plants one fault at a time into a sound cluster: the finding of
+// that kind must come, name the objects, and no other kind.
+func TestCheckFinds(t *testing.T) {
+	free := func(s *Snapshot, node string) netip.Addr {
+		b := blockOwnedBy(s, node)
+		return b.Addr(b.Free[0])
+	}
+	for _, c := range []struct {
+		name    string
+		plant   func(s *Snapshot)
+		kind    Kind
+		what    string
+		objects []string
+	}{
+		{"leak: no such pod", func(s *Snapshot) {
+			s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Name == "xa" })
+		}, NotUsed, "is allocated to Pod n/xa, which does not exist", []string{"IPAMBlock ", "IPAMHandle h-xa"}},
+		{"leak: the pod has ended", func(s *Snapshot) { podNamed(s, "xa").Ended = true }, NotUsed, "Pod n/xa, which has ended", nil},
+		{"leak: the node is gone", func(s *Snapshot) {
+			s.Cluster.Nodes = slices.DeleteFunc(s.Cluster.Nodes, func(n ipam.Node) bool { return n.Name == "b" })
+		}, NotUsed, "tunnel of Node b, which does not exist", []string{"IPAMHandle vxlan-tunnel-addr-b"}},
+		{"leak: nobody's", func(s *Snapshot) {
+			b := blockOwnedBy(s, "a")
+			b.Allocations = append([]block.Allocation{{Ordinal: b.Free[0], Record: 99, Seq: 1}}, b.Allocations...)
+			slices.SortFunc(b.Allocations, func(x, y block.Allocation) int { return x.Ordinal - y.Ordinal })
+			b.Free = b.Free[1:]
+		}, NotUsed, "names no pod", nil},
+
+		{"two pods", func(s *Snapshot) {
+			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", Node: "a", IPs: podNamed(s, "xa").IPs})
+		}, TwoOwners, "is used by Pod n/xa and Pod n/zz", []string{"Pod n/xa", "Pod n/zz"}},
+		{"a pod and a tunnel", func(s *Snapshot) {
+			s.Addresses = append(s.Addresses, NodeAddress{"b", podNamed(s, "xa").IPs[0], "ipipTunnelAddress"})
+		}, TwoOwners, "is used by Node b and Pod n/xa", nil},
+		{"another pod", func(s *Snapshot) { podNamed(s, "xa").Name = "zz" }, TwoOwners, "Pod n/zz uses ", []string{"Pod n/zz", "IPAMBlock "}},
+
+		{"used but free", func(s *Snapshot) {
+			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{free(s, "a")}})
+		}, NotAllocated, "which is free", []string{"Pod n/zz", "IPAMBlock "}},
+		{"used but in no block", func(s *Snapshot) {
+			s.Addresses = append(s.Addresses, NodeAddress{"a", netip.MustParseAddr("10.0.0.255"), "ipipTunnelAddress"})
+		}, NotAllocated, "Node a uses 10.0.0.255, whose block does not exist", []string{"Node a"}},
+		{"a node's own address", func(s *Snapshot) {
+			s.Addresses = append(s.Addresses, NodeAddress{Node: "a", IP: netip.MustParseAddr("10.0.0.255")})
+		}, NotAllocated, "Node a uses 10.0.0.255", nil},
+		{"used but cooling", func(s *Snapshot) {
+			for i := range s.Cluster.Blocks {
+				for _, al := range s.Cluster.Blocks[i].Allocations {
+					if !al.ReleasedAt.IsZero() {
+						s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{s.Cluster.Blocks[i].Addr(al.Ordinal)}})
+					}
+				}
+			}
+		}, NotAllocated, "is cooling down", nil},
+		{"outside every pool", func(s *Snapshot) {
+			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
+		}, OutsidePools, "Pod n/zz uses 192.0.2.1, which no pool has", []string{"Pod n/zz"}},
+
+		{"handle without addresses", func(s *Snapshot) {
+			s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "zz", Counts: []ipam.HandleCount{{Block: blockOwnedBy(s, "a").CIDR, Count: 1}}})
+		}, HandleEmpty, "zz holds no address, but counts 1 in 10.0.0.", []string{"IPAMHandle zz"}},
+		{"handle that counts nothing", func(s *Snapshot) {
+			s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "zz"})
+		}, HandleEmpty, "zz holds no address, but counts none", nil},
+		{"handle missing", func(s *Snapshot) {
+			i := handleNamed(s, "h-xa")
+			s.Cluster.Handles = slices.Delete(s.Cluster.Handles, i, i+1)
+		}, HandleMissing, "1 address is in ", []string{"IPAMHandle h-xa", "IPAMBlock "}},
+		{"handle counts too many", func(s *Snapshot) { s.Cluster.Handles[handleNamed(s, "h-xa")].Counts[0].Count = 3 }, HandleCount, "h-xa counts 3 in ", nil},
+		{"handle counts elsewhere too", func(s *Snapshot) {
+			h := &s.Cluster.Handles[handleNamed(s, "h-xa")]
+			h.Counts = append(h.Counts, ipam.HandleCount{Block: netip.MustParsePrefix("10.0.0.240/28"), Count: 1})
+		}, HandleCount, "counts 1 in 10.0.0.240/28, and holds 0", []string{"IPAMHandle h-xa", "IPAMBlock 10-0-0-240-28"}},
+		{"handle counts only elsewhere", func(s *Snapshot) {
+			s.Cluster.Handles[handleNamed(s, "h-xa")].Counts[0].Block = netip.MustParsePrefix("10.0.0.240/28")
+		}, HandleCount, "h-xa counts none in ", nil},
+
+		{"affinity without a block", func(s *Snapshot) {
+			s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("a"), CIDR: netip.MustParsePrefix("10.0.0.240/28"), State: affinity.Confirmed})
+		}, AffinityWithoutBlock, "host:a has a confirmed affinity on 10.0.0.240/28, which does not exist", []string{"BlockAffinity a-10-0-0-240-28"}},
+		{"stale affinity", func(s *Snapshot) {
+			s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("a"), CIDR: blockOwnedBy(s, "b").CIDR, State: affinity.Confirmed})
+		}, AffinityStale, "which is host:b's", []string{"BlockAffinity a-10-0-0-", "IPAMBlock 10-0-0-"}},
+		{"affinity pending", func(s *Snapshot) { affinityOf(s, "a").State = affinity.Pending }, AffinityPending, "host:a announced its claim", []string{"BlockAffinity a-"}},
+		{"affinity pending deletion", func(s *Snapshot) { affinityOf(s, "a").State = affinity.PendingDeletion }, AffinityPendingDeletion, "host:a began to give up", []string{"BlockAffinity a-"}},
+
+		{"block without affinity", func(s *Snapshot) {
+			s.Cluster.Affinities = slices.DeleteFunc(s.Cluster.Affinities, func(a ipam.AffinityState) bool { return a.Owner.Name == "b" })
+		}, BlockWithoutAffinity, "is host:b's, who has no affinity on it", []string{"IPAMBlock 10-0-0-"}},
+		{"block in no pool", func(s *Snapshot) {
+			s.Cluster.Pools = slices.DeleteFunc(s.Cluster.Pools, func(p pool.Spec) bool { return p.Name == "lb" })
+		}, BlockWithoutPool, "lies in no pool; 1 address is in use there", []string{"IPAMBlock 10-9-0-"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := sound(t)
+			c.plant(s)
+			r := Check(s)
+			require.NotEmpty(t, r.Findings)
+			for _, f := range r.Findings {
+				require.Equal(t, c.kind, f.Kind, "%+v", f)
+				require.NotEmpty(t, f.Mend)
+			}
+			require.Equal(t, len(r.Findings), r.Count(c.kind))
+			require.Contains(t, r.Findings[0].What, c.what)
+			for i, want := range c.objects {
+				if i >= len(r.Findings[0].Objects) || !strings.HasPrefix(r.Findings[0].Objects[i], want) {
+					require.True(t, slices.ContainsFunc(r.Findings[0].Objects, func(o string) bool { return strings.HasPrefix(o, want) }), "%v", r.Findings[0].Objects)
+				}
+			}
+		})
+	}
+}
+
+// TestCheckOfMovedTunnel: a node that says which address its tunnel has does not
+// use another that is allocated for it.
+func TestCheckOfMovedTunnel(t *testing.T) {
+	s := sound(t)
+	i := slices.IndexFunc(s.Addresses, func(a NodeAddress) bool { return a.Node == "a" && a.Tunnel != "" })
+	s.Addresses[i].IP = netip.MustParseAddr("192.0.2.1")
+	r := Check(s)
+	require.Equal(t, 1, r.Count(NotUsed))
+	require.Equal(t, 1, r.Count(OutsidePools))
+	require.Len(t, r.Findings, 2)
+}
+
+// TestCheckMigration: while a virtual machine moves, either of its pods may use the
+// address.
+func TestCheckMigration(t *testing.T) {
+	s := sound(t)
+	p := podNamed(s, "xa")
+	b := blockOwnedBy(s, "a")
+	for i := range b.Allocations {
+		if b.Addr(b.Allocations[i].Ordinal) == p.IPs[0] {
+			b.Allocations[i].Alternate = block.MakeAttrs(map[string]string{"namespace": "n", "pod": "target"})
+		}
+	}
+	require.Empty(t, Check(s).Findings)
+	p.Name = "target"
+	require.Empty(t, Check(s).Findings)
+	p.Name = "other"
+	require.Equal(t, 1, Check(s).Count(TwoOwners))
+}
+
+// TestCheckWithoutPods: what cannot be judged is said, and is no finding.
+func TestCheckWithoutPods(t *testing.T) {
+	s := sound(t)
+	s.Pods, s.HasPods, s.Addresses, s.Cluster.Nodes = nil, false, nil, nil
+	r := Check(s)
+	require.Empty(t, r.Findings)
+	require.Equal(t, []string{
+		"7 addresses of pods were not looked at: no pods are among the resources (kubectl get pods -A -o yaml)",
+		"3 tunnel addresses were not looked at: no nodes are among the resources (kubectl get nodes -o yaml)",
+		"1 addresses of services were not looked at: services are not read",
+	}, r.Notes)
+}
+
+// TestCheckText: both reports of a cluster with several faults.
+func TestCheckText(t *testing.T) {
+	s := sound(t)
+	affinityOf(s, "a").State = affinity.Pending
+	affinityOf(s, "b").State = affinity.Pending
+	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
+	r := Check(s)
+	var text bytes.Buffer
+	require.NoError(t, r.WriteText(&text, 1))
+	require.Contains(t, text.String(), "\nAddresses used outside every pool: 1 finding (used-outside-pools)\n")
+	require.Contains(t, text.String(), "  Pod n/zz uses 192.0.2.1, which no pool has\n    Pod n/zz\n  -> make a pool")
+	require.Contains(t, text.String(), "(affinity-pending)\n")
+	require.Contains(t, text.String(), "  … and 1 more\n")
+
+	raw, err := json.Marshal(r)
+	require.NoError(t, err)
+	var back Report
+	require.NoError(t, json.Unmarshal(raw, &back))
+	require.Equal(t, OutsidePools, back.Findings[0].Kind)
+	require.Equal(t, "192.0.2.1", back.Findings[0].Address)
+	require.Equal(t, 2, back.Count(AffinityPending))
+	require.Equal(t, raw, must(json.Marshal(Check(s))), "the same again")
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// TestEveryKindIsTitled: reports know every kind.
+func TestEveryKindIsTitled(t *testing.T) {
+	seen := make(map[Kind]bool)
+	for _, k := range kinds {
+		require.False(t, seen[k.kind])
+		seen[k.kind] = true
+		require.NotEmpty(t, k.title)
+		require.NotEmpty(t, k.mend)
+	}
+	require.Len(t, seen, 18)
+}

@@ -1,0 +1,354 @@
+package snapshot
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// read reads texts, one file each: a.yaml, b.yaml, ….
+func read(o Options, texts ...string) (*Snapshot, error) {
+	l := NewLoader(o)
+	for i, text := range texts {
+		if err := l.Add(string(rune('a'+i))+".yaml", strings.NewReader(text)); err != nil {
+			return nil, err
+		}
+	}
+	return l.Snapshot()
+}
+
+const somePool = `apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: p}
+spec:
+  cidr: 10.0.0.0/24
+  blockSize: 30
+`
+
+const someBlock = `apiVersion: crd.projectcalico.org/v1
+kind: IPAMBlock
+metadata:
+  name: 10-0-0-0-30
+spec:
+  cidr: 10.0.0.0/30
+  affinity: host:a
+  affinityClaimTime: "2026-01-01T00:00:00Z"
+  allocations: [null, 0, null, 1]
+  attributes:
+  - handle_id: h
+    secondary: {node: a, pod: x}
+  - releasedAt: "2026-01-01T00:00:10Z"
+  sequenceNumber: 1767225600000161026
+  sequenceNumberForAllocation: {"1": 1767225600000161024, "3": 1767225600000161025}
+  unallocated: [2, 0]
+`
+
+const someAffinity = `apiVersion: projectcalico.org/v3
+kind: BlockAffinity
+metadata: {name: a-10-0-0-0-30}
+spec: {cidr: 10.0.0.0/30, node: a, state: confirmed, deleted: false}
+`
+
+const someHandle = `apiVersion: crd.projectcalico.org/v1
+kind: IPAMHandle
+metadata: {name: h}
+spec: {handleID: h, block: {10.0.0.0/30: 1}, deleted: false}
+`
+
+const someNode = `apiVersion: v1
+kind: Node
+metadata: {name: a, labels: {zone: "1"}}
+`
+
+// some is a cluster of one object of each kind, which fit together.
+const some = somePool + "---\n" + someBlock + "---\n" + someAffinity + "---\n" + someHandle + "---\n" + someNode
+
+// listOf makes a List of documents.
+func listOf(documents string) string {
+	var out strings.Builder
+	out.WriteString("apiVersion: v1\nitems:\n")
+	for _, d := range strings.Split(documents, "---\n") {
+		for i, line := range strings.Split(strings.TrimSuffix(d, "\n"), "\n") {
+			if i == 0 {
+				line = "- " + line
+			} else {
+				line = "  " + line
+			}
+			out.WriteString(line + "\n")
+		}
+	}
+	return out.String() + "kind: List\nmetadata: {}\n"
+}
+
+func TestForms(t *testing.T) {
+	want, err := read(Options{}, some)
+	require.NoError(t, err)
+	require.Empty(t, want.Problems)
+	p := pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 30}
+	require.Equal(t, []pool.Spec{p.WithDefaults()}, want.Cluster.Pools)
+	require.Equal(t, []ipam.Node{{Name: "a", Labels: map[string]string{"zone": "1"}}}, want.Cluster.Nodes)
+	require.Equal(t, []int{2, 0}, want.Cluster.Blocks[0].Free)
+	require.Equal(t, uint64(1767225600000161026), want.Cluster.Blocks[0].Sequence, "all 64 bits")
+	require.Equal(t, time.Date(2026, 1, 1, 0, 0, 10, 0, time.UTC), want.Latest)
+	require.Equal(t, affinity.HostOwner("a"), want.Cluster.Affinities[0].Owner, "without a type it is a host's")
+
+	var asJSON, asYAML, zipped bytes.Buffer
+	require.NoError(t, WriteJSON(&asJSON, want.Cluster, V1))
+	require.NoError(t, WriteYAML(&asYAML, want.Cluster, V3))
+	z := gzip.NewWriter(&zipped)
+	_, err = z.Write(asYAML.Bytes())
+	require.NoError(t, errors.Join(err, z.Close()))
+	var objects []string
+	for i, o := range strings.Split(asJSON.String(), "\n") {
+		if i > 0 && strings.HasPrefix(o, `{"apiVersion"`) {
+			objects = append(objects, strings.TrimSuffix(o, ","))
+		}
+	}
+	require.Len(t, objects, 5)
+	parts := strings.Split(some, "---\n")
+	for name, texts := range map[string][]string{
+		"JSON List":              {asJSON.String()},
+		"YAML List":              {asYAML.String()},
+		"List from documents":    {listOf(some)},
+		"gzip":                   {zipped.String()},
+		"several files":          parts,
+		"a file and a List":      {parts[1], listOf(parts[0] + "---\n" + strings.Join(parts[2:], "---\n"))},
+		"carriage returns":       {strings.ReplaceAll(some, "\n", "\r\n")},
+		"List, carriage returns": {strings.ReplaceAll(listOf(some), "\n", "\r\n")},
+		"byte order mark":        {"\ufeff" + some},
+		"leading lines":          {"# kubectl\n\n---\n" + some + "---\n"},
+		"directive":              {"%YAML 1.1\n---\n" + some + "...\n"},
+		"comments in a List":     {strings.Replace(listOf(some), "- apiVersion", "# a comment\n- apiVersion", 3)},
+		"indented List":          {indentItems(listOf(some))},
+		"JSON lines":             {strings.Join(objects, "\n")},
+		"JSON array":             {"[" + strings.Join(objects, ",\n") + "]"},
+		"JSON, kind first":       {`{"kind":"List","apiVersion":"v1","items":[` + strings.Join(objects, ",") + `]}`},
+		"JSON, no line ends":     {strings.ReplaceAll(asJSON.String(), "\n", " ")},
+		"flow style List":        {"apiVersion: v1\nkind: List\nitems: [" + strings.Join(objects, ", ") + "]\n"},
+		"no newline at the end":  {strings.TrimSuffix(some, "\n")},
+		"Lists in documents":     {listOf(parts[0]+"---\n"+parts[1]) + "---\n" + listOf(strings.Join(parts[2:], "---\n"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := read(Options{}, texts...)
+			require.NoError(t, err)
+			require.Empty(t, s.Problems)
+			require.Equal(t, want.Cluster, s.Cluster)
+		})
+	}
+}
+
+// indentItems moves the items of a List two columns in.
+func indentItems(list string) string {
+	lines := strings.Split(list, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "  ") {
+			lines[i] = "  " + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestTypedList: what the API server itself prints, where items need not say what
+// they are.
+func TestTypedList(t *testing.T) {
+	s, err := read(Options{}, `{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}]}`)
+	require.NoError(t, err)
+	require.Equal(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes)
+}
+
+func TestSkipsDeleted(t *testing.T) {
+	for _, deleted := range []string{`true`, `"true"`} {
+		s, err := read(Options{}, strings.ReplaceAll(some, "deleted: false", "deleted: "+deleted))
+		require.NoError(t, err)
+		require.Empty(t, s.Cluster.Affinities)
+		require.Empty(t, s.Cluster.Handles)
+		require.Equal(t, 2, s.Deleted)
+	}
+	s, err := read(Options{}, strings.ReplaceAll(some, "deleted: false", `deleted: "false"`))
+	require.NoError(t, err)
+	require.Len(t, s.Cluster.Affinities, 1)
+}
+
+func TestOldBlocks(t *testing.T) {
+	s, err := read(Options{}, somePool, `apiVersion: crd.projectcalico.org/v1
+kind: IPAMBlock
+metadata: {name: 10-0-0-0-30}
+spec: {cidr: 10.0.0.0/30, affinity: "host:a", allocations: [null, 0, null, null], unallocated: [2, 0, 3], attributes: [{handle_id: h}]}
+`)
+	require.NoError(t, err)
+	require.Empty(t, s.Problems)
+	b := s.Cluster.Blocks[0]
+	require.Zero(t, b.Sequence)
+	require.True(t, b.Claimed.IsZero())
+	a, err := s.Allocator(ipam.Options{})
+	require.NoError(t, err)
+	require.Equal(t, s.Cluster.State, a.State())
+}
+
+// TestReservationsInOrder: those of all objects, by their names.
+func TestReservationsInOrder(t *testing.T) {
+	object := func(name, entries string) string {
+		return "apiVersion: projectcalico.org/v3\nkind: IPReservation\nmetadata: {name: " + name + "}\nspec: {reservedCIDRs: [" + entries + "]}\n"
+	}
+	s, err := read(Options{}, object("z", `10.0.0.1, " 10.0.0.2 ", ""`)+"---\n"+object("a", "10.0.0.3/32, nonsense"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"10.0.0.3/32", "nonsense", "10.0.0.1", " 10.0.0.2 ", ""}, s.Cluster.Reservations)
+	require.Len(t, s.Problems, 1)
+	require.True(t, s.Problems[0].Harmless)
+	require.Equal(t, `a.yaml:6: IPReservation a: spec.reservedCIDRs: "nonsense" is ignored, as Calico does: not an address or CIDR`, s.Problems[0].Error())
+}
+
+// TestStoredPoolUses: stored pools have the default uses written out, also where a
+// new pool could not say so.
+func TestStoredPoolUses(t *testing.T) {
+	s, err := read(Options{}, somePool+"  namespaceSelector: env == 'prod'\n  allowedUses: [Workload, Tunnel]\n")
+	require.NoError(t, err)
+	require.Empty(t, s.Cluster.Pools[0].AllowedUses)
+	var text bytes.Buffer
+	require.NoError(t, WriteYAML(&text, s.Cluster, V3))
+	require.Contains(t, text.String(), "    allowedUses:\n    - Workload\n    - Tunnel\n")
+}
+
+func TestPods(t *testing.T) {
+	s, err := read(Options{}, `{"apiVersion":"v1","kind":"List","items":[
+		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b","namespace":"n"},"spec":{"nodeName":"x"},"status":{"phase":"Running","podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}},
+		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n"},"spec":{"hostNetwork":true},"status":{"phase":"Failed","podIP":"10.0.0.2"}},
+		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c","namespace":"n"}}]}`)
+	require.NoError(t, err)
+	require.True(t, s.HasPods)
+	require.Equal(t, []Pod{
+		{Namespace: "n", Name: "a", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, HostNetwork: true, Ended: true},
+		{Namespace: "n", Name: "b", Node: "x", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}},
+		{Namespace: "n", Name: "c"},
+	}, s.Pods)
+}
+
+func TestNodeAddresses(t *testing.T) {
+	s, err := read(Options{}, `
+apiVersion: v1
+kind: Node
+metadata:
+  name: x
+  annotations: {projectcalico.org/IPv4VXLANTunnelAddr: 10.0.0.9, other: "1"}
+status:
+  addresses: [{type: InternalIP, address: 172.18.0.2}, {type: Hostname, address: x}]
+`)
+	require.NoError(t, err)
+	require.Equal(t, []NodeAddress{
+		{"x", netip.MustParseAddr("10.0.0.9"), "vxlanTunnelAddress"},
+		{"x", netip.MustParseAddr("172.18.0.2"), ""},
+	}, s.Addresses)
+}
+
+// TestManifests: what a cluster is made from.
+func TestManifests(t *testing.T) {
+	s, err := read(Options{}, `# This section includes base Calico installation configuration.
+apiVersion: operator.tigera.io/v1
+kind: Installation
+metadata:
+  name: default
+spec:
+  # Configures Calico networking.
+  calicoNetwork:
+    ipPools:
+    - name: default-ipv4-ippool
+      blockSize: 26
+      cidr: 192.168.0.0/16
+      encapsulation: VXLANCrossSubnet
+      natOutgoing: Enabled
+      nodeSelector: all()
+    - cidr: 10.0.0.0/16
+      disableNewAllocations: "true"
+    - cidr: fd00::/48
+
+---
+apiVersion: operator.tigera.io/v1
+kind: APIServer
+metadata:
+  name: default
+spec: {}
+`, `kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+name: calico-ipam
+networking:
+  disableDefaultCNI: true
+nodes:
+- role: control-plane
+- role: worker
+  labels: {zone: a}
+- role: worker
+`)
+	require.NoError(t, err)
+	require.Empty(t, s.Problems)
+	var names []string
+	for _, p := range s.Cluster.Pools {
+		names = append(names, fmt.Sprint(p.Name, " ", p.CIDR, " ", p.BlockSize, " ", p.Disabled))
+	}
+	require.Equal(t, []string{
+		"default-ipv4-ippool 192.168.0.0/16 26 false", "default-ipv6-ippool fd00::/48 122 false", "10-0-0-0-16 10.0.0.0/16 26 true",
+	}, []string{names[1], names[2], names[0]})
+	require.Len(t, s.Cluster.Nodes, 3)
+	require.Equal(t, "calico-ipam-control-plane", s.Cluster.Nodes[0].Name)
+	require.Contains(t, s.Cluster.Nodes[0].Labels, "node-role.kubernetes.io/control-plane")
+	require.Equal(t, "calico-ipam-worker", s.Cluster.Nodes[1].Name)
+	require.Equal(t, "a", s.Cluster.Nodes[1].Labels["zone"])
+	require.Equal(t, "calico-ipam-worker2", s.Cluster.Nodes[2].Name)
+
+	s, err = read(Options{}, "apiVersion: operator.tigera.io/v1\nkind: Installation\nmetadata: {name: default}\nspec: {variant: Calico}\n",
+		"kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n")
+	require.NoError(t, err)
+	require.Equal(t, defaultPool, s.Cluster.Pools[0].CIDR)
+	require.Equal(t, "kind-control-plane", s.Cluster.Nodes[0].Name)
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(some), 0o600))
+	s, err := Load(Options{}, path)
+	require.NoError(t, err)
+	require.Equal(t, 5, s.Objects)
+	_, err = Load(Options{}, path, filepath.Join(dir, "missing.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Load(Options{}, dir)
+	require.ErrorContains(t, err, "is a directory")
+
+	// What the reader itself fails with is its own, lenient or not.
+	failure := errors.New("disk on fire")
+	l := NewLoader(Options{Lenient: true})
+	err = l.Add("x", io.MultiReader(strings.NewReader(some), iotest.ErrReader(failure)))
+	require.ErrorIs(t, err, failure)
+	require.NotErrorIs(t, err, ErrInvalid)
+}
+
+func TestProgress(t *testing.T) {
+	var last int64
+	calls := 0
+	_, err := func() (*Snapshot, error) {
+		l := NewLoader(Options{Progress: func(n int64) {
+			require.GreaterOrEqual(t, n, last)
+			last = n
+			calls++
+		}})
+		require.NoError(t, l.Add("x", strings.NewReader(some)))
+		return l.Snapshot()
+	}()
+	require.NoError(t, err)
+	require.Equal(t, int64(len(some)), last)
+	require.Positive(t, calls)
+}

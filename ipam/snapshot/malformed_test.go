@@ -1,0 +1,293 @@
+package snapshot
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// change returns the text with a part of it changed, which must be there.
+func change(text, old, new string) string {
+	if !strings.Contains(text, old) {
+		panic("no " + old)
+	}
+	return strings.Replace(text, old, new, 1)
+}
+
+func zipped(text string) string {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	return out.String()
+}
+
+// malformed are resources with one fault each, and what is said of it.
+var malformed = []struct {
+	name, text string
+	kind       Kind
+	want       string
+}{
+	{"empty", "", Unreadable, "a.yaml:1: holds no objects"},
+	{"blank", "\n\n# nothing\n---\n", Unreadable, "a.yaml:1: holds no objects"},
+	{"UTF-16", "\xff\xfea\x00", Unreadable, "UTF-16"},
+	{"no YAML", "{]", Unreadable, "a.yaml:1: expected a key in quotes, not ']'"},
+	{"binary", "\x00\x01\x02", Unreadable, "a.yaml:1: "},
+	{"not UTF-8", change(somePool, "name: p", "name: \xff"), Unreadable, "is not UTF-8"},
+	{"not UTF-8 in JSON", "{\"apiVersion\":\"\xff\"}", Unreadable, "is not UTF-8"},
+	{"plain text", "hello", Unreadable, "a.yaml:1: is no Kubernetes object"},
+	{"a scalar list", "- a\n- b\n", Unreadable, "is no Kubernetes object"},
+	{"numbers in JSON", "[1, 2]", Unreadable, "is no Kubernetes object"},
+	{"no kind", "metadata: {name: x}\n", Unreadable, "a.yaml:1: kind: is missing"},
+	{"kind is no text", "kind: 3\n", Unreadable, "kind: is the number 3, must be text"},
+	{"wrong kind", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", Unreadable, `Secret s: kind: "Secret" of "v1" is not read; known are IPPool`},
+	{"wrong group", change(someNode, "v1", "v3"), Unreadable, `"Node" of "v3" is not read`},
+	{"kind of the other group", change(change(someHandle, "IPAMHandle", "IPAMConfiguration"), "handleID: h,", ""), Unreadable, "is not read"},
+	{"List in a List", listOf(listOf(somePool)), Unreadable, "a List within a List"},
+	{"cut off List", listOf(some)[:700], Unreadable, "has items, but no kind: the file is cut off"},
+	{"cut off within a value", strings.TrimSuffix(someHandle, "deleted: false}\n"), Unreadable, "line 4: did not find expected"},
+	{"cut off JSON", `{"apiVersion":"v1","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}},{"api`, Unreadable, "a.yaml:1: the file is cut off"},
+	{"cut off behind an item", `{"apiVersion":"v1","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}`, Unreadable, "the file is cut off"},
+	{"cut off gzip", zipped(some)[:100], Unreadable, "the file is cut off"},
+	{"broken gzip", zipped(some)[:300] + "xxxxxxxxxxxxxxxx", Unreadable, "a.yaml"},
+	{"gzip header only", "\x1f\x8b", Unreadable, "a.yaml:1: "},
+	{"items of no List", change(listOf(some), "kind: List", "kind: Pot"), Unreadable, `has items, but its kind is "Pot"`},
+	{"JSON without a colon", `{"a" 1}`, Unreadable, `expected : after key "a"`},
+	{"JSON without a comma", `{"a":1 "b":2}`, Unreadable, "expected , or }"},
+	{"items without a comma", `{"items":[{} {}]}`, Unreadable, "expected , or ]"},
+	{"JSON key twice", `{"kind":"Node","kind":"Pod"}`, Unreadable, `key "kind" is given twice`},
+	{"YAML key twice", somePool + "  blockSize: 29\n", Unreadable, `key "blockSize" already set`},
+	{"tabs", "a:\n\t- b\n", Unreadable, "a.yaml:1: line 2: found character that cannot start any token"},
+
+	{"no spec", "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\n", Unreadable, "IPPool p: spec: is missing"},
+	{"spec is a text", "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: x\n", Unreadable, "IPPool p: spec: is the text \"x\", must be"},
+	{"CIDR that does not parse", change(somePool, "10.0.0.0/24", "10.0.0/24"), Unreadable, `a.yaml:1: IPPool p: spec.cidr: "10.0.0/24" is not a CIDR such as 10.0.0.0/26`},
+	{"CIDR with host bits", change(somePool, "10.0.0.0/24", "10.0.0.1/24"), Unreadable, "10.0.0.1/24 has host bits, the network is 10.0.0.0/24"},
+	{"mapped CIDR", change(somePool, "10.0.0.0/24", "'::ffff:10.0.0.0/120'"), Unreadable, "IPv4-mapped"},
+	{"CIDR is a number", change(somePool, "10.0.0.0/24", "10"), Unreadable, "spec.cidr: is the number 10, must be text"},
+	{"no CIDR", change(somePool, "cidr", "kidr"), Unreadable, "spec.cidr: is missing"},
+	{"block size is a text", change(somePool, "30", "'30'"), Unreadable, `spec.blockSize: is the text "30", must be a whole number`},
+	{"block size out of range", change(somePool, "30", "33"), Unreadable, `spec.blockSize: is "33", must be from 20 to 32`},
+	{"a selector that does not parse", somePool + "  nodeSelector: 'a =='\n", Unreadable, "spec.nodeSelector"},
+	{"a pool without a name", change(somePool, "{name: p}", "{}"), Unreadable, "IPPool: metadata.name: must not be empty"},
+	{"pool twice", somePool + "---\n" + somePool, Duplicate, "a.yaml:8: IPPool p: is given twice, first in a.yaml:1"},
+	{"pools overlap", somePool + "---\n" + change(change(somePool, "10.0.0.0/24", "10.0.0.0/25"), "name: p", "name: q"), Unreadable, "IPPool q: pool: overlaps another pool"},
+	{"no reservations", "apiVersion: projectcalico.org/v3\nkind: IPReservation\nmetadata: {name: r}\nspec: {reservedCIDRs: 10.0.0.1}\n", Unreadable, "spec.reservedCIDRs: is the text"},
+	{"cooldown out of range", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {ipCooldownSeconds: 1201}\n", Unreadable, "spec.ipCooldownSeconds: is 1201, must be 0 to 1200"},
+	{"strict is a word", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {strictAffinity: 'very'}\n", Unreadable, `spec.strictAffinity: is "very", must be true or false`},
+	{"negative limit", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {maxBlocksPerHost: -1}\n", Unreadable, "spec.maxBlocksPerHost: is -1"},
+
+	{"node without a name", change(someNode, "name: a, ", ""), Unreadable, "Node: metadata.name: is missing"},
+	{"a label that is a boolean", change(someNode, `"1"`, "yes"), Unreadable, `metadata.labels: has the key "zone", which is the boolean true, must be text (in YAML, write it in quotes)`},
+	{"node twice", someNode + "---\n" + someNode, Duplicate, "a.yaml:5: Node a: is given twice, first in a.yaml:1"},
+	{"pod without a namespace", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n", Unreadable, "a pod has a name and a namespace"},
+	{"pod's address", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: ns}\nstatus: {podIP: 10.0.0}\n", Unreadable, `Pod ns/p: status.podIP: "10.0.0" is not an IP address`},
+
+	{"affinity of no node", change(someAffinity, "node: a, ", ""), Unreadable, "spec.node: is missing"},
+	{"affinity in no state", change(someAffinity, "confirmed", "sure"), Unreadable, `spec.state: is "sure", must be pending, confirmed or pendingDeletion`},
+	{"affinity of no type", change(someAffinity, "node: a,", "node: a, type: pod,"), Unreadable, `spec.type: is "pod", must be host or virtual`},
+	{"deleted is a number", change(someAffinity, "deleted: false", "deleted: 1"), Unreadable, "spec.deleted: is 1, must be true or false"},
+	{"affinity twice", someAffinity + "---\n" + someAffinity, Duplicate, "a.yaml:6: BlockAffinity a-10-0-0-0-30: is given twice"},
+	{"affinity's CIDR", change(someAffinity, "10.0.0.0/30", "a/30"), Unreadable, `spec.cidr: "a/30" is not a CIDR`},
+	{"no time", change(someAffinity, "{name: ", "{creationTimestamp: yesterday, name: "), Unreadable, `metadata.creationTimestamp: "yesterday" is not a time`},
+	{"a time too early", change(someAffinity, "{name: ", "{creationTimestamp: '0001-01-01T00:00:00Z', name: "), Unreadable, "not within the years"},
+
+	{"handle without an id", change(change(someHandle, "handleID: h,", ""), "name: h", ""), Unreadable, "spec.handleID: is missing"},
+	{"handle twice", someHandle + "---\n" + someHandle, Duplicate, "IPAMHandle h: is given twice"},
+	{"handle's block", change(someHandle, "10.0.0.0/30", "10.0.0.0"), Unreadable, `spec.block: "10.0.0.0" is not a CIDR`},
+	{"handle's huge block", change(someHandle, "10.0.0.0/30", "10.0.0.0/8"), Unreadable, "spec.block.10.0.0.0/8: is no block"},
+	{"handle counts less than nothing", change(someHandle, ": 1}", ": -1}"), Unreadable, "spec.block.10.0.0.0/30: is -1"},
+	{"handle counts words", change(someHandle, ": 1}", ": one}"), Unreadable, "spec.block: is "},
+
+	{"block of no size", change(someBlock, "cidr: 10.0.0.0/30", "cidr: 10.0.0.0/8"), Unreadable, "spec.cidr: 10.0.0.0/8 has more than the 4,096 addresses"},
+	{"block twice", someBlock + "---\n" + someBlock, Duplicate, "IPAMBlock 10-0-0-0-30: is given twice, first in a.yaml:1"},
+	{"block of nobody known", change(someBlock, "host:a", "a"), Unreadable, `spec.affinity: "a" is neither host:NAME nor virtual:NAME`},
+	{"claim time", change(someBlock, "2026-01-01T00:00:00Z", "2026"), Unreadable, "spec.affinityClaimTime"},
+	{"sequence number below 0", change(someBlock, "sequenceNumber: 1", "sequenceNumber: -1"), Unreadable, "spec.sequenceNumber: is the number -1767225600000161026, must be a whole number in range"},
+	{"sequence number as a float", change(someBlock, "sequenceNumber: 1767225600000161026", "sequenceNumber: 1.5"), Unreadable, "spec.sequenceNumber: is the number 1.5"},
+	{"block size of no pool", somePool + "---\n" + `apiVersion: crd.projectcalico.org/v1
+kind: IPAMBlock
+metadata: {name: 10-0-0-8-31}
+spec: {cidr: 10.0.0.8/31, allocations: [null, null], unallocated: [0, 1], attributes: []}
+`, BlockSize, "a.yaml:8: IPAMBlock 10-0-0-8-31: pool: block of another size"},
+	{"blocks overlap", someBlock + "---\n" + `apiVersion: crd.projectcalico.org/v1
+kind: IPAMBlock
+metadata: {name: 10-0-0-2-31}
+spec: {cidr: 10.0.0.2/31, allocations: [null, null], unallocated: [0, 1], attributes: []}
+`, BlockOverlap, "IPAMBlock 10-0-0-2-31: overlaps another block: 10.0.0.0/30"},
+	{"too few allocations", change(someBlock, "[null, 0, null, 1]", "[null, 0, 1]"), BlockContradiction, "spec.allocations: has 3 entries for 4 addresses"},
+	{"no allocations", change(someBlock, "  allocations: [null, 0, null, 1]\n", ""), BlockContradiction, "spec.allocations: has 0 entries for 4 addresses"},
+	{"attribute out of range", change(someBlock, "[null, 0, null, 1]", "[null, 0, null, 2]"), BlockContradiction, "spec.allocations[3]: is 2, but there are 2 attributes"},
+	{"attribute below 0", change(someBlock, "[null, 0, null, 1]", "[null, 0, null, -3]"), BlockContradiction, "spec.allocations[3]: is -3, must be a whole number"},
+	{"attribute is a text", change(someBlock, "[null, 0, null, 1]", "[null, '0', null, 1]"), BlockContradiction, `spec.allocations[1]: is "0", must be`},
+	{"attribute is a list", change(someBlock, "[null, 0, null, 1]", "[null, [0,1], null, 1]"), BlockContradiction, "spec.allocations[1]: is [0,1], must be"},
+	{"allocations are no list", change(someBlock, "[null, 0, null, 1]", "{}"), BlockContradiction, "spec.allocations: is no list"},
+	{"ordinal out of range", change(someBlock, "[2, 0]", "[2, 0, 4]"), BlockContradiction, "spec.unallocated[2]: is 4, must be an ordinal of the block, 0 to 3"},
+	{"ordinal null", change(someBlock, "[2, 0]", "[2, 0, null]"), BlockContradiction, "spec.unallocated[2]: is null, must be"},
+	{"ordinal twice", change(someBlock, "[2, 0]", "[2, 0, 2]"), BlockContradiction, "spec.unallocated[2]: ordinal 2 is in the queue twice"},
+	{"queued and allocated", change(someBlock, "[2, 0]", "[2, 1, 0]"), BlockContradiction, "spec.unallocated[1]: ordinal 1 is in the queue, but allocated"},
+	{"neither queued nor allocated", change(someBlock, "[2, 0]", "[2]"), BlockContradiction, "spec.unallocated: ordinal 0 is neither in the queue nor allocated"},
+	{"number of no ordinal", change(someBlock, `"3": `, `"4": `), BlockContradiction, `spec.sequenceNumberForAllocation: "4" is no ordinal`},
+	{"released with a handle", change(someBlock, "- releasedAt", "- handle_id: x\n    releasedAt"), BlockContradiction, "spec.attributes[1]: was released, but still has a handle"},
+	{"attributes are texts", change(someBlock, "{node: a, pod: x}", "[node]"), Unreadable, "spec.attributes[0].secondary: is of type array, must be a map of texts"},
+
+	{"alias", "apiVersion: v1\nkind: Node\nmetadata:\n  name: &n a\n  labels: {x: *n}\n", Unreadable, "a.yaml:4: anchors and aliases (& and *) are not read"},
+	{"alias bomb", aliasBomb(), Unreadable, "anchors and aliases"},
+	{"huge text", change(someHandle, "handleID: h", "handleID: "+strings.Repeat("h", 10<<20)), Unreadable, "spec.handleID: is 10485760 bytes long, at most 65536 are allowed"},
+	{"huge text in JSON", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 10<<20) + `"}}`, Unreadable, "metadata.name: is 10485760 bytes long, at most 253 are allowed"},
+	{"huge object", `[{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 17<<20) + `"}}]`, Unreadable, "a.yaml:1: object is larger than 16777216 bytes"},
+	{"huge YAML object", someNode + "# " + "\nx: " + strings.Repeat("y", 17<<20) + "\n", Unreadable, "a.yaml:1: object is larger than"},
+	{"deep JSON", `[` + strings.Repeat(`{"a":`, 5000) + `1` + strings.Repeat(`}`, 5000) + `]`, Unreadable, "nests deeper than 100 levels"},
+	{"deep flow", "a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), Unreadable, "nests deeper"},
+	{"deep lists", strings.Repeat("- ", 5000) + "a", Unreadable, "nests deeper"},
+	{"a line's end that is none", change(someNode, "name: a", "name: 'a\rb'"), Unreadable, "line break"},
+}
+
+func aliasBomb() string {
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 9 {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	return bomb
+}
+
+// TestMalformed: every fault is refused, with the place; and taken leniently it is
+// a finding, the rest being read.
+func TestMalformed(t *testing.T) {
+	for _, c := range malformed {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := read(Options{}, c.text, someNodeB)
+			require.ErrorIs(t, err, ErrInvalid)
+			require.Contains(t, clip2(err.Error()), c.want)
+			var all *InvalidError
+			require.ErrorAs(t, err, &all)
+			require.Equal(t, c.kind, all.Problems[0].Kind)
+			require.Less(t, len(err.Error()), 4096)
+
+			s, err := read(Options{Lenient: true}, c.text, someNodeB)
+			require.NoError(t, err)
+			require.Equal(t, all.Problems, harmful(s.Problems))
+			require.Contains(t, nodeNames(s), "b", "the rest is read")
+			require.Positive(t, Check(s).Count(c.kind))
+			a, err := s.Allocator(ipam.Options{})
+			require.NoError(t, err)
+			require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
+		})
+	}
+}
+
+const someNodeB = "apiVersion: v1\nkind: Node\nmetadata: {name: b}\n"
+
+func clip2(text string) string { return text[:min(len(text), 4096)] }
+
+func harmful(problems []*Problem) (out []*Problem) {
+	for _, p := range problems {
+		if !p.Harmless {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func nodeNames(s *Snapshot) (names []string) {
+	for _, n := range s.Cluster.Nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// TestAllAtOnce: many faults, in several files and within one object, are reported
+// together and in order.
+func TestAllAtOnce(t *testing.T) {
+	var texts []string
+	for _, c := range malformed[30:60] {
+		texts = append(texts, c.text)
+	}
+	bad := change(change(someBlock, "[2, 0]", "[2, 2, 9]"), "host:a", "nobody")
+	bad = change(change(bad, "[null, 0, null, 1]", "[null, 0, null, 7]"), "handle_id: h", "handle_id: 8")
+	texts = append([]string{bad}, texts...)
+	l := NewLoader(Options{})
+	for i, text := range texts {
+		require.NoError(t, l.Add(fmt.Sprintf("file%02d", i), strings.NewReader(text)))
+	}
+	_, err := l.Snapshot()
+	var all *InvalidError
+	require.ErrorAs(t, err, &all)
+	for i := range texts {
+		require.Contains(t, err.Error(), fmt.Sprintf("file%02d:", i))
+	}
+	for _, want := range []string{"file00:1: IPAMBlock 10-0-0-0-30: spec.affinity:", "spec.attributes[0].handle_id:", "spec.allocations[3]:", "spec.unallocated[1]:", "spec.unallocated[2]:", "spec.unallocated: ordinal 0 is neither"} {
+		require.Contains(t, err.Error(), want)
+	}
+	files := make([]string, 0, len(all.Problems))
+	for _, p := range all.Problems {
+		files = append(files, p.File)
+	}
+	require.IsNonDecreasing(t, files)
+	var one *Problem
+	require.True(t, errors.As(err, &one))
+}
+
+// TestMended: what a lenient reading makes of a block that contradicts itself.
+func TestMended(t *testing.T) {
+	s, err := read(Options{Lenient: true}, change(change(someBlock, "[2, 0]", "[3, 2, 2, 17]"), "[null, 0, null, 1]", "[null, 0, null, 5]"))
+	require.NoError(t, err)
+	b := s.Cluster.Blocks[0]
+	require.Equal(t, []int{2, 0}, b.Free)
+	require.Len(t, b.Allocations, 2)
+	require.Equal(t, "h", b.Allocations[0].Handle)
+	require.Equal(t, "", b.Allocations[1].Handle)
+	a, err := s.Allocator(ipam.Options{})
+	require.NoError(t, err)
+	require.Equal(t, b.Free, a.State().Blocks[0].Free)
+}
+
+// TestHarmless: what has no effect is no error, and is not kept back.
+func TestHarmless(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{change(someBlock, "name: 10-0-0-0-30", "name: mine"), "metadata.name: is not 10-0-0-0-30"},
+		{change(someBlock, "  affinity: host:a\n", ""), "spec.affinityClaimTime: has no effect"},
+		{change(someBlock, "  sequenceNumber:", "  - handle_id: unused\n  sequenceNumber:"), "spec.attributes[2]: is used by no address"},
+		{change(someBlock, `{"1": 1`, `{"0": 7, "1": 1`), "spec.sequenceNumberForAllocation.0: is that of a free address"},
+		{change(someHandle, ": 1}", ": 1, 10.0.0.4/30: 0}"), "spec.block.10.0.0.4/30: counts nothing"},
+		{"apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: other}\nspec: {strictAffinity: true}\n", "only the configuration called default"},
+	} {
+		s, err := read(Options{}, c.text)
+		require.NoError(t, err)
+		require.Len(t, s.Problems, 1)
+		require.True(t, s.Problems[0].Harmless)
+		require.ErrorContains(t, s.Problems[0], c.want)
+		require.Equal(t, ipam.DefaultConfig(), s.Cluster.Config)
+	}
+}
+
+// TestNoAliases: text that looks like an anchor or alias is text.
+func TestNoAliases(t *testing.T) {
+	for _, text := range []string{
+		"'*a'", `"*a &b"`, "a *b &c", "a&b", "x: '*'", "|\n      *bold*\n      &x\n     ", ">-\n      *bold*",
+		"a\n      *b", `"a
+      *b"`, "'it''s\n      &x'", "a # *b", "# &c\n      a",
+	} {
+		full := "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  annotations:\n    note: " + text + "\n"
+		if strings.HasPrefix(text, "x: ") {
+			full = change(full, "note: x: ", "note: ")
+		}
+		_, err := read(Options{}, full)
+		require.NoError(t, err, "%s", full)
+	}
+	for _, text := range []string{
+		"*a", "&b x", "[*a]", "[x, *a]", "{k: *a}", "{*a : k}", "{<<: *a}", "!!str *a", "\n      - *a", "\n      ? *a", "\n      x: *a", "\n      &k x: y", "\n      - - &z q",
+		`{"k":*a}`, "\n      x:\t*a", "\n      -\t*a", "\n      \"q\": *a",
+	} {
+		full := "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  annotations:\n    note: " + text + "\n"
+		_, err := read(Options{}, full)
+		require.ErrorContains(t, err, "anchors and aliases", "%s", full)
+	}
+}
