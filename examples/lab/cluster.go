@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -17,8 +18,12 @@ import (
 
 // settings make the lab the reader's own.
 type settings struct {
-	nodes int
+	nodes int         // how many, where names is nil
+	names []ipam.Node // the nodes of a file, the first one the control plane
 	pool  pool.Spec
+
+	encapsulation string // of the pool, which decides on the kind of tunnel
+	natOutgoing   bool
 }
 
 // A cluster is a Kind cluster with Calico, as far as the lab looks at it.
@@ -26,9 +31,6 @@ type cluster struct {
 	settings
 	clock *ipam.Clock
 	ipam  *ipam.Allocator
-
-	encapsulation string // of the pool, which decides on the kind of tunnel
-	natOutgoing   bool
 
 	nodes []*node
 	pods  []*pod // in the order of their start, tunnels too
@@ -45,6 +47,7 @@ type node struct {
 	running bool
 	ready   bool // calico-node runs there
 	control bool
+	own     map[string]string // the labels that a file gives it
 	joined  time.Time
 }
 
@@ -93,11 +96,9 @@ var (
 func newCluster(s settings) *cluster {
 	clock := ipam.NewClock(start)
 	return &cluster{
-		settings:      s,
-		clock:         clock,
-		ipam:          ipam.New(ipam.Options{Now: clock.Now}),
-		encapsulation: "VXLANCrossSubnet",
-		natOutgoing:   true,
+		settings: s,
+		clock:    clock,
+		ipam:     ipam.New(ipam.Options{Now: clock.Now}),
 		components: []component{
 			{name: "apiserver", up: (*cluster).nodesReady, since: start},
 			{name: "calico", up: (*cluster).calicoRuns, since: start},
@@ -122,7 +123,7 @@ func (c *cluster) join() error {
 	if err := c.ipam.SetPool(c.settings.pool); err != nil {
 		return err
 	}
-	for i := range c.settings.nodes {
+	for i := range c.count() {
 		n := &node{
 			name:    "calico-ipam-worker",
 			kind:    "k8s-kind",
@@ -133,9 +134,13 @@ func (c *cluster) join() error {
 			control: i == 0,
 			joined:  c.clock.Now(),
 		}
-		if i == 0 {
+		switch {
+		case c.names != nil:
+			n.name, n.own = c.names[i].Name, c.names[i].Labels
+			_, n.control = n.own[controlPlaneLabel]
+		case i == 0:
 			n.name = "calico-ipam-control-plane"
-		} else if i > 1 {
+		case i > 1:
 			n.name += fmt.Sprint(i)
 		}
 		if err := c.ipam.SetNode(ipam.Node{Name: n.name, Labels: n.labels()}); err != nil {
@@ -173,11 +178,15 @@ func addressAt(network netip.Prefix, n int) netip.Addr {
 
 func (n *node) labels() map[string]string {
 	labels := map[string]string{"kubernetes.io/hostname": n.name, "kubernetes.io/os": "linux"}
+	maps.Copy(labels, n.own)
 	if n.control {
-		labels["node-role.kubernetes.io/control-plane"] = ""
+		labels[controlPlaneLabel] = ""
 	}
 	return labels
 }
+
+// controlPlaneLabel marks the nodes of the control plane.
+const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
 
 // reported is the node as kubectl shows it. The kubelet's version is the tag
 // of the image.
@@ -195,14 +204,17 @@ func (c *cluster) worker(i int) *node {
 	return c.nodes[1+i%(len(c.nodes)-1)]
 }
 
-// startTunnel gives the node the address of its VXLAN device, as calico-node
+// startTunnel gives the node the address of its tunnel device, as calico-node
 // does first of all.
 func (c *cluster) startTunnel(n *node) (*pod, error) {
 	kind, handle := "vxlanTunnelAddress", "vxlan-tunnel-addr-"
-	if !c.is4() {
+	switch {
+	case c.tunnel() == "IPIP":
+		kind, handle = "ipipTunnelAddress", "ipip-tunnel-addr-"
+	case !c.is4():
 		kind, handle = "vxlanV6TunnelAddress", "vxlan-v6-tunnel-addr-"
 	}
-	p := &pod{name: "VXLAN tunnel", node: n.name, handle: handle + n.name}
+	p := &pod{name: c.tunnel() + " tunnel", node: n.name, handle: handle + n.name}
 	n.ready = true
 	return p, c.ask(p, pool.Tunnel, map[string]string{ipam.AttrNode: n.name, ipam.AttrType: kind})
 }

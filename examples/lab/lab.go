@@ -74,7 +74,7 @@ func (l *lab) claim() error {
 	if p.BlockSize() == first.Addr().BitLen() {
 		why = fmt.Sprintf("With blocks of one address the clock decides where it starts: at block %v of the pool, %s", at, first)
 	}
-	l.say("%s needs an address for its VXLAN tunnel and owns no block yet. %s. Nobody has that one.", n.name, why)
+	l.say("%s needs an address for its %s tunnel and owns no block yet. %s. Nobody has that one.", n.name, l.tunnel(), why)
 
 	l.say("Step 1 announces the claim. AutoAssign takes all steps at once, so this one is written by hand: it is what a node leaves behind that dies here.")
 	if err := l.ipam.PutAffinity(affinity.HostOwner(n.name), first, affinity.Pending); err != nil {

@@ -30,13 +30,18 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 const usage = `lab goes through the course's lab on Calico IPAM, on a simulated cluster.
 
-  go run ./examples/lab [-step N] [-nodes N] [-pool CIDR] [-block-size N]
+  go run ./examples/lab [-step N] [-f FILE]... [-nodes N] [-pool CIDR]
+                        [-block-size N]
 
   -step N         one exercise only:
                     1  containerlab inspect       5  kubectl get blockaffinities
                     2  kubectl get tigerastatus   6  as YAML
                     3  kubectl get nodes          7  as name, node and CIDR
                     4  calicoctl ipam show
+  -f FILE         what the cluster is made from: the operator's
+                  custom-resources.yaml (its pool), a Kind cluster's file (its
+                  nodes), or what kubectl get ippools,nodes -o yaml prints; give
+                  it once for each file. The flags below win over the files
   -nodes N        1 to 5000 nodes, the first one the control plane (3)
   -pool CIDR      the pool of addresses, IPv4 or IPv6 (192.168.0.0/16)
   -block-size N   prefix length of its blocks: 20 to 32 for IPv4 (26),
@@ -49,6 +54,7 @@ more nodes than blocks:
   go run ./examples/lab -step 4
   go run ./examples/lab -pool 10.244.0.0/16 -nodes 5
   go run ./examples/lab -pool 10.0.0.0/28 -block-size 30 -nodes 9
+  go run ./examples/lab -f custom-resources.yaml -f kind.yaml
 
 Headings are bold on a terminal, unless NO_COLOR is set.
 `
@@ -80,10 +86,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 func parse(args []string) (step int, s settings, err error) {
 	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
+	var files []string
 	flags.IntVar(&step, "step", 0, "")
 	flags.IntVar(&s.nodes, "nodes", 3, "")
+	flags.Func("f", "", func(file string) error { files = append(files, file); return nil })
 	cidr := flags.String("pool", "192.168.0.0/16", "")
-	flags.IntVar(&s.pool.BlockSize, "block-size", 0, "")
+	size := flags.Int("block-size", 0, "")
 	if err := flags.Parse(args); err != nil {
 		return 0, s, err
 	}
@@ -94,15 +102,30 @@ func parse(args []string) (step int, s settings, err error) {
 		return 0, s, fmt.Errorf("%q: there are no arguments, only flags", flags.Arg(0))
 	case given["step"] && (step < 1 || step > len(exercises)):
 		return 0, s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, len(exercises))
-	case s.nodes < 1 || s.nodes > maxNodes:
-		return 0, s, fmt.Errorf("-nodes %d: must be from 1 to %d", s.nodes, maxNodes)
 	}
-	if s.pool.CIDR, err = netip.ParsePrefix(*cidr); err != nil {
-		return 0, s, fmt.Errorf("-pool %s: not a CIDR such as 192.168.0.0/16", *cidr)
+	s.encapsulation, s.natOutgoing = "VXLANCrossSubnet", true
+	if len(files) > 0 {
+		if err := s.load(files, given["pool"]); err != nil {
+			return 0, s, err
+		}
 	}
-	s.pool.Name = "default-ipv4-ippool"
-	if s.pool.CIDR.Addr().Is6() {
-		s.pool.Name = "default-ipv6-ippool"
+	if given["nodes"] {
+		s.names = nil
+	}
+	if n := s.count(); n < 1 || n > maxNodes {
+		return 0, s, fmt.Errorf("-nodes %d: must be from 1 to %d", n, maxNodes)
+	}
+	if given["pool"] || s.pool.Name == "" {
+		if s.pool.CIDR, err = netip.ParsePrefix(*cidr); err != nil {
+			return 0, s, fmt.Errorf("-pool %s: not a CIDR such as 192.168.0.0/16", *cidr)
+		}
+		s.pool.Name = "default-ipv4-ippool"
+		if s.pool.CIDR.Addr().Is6() {
+			s.pool.Name = "default-ipv6-ippool"
+		}
+	}
+	if given["block-size"] {
+		s.pool.BlockSize = *size
 	}
 	return step, s, cli.InFlags(s.pool.Validate())
 }

@@ -302,6 +302,8 @@ nodes:
 	require.Equal(t, []string{
 		"default-ipv4-ippool 192.168.0.0/16 26 false", "default-ipv6-ippool fd00::/48 122 false", "10-0-0-0-16 10.0.0.0/16 26 true",
 	}, []string{names[1], names[2], names[0]})
+	require.Equal(t, Network{"default-ipv4-ippool", "VXLANCrossSubnet", true}, s.Networks[0])
+	require.Equal(t, Network{"10-0-0-0-16", "IPIP", true}, s.Networks[1])
 	require.Len(t, s.Cluster.Nodes, 3)
 	require.Equal(t, "calico-ipam-control-plane", s.Cluster.Nodes[0].Name)
 	require.Contains(t, s.Cluster.Nodes[0].Labels, "node-role.kubernetes.io/control-plane")

@@ -46,6 +46,7 @@ type Loader struct {
 	handles      []located[ipam.HandleState]
 	pods         []located[Pod]
 	addresses    []NodeAddress
+	networks     []Network
 
 	problems []*Problem
 	objects  int // met in all

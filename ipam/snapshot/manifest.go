@@ -34,7 +34,15 @@ type operatorPool struct {
 	Name field[string] `json:"name"`
 	poolSpec
 	DisableNewAllocations field[string] `json:"disableNewAllocations"`
+	Encapsulation         field[string] `json:"encapsulation"`
+	NATOutgoing           field[string] `json:"natOutgoing"`
 }
+
+// What the operator takes where a pool does not say.
+const (
+	defaultEncapsulation = "IPIP"
+	natEnabled           = "Enabled"
+)
 
 func (o *object) installation() {
 	var spec installationSpec
@@ -43,10 +51,14 @@ func (o *object) installation() {
 	}
 	if spec.CalicoNetwork == nil || !spec.CalicoNetwork.IPPools.given {
 		o.addPool(pool.Spec{Name: defaultPool4, CIDR: defaultPool}.WithDefaults())
+		o.l.networks = append(o.l.networks, Network{defaultPool4, defaultEncapsulation, true})
 		return
 	}
-	taken := make(map[string]bool)
 	pools := get(o, "spec.calicoNetwork.ipPools", spec.CalicoNetwork.IPPools)
+	taken := make(map[string]bool)
+	for i := range pools {
+		taken[pools[i].Name.value] = true
+	}
 	for i := range pools {
 		at := fmt.Sprintf("spec.calicoNetwork.ipPools[%d]", i)
 		name := o.label(at+".name", pools[i].Name)
@@ -58,8 +70,16 @@ func (o *object) installation() {
 		if o.text(at+".disableNewAllocations", pools[i].DisableNewAllocations) == "true" {
 			p.Disabled = true
 		}
+		n := Network{name, o.text(at+".encapsulation", pools[i].Encapsulation), true}
+		if n.Encapsulation == "" {
+			n.Encapsulation = defaultEncapsulation
+		}
+		if nat := o.text(at+".natOutgoing", pools[i].NATOutgoing); nat != "" {
+			n.NATOutgoing = nat == natEnabled
+		}
 		if ok {
 			o.addPool(p)
+			o.l.networks = append(o.l.networks, n)
 		}
 	}
 }

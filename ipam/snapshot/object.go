@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -124,10 +125,16 @@ func (o *object) label(name string, f field[string]) string {
 	return text
 }
 
-// plain says what encoding/json found, without its package's name.
+// plain says why a text is no object, in the reader's terms.
 func plain(err error, text []byte) string {
-	if len(text) == 0 {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case len(text) == 0:
 		return "it is empty"
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return "it is a " + wrong.Value + ", must be a map"
+	case errors.As(err, &wrong):
+		return wrong.Field + " is a " + wrong.Value
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }

@@ -28,6 +28,10 @@ type Snapshot struct {
 	// Addresses are those that the nodes use themselves.
 	Addresses []NodeAddress
 
+	// Networks are what the pools of an Installation say besides; of pools that
+	// exist already there are none.
+	Networks []Network
+
 	// Problems are the harmless ones and, with [Options].Lenient, all others, in
 	// the order of files and lines.
 	Problems []*Problem
@@ -39,6 +43,14 @@ type Snapshot struct {
 	// Latest is the latest moment that the resources speak of: the snapshot was
 	// taken then or later. Zero if they speak of none.
 	Latest time.Time
+}
+
+// Network is how the packets of a pool travel, which is nothing to IPAM, but
+// decides which tunnels want addresses.
+type Network struct {
+	Pool          string
+	Encapsulation string // as written: IPIP, VXLAN, VXLANCrossSubnet, None, …
+	NATOutgoing   bool
 }
 
 // Allocator returns an allocator that goes on where the cluster stands, on a clock
@@ -75,7 +87,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 		return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
 	})
 	s.Pods = values(l.pods, func(p located[Pod]) Pod { return p.T })
-	s.Addresses = l.addresses
+	s.Addresses, s.Networks = l.addresses, l.networks
 	l.fit(s, pools)
 
 	s.Problems = l.sortedProblems()
