@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -177,12 +178,34 @@ func (o *object) queue(spec *blockSpec, b *ipam.BlockState, allocated []bool) {
 			b.Free = append(b.Free, ord)
 		}
 	}
+	var lost []int
 	for ord := range allocated {
 		if !allocated[ord] && !queued[ord] {
-			o.contradicts(at, "ordinal %d is neither in the queue nor allocated; it is put at the end", ord)
-			b.Free = append(b.Free, ord)
+			lost = append(lost, ord)
 		}
 	}
+	if len(lost) > 0 {
+		o.contradicts(at, "neither in the queue nor allocated: ordinals %s; they are put at the end", rangesText(lost))
+		b.Free = append(b.Free, lost...)
+	}
+}
+
+// rangesText writes ascending numbers, runs of them as FROM-TO.
+func rangesText(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		end := i
+		for end+1 < len(numbers) && numbers[end+1] == numbers[end]+1 {
+			end++
+		}
+		part := strconv.Itoa(numbers[i])
+		if end > i {
+			part += "-" + strconv.Itoa(numbers[end])
+		}
+		parts = append(parts, part)
+		i = end + 1
+	}
+	return clip(strings.Join(parts, ", "))
 }
 
 func ordinalText(ord int) string {

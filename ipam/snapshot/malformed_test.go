@@ -133,7 +133,7 @@ spec: {cidr: 10.0.0.2/31, allocations: [null, null], unallocated: [0, 1], attrib
 	{"ordinal null", change(someBlock, "[2, 0]", "[2, 0, null]"), BlockContradiction, "spec.unallocated[2]: is null, must be"},
 	{"ordinal twice", change(someBlock, "[2, 0]", "[2, 0, 2]"), BlockContradiction, "spec.unallocated[2]: ordinal 2 is in the queue twice"},
 	{"queued and allocated", change(someBlock, "[2, 0]", "[2, 1, 0]"), BlockContradiction, "spec.unallocated[1]: ordinal 1 is in the queue, but allocated"},
-	{"neither queued nor allocated", change(someBlock, "[2, 0]", "[2]"), BlockContradiction, "spec.unallocated: ordinal 0 is neither in the queue nor allocated"},
+	{"neither queued nor allocated", change(someBlock, "[2, 0]", "[2]"), BlockContradiction, "spec.unallocated: neither in the queue nor allocated: ordinals 0; they"},
 	{"number of no ordinal", change(someBlock, `"3": `, `"4": `), BlockContradiction, `spec.sequenceNumberForAllocation: "4" is no ordinal`},
 	{"released with a handle", change(someBlock, "- releasedAt", "- handle_id: x\n    releasedAt"), BlockContradiction, "spec.attributes[1]: was released, but still has a handle"},
 	{"attributes are texts", change(someBlock, "{node: a, pod: x}", "[node]"), Unreadable, "spec.attributes[0].secondary: is of type array, must be a map of texts"},
@@ -223,7 +223,7 @@ func TestAllAtOnce(t *testing.T) {
 	for i := range texts {
 		require.Contains(t, err.Error(), fmt.Sprintf("file%02d:", i))
 	}
-	for _, want := range []string{"file00:1: IPAMBlock 10-0-0-0-30: spec.affinity:", "spec.attributes[0].handle_id:", "spec.allocations[3]:", "spec.unallocated[1]:", "spec.unallocated[2]:", "spec.unallocated: ordinal 0 is neither"} {
+	for _, want := range []string{"file00:1: IPAMBlock 10-0-0-0-30: spec.affinity:", "spec.attributes[0].handle_id:", "spec.allocations[3]:", "spec.unallocated[1]:", "spec.unallocated[2]:", "spec.unallocated: neither in the queue nor allocated: ordinals 0;"} {
 		require.Contains(t, err.Error(), want)
 	}
 	files := make([]string, 0, len(all.Problems))

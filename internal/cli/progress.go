@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+)
+
+// Progress is a bar that shows how much of a number of bytes is done. It appears
+// only on a terminal, and only when the work takes longer than a second. Make one
+// with [NewProgress] and end it with Stop; nil shows nothing.
+type Progress struct {
+	mu      sync.Mutex
+	bar     progress.Writer
+	tracker *progress.Tracker
+	appears time.Time
+	done    chan struct{} // closed when the bar is gone
+}
+
+// patience is how long work may take before a bar appears.
+const patience = time.Second
+
+// NewProgress returns a bar on w; nil if w is no terminal. A size of 0 is not known.
+func NewProgress(w io.Writer, doing string, size int64) *Progress {
+	if !Terminal(w) {
+		return nil
+	}
+	return newProgress(w, doing, size, time.Now().Add(patience))
+}
+
+func newProgress(w io.Writer, doing string, size int64, appears time.Time) *Progress {
+	bar := progress.NewWriter()
+	bar.SetOutputWriter(w)
+	bar.SetAutoStop(false)
+	bar.SetUpdateFrequency(100 * time.Millisecond)
+	bar.SetTrackerPosition(progress.PositionRight)
+	tracker := &progress.Tracker{Message: doing, Total: size, Units: progress.UnitsBytes, RemoveOnCompletion: true}
+	bar.AppendTracker(tracker)
+	return &Progress{bar: bar, tracker: tracker, appears: appears}
+}
+
+// Set tells how much is done.
+func (p *Progress) Set(done int64) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == nil && time.Now().After(p.appears) {
+		finished := make(chan struct{})
+		p.done = finished
+		go func() {
+			p.bar.Render()
+			close(finished)
+		}()
+	}
+	if p.done != nil {
+		p.tracker.SetValue(done)
+	}
+}
+
+// Stop takes the bar away.
+func (p *Progress) Stop() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == nil {
+		return
+	}
+	p.tracker.MarkAsDone()
+	for !p.bar.IsRenderInProgress() {
+		select {
+		case <-p.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	p.bar.Stop()
+	<-p.done
+}
+
+// Terminal reports whether w is a terminal that people watch.
+func Terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// shared is a buffer that two goroutines may write and read.
+type shared struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+func TestProgress(t *testing.T) {
+	var out shared
+	p := newProgress(&out, "reading", 1<<20, time.Now().Add(-time.Second))
+	p.Set(1 << 19)
+	require.Eventually(t, func() bool { p.Set(1 << 19); return bytes.Contains([]byte(out.String()), []byte("reading")) }, 10*time.Second, 10*time.Millisecond)
+	p.Stop()
+	p.Stop()
+	require.Contains(t, out.String(), "50.00%")
+}
+
+// TestProgressOfShortWork: what is done within a second shows nothing.
+func TestProgressOfShortWork(t *testing.T) {
+	var out shared
+	p := newProgress(&out, "reading", 10, time.Now().Add(time.Hour))
+	p.Set(5)
+	p.Set(10)
+	p.Stop()
+	require.Empty(t, out.String())
+}
+
+// TestProgressStoppedAtOnce: a bar that has just begun to appear goes all the same.
+func TestProgressStoppedAtOnce(t *testing.T) {
+	for range 20 {
+		p := newProgress(new(shared), "reading", 10, time.Now().Add(-time.Second))
+		p.Set(1)
+		p.Stop()
+	}
+}
+
+func TestProgressElsewhere(t *testing.T) {
+	p := NewProgress(new(bytes.Buffer), "reading", 10)
+	require.Nil(t, p)
+	p.Set(1)
+	p.Stop()
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer f.Close()
+	require.False(t, Terminal(f), "a file is no terminal")
+}

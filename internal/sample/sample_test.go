@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
+)
+
+// TestSample: the file is what the program makes, has what it is said to have, and
+// goes out and in again.
+func TestSample(t *testing.T) {
+	const path = "../../testdata/sample.yaml"
+	var made bytes.Buffer
+	require.NoError(t, write(&made))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(made.Bytes(), text), "run: go run ./internal/sample > testdata/sample.yaml")
+
+	s, err := snapshot.Load(snapshot.Options{}, path)
+	require.NoError(t, err)
+	require.Empty(t, s.Problems)
+	require.Len(t, s.Cluster.Nodes, nodes)
+	a, err := s.Allocator(ipam.Options{})
+	require.NoError(t, err)
+	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
+
+	for _, write := range []func(*bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return snapshot.WriteYAML(b, a.Cluster(), snapshot.V1) },
+		func(b *bytes.Buffer) error { return snapshot.WriteYAML(b, a.Cluster(), snapshot.V3) },
+		func(b *bytes.Buffer) error { return snapshot.WriteJSON(b, a.Cluster(), snapshot.V1) },
+		func(b *bytes.Buffer) error { return snapshot.WriteJSON(b, a.Cluster(), snapshot.V3) },
+	} {
+		var out bytes.Buffer
+		require.NoError(t, write(&out))
+		l := snapshot.NewLoader(snapshot.Options{})
+		require.NoError(t, l.Add("circle", &out))
+		back, err := l.Snapshot()
+		require.NoError(t, err)
+		b, err := back.Allocator(ipam.Options{})
+		require.NoError(t, err)
+		require.Equal(t, a.Cluster(), b.Cluster())
+	}
+
+	r := snapshot.Check(s)
+	require.Positive(t, r.Cooling)
+	for _, kind := range []snapshot.Kind{snapshot.NotUsed, snapshot.HandleEmpty, snapshot.AffinityPending, snapshot.AffinityPendingDeletion} {
+		require.Positive(t, r.Count(kind), kind)
+	}
+}
