@@ -26,6 +26,10 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 		return nil
 	}
 	f.given = true
+	if plain, isText := any(&f.value).(*string); isText && text[0] == '"' && bytes.IndexByte(text, '\\') < 0 {
+		*plain = string(text[1 : len(text)-1]) // what nearly all are, and it is valid JSON
+		return nil
+	}
 	if err := json.Unmarshal(text, &f.value); err != nil {
 		f.wrong = mismatch(err, text)
 		if _, isTexts := any(f.value).(map[string]string); isTexts {

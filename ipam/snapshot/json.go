@@ -222,66 +222,103 @@ var (
 	errTooDeep  = fmt.Errorf("object nests deeper than %d levels", maxDepth)
 )
 
-// value reads a value, whose first byte is read already. The text is valid until
-// the next one is read. Of a value that is too large or nests too deep all is
-// read, and errTooLarge or errTooDeep returned. Whether it is valid JSON shows when
-// it is decoded.
+// value reads a value, whose first byte, c, was read last. The text is valid until
+// the next one is read. Of a value that is too large or nests too deep all is read,
+// and errTooLarge or errTooDeep returned. Whether it is valid JSON shows when it is
+// decoded.
 func (j *jsonReader) value(c byte) ([]byte, error) {
 	j.buf = j.buf[:0]
+	v := valueEnd{closed: isEnd(c)}
+	_ = j.r.UnreadByte() // it was read last
 	var tooMuch error
-	var depth int
-	inText, escaped := false, false
-	for {
-		if len(j.buf) < maxObject {
-			j.buf = append(j.buf, c)
-		} else {
-			tooMuch = errTooLarge
-		}
-		switch {
-		case escaped:
-			escaped = false
-		case inText:
-			if c == '\\' {
-				escaped = true
-			} else if c == '"' {
-				inText = false
+	for !v.done {
+		ahead, err := j.r.Peek(max(1, j.r.Buffered()))
+		if len(ahead) == 0 {
+			if !v.closed && len(j.buf) > 0 {
+				break // a number or a word ends with the file
 			}
-		default:
-			switch c {
-			case '"':
-				inText = true
-			case '{', '[':
-				if depth++; depth > maxDepth {
-					tooMuch = errTooDeep
-				}
-			case '}', ']':
-				depth--
-			case '\n':
-				j.line++
-			}
-		}
-		if depth <= 0 && !inText {
-			if isEnd(j.buf[0]) || depth < 0 {
-				break
-			}
-			// A number or a word ends where something else begins.
-			ahead, err := j.r.Peek(1)
-			if err != nil || bytes.IndexByte([]byte(",]}: \t\r\n"), ahead[0]) >= 0 {
-				break
-			}
-		}
-		var err error
-		if c, err = j.r.ReadByte(); err != nil {
 			return nil, j.cut(err)
 		}
+		n := v.scan(ahead)
+		if room := maxObject - len(j.buf); n > room {
+			tooMuch = errTooLarge
+			j.buf = append(j.buf, ahead[:room]...)
+		} else {
+			j.buf = append(j.buf, ahead[:n]...)
+		}
+		_, _ = j.r.Discard(n)
 	}
+	j.line += v.lines
 	switch {
 	case tooMuch != nil:
 		return nil, tooMuch
+	case v.deepest > maxDepth:
+		return nil, errTooDeep
 	case !utf8.Valid(j.buf):
 		return nil, j.fail("is not UTF-8")
 	}
 	return j.buf, nil
+}
+
+// A valueEnd looks for the end of a JSON value in a text that comes piece by piece.
+type valueEnd struct {
+	closed          bool // it ends with what closes it; otherwise before what follows
+	inText, escaped bool
+	depth, deepest  int
+	lines           int
+	done            bool
+}
+
+// scan returns how many bytes of the piece belong to the value.
+func (v *valueEnd) scan(piece []byte) int {
+	for i := 0; i < len(piece); i++ {
+		c := piece[i]
+		switch {
+		case v.escaped:
+			v.escaped = false
+			continue
+		case v.inText:
+			switch c {
+			case '\\':
+				v.escaped = true
+				continue
+			case '"':
+				v.inText = false
+			default:
+				continue
+			}
+		default:
+			switch c {
+			case '"':
+				v.inText = true
+				continue
+			case '{', '[':
+				v.depth++
+				v.deepest = max(v.deepest, v.depth)
+				continue
+			case '}', ']':
+				if v.depth == 0 { // of a number or a word, which stands in something
+					v.done = true
+					return i
+				}
+				v.depth--
+			case '\n':
+				v.lines++
+			}
+			if !v.closed && bytes.IndexByte([]byte(",: \t\r\n"), c) >= 0 {
+				v.done = true
+				if c == '\n' {
+					v.lines--
+				}
+				return i
+			}
+		}
+		if v.closed && v.depth == 0 {
+			v.done = true
+			return i + 1
+		}
+	}
+	return len(piece)
 }
 
 // isEnd reports whether a value that begins with c ends with what closes it.

@@ -1,0 +1,54 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// What kubectl prints becomes an allocator that goes on where the cluster stands.
+func Example() {
+	s, err := snapshot.Load(snapshot.Options{}, "../../testdata/sample.yaml")
+	if err != nil {
+		log.Fatal(err)
+	}
+	clock := ipam.NewClock(s.Latest)
+	a, err := s.Allocator(ipam.Options{Now: clock.Now})
+	if err != nil {
+		log.Fatal(err)
+	}
+	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "node-07", Num4: 1, Handle: "new", Use: pool.Workload})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(v4.IPs, v4.Msgs)
+	fmt.Println(snapshot.Check(s).Count(snapshot.NotUsed), "addresses leaked")
+	// Output:
+	// [10.20.0.44/29] []
+	// 17 addresses leaked
+}
+
+// Any cluster can be written as resources.
+func ExampleWriteYAML() {
+	a := ipam.New(ipam.Options{})
+	if err := a.SetNode(ipam.Node{Name: "minikube"}); err != nil {
+		log.Fatal(err)
+	}
+	if err := snapshot.WriteYAML(os.Stdout, a.Cluster(), snapshot.V3); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// apiVersion: v1
+	// items:
+	// - apiVersion: v1
+	//   kind: Node
+	//   metadata:
+	//     name: minikube
+	// kind: List
+	// metadata:
+	//   resourceVersion: ""
+}
