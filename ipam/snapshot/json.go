@@ -83,7 +83,7 @@ func (j *jsonReader) next() (byte, error) {
 // top reads an object whose brace is read already: a List, whose items are read
 // as they come, or any other, which is read whole.
 func (l *Loader) top(j *jsonReader) error {
-	at := place{int32(len(l.files) - 1), int32(j.line)}
+	at := l.here(j.line)
 	parts := make(map[string]json.RawMessage)
 	size, isList := 0, false
 	for first := true; ; first = false {
@@ -148,7 +148,7 @@ func (l *Loader) endList(at place, kind string) {
 		if kind == "" {
 			reason = "has items, but no kind: the file is cut off, or no List"
 		}
-		l.problem(int(at.line), "", reason)
+		l.problemAt(at, reason)
 	}
 }
 
@@ -203,16 +203,16 @@ func (l *Loader) array(j *jsonReader, kind, group string) error {
 				return j.cut(err)
 			}
 		}
-		at := place{int32(len(l.files) - 1), int32(j.line)}
+		at := l.here(j.line)
 		text, err := j.value(c)
-		l.objects++
 		switch {
 		case errors.Is(err, errTooLarge), errors.Is(err, errTooDeep):
-			l.problem(int(at.line), "", err.Error())
+			l.objects++
+			l.problemAt(at, err.Error())
 		case err != nil:
 			return err
 		default:
-			l.object(at, text, kind, group)
+			l.crew.submit(job{at: at, text: text, kind: kind, group: group})
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (o *object) node() {
 	for _, t := range tunnelAnnotations {
 		if text := annotations[t.annotation]; text != "" {
 			if ip, ok := o.addr("metadata.annotations."+t.annotation, text); ok {
-				o.l.addresses = append(o.l.addresses, NodeAddress{n.Name, ip, t.kind})
+				o.l.addresses = append(o.l.addresses, located[NodeAddress]{o.at, NodeAddress{n.Name, ip, t.kind}})
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func (o *object) node() {
 			continue
 		}
 		if ip, ok := o.addr("status.addresses", a.Address); ok {
-			o.l.addresses = append(o.l.addresses, NodeAddress{Node: n.Name, IP: ip})
+			o.l.addresses = append(o.l.addresses, located[NodeAddress]{o.at, NodeAddress{Node: n.Name, IP: ip}})
 		}
 	}
 	if !o.bad {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
@@ -34,6 +33,8 @@ type Options struct {
 type Loader struct {
 	options Options
 	files   []string
+	crew    *crew // that reads the file being added
+	met     int32 // objects so far, for their order
 	read    int64
 
 	cluster      ipam.Cluster // its LastSequence only, until the end
@@ -45,8 +46,8 @@ type Loader struct {
 	affinities   []located[ipam.AffinityState]
 	handles      []located[ipam.HandleState]
 	pods         []located[Pod]
-	addresses    []NodeAddress
-	networks     []Network
+	addresses    []located[NodeAddress]
+	networks     []located[Network]
 
 	problems []*Problem
 	objects  int // met in all
@@ -103,6 +104,8 @@ func (l *Loader) AddFile(path string) error {
 // [Loader.Snapshot].
 func (l *Loader) Add(name string, r io.Reader) error {
 	l.files = append(l.files, name)
+	l.crew = &crew{l: l}
+	defer func() { l.crew = nil }()
 	from := &origin{r: r, l: l}
 	text := bufio.NewReaderSize(from, 64<<10)
 	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -130,13 +133,22 @@ func (l *Loader) ended(from *origin, line int, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the file is cut off")
 	}
-	l.problem(line, "", err.Error())
+	l.problem(line, err.Error())
 	return nil
 }
 
+// here is a place in the file being read, where an object begins.
+func (l *Loader) here(line int) place {
+	l.met++
+	return place{int32(len(l.files) - 1), int32(line), l.met}
+}
+
 // problem reports what is wrong with the file being read.
-func (l *Loader) problem(line int, object, reason string) {
-	l.problems = append(l.problems, &Problem{File: l.files[len(l.files)-1], Line: line, Object: object, Reason: reason, Kind: Unreadable})
+func (l *Loader) problem(line int, reason string) { l.problemAt(l.here(line), reason) }
+
+// problemAt reports what is wrong with the text of an object.
+func (l *Loader) problemAt(at place, reason string) {
+	l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: int(at.line), Reason: reason, Kind: Unreadable, order: at.order})
 }
 
 // syntaxError is what is wrong with a text, and where.
@@ -181,6 +193,7 @@ func (l *Loader) text(r *bufio.Reader) error {
 		return &syntaxError{1, errors.New("the file is UTF-16, as PowerShell's > writes it; save it as UTF-8")}
 	}
 	before := l.objects + l.lists
+	defer l.crew.finish()
 	skipped := 0
 	first, err := firstByte(r, &skipped)
 	if err == nil {
@@ -237,7 +250,7 @@ func (l *Loader) sortedProblems() []*Problem {
 		rank[f] = i
 	}
 	slices.SortStableFunc(l.problems, func(x, y *Problem) int {
-		return cmp.Or(cmp.Compare(rank[x.File], rank[y.File]), cmp.Compare(x.Line, y.Line), strings.Compare(x.Object, y.Object))
+		return cmp.Or(cmp.Compare(rank[x.File], rank[y.File]), cmp.Compare(x.Line, y.Line), cmp.Compare(x.order, y.order))
 	})
 	return l.problems
 }

@@ -51,7 +51,7 @@ func (o *object) installation() {
 	}
 	if spec.CalicoNetwork == nil || !spec.CalicoNetwork.IPPools.given {
 		o.addPool(pool.Spec{Name: defaultPool4, CIDR: defaultPool}.WithDefaults())
-		o.l.networks = append(o.l.networks, Network{defaultPool4, defaultEncapsulation, true})
+		o.l.networks = append(o.l.networks, located[Network]{o.at, Network{defaultPool4, defaultEncapsulation, true}})
 		return
 	}
 	pools := get(o, "spec.calicoNetwork.ipPools", spec.CalicoNetwork.IPPools)
@@ -79,7 +79,7 @@ func (o *object) installation() {
 		}
 		if ok {
 			o.addPool(p)
-			o.l.networks = append(o.l.networks, n)
+			o.l.networks = append(o.l.networks, located[Network]{o.at, n})
 		}
 	}
 }

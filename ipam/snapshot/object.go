@@ -45,8 +45,9 @@ type object struct {
 
 // place is where an object begins.
 type place struct {
-	file int32 // index into the loader's files
-	line int32 // from 1
+	file  int32 // index into the loader's files
+	line  int32 // from 1
+	order int32 // its number among all objects, as they were met
 }
 
 // The API groups that Calico's resources come in, and others that are read.
@@ -152,7 +153,7 @@ func (o *object) odd(field, format string, args ...any) {
 
 // report adds a problem with the object.
 func (o *object) report(p *Problem) {
-	p.File, p.Line, p.Object = o.l.files[o.at.file], int(o.at.line), o.title
+	p.File, p.Line, p.Object, p.order = o.l.files[o.at.file], int(o.at.line), o.title, o.at.order
 	o.l.problems = append(o.l.problems, p)
 }
 

@@ -23,6 +23,8 @@ type Problem struct {
 	// Harmless problems are no contradiction: what they are about has no effect,
 	// on Calico neither.
 	Harmless bool `json:"harmless,omitempty"`
+
+	order int32 // that of the object's place
 }
 
 // Error gives the place, the object, the field and what is wrong, in one line.

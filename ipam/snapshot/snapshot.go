@@ -87,7 +87,8 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 		return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
 	})
 	s.Pods = values(l.pods, func(p located[Pod]) Pod { return p.T })
-	s.Addresses, s.Networks = l.addresses, l.networks
+	s.Addresses = values(l.addresses, func(a located[NodeAddress]) NodeAddress { return a.T })
+	s.Networks = values(l.networks, func(n located[Network]) Network { return n.T })
 	l.fit(s, pools)
 
 	s.Problems = l.sortedProblems()
@@ -142,7 +143,7 @@ func unique[T any](l *Loader, kind string, list []named[T]) []named[T] {
 // again reports an object that is given twice.
 func (l *Loader) again(object string, first, again place) {
 	l.problems = append(l.problems, &Problem{
-		File: l.files[again.file], Line: int(again.line), Object: object, Kind: Duplicate,
+		File: l.files[again.file], Line: int(again.line), Object: object, Kind: Duplicate, order: again.order,
 		Reason: fmt.Sprintf("is given twice, first in %s:%d", l.files[first.file], first.line),
 	})
 }
@@ -183,7 +184,7 @@ func (l *Loader) fit(s *Snapshot, pools []named[pool.Spec]) {
 				s.refused = append(s.refused, s.Cluster.Blocks[r.Index])
 			}
 			l.problems = append(l.problems, &Problem{
-				File: l.files[at.file], Line: int(at.line), Object: kind + " " + objectName(s, r), Kind: kindOfRefusal(r), Reason: refusalText(r),
+				File: l.files[at.file], Line: int(at.line), Object: kind + " " + objectName(s, r), Kind: kindOfRefusal(r), Reason: refusalText(r), order: at.order,
 			})
 			drop(r)
 		}

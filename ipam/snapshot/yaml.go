@@ -189,9 +189,11 @@ func (c *chunk) add(line int, text []byte) {
 
 // endItem reads the item that has ended.
 func (y *yamlReader) endItem() {
-	y.l.objects++
-	if text, ok := y.parse(&y.item); ok {
-		y.l.object(y.l.place(y.item.line), text, "", "")
+	at := y.l.here(y.item.line)
+	if y.l.sound(at, &y.item) {
+		y.l.crew.submit(job{at: at, text: y.item.text, isYAML: true})
+	} else {
+		y.l.objects++
 	}
 }
 
@@ -205,9 +207,13 @@ func (y *yamlReader) end() {
 	if y.head.line == 0 {
 		return
 	}
-	at := y.l.place(y.head.line)
+	at := y.l.here(y.head.line)
 	listed := y.items == itemsDone || y.items == itemsNext
-	text, ok := y.parse(&y.head)
+	ok := y.l.sound(at, &y.head)
+	var text []byte
+	if ok {
+		text, ok = y.l.parse(at, y.head.text)
+	}
 	switch {
 	case !ok:
 		y.l.objects++
@@ -218,7 +224,7 @@ func (y *yamlReader) end() {
 		}
 		kind, _, err := kindOfList(text)
 		if err != nil {
-			y.l.problem(y.head.line, "", err.Error())
+			y.l.problemAt(at, err.Error())
 			return
 		}
 		y.l.endList(at, kind)
@@ -231,36 +237,41 @@ func (y *yamlReader) end() {
 func (l *Loader) document(at place, text []byte) {
 	kind, items, err := kindOfList(text)
 	if err != nil || !strings.HasSuffix(kind, "List") {
-		l.objects++
-		l.object(at, text, "", "")
+		l.crew.submit(job{at: at, text: text})
 		return
 	}
 	l.lists++
 	for _, item := range items {
-		l.objects++
-		l.object(at, item, strings.TrimSuffix(kind, "List"), "")
+		l.crew.submit(job{at: l.here(int(at.line)), text: item, kind: strings.TrimSuffix(kind, "List")})
 	}
 }
 
-// parse returns a chunk as JSON, or false with a problem.
-func (y *yamlReader) parse(c *chunk) ([]byte, bool) {
-	fail := func(line int, reason string) ([]byte, bool) {
-		y.l.problem(line, "", reason)
-		return nil, false
-	}
+// sound reports whether a chunk can be given to the parser, with a problem if not.
+func (l *Loader) sound(at place, c *chunk) bool {
 	switch {
 	case c.large:
-		return fail(c.line, errTooLarge.Error())
+		l.problemAt(at, errTooLarge.Error())
 	case c.lexer.refused != "":
-		return fail(c.lexer.at, c.lexer.refused)
-	case !utf8.Valid(c.text):
-		return fail(c.line, "is not UTF-8")
+		at.line = int32(c.lexer.at)
+		l.problemAt(at, c.lexer.refused)
+	default:
+		return true
 	}
-	text, err := toJSON(c.text)
+	return false
+}
+
+// parse returns YAML as JSON, or false with a problem.
+func (l *Loader) parse(at place, text []byte) ([]byte, bool) {
+	if !utf8.Valid(text) {
+		l.problemAt(at, "is not UTF-8")
+		return nil, false
+	}
+	out, err := toJSON(text)
 	if err != nil {
-		return fail(c.line, yamlReason(err, c.line))
+		l.problemAt(at, yamlReason(err, int(at.line)))
+		return nil, false
 	}
-	return text, true
+	return out, true
 }
 
 // toJSON parses YAML, and turns what its parser panics with into an error.
@@ -272,9 +283,6 @@ func toJSON(text []byte) (out []byte, err error) {
 	}()
 	return yaml.YAMLToJSONStrict(text)
 }
-
-// place is a line of the file being read.
-func (l *Loader) place(line int) place { return place{int32(len(l.files) - 1), int32(line)} }
 
 // kindOfList returns the kind of an object, and its items if it has any.
 func kindOfList(text []byte) (kind string, items []json.RawMessage, err error) {
