@@ -74,7 +74,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	out := bufio.NewWriter(stdout)
-	l := &lab{cluster: newCluster(s), page: page{out: out, bold: colours(stdout)}}
+	l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(stdout)}}
 	if err := errors.Join(l.play(step), out.Flush()); err != nil {
 		fmt.Fprintf(stderr, "lab: %v\n", err)
 		return 1

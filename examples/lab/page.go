@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
@@ -17,16 +16,6 @@ const width = 80
 type page struct {
 	out  io.Writer
 	bold bool
-}
-
-// colours reports whether w is a terminal that wants them.
-func colours(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // strong prints a line that stands out.

@@ -113,7 +113,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestUnwritable(t *testing.T) {
-	for _, args := range [][]string{{"-check", "-"}, {"-check", "-json", "-"}} {
+	for _, args := range [][]string{{"-check", "-"}, {"-check", "-json", "-"}, {"-seed", "7"}, {"-seed", "7", "-json"}} {
 		var errs bytes.Buffer
 		require.Equal(t, 2, run(args, strings.NewReader(right), full{}, &errs))
 		require.Equal(t, "race: no space left\n", errs.String())
@@ -121,22 +121,25 @@ func TestUnwritable(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	status, out, errs := do("-h")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "Exit status")
-	require.Contains(t, out, "-json")
-	require.Empty(t, errs)
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"-check", "-h"}, {"-seed", "7", "-h"}} {
+		status, out, errs := do(args...)
+		require.Equal(t, 0, status)
+		require.Contains(t, out, "Exit status")
+		require.Contains(t, out, "go run ./examples/race -")
+		require.Empty(t, errs)
+	}
 
 	for _, c := range []struct {
 		args []string
 		want string
 	}{
 		{nil, "nothing to do"},
-		{[]string{"testdata/races.jsonl.gz"}, "nothing to do"},
+		{[]string{"testdata/races.jsonl.gz"}, "testdata/races.jsonl.gz: want -seed, -check or -storm"},
 		{[]string{"-check"}, "no recording given"},
-		{[]string{"-chek", "x"}, "-chek"},
+		{[]string{"-chek", "x"}, "-chek: want -seed, -check or -storm"},
+		{[]string{"-check", "-all", "x"}, "-all"},
 	} {
-		status, out, errs = do(c.args...)
+		status, out, errs := do(c.args...)
 		require.Equal(t, 2, status)
 		require.Empty(t, out)
 		require.Contains(t, errs, c.want)

@@ -3,11 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 // patience is how long something may take before its progress is shown.
@@ -17,7 +18,7 @@ const patience = time.Second
 // while, and nothing unless w is a terminal. Step tells that one more is done,
 // from any goroutine; end must be called, and leaves nothing on the screen.
 func showProgress(w io.Writer, total int, what string) (step, end func()) {
-	if !terminal(w) {
+	if !cli.Terminal(w) {
 		return nil, func() {}
 	}
 	return drawProgress(w, total, what, patience)
@@ -43,14 +44,4 @@ func drawProgress(w io.Writer, total int, what string, after time.Duration) (ste
 			fmt.Fprint(w, text.CursorUp.Sprint(), text.EraseLine.Sprint()) // the bar, complete
 		}
 	}
-}
-
-// terminal reports whether w is a terminal that can redraw a line.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

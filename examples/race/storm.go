@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/netip"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -48,22 +47,8 @@ unwritable output.
 Flags:
 `
 
-// stormAsked reports whether the arguments ask for a storm.
-func stormAsked(args []string) bool {
-	for _, arg := range args {
-		if arg == "--" {
-			break
-		}
-		name, _, _ := strings.Cut(arg, "=")
-		if name == "-storm" || name == "--storm" {
-			return true
-		}
-	}
-	return false
-}
-
 // runStorm is run with -storm.
-func runStorm(args []string, stdout, stderr io.Writer) int {
+func runStorm(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "race: %v (-storm 40 -h for help)\n", err)
 		return 2

@@ -160,7 +160,8 @@ func TestStormUsage(t *testing.T) {
 		require.Contains(t, errs, want, args)
 		require.Equal(t, 1, strings.Count(errs, "\n"), errs)
 	}
-	require.False(t, stormAsked([]string{"-check", "--", "-storm"}), "a file of that name")
+	_, _, errs = do("-check", "--", "-storm")
+	require.Contains(t, errs, "open -storm", "a file of that name")
 }
 
 func TestStormUnwritable(t *testing.T) {

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,4 +35,26 @@ func TestWrap(t *testing.T) {
 	require.Equal(t, []string{"a b", "c"}, Wrap(" a  b c", 3))
 	require.Equal(t, []string{"longer", "a"}, Wrap("longer a", 3))
 	require.Equal(t, []string{"…… …"}, Wrap("…… …", 4), "characters, not bytes")
+}
+
+func TestTerminal(t *testing.T) {
+	require.False(t, Terminal(new(bytes.Buffer)))
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	require.NoError(t, err)
+	require.False(t, Terminal(f))
+	require.NoError(t, f.Close())
+	require.False(t, Terminal(f), "closed")
+
+	null, err := os.Open(os.DevNull) // a device, as a terminal is one
+	require.NoError(t, err)
+	defer null.Close()
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	require.True(t, Terminal(null))
+	require.True(t, Colours(null))
+	t.Setenv("TERM", "dumb")
+	require.False(t, Colours(null))
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "1")
+	require.False(t, Colours(null))
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -82,14 +81,4 @@ func (p *Progress) Stop() {
 	}
 	p.bar.Stop()
 	<-p.done
-}
-
-// Terminal reports whether w is a terminal that people watch.
-func Terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -85,6 +85,7 @@ func (l *ledger) created(w *work, b *protocol.Block) {
 }
 
 func (l *ledger) deleted(w *work, b *protocol.Block) {
+	l.removed[b.CIDR] = w
 	for ord := range b.Index {
 		switch r := record(b, ord); {
 		case r == nil, reserved(b, ord), r.Handle == block.HostReservedHandle:
@@ -105,6 +106,9 @@ func (l *ledger) updated(w *work, before, after *protocol.Block, lost bool) {
 	l.highest = max(l.highest, after.Sequence)
 	if after.Owner != before.Owner && !after.Owner.IsZero() {
 		l.violate(Owner, "%s makes block %s %s's, which was %s's", w, after.CIDR, after.Owner, owner(before.Owner))
+	}
+	if after.Owner.IsZero() && !before.Owner.IsZero() {
+		l.removed[after.CIDR] = w
 	}
 	var cooled, given, released []int
 	for ord := range after.Index {
@@ -189,7 +193,7 @@ func (l *ledger) give(w *work, before, after *protocol.Block, ord int, lost bool
 		l.violate(Sequence, "%s assigns %s with number %d, the block having %d", w, ip, after.Sequences[ord], before.Sequence)
 	}
 	g := &grant{ip, r.Handle, w}
-	l.grants[ip] = g
+	l.grants[ip], l.last[ip] = g, r.Handle
 	w.granted = append(w.granted, *g)
 	if lost {
 		// AutoAssign takes an answer that it does not get for a write that was

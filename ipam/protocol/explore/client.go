@@ -22,6 +22,7 @@ type client struct {
 	finished int         // how many of them
 	work     *work       // the one under way, nil when there is none
 	memory   memory      // of what it was answered
+	refused  int         // how many of its writes came too late, in all lives
 	err      error       // a step that could not be understood, which ended the client
 }
 
@@ -33,13 +34,14 @@ type work struct {
 	// entitled are the allocations that it may release by their sequence
 	// numbers, as they were when it began.
 	entitled map[string]*grant
-	granted  []grant // what it has got so far, whether still its own or not
-	taken    []grant // what it has released so far
-	raised   int     // by how many it has last raised the count of its handle
-	surplus  bool    // whether it may leave counts too high (CALICO.md §7, §15)
-	refusals int     // how many of its writes came too late
-	struck   bool    // whether it died, or a call of it failed
-	open     []*writing
+	granted  []grant    // what it has got so far, whether still its own or not
+	taken    []grant    // what it has released so far
+	raised   int        // by how many it has last raised the count of its handle
+	surplus  bool       // whether it may leave counts too high (CALICO.md §7, §15)
+	refusals int        // how many of its writes came too late
+	struck   bool       // whether it died, or a call of it failed
+	open     []*writing // the claims that it has left unconfirmed so far
+	done     bool       // whether it has come to an outcome
 }
 
 // begin starts a life.

@@ -23,12 +23,16 @@ const (
 	// or given back, of these and no others.
 	Answers Invariant = "answers"
 	// Owner: a block has one owner from its making until it is given up. It
-	// does not pass from one to another, and is not there before its owner has
-	// announced it (CALICO.md §5).
+	// does not pass from one to another, and its owner has an affinity for it:
+	// before it is there and until it is gone (CALICO.md §5), unless whoever
+	// deleted that died or was not answered, or with what was old.
 	Owner Invariant = "owner"
 	// Claim: a confirmed affinity has its block, which is the claimant's
-	// (CALICO.md §5). So two hosts never have confirmed affinities for one
-	// block.
+	// (CALICO.md §5), or whoever took the block away is not done: it is between
+	// two steps, has died between them, or was not answered. For a claim that
+	// finds the block there confirms its affinity without writing the block, so
+	// that a release which was on its way goes on (CALICO.md §15). Two hosts
+	// have confirmed affinities for one block only by such a death.
 	Claim Invariant = "claim"
 	// Sequence: a block's number rises by one with every write, an allocation
 	// remembers the number before that, and a block made anew begins above all

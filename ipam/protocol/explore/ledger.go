@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,12 +24,14 @@ type ledger struct {
 
 	reserved *pool.Reservations
 	grants   map[netip.Addr]*grant    // who holds what is allocated and not cooling
+	last     map[netip.Addr]string    // to which handle an address was given last
 	begun    map[netip.Prefix][]int64 // with which numbers a block began, each time that it was made
 	highest  uint64                   // the highest number of a block so far
 	writings map[protocol.Key]*writing
-	bare     map[netip.Prefix]bool // blocks that had an owner without an affinity to begin with
-	surplus  map[string]bool       // handles that may count more than they hold
-	deficit  map[share]bool        // and that may count less
+	removed  map[netip.Prefix]*work // who took a block from its owner last
+	bare     map[netip.Prefix]bool  // blocks that had an owner without an affinity to begin with
+	surplus  map[string]bool        // handles that may count more than they hold
+	deficit  map[share]bool         // and that may count less
 }
 
 // grant is one allocation of an address, from its being given to its being taken
@@ -56,8 +59,8 @@ type share struct {
 // amiss in it is nobody's fault.
 func open(r *run) *ledger {
 	l := &ledger{
-		run: r, grants: make(map[netip.Addr]*grant), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
-		bare: make(map[netip.Prefix]bool), surplus: make(map[string]bool), deficit: make(map[share]bool),
+		run: r, grants: make(map[netip.Addr]*grant), last: make(map[netip.Addr]string), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
+		removed: make(map[netip.Prefix]*work), bare: make(map[netip.Prefix]bool), surplus: make(map[string]bool), deficit: make(map[share]bool),
 	}
 	entries := r.program.Setting.Reservations
 	for _, s := range r.program.Before {
@@ -71,7 +74,7 @@ func open(r *run) *ledger {
 		for ord := range b.Index {
 			if r := held(b, ord); r != nil {
 				ip := addr(b, ord)
-				l.grants[ip] = &grant{ip: ip, handle: r.Handle}
+				l.grants[ip], l.last[ip] = &grant{ip: ip, handle: r.Handle}, r.Handle
 			}
 		}
 		l.highest = max(l.highest, b.Sequence)
@@ -206,7 +209,7 @@ func (l *ledger) claims(cidr netip.Prefix) {
 			continue
 		}
 		announced = announced || b != nil && a.Owner == b.Owner
-		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil {
+		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.removing(cidr) {
 			continue // or it was so beforehand
 		}
 		switch {
@@ -216,9 +219,21 @@ func (l *ledger) claims(cidr netip.Prefix) {
 			l.violate(Claim, "%s's affinity for %s is confirmed, and the block is %s's", a.Owner, cidr, owner(b.Owner))
 		}
 	}
-	if b != nil && !b.Owner.IsZero() && !announced && !l.bare[cidr] {
+	if b == nil || b.Owner.IsZero() || announced || l.bare[cidr] {
+		return
+	}
+	// Whoever reads that a block is another's, as it was once, deletes an affinity
+	// that is true by now.
+	if w := l.writings[protocol.AffinityKey(b.Owner, cidr)]; w == nil || !w.by.struck {
 		l.violate(Owner, "block %s is %s's, which has no affinity for it", cidr, b.Owner)
 	}
+}
+
+// removing reports whether whoever took the block from its owner is not done, and
+// will not be if it is dead.
+func (l *ledger) removing(cidr netip.Prefix) bool {
+	w := l.removed[cidr]
+	return w != nil && (w.struck || !w.done)
 }
 
 // owner returns who owns a block, in words.
@@ -283,6 +298,15 @@ func (l *ledger) told(w *work, out *trace.Out) {
 	if w.surplus {
 		l.excuse(w)
 	}
+	w.done = true
+	for _, cidr := range slices.SortedFunc(maps.Keys(l.removed), affinity.CompareCIDRNames) {
+		if l.removed[cidr] == w {
+			l.claims(cidr)
+			if !w.struck {
+				delete(l.removed, cidr)
+			}
+		}
+	}
 }
 
 func (l *ledger) toldAddresses(w *work, texts []string, code string) {
@@ -294,9 +318,9 @@ func (l *ledger) toldAddresses(w *work, texts []string, code string) {
 			return
 		}
 		ips = append(ips, ip)
-		// What the handle holds anyway may be given as well (CALICO.md §7).
-		g := l.grants[ip]
-		if again := w.step.In.MaxAllocPerHandle > 0 && g != nil && g.handle == w.handle; !has(w.granted, ip) && !again {
+		// What the handle holds anyway may be given as well (CALICO.md §7), and may
+		// be released while the rest is read.
+		if again := w.step.In.MaxAllocPerHandle > 0 && l.last[ip] == w.handle; !has(w.granted, ip) && !again {
 			l.violate(Answers, "%s is told that it has %s, and has not", w, ip)
 		}
 	}

@@ -120,6 +120,12 @@ func (r *run) identity() digest {
 	for s := range l.deficit {
 		known.add(s.digest())
 	}
+	for cidr, w := range l.removed {
+		of := w.digest()
+		of.cidr(cidr)
+		of.flag(l.removing(cidr))
+		known.add(of)
+	}
 	d.word(known.hi)
 	d.word(known.lo)
 	return d

@@ -43,7 +43,7 @@ func FromRace(r *race.Race) *Program {
 		client := Client{Host: c.Host, Steps: c.Steps}
 		i := slices.IndexFunc(after, func(s race.Step) bool { return s.In.Host == c.Host })
 		if c.DiesAfter != nil && i >= 0 {
-			client.Back = after[i : i+1]
+			client.Back = []race.Step{after[i]}
 			after = slices.Delete(after, i, i+1)
 		}
 		p.Clients = append(p.Clients, client)

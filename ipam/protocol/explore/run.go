@@ -238,6 +238,9 @@ func (r *run) move(m Move) (Step, error) {
 	if answer.Result != protocol.OK {
 		forget()
 	}
+	if writes && answer.Result != protocol.OK && answer.Result != protocol.Failed {
+		c.refused++
+	}
 	if writes {
 		r.ledger.wrote(c.work, request, answer.Result, before, after, m.Fate)
 	}

@@ -1,0 +1,199 @@
+package explore
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// explored explores within the bounds and requires that no invariant is broken.
+func explored(t *testing.T, p *Program, b Bounds) Report {
+	t.Helper()
+	r, err := Exhaustive(p, b, Options{}, nil)
+	require.NoError(t, err)
+	for _, f := range r.Findings {
+		short, err := Shorten(p, f, Options{})
+		require.NoError(t, err)
+		t.Errorf("%s: %v\n  by %s", p.Name, &short.Violation, short.Schedule)
+	}
+	t.Logf("%s, %d deaths, %d failures, %d stale: %d states, %d steps (%d of them deaths), %d ends, %.4g schedules, %d cut, complete %t",
+		p.Name, b.Deaths, b.Failures, b.Stale, r.States, r.Steps, r.Deaths, r.Ends, r.Schedules, r.Cut, r.Complete)
+	return r
+}
+
+// TestExhaustive explores every program: each schedule, and each schedule with one
+// death, with one call that fails or is not answered, with one read of what is
+// old. With IPAMSIM_LONG it goes to the end of each.
+func TestExhaustive(t *testing.T) {
+	for _, p := range programs {
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, b := range []Bounds{{}, {Deaths: 1}, {Failures: 1}, {Stale: 1}} {
+				b.States, b.Conflicts = 500, 1
+				if property.Long() {
+					b.States = DefaultStates
+				}
+				r := explored(t, &p, b)
+				require.True(t, r.Complete || r.States == b.States)
+				require.True(t, r.Complete || !property.Long(), "to the end")
+			}
+		})
+	}
+}
+
+// TestTwoClients is the exploration that the project promises: two clients that
+// claim, assign, release and give up the only block of a pool, either of them
+// dying at any step. The counts are those of every machine.
+func TestTwoClients(t *testing.T) {
+	t.Parallel()
+	p := &programs[1]
+	alive := explored(t, p, Bounds{})
+	require.True(t, alive.Complete)
+	require.Equal(t, 6521, alive.States)
+	if !property.Long() {
+		return
+	}
+	dying := explored(t, p, Bounds{Deaths: 1})
+	require.True(t, dying.Complete)
+	require.Greater(t, dying.States, 90_000)
+	require.Greater(t, dying.Deaths, alive.States, "at every state")
+}
+
+// TestThreeClients goes as far as the bound allows.
+func TestThreeClients(t *testing.T) {
+	t.Parallel()
+	p := Program{Name: "three hosts, two blocks", Setting: setting("10.0.0.0/29", 3), Clients: []Client{
+		does("n1", assign("n1", 1, "h1")), does("n2", assign("n2", 1, "h2")), does("n3", assign("n3", 1, "h3")),
+	}}
+	b := Bounds{States: 3000, Deaths: 1}
+	if property.Long() {
+		b.States = 200_000
+	}
+	r := explored(t, &p, b)
+	require.True(t, r.Complete || r.States == b.States)
+}
+
+// TestDeathAtEveryStep kills a client at each call of each operation, and its host
+// again at each call of what it does when it has come back.
+func TestDeathAtEveryStep(t *testing.T) {
+	t.Parallel()
+	before := []race.Step{claim("n1", "10.0.0.0/30"), assign("n1", 3, "h0"), claim("n2", "10.0.0.4/30"), advance(61)}
+	for _, s := range []race.Step{
+		assign("n1", 3, "h1"), assign("n2", 9, "h1"), assign("n3", 1, "h1"), assignIP("n3", "10.0.0.3", "h1"), assignIP("n3", "10.0.0.8", "h1"),
+		claim("n3", "10.0.0.0/28"), free("h0"), giveUp("n1", false), giveUp("n2", true),
+		release(trace.Release{IP: "10.0.0.0"}, trace.Release{IP: "10.0.0.1"}, trace.Release{IP: "10.0.0.2", Seq: "current"}),
+		op("EnsureBlock", trace.In{Host: "n3", HostReserved4: &trace.HostReserved{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}}),
+		op("ReleaseAffinity", trace.In{Host: "n1", CIDR: "10.0.0.0/28"}), op("ReleasePoolAffinities", trace.In{CIDR: "10.0.0.0/28"}),
+		op("ReleaseBlockAffinity", trace.In{CIDR: "10.0.0.0/30"}), op("RemoveIPAMHost", trace.In{Host: "n2"}),
+		op("SetOwnerAttributes", trace.In{IP: "10.0.0.0", Handle: "h0", ClearActive: true}),
+	} {
+		p := Program{Name: s.Op + " of " + s.In.Host, Setting: setting("10.0.0.0/28", 3), Before: before, Clients: []Client{{Steps: []race.Step{s}}}}
+		p.Clients[0].Back = []race.Step{s, assign("n1", 1, "back")}
+		r := explored(t, &p, Bounds{Deaths: 2})
+		require.True(t, r.Complete)
+		alone, err := Run(&p, nil, Options{})
+		require.NoError(t, err)
+		require.Greater(t, r.Deaths, len(alone.Steps)/2, "but for reads of what nobody writes")
+	}
+}
+
+// An exploration stops at its bound, says so, and keeps what it has found.
+func TestBounds(t *testing.T) {
+	p := &programs[0]
+	r, err := Exhaustive(p, Bounds{States: 100}, Options{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 100, r.States)
+	require.False(t, r.Complete)
+
+	calls := 0
+	r, err = Exhaustive(p, Bounds{States: 3000}, Options{}, func(now Report) { calls++; require.LessOrEqual(t, now.States, 3000) })
+	require.NoError(t, err)
+	require.Equal(t, 2, calls)
+	require.False(t, r.Complete)
+
+	found, err := Exhaustive(p, Bounds{States: 500, Findings: 3}, faults[0].options, nil)
+	require.NoError(t, err)
+	require.Len(t, found.Findings, 3)
+	require.False(t, found.Complete, "it stopped at the last")
+	all, err := Exhaustive(p, Bounds{States: 500, Findings: 1000}, faults[0].options, nil)
+	require.NoError(t, err)
+	require.Greater(t, len(all.Findings), 3)
+	require.Equal(t, found.Findings, all.Findings[:3])
+
+	for want, b := range map[string]Bounds{
+		"-1 states":                     {States: -1},
+		"200000000 states would":        {States: 200_000_000},
+		"-2 deaths":                     {Deaths: -2},
+		"9 faults in one schedule":      {Deaths: 3, Failures: 3, Stale: 3},
+		"11 conflicts in an operation":  {Conflicts: 11},
+		"-1 findings":                   {Findings: -1},
+		"-1 conflicts":                  {Conflicts: -1},
+		"-1 failures":                   {Failures: -1},
+		"-1 stale reads":                {Stale: -1},
+		"would explore forever, at mos": {Deaths: 9},
+	} {
+		_, err := Exhaustive(p, b, Options{}, nil)
+		require.ErrorIs(t, err, ErrBounds)
+		require.ErrorContains(t, err, want)
+		_, err = Random(p, 1, 10, b, Options{}, nil)
+		require.ErrorIs(t, err, ErrBounds)
+	}
+	for _, runs := range []int{-1, 0, MaxRuns + 1} {
+		_, err := Random(p, 1, runs, Bounds{}, Options{}, nil)
+		require.ErrorIs(t, err, ErrBounds)
+	}
+	_, err = Exhaustive(&Program{}, Bounds{}, Options{}, nil)
+	require.ErrorIs(t, err, ErrProgram)
+	_, err = Random(&Program{}, 1, 1, Bounds{}, Options{}, nil)
+	require.ErrorIs(t, err, ErrProgram)
+}
+
+// states returns the identities of all states that schedules lead to, without
+// leaving out one that was seen before, and which of them are ends.
+func states(t *testing.T, p *Program) (identities, ends map[digest]bool) {
+	identities, ends = make(map[digest]bool), make(map[digest]bool)
+	e := &explorer{program: p, bounds: Bounds{Conflicts: DefaultConflicts}}
+	var visit func(r *run)
+	visit = func(r *run) {
+		defer func() { r.end() }()
+		identities[r.identity()] = true
+		moves := e.moves(r)
+		if len(moves) == 0 {
+			ends[r.identity()] = true
+		}
+		for i, m := range moves {
+			if i > 0 {
+				r.end()
+				var err error
+				r, err = e.again()
+				require.NoError(t, err)
+			}
+			_, err := r.move(m)
+			require.NoError(t, err)
+			e.path = append(e.path, m)
+			visit(r)
+			e.path = e.path[:len(e.path)-1]
+		}
+	}
+	r, err := e.again()
+	require.NoError(t, err)
+	visit(r)
+	return identities, ends
+}
+
+// Leaving out states that were seen leaves out nothing else: a program so small
+// that every schedule can be carried out has the same states and ends.
+func TestNothingIsLeftOut(t *testing.T) {
+	p := Program{Setting: setting("10.0.0.0/30", 2), Clients: []Client{
+		{Steps: []race.Step{claim("n1", "10.0.0.0/30")}},
+		{Steps: []race.Step{claim("n2", "10.0.0.0/30"), giveUp("n2", false)}},
+	}}
+	identities, ends := states(t, &p)
+	r := explored(t, &p, Bounds{})
+	require.Len(t, identities, r.States)
+	require.Len(t, ends, r.Ends)
+}

@@ -1,0 +1,153 @@
+package explore
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// TestRandom draws schedules for scenarios of many seeds, with everything
+// befalling them that can.
+func TestRandom(t *testing.T) {
+	seeds, runs := int64(30), 10
+	if property.Long() {
+		seeds, runs = 1000, 100
+	}
+	var total Report
+	for seed := range seeds {
+		c, err := Scenario(seed)
+		require.NoError(t, err)
+		r, err := Random(&c.Program, seed, runs, Bounds{Deaths: 2, Failures: 2, Stale: 2}, Options{}, nil)
+		require.NoError(t, err)
+		for _, f := range r.Findings {
+			t.Errorf("seed %d: %v\n  go run ./examples/race -seed %d -schedule %q", seed, &f.Violation, seed, f.Schedule)
+		}
+		require.True(t, r.Complete || t.Failed())
+		total.Steps += r.Steps
+		total.Deaths += r.Deaths
+		total.Schedules += r.Schedules
+	}
+	require.NotZero(t, total.Deaths)
+	t.Logf("%.0f schedules, %d steps, %d deaths", total.Schedules, total.Steps, total.Deaths)
+}
+
+// TestRandomRaces draws schedules for what clients did in recorded races.
+func TestRandomRaces(t *testing.T) {
+	f, err := race.Open("../../../testdata/races.jsonl.gz")
+	require.NoError(t, err)
+	defer f.Close()
+	for n := 0; ; n++ {
+		recorded, err := f.Next()
+		if errors.Is(err, io.EOF) {
+			require.Equal(t, 600, n)
+			return
+		}
+		require.NoError(t, err)
+		if n%20 > 0 && !property.Long() {
+			continue
+		}
+		p := FromRace(recorded)
+		r, err := Random(p, int64(n), 5, Bounds{Deaths: 2, Failures: 1, Stale: 1}, Options{}, nil)
+		require.NoError(t, err)
+		for _, f := range r.Findings {
+			t.Errorf("%s: %v\n  by %s", p.Name, &f.Violation, f.Schedule)
+		}
+	}
+}
+
+// The same seed draws the same, and another number of runs draws no others.
+func TestRandomSame(t *testing.T) {
+	p := &programs[4]
+	b := Bounds{Deaths: 1, Failures: 1, Stale: 1}
+	first, err := Random(p, 5, 40, b, Options{}, nil)
+	require.NoError(t, err)
+	again, err := Random(p, 5, 40, b, Options{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.EqualValues(t, 40, first.Schedules)
+	require.Greater(t, first.Ends, 1)
+}
+
+// TestRandomFaults: random schedules find each planted fault too, and report it
+// with a schedule that is short.
+func TestRandomFaults(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
+			for _, p := range programs {
+				r, err := Random(&p, 1, 60, Bounds{Deaths: 1}, fault.options, nil)
+				require.NoError(t, err)
+				if len(r.Findings) == 0 {
+					continue
+				}
+				f := r.Findings[0]
+				require.Contains(t, fault.by, f.Invariant)
+				require.LessOrEqual(t, weight(f.Schedule)[1], 4, "few switches: %s", f.Schedule)
+				again, err := Run(&p, f.Schedule, fault.options)
+				require.NoError(t, err)
+				require.Equal(t, &f.Violation, again.Violation)
+				return
+			}
+			t.Error("no schedule finds it")
+		})
+	}
+}
+
+// Shorten leaves out what does not matter.
+func TestShorten(t *testing.T) {
+	p := &programs[0]
+	s, err := ParseSchedule("a b a b a b b:dies a:fails")
+	require.NoError(t, err)
+	trail, err := Run(p, s, faults[0].options)
+	require.NoError(t, err)
+	require.Equal(t, Claim, trail.Violation.Invariant)
+	short, err := Shorten(p, Finding{*trail.Violation, trail.Schedule}, faults[0].options)
+	require.NoError(t, err)
+	require.Equal(t, 0, weight(short.Schedule)[1], "one client alone does it: %s", short.Schedule)
+	require.Equal(t, Claim, short.Invariant)
+}
+
+func TestCase(t *testing.T) {
+	c, err := Scenario(7)
+	require.NoError(t, err)
+	again, err := Scenario(7)
+	require.NoError(t, err)
+	require.Equal(t, c, again)
+	var file bytes.Buffer
+	require.NoError(t, c.Write(&file))
+	read, err := ReadCase("c.json", bytes.NewReader(file.Bytes()))
+	require.NoError(t, err)
+	require.Equal(t, c, read)
+
+	for want, text := range map[string]string{
+		"c.json:1: version 2, want 1":          strings.Replace(file.String(), `"version":1`, `"version":2,"later":true`, 1),
+		"c.json:1: version 0, want 1":          `{}`,
+		"empty: no case":                       "\n",
+		`unknown field "other"`:                strings.Replace(file.String(), `"version":1`, `"version":1,"other":true`, 1),
+		"c.json:2: something after the case":   file.String() + file.String(),
+		"line ends in the middle":              file.String()[:100],
+		`word 1, "?"`:                          strings.Replace(file.String(), `"schedule":"`, `"schedule":"? `, 1),
+		"is of client z, and there are only a": strings.Replace(file.String(), `"schedule":"`, `"schedule":"z `, 1),
+		"cannot do \"Steal\"":                  strings.Replace(file.String(), `"op":"AutoAssign"`, `"op":"Steal"`, -1),
+		"cannot unmarshal":                     `[1]`,
+	} {
+		_, err := ReadCase("c.json", strings.NewReader(text))
+		require.ErrorIs(t, err, trace.ErrMalformed, want)
+		require.ErrorContains(t, err, want)
+	}
+	_, err = ReadCase("c", iotestErr{})
+	require.ErrorIs(t, err, os.ErrClosed)
+}
+
+// iotestErr is a reader that fails.
+type iotestErr struct{}
+
+func (iotestErr) Read([]byte) (int, error) { return 0, os.ErrClosed }
