@@ -57,8 +57,17 @@ func (c *Client) do(verb Verb, key Key, o Object) (Response, error) {
 	return r, about(ErrUnavailable, key)
 }
 
-// about wraps an error with what it is about.
-func about(err error, what any) error { return fmt.Errorf("%w: %v", err, what) }
+// about wraps an error with what it is about. Most such errors are read by nobody:
+// that an object is missing is the usual answer.
+func about(err error, what any) error { return &aboutError{err, what} }
+
+type aboutError struct {
+	err  error
+	what any
+}
+
+func (e *aboutError) Error() string { return fmt.Sprintf("%v: %v", e.err, e.what) }
+func (e *aboutError) Unwrap() error { return e.err }
 
 // outcome turns what a request met into what the caller of an operation is told.
 func outcome(err error) error {
