@@ -75,6 +75,7 @@ type Allocator struct {
 	entries      []string // the reservations as they were given
 
 	lastSeq uint64 // highest sequence number of any block, ever
+	watches []*Watch
 
 	// Scratch space of the operation under way.
 	ordinals []int

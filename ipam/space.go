@@ -226,6 +226,7 @@ func (a *Allocator) block(cidr netip.Prefix) *entry {
 // add files a block that exists from now on, in the space of its pool, nil if no
 // pool covers it.
 func (a *Allocator) add(e *entry, sp *space) {
+	a.note(e)
 	a.reserve(e)
 	e.mayBeFree, e.mayBeEmpty = maybe(e)
 	if e.space = sp; sp == nil {
@@ -245,6 +246,7 @@ func (a *Allocator) remove(e *entry) {
 	} else {
 		delete(a.orphans, e.CIDR())
 	}
+	a.note(e)
 	e.recycle()
 }
 
@@ -272,6 +274,7 @@ func (e *entry) setOwner(h *host, claimed int64) {
 func (a *Allocator) write(e *entry) {
 	e.Commit()
 	a.lastSeq = max(a.lastSeq, e.Seq())
+	a.note(e)
 }
 
 // writeTaken writes the block after something was taken from it. It is told in

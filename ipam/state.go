@@ -2,7 +2,6 @@ package ipam
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -68,14 +67,9 @@ func (a *Allocator) State() State {
 func (a *Allocator) state() State {
 	var s State
 	for _, e := range byName(a.allBlocks()) {
-		s.Blocks = append(s.Blocks, BlockState{
-			CIDR:        e.CIDR(),
-			Owner:       e.owner(),
-			Claimed:     e.claimTime(),
-			Sequence:    e.Seq(),
-			Free:        slices.Collect(e.Queue()),
-			Allocations: slices.Collect(e.Allocations()),
-		})
+		var b BlockState
+		e.stateInto(&b)
+		s.Blocks = append(s.Blocks, b)
 	}
 	for _, c := range a.claims.All() {
 		s.Affinities = append(s.Affinities, AffinityState{c.Owner, c.CIDR, c.State, c.Created})

@@ -17,8 +17,8 @@ var core = append(slices.Clone(base), "ipam")
 
 // more lists what packages under ipam/ may import beside ipam and the base.
 var more = map[string][]string{
-	"ipam/trace":            {"ipam/report"},                 // Show is what calicoctl prints
-	"ipam/protocol/race":    {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
+	"ipam/trace":            {"ipam/report", "ipam/lifecycle"}, // Show is what calicoctl prints, Sync what kube-controllers does
+	"ipam/protocol/race":    {"ipam/protocol", "ipam/trace"},   // races of the one in the terms of the other
 	"ipam/protocol/explore": {"ipam/protocol", "ipam/protocol/race", "ipam/trace"},
 	"ipam/protocol/storm":   {"ipam/protocol"}, // its clients, many at once
 }

@@ -38,6 +38,10 @@ type Header struct {
 	// no pools, reservations, nodes or configuration of its own. The caller finds
 	// the cluster, and plays with [PlayOn].
 	Snapshot string `json:"snapshot,omitempty"`
+
+	// LeakGracePeriodSeconds is the cleaning controller's grace period; 0 for
+	// none. See [lifecycle.Policy].
+	LeakGracePeriodSeconds int64 `json:"leakGracePeriodSeconds,omitempty"`
 }
 
 // Pool is an IPPool as recordings write it.
@@ -117,6 +121,8 @@ type In struct {
 	// State is the state that PutAffinity writes, what to Show, or "whole" for a
 	// State with everything that is kept.
 	State string `json:"state,omitempty"`
+	Pod   *Pod   `json:"pod,omitempty"`
+	Full  bool   `json:"full,omitempty"` // a Sync that looks at everything
 }
 
 // HostReserved is a host reservation as recordings write it.
@@ -164,6 +170,10 @@ type Out struct {
 	Failed  []string `json:"failed,omitempty"`
 	Block4  string   `json:"block4,omitempty"`
 	Block6  string   `json:"block6,omitempty"`
+
+	ReleasedIPs    []string `json:"releasedIPs,omitempty"`    // sorted as text
+	ReleasedBlocks []string `json:"releasedBlocks,omitempty"` // sorted as text
+	WorkRemaining  bool     `json:"workRemaining,omitempty"`
 
 	Pools []PoolUsage `json:"pools,omitempty"`
 	Shown string      `json:"shown,omitempty"`

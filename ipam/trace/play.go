@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/report"
 )
 
@@ -22,6 +23,11 @@ var ErrUnknownOperation = errors.New("trace: unknown operation")
 type Player struct {
 	engine Engine
 	clock  *ipam.Clock
+	nodes  nodes
+
+	// Kubernetes' side, if the engine is an allocator and the player was set.
+	cluster    *lifecycle.Cluster
+	controller *lifecycle.Controller
 }
 
 // ErrSnapshot is matched where a recording goes on from a snapshot, which only the
@@ -41,7 +47,9 @@ func NewPlayer(h Header) (*Player, error) {
 
 // PlayOn returns a player on an engine that is the caller's and goes by that
 // clock, which the operation Advance moves.
-func PlayOn(e Engine, clock *ipam.Clock) *Player { return &Player{e, clock} }
+func PlayOn(e Engine, clock *ipam.Clock) *Player {
+	return &Player{engine: e, clock: clock, nodes: e}
+}
 
 // Set makes the cluster, which must be empty, as the header sets it; [ErrSnapshot]
 // if that is in a snapshot. The clock is left alone.
@@ -70,7 +78,7 @@ func (p *Player) Set(h Header) error {
 		}
 	}
 	p.engine.SetReservations(h.Reservations)
-	return nil
+	return p.oversee(h.LeakGracePeriodSeconds)
 }
 
 // Engine returns the engine that the player works on.
@@ -187,13 +195,13 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		if in.Node == nil {
 			return Out{}, errors.New("no node")
 		}
-		return code(p.engine.SetNode(in.Node.node()))
+		return code(p.nodes.SetNode(in.Node.node()))
 	},
 	"DeleteNode": func(p *Player, in *In) (Out, error) {
 		if in.Node == nil {
 			return Out{}, errors.New("no node")
 		}
-		p.engine.DeleteNode(in.Node.Name)
+		p.nodes.DeleteNode(in.Node.Name)
 		return Out{}, nil
 	},
 	"SetReservations": func(p *Player, in *In) (Out, error) {
@@ -231,6 +239,9 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		p.engine.DropBlock(cidr)
 		return Out{}
 	}),
+	"AddPod":    overseen(addPod),
+	"DeletePod": overseen(deletePod),
+	"Sync":      overseen(syncNow),
 	"Show": func(p *Player, in *In) (Out, error) {
 		shown, err := Show(p.engine, in.State, in.IP)
 		return Out{Shown: shown}, err

@@ -1,0 +1,99 @@
+package lifecycle
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// collectCold has the cold addresses collected if there are any: if some block's
+// oldest release is a cooldown or more ago (CALICO.md §12, "Cold addresses").
+func (k *Controller) collectCold() {
+	m := &k.memory
+	if len(m.cooling) == 0 {
+		return
+	}
+	due := k.now.Add(-time.Duration(k.allocator.GetIPAMConfig().IPCooldownSeconds) * time.Second)
+	collect := false
+	for b := m.cooling.next(due); b != nil; b = m.cooling.next(due) {
+		b.cools = false
+		switch {
+		case b.oldest.IsZero():
+		case b.oldest.After(due): // others were released later
+			b.cools = true
+			m.cooling.add(b, b.oldest)
+		default:
+			collect = true
+		}
+	}
+	if collect {
+		k.allocator.GarbageCollectColdIPs()
+	}
+}
+
+// releaseEmpty gives back blocks that have been empty for the grace period, of
+// nodes that have others (CALICO.md §12, "Empty blocks"). It looks only at blocks
+// whose time has come, and at nodes where a block came, went or became empty.
+func (k *Controller) releaseEmpty() {
+	m := &k.memory
+	var todo []*owned
+	for _, n := range m.review {
+		for _, b := range n.blocks {
+			if b.empty {
+				todo = append(todo, b)
+			}
+		}
+		n.review = false
+		m.forgetIdle(n)
+	}
+	m.review = m.review[:0]
+	grace := k.policy.GracePeriod
+	if k.policy.EmptyBlocks == KeepEmpty {
+		return
+	}
+	if grace > 0 {
+		due := k.now.Add(-grace)
+		for b := m.empty.next(due); b != nil; b = m.empty.next(due) {
+			b.queued = false
+			if b.empty {
+				todo = append(todo, b)
+			}
+		}
+	}
+	slices.SortFunc(todo, func(x, y *owned) int { return strings.Compare(x.text, y.text) })
+	gone := make(map[*node]int) // blocks given back so far
+	for _, b := range slices.Compact(todo) {
+		if !k.spares(b.node, gone[b.node]) {
+			continue
+		}
+		if !b.marked {
+			b.marked, b.since = true, k.now
+		}
+		if grace > 0 && k.elapsed(b.since, grace) && k.allocator.ReleaseBlockAffinity(b.cidr, true) == nil {
+			gone[b.node]++
+			continue
+		}
+		if grace > 0 && !b.queued {
+			b.queued = true
+			m.empty.add(b, b.since)
+		}
+	}
+}
+
+// spares reports whether the node, having given back so many blocks, can do
+// without one more of those that are empty.
+func (k *Controller) spares(n *node, gone int) bool {
+	if len(n.blocks)-gone < 2 {
+		return false
+	}
+	if k.policy.EmptyBlocks != KeepTwoEmpty {
+		return true
+	}
+	empty := -gone
+	for _, b := range n.blocks {
+		if b.empty {
+			empty++
+		}
+	}
+	return empty >= 3
+}

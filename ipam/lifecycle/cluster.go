@@ -1,0 +1,148 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// ErrInvalid is matched by errors about a pod, policy or other argument that no
+// cluster could have.
+var ErrInvalid = errors.New("lifecycle: invalid")
+
+// PodName names a pod; no two pods have one name at a time.
+type PodName struct{ Namespace, Name string }
+
+// String returns namespace/name.
+func (n PodName) String() string { return n.Namespace + "/" + n.Name }
+
+// Pod is a pod as Kubernetes shows it.
+type Pod struct {
+	PodName
+	Node string // where it runs; empty while it is not scheduled
+	// IPs are the addresses that the pod reports; none while it has not reported
+	// any. They need not be the allocator's: pods of the host's network report
+	// others.
+	IPs []netip.Addr
+	// Evicted says that the pod's phase is Failed, for the reason Evicted: it is
+	// still listed, and has no addresses any more whatever it reports.
+	Evicted bool
+}
+
+// validate returns what is wrong with the pod, if anything.
+func (p *Pod) validate() error {
+	if p.Name == "" || p.Namespace == "" {
+		return fmt.Errorf("%w: pod %q without a name or namespace", ErrInvalid, p.PodName)
+	}
+	for _, ip := range p.IPs {
+		if !ip.IsValid() || ip.Zone() != "" || ip.Is4In6() {
+			return fmt.Errorf("%w: pod %s reports the address %q", ErrInvalid, p.PodName, ip)
+		}
+	}
+	return nil
+}
+
+// Cluster is Kubernetes' side of a cluster, nodes and pods, beside the allocator
+// from which they have their addresses. Make one with [NewCluster]. It is not safe
+// for concurrent use and must not be copied.
+//
+// Whether the allocator is told that a pod is gone is another matter, and what
+// leaks are about.
+type Cluster struct {
+	allocator   *ipam.Allocator
+	nodes       map[string]struct{}
+	pods        map[PodName]*Pod
+	controllers []*Controller // which are told of deletions
+}
+
+// NewCluster returns a cluster over the allocator, with the nodes that it has
+// already and no pods.
+func NewCluster(a *ipam.Allocator) *Cluster {
+	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: make(map[PodName]*Pod)}
+	for _, n := range a.Nodes() {
+		c.nodes[n.Name] = struct{}{}
+	}
+	return c
+}
+
+// Allocator returns the allocator beside which the cluster stands.
+func (c *Cluster) Allocator() *ipam.Allocator { return c.allocator }
+
+// SetNode adds a node or replaces the one of its name, in Kubernetes and in
+// Calico. Errors are those of [ipam.Allocator.SetNode].
+func (c *Cluster) SetNode(n ipam.Node) error {
+	if err := c.allocator.SetNode(n); err != nil {
+		return err
+	}
+	c.nodes[n.Name] = struct{}{}
+	return nil
+}
+
+// DeleteNode deletes the node, in Kubernetes and in Calico, and reports whether
+// there was one. Its pods stay until they are deleted, and what was allocated to
+// it until a controller comes by: its next look is at everything.
+func (c *Cluster) DeleteNode(name string) bool {
+	c.allocator.DeleteNode(name)
+	if _, exists := c.nodes[name]; !exists {
+		return false
+	}
+	delete(c.nodes, name)
+	for _, controller := range c.controllers {
+		controller.nodeDeleted = true
+	}
+	return true
+}
+
+// HasNode reports whether Kubernetes has a node of that name.
+func (c *Cluster) HasNode(name string) bool {
+	_, exists := c.nodes[name]
+	return exists
+}
+
+// Nodes returns how many nodes there are.
+func (c *Cluster) Nodes() int { return len(c.nodes) }
+
+// SetPod adds a pod or replaces the one of its name, wherever that was. The
+// addresses are copied. A pod without a name or namespace, or with something that
+// is no plain address, matches [ErrInvalid].
+func (c *Cluster) SetPod(p Pod) error {
+	if err := p.validate(); err != nil {
+		return err
+	}
+	p.IPs = slices.Clone(p.IPs)
+	if old := c.pods[p.PodName]; old != nil {
+		*old = p
+		return nil
+	}
+	c.pods[p.PodName] = &p
+	return nil
+}
+
+// DeletePod deletes the pod and reports whether there was one.
+func (c *Cluster) DeletePod(name PodName) bool {
+	p := c.pods[name]
+	if p == nil {
+		return false
+	}
+	delete(c.pods, name)
+	for _, controller := range c.controllers {
+		controller.podDeleted(p.Node)
+	}
+	return true
+}
+
+// Pod returns the pod of that name, and whether there is one. Its addresses are
+// only to be read.
+func (c *Cluster) Pod(name PodName) (Pod, bool) {
+	p := c.pods[name]
+	if p == nil {
+		return Pod{}, false
+	}
+	return *p, true
+}
+
+// Pods returns how many pods there are.
+func (c *Cluster) Pods() int { return len(c.pods) }

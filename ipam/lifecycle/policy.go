@@ -1,0 +1,86 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+)
+
+// Policy says how patient a [Controller] is. The zero value releases no suspect
+// of a node that exists and keeps its empty blocks; it still cleans up after nodes
+// that are gone. [DefaultPolicy] is Calico's.
+type Policy struct {
+	// GracePeriod is how long an address is suspect, and a block empty, before it
+	// is released, on a node that exists. 0: never.
+	GracePeriod time.Duration
+	// SyncPeriod is the time between two looks at everything: 0 for half the
+	// grace period, or 5 minutes where that is 0 too. See [Policy.FullEvery].
+	SyncPeriod time.Duration
+	// BatchLimit is how many addresses one sync releases at most: 0 for 10,000.
+	// A handle is not cut in two for it, so a handle that holds more goes in a
+	// batch of its own.
+	BatchLimit int
+	// EmptyBlocks says which empty blocks are given back.
+	EmptyBlocks EmptyBlocks
+	// Off keeps the controller from releasing anything. It still counts.
+	Off bool
+}
+
+// EmptyBlocks is a rule about the empty blocks of a node that exists. None gives
+// back a node's last block.
+type EmptyBlocks int
+
+// The rules.
+const (
+	// ReleaseEmpty gives back a block that has been empty for the grace period.
+	ReleaseEmpty EmptyBlocks = iota
+	// KeepTwoEmpty does so only as long as the node has three empty blocks or
+	// more.
+	KeepTwoEmpty
+	// KeepEmpty gives none back.
+	KeepEmpty
+)
+
+// The patience that is not in a policy (CALICO.md §12).
+const (
+	defaultGrace = 15 * time.Minute
+	defaultFull  = 5 * time.Minute // between full scans, without a grace period
+	defaultBatch = 10_000
+	kubeVirtWait = 5 * time.Minute // at least, for addresses of virtual machines
+)
+
+// DefaultPolicy is Calico's as of August 2026: a grace period of 15 minutes.
+func DefaultPolicy() Policy { return Policy{GracePeriod: defaultGrace} }
+
+// FullEvery returns the time between two looks at everything.
+func (p Policy) FullEvery() time.Duration {
+	switch {
+	case p.SyncPeriod > 0:
+		return p.SyncPeriod
+	case p.GracePeriod > 1: // half of a nanosecond is no period
+		return p.GracePeriod / 2
+	}
+	return defaultFull
+}
+
+// validate returns what is wrong with the policy, if anything.
+func (p Policy) validate() error {
+	switch {
+	case p.GracePeriod < 0:
+		return fmt.Errorf("%w: grace period %v is negative; 0 turns it off", ErrInvalid, p.GracePeriod)
+	case p.SyncPeriod < 0:
+		return fmt.Errorf("%w: sync period %v is negative", ErrInvalid, p.SyncPeriod)
+	case p.BatchLimit < 0:
+		return fmt.Errorf("%w: batch limit %d is negative", ErrInvalid, p.BatchLimit)
+	case p.EmptyBlocks < ReleaseEmpty || p.EmptyBlocks > KeepEmpty:
+		return fmt.Errorf("%w: rule %d about empty blocks", ErrInvalid, p.EmptyBlocks)
+	}
+	return nil
+}
+
+// batch returns the limit that is in force.
+func (p Policy) batch() int {
+	if p.BatchLimit > 0 {
+		return p.BatchLimit
+	}
+	return defaultBatch
+}

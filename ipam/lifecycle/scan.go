@@ -1,0 +1,89 @@
+package lifecycle
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// scan judges the allocations of all nodes, or of the dirty ones, node by node
+// (CALICO.md §12, "A scan"). It leaves the nodes to be released in k.leaving.
+func (k *Controller) scan(full bool) {
+	m := &k.memory
+	k.leaving = k.leaving[:0]
+	todo := m.dirty
+	m.dirty = nil
+	if full {
+		all := make([]*node, 0, len(m.nodes))
+		for _, n := range m.nodes {
+			if n.dirty || len(n.allocations) > 0 || len(n.blocks) > 0 {
+				all = append(all, n)
+			}
+		}
+		todo = all
+	}
+	slices.SortFunc(todo, func(x, y *node) int { return cmp.Compare(x.name, y.name) })
+	for _, n := range todo {
+		if k.judge(n) {
+			k.leaving = append(k.leaving, n)
+			continue // clean once it has been released
+		}
+		n.dirty = false
+		m.forgetIdle(n)
+	}
+}
+
+// judge looks at every allocation of the node and reports whether the node is to
+// be released: it is gone, and nothing in use is left of it.
+func (k *Controller) judge(n *node) bool {
+	exists := k.cluster.HasNode(n.name)
+	leaves := !exists
+	for _, al := range n.allocations {
+		switch al.holder.kind {
+		case ofWindows, ofTunnel:
+		case foreign:
+			leaves = false
+		case ofPod:
+			if k.cluster.holds(&al.holder, al.ip) {
+				k.memory.trust(al)
+				leaves = false
+			} else {
+				k.suspect(al, exists)
+			}
+		}
+	}
+	if !leaves {
+		return false
+	}
+	for _, al := range n.allocations {
+		if al.holder.kind == ofTunnel {
+			k.memory.confirm(al)
+		}
+	}
+	return true
+}
+
+// suspect deals with an address that no pod holds.
+func (k *Controller) suspect(al *allocation, nodeExists bool) {
+	if !nodeExists {
+		k.memory.confirm(al)
+		return
+	}
+	if !al.suspect {
+		al.suspect, al.since = true, k.now
+	}
+	if wait := k.policy.GracePeriod; wait > 0 {
+		if al.holder.isMachine {
+			wait = max(wait, kubeVirtWait)
+		}
+		if k.elapsed(al.since, wait) {
+			k.memory.confirm(al)
+		}
+	}
+}
+
+// elapsed reports whether that much time has passed since. On a clock that went
+// backwards none has.
+func (k *Controller) elapsed(since time.Time, wait time.Duration) bool {
+	return k.now.Sub(since) >= wait
+}

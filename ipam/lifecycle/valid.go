@@ -1,0 +1,82 @@
+package lifecycle
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// A kind is what an allocation is for, as far as the controller tells.
+type kind uint8
+
+const (
+	foreign kind = iota // nothing that is known here: stays, and keeps its node
+	ofPod
+	ofTunnel
+	ofWindows // host-reserved: no account is taken of it
+)
+
+// holder is what an allocation's attributes say of who holds it.
+type holder struct {
+	kind      kind
+	pod       PodName
+	node      string // empty where it is not told
+	isMachine bool   // a KubeVirt virtual machine's
+}
+
+// holderOf reads attributes (CALICO.md §11, §12).
+func holderOf(handle string, attrs block.Attrs) holder {
+	var h holder
+	var use string
+	for key, value := range attrs.All() {
+		switch key {
+		case ipam.AttrPod:
+			h.pod.Name = value
+		case ipam.AttrNamespace:
+			h.pod.Namespace = value
+		case ipam.AttrNode:
+			h.node = value
+		case ipam.AttrType:
+			use = value
+		case ipam.AttrVMI:
+			h.isMachine = value != ""
+		}
+	}
+	switch {
+	case handle == block.HostReservedHandle:
+		h.kind = ofWindows
+	case h.pod.Name != "" && h.pod.Namespace != "":
+		h.kind = ofPod
+	case isTunnel(use):
+		h.kind = ofTunnel
+	}
+	return h
+}
+
+// isTunnel reports whether an attribute type is that of a node's tunnel address.
+func isTunnel(use string) bool {
+	switch use {
+	case "ipipTunnelAddress", "vxlanTunnelAddress", "vxlanV6TunnelAddress", "wireguardTunnelAddress", "wireguardV6TunnelAddress":
+		return true
+	}
+	return false
+}
+
+// holds reports whether the pod that an allocation of ip was made for holds it
+// still, in the order of CALICO.md §12, "A scan", 2.
+func (c *Cluster) holds(h *holder, ip netip.Addr) bool {
+	p := c.pods[h.pod]
+	switch {
+	case p == nil:
+		return false
+	case p.Node != "" && p.Node != h.node && c.HasNode(h.node):
+		return false // it has moved; where the node is gone nobody asks
+	case len(p.IPs) == 0:
+		return true // not reported yet
+	case p.Evicted:
+		return false
+	}
+	return slices.Contains(p.IPs, ip)
+}

@@ -1,0 +1,72 @@
+package trace
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// TestLifecycleRecordings replays every recording of the real cleaning controller,
+// and has what it remembers checked after every sync.
+func TestLifecycleRecordings(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/lifecycle/*.jsonl.gz")
+	require.NoError(t, err)
+	require.Len(t, files, 40)
+	total := 0
+	for _, file := range files {
+		f, err := os.Open(file)
+		require.NoError(t, err)
+		h, ops, err := readAll(file, f)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		p, err := NewPlayer(h)
+		require.NoError(t, err)
+		for _, op := range ops {
+			got, err := p.Do(op)
+			require.NoError(t, err, "%s:%d", file, op.Line)
+			require.Equal(t, op.Out.String(), got.String(), "%s:%d: %s", file, op.Line, compact(op.In))
+			if op.Op == "Sync" {
+				require.NoError(t, p.controller.Check(), "%s:%d", file, op.Line)
+			}
+		}
+		total += len(ops)
+	}
+	require.Equal(t, 17201, total)
+}
+
+func TestLifecycleBadInput(t *testing.T) {
+	h := Header{Start: time.Unix(0, 0).UTC()}
+	p, err := NewPlayer(h)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		op   Op
+		says string
+	}{
+		"no pod":           {Op{Op: "AddPod"}, "AddPod: no pod"},
+		"no pod to delete": {Op{Op: "DeletePod"}, "DeletePod: no pod"},
+		"pod without name": {Op{Op: "AddPod", In: In{Pod: &Pod{Namespace: "n"}}}, `AddPod: lifecycle: invalid: pod "n/" without a name`},
+		"no address":       {Op{Op: "AddPod", In: In{Pod: &Pod{Namespace: "n", Name: "p", IPs: []string{"10.0.0"}}}}, "AddPod: ParseAddr"},
+	} {
+		_, err := p.Do(c.op)
+		require.ErrorContains(t, err, c.says, name)
+	}
+	out, err := p.Do(Op{Op: "DeletePod", In: In{Pod: &Pod{Namespace: "n", Name: "p"}}})
+	require.NoError(t, err)
+	require.Equal(t, Out{}, out)
+
+	for _, grace := range []int64{-1, 1 << 62} {
+		h.LeakGracePeriodSeconds = grace
+		_, err := NewPlayer(h)
+		require.ErrorContains(t, err, "leakGracePeriodSeconds")
+	}
+	// An engine that is no allocator plays everything but a lifecycle.
+	other := PlayOn(struct{ Engine }{ipam.New(ipam.Options{})}, ipam.NewClock(time.Unix(0, 0)))
+	require.NoError(t, other.Set(Header{}))
+	_, err = other.Do(Op{Op: "Sync"})
+	require.ErrorContains(t, err, "no controller")
+}

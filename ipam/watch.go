@@ -1,0 +1,93 @@
+package ipam
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+)
+
+// A Watch collects which blocks were made, written or deleted, so that whoever
+// keeps an account of blocks need not look at all of them again: what a
+// controller's watch of the datastore is. Make one with [Allocator.Watch] and end
+// it with [Watch.Stop]. It is safe for concurrent use, as the allocator is, and
+// must not be copied.
+type Watch struct {
+	allocator *Allocator
+	changed   map[netip.Prefix]struct{}
+	last      netip.Prefix // noted last: writes come in runs
+}
+
+// Watch returns a watch for which every block there is counts as changed.
+func (a *Allocator) Watch() *Watch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := &Watch{allocator: a, changed: make(map[netip.Prefix]struct{})}
+	for _, e := range a.allBlocks() {
+		w.changed[e.CIDR()] = struct{}{}
+	}
+	a.watches = append(a.watches, w)
+	return w
+}
+
+// AppendChanged appends the blocks that changed since it was asked last to dst,
+// by name, each once, and returns it. A block may be gone by now, and may have
+// come back as another: [Allocator.ReadBlock] tells. The cost follows the number
+// of changed blocks, not of blocks.
+func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
+	w.allocator.mu.Lock()
+	defer w.allocator.mu.Unlock()
+	from := len(dst)
+	for cidr := range w.changed {
+		dst = append(dst, cidr)
+	}
+	clear(w.changed)
+	w.last = netip.Prefix{}
+	slices.SortFunc(dst[from:], affinity.CompareCIDRNames)
+	return dst
+}
+
+// Stop ends the watch. It knows of no change from then on; to stop twice does
+// nothing.
+func (w *Watch) Stop() {
+	a := w.allocator
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watches = slices.DeleteFunc(a.watches, func(x *Watch) bool { return x == w })
+	clear(w.changed)
+}
+
+// note tells the watches that the block was made, written or deleted.
+func (a *Allocator) note(e *entry) {
+	for _, w := range a.watches {
+		if cidr := e.CIDR(); cidr != w.last {
+			w.last = cidr
+			w.changed[cidr] = struct{}{}
+		}
+	}
+}
+
+// ReadBlock makes into the state of the block, as last written, and reports
+// whether it exists; into is left alone if not. The slices of into are used
+// again, so what they held is gone.
+func (a *Allocator) ReadBlock(cidr netip.Prefix, into *BlockState) bool {
+	if !cidr.IsValid() {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.block(cidr)
+	if e == nil {
+		return false
+	}
+	e.stateInto(into)
+	return true
+}
+
+// stateInto makes s the state of the block, in the memory of its slices.
+func (e *entry) stateInto(s *BlockState) {
+	s.CIDR, s.Owner, s.Sequence = e.CIDR(), e.owner(), e.Seq()
+	s.Claimed = e.claimTime()
+	s.Free = slices.AppendSeq(s.Free[:0], e.Queue())
+	s.Allocations = slices.AppendSeq(s.Allocations[:0], e.Allocations())
+}

@@ -1,0 +1,77 @@
+package ipam_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+func watched(t *testing.T) (*ipam.Allocator, func(host, handle string) netip.Prefix) {
+	t.Helper()
+	a := ipam.New(ipam.Options{})
+	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
+	t.Cleanup(func() { require.NoError(t, a.Check()) })
+	return a, func(host, handle string) netip.Prefix {
+		require.NoError(t, a.SetNode(ipam.Node{Name: host}))
+		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Handle: handle, Use: pool.Workload})
+		require.NoError(t, err)
+		require.Len(t, v4.IPs, 1)
+		return v4.IPs[0]
+	}
+}
+
+func TestWatch(t *testing.T) {
+	a, assign := watched(t)
+	x := assign("x", "hx")
+	w := a.Watch()
+	require.Equal(t, []netip.Prefix{x.Masked()}, w.AppendChanged(nil), "what is there counts as changed")
+	require.Empty(t, w.AppendChanged(nil), "each change once")
+
+	y := assign("y", "hy")
+	other := a.Watch()
+	require.Equal(t, []netip.Prefix{y.Masked()}, w.AppendChanged(nil), "a new block")
+	require.Len(t, other.AppendChanged(nil), 2)
+	assign("x", "hx2")
+	require.NoError(t, a.ReleaseByHandle("hx2"))
+	kept := []netip.Prefix{{}}
+	require.Equal(t, []netip.Prefix{{}, x.Masked()}, w.AppendChanged(kept), "written twice, appended once")
+	require.Equal(t, []netip.Prefix{x.Masked()}, other.AppendChanged(nil), "each watch has its own")
+
+	a.GetUtilization()
+	require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: y.Addr().Next(), Host: "y"}))
+	require.ErrorIs(t, a.AssignIP(ipam.AssignIPArgs{IP: x.Addr(), Host: "y"}), ipam.ErrAlreadyExists)
+	require.Equal(t, []netip.Prefix{y.Masked()}, w.AppendChanged(nil), "what is refused changes nothing")
+	require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("y")))
+	require.Equal(t, []netip.Prefix{y.Masked()}, w.AppendChanged(nil), "an owner lost")
+	require.True(t, a.DropBlock(y.Masked()))
+	require.NoError(t, a.ReleaseByHandle("hx"))
+	require.NoError(t, a.ReleaseAffinity(x.Masked(), affinity.HostOwner("x"), true))
+	require.ElementsMatch(t, []netip.Prefix{x.Masked(), y.Masked()}, w.AppendChanged(nil), "blocks deleted")
+
+	assign("x", "hx")
+	w.Stop()
+	w.Stop()
+	assign("x", "hx3")
+	require.Empty(t, w.AppendChanged(nil), "stopped")
+	require.Len(t, other.AppendChanged(nil), 2)
+}
+
+func TestReadBlock(t *testing.T) {
+	a, assign := watched(t)
+	x := assign("x", "hx")
+	var b ipam.BlockState
+	require.True(t, a.ReadBlock(x.Masked(), &b))
+	require.Equal(t, a.State().Blocks[0], b)
+	assign("x", "hx2")
+	require.True(t, a.ReadBlock(x.Masked(), &b))
+	require.Equal(t, a.State().Blocks[0], b, "in the memory of the last")
+	for _, cidr := range []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.0/24"), netip.PrefixFrom(x.Addr(), 29).Masked(), netip.MustParsePrefix("fd00::/122")} {
+		require.False(t, a.ReadBlock(cidr, &b), "%v", cidr)
+	}
+	require.Len(t, b.Allocations, 2, "left alone")
+}
