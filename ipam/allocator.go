@@ -49,6 +49,11 @@ type Options struct {
 	// where the result need not be repeatable. Nil means a clock that stands
 	// at the Unix epoch.
 	Now func() time.Time
+
+	// NoReclaim keeps AutoAssign and EnsureBlock from taking an empty block from
+	// its owner when no other is left, as older Calico did: CALICO.md §5 without
+	// its last step.
+	NoReclaim bool
 }
 
 // An Allocator is the IPAM of one cluster: pools, nodes, blocks, affinities,
@@ -74,6 +79,8 @@ type Allocator struct {
 	reservations *pool.Reservations
 	entries      []string // the reservations as they were given
 
+	noReclaim bool // see [Options]
+
 	lastSeq uint64 // highest sequence number of any block, ever
 	watches []*Watch
 
@@ -92,6 +99,7 @@ func New(o Options) *Allocator {
 	}
 	return &Allocator{
 		clock:        o.Now,
+		noReclaim:    o.NoReclaim,
 		config:       DefaultConfig(),
 		spaces:       make(map[string]*space),
 		poolsChanged: 1,

@@ -58,6 +58,9 @@ func (a *Allocator) find(h *host, spaces []*space, reserve *HostReservation) (ne
 			return cidr, nil
 		}
 	}
+	if a.noReclaim {
+		return netip.Prefix{}, ErrNoFreeBlocks
+	}
 	for _, sp := range spaces {
 		c := sp.tree.cycle(thatIsEmpty, a.startOf(h, sp))
 		for e := c.next(); e != nil; e = c.next() {

@@ -20,7 +20,8 @@ var more = map[string][]string{
 	"ipam/trace":            {"ipam/report", "ipam/lifecycle"}, // Show is what calicoctl prints, Sync what kube-controllers does
 	"ipam/protocol/race":    {"ipam/protocol", "ipam/trace"},   // races of the one in the terms of the other
 	"ipam/protocol/explore": {"ipam/protocol", "ipam/protocol/race", "ipam/trace"},
-	"ipam/protocol/storm":   {"ipam/protocol"}, // its clients, many at once
+	"ipam/protocol/storm":   {"ipam/protocol"},  // its clients, many at once
+	"ipam/lifecycle/fleet":  {"ipam/lifecycle"}, // fleets need somebody to clean up
 }
 
 // forTests are packages that are for tests only: nobody else compiles them and what

@@ -63,7 +63,7 @@ func (k *Controller) releaseEmpty() {
 	slices.SortFunc(todo, func(x, y *owned) int { return strings.Compare(x.text, y.text) })
 	gone := make(map[*node]int) // blocks given back so far
 	for _, b := range slices.Compact(todo) {
-		if !k.spares(b.node, gone[b.node]) {
+		if !k.rules.spares(b.node, gone[b.node]) {
 			continue
 		}
 		if !b.marked {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam"
 )
@@ -54,14 +53,21 @@ func (p *Pod) validate() error {
 type Cluster struct {
 	allocator   *ipam.Allocator
 	nodes       map[string]struct{}
-	pods        map[PodName]*Pod
+	pods        map[PodName]*listed
 	controllers []*Controller // which are told of deletions
+}
+
+// listed is a pod in the list of pods. Whoever keeps one sees it change, and end.
+type listed struct {
+	Pod
+	deleted bool
+	one     [1]netip.Addr // room for what most pods report
 }
 
 // NewCluster returns a cluster over the allocator, with the nodes that it has
 // already and no pods.
 func NewCluster(a *ipam.Allocator) *Cluster {
-	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: make(map[PodName]*Pod)}
+	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: make(map[PodName]*listed)}
 	for _, n := range a.Nodes() {
 		c.nodes[n.Name] = struct{}{}
 	}
@@ -112,12 +118,14 @@ func (c *Cluster) SetPod(p Pod) error {
 	if err := p.validate(); err != nil {
 		return err
 	}
-	p.IPs = slices.Clone(p.IPs)
-	if old := c.pods[p.PodName]; old != nil {
-		*old = p
-		return nil
+	l := c.pods[p.PodName]
+	if l == nil {
+		l = new(listed)
+		c.pods[p.PodName] = l
 	}
-	c.pods[p.PodName] = &p
+	ips := append(l.one[:0], p.IPs...)
+	l.Pod = p
+	l.IPs = ips
 	return nil
 }
 
@@ -127,6 +135,7 @@ func (c *Cluster) DeletePod(name PodName) bool {
 	if p == nil {
 		return false
 	}
+	p.deleted = true
 	delete(c.pods, name)
 	for _, controller := range c.controllers {
 		controller.podDeleted(p.Node)
@@ -135,13 +144,13 @@ func (c *Cluster) DeletePod(name PodName) bool {
 }
 
 // Pod returns the pod of that name, and whether there is one. Its addresses are
-// only to be read.
+// only to be read, and change with the pod.
 func (c *Cluster) Pod(name PodName) (Pod, bool) {
 	p := c.pods[name]
 	if p == nil {
 		return Pod{}, false
 	}
-	return *p, true
+	return p.Pod, true
 }
 
 // Pods returns how many pods there are.

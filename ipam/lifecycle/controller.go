@@ -18,10 +18,21 @@ type Controller struct {
 	watch     *ipam.Watch
 	memory    memory
 
+	rules rules
+
 	nodeDeleted bool // since the last sync, so the next is a full one
 	now         time.Time
 	leaving     []*node // to be released
 	reclaimed   map[series]uint64
+}
+
+// rules are what keeps the controller from harm, one by one, so that tests can see
+// what each is good for.
+type rules struct {
+	patient func(al *allocation) bool         // the suspect has to wait
+	held    func(al *allocation) bool         // the last look: somebody holds it
+	whole   func(h *handle) bool              // all of the handle has leaked
+	spares  func(n *node, givenBack int) bool // the node has empty blocks to spare
 }
 
 // Result is what a sync did. The slices are the caller's.
@@ -40,13 +51,14 @@ type Result struct {
 // NewController returns a controller with that policy, which matches [ErrInvalid]
 // if it has negative periods. It looks at nothing before its first sync.
 func NewController(c *Cluster, p Policy) (*Controller, error) {
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	k := &Controller{
 		cluster: c, allocator: c.allocator, policy: p, watch: c.allocator.Watch(),
 		memory: newMemory(), reclaimed: make(map[series]uint64),
 	}
+	k.rules = rules{k.patient, k.held, (*handle).leaked, k.spares}
 	c.controllers = append(c.controllers, k)
 	return k, nil
 }

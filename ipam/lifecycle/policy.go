@@ -62,8 +62,37 @@ func (p Policy) FullEvery() time.Duration {
 	return defaultFull
 }
 
-// validate returns what is wrong with the policy, if anything.
-func (p Policy) validate() error {
+// A Profile is how a cluster of some age behaves where it differs from the Calico of
+// August 2026, for which all recordings stand. The older ones are described, not
+// recorded: nothing is held against them. Which releases behaved so is not known
+// here, so none is named.
+type Profile struct {
+	Name  string // in lower case, for flags and tables
+	About string // in a few words
+	// Policy is the controller's.
+	Policy Policy
+	// NoReclaim is for [ipam.Options]: no empty block is taken from its owner when
+	// a pool is full.
+	NoReclaim bool
+}
+
+// Profiles returns the profiles, newest behaviour first, in a slice that is the
+// caller's. All have Calico's default grace period.
+func Profiles() []Profile {
+	current := DefaultPolicy()
+	keepsTwo, keepsAll := current, current
+	keepsTwo.EmptyBlocks, keepsAll.EmptyBlocks = KeepTwoEmpty, KeepEmpty
+	return []Profile{
+		{"current", "Calico as of August 2026", current, false},
+		{"three-free", "older: empty blocks stay until their node has three of them", keepsTwo, false},
+		{"no-empty", "older: empty blocks of nodes that exist stay for good", keepsAll, false},
+		{"no-reclaim", "older: a full pool takes no empty block from its owner", current, true},
+	}
+}
+
+// Validate returns an error matching [ErrInvalid] where the policy has a negative
+// period or limit.
+func (p Policy) Validate() error {
 	switch {
 	case p.GracePeriod < 0:
 		return fmt.Errorf("%w: grace period %v is negative; 0 turns it off", ErrInvalid, p.GracePeriod)

@@ -12,12 +12,12 @@ import (
 func (k *Controller) releaseLeaks() {
 	m := &k.memory
 	for _, al := range slices.Clone(m.leaks) {
-		if k.held(al) {
+		if k.rules.held(al) {
 			m.trust(al)
 		}
 	}
 	leaks := slices.DeleteFunc(slices.Clone(m.leaks), func(al *allocation) bool {
-		return al.handle.confirmed < al.handle.held
+		return !k.rules.whole(al.handle)
 	})
 	slices.SortFunc(leaks, byText)
 	leaks = leaks[:batch(leaks, k.policy.batch())]
@@ -55,6 +55,10 @@ func (k *Controller) release(leaks []*allocation) {
 		}
 	}
 }
+
+// leaked reports whether every allocation of the handle, in whatever block and on
+// whatever node, is a confirmed leak.
+func (h *handle) leaked() bool { return h.confirmed == h.held }
 
 // held is the last look at a leak: whether somebody holds it after all.
 func (k *Controller) held(al *allocation) bool {

@@ -72,14 +72,21 @@ func (k *Controller) suspect(al *allocation, nodeExists bool) {
 	if !al.suspect {
 		al.suspect, al.since = true, k.now
 	}
-	if wait := k.policy.GracePeriod; wait > 0 {
-		if al.holder.isMachine {
-			wait = max(wait, kubeVirtWait)
-		}
-		if k.elapsed(al.since, wait) {
-			k.memory.confirm(al)
-		}
+	if !k.rules.patient(al) {
+		k.memory.confirm(al)
 	}
+}
+
+// patient reports whether a suspect of a node that exists stays one for now.
+func (k *Controller) patient(al *allocation) bool {
+	wait := k.policy.GracePeriod
+	if wait == 0 {
+		return true
+	}
+	if al.holder.isMachine {
+		wait = max(wait, kubeVirtWait)
+	}
+	return !k.elapsed(al.since, wait)
 }
 
 // elapsed reports whether that much time has passed since. On a clock that went

@@ -22,8 +22,9 @@ const (
 type holder struct {
 	kind      kind
 	pod       PodName
-	node      string // empty where it is not told
-	isMachine bool   // a KubeVirt virtual machine's
+	listed    *listed // the pod, as found last; nil for none
+	node      string  // empty where it is not told
+	isMachine bool    // a KubeVirt virtual machine's
 }
 
 // holderOf reads attributes (CALICO.md §11, §12).
@@ -67,11 +68,15 @@ func isTunnel(use string) bool {
 // holds reports whether the pod that an allocation of ip was made for holds it
 // still, in the order of CALICO.md §12, "A scan", 2.
 func (c *Cluster) holds(h *holder, ip netip.Addr) bool {
-	p := c.pods[h.pod]
+	p := h.listed
+	if p == nil || p.deleted {
+		p = c.pods[h.pod]
+		h.listed = p
+	}
 	switch {
 	case p == nil:
 		return false
-	case p.Node != "" && p.Node != h.node && c.HasNode(h.node):
+	case p.Node != h.node && p.Node != "" && c.HasNode(h.node):
 		return false // it has moved; where the node is gone nobody asks
 	case len(p.IPs) == 0:
 		return true // not reported yet

@@ -30,7 +30,7 @@ func TestRestoredGoesOn(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, op.Out.String(), got.String(), "%s:%d", file, op.Line)
 			if n%67 == 0 || op.Op == "State" {
-				p.engine = restored(t, p)
+				p = PlayOn(restored(t, p), p.clock)
 			}
 		}
 		require.NoError(t, r.Close())
