@@ -58,8 +58,8 @@ var ErrProgram = errors.New("explore: impossible program")
 // maxClients is how many clients have a name.
 const maxClients = 26
 
-// maxBehind is how far behind a clock may be, in seconds: some 100 years.
-const maxBehind = 100 * 366 * 24 * 3600
+// maxBehind is how far behind a clock may be, in seconds: some 50 years.
+const maxBehind = 50 * 366 * 24 * 3600
 
 // operations are those that a client may do while others are at work: what goes
 // to the datastore through requests. Advance moves the clock of all.
