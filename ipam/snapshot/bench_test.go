@@ -63,8 +63,7 @@ func (p padded) Write(text []byte) (int, error) {
 
 // BenchmarkLoad reads clusters of several sizes, and makes an allocator of each.
 // With IPAMSIM_LONG it is one of 5,000 nodes, 20,000 blocks and 500,000 handles,
-// and fails where that takes more than 60 s or 4 GiB. On a machine that is busy
-// with other things, 60 s of its processors count.
+// and fails where that takes more than 60 s or 4 GiB.
 func BenchmarkLoad(b *testing.B) {
 	nodes := 50
 	if property.Long() {
