@@ -42,58 +42,6 @@ func Check(cooldown time.Duration, logs ...*Log) error {
 	return worst
 }
 
-// split returns the operations as each address sees them.
-func split(events []event) map[netip.Addr][]porcupine.Operation {
-	// Who may ever have had an address: all others need not be told that a
-	// handle has nothing, or gives back what it has.
-	mayHold := make(map[netip.Addr]map[string]bool)
-	unknown := make(map[string]bool) // handles that may have got any address
-	for _, e := range events {
-		if !e.ip.IsValid() {
-			if e.verb == assign {
-				unknown[e.op.handle] = true
-			}
-			continue
-		}
-		if mayHold[e.ip] == nil {
-			mayHold[e.ip] = make(map[string]bool)
-		}
-		switch e.verb {
-		case assign:
-			mayHold[e.ip][e.op.handle] = true
-		case found:
-			mayHold[e.ip][e.answer.handle] = true
-		}
-	}
-	all := make(map[netip.Addr][]porcupine.Operation, len(mayHold))
-	for ip, handles := range mayHold {
-		for i := range events {
-			if e := &events[i]; e.concerns(ip, handles, unknown) {
-				all[ip] = append(all[ip], porcupine.Operation{ClientId: e.client, Input: e.op, Output: e.answer, Call: e.call, Return: e.ret})
-			}
-		}
-	}
-	return all
-}
-
-// concerns reports whether the event is about an address that those handles may
-// have had.
-func (e *event) concerns(ip netip.Addr, handles, unknown map[string]bool) bool {
-	if e.ip.IsValid() {
-		return e.ip == ip
-	}
-	if !e.family.has(ip) {
-		return false
-	}
-	if _, but := slices.BinarySearchFunc(e.but, ip, netip.Addr.Compare); but {
-		return false
-	}
-	if e.verb == ask || e.verb == releaseHandle {
-		return handles[e.op.handle] || unknown[e.op.handle]
-	}
-	return true
-}
-
 // explains looks for an order of one address's operations.
 func (m model) explains(ops []porcupine.Operation) porcupine.CheckResult {
 	model := porcupine.NondeterministicModel{
