@@ -1,0 +1,136 @@
+package ipam_test
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var soakFor = flag.Duration("soak", 0, "let TestSoak run for so long")
+
+// TestSoak runs a load for as long as it is told:
+//
+//	go test -v ./ipam -run '^TestSoak$' -soak 10m -timeout 0
+//
+// It reports what it has done every ten seconds, and fails where something that a
+// goroutine was told cannot be explained, an invariant is broken, or memory grows.
+func TestSoak(t *testing.T) {
+	if *soakFor <= 0 {
+		t.Skip("-soak DURATION runs it, such as 10m")
+	}
+	if deadline, limited := t.Deadline(); limited && time.Until(deadline) < *soakFor {
+		t.Fatalf("-soak %v does not end before -timeout does: add -timeout 0", *soakFor)
+	}
+	s, err := newSoak(realAllocator)
+	require.NoError(t, err)
+	every := min(10*time.Second, *soakFor/4)
+	began := time.Now()
+	for reported, over := began, false; !over; {
+		require.NoError(t, s.round())
+		over = time.Since(began) >= *soakFor
+		if over || time.Since(reported) >= every {
+			reported = time.Now()
+			report, err := s.report()
+			t.Logf("%8v: %s", time.Since(began).Round(time.Second), report)
+			require.NoError(t, err)
+		}
+	}
+}
+
+// A soak is loads without and with a cooldown, by turns, and what they have done.
+type soak struct {
+	loads   []*load
+	rounds  int // each a history that was checked, with the invariants after it
+	deeds   int
+	answers int
+	memory  memory
+}
+
+// soakWorkers is how many goroutines are at work, soakDeeds how much each does in
+// a round.
+const (
+	soakWorkers = 32
+	soakDeeds   = 100
+)
+
+func newSoak(make makeSubject) (*soak, error) {
+	s := new(soak)
+	for _, cooldown := range []time.Duration{0, 3 * time.Second} {
+		l, err := newLoad(make, soakWorkers, cooldown)
+		if err != nil {
+			return nil, err
+		}
+		s.loads = append(s.loads, l)
+	}
+	return s, nil
+}
+
+func (s *soak) round() error {
+	answers, err := s.loads[s.rounds%len(s.loads)].round(uint64(s.rounds), soakDeeds)
+	s.rounds++
+	s.deeds += soakWorkers * soakDeeds
+	s.answers += answers
+	return err
+}
+
+// report says what was done so far, and looks at the memory.
+func (s *soak) report() (string, error) {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	report := fmt.Sprintf("%d operations, %d histories and states checked, %d answers explained, %.1f MiB of heap in use",
+		s.deeds, s.rounds, s.answers, float64(stats.HeapInuse)/(1<<20))
+	return report, s.memory.grows(stats.HeapInuse)
+}
+
+// A memory judges what is in use after each of many equal rounds.
+type memory struct{ least uint64 }
+
+// grows returns an error where so much is in use that it cannot be by chance:
+// twice the least that ever was, and 16 MiB. The work is the same all the time,
+// on names and addresses of which there are always as many.
+func (m *memory) grows(inUse uint64) error {
+	if m.least == 0 || inUse < m.least {
+		m.least = inUse
+	}
+	if inUse > 2*m.least+16<<20 {
+		return fmt.Errorf("memory grows: %d bytes are in use, and were %d", inUse, m.least)
+	}
+	return nil
+}
+
+// TestSoakReports: a soak of some rounds has done what it says.
+func TestSoakReports(t *testing.T) {
+	s, err := newSoak(realAllocator)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, s.round())
+	}
+	report, err := s.report()
+	require.NoError(t, err)
+	require.Contains(t, report, "6400 operations, 2 histories and states checked, ")
+	require.Greater(t, s.answers, s.deeds/2)
+}
+
+// TestSoakRejects: a soak stops where a history cannot be explained, and where
+// memory grows.
+func TestSoakRejects(t *testing.T) {
+	s, err := newSoak(breaking(brokenUnderLoad["loses a release"]))
+	require.NoError(t, err)
+	for range 20 {
+		if err = s.round(); err != nil {
+			break
+		}
+	}
+	require.Error(t, err)
+
+	var m memory
+	for _, inUse := range []uint64{9 << 20, 4 << 20, 8 << 20, 24 << 20} {
+		require.NoError(t, m.grows(inUse))
+	}
+	require.Error(t, m.grows(24<<20+1))
+}
