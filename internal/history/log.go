@@ -21,7 +21,6 @@ type Allocator interface {
 	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
 
 	// Of these a log keeps nothing: no address changes hands.
-	EnsureBlock(ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error)
 	ClaimAffinity(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
 	ReleaseAffinity(netip.Prefix, affinity.Owner, bool) error
 	ReleaseHostAffinities(affinity.Owner, bool) error
