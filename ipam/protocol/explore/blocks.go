@@ -75,17 +75,20 @@ func (l *ledger) created(w *work, b *protocol.Block) {
 	}
 	if b.Owner.IsZero() {
 		l.violate(Owner, "%s makes block %s for nobody", w, b.CIDR)
+	} else {
+		l.announced(w, b)
 	}
 	if b.Sequence <= l.highest {
 		l.violate(Sequence, "%s makes block %s with number %d, and %d was used", w, b.CIDR, b.Sequence, l.highest)
 	}
 	l.highest = max(l.highest, b.Sequence)
 	l.begun[b.CIDR] = append(l.begun[b.CIDR], int64(b.Sequence))
-	delete(l.bare, b.CIDR)
 }
 
 func (l *ledger) deleted(w *work, b *protocol.Block) {
-	l.removed[b.CIDR] = w
+	if !b.Owner.IsZero() {
+		l.removed(w, b)
+	}
 	for ord := range b.Index {
 		switch r := record(b, ord); {
 		case r == nil, reserved(b, ord), r.Handle == block.HostReservedHandle:
@@ -108,7 +111,7 @@ func (l *ledger) updated(w *work, before, after *protocol.Block, lost bool) {
 		l.violate(Owner, "%s makes block %s %s's, which was %s's", w, after.CIDR, after.Owner, owner(before.Owner))
 	}
 	if after.Owner.IsZero() && !before.Owner.IsZero() {
-		l.removed[after.CIDR] = w
+		l.removed(w, before)
 	}
 	var cooled, given, released []int
 	for ord := range after.Index {

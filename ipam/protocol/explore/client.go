@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam/protocol"
@@ -33,15 +34,16 @@ type work struct {
 	handle               string // that it assigns for or releases, without what Calico cuts
 	// entitled are the allocations that it may release by their sequence
 	// numbers, as they were when it began.
-	entitled map[string]*grant
-	granted  []grant    // what it has got so far, whether still its own or not
-	taken    []grant    // what it has released so far
-	raised   int        // by how many it has last raised the count of its handle
-	surplus  bool       // whether it may leave counts too high (CALICO.md §7, §15)
-	refusals int        // how many of its writes came too late
-	struck   bool       // whether it died, or a call of it failed
-	open     []*writing // the claims that it has left unconfirmed so far
-	done     bool       // whether it has come to an outcome
+	entitled  map[string]*grant
+	granted   []grant        // what it has got so far, whether still its own or not
+	taken     []grant        // what it has released so far
+	raised    int            // by how many it has last raised the count of its handle
+	surplus   bool           // whether it may leave counts too high (CALICO.md §7, §15)
+	conflicts int            // that it has met so far
+	struck    bool           // whether it died, or a call of it failed
+	since     []netip.Prefix // blocks that somebody else has made since it began
+	open      []*writing     // the claims that it has left unconfirmed so far
+	released  []protocol.Key // affinities that it has written pendingDeletion
 }
 
 // begin starts a life.

@@ -16,8 +16,7 @@ type Bounds struct {
 	// States is how many different states [Exhaustive] looks at, at most; 0
 	// stands for [DefaultStates]. It takes some 50 bytes of memory for each.
 	States int
-	// Conflicts is how many writes of one operation find that somebody else was
-	// faster, at most; 0 stands for [DefaultConflicts]. Clients try again a
+	// Conflicts is how many conflicts one operation meets, at most; 0 stands for [DefaultConflicts]. Clients try again a
 	// hundred times, and two can keep each other from finishing all that time.
 	Conflicts int
 	// Deaths is how many clients die in one schedule, at most: at every call
@@ -199,7 +198,7 @@ func (e *explorer) visit(r *run) (schedules float64, err error) {
 		on := 1.0
 		switch w := r.clients[m.Client].work; {
 		case e.find(r):
-		case w != nil && w.refusals > e.bounds.Conflicts:
+		case w != nil && w.conflicts > e.bounds.Conflicts:
 			e.report.Cut++
 			on = 0
 		default:

@@ -22,17 +22,17 @@ const (
 	// Answers: a client is told of the addresses that the datastore says it has got
 	// or given back, of these and no others.
 	Answers Invariant = "answers"
-	// Owner: a block has one owner from its making until it is given up. It
-	// does not pass from one to another, and its owner has an affinity for it:
-	// before it is there and until it is gone (CALICO.md §5), unless whoever
-	// deleted that died or was not answered, or with what was old.
+	// Owner: a block has one owner from its making until it is given up, and does
+	// not pass from one to another. Its maker has announced it with an affinity,
+	// and nobody deletes that while the block is there, but for one that was
+	// made since he looked (CALICO.md §5). A block can so end without an
+	// affinity: when a release deletes that while a claim is on its way.
 	Owner Invariant = "owner"
 	// Claim: a confirmed affinity has its block, which is the claimant's
-	// (CALICO.md §5), or whoever took the block away is not done: it is between
-	// two steps, has died between them, or was not answered. For a claim that
-	// finds the block there confirms its affinity without writing the block, so
-	// that a release which was on its way goes on (CALICO.md §15). Two hosts
-	// have confirmed affinities for one block only by such a death.
+	// (CALICO.md §5), so that two hosts never have confirmed affinities for one
+	// block. But a claim that finds the block there confirms the affinity without
+	// writing the block, and a release that was on its way then takes that
+	// (CALICO.md §15): such an affinity is left for recovery to mend.
 	Claim Invariant = "claim"
 	// Sequence: a block's number rises by one with every write, an allocation
 	// remembers the number before that, and a block made anew begins above all
@@ -52,7 +52,8 @@ const (
 	// or was not answered.
 	Surplus Invariant = "surplus"
 	// Recovery: a host that has come back and has gone through all that it left
-	// has its affinities confirmed and its blocks with them (CALICO.md §5).
+	// has its affinities confirmed and its blocks with them, and affinities for
+	// all its blocks that had an address to give (CALICO.md §5).
 	Recovery Invariant = "recovery"
 )
 

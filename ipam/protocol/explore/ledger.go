@@ -2,7 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,10 +27,11 @@ type ledger struct {
 	begun    map[netip.Prefix][]int64 // with which numbers a block began, each time that it was made
 	highest  uint64                   // the highest number of a block so far
 	writings map[protocol.Key]*writing
-	removed  map[netip.Prefix]*work // who took a block from its owner last
-	bare     map[netip.Prefix]bool  // blocks that had an owner without an affinity to begin with
-	surplus  map[string]bool        // handles that may count more than they hold
-	deficit  map[share]bool         // and that may count less
+	// overtaken are affinities that were confirmed while a release was on its way
+	// that has then taken the block.
+	overtaken map[protocol.Key]bool
+	surplus   map[string]bool // handles that may count more than they hold
+	deficit   map[share]bool  // and that may count less
 }
 
 // grant is one allocation of an address, from its being given to its being taken
@@ -60,7 +60,7 @@ type share struct {
 func open(r *run) *ledger {
 	l := &ledger{
 		run: r, grants: make(map[netip.Addr]*grant), last: make(map[netip.Addr]string), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
-		removed: make(map[netip.Prefix]*work), bare: make(map[netip.Prefix]bool), surplus: make(map[string]bool), deficit: make(map[share]bool),
+		overtaken: make(map[protocol.Key]bool), surplus: make(map[string]bool), deficit: make(map[share]bool),
 	}
 	entries := r.program.Setting.Reservations
 	for _, s := range r.program.Before {
@@ -79,7 +79,6 @@ func open(r *run) *ledger {
 		}
 		l.highest = max(l.highest, b.Sequence)
 		l.begun[b.CIDR] = []int64{int64(b.Sequence)}
-		l.bare[b.CIDR] = !b.Owner.IsZero() && r.store.Look(protocol.AffinityKey(b.Owner, b.CIDR)) == nil
 	}
 	for _, o := range r.store.LookList(protocol.HandlesKey) {
 		h := o.(*protocol.Handle)
@@ -173,7 +172,9 @@ func (l *ledger) wrote(w *work, request protocol.Request, result protocol.Result
 
 // refused notes that somebody was faster.
 func (l *ledger) refused(w *work, request protocol.Request, result protocol.Result) {
-	w.refusals++
+	if result == protocol.Conflict {
+		w.conflicts++
+	}
 	var cidr netip.Prefix
 	switch o := request.Object.(type) {
 	case *protocol.Block:
@@ -194,22 +195,42 @@ func (l *ledger) refused(w *work, request protocol.Request, result protocol.Resu
 func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
 	wr := &writing{cidr: o.CIDR, by: w}
 	l.writings[o.Key()] = wr
+	delete(l.overtaken, o.Key())
+	if after != nil && after.State == affinity.PendingDeletion {
+		w.released = append(w.released, o.Key())
+	}
 	if after != nil && after.State != affinity.Confirmed {
 		w.open = append(w.open, wr)
+	}
+	b, _ := l.run.store.Look(protocol.BlockKey(o.CIDR)).(*protocol.Block)
+	if after == nil && b != nil && b.Owner == o.Owner && !w.struck && !slices.Contains(w.since, o.CIDR) {
+		l.violate(Owner, "%s deletes %s's affinity for %s, and the block is still there", w, o.Owner, o.CIDR)
+	}
+}
+
+// announced checks that whoever makes a block has an affinity for it, or had one
+// until somebody else deleted it.
+func (l *ledger) announced(w *work, b *protocol.Block) {
+	key := protocol.AffinityKey(b.Owner, b.CIDR)
+	if wr := l.writings[key]; l.run.store.Look(key) == nil && (wr == nil || wr.by == w) {
+		l.violate(Owner, "%s makes block %s for %s, which has no affinity for it", w, b.CIDR, b.Owner)
+	}
+	for _, c := range l.run.clients {
+		if c.work != nil && c.work != w {
+			c.work.since = append(c.work.since, b.CIDR)
+		}
 	}
 }
 
 // claims holds the affinities for a block against the block.
 func (l *ledger) claims(cidr netip.Prefix) {
 	b, _ := l.run.store.Look(protocol.BlockKey(cidr)).(*protocol.Block)
-	announced := false
 	for _, o := range l.run.store.LookList(protocol.AffinitiesKey) {
 		a := o.(*protocol.Affinity)
 		if a.CIDR != cidr {
 			continue
 		}
-		announced = announced || b != nil && a.Owner == b.Owner
-		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.removing(cidr) {
+		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.overtaken[a.Key()] {
 			continue // or it was so beforehand
 		}
 		switch {
@@ -219,21 +240,16 @@ func (l *ledger) claims(cidr netip.Prefix) {
 			l.violate(Claim, "%s's affinity for %s is confirmed, and the block is %s's", a.Owner, cidr, owner(b.Owner))
 		}
 	}
-	if b == nil || b.Owner.IsZero() || announced || l.bare[cidr] {
-		return
-	}
-	// Whoever reads that a block is another's, as it was once, deletes an affinity
-	// that is true by now.
-	if w := l.writings[protocol.AffinityKey(b.Owner, cidr)]; w == nil || !w.by.struck {
-		l.violate(Owner, "block %s is %s's, which has no affinity for it", cidr, b.Owner)
-	}
 }
 
-// removing reports whether whoever took the block from its owner is not done, and
-// will not be if it is dead.
-func (l *ledger) removing(cidr netip.Prefix) bool {
-	w := l.removed[cidr]
-	return w != nil && (w.struck || !w.done)
+// removed notes that a block is no more its owner's. Whoever did it may have come
+// too late to see the affinity confirmed.
+func (l *ledger) removed(w *work, before *protocol.Block) {
+	key := protocol.AffinityKey(before.Owner, before.CIDR)
+	a, _ := l.run.store.Look(key).(*protocol.Affinity)
+	if a != nil && a.State == affinity.Confirmed && slices.Contains(w.released, key) {
+		l.overtaken[key] = true
+	}
 }
 
 // owner returns who owns a block, in words.
@@ -297,15 +313,6 @@ func (l *ledger) told(w *work, out *trace.Out) {
 	}
 	if w.surplus {
 		l.excuse(w)
-	}
-	w.done = true
-	for _, cidr := range slices.SortedFunc(maps.Keys(l.removed), affinity.CompareCIDRNames) {
-		if l.removed[cidr] == w {
-			l.claims(cidr)
-			if !w.struck {
-				delete(l.removed, cidr)
-			}
-		}
 	}
 }
 

@@ -120,10 +120,9 @@ func (r *run) identity() digest {
 	for s := range l.deficit {
 		known.add(s.digest())
 	}
-	for cidr, w := range l.removed {
-		of := w.digest()
-		of.cidr(cidr)
-		of.flag(l.removing(cidr))
+	for key := range l.overtaken {
+		var of digest
+		of.text(string(key))
 		known.add(of)
 	}
 	d.word(known.hi)
@@ -166,6 +165,14 @@ func (w *work) state() digest {
 	d.flag(w.struck)
 	d.flag(w.surplus)
 	d.word(uint64(w.raised))
+	var since bag
+	for _, cidr := range w.since {
+		var c digest
+		c.cidr(cidr)
+		since.add(c)
+	}
+	d.word(since.hi)
+	d.word(since.lo)
 	for _, grants := range [][]grant{w.granted, w.taken} {
 		d.word(uint64(len(grants)))
 		for _, g := range grants {

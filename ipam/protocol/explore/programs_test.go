@@ -53,6 +53,12 @@ func does(host string, steps ...race.Step) Client {
 	return Client{Host: host, Steps: steps, Back: []race.Step{assign(host, 1, "back-"+host)}}
 }
 
+// overtaken is a host that claims a block which somebody gives up in its name.
+var overtaken = Program{Name: "a claim overtaken by a release", Setting: setting("10.0.0.0/30", 1), Before: []race.Step{claim("n1", "10.0.0.0/30")}, Clients: []Client{
+	does("n1", claim("n1", "10.0.0.0/30"), assign("n1", 1, "h1")),
+	does("n1", giveUp("n1", false)),
+}}
+
 // programs are those that are explored: two clients at a time, small pools, and
 // between them every operation.
 var programs = []Program{
@@ -68,6 +74,7 @@ var programs = []Program{
 		does("n1", assign("n1", 2, "h1"), giveUp("n1", false)),
 		does("n1", claim("n1", "10.0.0.0/29"), assign("n1", 1, "h2")),
 	}},
+	overtaken,
 	{Name: "an empty block taken from its owner", Setting: setting("10.0.0.0/30", 2), Before: []race.Step{claim("n1", "10.0.0.0/30"), advance(61)}, Clients: []Client{
 		does("n1", assign("n1", 1, "h1"), free("h1")),
 		does("n2", assign("n2", 1, "h2"), free("h2")),

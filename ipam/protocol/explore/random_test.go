@@ -20,7 +20,7 @@ import (
 func TestRandom(t *testing.T) {
 	seeds, runs := int64(30), 10
 	if property.Long() {
-		seeds, runs = 1000, 100
+		seeds, runs = 300, 100
 	}
 	var total Report
 	for seed := range seeds {

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -60,7 +61,13 @@ func (r *run) recover(host string) {
 		if !is4 {
 			ask.In.Num4, ask.In.Num6 = 0, everything
 		}
+		blocks := r.found(host, is4)
 		r.alone(host, ask)
+		for _, cidr := range blocks {
+			if a := r.store.Look(protocol.AffinityKey(affinity.HostOwner(host), cidr)); a == nil {
+				r.ledger.violate(Recovery, "%s has gone through its blocks, and has no affinity for %s", host, cidr)
+			}
+		}
 		for _, o := range r.store.LookList(protocol.OwnerKey(affinity.HostOwner(host), is4)) {
 			a := o.(*protocol.Affinity)
 			if slices.ContainsFunc(usable[is4], func(p pool.Spec) bool { return p.CIDR.Contains(a.CIDR.Addr()) }) {
@@ -68,6 +75,22 @@ func (r *run) recover(host string) {
 			}
 		}
 	}
+}
+
+// found returns the blocks of a host that it finds although there is no affinity
+// for them: those with an address to give, where it may claim blocks as it likes.
+func (r *run) found(host string, is4 bool) (cidrs []netip.Prefix) {
+	if o, ok := r.store.Look(protocol.ConfigKey).(*protocol.Config); ok && (!o.AutoAllocateBlocks || o.MaxBlocksPerHost > 0) {
+		return nil
+	}
+	for _, o := range r.store.LookList(protocol.BlocksKey) {
+		b := o.(*protocol.Block)
+		free := slices.ContainsFunc(b.Queue, func(ord int) bool { return !r.ledger.reserved.Contains(addr(b, ord)) })
+		if b.Owner == affinity.HostOwner(host) && b.CIDR.Addr().Is4() == is4 && free {
+			cidrs = append(cidrs, b.CIDR)
+		}
+	}
+	return cidrs
 }
 
 // alone does an operation that nobody else is at work beside.

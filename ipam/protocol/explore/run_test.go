@@ -87,6 +87,35 @@ func TestDeath(t *testing.T) {
 	require.ErrorContains(t, err, "move 3, a: a has nothing left to do")
 }
 
+// What CALICO.md §15 comes to where a claim meets a release of the same host's
+// block, with nobody dead: the claim is told that it has the block and its affinity
+// is confirmed, and there is no block. Recovery makes it anew.
+func TestOvertaken(t *testing.T) {
+	p := overtaken
+	p.Clients = slices.Clone(p.Clients)
+	p.Clients[0].Steps = p.Clients[0].Steps[:1]
+	trail := carry(t, &p, "b*5 a* b*")
+	require.Equal(t, []string{
+		"b giving up 10.0.0.0/30",
+		"a reads config",
+		"a affinity is pendingDeletion",
+		"a affinity is pendingDeletion",
+		"a pending 10.0.0.0/30",
+		"a block is n1's",
+		"a n1's block, 4 free",
+		"a confirmed 10.0.0.0/30",
+		"b block deleted",
+		"b conflict: affinity",
+		"b affinity is confirmed",
+		"b no block 10.0.0.0/30",
+		"b lists affinities: 0",
+	}, notes(trail, 4))
+	require.Equal(t, []string{"10.0.0.0/30"}, trail.Told[0].Out.Claimed)
+	require.Empty(t, trail.Told[1].Out.Err)
+	require.Empty(t, trail.State.Blocks)
+	require.Equal(t, "confirmed", trail.State.Affinities[0].State.String())
+}
+
 // A call that fails was not carried out, one whose answer is lost was.
 func TestFailures(t *testing.T) {
 	failed := carry(t, &both, "a a:fails b*")
