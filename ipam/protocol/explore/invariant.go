@@ -30,8 +30,8 @@ const (
 	Owner Invariant = "owner"
 	// Claim: a confirmed affinity has its block, which is the claimant's
 	// (CALICO.md §5), so that two hosts never have confirmed affinities for one
-	// block. But a claim that finds the block there confirms the affinity without
-	// writing the block, and a release that was on its way then takes that
+	// block. But a claim that finds its block there confirms the affinity without
+	// writing the block, so that a release that was on its way may take that
 	// (CALICO.md §15): such an affinity is left for recovery to mend.
 	Claim Invariant = "claim"
 	// Sequence: a block's number rises by one with every write, an allocation

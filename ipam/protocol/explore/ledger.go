@@ -27,9 +27,9 @@ type ledger struct {
 	begun    map[netip.Prefix][]int64 // with which numbers a block began, each time that it was made
 	highest  uint64                   // the highest number of a block so far
 	writings map[protocol.Key]*writing
-	// overtaken are affinities that were confirmed while a release was on its way
-	// that has then taken the block.
-	overtaken map[protocol.Key]bool
+	// overtaken are the claims whose block a release has taken that was on its way
+	// already, by affinity.
+	overtaken map[protocol.Key]*work
 	surplus   map[string]bool // handles that may count more than they hold
 	deficit   map[share]bool  // and that may count less
 }
@@ -60,7 +60,7 @@ type share struct {
 func open(r *run) *ledger {
 	l := &ledger{
 		run: r, grants: make(map[netip.Addr]*grant), last: make(map[netip.Addr]string), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
-		overtaken: make(map[protocol.Key]bool), surplus: make(map[string]bool), deficit: make(map[share]bool),
+		overtaken: make(map[protocol.Key]*work), surplus: make(map[string]bool), deficit: make(map[share]bool),
 	}
 	entries := r.program.Setting.Reservations
 	for _, s := range r.program.Before {
@@ -195,7 +195,9 @@ func (l *ledger) refused(w *work, request protocol.Request, result protocol.Resu
 func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
 	wr := &writing{cidr: o.CIDR, by: w}
 	l.writings[o.Key()] = wr
-	delete(l.overtaken, o.Key())
+	if l.overtaken[o.Key()] != w || after == nil || after.State != affinity.Confirmed {
+		delete(l.overtaken, o.Key())
+	}
 	if after != nil && after.State == affinity.PendingDeletion {
 		w.released = append(w.released, o.Key())
 	}
@@ -230,7 +232,7 @@ func (l *ledger) claims(cidr netip.Prefix) {
 		if a.CIDR != cidr {
 			continue
 		}
-		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.overtaken[a.Key()] {
+		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.overtaken[a.Key()] != nil {
 			continue // or it was so beforehand
 		}
 		switch {
@@ -242,13 +244,13 @@ func (l *ledger) claims(cidr netip.Prefix) {
 	}
 }
 
-// removed notes that a block is no more its owner's. Whoever did it may have come
-// too late to see the affinity confirmed.
+// removed notes that a block is no more its owner's. Whoever did it may not have
+// seen that the affinity is being confirmed, or is by now.
 func (l *ledger) removed(w *work, before *protocol.Block) {
 	key := protocol.AffinityKey(before.Owner, before.CIDR)
-	a, _ := l.run.store.Look(key).(*protocol.Affinity)
-	if a != nil && a.State == affinity.Confirmed && slices.Contains(w.released, key) {
-		l.overtaken[key] = true
+	wr := l.writings[key]
+	if l.run.store.Look(key) != nil && wr != nil && wr.by != w && slices.Contains(w.released, key) {
+		l.overtaken[key] = wr.by
 	}
 }
 

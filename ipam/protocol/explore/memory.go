@@ -120,8 +120,8 @@ func (r *run) identity() digest {
 	for s := range l.deficit {
 		known.add(s.digest())
 	}
-	for key := range l.overtaken {
-		var of digest
+	for key, w := range l.overtaken {
+		of := w.digest()
 		of.text(string(key))
 		known.add(of)
 	}
