@@ -262,3 +262,26 @@ func (l *ledger) counted(id string, cidr netip.Prefix) {
 		l.violate(Count, "handle %s counts %d in %s and holds %d", id, n, cidr, have)
 	}
 }
+
+// held returns the record of an ordinal that somebody has: not free and not
+// cooling down.
+func held(b *protocol.Block, ord int) *protocol.Record {
+	if r := record(b, ord); r != nil && r.ReleasedAt.IsZero() {
+		return r
+	}
+	return nil
+}
+
+// record returns the record of an ordinal, nil for a free one.
+func record(b *protocol.Block, ord int) *protocol.Record {
+	if i := b.Index[ord]; i >= 0 && i < len(b.Records) {
+		return &b.Records[i]
+	}
+	return nil
+}
+
+// addr returns the address of an ordinal.
+func addr(b *protocol.Block, ord int) netip.Addr {
+	s := ipam.BlockState{CIDR: b.CIDR}
+	return s.Addr(ord)
+}

@@ -3,14 +3,10 @@ package explore
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
-	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/protocol/race"
-	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -120,8 +116,11 @@ func (l *ledger) began(c *client, s *race.Step) *work {
 
 // String says whose work it is: a's AutoAssign.
 func (w *work) String() string {
-	if w == nil {
+	switch {
+	case w == nil:
 		return "what was done beforehand"
+	case w.client == recovering:
+		return "a recovering host's " + w.step.Op
 	}
 	return fmt.Sprintf("%s's %s", name(w.client), w.step.Op)
 }
@@ -189,181 +188,4 @@ func (l *ledger) refused(w *work, request protocol.Request, result protocol.Resu
 			o.kept = true
 		}
 	}
-}
-
-// affinity notes who wrote an affinity. After is nil where it was deleted.
-func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
-	wr := &writing{cidr: o.CIDR, by: w}
-	l.writings[o.Key()] = wr
-	if l.overtaken[o.Key()] != w || after == nil || after.State != affinity.Confirmed {
-		delete(l.overtaken, o.Key())
-	}
-	if after != nil && after.State == affinity.PendingDeletion {
-		w.released = append(w.released, o.Key())
-	}
-	if after != nil && after.State != affinity.Confirmed {
-		w.open = append(w.open, wr)
-	}
-	b, _ := l.run.store.Look(protocol.BlockKey(o.CIDR)).(*protocol.Block)
-	if after == nil && b != nil && b.Owner == o.Owner && !w.struck && !slices.Contains(w.since, o.CIDR) {
-		l.violate(Owner, "%s deletes %s's affinity for %s, and the block is still there", w, o.Owner, o.CIDR)
-	}
-}
-
-// announced checks that whoever makes a block has an affinity for it, or had one
-// until somebody else deleted it.
-func (l *ledger) announced(w *work, b *protocol.Block) {
-	key := protocol.AffinityKey(b.Owner, b.CIDR)
-	if wr := l.writings[key]; l.run.store.Look(key) == nil && (wr == nil || wr.by == w) {
-		l.violate(Owner, "%s makes block %s for %s, which has no affinity for it", w, b.CIDR, b.Owner)
-	}
-	for _, c := range l.run.clients {
-		if c.work != nil && c.work != w {
-			c.work.since = append(c.work.since, b.CIDR)
-		}
-	}
-}
-
-// claims holds the affinities for a block against the block.
-func (l *ledger) claims(cidr netip.Prefix) {
-	b, _ := l.run.store.Look(protocol.BlockKey(cidr)).(*protocol.Block)
-	for _, o := range l.run.store.LookList(protocol.AffinitiesKey) {
-		a := o.(*protocol.Affinity)
-		if a.CIDR != cidr {
-			continue
-		}
-		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.overtaken[a.Key()] != nil {
-			continue // or it was so beforehand
-		}
-		switch {
-		case b == nil:
-			l.violate(Claim, "%s's affinity for %s is confirmed, and there is no block", a.Owner, cidr)
-		case b.Owner != a.Owner:
-			l.violate(Claim, "%s's affinity for %s is confirmed, and the block is %s's", a.Owner, cidr, owner(b.Owner))
-		}
-	}
-}
-
-// removed notes that a block is no more its owner's. Whoever did it may not have
-// seen that the affinity is being confirmed, or is by now.
-func (l *ledger) removed(w *work, before *protocol.Block) {
-	key := protocol.AffinityKey(before.Owner, before.CIDR)
-	wr := l.writings[key]
-	if l.run.store.Look(key) != nil && wr != nil && wr.by != w && slices.Contains(w.released, key) {
-		l.overtaken[key] = wr.by
-	}
-}
-
-// owner returns who owns a block, in words.
-func owner(o affinity.Owner) string {
-	if o.IsZero() {
-		return "nobody"
-	}
-	return o.String()
-}
-
-// handle holds a handle against the blocks.
-func (l *ledger) handle(w *work, id string, before, after *protocol.Handle) {
-	for _, o := range l.run.store.LookList(protocol.BlocksKey) {
-		b := o.(*protocol.Block)
-		had, has := countOf(before, b.CIDR), countOf(after, b.CIDR)
-		if has > had {
-			w.raised = has - had
-		}
-		if have := l.holds(id, b.CIDR); has < have && had != has && !l.deficit[share{id, b.CIDR}] {
-			l.violate(Count, "handle %s counts %d in %s and holds %d", id, has, b.CIDR, have)
-		}
-	}
-}
-
-func countOf(h *protocol.Handle, cidr netip.Prefix) int {
-	if h == nil {
-		return 0
-	}
-	return h.Counts[cidr]
-}
-
-// holds returns how many addresses of the block the handle holds.
-func (l *ledger) holds(id string, cidr netip.Prefix) int {
-	b, _ := l.run.store.Look(protocol.BlockKey(cidr)).(*protocol.Block)
-	n := 0
-	if b != nil {
-		for ord := range b.Index {
-			if r := held(b, ord); r != nil && r.Handle == id && b.Sequences[ord] != 0 {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// told holds what a client is told against what it has got.
-func (l *ledger) told(w *work, out *trace.Out) {
-	switch w.step.Op {
-	case "AutoAssign":
-		l.toldAddresses(w, slices.Concat(out.IPs4, out.IPs6), out.Err)
-	case "AssignIP":
-		if out.Err == "" {
-			l.toldAddresses(w, []string{w.step.In.IP}, "")
-		}
-	case "ReleaseIPs":
-		for _, text := range out.Released {
-			if ip, err := netip.ParseAddr(text); err == nil && !slices.Contains(out.Unallocated, text) && !has(w.taken, ip) {
-				l.violate(Answers, "%s is told that it has released %s, and has not", w, ip)
-			}
-		}
-	}
-	if w.surplus {
-		l.excuse(w)
-	}
-}
-
-func (l *ledger) toldAddresses(w *work, texts []string, code string) {
-	var ips []netip.Addr
-	for _, text := range texts {
-		ip, err := netip.ParseAddr(strings.SplitN(text, "/", 2)[0])
-		if err != nil {
-			l.violate(Answers, "%s is told of %q", w, text)
-			return
-		}
-		ips = append(ips, ip)
-		// What the handle holds anyway may be given as well (CALICO.md §7), and may
-		// be released while the rest is read.
-		if again := w.step.In.MaxAllocPerHandle > 0 && l.last[ip] == w.handle; !has(w.granted, ip) && !again {
-			l.violate(Answers, "%s is told that it has %s, and has not", w, ip)
-		}
-	}
-	for _, g := range w.granted {
-		if code == "" && !w.struck && !slices.Contains(ips, g.ip) {
-			l.violate(Answers, "%s has got %s and is not told so", w, g.ip)
-		}
-	}
-}
-
-// has reports whether the address is among those given or taken.
-func has(grants []grant, ip netip.Addr) bool {
-	return slices.ContainsFunc(grants, func(g grant) bool { return g.ip == ip })
-}
-
-// held returns the record of an ordinal that somebody has: not free and not
-// cooling down.
-func held(b *protocol.Block, ord int) *protocol.Record {
-	if r := record(b, ord); r != nil && r.ReleasedAt.IsZero() {
-		return r
-	}
-	return nil
-}
-
-// record returns the record of an ordinal, nil for a free one.
-func record(b *protocol.Block, ord int) *protocol.Record {
-	if i := b.Index[ord]; i >= 0 && i < len(b.Records) {
-		return &b.Records[i]
-	}
-	return nil
-}
-
-// addr returns the address of an ordinal.
-func addr(b *protocol.Block, ord int) netip.Addr {
-	s := ipam.BlockState{CIDR: b.CIDR}
-	return s.Addr(ord)
 }

@@ -93,9 +93,12 @@ func (r *run) found(host string, is4 bool) (cidrs []netip.Prefix) {
 	return cidrs
 }
 
+// recovering stands for the number of a client when a host recovers.
+const recovering = -1
+
 // alone does an operation that nobody else is at work beside.
 func (r *run) alone(host string, s race.Step) {
-	c := &client{run: r, number: len(r.clients), spec: &Client{Host: host}}
+	c := &client{run: r, number: recovering, spec: &Client{Host: host}}
 	if err := c.begin([]race.Step{s}); err != nil {
 		r.ledger.violate(Recovery, "%s cannot recover: %v", host, err)
 	}

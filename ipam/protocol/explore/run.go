@@ -3,6 +3,7 @@ package explore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
@@ -94,7 +95,7 @@ func Run(p *Program, s Schedule, o Options) (*Trail, error) {
 			return nil, err
 		}
 	}
-	t.Told, t.State = r.told, r.cluster.State()
+	t.Told, t.State = slices.Clone(r.told), r.cluster.State()
 	for _, c := range r.clients {
 		for i := c.finished; i < len(c.steps) && r.broken() == nil; i++ {
 			t.Told = append(t.Told, Told{Client: c.number, Life: c.life, Operation: i, Step: c.steps[i], After: len(t.Steps)})
