@@ -10,7 +10,7 @@ import (
 // happen begins an event.
 func (r *runner) happen(e *Event) {
 	switch e.Kind {
-	case ReplaceNodes, Interrupt:
+	case ReplaceNodes, Interrupt, ReplacePods:
 		r.replace(e)
 	case Upgrade:
 		r.upgrade(e)
@@ -25,10 +25,14 @@ func (r *runner) happen(e *Event) {
 	}
 }
 
-// replace takes nodes, and comes back for more if the event repeats.
+// replace takes nodes or pods, and comes back for more if the event repeats.
 func (r *runner) replace(e *Event) {
 	for i := range e.Count {
 		r.file(r.at+e.Over*time.Duration(i)/time.Duration(e.Count), func() {
+			if e.Kind == ReplacePods {
+				r.replacePod()
+				return
+			}
 			place := r.order[r.turn%len(r.order)]
 			r.turn++
 			old := r.places[place]
@@ -40,6 +44,22 @@ func (r *runner) replace(e *Event) {
 	if e.Every > 0 {
 		r.file(r.at+e.Every, func() { r.replace(e) })
 	}
+}
+
+// replacePod replaces a pod, any but the named ones, on its node.
+func (r *runner) replacePod() {
+	n := r.places[r.random.Intn(len(r.places))]
+	if len(n.pods) == 0 {
+		return
+	}
+	i := r.random.Intn(len(n.pods))
+	p := n.pods[i]
+	if p.stays {
+		return
+	}
+	r.stop(p, !r.lost())
+	n.pods = slices.Delete(n.pods, i, i+1)
+	r.newPod(n)
 }
 
 // upgrade replaces every node, a surge at a time: the new ones come up first.

@@ -16,6 +16,7 @@ import (
 type node struct {
 	name      string
 	pods      []*pod
+	ever      int // pods without a name of their own
 	hasTunnel bool
 }
 
@@ -53,9 +54,16 @@ func (r *runner) populate(place int, before *node) {
 			r.run(p, n)
 		}
 	}
-	for i := range r.scenario.PodsPerNode {
-		r.run(&pod{name: lifecycle.PodName{Namespace: "default", Name: n.name + "-" + strconv.Itoa(i)}}, n)
+	for range r.scenario.PodsPerNode {
+		r.newPod(n)
 	}
+}
+
+// newPod starts a pod on the node, under a name that none had before.
+func (r *runner) newPod(n *node) {
+	name := lifecycle.PodName{Namespace: "default", Name: n.name + "-" + strconv.Itoa(n.ever)}
+	n.ever++
+	r.run(&pod{name: name}, n)
 }
 
 // tunnel asks for the node's tunnel address.

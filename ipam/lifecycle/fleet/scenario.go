@@ -11,8 +11,8 @@
 //     does.
 //   - The controller looks at what changed at most every [Scenario.Reaction], and at
 //     everything when its policy says so.
-//   - The same scenario gives the same result; Seed decides which nodes go first and
-//     whose release is lost.
+//   - The same scenario gives the same result; Seed decides who goes first and whose
+//     release is lost.
 //
 // The package decides nothing about addresses: that is the allocator's and the
 // controller's.
@@ -43,8 +43,8 @@ type Scenario struct {
 	Cooldown    time.Duration // of addresses: 0 to 20 minutes, whole seconds
 
 	Profile lifecycle.Profile
-	// Leaks is the share, 0 to 1, of pods whose release is lost on a node that
-	// is drained.
+	// Leaks is the share, 0 to 1, of pods whose release is lost: all but those of a
+	// node that is interrupted, where all are.
 	Leaks float64
 	// Reaction is how long after a change the controller looks at it: 0 for 10
 	// seconds.
@@ -67,6 +67,9 @@ const (
 	// Interrupt takes nodes away without a drain, as a spot market does: nobody
 	// tells the allocator.
 	Interrupt Kind = "interrupt"
+	// ReplacePods deletes pods of nodes that stay, and starts others instead: the
+	// allocator is told, except for the share that leaks. Named pods stay.
+	ReplacePods Kind = "replace-pods"
 	// Upgrade drains and replaces every node once, Count (the surge) at a time: so
 	// many new ones come up before the old ones go.
 	Upgrade Kind = "upgrade"
@@ -84,14 +87,14 @@ const (
 type Event struct {
 	At   time.Duration // since the start
 	Kind Kind
-	// Count is how many nodes ReplaceNodes and Interrupt take, and the surge of an
-	// Upgrade.
+	// Count is how many nodes or pods ReplaceNodes, Interrupt and ReplacePods take,
+	// and the surge of an Upgrade.
 	Count int
-	// Every repeats ReplaceNodes and Interrupt, and is the time between the steps
-	// of an Upgrade. 0: once, or all steps at once.
+	// Every repeats the first three, and is the time between the steps of an
+	// Upgrade. 0: once, or all steps at once.
 	Every time.Duration
-	// Over spreads the nodes of one ReplaceNodes or Interrupt evenly over that
-	// time; 0: all at once.
+	// Over spreads what one of the first three takes evenly over that time; 0: all
+	// at once.
 	Over time.Duration
 	// For is how long a controller is down.
 	For time.Duration
@@ -145,7 +148,10 @@ func (s *Scenario) Validate() error {
 	if err := s.Profile.Policy.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("%w: %w", ErrInvalid, err))
 	}
-	return errors.Join(append(errs, s.checkEvents()...)...)
+	if s.Nodes > 0 {
+		errs = append(errs, s.checkEvents()...)
+	}
+	return errors.Join(errs...)
 }
 
 // poolSpec returns the pool as the allocator wants it.
@@ -173,9 +179,13 @@ func (s *Scenario) checkEvents() (errs []error) {
 			bad("out of order: event %d is at %v", i, s.Events[i-1].At)
 		}
 		switch e.Kind {
-		case ReplaceNodes, Interrupt, Upgrade:
-			if e.Count < 1 || e.Count > s.Nodes {
-				bad("count %d, must be 1 to %d, the nodes there are", e.Count, s.Nodes)
+		case ReplaceNodes, Interrupt, Upgrade, ReplacePods:
+			most, what := s.Nodes, "nodes"
+			if e.Kind == ReplacePods {
+				most, what = max(1, s.Nodes*s.PodsPerNode), "pods"
+			}
+			if e.Count < 1 || e.Count > most {
+				bad("count %d, must be 1 to %d, the %s there are", e.Count, most, what)
 			}
 			if e.Every > 0 && e.Every < time.Second {
 				bad("every %v, must be a second or more", e.Every)

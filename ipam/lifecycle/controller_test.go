@@ -1,0 +1,181 @@
+package lifecycle
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+func TestPolicy(t *testing.T) {
+	for _, p := range []Policy{{GracePeriod: -1}, {SyncPeriod: -1}, {BatchLimit: -1}, {EmptyBlocks: 3}, {EmptyBlocks: -1}} {
+		require.ErrorIs(t, p.Validate(), ErrInvalid)
+		_, err := NewController(NewCluster(ipam.New(ipam.Options{})), p)
+		require.ErrorIs(t, err, ErrInvalid)
+	}
+	require.Equal(t, 450*time.Second, DefaultPolicy().FullEvery())
+	require.Equal(t, 5*time.Minute, Policy{}.FullEvery())
+	require.Equal(t, time.Second, Policy{SyncPeriod: time.Second}.FullEvery())
+	names := map[string]bool{}
+	for _, p := range Profiles() {
+		require.NoError(t, p.Policy.Validate())
+		require.Equal(t, 15*time.Minute, p.Policy.GracePeriod)
+		names[p.Name] = true
+	}
+	require.Len(t, names, 4)
+}
+
+func TestBadPods(t *testing.T) {
+	c := NewCluster(ipam.New(ipam.Options{}))
+	ok := Pod{PodName: PodName{"ns", "p"}}
+	for _, change := range []func(p *Pod){
+		func(p *Pod) { p.Name = "" },
+		func(p *Pod) { p.Namespace = "" },
+		func(p *Pod) { p.IPs = []netip.Addr{{}} },
+		func(p *Pod) { p.IPs = []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.1")} },
+	} {
+		p := ok
+		change(&p)
+		require.ErrorIs(t, c.SetPod(p), ErrInvalid)
+	}
+	require.Error(t, c.SetNode(ipam.Node{}))
+	require.Zero(t, c.Nodes()+c.Pods(), "nothing half applied")
+	require.NoError(t, c.SetPod(ok))
+	require.True(t, c.DeletePod(ok.PodName))
+	require.False(t, c.DeletePod(ok.PodName))
+	require.False(t, c.DeleteNode("n"))
+}
+
+// TestKubeVirt: addresses of virtual machines wait for five minutes at least.
+func TestKubeVirt(t *testing.T) {
+	for grace, wait := range map[time.Duration]time.Duration{time.Minute: 5 * time.Minute, 10 * time.Minute: 10 * time.Minute} {
+		c, k, clock := small(t, Policy{GracePeriod: grace})
+		attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: "p", ipam.AttrNamespace: "ns", ipam.AttrNode: "n1", ipam.AttrVMI: "vm"})
+		_, _, err := c.Allocator().AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Attrs: attrs, Use: pool.Workload})
+		require.NoError(t, err)
+		require.Empty(t, k.Sync(true).ReleasedIPs)
+		clock.Advance(wait - time.Second)
+		require.Empty(t, k.Sync(true).ReleasedIPs)
+		clock.Advance(time.Second)
+		require.Len(t, k.Sync(true).ReleasedIPs, 1)
+	}
+}
+
+// TestGivenOutAnew: the same handle gets the same address again, and is trusted.
+func TestGivenOutAnew(t *testing.T) {
+	c, k, clock := small(t, Policy{GracePeriod: time.Minute})
+	ip := give(t, c, "a", "n1", 1, false)[0]
+	k.Sync(true) // suspect from now on
+	clock.Advance(59 * time.Second)
+	require.NoError(t, c.Allocator().ReleaseByHandle("h-a"))
+	attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: "b", ipam.AttrNamespace: "ns", ipam.AttrNode: "n2"})
+	require.NoError(t, c.Allocator().AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: "h-a", Attrs: attrs}))
+	clock.Advance(time.Second)
+	require.Empty(t, k.Sync(true).ReleasedIPs, "a new suspect")
+	require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "b"}, Node: "n2", IPs: []netip.Addr{ip}}))
+	clock.Advance(time.Minute)
+	require.Empty(t, k.Sync(true).ReleasedIPs, "it is b's")
+}
+
+// TestBatch: a batch has so many addresses at most, and whole handles.
+func TestBatch(t *testing.T) {
+	for limit, want := range map[int][]int{0: {9}, 1: {4, 2, 3}, 4: {4, 2, 3}, 5: {4, 5}, 6: {6, 3}, 9: {9}} {
+		c, k, _ := small(t, Policy{BatchLimit: limit})
+		give(t, c, "a", "n1", 4, false)
+		give(t, c, "b", "n1", 2, false)
+		give(t, c, "c", "n2", 3, false)
+		c.DeleteNode("n1")
+		c.DeleteNode("n2")
+		for i, n := range want {
+			r := k.Sync(false)
+			require.Len(t, r.ReleasedIPs, n, "limit %d, sync %d", limit, i)
+			require.Equal(t, i < len(want)-1, r.WorkRemaining)
+		}
+	}
+}
+
+// TestProfiles: which of five empty blocks of a node are given back.
+func TestProfiles(t *testing.T) {
+	for rule, left := range map[EmptyBlocks]int{ReleaseEmpty: 1, KeepTwoEmpty: 2, KeepEmpty: 5} {
+		clock := ipam.NewClock(time.Unix(1e9, 0))
+		a := ipam.New(ipam.Options{Now: clock.Now})
+		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 29}))
+		c := NewCluster(a)
+		require.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
+		give(t, c, "a", "n1", 40, false)
+		require.NoError(t, a.ReleaseByHandle("h-a"))
+		k, err := NewController(c, Policy{GracePeriod: time.Minute, EmptyBlocks: rule})
+		require.NoError(t, err)
+		released := 0
+		for range 5 {
+			released += len(k.Sync(false).ReleasedBlocks)
+			require.NoError(t, k.Check())
+			clock.Advance(time.Minute)
+		}
+		require.Equal(t, 5-left, released)
+	}
+}
+
+// TestOff: it counts, and releases nothing.
+func TestOff(t *testing.T) {
+	c, k, _ := small(t, Policy{Off: true})
+	give(t, c, "a", "n1", 4, false)
+	c.DeleteNode("n1")
+	require.Equal(t, Result{}, k.Sync(true))
+	k.Stop()
+	require.Empty(t, c.controllers)
+}
+
+// BenchmarkSync shows what a look costs, by the size of the cluster and by how much
+// of it changed.
+func BenchmarkSync(b *testing.B) {
+	for _, nodes := range []int{100, 1000} {
+		a := ipam.New(ipam.Options{})
+		if err := a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/14")}); err != nil {
+			b.Fatal(err)
+		}
+		c := NewCluster(a)
+		k, err := NewController(c, DefaultPolicy())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for n := range nodes {
+			node := fmt.Sprintf("n%d", n)
+			must(c.SetNode(ipam.Node{Name: node}))
+			for p := range 40 {
+				name := PodName{"ns", fmt.Sprintf("p%d-%d", n, p)}
+				attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: name.Name, ipam.AttrNamespace: "ns", ipam.AttrNode: node})
+				v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: node, Num4: 1, Handle: "h-" + name.Name, Attrs: attrs, Use: pool.Workload})
+				must(err)
+				must(c.SetPod(Pod{PodName: name, Node: node, IPs: []netip.Addr{v4.IPs[0].Addr()}}))
+			}
+		}
+		k.Sync(true)
+		b.Run(fmt.Sprintf("full/allocations=%d", 40*nodes), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				k.Sync(true)
+			}
+		})
+		for _, changes := range []int{1, 10, 100} {
+			b.Run(fmt.Sprintf("changed=%d/allocations=%d", changes, 40*nodes), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					for n := range changes {
+						args := ipam.AutoAssignArgs{Host: fmt.Sprintf("n%d", n), Num4: 1, Handle: "h", Use: pool.Workload}
+						_, _, err := a.AutoAssign(args)
+						must(err)
+					}
+					must(a.ReleaseByHandle("h"))
+					k.Sync(false)
+				}
+			})
+		}
+	}
+}
