@@ -54,6 +54,11 @@ func (k *Controller) Check() error {
 	for name, n := range m.nodes {
 		placed -= len(n.allocations)
 		owned -= len(n.blocks)
+		for _, al := range n.allocations {
+			if n.settled && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.cluster.holds(&al.holder, al.ip))) {
+				wrong("node %s is settled, and %s is not", name, al.ip)
+			}
+		}
 		if n.dirty != slices.Contains(m.dirty, n) || n.review != slices.Contains(m.review, n) {
 			wrong("node %s: dirty %t, to be reviewed %t", name, n.dirty, n.review)
 		}

@@ -98,6 +98,7 @@ func (c *Cluster) DeleteNode(name string) bool {
 	delete(c.nodes, name)
 	for _, controller := range c.controllers {
 		controller.nodeDeleted = true
+		controller.unsettle(name)
 	}
 	return true
 }
@@ -122,6 +123,9 @@ func (c *Cluster) SetPod(p Pod) error {
 	if l == nil {
 		l = new(listed)
 		c.pods[p.PodName] = l
+	}
+	for _, controller := range c.controllers {
+		controller.unsettle(l.Node) // where it was until now
 	}
 	ips := append(l.one[:0], p.IPs...)
 	l.Pod = p

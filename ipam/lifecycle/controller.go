@@ -80,6 +80,14 @@ func (k *Controller) podDeleted(name string) {
 	}
 }
 
+// unsettle hears that a node, or a pod that was on it, is not what it was. That alone
+// makes nothing dirty.
+func (k *Controller) unsettle(name string) {
+	if n := k.memory.nodes[name]; n != nil {
+		n.settled = false
+	}
+}
+
 // Sync looks at everything, or, unless a node was deleted since, at what changed,
 // and releases what it may (CALICO.md §12). The caller says when: a full sync every
 // [Policy.FullEvery], and others as things change.

@@ -49,6 +49,7 @@ type node struct {
 	blocks      []*owned      // that it owns, in no order
 	dirty       bool
 	review      bool // its empty blocks are to be looked at
+	settled     bool // see [Controller.judge]
 }
 
 // owned is one block as seen last.
@@ -111,7 +112,11 @@ func (m *memory) forgetIdle(n *node) {
 
 // soil makes a node dirty: the next scan looks at it.
 func (m *memory) soil(n *node) {
-	if n != nil && !n.dirty {
+	if n == nil {
+		return
+	}
+	n.settled = false
+	if !n.dirty {
 		n.dirty = true
 		m.dirty = append(m.dirty, n)
 	}

@@ -14,9 +14,9 @@ func (k *Controller) scan(full bool) {
 	todo := m.dirty
 	m.dirty = nil
 	if full {
-		all := make([]*node, 0, len(m.nodes))
+		var all []*node
 		for _, n := range m.nodes {
-			if n.dirty || len(n.allocations) > 0 || len(n.blocks) > 0 {
+			if n.dirty || !n.settled && (len(n.allocations) > 0 || len(n.blocks) > 0) {
 				all = append(all, n)
 			}
 		}
@@ -35,9 +35,15 @@ func (k *Controller) scan(full bool) {
 
 // judge looks at every allocation of the node and reports whether the node is to
 // be released: it is gone, and nothing in use is left of it.
+//
+// A node is settled if it exists and all its pods hold what they have, on it. To
+// judge it again would find the same until it is told otherwise: an allocation comes
+// or goes, one of these pods is deleted or replaced, or the node is deleted. Time
+// changes nothing, for there is no suspect.
 func (k *Controller) judge(n *node) bool {
 	exists := k.cluster.HasNode(n.name)
 	leaves := !exists
+	n.settled = exists
 	for _, al := range n.allocations {
 		switch al.holder.kind {
 		case ofWindows, ofTunnel:
@@ -47,7 +53,11 @@ func (k *Controller) judge(n *node) bool {
 			if k.cluster.holds(&al.holder, al.ip) {
 				k.memory.trust(al)
 				leaves = false
+				if al.holder.listed.Node != n.name {
+					n.settled = false
+				}
 			} else {
+				n.settled = false
 				k.suspect(al, exists)
 			}
 		}
