@@ -1,6 +1,7 @@
-// Replay holds the library against recordings of the real allocator:
+// Replay holds the library against recordings of the real allocator, and of the
+// real controller that cleans up after it:
 //
-//	go run ./examples/replay testdata/traces/*.gz
+//	go run ./examples/replay testdata/traces/*.gz testdata/lifecycle/*.gz
 //
 // It prints a line a file and a total. Exit status: 0 when every outcome was
 // the recorded one, 1 on a divergence, 2 on bad usage or an unreadable file.
@@ -29,6 +30,7 @@ goes on from a snapshot finds it beside itself: NAME.v1.yaml.gz, or without .gz,
 or .json instead of .yaml; with -snapshot v3, NAME.v3.yaml.gz and so on.
 
   go run ./examples/replay testdata/traces/*.gz
+  go run ./examples/replay testdata/lifecycle/*.gz
   go run ./examples/replay -all testdata/traces/churn-0.jsonl.gz
   go run ./examples/replay -snapshot v3 testdata/snapshots/*.jsonl.gz
   go run ./examples/replay -json testdata/traces/*.gz | jq 'select(.divergences > 0)'

@@ -52,6 +52,15 @@ func TestRecordings(t *testing.T) {
 	require.Contains(t, out, "15 recordings: 0 divergences in 8,")
 }
 
+func TestLifecycleRecordings(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/lifecycle/*.gz")
+	require.NoError(t, err)
+	require.Len(t, files, 40)
+	status, out, errs := do(files...)
+	require.Equal(t, 0, status, errs)
+	require.Contains(t, out, "40 recordings: 0 divergences in 17,201 operations")
+}
+
 func TestDiverges(t *testing.T) {
 	path := written(t, header+assignRight+assignWrong+assignLater)
 	status, out, errs := do(path)
