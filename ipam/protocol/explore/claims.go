@@ -48,11 +48,12 @@ func (l *ledger) claims(cidr netip.Prefix) {
 	b, _ := l.run.store.Look(protocol.BlockKey(cidr)).(*protocol.Block)
 	for _, o := range l.run.store.LookList(protocol.AffinitiesKey) {
 		a := o.(*protocol.Affinity)
-		if a.CIDR != cidr {
+		wr := l.writings[a.Key()]
+		if a.CIDR != cidr || a.State != affinity.Confirmed || l.overtaken[a.Key()] != nil {
 			continue
 		}
-		if a.State != affinity.Confirmed || l.writings[a.Key()] == nil || l.overtaken[a.Key()] != nil {
-			continue // or it was so beforehand
+		if wr == nil || wr.by.struck {
+			continue // it was so beforehand, or confirmed by who read what was old
 		}
 		switch {
 		case b == nil:

@@ -25,21 +25,24 @@ const (
 	// Owner: a block has one owner from its making until it is given up, and does
 	// not pass from one to another. Its maker has announced it with an affinity,
 	// and nobody deletes that while the block is there, but for one that was
-	// made since he looked (CALICO.md §5). A block can so end without an
-	// affinity: when a release deletes that while a claim is on its way.
+	// made since, or by who reads what was old (CALICO.md §5). A block can so end
+	// without an affinity: when a release deletes that while a claim is on its
+	// way.
 	Owner Invariant = "owner"
 	// Claim: a confirmed affinity has its block, which is the claimant's
 	// (CALICO.md §5), so that two hosts never have confirmed affinities for one
 	// block. But a claim that finds its block there confirms the affinity without
 	// writing the block, so that a release that was on its way may take that
-	// (CALICO.md §15): such an affinity is left for recovery to mend.
+	// (CALICO.md §15), and one that reads what was old may be wrong: such an
+	// affinity is left for recovery to mend.
 	Claim Invariant = "claim"
 	// Sequence: a block's number rises by one with every write, an allocation
 	// remembers the number before that, and a block made anew begins above all
 	// numbers so far (CALICO.md §6).
 	Sequence Invariant = "sequence"
 	// Count: a handle counts at least what the blocks hold for it (CALICO.md
-	// §7).
+	// §7), but where an assignment was written and its answer lost: it is taken
+	// for one that was not made, and the handle lowered (CALICO.md §15).
 	Count Invariant = "count"
 
 	// Pending: when all are at rest, whoever left an affinity pending or

@@ -131,6 +131,18 @@ func TestFailures(t *testing.T) {
 	require.Len(t, lost.State.Affinities, 2)
 }
 
+// What CALICO.md §15 comes to where the answer to an assignment is lost: the handle
+// is lowered again, and so counts less than it holds from then on.
+func TestLostAssignment(t *testing.T) {
+	p := Program{Setting: setting("10.0.0.0/30", 1), Clients: []Client{does("n1", assign("n1", 1, "h1"))}}
+	trail := carry(t, &p, "a*12 a:lost")
+	require.Equal(t, "a:lost takes 10.0.0.0, no answer", notes(trail, 12)[0])
+	require.Contains(t, notes(trail, 13), "a handle h1 deleted")
+	require.Equal(t, []string{"10.0.0.1/30"}, trail.Told[0].Out.IPs4)
+	require.Len(t, trail.State.Blocks[0].Allocations, 2)
+	require.Equal(t, 1, trail.State.Handles[0].Counts[0].Count)
+}
+
 // A stale read of a block leads to a conflict, and another read.
 func TestStale(t *testing.T) {
 	p := Program{Setting: setting("10.0.0.0/30", 2), Before: []race.Step{claim("n1", "10.0.0.0/30")}, Clients: []Client{
