@@ -144,6 +144,6 @@ func TestOutput(t *testing.T) {
 	require.Equal(t, "churn: no space left\n", errs.String())
 	errs.Reset()
 	require.Equal(t, 0, run(small("-only"), io.Discard, &errs, true))
-	require.Contains(t, errs.String(), "100 % of 1 days of 3h", "progress where somebody looks")
+	require.Contains(t, errs.String(), "100 % of 1 times 3h", "progress where somebody looks")
 	require.True(t, strings.HasSuffix(errs.String(), "\r\x1b[K"), "and none left behind")
 }

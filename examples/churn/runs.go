@@ -71,11 +71,12 @@ func live(o *options, progress io.Writer) []variant {
 		mu.Lock()
 		defer mu.Unlock()
 		done[i] = at
-		var sum time.Duration
+		sum := 0.0
 		for _, d := range done {
-			sum += d
+			sum += d.Seconds()
 		}
-		fmt.Fprintf(progress, "\r\x1b[K%d %% of %d days of %s", 100*sum/(o.scenario.For*time.Duration(len(all))), len(all), short(o.scenario.For))
+		part := sum / o.scenario.For.Seconds() / float64(len(all))
+		fmt.Fprintf(progress, "\r\x1b[K%.0f %% of %d times %s", 100*part, len(all), short(o.scenario.For))
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))

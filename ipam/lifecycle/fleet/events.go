@@ -28,7 +28,8 @@ func (r *runner) happen(e *Event) {
 // replace takes nodes or pods, and comes back for more if the event repeats.
 func (r *runner) replace(e *Event) {
 	for i := range e.Count {
-		r.file(r.at+e.Over*time.Duration(i)/time.Duration(e.Count), func() {
+		share := float64(i) / float64(e.Count)
+		r.file(r.at+time.Duration(share*float64(e.Over)), func() {
 			if e.Kind == ReplacePods {
 				r.replacePod()
 				return

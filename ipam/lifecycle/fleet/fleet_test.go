@@ -169,6 +169,7 @@ func TestOtherKinds(t *testing.T) {
 func TestInvalid(t *testing.T) {
 	for says, change := range map[string]func(*fleet.Scenario){
 		"0 nodes, must be 1":                                                  func(s *fleet.Scenario) { s.Nodes = 0 },
+		"must be at most 10000000 pods":                                       func(s *fleet.Scenario) { s.Nodes, s.PodsPerNode = 50_000, 5000 },
 		"-1 pods a node":                                                      func(s *fleet.Scenario) { s.PodsPerNode = -1 },
 		"is smaller than a block":                                             func(s *fleet.Scenario) { s.Pool = netip.MustParsePrefix("10.0.0.0/29") },
 		"more than 2^24 blocks":                                               func(s *fleet.Scenario) { s.Pool, s.BlockSize = netip.MustParsePrefix("fd00::/48"), 122 },

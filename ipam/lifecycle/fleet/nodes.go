@@ -25,6 +25,7 @@ type pod struct {
 	name    lifecycle.PodName
 	node    *node // nil once it is gone
 	handle  string
+	attrs   block.Attrs
 	address netip.Addr // asked for; invalid for any
 	ips     [1]netip.Addr
 	has     bool // ips is its address
@@ -88,6 +89,7 @@ func (r *runner) run(p *pod, n *node) {
 	if p.stays { // a new sandbox
 		p.handle += "-" + strconv.Itoa(r.result.PodLives)
 	}
+	p.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrPod: p.name.Name, ipam.AttrNamespace: p.name.Namespace})
 	n.pods = append(n.pods, p)
 	r.show(p)
 	if !r.ask(p) {
@@ -116,13 +118,12 @@ func (r *runner) show(p *pod) {
 // ask asks for the pod's address and reports whether it has one.
 func (r *runner) ask(p *pod) bool {
 	n := p.node
-	attrs := block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrPod: p.name.Name, ipam.AttrNamespace: p.name.Namespace})
 	var err error
 	if p.address.IsValid() {
-		err = r.allocator.AssignIP(ipam.AssignIPArgs{IP: p.address, Host: n.name, Handle: p.handle, Attrs: attrs, Use: pool.Workload})
+		err = r.allocator.AssignIP(ipam.AssignIPArgs{IP: p.address, Host: n.name, Handle: p.handle, Attrs: p.attrs, Use: pool.Workload})
 		p.ips[0], p.has = p.address, err == nil
 	} else {
-		err = r.assign(n, p.handle, attrs, pool.Workload)
+		err = r.assign(n, p.handle, p.attrs, pool.Workload)
 		if got := r.got(); len(got) > 0 {
 			p.ips[0], p.has = got[0].Addr(), true
 		}

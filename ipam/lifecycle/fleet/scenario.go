@@ -37,7 +37,7 @@ type Scenario struct {
 	Pool        netip.Prefix  // of either family
 	BlockSize   int           // prefix length; 0 for Calico's default
 	Nodes       int           // 1 to 100,000
-	PodsPerNode int           // 0 to 10,000
+	PodsPerNode int           // 0 to 10,000, and no more than 10,000,000 in all
 	Tunnel      bool          // each node holds a tunnel address too
 	Strict      bool          // strict affinity: no borrowing
 	Cooldown    time.Duration // of addresses: 0 to 20 minutes, whole seconds
@@ -108,7 +108,8 @@ type Event struct {
 // Limits that keep a mistyped number from taking the machine's memory.
 const (
 	maxNodes = 100_000
-	maxPods  = 10_000
+	maxPods  = 10_000     // on a node
+	maxFleet = 10_000_000 // pods
 	maxFor   = 366 * 24 * time.Hour
 )
 
@@ -129,6 +130,9 @@ func (s *Scenario) Validate() error {
 	}
 	if s.PodsPerNode < 0 || s.PodsPerNode > maxPods {
 		bad("%d pods a node, must be 0 to %d", s.PodsPerNode, maxPods)
+	}
+	if int64(s.Nodes)*int64(s.PodsPerNode) > maxFleet {
+		bad("%d nodes of %d pods, must be at most %d pods", s.Nodes, s.PodsPerNode, maxFleet)
 	}
 	if s.Cooldown < 0 || s.Cooldown > 20*time.Minute || s.Cooldown%time.Second != 0 {
 		bad("cooldown %v, must be 0s to 20m0s in whole seconds", s.Cooldown)
