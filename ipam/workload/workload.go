@@ -156,7 +156,8 @@ type runner struct {
 	engine  Engine
 	nodes   []node
 	result  Result
-	v4, v6  ipam.Assignment // of the request under way
+	args    ipam.AutoAssignArgs // of the request under way, as are the answers
+	v4, v6  ipam.Assignment
 	handles strings.Builder // the texts of many handles, one after the other
 }
 
@@ -213,8 +214,8 @@ const handleRoom = 512
 func (r *runner) request(n *node, use pool.Use, handle string) {
 	res := &r.result
 	res.Requests++
-	args := ipam.AutoAssignArgs{Host: n.name, Num4: 1, Handle: handle, Attrs: n.attrs, Use: use}
-	err := r.engine.AutoAssignInto(&args, &r.v4, &r.v6)
+	r.args = ipam.AutoAssignArgs{Host: n.name, Num4: 1, Handle: handle, Attrs: n.attrs, Use: use}
+	err := r.engine.AutoAssignInto(&r.args, &r.v4, &r.v6)
 	if len(r.v4.IPs) == 0 {
 		if errors.Is(err, ipam.ErrBlockLimit) {
 			res.RefusedBlockLimit++
