@@ -65,7 +65,7 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	}
 	fmt.Fprintf(w, "\nHow the answer changes:\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tsuffices\tfirst refusal\tpods refused\twaiting at the end\tdead blocks\tnobody's addresses\t")
+	fmt.Fprintln(t, "\tsuffices\trefusal\trefused\twaiting\tdead\tnobody's\t")
 	for i := range runs {
 		r := &runs[i].result
 		suffices, first := "yes", "-"
@@ -75,7 +75,8 @@ func writePage(w io.Writer, o *options, runs []variant) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", runs[i].name, suffices, first, r.RefusedPods, r.WaitingAtEnd, r.PeakDead.N, r.PeakUnheld.N)
 	}
 	_ = t.Flush() // to a buffer
-	fmt.Fprintln(w, "\nDead blocks and nobody's addresses are the most at any moment.")
+	fmt.Fprintln(w, "\nWhen the first pod was refused; pods refused, and those waiting at the end;")
+	fmt.Fprintln(w, "dead nodes' blocks and nobody's addresses, the most at any moment.")
 }
 
 // jsonRun is what -json prints of a variant. Times are in seconds since the start.
