@@ -181,6 +181,34 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 		wipe(s.Affinities)
 		return said
 	},
+	"Cluster": func(a *ipam.Allocator, _ int) any {
+		c := a.Cluster()
+		said := fmt.Sprint(c)
+		wipe(c.Pools)
+		wipe(c.Nodes)
+		wipe(c.Blocks)
+		wipe(c.Affinities)
+		wipe(c.Handles)
+		return said
+	},
+	"ReadBlock": func(a *ipam.Allocator, i int) any {
+		var s ipam.BlockState
+		if !a.ReadBlock(netip.PrefixFrom(pairsIP(i), 30).Masked(), &s) {
+			return nil
+		}
+		said := fmt.Sprint(s)
+		wipe(s.Free)
+		wipe(s.Allocations)
+		return said
+	},
+	"Watch": func(a *ipam.Allocator, _ int) any {
+		w := a.Watch()
+		defer w.Stop()
+		changed := w.AppendChanged(nil)
+		said := fmt.Sprint(changed)
+		wipe(changed)
+		return said
+	},
 	"Summary": func(a *ipam.Allocator, _ int) any { return a.Summary() },
 	"Check":   func(a *ipam.Allocator, _ int) any { return a.Check() },
 }

@@ -71,7 +71,10 @@ func TestCoverageIsWhole(t *testing.T) {
 
 	text, err = os.ReadFile("../../ipam/trace/play.go")
 	require.NoError(t, err)
-	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]\w+)":`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]\w+)": *(overseen)?`).FindAllStringSubmatch(string(text), -1) {
+		if m[2] != "" {
+			continue // the cleaning controller's, which works on one of the engines only
+		}
 		require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == m[1] }), m[1])
 	}
 	for _, o := range operations {
