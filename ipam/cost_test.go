@@ -225,7 +225,11 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	}
 	grown := churn(t, pods, func(*AutoAssignArgs) {})
 	t.Logf("%d bytes after %d pods", grown, pods)
-	require.Less(t, grown, 1<<20)
+	most := 256 << 10
+	if property.UnderRace {
+		most = 1 << 20 // the detector's own comes to some
+	}
+	require.Less(t, grown, most)
 
 	t.Run("a leak is caught", func(t *testing.T) {
 		var handles []string
