@@ -13,7 +13,7 @@ import (
 func ExampleRun() {
 	result, err := workload.Run(workload.Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/25"), BlockSize: 26,
-		Nodes: 4, NodeFormat: "node-%d", PodsPerNode: 40, TunnelIPPerNode: true, Order: workload.RoundRobin,
+		Group: workload.Group{Nodes: 4, PodsPerNode: 40}, TunnelIPPerNode: true,
 	})
 	fmt.Println(err)
 	fmt.Println("own", result.Own, "borrowed", result.Borrowed, "refused", result.RefusedPoolEmptyOrStrict)

@@ -25,62 +25,38 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// ErrInvalid is matched by errors about a scenario that cannot be run.
-var ErrInvalid = errors.New("workload: invalid scenario")
-
-// Order is the order in which pods ask for their addresses.
-type Order string
-
-// The orders.
-const (
-	RoundRobin Order = "round-robin"  // pod 0 of every node, then pod 1 of every node, …
-	NodeByNode Order = "node-by-node" // all pods of node 0, then of node 1, …
+// Errors that runs end with.
+var (
+	// ErrInvalid is matched by errors about a scenario that cannot be run; those
+	// are [InvalidError] values, several joined.
+	ErrInvalid = errors.New("workload: invalid scenario")
+	// ErrStopped is returned when [Options.Progress] said so.
+	ErrStopped = errors.New("workload: stopped")
 )
 
-// Scenario is a cluster that fills up. Nodes come up in order, each asking for
-// a tunnel address if TunnelIPPerNode is set; then come the pods. Each request
-// is for one IPv4 address, with a handle and the attribute node.
-type Scenario struct {
-	Name            string       `json:"name"`
-	Pool            netip.Prefix `json:"pool"`
-	BlockSize       int          `json:"blockSize"`  // prefix length, 20 to 32
-	Nodes           int          `json:"nodes"`      // 1 or more
-	NodeFormat      string       `json:"nodeFormat"` // "node-%d", numbered from 0
-	PodsPerNode     int          `json:"podsPerNode"`
-	TunnelIPPerNode bool         `json:"tunnelIPPerNode"`
-	Order           Order        `json:"order"`
-	StrictAffinity  bool         `json:"strictAffinity"`
+// InvalidError is one thing that is wrong with a scenario.
+type InvalidError struct {
+	Path   string // in JSON's terms: "podsPerNode", "events[2].nodes[0]"
+	Reason string // "-1: must not be negative"
 }
 
-// Result is what became of a scenario's requests.
-type Result struct {
-	Requests int `json:"requests"`
-	Assigned int `json:"assigned"`
-	Own      int `json:"own"`      // from a block of the node's own
-	Borrowed int `json:"borrowed"` // from another's
+// Error implements error.
+func (e *InvalidError) Error() string { return ErrInvalid.Error() + ": " + e.Path + " " + e.Reason }
 
-	RefusedPoolEmptyOrStrict int `json:"refusedPoolEmptyOrStrict"`
-	RefusedBlockLimit        int `json:"refusedBlockLimit"`
-
-	BlocksTotal       int `json:"blocksTotal"` // that the pool has room for
-	BlocksClaimed     int `json:"blocksClaimed"`
-	NodesWithoutBlock int `json:"nodesWithoutBlock"`
-	Routes            int `json:"routes"` // blocks claimed + addresses borrowed
-
-	// The number of the first such request, from 1; 0 if there was none.
-	FirstBorrowRequest  int `json:"firstBorrowRequest,omitempty"`
-	FirstRefusalRequest int `json:"firstRefusalRequest,omitempty"`
-}
+// Is reports whether target is [ErrInvalid].
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
 // Start is the moment at which the clock of every scenario stands.
 var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// validate returns everything wrong with the scenario that its pool does not
-// find out by itself.
-func (s *Scenario) validate() error {
+// Validate returns an error matching [ErrInvalid], with everything that is wrong
+// with the scenario, or nil. [Run] does nothing before it has looked at all of it.
+func (s *Scenario) Validate() error {
+	full := s.withDefaults()
+	s = &full
 	var errs []error
 	bad := func(field string, value any, reason string) {
-		errs = append(errs, fmt.Errorf("%w: %s %v %s", ErrInvalid, field, value, reason))
+		errs = append(errs, &InvalidError{Path: field, Reason: fmt.Sprintf("%v: %s", value, reason)})
 	}
 	if s.Nodes < 1 {
 		bad("nodes", s.Nodes, "must be 1 or more")
@@ -122,9 +98,20 @@ func Run(s Scenario) (Result, error) {
 // RunOn is [Run] on an engine that is the caller's, of an empty cluster, whose
 // clock stands at [Start].
 func RunOn(e Engine, s Scenario) (Result, error) {
-	if err := s.validate(); err != nil {
+	return run(e, s, Options{})
+}
+
+// RunWith is [Run] that shows more.
+func RunWith(s Scenario, o Options) (Result, error) {
+	clock := ipam.NewClock(Start)
+	return run(ipam.New(ipam.Options{Now: clock.Now}), s, o)
+}
+
+func run(e Engine, s Scenario, _ Options) (Result, error) {
+	if err := s.Validate(); err != nil {
 		return Result{}, err
 	}
+	s = s.withDefaults()
 	r, err := newRunner(e, &s)
 	if err != nil {
 		return Result{}, err

@@ -1,0 +1,157 @@
+package workload
+
+import "net/netip"
+
+// Totals are what became of all requests: the fields of plan.jsonl.
+type Totals struct {
+	Requests int `json:"requests"`
+	Assigned int `json:"assigned"`
+	Own      int `json:"own"`      // from a block of the node's own
+	Borrowed int `json:"borrowed"` // from another's
+
+	// RefusedPoolEmptyOrStrict is the sum of the three others of [Refused].
+	RefusedPoolEmptyOrStrict int `json:"refusedPoolEmptyOrStrict"`
+	RefusedBlockLimit        int `json:"refusedBlockLimit"`
+
+	BlocksTotal       int `json:"blocksTotal"` // that the pools have room for
+	BlocksClaimed     int `json:"blocksClaimed"`
+	NodesWithoutBlock int `json:"nodesWithoutBlock"`
+	Routes            int `json:"routes"` // blocks claimed + addresses borrowed
+
+	// The number of the first such request, from 1; 0 if there was none.
+	FirstBorrowRequest  int `json:"firstBorrowRequest,omitempty"`
+	FirstRefusalRequest int `json:"firstRefusalRequest,omitempty"`
+}
+
+// Result is what became of a scenario.
+type Result struct {
+	Totals
+	// Refused says why: the block limit is in Totals.
+	RefusedStrict    int `json:"refusedStrict"`    // no block left, and strict affinity forbids to borrow
+	RefusedPoolEmpty int `json:"refusedPoolEmpty"` // no address left
+	RefusedNoPool    int `json:"refusedNoPool"`    // no pool selects the node and allows the use
+
+	Blocks Blocks `json:"blocks"` // as they stand in the end
+
+	FirstBorrow  *Moment `json:"firstBorrow,omitempty"`
+	FirstRefusal *Moment `json:"firstRefusal,omitempty"`
+
+	// Released are addresses that were given back. ReuseGap is the shortest time
+	// from there until one was given out again; nil if none was.
+	Released int       `json:"released,omitempty"`
+	ReuseGap *Duration `json:"reuseGap,omitempty"`
+	// Unscheduled are pods that a drain evicted and no node took.
+	Unscheduled int `json:"unscheduled,omitempty"`
+
+	Headroom *Headroom   `json:"headroom,omitempty"` // if asked for
+	PerNode  []NodeCount `json:"perNode,omitempty"`  // if asked for, in the order in which they came up
+	Samples  []Sample    `json:"samples,omitempty"`  // if asked for, in the order of time
+	Map      *Map        `json:"map,omitempty"`      // if asked for
+}
+
+// Refused returns how many requests got nothing.
+func (t *Totals) Refused() int { return t.RefusedPoolEmptyOrStrict + t.RefusedBlockLimit }
+
+// Outcome is what became of a request.
+type Outcome string
+
+// The outcomes.
+const (
+	Own               Outcome = "own"         // an address from the node's own block
+	Borrowed          Outcome = "borrowed"    // from another's, or from nobody's
+	RefusedStrict     Outcome = "strict"      // no block left, and strict affinity forbids to borrow
+	RefusedBlockLimit Outcome = "block-limit" // the node has as many blocks as it may have
+	RefusedPoolEmpty  Outcome = "pool-empty"  // no address left
+	RefusedNoPool     Outcome = "no-pool"     // no pool selects the node and allows the use
+)
+
+// Moment is a request and what became of it.
+type Moment struct {
+	Request int        `json:"request"` // from 1
+	At      Duration   `json:"at"`      // since the start
+	Node    string     `json:"node"`
+	Tunnel  bool       `json:"tunnel,omitempty"` // the node's tunnel address, not a pod's
+	Outcome Outcome    `json:"outcome"`
+	Address netip.Addr `json:"address,omitzero"`
+}
+
+// Blocks is how the blocks of all pools stand at one moment.
+type Blocks struct {
+	Claimed int `json:"claimed"` // by nodes, confirmed
+	Empty   int `json:"empty"`   // of the claimed: nothing allocated in them
+	OnePod  int `json:"onePod"`  // of the claimed: held by a single address
+	Free    int `json:"free"`    // that a node can still claim
+	// Stranded are the addresses free in claimed blocks: no other node can have
+	// them but by borrowing, and with strict affinity not at all.
+	Stranded          int `json:"stranded"`
+	NodesWithoutBlock int `json:"nodesWithoutBlock"`
+	Routes            int `json:"routes"`
+}
+
+// Sample is how things stand at one moment. Requests and what became of them are
+// counted from the start.
+type Sample struct {
+	At       Duration `json:"at"`
+	Request  int      `json:"request"`
+	InUse    int      `json:"inUse"`    // addresses held by pods and tunnels
+	Borrowed int      `json:"borrowed"` // of those
+	Refused  int      `json:"refused"`
+	Blocks
+}
+
+// NodeCount is what one node got.
+type NodeCount struct {
+	Node     string `json:"node"`
+	Requests int    `json:"requests"`
+	Own      int    `json:"own"`
+	Borrowed int    `json:"borrowed"`
+	Refused  int    `json:"refused"`
+	Blocks   int    `json:"blocks"` // in the end, confirmed
+	InUse    int    `json:"inUse"`  // addresses in the end
+}
+
+// Headroom is how much more a cluster takes before something is refused, found
+// by going on: each is at most what [Options] allows.
+type Headroom struct {
+	Nodes       int `json:"nodes"`       // like those of the first group, one after the other
+	PodsPerNode int `json:"podsPerNode"` // on every node, in rounds
+}
+
+// Map is which block was whose, and how full, all along. Blocks are numbered from
+// 0 in address order, through all pools, whether they exist or not.
+type Map struct {
+	Pools  []MapPool `json:"pools"`  // in address order
+	Owners []string  `json:"owners"` // nodes
+	Frames []Frame   `json:"frames"` // one a sample
+}
+
+// MapPool is where the blocks of a pool are in a [Map].
+type MapPool struct {
+	Name      string       `json:"name"`
+	CIDR      netip.Prefix `json:"cidr"`
+	BlockSize int          `json:"blockSize"`
+	First     int          `json:"first"`  // the number of its first block
+	Blocks    int          `json:"blocks"` // that it has room for
+}
+
+// Frame is what is different in a [Map] since the frame before.
+type Frame struct {
+	At      Duration `json:"at"`
+	Request int      `json:"request"`
+	Cells   []Cell   `json:"cells"`
+}
+
+// Cell is one block in a [Frame].
+type Cell struct {
+	Block    int `json:"b"`           // its number
+	Owner    int `json:"o"`           // its place in the map's Owners; Nobody, or Gone
+	InUse    int `json:"u,omitempty"` // addresses allocated, cooling ones not
+	Borrowed int `json:"x,omitempty"` // of those: by nodes that do not own the block
+	Cooling  int `json:"c,omitempty"`
+}
+
+// What a [Cell] has for an owner where there is none.
+const (
+	Nobody = -1 // the block exists, with addresses, and belongs to nobody
+	Gone   = -2 // there is no such block any more
+)
