@@ -1,10 +1,18 @@
 package workload
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Entry is a scenario as it stands in a file.
@@ -20,7 +28,7 @@ type Entry struct {
 // FileError is an error about a place in a file.
 type FileError struct {
 	File string
-	Line int
+	Line int   // from 1; 0 for the file as a whole
 	Err  error // an [InvalidError], or about the file's syntax
 }
 
@@ -30,19 +38,261 @@ func (e *FileError) Error() string {
 	if invalid, ok := errors.AsType[*InvalidError](e.Err); ok {
 		text = invalid.Path + " " + invalid.Reason
 	}
+	if e.Line == 0 {
+		return e.File + ": " + text
+	}
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, text)
 }
 
 // Unwrap returns Err.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// Read reads the scenarios of a file: JSON, one after the other as in plan.jsonl,
-// or YAML documents, with the same keys. Errors are [FileError] values, and no
-// scenario comes back with one: each has been validated. The name is for errors
-// and entries only.
-func Read(name string, r io.Reader) ([]Entry, error) { return nil, errors.New("not yet") }
+// DatastoreOps is the key of [Entry.Want] for how many calls to the datastore the
+// real allocator made.
+const DatastoreOps = "datastoreOps"
 
-// Differences compares a result with what stands in the file, "datastoreOps"
+// Read reads the scenarios of a file: JSON, one after the other as in plan.jsonl,
+// or YAML documents, with the same keys. An error is a [FileError], of the first
+// thing that is wrong, and no scenario comes back with one: each has been
+// validated. The name is for errors and entries only.
+func Read(name string, r io.Reader) ([]Entry, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, &FileError{File: name, Err: err}
+	}
+	f := file{name: name}
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		err = f.json(text)
+	} else {
+		err = f.yaml(text, 0)
+	}
+	if err == nil && len(f.entries) == 0 {
+		err = &FileError{File: name, Err: errors.New("no scenario in it")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.entries, nil
+}
+
+// file is one being read.
+type file struct {
+	name    string
+	entries []Entry
+}
+
+// json reads JSON values, each of which is YAML too.
+func (f *file) json(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	line, counted := 0, 0 // lines before what is counted
+	for {
+		var value json.RawMessage
+		err := d.Decode(&value)
+		if err == io.EOF {
+			return nil
+		}
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return &FileError{f.name, 1 + bytes.Count(text[:max(syntax.Offset-1, 0)], []byte("\n")), err}
+		}
+		if err != nil { // cut short
+			return &FileError{f.name, 1 + bytes.Count(bytes.TrimRight(text, "\n"), []byte("\n")), err}
+		}
+		start := int(d.InputOffset()) - len(value)
+		line += bytes.Count(text[counted:start], []byte("\n"))
+		counted = start
+		if err := f.yaml(value, line); err != nil {
+			return err
+		}
+	}
+}
+
+// yaml reads YAML documents that so many lines come before.
+func (f *file) yaml(text []byte, before int) error {
+	d := yaml.NewDecoder(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return &FileError{f.name, before, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))}
+		}
+		if doc.Kind == 0 || len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+			continue // an empty document
+		}
+		if err := f.entry(doc.Content[0], before); err != nil {
+			return err
+		}
+	}
+}
+
+// entry reads one scenario.
+func (f *file) entry(n *yaml.Node, before int) error {
+	fail := func(at *yaml.Node, err error) error { return &FileError{f.name, before + at.Line, err} }
+	if n.Kind != yaml.MappingNode {
+		return fail(n, errors.New("not a scenario: it has no keys"))
+	}
+	if at, key := unknown(n, reflect.TypeFor[document]()); at != nil {
+		return fail(at, fmt.Errorf("unknown key %q", key))
+	}
+	var values map[string]any
+	if err := n.Decode(&values); err != nil {
+		return fail(n, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: ")))
+	}
+	e := Entry{File: f.name, Line: before + n.Line, Want: make(map[string]json.RawMessage)}
+	text, err := json.Marshal(values)
+	if err == nil {
+		err = json.Unmarshal(text, &e.Scenario)
+	}
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return fail(find(n, wrong.Field), fmt.Errorf("%s: %s is no %s", wrong.Field, wrong.Value, wrong.Type))
+	case err != nil:
+		return fail(n, err)
+	}
+	if err := e.Validate(); err != nil {
+		var invalid *InvalidError
+		errors.As(err, &invalid)
+		return fail(find(n, invalid.Path), invalid)
+	}
+	ours := keys(reflect.TypeFor[Scenario]())
+	for key, value := range values {
+		if _, ok := ours[key]; ok {
+			continue
+		}
+		if e.Want[key], err = json.Marshal(value); err != nil {
+			return fail(n, err)
+		}
+	}
+	f.entries = append(f.entries, e)
+	return nil
+}
+
+// document is all that may stand in a file: a scenario and its results.
+type document struct {
+	Scenario
+	Result
+	DatastoreOps int `json:"datastoreOps"`
+}
+
+// keys returns the JSON keys of a struct and their types.
+func keys(t reflect.Type) map[string]reflect.Type {
+	all := make(map[string]reflect.Type)
+	for _, f := range reflect.VisibleFields(t) {
+		if key, _, _ := strings.Cut(f.Tag.Get("json"), ","); key != "" {
+			all[key] = f.Type
+		}
+	}
+	return all
+}
+
+// unknown returns the first key under n that a value of the type has no room for;
+// nil if there is none.
+func unknown(n *yaml.Node, t reflect.Type) (at *yaml.Node, key string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return unknown(n.Alias, t)
+	case n.Kind == yaml.SequenceNode:
+		for _, child := range n.Content {
+			if at, key := unknown(child, t); at != nil {
+				return at, key
+			}
+		}
+	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
+		known := keys(t)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i].Value
+			of, ok := known[key]
+			if !ok {
+				return n.Content[i], key
+			}
+			if at, key := unknown(n.Content[i+1], of); at != nil {
+				return at, key
+			}
+		}
+	}
+	return nil, ""
+}
+
+// find returns where the path of an [InvalidError] is in the file, or what there
+// is of it.
+func find(n *yaml.Node, path string) *yaml.Node {
+	path = strings.ReplaceAll(strings.ReplaceAll(path, "[", "."), "]", "")
+	for part := range strings.SplitSeq(path, ".") {
+		next := child(n, part)
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n
+}
+
+// child returns the value of a key, or the element of a number; nil if there is
+// none.
+func child(n *yaml.Node, part string) *yaml.Node {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == part {
+				return n.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		for i, element := range n.Content {
+			if fmt.Sprint(i) == part {
+				return element
+			}
+		}
+	}
+	return nil
+}
+
+// Differences compares a result with what stands in the file, [DatastoreOps]
 // aside, and returns a line for each field that differs: "borrowed: 2277, want
-// 2278".
-func (e *Entry) Differences(got *Result) []string { return nil }
+// 2278". Of objects only the keys are compared that the file has.
+func (e *Entry) Differences(got *Result) []string {
+	text, err := json.Marshal(got)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var have map[string]json.RawMessage
+	if err := json.Unmarshal(text, &have); err != nil {
+		return []string{err.Error()}
+	}
+	want := maps.Clone(e.Want)
+	delete(want, DatastoreOps)
+	if _, whole := want["requests"]; whole {
+		// Where there was none, plan.jsonl has no key.
+		for _, key := range []string{"firstBorrowRequest", "firstRefusalRequest"} {
+			if _, ok := want[key]; !ok {
+				want[key] = json.RawMessage("0")
+			}
+		}
+	}
+	return differences("", have, want)
+}
+
+func differences(path string, have, want map[string]json.RawMessage) (lines []string) {
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		var inHave, inWant map[string]json.RawMessage
+		if json.Unmarshal(want[key], &inWant) == nil && json.Unmarshal(have[key], &inHave) == nil && inWant != nil && inHave != nil {
+			lines = append(lines, differences(path+key+".", inHave, inWant)...)
+			continue
+		}
+		got := have[key]
+		if got == nil {
+			got = json.RawMessage("0") // what is empty is left out
+		}
+		if !bytes.Equal(got, want[key]) {
+			lines = append(lines, fmt.Sprintf("%s%s: %s, want %s", path, key, got, want[key]))
+		}
+	}
+	return lines
+}

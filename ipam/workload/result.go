@@ -110,8 +110,12 @@ type NodeCount struct {
 	InUse    int    `json:"inUse"`  // addresses in the end
 }
 
+// NoEnd is a [Headroom] without an end: nobody asks for anything.
+const NoEnd = -1
+
 // Headroom is how much more a cluster takes before something is refused, found
-// by going on: each is at most what [Options] allows.
+// by going on: whole nodes and whole rounds, up to the first refusal. It is 0 where
+// something was refused before.
 type Headroom struct {
 	Nodes       int `json:"nodes"`       // like those of the first group, one after the other
 	PodsPerNode int `json:"podsPerNode"` // on every node, in rounds

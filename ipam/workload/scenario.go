@@ -2,6 +2,7 @@ package workload
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ipamsim/ipamsim/pool"
@@ -149,8 +150,102 @@ func (s *Scenario) withDefaults() Scenario {
 	if full.Order == "" {
 		full.Order = RoundRobin
 	}
-	if full.NodeFormat == "" {
-		full.NodeFormat = "node-%d"
+	full.Group = full.Group.withDefaults()
+	full.Groups = slices.Clone(full.Groups)
+	for i, g := range full.Groups {
+		full.Groups[i] = g.withDefaults()
 	}
 	return full
+}
+
+func (g Group) withDefaults() Group {
+	if g.NodeFormat == "" {
+		g.NodeFormat = "node-%d"
+	}
+	return g
+}
+
+// groups returns the nodes of the start.
+func (s *Scenario) groups() []Group { return append([]Group{s.Group}, s.Groups...) }
+
+// added returns the group of an AddNodes event.
+func (s *Scenario) added(e *Event) Group {
+	g, first := *e.Group, &s.Group
+	if g.NodeFormat == "" {
+		g.NodeFormat = first.NodeFormat
+	}
+	if g.Labels == nil {
+		g.Labels = first.Labels
+	}
+	if g.PodsPerNode == 0 && g.PodHistogram == nil {
+		g.PodsPerNode, g.PodHistogram = first.PodsPerNode, first.PodHistogram
+	}
+	return g
+}
+
+// pools returns the pools, of which there is one at least.
+func (s *Scenario) pools() []Pool {
+	if len(s.Pools) > 0 {
+		return s.Pools
+	}
+	return []Pool{{Name: "pool", CIDR: s.Pool, BlockSize: s.BlockSize}}
+}
+
+func (p *Pool) spec() pool.Spec {
+	return pool.Spec{Name: p.Name, CIDR: p.CIDR, BlockSize: p.BlockSize, NodeSelector: p.NodeSelector, AllowedUses: p.AllowedUses, Disabled: p.Disabled}
+}
+
+// podCounts returns how many pods each node of the group runs.
+func (g *Group) podCounts() []int {
+	if len(g.PodHistogram) == 0 {
+		return slices.Repeat([]int{g.PodsPerNode}, g.Nodes)
+	}
+	counts := make([]int, 0, g.Nodes)
+	total := 0
+	for _, b := range g.PodHistogram {
+		total += b.Nodes
+	}
+	taken := make([]int, len(g.PodHistogram))
+	for i := range g.Nodes {
+		// Next is the bucket that is furthest behind its share.
+		next := 0
+		for j := range taken {
+			behind := func(k int) int { return g.PodHistogram[k].Nodes*(i+1) - taken[k]*total }
+			if behind(j) > behind(next) {
+				next = j
+			}
+		}
+		taken[next]++
+		counts = append(counts, g.PodHistogram[next].Pods)
+	}
+	return counts
+}
+
+// asks returns how many requests the nodes of a group make as they come up.
+func (s *Scenario) asks(g *Group) (n int) {
+	for _, pods := range g.podCounts() {
+		n += pods
+	}
+	if s.TunnelIPPerNode {
+		n += g.Nodes
+	}
+	return n
+}
+
+// requests returns how many requests the scenario makes, those aside that drains
+// cause.
+func (s *Scenario) requests() (n int) {
+	for _, g := range s.groups() {
+		n += s.asks(&g)
+	}
+	for i := range s.Events {
+		if e := &s.Events[i]; e.Do == AddNodes {
+			g := s.added(e)
+			n += s.asks(&g)
+		}
+	}
+	if c := s.Churn; c != nil {
+		n += int(c.PerSecond * time.Duration(c.For).Seconds())
+	}
+	return n
 }

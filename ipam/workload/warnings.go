@@ -1,5 +1,14 @@
 package workload
 
+import (
+	"fmt"
+	"math/big"
+	"net/netip"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
 // Warning is something about a scenario that can be run and will likely
 // disappoint.
 type Warning struct {
@@ -11,4 +20,76 @@ type Warning struct {
 // than blocks; a block limit below the pods asked for; reservations over a tenth
 // of the pools; a block limit without strict affinity, which Calico refuses to
 // set; pools that touch the service CIDR.
-func (s *Scenario) Warnings() []Warning { return nil }
+func (s *Scenario) Warnings() (all []Warning) {
+	full := s.withDefaults()
+	s = &full
+	warn := func(path, format string, args ...any) {
+		all = append(all, Warning{path, fmt.Sprintf(format, args...)})
+	}
+	nodes, pods := 0, 0 // nodes, and the most pods on one
+	for _, g := range s.groups() {
+		nodes += g.Nodes
+		pods = max(pods, g.most())
+	}
+	for i := range s.Events {
+		if e := &s.Events[i]; e.Do == AddNodes {
+			g := s.added(e)
+			nodes += g.Nodes
+			pods = max(pods, g.most())
+		}
+	}
+	asked := pods
+	if s.TunnelIPPerNode {
+		asked++
+	}
+
+	blocks, largest := 0, 0 // and the addresses of the largest
+	reserved, addresses := new(big.Int), new(big.Int)
+	reservations, _ := pool.ParseReservations(s.Reservations)
+	for i, p := range s.pools() {
+		spec := p.spec().WithDefaults()
+		if overlap(spec.CIDR, s.ServiceCIDR) {
+			path := "pool"
+			if len(s.Pools) > 0 {
+				path = fmt.Sprintf("pools[%d].cidr", i)
+			}
+			warn(path, "%s touches the service CIDR %s: a pod and a service may get the same address", spec.CIDR, s.ServiceCIDR)
+		}
+		if spec.Disabled {
+			continue
+		}
+		blocks += 1 << (spec.BlockSize - spec.CIDR.Bits())
+		largest = max(largest, 1<<(spec.CIDR.Addr().BitLen()-spec.BlockSize))
+		reserved.Add(reserved, reservations.CountIn(spec.CIDR))
+		addresses.Add(addresses, new(big.Int).Lsh(big.NewInt(1), uint(spec.CIDR.Addr().BitLen()-spec.CIDR.Bits())))
+	}
+	if nodes > blocks {
+		warn("nodes", "%d nodes and %d blocks: %d nodes get none", nodes, blocks, nodes-blocks)
+	}
+	limit := s.MaxBlocksPerHost
+	if limit == 0 {
+		limit = ipam.DefaultMaxBlocksPerHost
+	}
+	if limit*largest < asked {
+		warn("maxBlocksPerHost", "%d blocks of %d addresses are the most a node may have, and it needs %d addresses", limit, largest, asked)
+	}
+	if ten := new(big.Int).Mul(reserved, big.NewInt(10)); ten.Cmp(addresses) > 0 {
+		warn("reservations", "%d of %d addresses are reserved", reserved, addresses)
+	}
+	if s.MaxBlocksPerHost > 0 && !s.StrictAffinity {
+		warn("maxBlocksPerHost", "a block limit without strict affinity is refused by Calico; only an edit of the resource sets it")
+	}
+	return all
+}
+
+// most returns the most pods that a node of the group runs.
+func (g *Group) most() int {
+	n := g.PodsPerNode
+	for _, b := range g.PodHistogram {
+		n = max(n, b.Pods)
+	}
+	return n
+}
+
+// overlap reports whether two CIDRs do; one that is not valid overlaps none.
+func overlap(a, b netip.Prefix) bool { return a.IsValid() && b.IsValid() && a.Overlaps(b) }

@@ -1,0 +1,259 @@
+package workload
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// ledger keeps count of how blocks stand. On an engine that can be watched it looks
+// at what changed only.
+type ledger struct {
+	engine Engine
+	watch  *ipam.Watch  // nil for an engine that has none
+	pools  []MapPool    // in address order
+	order  []*pool.Pool // the same
+	room   int          // blocks that nodes can claim: not disabled, not reserved whole
+	total  int          // blocks of the enabled pools
+
+	reserved *pool.Reservations // nil for none
+	nodes    map[string]int     // by name, their numbers
+	blocks   map[int]Cell       // that exist, by number
+	owned    []int              // blocks of each node
+	count    Blocks             // without nodes and routes
+	free     map[int]int        // stranded addresses, by block
+
+	changed []netip.Prefix
+	state   ipam.BlockState
+}
+
+// watcher is an engine that tells what changed.
+type watcher interface {
+	Watch() *ipam.Watch
+	ReadBlock(cidr netip.Prefix, into *ipam.BlockState) bool
+}
+
+func newLedger(e Engine, s *Scenario) *ledger {
+	l := &ledger{engine: e, nodes: make(map[string]int), blocks: make(map[int]Cell), free: make(map[int]int)}
+	if w, ok := e.(watcher); ok {
+		l.watch = w.Watch()
+	}
+	if len(s.Reservations) > 0 {
+		l.reserved, _ = pool.ParseReservations(s.Reservations) // malformed ones were refused
+	}
+	for _, p := range s.pools() {
+		spec := p.spec().WithDefaults()
+		m := MapPool{Name: spec.Name, CIDR: spec.CIDR, BlockSize: spec.BlockSize, Blocks: 1 << (spec.BlockSize - spec.CIDR.Bits())}
+		l.pools = append(l.pools, m)
+		if !spec.Disabled {
+			l.total += m.Blocks
+			l.room += m.Blocks - l.reservedWhole(&m)
+		}
+	}
+	slices.SortFunc(l.pools, func(a, b MapPool) int { return a.CIDR.Addr().Compare(b.CIDR.Addr()) })
+	first := 0
+	for i := range l.pools {
+		m := &l.pools[i]
+		of, _ := pool.New(pool.Spec{Name: m.Name, CIDR: m.CIDR, BlockSize: m.BlockSize}) // was validated
+		l.order = append(l.order, of)
+		m.First = first
+		first += m.Blocks
+	}
+	return l
+}
+
+// reservedWhole returns how many blocks of the pool no node gets. What is reserved
+// is made of the largest CIDRs that fit, so that a block lies in one of them or is
+// not reserved whole.
+func (l *ledger) reservedWhole(p *MapPool) (n int) {
+	if l.reserved == nil {
+		return 0
+	}
+	for _, rng := range l.reserved.RangesIn(p.CIDR) {
+		for _, cidr := range rng.Prefixes() {
+			if cidr.Bits() <= p.BlockSize {
+				n += 1 << (p.BlockSize - cidr.Bits())
+			}
+		}
+	}
+	return n
+}
+
+// number returns the number of a block.
+func (l *ledger) number(cidr netip.Prefix) int {
+	i, found := slices.BinarySearchFunc(l.pools, cidr.Addr(), func(p MapPool, a netip.Addr) int { return p.CIDR.Addr().Compare(a) })
+	if !found {
+		i--
+	}
+	return l.pools[i].First + int(l.order[i].IndexOf(cidr.Addr()).Lo())
+}
+
+// update takes changed blocks into account, and returns the cells that are
+// different, by number; the slice is the caller's.
+func (l *ledger) update(nodes []*node) (cells []Cell) {
+	for i := len(l.owned); i < len(nodes); i++ {
+		l.nodes[nodes[i].name] = i
+		l.owned = append(l.owned, 0)
+	}
+	if l.watch == nil {
+		return l.updateAll()
+	}
+	l.changed = l.watch.AppendChanged(l.changed[:0])
+	for _, cidr := range l.changed {
+		number := l.number(cidr)
+		now := Cell{Block: number, Owner: Gone}
+		free := 0
+		if l.engine.(watcher).ReadBlock(cidr, &l.state) {
+			now, free = l.cell(&l.state)
+		}
+		if l.file(now, free) {
+			cells = append(cells, now)
+		}
+	}
+	return sorted(cells)
+}
+
+// updateAll is update for an engine that cannot be watched.
+func (l *ledger) updateAll() (cells []Cell) {
+	left := make(map[int]bool, len(l.blocks))
+	for number := range l.blocks {
+		left[number] = true
+	}
+	state := l.engine.State()
+	for i := range state.Blocks {
+		now, free := l.cell(&state.Blocks[i])
+		delete(left, now.Block)
+		if l.file(now, free) {
+			cells = append(cells, now)
+		}
+	}
+	for number := range left {
+		gone := Cell{Block: number, Owner: Gone}
+		l.file(gone, 0)
+		cells = append(cells, gone)
+	}
+	return sorted(cells)
+}
+
+// sorted puts cells in the order of their numbers.
+func sorted(cells []Cell) []Cell {
+	slices.SortFunc(cells, func(a, b Cell) int { return cmp.Compare(a.Block, b.Block) })
+	return cells
+}
+
+// cell returns how a block stands, and how many addresses in it are free.
+func (l *ledger) cell(b *ipam.BlockState) (c Cell, free int) {
+	c = Cell{Block: l.number(b.CIDR), Owner: Nobody}
+	if b.Owner.Type == affinity.Host {
+		c.Owner = l.nodes[b.Owner.Name]
+	}
+	for _, a := range b.Allocations {
+		switch {
+		case !a.ReleasedAt.IsZero():
+			c.Cooling++
+			continue
+		case c.Owner == Nobody:
+			c.Borrowed++
+		default:
+			if by, _ := a.Active.Get(ipam.AttrNode); by != b.Owner.Name {
+				c.Borrowed++
+			}
+		}
+		c.InUse++
+	}
+	free = len(b.Free)
+	if l.reserved.OverlapsPrefix(b.CIDR) {
+		free = 0
+		for _, ordinal := range b.Free {
+			if !l.reserved.Contains(b.Addr(ordinal)) {
+				free++
+			}
+		}
+	}
+	return c, free
+}
+
+// file counts a block anew, and reports whether its cell is different.
+func (l *ledger) file(now Cell, free int) bool {
+	was, existed := l.blocks[now.Block]
+	if existed {
+		l.add(was, l.free[now.Block], -1)
+	}
+	if now.Owner == Gone {
+		delete(l.blocks, now.Block)
+		delete(l.free, now.Block)
+		return existed
+	}
+	l.add(now, free, 1)
+	l.blocks[now.Block], l.free[now.Block] = now, free
+	return !existed || was != now
+}
+
+// add adds a block to the counts, or takes it away.
+func (l *ledger) add(c Cell, free, sign int) {
+	if c.Owner == Nobody {
+		return
+	}
+	l.owned[c.Owner] += sign
+	l.count.Claimed += sign
+	l.count.Stranded += sign * free
+	switch c.InUse + c.Cooling {
+	case 0:
+		l.count.Empty += sign
+	case 1:
+		l.count.OnePod += sign
+	}
+}
+
+// look has the ledger look at what changed, and returns what did.
+func (r *runner) look() []Cell {
+	if r.ledger == nil {
+		r.ledger = newLedger(r.engine, &r.scenario)
+	}
+	return r.ledger.update(r.nodes)
+}
+
+// blocks returns how blocks stand as the ledger saw them.
+func (r *runner) blocks() Blocks {
+	b := r.ledger.count
+	b.Free = r.ledger.room - len(r.ledger.blocks)
+	for i, n := range r.nodes {
+		if !n.gone && r.ledger.owned[i] == 0 {
+			b.NodesWithoutBlock++
+		}
+	}
+	b.Routes = b.Claimed + r.borrowed
+	return b
+}
+
+// sampleDue reports whether it is time for a sample: they are spread evenly over
+// the requests, the first before any and the last after all.
+func (r *runner) sampleDue() bool {
+	n := max(r.options.Samples, 2) - 1
+	return r.options.Samples > 0 && r.sampled < n && r.result.Requests*n >= r.sampled*r.expected
+}
+
+// sample writes down how things stand.
+func (r *runner) sample() {
+	cells := r.look()
+	r.sampled++
+	res := &r.result
+	res.Samples = append(res.Samples, Sample{
+		At: Duration(r.at), Request: res.Requests,
+		InUse: r.inUse, Borrowed: r.borrowed, Refused: res.Refused(), Blocks: r.blocks(),
+	})
+	if !r.options.Map {
+		return
+	}
+	if res.Map == nil {
+		res.Map = &Map{Pools: r.ledger.pools}
+	}
+	res.Map.Frames = append(res.Map.Frames, Frame{At: Duration(r.at), Request: res.Requests, Cells: cells})
+	for i := len(res.Map.Owners); i < len(r.nodes); i++ {
+		res.Map.Owners = append(res.Map.Owners, r.nodes[i].name)
+	}
+}
