@@ -117,7 +117,7 @@ func (f *file) yaml(text []byte, before int) error {
 			return nil
 		}
 		if err != nil {
-			return &FileError{f.name, before, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))}
+			return &FileError{f.name, before, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))}
 		}
 		if doc.Kind == 0 || len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 			continue // an empty document
@@ -134,12 +134,15 @@ func (f *file) entry(n *yaml.Node, before int) error {
 	if n.Kind != yaml.MappingNode {
 		return fail(n, errors.New("not a scenario: it has no keys"))
 	}
-	if at, key := unknown(n, reflect.TypeFor[document]()); at != nil {
-		return fail(at, fmt.Errorf("unknown key %q", key))
+	if at, key := twice(n); at != nil {
+		return fail(at, fmt.Errorf("key %q stands there twice", key))
 	}
 	var values map[string]any
-	if err := n.Decode(&values); err != nil {
-		return fail(n, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: ")))
+	if err := n.Decode(&values); err != nil { // aliases without end, say
+		return fail(n, errors.New(strings.TrimPrefix(err.Error(), "yaml: ")))
+	}
+	if at, key := unknown(n, reflect.TypeFor[document]()); at != nil {
+		return fail(at, fmt.Errorf("unknown key %q", key))
 	}
 	e := Entry{File: f.name, Line: before + n.Line, Want: make(map[string]json.RawMessage)}
 	text, err := json.Marshal(values)
@@ -149,7 +152,8 @@ func (f *file) entry(n *yaml.Node, before int) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return fail(find(n, wrong.Field), fmt.Errorf("%s: %s is no %s", wrong.Field, wrong.Value, wrong.Type))
+		path := strings.TrimPrefix(wrong.Field, "Group.") // which is embedded
+		return fail(find(n, path), fmt.Errorf("%s: %s, must be %s", path, wrong.Value, due(wrong.Type)))
 	case err != nil:
 		return fail(n, err)
 	}
@@ -187,6 +191,42 @@ func keys(t reflect.Type) map[string]reflect.Type {
 		}
 	}
 	return all
+}
+
+// due says what a type looks like in a file.
+func due(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "keys with values"
+	default:
+		return "text"
+	}
+}
+
+// twice returns the first key under n that stands beside one of its name; nil if
+// there is none.
+func twice(n *yaml.Node) (at *yaml.Node, key string) {
+	seen := make(map[string]bool)
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if seen[child.Value] {
+				return child, child.Value
+			}
+			seen[child.Value] = true
+		}
+		if at, key := twice(child); at != nil {
+			return at, key
+		}
+	}
+	return nil, ""
 }
 
 // unknown returns the first key under n that a value of the type has no room for;

@@ -22,13 +22,19 @@ type ledger struct {
 
 	reserved *pool.Reservations // nil for none
 	nodes    map[string]int     // by name, their numbers
-	blocks   map[int]Cell       // that exist, by number
+	blocks   map[int]account    // that exist, by number
 	owned    []int              // blocks of each node
 	count    Blocks             // without nodes and routes
-	free     map[int]int        // stranded addresses, by block
+	cells    bool               // whether somebody wants to know which are different
 
 	changed []netip.Prefix
 	state   ipam.BlockState
+}
+
+// account is what the ledger knows of one block.
+type account struct {
+	Cell
+	free int // addresses that are neither held nor reserved
 }
 
 // watcher is an engine that tells what changed.
@@ -38,7 +44,7 @@ type watcher interface {
 }
 
 func newLedger(e Engine, s *Scenario) *ledger {
-	l := &ledger{engine: e, nodes: make(map[string]int), blocks: make(map[int]Cell), free: make(map[int]int)}
+	l := &ledger{engine: e, nodes: make(map[string]int), blocks: make(map[int]account)}
 	if w, ok := e.(watcher); ok {
 		l.watch = w.Watch()
 	}
@@ -104,15 +110,12 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 	}
 	l.changed = l.watch.AppendChanged(l.changed[:0])
 	for _, cidr := range l.changed {
-		number := l.number(cidr)
-		now := Cell{Block: number, Owner: Gone}
-		free := 0
+		now := account{Cell: Cell{Owner: Gone}}
 		if l.engine.(watcher).ReadBlock(cidr, &l.state) {
-			now, free = l.cell(&l.state)
+			now = l.account(&l.state)
 		}
-		if l.file(now, free) {
-			cells = append(cells, now)
-		}
+		now.Block = l.number(cidr)
+		cells = l.file(now, cells)
 	}
 	return sorted(cells)
 }
@@ -125,16 +128,13 @@ func (l *ledger) updateAll() (cells []Cell) {
 	}
 	state := l.engine.State()
 	for i := range state.Blocks {
-		now, free := l.cell(&state.Blocks[i])
+		now := l.account(&state.Blocks[i])
+		now.Block = l.number(state.Blocks[i].CIDR)
 		delete(left, now.Block)
-		if l.file(now, free) {
-			cells = append(cells, now)
-		}
+		cells = l.file(now, cells)
 	}
 	for number := range left {
-		gone := Cell{Block: number, Owner: Gone}
-		l.file(gone, 0)
-		cells = append(cells, gone)
+		cells = l.file(account{Cell: Cell{Block: number, Owner: Gone}}, cells)
 	}
 	return sorted(cells)
 }
@@ -145,9 +145,9 @@ func sorted(cells []Cell) []Cell {
 	return cells
 }
 
-// cell returns how a block stands, and how many addresses in it are free.
-func (l *ledger) cell(b *ipam.BlockState) (c Cell, free int) {
-	c = Cell{Block: l.number(b.CIDR), Owner: Nobody}
+// account returns how a block stands; its number is for the caller to fill in.
+func (l *ledger) account(b *ipam.BlockState) account {
+	c := account{Cell: Cell{Owner: Nobody}, free: len(b.Free)}
 	if b.Owner.Type == affinity.Host {
 		c.Owner = l.nodes[b.Owner.Name]
 	}
@@ -165,43 +165,44 @@ func (l *ledger) cell(b *ipam.BlockState) (c Cell, free int) {
 		}
 		c.InUse++
 	}
-	free = len(b.Free)
 	if l.reserved.OverlapsPrefix(b.CIDR) {
-		free = 0
+		c.free = 0
 		for _, ordinal := range b.Free {
 			if !l.reserved.Contains(b.Addr(ordinal)) {
-				free++
+				c.free++
 			}
 		}
 	}
-	return c, free
+	return c
 }
 
-// file counts a block anew, and reports whether its cell is different.
-func (l *ledger) file(now Cell, free int) bool {
+// file counts a block anew, and appends its cell to those that are different.
+func (l *ledger) file(now account, cells []Cell) []Cell {
 	was, existed := l.blocks[now.Block]
 	if existed {
-		l.add(was, l.free[now.Block], -1)
+		l.add(&was, -1)
 	}
 	if now.Owner == Gone {
 		delete(l.blocks, now.Block)
-		delete(l.free, now.Block)
-		return existed
+	} else {
+		l.add(&now, 1)
+		l.blocks[now.Block] = now
 	}
-	l.add(now, free, 1)
-	l.blocks[now.Block], l.free[now.Block] = now, free
-	return !existed || was != now
+	if different := existed != (now.Owner != Gone) || existed && was.Cell != now.Cell; different && l.cells {
+		cells = append(cells, now.Cell)
+	}
+	return cells
 }
 
 // add adds a block to the counts, or takes it away.
-func (l *ledger) add(c Cell, free, sign int) {
-	if c.Owner == Nobody {
+func (l *ledger) add(a *account, sign int) {
+	if a.Owner == Nobody {
 		return
 	}
-	l.owned[c.Owner] += sign
+	l.owned[a.Owner] += sign
 	l.count.Claimed += sign
-	l.count.Stranded += sign * free
-	switch c.InUse + c.Cooling {
+	l.count.Stranded += sign * a.free
+	switch a.InUse + a.Cooling {
 	case 0:
 		l.count.Empty += sign
 	case 1:
@@ -213,6 +214,7 @@ func (l *ledger) add(c Cell, free, sign int) {
 func (r *runner) look() []Cell {
 	if r.ledger == nil {
 		r.ledger = newLedger(r.engine, &r.scenario)
+		r.ledger.cells = r.options.Map
 	}
 	return r.ledger.update(r.nodes)
 }
@@ -234,7 +236,7 @@ func (r *runner) blocks() Blocks {
 // the requests, the first before any and the last after all.
 func (r *runner) sampleDue() bool {
 	n := max(r.options.Samples, 2) - 1
-	return r.options.Samples > 0 && r.sampled < n && r.result.Requests*n >= r.sampled*r.expected
+	return r.options.Samples > 0 && r.sampled < n && r.result.Requests < r.expected && r.result.Requests*n >= r.sampled*r.expected
 }
 
 // sample writes down how things stand.

@@ -280,9 +280,10 @@ func (r *runner) counted() {
 
 // finish looks at where the scenario ended.
 func (r *runner) finish() Result {
-	r.look()
 	if r.options.Samples > 0 {
 		r.sample()
+	} else {
+		r.look()
 	}
 	res := r.result
 	sum := r.engine.Summary()

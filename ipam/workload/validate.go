@@ -14,7 +14,7 @@ import (
 
 // Limits that keep a mistyped number from taking the machine's memory.
 const (
-	maxNodes    = 1_000_000
+	maxNodes    = 250_000 // that ever come up
 	maxRequests = 50_000_000
 	maxBlocks   = 30 // bits
 	maxNameLen  = 253
@@ -32,11 +32,6 @@ func (s *Scenario) Validate() error {
 		v.churn()
 		v.events()
 	}
-	if len(v.errs) == 0 {
-		if n := full.requests(); n > maxRequests {
-			v.bad("nodes", "%d requests in all, must be at most %d", n, maxRequests)
-		}
-	}
 	return errors.Join(v.errs...)
 }
 
@@ -45,6 +40,7 @@ type validator struct {
 	*Scenario
 	errs    []error
 	scratch *ipam.Allocator // finds what shows only there
+	asked   int64           // requests, at most
 	names   map[string]bool // nodes, and whether they are still there
 	count   map[string]int  // nodes by format
 }
@@ -146,6 +142,14 @@ func (v *validator) group(path string, g *Group) {
 	if len(v.errs) > before {
 		return
 	}
+	if len(v.names)+g.Nodes > maxNodes {
+		v.bad(path+"nodes", "%d: makes more than %d nodes in all", g.Nodes, maxNodes)
+		return
+	}
+	if v.asked += int64(g.Nodes) * int64(g.most()+1); v.asked > maxRequests {
+		v.bad(path+"nodes", "%d: makes more than %d requests in all", g.Nodes, maxRequests)
+		return
+	}
 	for i := range g.Nodes {
 		name := fmt.Sprintf(g.NodeFormat, v.count[g.NodeFormat])
 		v.count[g.NodeFormat]++
@@ -192,8 +196,8 @@ func (v *validator) churn() {
 	if c.For <= 0 || time.Duration(c.For) > 366*24*time.Hour {
 		v.bad("churn.for", "%v: must be more than 0s and at most a year", c.For)
 	}
-	if len(v.errs) == 0 && c.PerSecond*time.Duration(c.For).Seconds() > maxRequests {
-		v.bad("churn", "makes more than %d requests", maxRequests)
+	if restarts := c.PerSecond * time.Duration(c.For).Seconds(); len(v.errs) == 0 && restarts+float64(v.asked) > maxRequests {
+		v.bad("churn", "%v a second for %v: makes more than %d requests in all", c.PerSecond, c.For, maxRequests)
 	}
 }
 

@@ -64,14 +64,14 @@ func (s *Scenario) Warnings() (all []Warning) {
 		addresses.Add(addresses, new(big.Int).Lsh(big.NewInt(1), uint(spec.CIDR.Addr().BitLen()-spec.CIDR.Bits())))
 	}
 	if nodes > blocks {
-		warn("nodes", "%d nodes and %d blocks: %d nodes get none", nodes, blocks, nodes-blocks)
+		warn("nodes", "%s and %s: not every node gets one", count(nodes, "node"), count(blocks, "block"))
 	}
 	limit := s.MaxBlocksPerHost
 	if limit == 0 {
 		limit = ipam.DefaultMaxBlocksPerHost
 	}
 	if limit*largest < asked {
-		warn("maxBlocksPerHost", "%d blocks of %d addresses are the most a node may have, and it needs %d addresses", limit, largest, asked)
+		warn("maxBlocksPerHost", "a node may have %s of %s, and needs %s", count(limit, "block"), count(largest, "address"), count(asked, "address"))
 	}
 	if ten := new(big.Int).Mul(reserved, big.NewInt(10)); ten.Cmp(addresses) > 0 {
 		warn("reservations", "%d of %d addresses are reserved", reserved, addresses)
@@ -93,3 +93,14 @@ func (g *Group) most() int {
 
 // overlap reports whether two CIDRs do; one that is not valid overlaps none.
 func overlap(a, b netip.Prefix) bool { return a.IsValid() && b.IsValid() && a.Overlaps(b) }
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case noun == "address":
+		noun = "addresse"
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,213 @@
+package workload
+
+import (
+	"math/rand"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// requests runs a scenario and returns its requests.
+func requests(t *testing.T, s Scenario) (all []Moment, r *runner) {
+	t.Helper()
+	r, err := runOwn(s, Options{Each: func(m *Moment) { all = append(all, *m) }})
+	require.NoError(t, err)
+	return all, r
+}
+
+// nodesOf returns who asked, in order.
+func nodesOf(all []Moment) (names []string) {
+	for _, m := range all {
+		names = append(names, m.Node)
+	}
+	return names
+}
+
+func TestOrders(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 3, NodeFormat: "%d", PodHistogram: []Bucket{{1, 1}, {3, 2}}}}
+	all, _ := requests(t, s)
+	// Two of three nodes run three pods, and the one that runs one comes in between.
+	require.Equal(t, []string{"0", "1", "2", "0", "2", "0", "2"}, nodesOf(all))
+	s.Order = NodeByNode
+	all, _ = requests(t, s)
+	require.Equal(t, []string{"0", "0", "0", "1", "2", "2", "2"}, nodesOf(all))
+	s.Order = Random
+	all, _ = requests(t, s)
+	shuffled := nodesOf(all)
+	require.NotEqual(t, shuffled, slices.Sorted(slices.Values(shuffled)))
+	require.Equal(t, []string{"0", "0", "0", "1", "2", "2", "2"}, slices.Sorted(slices.Values(shuffled)))
+	again, _ := requests(t, s)
+	require.Equal(t, all, again)
+	s.Seed = 1
+	again, _ = requests(t, s)
+	require.NotEqual(t, shuffled, nodesOf(again))
+}
+
+// TestHistogram: the buckets have the nodes that they are due, all along.
+func TestHistogram(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	for range 100 {
+		g := Group{Nodes: 1 + random.Intn(50)}
+		total := 0
+		for i := range 1 + random.Intn(4) {
+			g.PodHistogram = append(g.PodHistogram, Bucket{Pods: i, Nodes: 1 + random.Intn(9)})
+			total += g.PodHistogram[i].Nodes
+		}
+		seen := make([]int, len(g.PodHistogram))
+		for i, pods := range g.podCounts() {
+			seen[pods]++
+			for j, b := range g.PodHistogram {
+				due := float64(b.Nodes) * float64(i+1) / float64(total)
+				require.InDelta(t, due, seen[j], float64(len(seen)), "%+v", g)
+			}
+		}
+		if g.Nodes = total; g.Nodes > 0 {
+			seen = make([]int, len(g.PodHistogram))
+			for _, pods := range g.podCounts() {
+				seen[pods]++
+			}
+			for j, b := range g.PodHistogram {
+				require.Equal(t, b.Nodes, seen[j], "%+v", g)
+			}
+		}
+	}
+}
+
+func TestDrain(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 3, NodeFormat: "%d", PodsPerNode: 2}, TunnelIPPerNode: true,
+		Events: []Event{{At: Duration(time.Second), Do: Drain, Nodes: []string{"1"}}, {At: Duration(2 * time.Second), Do: RemoveNodes, Nodes: []string{"1"}}},
+	}
+	all, r := requests(t, s)
+	require.Equal(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0", "2"}, nodesOf(all), "the two pods of 1 start on 0 and 2")
+	require.Equal(t, Duration(time.Second), all[9].At)
+	res := r.finish()
+	require.Equal(t, 3, res.Released, "two pods and a tunnel")
+	require.Equal(t, 2, res.BlocksClaimed)
+	require.Zero(t, res.NodesWithoutBlock, "of those that are there")
+	require.Zero(t, res.Unscheduled)
+
+	s.Events = s.Events[:1]
+	_, r = requests(t, s)
+	res = r.finish()
+	require.Equal(t, 3, res.BlocksClaimed, "a drained node keeps its block")
+	require.Equal(t, 1, res.Blocks.OnePod)
+
+	s.Events[0].Nodes = []string{"0", "1", "2"}
+	_, r = requests(t, s)
+	res = r.finish()
+	require.Equal(t, 6, res.Unscheduled)
+	require.Equal(t, 3, res.Blocks.OnePod, "the tunnels")
+}
+
+func TestAddNodes(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 1, PodsPerNode: 2}, TunnelIPPerNode: true,
+		Events: []Event{
+			{Do: AddNodes, Group: &Group{Nodes: 2}},
+			{Do: RemoveNodes, Nodes: []string{"node-1"}},
+			{Do: AddNodes, Group: &Group{Nodes: 1, PodsPerNode: 1}},
+			{Do: AddNodes, Group: &Group{Nodes: 1, NodeFormat: "extra-%d"}},
+		},
+	}
+	all, _ := requests(t, s)
+	require.Equal(t, []string{
+		"node-0", "node-0", "node-0", "node-1", "node-1", "node-1", "node-2", "node-2", "node-2",
+		"node-0", "node-2", // the pods of node-1
+		"node-3", "node-3", "extra-0", "extra-0", "extra-0",
+	}, nodesOf(all))
+}
+
+func TestLabelsAndStrictness(t *testing.T) {
+	s := Scenario{
+		Pools: []Pool{{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29, NodeSelector: "rack == 'a'"}},
+		Group: Group{Nodes: 3, PodsPerNode: 3, Labels: map[string]string{"rack": "a"}},
+		Churn: &Churn{PerSecond: 10, For: Duration(3 * time.Second)},
+		Events: []Event{
+			{At: Duration(time.Second), Do: SetStrictAffinity, Strict: true},
+			{At: Duration(2 * time.Second), Do: SetLabels, Nodes: []string{"node-0", "node-1", "node-2"}, Labels: map[string]string{"rack": "b"}},
+		},
+	}
+	all, _ := requests(t, s)
+	require.Len(t, all, 9+30)
+	for _, m := range all {
+		switch {
+		case time.Duration(m.At) < time.Second:
+			require.Contains(t, []Outcome{Own, Borrowed}, m.Outcome, "%+v", m)
+		case time.Duration(m.At) < 2*time.Second:
+			require.Equal(t, map[bool]Outcome{true: RefusedStrict, false: Own}[m.Node == "node-2"], m.Outcome, "%+v", m)
+		default:
+			require.Equal(t, RefusedNoPool, m.Outcome, "%+v", m)
+		}
+	}
+}
+
+// TestReuseGap: two addresses are free, and a pod restarts twice a second: the one
+// that was given back waits for two others to go before it.
+func TestReuseGap(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/26"), Group: Group{Nodes: 1, PodsPerNode: 62},
+		Churn: &Churn{PerSecond: 2, For: Duration(time.Minute)},
+	}
+	res, err := Run(s)
+	require.NoError(t, err)
+	require.Equal(t, 120, res.Released)
+	require.Equal(t, time.Second, time.Duration(*res.ReuseGap))
+	s.IPCooldownSeconds = 10
+	res, err = Run(s)
+	require.NoError(t, err)
+	// Calico notes releases in whole seconds: up to one second less.
+	require.Equal(t, 9500*time.Millisecond, time.Duration(*res.ReuseGap))
+	require.Positive(t, res.RefusedPoolEmpty)
+	s.Churn, s.IPCooldownSeconds = nil, 0
+	res, err = Run(s)
+	require.NoError(t, err)
+	require.Nil(t, res.ReuseGap)
+}
+
+// TestStopped: a run that is told to stop does, and one that is not goes on to its
+// end.
+func TestStopped(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/16"), Group: Group{Nodes: 100, PodsPerNode: 100}}
+	calls := 0
+	tell := func(goOn bool) Options {
+		calls = 0
+		return Options{Headroom: true, Progress: func(done, of int) bool {
+			calls++
+			require.Equal(t, 10_000, of)
+			require.Equal(t, calls*progressEvery, done)
+			return goOn || calls < 2
+		}}
+	}
+	_, err := RunWith(s, tell(false))
+	require.ErrorIs(t, err, ErrStopped)
+	require.Equal(t, 2, calls)
+	o := tell(true)
+	o.Headroom = false
+	_, err = RunWith(s, o)
+	require.NoError(t, err)
+	require.Equal(t, 2, calls)
+}
+
+// TestSamples: as many as asked for, the first before anything and the last after
+// everything, evenly in between.
+func TestSamples(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 4, PodsPerNode: 25}}
+	for _, n := range []int{2, 3, 11, 101, 500} {
+		res, err := RunWith(s, Options{Samples: n})
+		require.NoError(t, err)
+		require.Len(t, res.Samples, min(n, 101))
+		require.Nil(t, res.Map)
+		for i, sample := range res.Samples {
+			if n <= 101 {
+				require.Equal(t, 100*i/(n-1), sample.Request)
+			}
+		}
+	}
+	res, err := RunWith(s, Options{Samples: 1})
+	require.NoError(t, err)
+	require.Len(t, res.Samples, 2)
+}

@@ -1,0 +1,165 @@
+package workload
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const wholeFile = `
+# two scenarios
+name: small
+about: everything a file can say
+pools:
+- name: rack-a
+  cidr: 10.0.0.0/24
+  blockSize: 28
+  nodeSelector: rack == 'a'
+  allowedUses: [Workload]
+- {name: rest, cidr: 10.1.0.0/24, disabled: false}
+reservations: [10.0.0.0/30]
+serviceCIDR: 10.96.0.0/12
+nodes: 2
+nodeFormat: a-%d
+labels: {rack: a}
+podHistogram:
+- {pods: 3, nodes: 1}
+- {pods: 5, nodes: 1}
+groups:
+- {nodes: 1, nodeFormat: b-%d, podsPerNode: 4}
+tunnelIPPerNode: true
+order: random
+seed: 7
+strictAffinity: true
+noAutoAllocateBlocks: false
+maxBlocksPerHost: 3
+ipCooldownSeconds: 60
+churn: {perSecond: 0.5, for: 1m30s}
+events:
+- {at: 10s, do: drain, nodes: [a-0]}
+- {at: 20s, do: add-nodes, group: {nodes: 1}}
+- {at: 20s, do: set-labels, nodes: [a-0, b-0], labels: {rack: b}}
+- {at: 30s, do: set-strict-affinity, strict: false}
+- {at: 1m, do: set-cooldown, seconds: 300}
+- {at: 1m, do: remove-nodes, nodes: [b-0]}
+requests: 17
+blocks: {claimed: 3}
+---
+name: default
+pool: 10.0.0.0/24
+nodes: 1
+`
+
+func TestRead(t *testing.T) {
+	entries, err := Read("f.yaml", strings.NewReader(wholeFile))
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	e := entries[0]
+	require.Equal(t, "f.yaml", e.File)
+	require.Equal(t, 3, e.Line)
+	require.Equal(t, []Bucket{{3, 1}, {5, 1}}, e.PodHistogram)
+	require.Equal(t, Duration(90*time.Second), e.Churn.For)
+	require.Equal(t, Duration(time.Minute), e.Events[5].At)
+	require.Equal(t, map[string]json.RawMessage{"requests": []byte("17"), "blocks": []byte(`{"claimed":3}`)}, e.Want)
+	require.Equal(t, 40, entries[1].Line)
+	require.Empty(t, entries[1].Want)
+
+	// What is written as JSON reads as the same.
+	text, err := json.Marshal(e.Scenario)
+	require.NoError(t, err)
+	again, err := Read("f.json", strings.NewReader(string(text)+"\n"+string(text)))
+	require.NoError(t, err)
+	require.Equal(t, e.Scenario, again[0].Scenario)
+	require.Equal(t, e.Scenario, again[1].Scenario)
+	require.Equal(t, 2, again[1].Line)
+}
+
+// TestReadPlan: plan.jsonl is a file of scenarios with their results.
+func TestReadPlan(t *testing.T) {
+	f, err := os.Open("../../testdata/plan.jsonl")
+	require.NoError(t, err)
+	defer f.Close()
+	entries, err := Read("plan.jsonl", f)
+	require.NoError(t, err)
+	require.Len(t, entries, 12)
+	for i, e := range entries {
+		require.Equal(t, i+1, e.Line)
+		require.Contains(t, e.Want, DatastoreOps)
+		got, err := Run(e.Scenario)
+		require.NoError(t, err)
+		require.Empty(t, e.Differences(&got))
+		got.Borrowed++
+		got.FirstRefusalRequest++
+		require.Len(t, e.Differences(&got), 2, "the second is not in every line")
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	e := Entry{Want: map[string]json.RawMessage{
+		"borrowed": []byte("2278"), "released": []byte("0"), "reuseGap": []byte(`"1s"`),
+		"blocks": []byte(`{"free":3,"empty":0}`), DatastoreOps: []byte("5"),
+	}}
+	gap := Duration(2 * time.Second)
+	got := Result{Totals: Totals{Borrowed: 2277}, ReuseGap: &gap, Blocks: Blocks{Free: 4}}
+	require.Equal(t, []string{"blocks.free: 4, want 3", "borrowed: 2277, want 2278", `reuseGap: "2s", want "1s"`}, e.Differences(&got))
+	got = Result{Totals: Totals{Borrowed: 2278}, Blocks: Blocks{Free: 3}}
+	require.Equal(t, []string{`reuseGap: 0, want "1s"`}, e.Differences(&got))
+}
+
+func TestReadErrors(t *testing.T) {
+	const good = "pool: 10.0.0.0/24\nnodes: 2\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":                 {"", "f: no scenario in it"},
+		"only comments":         {"# nothing\n---\n", "f: no scenario in it"},
+		"a list":                {"- a\n", "f:1: not a scenario: it has no keys"},
+		"text":                  {"nodes 3\n", "f:1: not a scenario: it has no keys"},
+		"bad YAML":              {good + "name: [\n", "line 3"},
+		"key twice":             {good + "nodes: 3\n", `f:3: key "nodes" stands there twice`},
+		"unknown key":           {good + "podz: 3\n", `f:3: unknown key "podz"`},
+		"unknown key inside":    {good + "churn:\n  nodes: 3\n", `f:4: unknown key "nodes"`},
+		"unknown key of a list": {good + "events:\n- do: drain\n  when: 3s\n", `f:5: unknown key "when"`},
+		"unknown result":        {good + "blocks: {lost: 3}\n", `f:3: unknown key "lost"`},
+		"text for a number":     {"pool: 10.0.0.0/24\nnodes: many\n", "f:2: nodes: string, must be a whole number"},
+		"a fraction":            {"pool: 10.0.0.0/24\nnodes: 2.5\n", "f:2: nodes: number 2.5, must be a whole number"},
+		"a list for a number":   {good + "podsPerNode: [1]\n", "f:3: podsPerNode: array, must be a whole number"},
+		"without an end":        {good + "groups: &a [*a]\n", "f:1: anchor 'a' value contains itself"},
+		"not a CIDR":            {"nodes: 2\npool: 10.0.0.0\n", "10.0.0.0"},
+		"not a duration":        {good + "churn: {perSecond: 1, for: soon}\n", "soon"},
+		"no nodes":              {"pool: 10.0.0.0/24\nnodes: 0\n", "f:2: nodes 0: must be 1 to 250000"},
+		"nothing about nodes":   {"pool: 10.0.0.0/24\n", "f:1: nodes 0: must be 1 to 250000"},
+		"a small pool":          {"nodes: 2\nblockSize: 26\npool: 10.0.0.0/27\n", "f:3: pool 10.0.0.0/27: "},
+		"a rate below zero":     {good + "churn:\n  for: 1s\n  perSecond: -1\n", "f:5: churn.perSecond -1: must be more than 0"},
+		"an unknown node":       {good + "events:\n- at: 1s\n  do: drain\n  nodes:\n  - node-0\n  - node-2\n", `f:8: events[0].nodes[1] "node-2": there never was such a node`},
+		"of the second":         {good + "---\n" + good + "order: backwards\n", `f:6: order "backwards": must be`},
+		"JSON":                  {`{"pool":"10.0.0.0/24",` + "\n" + `"nodes":0}`, "f:2: nodes 0: must be"},
+		"JSON of the second":    {`{"pool":"10.0.0.0/24","nodes":1}` + "\n\n" + `{"pool":"10.0.0.0/24","node":1}`, `f:3: unknown key "node"`},
+		"JSON cut short":        {`{"pool":"10.0.0.0/24","nodes":1}` + "\n" + `{"pool":"10.0.0`, "f:2: unexpected EOF"},
+		"JSON syntax":           {`{"pool":"10.0.0.0/24","nodes":1}` + "\n" + `{"pool":}`, "f:2: invalid character"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entries, err := Read("f", strings.NewReader(c.text))
+			require.Empty(t, entries)
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "\n")
+			var at *FileError
+			require.ErrorAs(t, err, &at)
+		})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(wholeFile)
+	f.Add(`{"pool":"10.0.0.0/24","nodes":1,"requests":1}`)
+	f.Add("a: &a {b: *a}")
+	f.Fuzz(func(t *testing.T, text string) {
+		entries, err := Read("f", strings.NewReader(text))
+		require.Equal(t, err != nil, entries == nil)
+		for _, e := range entries {
+			require.NoError(t, e.Validate())
+		}
+	})
+}

@@ -1,0 +1,289 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// anyScenario makes a small scenario that has a bit of everything.
+func anyScenario(s property.Source) Scenario {
+	pick := s.Pick
+	labels := []map[string]string{nil, {"rack": "a"}, {"rack": "b"}}
+	sc := Scenario{
+		Group:           Group{Nodes: 1 + pick("nodes", 4), PodsPerNode: pick("pods", 9), Labels: labels[pick("labels", 3)]},
+		TunnelIPPerNode: pick("tunnel", 2) == 1,
+		Order:           []Order{RoundRobin, NodeByNode, Random}[pick("order", 3)],
+		Seed:            int64(pick("seed", 5)),
+	}
+	if pick("pools", 3) == 0 {
+		sc.Pools = []Pool{
+			{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.64/28"), BlockSize: 28 + pick("a", 3), NodeSelector: "rack == 'a'"},
+			{Name: "b", CIDR: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 29, AllowedUses: []pool.Use{pool.Workload}},
+			{Name: "c", CIDR: netip.MustParsePrefix("10.0.1.0/28"), BlockSize: 30, Disabled: pick("disabled", 2) == 1},
+		}
+	} else {
+		sc.Pool, sc.BlockSize = netip.MustParsePrefix("10.0.0.0/27"), 27+pick("size", 5)
+		if pick("family", 4) == 1 {
+			sc.Pool, sc.BlockSize = netip.MustParsePrefix("fd00::/123"), sc.BlockSize+96
+		} else if pick("reserve", 3) == 1 {
+			sc.Reservations = []string{"10.0.0.4/30", "10.0.0.17"}
+		}
+	}
+	if pick("histogram", 3) == 1 {
+		sc.PodsPerNode, sc.PodHistogram = 0, []Bucket{{2, 1}, {5, 2}}
+	}
+	if pick("group", 3) == 1 {
+		sc.Groups = []Group{{Nodes: 2, NodeFormat: "extra-%d", Labels: labels[pick("labels", 3)], PodsPerNode: pick("pods", 5)}}
+	}
+	sc.StrictAffinity = pick("strict", 3) == 1
+	sc.MaxBlocksPerHost = pick("limit", 4)
+	sc.IPCooldownSeconds = []int{0, 0, 7}[pick("cooldown", 3)]
+	if pick("churn", 2) == 1 {
+		sc.Churn = &Churn{PerSecond: 2, For: Duration(time.Duration(1+pick("for", 20)) * time.Second)}
+	}
+	at, next, gone := time.Duration(0), sc.Nodes, make(map[string]bool)
+	for range pick("events", 6) {
+		at += time.Duration(pick("at", 5)) * 700 * time.Millisecond
+		e := Event{At: Duration(at), Do: []Kind{Drain, RemoveNodes, AddNodes, SetLabels, SetStrictAffinity, SetCooldown}[pick("kind", 6)]}
+		switch e.Do {
+		case AddNodes:
+			e.Group = &Group{Nodes: 1 + pick("add", 2)}
+			next += e.Group.Nodes
+		case SetStrictAffinity:
+			e.Strict = pick("strict", 2) == 1
+		case SetCooldown:
+			e.Seconds = pick("seconds", 3) * 4
+		default:
+			name := fmt.Sprintf("node-%d", pick("node", next))
+			if gone[name] {
+				continue
+			}
+			gone[name] = e.Do == RemoveNodes
+			e.Nodes = []string{name}
+			if e.Do == SetLabels {
+				e.Labels = labels[1+pick("labels", 2)]
+			}
+		}
+		sc.Events = append(sc.Events, e)
+	}
+	return sc
+}
+
+// consistent runs a scenario and reports what in its result contradicts the rest.
+func consistent(s Scenario, o Options) (Result, error) {
+	var told Totals
+	o.Each = func(m *Moment) {
+		told.Requests++
+		switch m.Outcome {
+		case Own:
+			told.Own++
+		case Borrowed:
+			told.Borrowed++
+		case RefusedBlockLimit:
+			told.RefusedBlockLimit++
+		default:
+			told.RefusedPoolEmptyOrStrict++
+		}
+	}
+	r, err := runOwn(s, o)
+	if err != nil {
+		return Result{}, err
+	}
+	res := r.finish()
+	if err := r.engine.(*ipam.Allocator).Check(); err != nil {
+		return res, err
+	}
+	var errs []error
+	same := func(what string, got, want int) {
+		if got != want {
+			errs = append(errs, fmt.Errorf("%s: %d, want %d", what, got, want))
+		}
+	}
+	same("requests told", told.Requests, res.Requests)
+	same("own told", told.Own, res.Own)
+	same("borrowed told", told.Borrowed, res.Borrowed)
+	same("refusals told", told.Refused(), res.Refused())
+	same("requests", res.Own+res.Borrowed+res.Refused(), res.Requests)
+	same("assigned", res.Own+res.Borrowed, res.Assigned)
+	same("reasons", res.RefusedStrict+res.RefusedPoolEmpty+res.RefusedNoPool, res.RefusedPoolEmptyOrStrict)
+	same("blocks counted", res.Blocks.Claimed, res.BlocksClaimed)
+	var sum NodeCount
+	for _, n := range res.PerNode {
+		sum.Requests += n.Requests
+		sum.Own += n.Own
+		sum.Borrowed += n.Borrowed
+		sum.Refused += n.Refused
+		sum.Blocks += n.Blocks
+		sum.InUse += n.InUse
+	}
+	same("requests of nodes", sum.Requests, res.Requests)
+	same("own of nodes", sum.Own, res.Own)
+	same("borrowed of nodes", sum.Borrowed, res.Borrowed)
+	same("refused of nodes", sum.Refused, res.Refused())
+	same("blocks of nodes", sum.Blocks, res.BlocksClaimed)
+	same("in use of nodes", sum.InUse, res.Assigned-res.Released)
+	last := res.Samples[len(res.Samples)-1]
+	same("last sample", last.Request, res.Requests)
+	same("in use at last", last.InUse, sum.InUse)
+	if last.Blocks != res.Blocks {
+		errs = append(errs, fmt.Errorf("blocks of the last sample: %+v, want %+v", last.Blocks, res.Blocks))
+	}
+	same("frames", len(res.Map.Frames), len(res.Samples))
+	shown := replay(res.Map)
+	same("in use on the map", shown.InUse, sum.InUse)
+	same("borrowed on the map", shown.Borrowed, last.Borrowed)
+	return res, errors.Join(errs...)
+}
+
+// replay adds up the cells that a map ends with.
+func replay(m *Map) (sum Cell) {
+	cells := make(map[int]Cell)
+	for _, f := range m.Frames {
+		for _, c := range f.Cells {
+			if cells[c.Block] = c; c.Owner == Gone {
+				delete(cells, c.Block)
+			}
+		}
+	}
+	for _, c := range cells {
+		sum.InUse += c.InUse
+		sum.Borrowed += c.Borrowed
+	}
+	return sum
+}
+
+// TestBothEnginesAgree: a result contradicts nothing of itself, and is the same on
+// the reference, which can be looked at only as a whole.
+func TestBothEnginesAgree(t *testing.T) {
+	property.Check(t, property.Times(1000), 1, func(rt *rapid.T) {
+		s := anyScenario(property.Rapid(rt))
+		if err := agree(s, nil); err != nil {
+			rt.Fatalf("%+v\n%v", s, err)
+		}
+	})
+}
+
+// agree runs the scenario on both engines. The reference's may be spoilt.
+func agree(s Scenario, spoil func(Engine) Engine) error {
+	o := Options{Samples: 7, Map: true, PerNode: true}
+	want, err := consistent(s, o)
+	if err != nil {
+		return err
+	}
+	clock := ipam.NewClock(Start)
+	var e Engine = protocol.NewCluster().Client(nil, clock.Now)
+	if spoil != nil {
+		e = spoil(e)
+	}
+	r, err := run(e, clock, s, o)
+	if err != nil {
+		return err
+	}
+	if got := r.finish(); !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("the reference says\n%+v, want\n%+v", got, want)
+	}
+	return nil
+}
+
+// deaf is an engine that does not hear of every third release.
+type deaf struct {
+	Engine
+	releases int
+}
+
+func (d *deaf) ReleaseByHandle(id string) error {
+	if d.releases++; d.releases%3 == 0 {
+		return nil
+	}
+	return d.Engine.ReleaseByHandle(id)
+}
+
+// blind is an engine that sees no labels.
+type blind struct{ Engine }
+
+func (b blind) SetNode(n ipam.Node) error {
+	n.Labels = nil
+	return b.Engine.SetNode(n)
+}
+
+// hasty is an engine that knows no cooldown.
+type hasty struct{ Engine }
+
+func (h hasty) SetIPAMConfig(c ipam.Config) error { return h.PutIPAMConfig(c) }
+
+func (h hasty) PutIPAMConfig(c ipam.Config) error {
+	c.IPCooldownSeconds = 0
+	return h.Engine.PutIPAMConfig(c)
+}
+
+func TestAgreementRejects(t *testing.T) {
+	for name, spoil := range map[string]func(Engine) Engine{
+		"releases lost": func(e Engine) Engine { return &deaf{Engine: e} },
+		"no labels":     func(e Engine) Engine { return blind{e} },
+		"no cooldown":   func(e Engine) Engine { return hasty{e} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			property.Rejects(t, func(s property.Source) error { return agree(anyScenario(s), spoil) })
+		})
+	}
+}
+
+// TestHeadroom compares what going on finds with scenarios that are larger from the
+// start: where nothing else comes after, they make the same requests.
+func TestHeadroom(t *testing.T) {
+	found := 0
+	property.Check(t, property.Times(100), 1, func(rt *rapid.T) {
+		source := property.Rapid(rt)
+		s := Scenario{
+			Pool: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 27 + source.Pick("size", 6),
+			Group: Group{Nodes: 1 + source.Pick("nodes", 5), PodsPerNode: 1 + source.Pick("pods", 6)}, StrictAffinity: source.Pick("strict", 2) == 1,
+		}
+		res, err := RunWith(s, Options{Headroom: true})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if res.Refused() > 0 {
+			if *res.Headroom != (Headroom{}) {
+				rt.Fatalf("%+v after a refusal", res.Headroom)
+			}
+			return
+		}
+		found++
+		refused := func(larger func(*Scenario)) bool {
+			more := s
+			larger(&more)
+			res, err := Run(more)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return res.Refused() > 0
+		}
+		for extra := range 2 {
+			if got := refused(func(s *Scenario) { s.PodsPerNode += res.Headroom.PodsPerNode + extra }); got != (extra == 1) {
+				rt.Fatalf("%+v: %d more pods than %+v are refused: %v", s, extra, res.Headroom, got)
+			}
+		}
+		s.Order = NodeByNode
+		if res, err = RunWith(s, Options{Headroom: true}); err != nil {
+			rt.Fatal(err)
+		}
+		for extra := range 2 {
+			if got := refused(func(s *Scenario) { s.Nodes += res.Headroom.Nodes + extra }); got != (extra == 1) {
+				rt.Fatalf("%+v: %d more nodes than %+v are refused: %v", s, extra, res.Headroom, got)
+			}
+		}
+	})
+	require.Positive(t, found)
+}
