@@ -10,6 +10,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -154,7 +155,10 @@ func (f *file) entry(n *yaml.Node, before int) error {
 	case errors.As(err, &wrong):
 		path := strings.TrimPrefix(wrong.Field, "Group.") // which is embedded
 		return fail(find(n, path), fmt.Errorf("%s: %s, must be %s", path, wrong.Value, due(wrong.Type)))
-	case err != nil:
+	case err != nil: // a text that cannot be read
+		if at, key := quoted(n, "", err.Error()); at != nil {
+			return fail(at, fmt.Errorf("%s: %w", key, err))
+		}
 		return fail(n, err)
 	}
 	if err := e.Validate(); err != nil {
@@ -195,6 +199,9 @@ func keys(t reflect.Type) map[string]reflect.Type {
 
 // due says what a type looks like in a file.
 func due(t reflect.Type) string {
+	if t == reflect.TypeFor[Duration]() {
+		return "a duration such as 1m30s"
+	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
@@ -209,6 +216,26 @@ func due(t reflect.Type) string {
 	default:
 		return "text"
 	}
+}
+
+// quoted returns the first value under n that the text quotes, and its key; nil if
+// there is none.
+func quoted(n *yaml.Node, key, text string) (at *yaml.Node, of string) {
+	if n.Kind == yaml.ScalarNode && strings.Contains(text, strconv.Quote(n.Value)) {
+		return n, key
+	}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode {
+			if i%2 == 0 {
+				continue
+			}
+			key = n.Content[i-1].Value
+		}
+		if at, of := quoted(child, key, text); at != nil {
+			return at, of
+		}
+	}
+	return nil, ""
 }
 
 // twice returns the first key under n that stands beside one of its name; nil if
