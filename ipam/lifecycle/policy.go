@@ -64,8 +64,15 @@ func (p Policy) FullEvery() time.Duration {
 
 // A Profile is how a cluster of some age behaves where it differs from the Calico of
 // August 2026, for which all recordings stand. The older ones are described, not
-// recorded: nothing is held against them. Which releases behaved so is not known
-// here, so none is named.
+// recorded: nothing is held against them. What is known of the releases they stand
+// for:
+//
+//   - current: how empty blocks are collected is as in 3.28.0 and later.
+//   - three-free: up to 3.27. The release notes of 3.28.0 tell of the change
+//     (https://github.com/projectcalico/calico/pull/8454).
+//   - no-empty: from before the controller collected empty blocks at all, and
+//   - no-reclaim: from before the allocator took them when a pool was full. Both are
+//     older than three-free; which release was the last is not known here.
 type Profile struct {
 	Name  string // in lower case, for flags and tables
 	About string // in a few words
