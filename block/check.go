@@ -100,7 +100,7 @@ func (c *checker) records() {
 		}
 		if r.cooling() {
 			c.broken(r.handle == "" && r.active == Attrs{} && b.alternates[uint16(i)] == Attrs{}, "record %d: cooling with an owner", i)
-			oldest = min(oldest, r.released)
+			oldest = min(oldest, r.released())
 		} else {
 			c.broken(r.sum == sumOf(r.handle, r.active), "record %d: wrong sum", i)
 		}

@@ -69,7 +69,9 @@ func (b *Block) collect(cold Cold) int {
 	b.cold -= uint16(n)
 	b.oldest = never
 	for i := range b.records {
-		b.oldest = min(b.oldest, b.records[i].released)
+		if r := &b.records[i]; r.cooling() {
+			b.oldest = min(b.oldest, r.released())
+		}
 	}
 	return n
 }

@@ -20,7 +20,7 @@ type Record struct {
 	ReleasedAt time.Time
 }
 
-// record is a slot of an attribute record, kept at 48 bytes: a cluster has one for
+// record is a slot of an attribute record, kept at 40 bytes: a cluster has one for
 // nearly every pod. What few records have stands elsewhere: alternate attributes in
 // a map of the block.
 //
@@ -30,23 +30,38 @@ type Record struct {
 // what is written into the record behind the last one goes nowhere, without a
 // branch.
 type record struct {
-	handle   string
-	active   Attrs
-	released int64  // Unix seconds, never unless cooling
-	birth    uint32 // records are listed in this order
-	sum      uint32 // sumOf handle and active, while not cooling
-	refs     uint16 // ordinals that point here
-	hint     uint16 // an ordinal that once was made to point here
-	next     uint16 // chain of the bucket, or list of spare slots
-	prev     uint16 // chain of the bucket
+	handle string
+	active Attrs
+	birth  uint32 // records are listed in this order
+	sum    uint32 // sumOf handle and active; see cool
+	refs   uint16 // ordinals that point here
+	hint   uint16 // an ordinal that once was made to point here, or cools
+	next   uint16 // chain of the bucket, or list of spare slots; see cool
+	prev   uint16 // chain of the bucket; see cool
 }
 
-func (r *record) cooling() bool { return r.released != never }
+// cools is the hint of a cooling record, which no ordinal is.
+const cools = math.MaxUint16
+
+func (r *record) cooling() bool { return r.hint == cools }
+
+// cool makes r a cooling one, released at these Unix seconds. It has no sum and is
+// in no chain, so they stand where those would: a field of their own, which hardly
+// a record uses, would take a fifth more of all.
+func (r *record) cool(at int64) {
+	r.hint = cools
+	r.sum, r.next, r.prev = uint32(at>>32), uint16(at>>16), uint16(at)
+}
+
+// released returns the Unix seconds of a cooling record's release.
+func (r *record) released() int64 {
+	return int64(r.sum)<<32 | int64(r.next)<<16 | int64(r.prev)
+}
 
 // isHost reports whether the record is that of host-reserved ordinals.
 func (r *record) isHost() bool { return r.handle == HostReservedHandle }
 
-func (r *record) expired(cold Cold) bool { return r.released <= int64(cold) && r.released != never }
+func (r *record) expired(cold Cold) bool { return r.cooling() && r.released() <= int64(cold) }
 
 // public returns the record in slot i as others see it.
 func (b *Block) public(i uint16) Record {
@@ -58,7 +73,7 @@ func (r *record) releasedAt() time.Time {
 	if !r.cooling() {
 		return time.Time{}
 	}
-	return time.Unix(r.released, 0).UTC()
+	return time.Unix(r.released(), 0).UTC()
 }
 
 // sumOf says in which bucket a record belongs. Handles are long, of equal length,
@@ -182,13 +197,19 @@ func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
 	records := b.records
 	for i != 0 {
 		r := &records[i]
-		if r.sum == sum && r.active == to.Active && r.handle == to.Handle && b.alternates[i] == (Attrs{}) &&
+		if r.sum == sum && r.active == to.Active && r.handle == to.Handle && !b.hasAlternate(i) &&
 			(found == 0 || r.birth < records[found].birth) {
 			found = i
 		}
 		i = r.next
 	}
 	return found
+}
+
+// hasAlternate reports whether the record in slot i has an alternate owner. Nearly
+// no block has one that has, and then nothing is looked up.
+func (b *Block) hasAlternate(i uint16) bool {
+	return b.alternates != nil && b.alternates[i] != (Attrs{})
 }
 
 // share counts one more ordinal that points at a record.
@@ -248,26 +269,26 @@ func (b *Block) moreRecords() uint16 {
 		b.few = [2]record{} // or it would keep handles alive
 	}
 	if n == 0 {
-		b.records = append(b.records, record{released: never})
+		b.records = append(b.records, record{})
 	}
-	b.records = append(b.records, record{released: never})
+	b.records = append(b.records, record{})
 	return uint16(len(b.records) - 1)
 }
 
-// dropRecord empties a slot that nothing refers to any more.
-func (b *Block) dropRecord(i uint16) {
-	r := &b.records[i]
+// dropRecord empties a slot, which is r, that nothing refers to any more.
+func (b *Block) dropRecord(i uint16, r *record) {
 	if b.host > 0 || b.alternates != nil {
 		b.dropRare(i, r)
 	}
-	if r.released == never {
+	if r.cooling() {
+		r.hint = 0
+	} else {
 		b.unchain(r)
 	}
 	// Field by field: what holds memory must go, the rest is written when the slot
 	// is used again.
 	r.handle = ""
 	r.active = Attrs{}
-	r.released = never
 	r.next = b.spare
 	b.spare = i
 }

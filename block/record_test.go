@@ -6,8 +6,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
+
+// TestReleaseMoments: a cooling record gives back any moment that it was given,
+// where other records have something else.
+func TestReleaseMoments(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := rapid.Int64().Draw(t, "at")
+		r := record{sum: rapid.Uint32().Draw(t, "sum"), next: 1, prev: 2}
+		assert.False(t, r.cooling())
+		r.cool(at)
+		assert.True(t, r.cooling())
+		assert.Equal(t, at, r.released())
+	})
+}
 
 // TestNumbersRunOut lets the numbers that order the records run out: the order
 // stays.

@@ -54,7 +54,7 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 			b.unrefer(c.record)
 			if cooling == 0 {
 				cooling = b.newRecord()
-				b.records[cooling].released = at
+				b.records[cooling].cool(at)
 			}
 			c.record, c.seq = cooling, b.seq
 			b.records[cooling].refs++
@@ -87,6 +87,6 @@ func (b *Block) release(ord uint16) {
 func (b *Block) unrefer(i uint16) {
 	r := &b.records[i]
 	if r.refs--; r.refs == 0 {
-		b.dropRecord(i)
+		b.dropRecord(i, r)
 	}
 }

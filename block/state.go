@@ -79,12 +79,14 @@ func (b *Block) Restore(s State) error {
 			continue
 		}
 		rec := slots[n]
-		b.share(rec, uint16(ord))
-		b.allot(uint16(ord), rec, s.Seqs[ord])
 		if r := &b.records[rec]; r.cooling() {
+			r.refs++
 			b.cold++
-			b.oldest = min(b.oldest, r.released)
+			b.oldest = min(b.oldest, r.released())
+		} else {
+			b.share(rec, uint16(ord))
 		}
+		b.allot(uint16(ord), rec, s.Seqs[ord])
 	}
 	for i, ord := range s.Queue {
 		b.put(i, uint16(ord))
@@ -109,7 +111,7 @@ func (b *Block) restoreRecords(s State) []uint16 {
 		slots[n] = i
 		r := &b.records[i]
 		if !from.ReleasedAt.IsZero() {
-			r.released = from.ReleasedAt.Unix()
+			r.cool(from.ReleasedAt.Unix())
 			continue
 		}
 		r.handle, r.active = from.Handle, from.Active
