@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"unique"
 )
 
 // Attrs is an immutable set of attributes: keys and values that are any strings,
@@ -14,37 +13,34 @@ import (
 // `node`, … (§11).
 //
 // The zero value is the empty set. Two sets with the same content are equal under
-// ==, whoever made them, so Attrs can be a map key; it is one pointer wide, free
+// ==, whoever made them, so Attrs can be a map key; it is as wide as a string, free
 // to copy, and safe for concurrent use.
 type Attrs struct {
-	v unique.Handle[attrsValue] // the zero handle, and only it, is the empty set
-}
-
-// attrsValue is what equal sets have in common. The text is, for every key in byte
-// order, the lengths and bytes of key and value: no two sets have the same.
-type attrsValue struct {
+	// text is, for every key in byte order, the lengths and bytes of key and value:
+	// no two sets have the same. Sets of pods live as long as their pods and are
+	// equal to no other, so to keep one of each in a table of all would cost more
+	// than everything else that is done for a pod.
 	text string
-	sum  uint32 // of text, so that records can be looked up by their attributes
 }
 
 // MakeAttrs returns the set with the content of m, which may be nil and stays the
-// caller's. It sorts and copies: make a set once and keep it, rather than once a
-// request.
+// caller's. It sorts, and copies all keys and values: make a set once and keep it,
+// rather than once a request. Sets made twice take their memory twice.
 func MakeAttrs(m map[string]string) Attrs {
 	if len(m) == 0 {
 		return Attrs{}
 	}
-	var text []byte
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	// What a pod has fits into these, so that its set costs one allocation.
+	var keyRoom [8]string
+	var textRoom [256]byte
+	keys := slices.AppendSeq(keyRoom[:0], maps.Keys(m))
+	slices.Sort(keys)
+	text := textRoom[:0]
+	for _, k := range keys {
 		text = appendText(text, k)
 		text = appendText(text, m[k])
 	}
-	// FNV-1a over the whole text: this is done once a set.
-	sum := uint32(2166136261)
-	for _, c := range text {
-		sum = (sum ^ uint32(c)) * 16777619
-	}
-	return Attrs{unique.Make(attrsValue{string(text), sum})}
+	return Attrs{string(text)}
 }
 
 func appendText(dst []byte, s string) []byte {
@@ -64,24 +60,23 @@ func cutText(text string) (s, rest string) {
 	}
 }
 
-func (a Attrs) text() string {
-	if a == (Attrs{}) {
-		return ""
-	}
-	return a.v.Value().text
-}
-
+// sum returns a number by which records can be looked up by their attributes: 0 for
+// the empty set, else FNV-1a over the whole text. Only records without a handle are.
 func (a Attrs) sum() uint32 {
 	if a == (Attrs{}) {
 		return 0
 	}
-	return a.v.Value().sum
+	sum := uint32(2166136261)
+	for i := range len(a.text) {
+		sum = (sum ^ uint32(a.text[i])) * 16777619
+	}
+	return sum
 }
 
 // Get returns the value of key, and whether the set has it. It looks through the
 // keys one by one and allocates nothing.
 func (a Attrs) Get(key string) (value string, ok bool) {
-	for text := a.text(); text != ""; {
+	for text := a.text; text != ""; {
 		var k, v string
 		k, text = cutText(text)
 		v, text = cutText(text)
@@ -104,7 +99,7 @@ func (a Attrs) Len() int {
 // All yields the keys and values in byte order of the keys.
 func (a Attrs) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		for text := a.text(); text != ""; {
+		for text := a.text; text != ""; {
 			var k, v string
 			k, text = cutText(text)
 			v, text = cutText(text)

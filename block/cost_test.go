@@ -3,7 +3,9 @@ package block
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,6 +46,20 @@ func TestNoAllocations(t *testing.T) {
 		assert.Zero(t, testing.AllocsPerRun(100, f), name)
 	}
 	require.NoError(t, b.Check())
+}
+
+// TestAttrsAllocations: a pod's attributes cost their text. Many keys, and long
+// ones, may cost more.
+func TestAttrsAllocations(t *testing.T) {
+	pod := map[string]string{"namespace": "default", "node": "node-1", "pod": "web-5d9c7b8f6-x2x7k"}
+	assert.Equal(t, 1.0, testing.AllocsPerRun(100, func() { MakeAttrs(pod) }))
+}
+
+// TestRecordSize: a cluster has a record for nearly every pod.
+func TestRecordSize(t *testing.T) {
+	if strconv.IntSize == 64 {
+		assert.EqualValues(t, 48, reflect.TypeFor[record]().Size())
+	}
 }
 
 var kept []*Block // so that the compiler cannot drop them

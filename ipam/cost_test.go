@@ -272,8 +272,8 @@ func churn(t *testing.T, pods int, keep func(*AutoAssignArgs)) (grown int) {
 	return int(after) - int(before)
 }
 
-// liveHeap returns the bytes of the heap that are in use. Attributes that nobody
-// has any more take a second collection to go.
+// liveHeap returns the bytes of the heap that are in use. What a pool or a finalizer
+// kept goes with a later collection than the first.
 func liveHeap() uint64 {
 	for range 3 {
 		runtime.GC()
