@@ -152,7 +152,10 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 
 // holdAny is hold for whatever it is asked.
 func (b *Block) holdAny(ord uint16, to Owner) uint16 {
-	sum := sumOf(to.Handle, to.Active)
+	var sum uint32 // that of nobody in particular, for whom nothing is called
+	if len(to.Handle)|len(to.Active.text) != 0 {
+		sum = sumOf(to.Handle, to.Active)
+	}
 	if i := b.find(*b.bucket(sum), sum, to); i != 0 {
 		b.share(i, ord)
 		return i
