@@ -3,6 +3,8 @@ package workload_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
+	"time"
 
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
@@ -22,4 +24,44 @@ func ExampleRun() {
 	// <nil>
 	// own 54 borrowed 74 refused 36
 	// without a block 2 routes 76
+}
+
+// The pool has a block for each of four nodes. The fifth, which comes later, has
+// every address from the others' blocks, and the cluster ends with more routes.
+func ExampleRunWith() {
+	s := workload.Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: workload.Group{Nodes: 4, PodsPerNode: 20}, TunnelIPPerNode: true,
+		Events: []workload.Event{{At: workload.Duration(time.Hour), Do: workload.AddNodes, Group: &workload.Group{Nodes: 1}}},
+	}
+	result, err := workload.RunWith(s, workload.Options{Headroom: true})
+	fmt.Println(err)
+	fmt.Println("first borrowed", result.FirstBorrow.Node, "tunnel", result.FirstBorrow.Tunnel, "after", result.FirstBorrow.At)
+	fmt.Println("routes", result.Routes, "stranded", result.Blocks.Stranded)
+	fmt.Println("room for", result.Headroom.Nodes, "nodes more, or", result.Headroom.PodsPerNode, "pods more on each")
+	// Output:
+	// <nil>
+	// first borrowed node-4 tunnel true after 1h0m0s
+	// routes 25 stranded 151
+	// room for 7 nodes more, or 30 pods more on each
+}
+
+// A file has scenarios with what is to become of them.
+func ExampleRead() {
+	const text = `
+name: limit
+pool: 10.0.0.0/24
+blockSize: 32
+nodes: 2
+podsPerNode: 30
+refusedBlockLimit: 19
+`
+	entries, err := workload.Read("limit.yaml", strings.NewReader(text))
+	fmt.Println(err)
+	for _, e := range entries {
+		result, err := workload.Run(e.Scenario)
+		fmt.Println(e.Name, err, e.Differences(&result))
+	}
+	// Output:
+	// <nil>
+	// limit <nil> [refusedBlockLimit: 20, want 19]
 }
