@@ -30,11 +30,16 @@ func Count(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}
+	return Number(n) + " " + noun
+}
+
+// Number writes a number that is not negative, its thousands set apart.
+func Number(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
-	return digits + " " + noun
+	return digits
 }
 
 // Wrap breaks text into lines of at most n characters, where its words allow.

@@ -29,6 +29,7 @@ func TestCount(t *testing.T) {
 	for n, want := range map[int]string{0: "0 races", 1: "1 race", 999: "999 races", 1000: "1,000 races", 1234567: "1,234,567 races"} {
 		require.Equal(t, want, Count(n, "race"))
 	}
+	require.Equal(t, "12,300", Number(12300))
 }
 
 func TestWrap(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,7 +32,7 @@ func (s *shared) String() string {
 
 func TestProgress(t *testing.T) {
 	var out shared
-	p := newProgress(&out, "reading", 1<<20, time.Now().Add(-time.Second))
+	p := newProgress(&out, "reading", 1<<20, progress.UnitsBytes, time.Now().Add(-time.Second))
 	p.Set(1 << 19)
 	require.Eventually(t, func() bool { p.Set(1 << 19); return bytes.Contains([]byte(out.String()), []byte("reading")) }, 10*time.Second, 10*time.Millisecond)
 	p.Stop()
@@ -42,7 +43,7 @@ func TestProgress(t *testing.T) {
 // TestProgressOfShortWork: what is done within a second shows nothing.
 func TestProgressOfShortWork(t *testing.T) {
 	var out shared
-	p := newProgress(&out, "reading", 10, time.Now().Add(time.Hour))
+	p := newProgress(&out, "reading", 10, progress.UnitsBytes, time.Now().Add(time.Hour))
 	p.Set(5)
 	p.Set(10)
 	p.Stop()
@@ -52,7 +53,7 @@ func TestProgressOfShortWork(t *testing.T) {
 // TestProgressStoppedAtOnce: a bar that has just begun to appear goes all the same.
 func TestProgressStoppedAtOnce(t *testing.T) {
 	for range 20 {
-		p := newProgress(new(shared), "reading", 10, time.Now().Add(-time.Second))
+		p := newProgress(new(shared), "reading", 10, progress.UnitsBytes, time.Now().Add(-time.Second))
 		p.Set(1)
 		p.Stop()
 	}
@@ -67,4 +68,14 @@ func TestProgressElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 	require.False(t, Terminal(f), "a file is no terminal")
+}
+
+// TestProgressOfMore: a total that grows shows as it is by now.
+func TestProgressOfMore(t *testing.T) {
+	require.Nil(t, NewCount(new(bytes.Buffer), "requests", 10))
+	var out shared
+	p := newProgress(&out, "requests", 10, progress.UnitsDefault, time.Now().Add(-time.Second))
+	require.Eventually(t, func() bool { p.SetOf(5, 20); return bytes.Contains([]byte(out.String()), []byte("25.00%")) }, 10*time.Second, 10*time.Millisecond)
+	p.Stop()
+	require.Contains(t, out.String(), "[5 in ")
 }
