@@ -1,4 +1,212 @@
 // Plan answers the question of day 0: which block size.
+//
+//	go run ./examples/plan -nodes 300 -pods 40 -pool 10.0.0.0/18
+//
+// runs the cluster at every block size that Calico allows and prints a table, then
+// which size to take and why, what fails first with the others, and the cheapest
+// change that would make the default work; each change is tried by running it.
+//
+//	go run ./examples/plan -check testdata/plan.jsonl
+//
+// compares scenarios with the results that stand beside them.
+//
+// Exit status: 0 when a block size fits or nothing differs, 1 when none fits or
+// something differs, 2 on bad usage, unreadable input or unwritable output, 130 when
+// interrupted.
 package main
 
-func main() { _ = plan{} }
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// What the program ends with.
+const (
+	fine        = 0
+	found       = 1 // nothing fits, or there are differences
+	bad         = 2
+	interrupted = 130 // as shells say for Ctrl-C
+)
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := parse(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return fine
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "plan: %v (-h for help)\n", err)
+		return bad
+	}
+	entries, err := load(&o, stdin)
+	if err != nil {
+		fmt.Fprintf(stderr, "plan: %v\n", err)
+		return bad
+	}
+	var status int
+	if o.check {
+		status, err = check(ctx, &o, entries, stdout, stderr)
+	} else {
+		status, err = makePlans(ctx, &o, entries, stdout, stderr)
+	}
+	if errors.Is(err, workload.ErrStopped) {
+		fmt.Fprintln(stderr, "plan: interrupted")
+		return interrupted
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "plan: %v\n", err)
+		return bad
+	}
+	return status
+}
+
+// makePlans makes and prints the plans of all scenarios.
+func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) (int, error) {
+	for i := range entries {
+		entries[i].warn(stderr)
+	}
+	total := 0
+	for i := range entries {
+		s := &entries[i].Scenario
+		total += requests(s) * len(sizes(s))
+	}
+	c := newCrew(ctx, o.workers, stderr, total)
+	defer c.bar.Stop()
+	out := bufio.NewWriter(stdout)
+	status := fine
+	var plans []*plan
+	err := c.plans(entries, extras{samples: o.samples, headroom: o.wide || o.report != ""}, func(p *plan) error {
+		if !p.fits() {
+			status = found
+		}
+		if !o.lines {
+			plans = append(plans, p)
+			return nil
+		}
+		if err := writeLine(out, p); err != nil {
+			return err
+		}
+		return out.Flush() // a line as soon as it is known, and no half ones
+	})
+	c.bar.Stop()
+	if err != nil {
+		return bad, err
+	}
+	if o.report != "" {
+		if err := replace(ctx, o.report, func(w io.Writer) error { return writeReport(w, plans[0]) }); err != nil {
+			return bad, err
+		}
+	}
+	switch {
+	case o.lines:
+		// All is written. That a scenario does not fit is no failure of the shard.
+		if o.shards > 0 {
+			status = fine
+		}
+		return status, nil
+	case o.json:
+		err = writeDocument(out, plans[0])
+	default:
+		writePage(out, o, plans)
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	return status, err
+}
+
+// plans makes the plans of all scenarios and hands them on in order. A few are
+// under way at any time, for there can be many and each has its rows.
+func (c *crew) plans(entries []entry, x extras, emit func(*plan) error) error {
+	type made struct {
+		plan *plan
+		err  error
+	}
+	ctx, stop := context.WithCancel(c.ctx)
+	defer stop()
+	c.ctx = ctx
+	under := make(chan chan made, 2*cap(c.slots))
+	go func() {
+		defer close(under)
+		for i := range entries {
+			next := make(chan made, 1)
+			select {
+			case under <- next:
+			case <-ctx.Done():
+				return
+			}
+			go func() {
+				p, err := c.makePlan(&entries[i].Entry, entries[i].index, x)
+				next <- made{p, err}
+			}()
+		}
+	}()
+	for i := range entries {
+		var m made
+		select {
+		case next := <-under:
+			select {
+			case m = <-next:
+			case <-ctx.Done():
+				return workload.ErrStopped
+			}
+		case <-ctx.Done():
+			return workload.ErrStopped
+		}
+		if m.err != nil {
+			return entries[i].wrong(m.err)
+		}
+		if err := emit(m.plan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace writes a file beside the one that is to be, which comes to be when all is
+// written and not before.
+func replace(ctx context.Context, name string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("-o: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	out := bufio.NewWriter(f)
+	if err := write(out); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return workload.ErrStopped
+	}
+	return os.Rename(f.Name(), name)
+}

@@ -7,6 +7,9 @@ import (
 // plan is what there is to tell of a scenario: the table, JSON and the report all
 // show this.
 type plan struct {
+	Index    int               `json:"index"`          // of the scenario in its file, from 0
+	File     string            `json:"file,omitempty"` // empty for one of flags
+	Line     int               `json:"line,omitempty"`
 	Scenario workload.Scenario `json:"scenario"`
 	Warnings []string          `json:"warnings,omitempty"`
 	Rows     []row             `json:"rows"` // by block size, the largest blocks first; one for a scenario that names its own
@@ -32,5 +35,29 @@ type verdict struct {
 type change struct {
 	What   string          `json:"what"` // "a larger pool: 10.0.0.0/17"
 	Works  bool            `json:"works"`
+	Why    string          `json:"why"` // what it comes to
 	Result workload.Totals `json:"result"`
+}
+
+// compared reports whether the scenario was run at every block size.
+func (p *plan) compared() bool { return p.Scenario.BlockSize == 0 && len(p.Scenario.Pools) == 0 }
+
+// fits reports whether the scenario fits, at one block size at least.
+func (p *plan) fits() bool {
+	for i := range p.Rows {
+		if p.Rows[i].Fits {
+			return true
+		}
+	}
+	return false
+}
+
+// at returns the row of a block size, or nil.
+func (p *plan) at(size int) *row {
+	for i := range p.Rows {
+		if p.Rows[i].BlockSize == size {
+			return &p.Rows[i]
+		}
+	}
+	return nil
 }

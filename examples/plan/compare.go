@@ -1,0 +1,249 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// mostBlocks is how many blocks scenarios may have room for, in bits.
+const mostBlocks = 30
+
+// sizes returns the block sizes at which a scenario is to be run: the one that it
+// names, or all that Calico allows and the pool is large enough for, and small enough
+// to be run. There may be none.
+func sizes(s *workload.Scenario) []int {
+	if s.BlockSize != 0 || len(s.Pools) > 0 {
+		return []int{s.BlockSize}
+	}
+	least, most := 20, 32
+	if !s.Pool.Addr().Is4() {
+		least, most = 116, 128
+	}
+	var all []int
+	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+mostBlocks); size++ {
+		all = append(all, size)
+	}
+	return all
+}
+
+// question returns the block size whose failures are explained and mended: the one
+// that the scenario names, or Calico's default, which its pool may be too small for.
+func question(s *workload.Scenario) int {
+	switch {
+	case s.BlockSize != 0:
+		return s.BlockSize
+	case len(s.Pools) > 0:
+		return ofPools(s)
+	case s.Pool.Addr().Is4():
+		return pool.DefaultBlockSize4
+	}
+	return pool.DefaultBlockSize6
+}
+
+// warnings returns what is likely to disappoint about a scenario. Of those that are
+// compared it is about Calico's default.
+func warnings(s *workload.Scenario) (all []string) {
+	with := *s
+	before := ""
+	if possible := sizes(s); s.BlockSize == 0 && len(s.Pools) == 0 {
+		with.BlockSize = question(s)
+		if !slices.Contains(possible, with.BlockSize) {
+			with.BlockSize = possible[0]
+		} else {
+			before = fmt.Sprintf("with Calico's default, /%d: ", with.BlockSize)
+		}
+	}
+	for _, w := range with.Warnings() {
+		if w.Path == "nodes" {
+			w.Text = before + w.Text
+		}
+		all = append(all, w.Text)
+	}
+	return all
+}
+
+// sized returns a scenario with blocks of this size.
+func sized(s *workload.Scenario, size int) *workload.Scenario {
+	with := *s
+	with.BlockSize = size
+	return &with
+}
+
+// extras is what the runs of a plan show.
+type extras struct {
+	samples  int // with a map and every node, for the report
+	headroom bool
+}
+
+// makePlan runs a scenario at every block size that it is for, and tries what would
+// make the default work. Its errors are [workload.ErrStopped] or say what is wrong
+// with the scenario.
+func (c *crew) makePlan(e *workload.Entry, index int, x extras) (*plan, error) {
+	p := &plan{Index: index, File: e.File, Line: e.Line, Scenario: e.Scenario}
+	p.Warnings = warnings(&p.Scenario)
+	o := workload.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom && !huge(&p.Scenario)}
+	all := sizes(&p.Scenario)
+	p.Rows = make([]row, len(all))
+	// The smallest blocks take longest and come first.
+	err := together(len(all), func(i int) error {
+		i = len(all) - 1 - i
+		s := sized(&p.Scenario, all[i])
+		r, err := c.run(s, o, requests(s))
+		p.Rows[i] = row{BlockSize: all[i], Fits: fits(s, &r), FailsAt: failsAt(s, &r), Result: r}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Scenario.Pools) > 0 {
+		p.Rows[0].BlockSize = ofPools(&p.Scenario)
+	}
+	if err := c.measure(p); err != nil {
+		return nil, err
+	}
+	changes, err := c.changes(p)
+	if err != nil {
+		return nil, err
+	}
+	p.Verdict = judge(p)
+	p.Verdict.Changes = changes
+	return p, nil
+}
+
+// ofPools returns the block size of all pools, or 0 if they have different ones.
+func ofPools(s *workload.Scenario) int {
+	size := 0
+	for i := range s.Pools {
+		spec := pool.Spec{CIDR: s.Pools[i].CIDR, BlockSize: s.Pools[i].BlockSize}.WithDefaults()
+		if size != 0 && size != spec.BlockSize {
+			return 0
+		}
+		size = spec.BlockSize
+	}
+	return size
+}
+
+// together calls do for every number below n, all at the same time, and returns the
+// first error by number.
+func together(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = do(i) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fits reports whether a scenario went as it should: nothing was refused or
+// borrowed, and every node has a block, unless it asks for nothing.
+func fits(s *workload.Scenario, r *workload.Result) bool {
+	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesWithoutBlock <= idle(s)
+}
+
+// idle returns how many nodes ask for no address.
+func idle(s *workload.Scenario) int {
+	if s.TunnelIPPerNode {
+		return 0
+	}
+	n := 0
+	for _, g := range append([]workload.Group{s.Group}, s.Groups...) {
+		switch nodes, _ := shares(&g); {
+		case nodes == 0 && g.PodsPerNode == 0:
+			n += g.Nodes
+		case nodes > 0:
+			for _, b := range g.PodHistogram {
+				if b.Pods == 0 {
+					n += (b.Nodes*g.Nodes + nodes - 1) / nodes
+				}
+			}
+		}
+	}
+	return n
+}
+
+// measure finds out how much room there is at the block sizes that may come out
+// best, which takes longer than running the scenario.
+func (c *crew) measure(p *plan) error {
+	var rows []*row
+	for _, r := range best(p.Rows) {
+		if r.Fits && r.Result.Headroom == nil && !huge(&p.Scenario) {
+			rows = append(rows, r)
+		}
+	}
+	return together(len(rows), func(i int) error {
+		r := rows[i]
+		size := r.BlockSize
+		if len(p.Scenario.Pools) > 0 {
+			size = 0
+		}
+		result, err := c.run(sized(&p.Scenario, size), workload.Options{Headroom: true}, 0)
+		r.Result.Headroom = result.Headroom
+		return err
+	})
+}
+
+// huge reports whether it would take too long to fill the pools.
+func huge(s *workload.Scenario) bool {
+	const most = 21 // bits of two million addresses
+	wide := func(bits, of int) bool { return of-bits > most }
+	for i := range s.Pools {
+		if cidr := s.Pools[i].CIDR; wide(cidr.Bits(), cidr.Addr().BitLen()) {
+			return true
+		}
+	}
+	return len(s.Pools) == 0 && wide(s.Pool.Bits(), s.Pool.Addr().BitLen())
+}
+
+// best returns the rows that are best by all but headroom: those that fit with the
+// fewest routes. If none does, those that refuse least, and of them those that
+// borrow least.
+func best(rows []row) []*row {
+	order := make([]*row, len(rows))
+	for i := range rows {
+		order[i] = &rows[i]
+	}
+	compare := func(a, b *row) int {
+		switch {
+		case a.Fits && b.Fits:
+			return cmp.Compare(a.Result.Routes, b.Result.Routes)
+		case a.Fits:
+			return -1
+		case b.Fits:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.Result.Refused(), b.Result.Refused()), cmp.Compare(a.Result.Borrowed, b.Result.Borrowed),
+			cmp.Compare(a.Result.NodesWithoutBlock, b.Result.NodesWithoutBlock), cmp.Compare(a.Result.Routes, b.Result.Routes))
+	}
+	slices.SortStableFunc(order, compare)
+	n := 1
+	for n < len(order) && compare(order[0], order[n]) == 0 {
+		n++
+	}
+	return order[:n]
+}
+
+// choose returns the best row: of those that are equal otherwise, the one with the
+// most headroom, and then the one whose size is nearest to the one in question.
+func choose(p *plan) *row {
+	asked := question(&p.Scenario)
+	return slices.MinFunc(best(p.Rows), func(a, b *row) int {
+		x, y := workload.Headroom{}, workload.Headroom{}
+		if a.Result.Headroom != nil && b.Result.Headroom != nil {
+			x, y = *a.Result.Headroom, *b.Result.Headroom
+		}
+		// As unsigned numbers, no end is more than any.
+		return cmp.Or(cmp.Compare(uint(y.Nodes), uint(x.Nodes)), cmp.Compare(uint(y.PodsPerNode), uint(x.PodsPerNode)),
+			cmp.Compare(max(a.BlockSize, asked)-min(a.BlockSize, asked), max(b.BlockSize, asked)-min(b.BlockSize, asked)))
+	})
+}

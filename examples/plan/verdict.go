@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+// judge says which block size to take, and why, or what there is against the only
+// one.
+func judge(p *plan) verdict {
+	if !p.compared() && len(p.Rows) == 1 {
+		return judgeOne(p)
+	}
+	var v verdict
+	best := choose(p)
+	size, asked := best.BlockSize, question(&p.Scenario)
+	if best.Fits {
+		v.BlockSize = size
+		name := fmt.Sprintf("Take /%d", size)
+		if size == asked && p.compared() {
+			name += ", Calico's default"
+		}
+		v.Text = append(v.Text, fmt.Sprintf("%s: %s.%s", name, good(&best.Result.Totals), room(best.Result.Headroom)))
+	} else {
+		s := sized(&p.Scenario, size)
+		text := fmt.Sprintf("No block size fits: with each, addresses are borrowed or refused, or nodes have no block. The best is /%d, where %s; %s.",
+			size, shortcomings(s, &best.Result), routes(&best.Result.Totals))
+		if best.Result.Refused() > 0 {
+			text = fmt.Sprintf("No block size fits, and with each of them requests are refused. The least of them with /%d, where %s of %s; %s.",
+				size, shortcomings(s, &best.Result), cli.Count(best.Result.Requests, "request"), routes(&best.Result.Totals))
+		}
+		v.Text = append(v.Text, text)
+	}
+	if !p.compared() || size == asked {
+		return v
+	}
+	if r := p.at(asked); r == nil {
+		v.Text = append(v.Text, fmt.Sprintf("The pool is smaller than a block of Calico's default, /%d.", asked))
+	} else {
+		v.Text = append(v.Text, fmt.Sprintf("Calico's default, /%d, %s", asked, how(sized(&p.Scenario, asked), r)))
+	}
+	return v
+}
+
+// judgeOne is judge for a scenario at one block size.
+func judgeOne(p *plan) verdict {
+	var v verdict
+	r := &p.Rows[0]
+	name := "It"
+	if r.BlockSize > 0 {
+		name = fmt.Sprintf("/%d", r.BlockSize)
+	}
+	text := name + " " + how(&p.Scenario, r)
+	if r.Fits {
+		v.BlockSize = r.BlockSize
+		text = fmt.Sprintf("%s fits: %s.%s", name, good(&r.Result.Totals), room(r.Result.Headroom))
+	}
+	v.Text = append(v.Text, text)
+	return v
+}
+
+// good says what is good about a row that fits.
+func good(r *workload.Totals) string {
+	if r.Requests == 1 {
+		return "the address comes from a block of its node's own, with " + routes(r)
+	}
+	return fmt.Sprintf("all %s come from blocks of their nodes' own, with %s", addresses(r.Requests), routes(r))
+}
+
+// room says how much more would fit, in a sentence after another.
+func room(h *workload.Headroom) string {
+	switch {
+	case h == nil || h.Nodes == workload.NoEnd || h.PodsPerNode == workload.NoEnd:
+		return ""
+	case h.Nodes == 0 && h.PodsPerNode == 0:
+		return " There is no room for another node like these, nor for another pod on every node."
+	case h.PodsPerNode == 0:
+		return fmt.Sprintf(" There is room for %s like these before a request is refused, but not for another pod on every node.", more(h.Nodes, "node"))
+	case h.Nodes == 0:
+		return fmt.Sprintf(" There is room for %s on every node before a request is refused, but not for another node.", more(h.PodsPerNode, "pod"))
+	}
+	return fmt.Sprintf(" There is room for %s like these, or %s on every node, before a request is refused.", more(h.Nodes, "node"), more(h.PodsPerNode, "pod"))
+}
+
+func more(n int, noun string) string { return cli.Count(n, "more "+noun) }
+
+// how says how a row fares, after its name.
+func how(s *workload.Scenario, r *row) string {
+	if r.Fits {
+		return fmt.Sprintf("fits as well, with %s.", routes(&r.Result.Totals))
+	}
+	text := "does not fit: "
+	if m := first(&r.Result); m != nil {
+		text += fmt.Sprintf("the %s request, for %s, is the first to be %s, for %s. ", ordinal(m.Request), whose(m), became(m), because(s, &r.Result, m))
+		if m.Outcome == workload.Borrowed && r.Result.FirstRefusal != nil {
+			m := r.Result.FirstRefusal
+			text += fmt.Sprintf("The %s is the first to be refused: %s. ", ordinal(m.Request), because(s, &r.Result, m))
+		}
+		return text + fmt.Sprintf("Of %s, %s in the end; there are %s.", cli.Count(r.Result.Requests, "request"), shortcomings(s, &r.Result), routes(&r.Result.Totals))
+	}
+	return text + shortcomings(s, &r.Result) + "."
+}
