@@ -75,7 +75,7 @@ func (t *trial) higherLimit() (*change, error) {
 	what := ""
 	if !s.StrictAffinity {
 		s.StrictAffinity = true
-		what = ", with strict affinity, which it takes"
+		what = " and strict affinity, without which Calico takes no limit"
 	}
 	size := question(&t.plan.Scenario)
 	if size == 0 {
@@ -126,28 +126,27 @@ func (t *trial) smallerBlock() (*change, error) {
 	if len(s.Pools) > 0 || s.BlockSize == bits(s) {
 		return nil, nil
 	}
-	var last workload.Result
-	size := s.BlockSize
-	for size < bits(s) {
-		size++
-		if r := t.plan.at(size); r != nil {
-			last = r.Result
-		} else {
-			var err error
-			if last, err = t.run(sized(s, size)); err != nil {
+	var tried []row
+	for size := s.BlockSize + 1; size <= bits(s); size++ {
+		with := sized(s, size)
+		r := t.plan.at(size)
+		if r == nil {
+			result, err := t.run(with)
+			if err != nil {
 				return nil, err
 			}
+			r = &row{BlockSize: size, Fits: fits(with, &result), Result: result}
 		}
-		if fits(sized(s, size), &last) {
-			return outcome(fmt.Sprintf("a smaller block: /%d", size), sized(s, size), &last), nil
+		if r.Fits {
+			return outcome(fmt.Sprintf("a smaller block: /%d", size), with, &r.Result), nil
 		}
+		tried = append(tried, *r)
 	}
-	c := outcome("a smaller block", sized(s, size), &last)
-	if s.BlockSize+1 == size {
-		c.What += fmt.Sprintf(": /%d", size)
-	} else {
-		c.What += fmt.Sprintf(": none of /%d to /%d", s.BlockSize+1, size)
-		c.Why = fmt.Sprintf("with /%d, %s", size, c.Why)
+	r := best(tried)[0]
+	c := outcome(fmt.Sprintf("a smaller block: /%d", r.BlockSize), sized(s, r.BlockSize), &r.Result)
+	if len(tried) > 1 {
+		c.What = fmt.Sprintf("a smaller block: none of /%d to /%d", s.BlockSize+1, bits(s))
+		c.Why = fmt.Sprintf("at best, with /%d, %s", r.BlockSize, c.Why)
 	}
 	return c, nil
 }
@@ -221,7 +220,7 @@ func (t *trial) fewerPods() (*change, error) {
 		return nil, err
 	}
 	if !fits(&s, &r) {
-		return outcome("fewer pods: even 1 a node", &s, &r), nil
+		return outcome("fewer pods: 1 a node is too many", &s, &r), nil
 	}
 	best := r
 	n := 1 + sort.Search(pods-2, func(i int) bool { // of 2 to pods-1, the first that is too many
@@ -239,5 +238,5 @@ func (t *trial) fewerPods() (*change, error) {
 		return nil, err
 	}
 	s.PodsPerNode = n
-	return outcome(fmt.Sprintf("fewer pods: %d a node", n), &s, &best), nil
+	return outcome(fmt.Sprintf("fewer pods: %s a node", cli.Number(n)), &s, &best), nil
 }

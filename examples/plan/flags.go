@@ -160,6 +160,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	case given["churn-for"]:
 		return o, errors.New("-churn-for: needs -churn-rate, how many pods a second")
 	}
+	if s.PodsPerNode == 0 && len(s.PodHistogram) == 0 && !s.TunnelIPPerNode && s.Churn == nil {
+		return o, errors.New("-pods 0: without -tunnel nobody asks for an address")
+	}
 	return o, o.valid()
 }
 

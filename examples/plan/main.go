@@ -25,16 +25,34 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
 func main() {
+	// Memory that is never touched, and so never there. The collector waits until as
+	// much again is in use, which most scenarios never need, and they end sooner.
+	ballast := make([]byte, 64<<20)
+	defer runtime.KeepAlive(ballast)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	defer stop()
+	status := make(chan int, 1)
+	go func() { status <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }()
+	select {
+	case s := <-status:
+		os.Exit(s)
+	case <-ctx.Done():
+	}
+	select {
+	case s := <-status:
+		os.Exit(s)
+	case <-time.After(time.Second): // it waits for somebody else: standard input
+		fmt.Fprintln(os.Stderr, "plan: interrupted")
+		os.Exit(interrupted)
+	}
 }
 
 // What the program ends with.

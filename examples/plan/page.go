@@ -65,7 +65,6 @@ func sameButSize(a, b *plan) bool {
 
 // writePage writes plans for people. What cannot be written shows when w is flushed.
 func writePage(w io.Writer, o *options, plans []*plan) {
-	legend := ""
 	for i, s := range sections(plans) {
 		if i > 0 {
 			fmt.Fprintln(w)
@@ -85,18 +84,18 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 			fmt.Fprintln(w)
 			writeWide(w, p)
 		}
-		fmt.Fprintln(w)
 		if i == 0 {
-			legend = "Own are addresses from blocks of their nodes' own, borrowed those from others'; no block are nodes without one; routes are blocks and borrowed addresses; stranded are free addresses in blocks that other nodes own."
-		}
-		if legend != "" {
-			paragraph(w, legend)
 			fmt.Fprintln(w)
-			legend = ""
+			paragraph(w, legend)
 		}
 		writeVerdict(w, p)
 	}
 }
+
+// legend explains the table's columns.
+const legend = "Own are addresses from blocks of their nodes' own, borrowed those from others'; " +
+	"no block are nodes without one; routes are blocks and borrowed addresses; " +
+	"stranded are free addresses in blocks that other nodes own."
 
 // paragraph writes text in lines.
 func paragraph(w io.Writer, text string) {
@@ -157,7 +156,7 @@ func writeTable(w io.Writer, p *plan) {
 
 // writeWide writes what has no room in the first table.
 func writeWide(w io.Writer, p *plan) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight)
 	line(t, "", "blocks", "of 1", "strict", "limit", "no", "no", "first", "first", "more", "more")
 	line(t, "block", "empty", "pod", "refuses", "refuses", "address", "pool", "borrows", "refused", "nodes", "pods")
 	for i := range p.Rows {
@@ -178,27 +177,26 @@ func line(w io.Writer, cells ...string) { fmt.Fprintln(w, strings.Join(cells, "\
 // writeVerdict writes what to do, and why.
 func writeVerdict(w io.Writer, p *plan) {
 	for _, text := range p.Verdict.Text {
-		paragraph(w, text)
 		fmt.Fprintln(w)
+		paragraph(w, text)
 	}
 	if len(p.Rows) > 1 {
-		fmt.Fprintln(w, "What fails first:")
+		fmt.Fprintln(w, "\nWhat fails first:")
 		for i := range p.Rows {
 			r := &p.Rows[i]
 			text := r.FailsAt
 			if r.Fits {
 				text = "nothing"
+				if r.BlockSize != p.Verdict.BlockSize {
+					text += "; " + routes(&r.Result.Totals)
+				}
 			}
 			item(w, fmt.Sprintf("  /%-3d ", r.BlockSize), text)
 		}
 	}
-	if len(p.Verdict.Changes) == 0 {
-		return
+	if len(p.Verdict.Changes) > 0 {
+		fmt.Fprintf(w, "\n%s, the cheapest first, each of them tried:\n", mends(p))
 	}
-	if len(p.Rows) > 1 {
-		fmt.Fprintln(w)
-	}
-	fmt.Fprintf(w, "%s, the cheapest first, each of them tried:\n", mends(p))
 	for _, c := range p.Verdict.Changes {
 		mark := "  no   "
 		if c.Works {

@@ -14,32 +14,31 @@ func judge(p *plan) verdict {
 		return judgeOne(p)
 	}
 	var v verdict
-	best := choose(p)
-	size, asked := best.BlockSize, question(&p.Scenario)
+	best, standard := choose(p), common(&p.Scenario)
+	size := best.BlockSize
 	if best.Fits {
 		v.BlockSize = size
 		name := fmt.Sprintf("Take /%d", size)
-		if size == asked && p.compared() {
+		if size == standard {
 			name += ", Calico's default"
 		}
 		v.Text = append(v.Text, fmt.Sprintf("%s: %s.%s", name, good(&best.Result.Totals), room(best.Result.Headroom)))
 	} else {
-		s := sized(&p.Scenario, size)
-		text := fmt.Sprintf("No block size fits: with each, addresses are borrowed or refused, or nodes have no block. The best is /%d, where %s; %s.",
-			size, shortcomings(s, &best.Result), routes(&best.Result.Totals))
+		short := shortcomings(sized(&p.Scenario, size), &best.Result)
+		text := fmt.Sprintf("No block size fits: with each of them addresses are borrowed, or nodes have no block. Best is /%d: %s; there are %s.",
+			size, short, routes(&best.Result.Totals))
 		if best.Result.Refused() > 0 {
-			text = fmt.Sprintf("No block size fits, and with each of them requests are refused. The least of them with /%d, where %s of %s; %s.",
-				size, shortcomings(s, &best.Result), cli.Count(best.Result.Requests, "request"), routes(&best.Result.Totals))
+			text = fmt.Sprintf("No block size fits: with each of them requests are refused. Fewest are with /%d: %s; there are %s.",
+				size, short, routes(&best.Result.Totals))
 		}
 		v.Text = append(v.Text, text)
 	}
-	if !p.compared() || size == asked {
-		return v
-	}
-	if r := p.at(asked); r == nil {
-		v.Text = append(v.Text, fmt.Sprintf("The pool is smaller than a block of Calico's default, /%d.", asked))
-	} else {
-		v.Text = append(v.Text, fmt.Sprintf("Calico's default, /%d, %s", asked, how(sized(&p.Scenario, asked), r)))
+	switch r := p.at(standard); {
+	case size == standard:
+	case r != nil:
+		v.Text = append(v.Text, fmt.Sprintf("Calico's default, /%d, %s", standard, how(sized(&p.Scenario, standard), r)))
+	case p.compared() && p.Rows[0].BlockSize > standard:
+		v.Text = append(v.Text, fmt.Sprintf("The pool is smaller than a block of Calico's default, /%d.", standard))
 	}
 	return v
 }
@@ -63,7 +62,10 @@ func judgeOne(p *plan) verdict {
 
 // good says what is good about a row that fits.
 func good(r *workload.Totals) string {
-	if r.Requests == 1 {
+	switch r.Requests {
+	case 0:
+		return "nobody asks for an address"
+	case 1:
 		return "the address comes from a block of its node's own, with " + routes(r)
 	}
 	return fmt.Sprintf("all %s come from blocks of their nodes' own, with %s", addresses(r.Requests), routes(r))
@@ -89,7 +91,7 @@ func more(n int, noun string) string { return cli.Count(n, "more "+noun) }
 // how says how a row fares, after its name.
 func how(s *workload.Scenario, r *row) string {
 	if r.Fits {
-		return fmt.Sprintf("fits as well, with %s.", routes(&r.Result.Totals))
+		return fmt.Sprintf("fits as well, with %s.%s", routes(&r.Result.Totals), room(r.Result.Headroom))
 	}
 	text := "does not fit: "
 	if m := first(&r.Result); m != nil {
@@ -98,7 +100,7 @@ func how(s *workload.Scenario, r *row) string {
 			m := r.Result.FirstRefusal
 			text += fmt.Sprintf("The %s is the first to be refused: %s. ", ordinal(m.Request), because(s, &r.Result, m))
 		}
-		return text + fmt.Sprintf("Of %s, %s in the end; there are %s.", cli.Count(r.Result.Requests, "request"), shortcomings(s, &r.Result), routes(&r.Result.Totals))
+		return text + fmt.Sprintf("In the end %s; there are %s.", shortcomings(s, &r.Result), routes(&r.Result.Totals))
 	}
 	return text + shortcomings(s, &r.Result) + "."
 }

@@ -98,7 +98,7 @@ func addresses(n int) string {
 	return cli.Number(n) + " addresses"
 }
 
-// routes writes a number of them.
+// routes writes how many there are.
 func routes(r *workload.Totals) string { return cli.Count(r.Routes, "route") }
 
 // ordinal writes 1st, 2nd, 3rd and so on.
@@ -128,7 +128,7 @@ func first(r *workload.Result) *workload.Moment {
 // failsAt says what fails first, in a line if possible; nothing if nothing does.
 func failsAt(s *workload.Scenario, r *workload.Result) string {
 	if m := first(r); m != nil {
-		return fmt.Sprintf("request %s, %s, is %s: %s", cli.Number(m.Request), whose(m), became(m), because(s, r, m))
+		return fmt.Sprintf("request %s, %s, is %s: %s", cli.Number(m.Request), whose(m), became(m), briefly(s, m))
 	}
 	if fits(s, r) {
 		return ""
@@ -159,23 +159,35 @@ func became(m *workload.Moment) string {
 	return "refused"
 }
 
-// because says why a request was borrowed or refused.
-func because(s *workload.Scenario, r *workload.Result, m *workload.Moment) string {
-	switch m.Outcome {
-	case workload.RefusedBlockLimit:
-		return fmt.Sprintf("its node has %s, the limit", cli.Count(limit(s), "block"))
-	case workload.RefusedPoolEmpty:
+// briefly says why a request was borrowed or refused.
+func briefly(s *workload.Scenario, m *workload.Moment) string {
+	switch {
+	case m.Outcome == workload.RefusedBlockLimit && limit(s) == 1:
+		return "1 block is the limit"
+	case m.Outcome == workload.RefusedBlockLimit:
+		return cli.Count(limit(s), "block") + " are the limit"
+	case m.Outcome == workload.RefusedPoolEmpty:
 		return "no address is left"
-	case workload.RefusedNoPool:
+	case m.Outcome == workload.RefusedNoPool:
 		return "no pool is for it"
+	case s.NoAutoAllocate:
+		return "nodes may not claim blocks"
 	}
-	if s.NoAutoAllocate {
-		return "its node may not claim a block"
+	return "no block is left"
+}
+
+// because says the same of a scenario that is looked at more closely.
+func because(s *workload.Scenario, r *workload.Result, m *workload.Moment) string {
+	text := briefly(s, m)
+	if text != "no block is left" {
+		return text
 	}
-	if len(s.Pools) > 0 {
+	switch {
+	case len(s.Pools) > 0:
 		return "no block is left that its node may claim"
-	}
-	if r.BlocksTotal == 1 {
+	case len(s.Reservations) > 0:
+		return fmt.Sprintf("no block is left of %s", cli.Number(r.BlocksTotal))
+	case r.BlocksTotal == 1:
 		return "the only block is taken"
 	}
 	return fmt.Sprintf("all %s are taken", cli.Count(r.BlocksTotal, "block"))
