@@ -25,11 +25,11 @@ func judge(p *plan) verdict {
 		v.Text = append(v.Text, fmt.Sprintf("%s: %s.%s", name, good(&best.Result.Totals), room(best.Result.Headroom)))
 	} else {
 		short := shortcomings(sized(&p.Scenario, size), &best.Result)
-		text := fmt.Sprintf("No block size fits: with each of them addresses are borrowed, or nodes have no block. Best is /%d: %s; there are %s.",
-			size, short, routes(&best.Result.Totals))
+		text := fmt.Sprintf("No block size fits: with each of them addresses are borrowed or refused, or nodes have no block. Best is /%d: %s; there %s.",
+			size, short, are(routes(&best.Result.Totals), best.Result.Routes))
 		if best.Result.Refused() > 0 {
-			text = fmt.Sprintf("No block size fits: with each of them requests are refused. Fewest are with /%d: %s; there are %s.",
-				size, short, routes(&best.Result.Totals))
+			text = fmt.Sprintf("No block size fits: with each of them requests are refused. Fewest are with /%d: %s; there %s.",
+				size, short, are(routes(&best.Result.Totals), best.Result.Routes))
 		}
 		v.Text = append(v.Text, text)
 	}
@@ -88,6 +88,14 @@ func room(h *workload.Headroom) string {
 
 func more(n int, noun string) string { return cli.Count(n, "more "+noun) }
 
+// are puts what there is of n in a sentence.
+func are(text string, n int) string {
+	if n == 1 {
+		return "is " + text
+	}
+	return "are " + text
+}
+
 // how says how a row fares, after its name.
 func how(s *workload.Scenario, r *row) string {
 	if r.Fits {
@@ -100,7 +108,7 @@ func how(s *workload.Scenario, r *row) string {
 			m := r.Result.FirstRefusal
 			text += fmt.Sprintf("The %s is the first to be refused: %s. ", ordinal(m.Request), because(s, &r.Result, m))
 		}
-		return text + fmt.Sprintf("In the end %s; there are %s.", shortcomings(s, &r.Result), routes(&r.Result.Totals))
+		return text + fmt.Sprintf("In the end %s; there %s.", shortcomings(s, &r.Result), are(routes(&r.Result.Totals), r.Result.Routes))
 	}
 	return text + shortcomings(s, &r.Result) + "."
 }

@@ -11,12 +11,22 @@ import (
 
 // describe says what a scenario is, in a sentence without its full stop.
 func describe(s *workload.Scenario) string {
-	var parts []string
-	groups := append([]workload.Group{s.Group}, s.Groups...)
-	for i := range groups {
-		parts = append(parts, describeGroup(&groups[i]))
+	text := describeGroup(&s.Group)
+	switch groups := append([]workload.Group{s.Group}, s.Groups...); len(groups) {
+	case 1:
+	case 2:
+		text += " and " + describeGroup(&groups[1])
+	default:
+		var all workload.Group
+		for _, g := range groups {
+			all.Nodes += g.Nodes
+			if len(g.PodHistogram) == 0 {
+				g.PodHistogram = []workload.Bucket{{Pods: g.PodsPerNode}}
+			}
+			all.PodHistogram = append(all.PodHistogram, g.PodHistogram...)
+		}
+		text = fmt.Sprintf("%s in %s", describeGroup(&all), cli.Count(len(groups), "group"))
 	}
-	text := strings.Join(parts, " and ")
 	if s.TunnelIPPerNode {
 		text += " and a tunnel address each"
 	}
