@@ -64,9 +64,9 @@ func runStorm(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
-	step, end := showProgress(stderr, 2*o.Nodes*o.Pods*len(configs), "pods served")
-	results := letPass(configs, step)
-	end()
+	bar := cli.NewCount(stderr, "pods served", int64(2*o.Nodes*o.Pods*len(configs)))
+	results := letPass(configs, func() { bar.Add(1) })
+	bar.Stop()
 
 	out := bufio.NewWriter(stdout)
 	if o.json {

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -170,48 +168,4 @@ func TestStormUnwritable(t *testing.T) {
 		require.Equal(t, 2, run(args, nil, full{}, &errs))
 		require.Equal(t, "race: no space left\n", errs.String())
 	}
-}
-
-// screen is what was written by anybody.
-type screen struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *screen) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-func TestProgress(t *testing.T) {
-	var out screen
-	step, end := drawProgress(&out, 4, "pods served", time.Hour)
-	step()
-	end()
-	require.Empty(t, out.String(), "it was quick")
-
-	step, end = drawProgress(&out, 4, "pods served", 0)
-	for range 3 {
-		step()
-	}
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "75.00%") }, time.Minute, time.Millisecond)
-	end()
-	require.Regexp(t, `pods served \.\.\. done! [^\n]*\n\x1b\[A\x1b\[K$`, out.String(), "and is gone")
-
-	step, end = showProgress(&out, 4, "piped")
-	require.Nil(t, step)
-	end()
-	file, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	defer file.Close()
-	step, end = showProgress(file, 4, "in a file")
-	require.Nil(t, step)
-	end()
 }

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 // Progress is a bar that shows how much of some work is done. It appears only on a
@@ -14,10 +16,12 @@ import (
 // may use it.
 type Progress struct {
 	mu      sync.Mutex
+	w       io.Writer
 	bar     progress.Writer
 	tracker *progress.Tracker
 	appears time.Time
-	done    chan struct{} // closed when the bar is gone
+	count   int64
+	drawn   chan struct{} // closed when the bar is not drawn any more; nil before it is
 }
 
 // patience is how long work may take before a bar appears.
@@ -46,57 +50,73 @@ func newProgress(w io.Writer, doing string, size int64, units progress.Units, ap
 	bar.SetAutoStop(false)
 	bar.SetUpdateFrequency(100 * time.Millisecond)
 	bar.SetTrackerPosition(progress.PositionRight)
-	tracker := &progress.Tracker{Message: doing, Total: size, Units: units, RemoveOnCompletion: true}
+	tracker := &progress.Tracker{Message: doing, Total: size, Units: units}
 	bar.AppendTracker(tracker)
-	return &Progress{bar: bar, tracker: tracker, appears: appears}
+	return &Progress{w: w, bar: bar, tracker: tracker, appears: appears}
 }
 
 // Set tells how much is done.
-func (p *Progress) Set(done int64) { p.set(done, -1) }
+func (p *Progress) Set(done int64) { p.set(func() { p.count = done }) }
+
+// Add tells that so much more is done.
+func (p *Progress) Add(more int64) { p.set(func() { p.count += more }) }
 
 // SetOf tells how much is done, and of how much as far as that is known by now.
-func (p *Progress) SetOf(done, total int64) { p.set(done, total) }
+func (p *Progress) SetOf(done, total int64) {
+	p.set(func() {
+		p.count = done
+		p.tracker.UpdateTotal(total)
+	})
+}
 
-func (p *Progress) set(done, total int64) {
+func (p *Progress) set(change func()) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if total >= 0 {
-		p.tracker.UpdateTotal(total)
-	}
-	if p.done == nil && time.Now().After(p.appears) {
+	change()
+	if p.drawn == nil && time.Now().After(p.appears) {
 		finished := make(chan struct{})
-		p.done = finished
+		p.drawn = finished
 		go func() {
 			p.bar.Render()
 			close(finished)
 		}()
 	}
-	if p.done != nil {
-		p.tracker.SetValue(done)
+	if p.drawn != nil {
+		p.tracker.SetValue(p.count)
 	}
 }
 
-// Stop takes the bar away.
+// Stop takes the bar away. What is told afterwards is not shown.
 func (p *Progress) Stop() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.done == nil {
+	p.appears = never
+	if p.drawn == nil {
 		return
 	}
-	p.tracker.MarkAsDone()
+	select {
+	case <-p.drawn: // it was stopped before
+		return
+	default:
+	}
 	for !p.bar.IsRenderInProgress() {
 		select {
-		case <-p.done:
+		case <-p.drawn:
 			return
 		case <-time.After(time.Millisecond):
 		}
 	}
 	p.bar.Stop()
-	<-p.done
+	<-p.drawn
+	// The last it does is to draw the bar once more, with the end of the line.
+	fmt.Fprint(p.w, text.CursorUp.Sprint(), text.EraseLine.Sprint())
 }
+
+// never is after any moment at which a bar could appear.
+var never = time.Now().AddDate(100, 0, 0)

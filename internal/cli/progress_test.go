@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,7 +39,16 @@ func TestProgress(t *testing.T) {
 	require.Eventually(t, func() bool { p.Set(1 << 19); return bytes.Contains([]byte(out.String()), []byte("reading")) }, 10*time.Second, 10*time.Millisecond)
 	p.Stop()
 	p.Stop()
+	p.Set(1 << 20)
 	require.Contains(t, out.String(), "50.00%")
+	require.NotContains(t, out.String(), "100.00%", "it was stopped")
+	gone(t, out.String())
+}
+
+// gone checks that each line that was drawn was drawn over, or erased.
+func gone(t *testing.T, out string) {
+	require.Equal(t, strings.Count(out, "\n"), strings.Count(out, text.CursorUp.Sprint()), "%q", out)
+	require.True(t, out == "" || strings.HasSuffix(out, text.EraseLine.Sprint()), "%q", out)
 }
 
 // TestProgressOfShortWork: what is done within a second shows nothing.
@@ -53,9 +64,11 @@ func TestProgressOfShortWork(t *testing.T) {
 // TestProgressStoppedAtOnce: a bar that has just begun to appear goes all the same.
 func TestProgressStoppedAtOnce(t *testing.T) {
 	for range 20 {
-		p := newProgress(new(shared), "reading", 10, progress.UnitsBytes, time.Now().Add(-time.Second))
+		var out shared
+		p := newProgress(&out, "reading", 10, progress.UnitsBytes, time.Now().Add(-time.Second))
 		p.Set(1)
 		p.Stop()
+		gone(t, out.String())
 	}
 }
 
@@ -76,6 +89,9 @@ func TestProgressOfMore(t *testing.T) {
 	var out shared
 	p := newProgress(&out, "requests", 10, progress.UnitsDefault, time.Now().Add(-time.Second))
 	require.Eventually(t, func() bool { p.SetOf(5, 20); return bytes.Contains([]byte(out.String()), []byte("25.00%")) }, 10*time.Second, 10*time.Millisecond)
+	p.Add(1)
 	p.Stop()
 	require.Contains(t, out.String(), "[5 in ")
+	require.Contains(t, out.String(), "[6 in ")
+	gone(t, out.String())
 }
