@@ -97,15 +97,13 @@ func (e *entry) wrong(err error) error {
 }
 
 // label names a scenario in a list of many.
-func (e *entry) label() string { return label(&e.Scenario) }
-
-func label(s *workload.Scenario) string {
-	text := s.Name
+func (e *entry) label() string {
+	text := e.Name
 	if text == "" {
-		text = describe(s)
+		text = describe(&e.Scenario)
 	}
-	if s.BlockSize != 0 {
-		text += fmt.Sprintf(" /%d", s.BlockSize)
+	if e.BlockSize != 0 {
+		text += fmt.Sprintf(" /%d", e.BlockSize)
 	}
 	return text
 }
