@@ -26,7 +26,7 @@ func (c *crew) changes(p *plan) ([]change, error) {
 		s.BlockSize = r.BlockSize
 	}
 	t := trial{crew: c, plan: p, scenario: &s, result: &r.Result}
-	tries := []func() (*change, error){t.higherLimit, t.smallerBlock, t.strictOff, t.largerPool, t.fewerPods}
+	tries := []func() (*change, error){t.autoAllocate, t.higherLimit, t.smallerBlock, t.strictOff, t.largerPool, t.fewerPods}
 	found := make([]*change, len(tries))
 	err := together(len(tries), func(i int) (err error) {
 		found[i], err = tries[i]()
@@ -64,6 +64,17 @@ func outcome(what string, s *workload.Scenario, r *workload.Result) *change {
 		c.Why = shortcomings(s, r)
 	}
 	return c
+}
+
+// autoAllocate lets nodes claim blocks again.
+func (t *trial) autoAllocate() (*change, error) {
+	s := *t.scenario
+	if !s.NoAutoAllocate {
+		return nil, nil
+	}
+	s.NoAutoAllocate = false
+	r, err := t.run(&s)
+	return outcome("autoAllocateBlocks on", &s, &r), err
 }
 
 // higherLimit lets nodes have as many blocks as their pods fill.

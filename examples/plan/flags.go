@@ -77,7 +77,7 @@ var flagOf = map[string]string{
 
 // parse reads the flags. Help goes to stdout.
 func parse(args []string, stdout io.Writer) (options, error) {
-	o := options{workers: runtime.GOMAXPROCS(0)}
+	var o options
 	s := &o.scenario
 	churn := workload.Churn{For: workload.Duration(10 * time.Minute)}
 	flags := flag.NewFlagSet("plan", flag.ContinueOnError)
@@ -98,8 +98,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	cooldown := flags.Duration("cooldown", 0, "how long an address rests that was given back, up to 20m")
 	flags.Func("reserve", "reserved `addresses` and CIDRs, a comma between two; may be repeated", listOf(&s.Reservations, func(text string) (string, error) { return text, nil }))
 	service := flags.String("service-cidr", "", "the cluster's service `CIDR`, which the pool should not touch")
-	flags.Float64Var(&churn.PerSecond, "churn-rate", 0, "pods restarted a `second`, in the whole cluster")
-	flags.TextVar(&churn.For, "churn-for", churn.For, "how `long` pods are restarted")
+	flags.Float64Var(&churn.PerSecond, "churn-rate", 0, "`pods` restarted a second, in the whole cluster")
+	flags.TextVar(&churn.For, "churn-for", churn.For, "for how `long` pods are restarted")
 	flags.StringVar(&s.Name, "name", "", "what to call it in the report")
 	flags.Func("scenario", "scenarios in this `FILE` instead of all the flags above; may be repeated", func(name string) error {
 		o.files = append(o.files, name)
@@ -109,9 +109,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.BoolVar(&o.json, "json", false, "print JSON; of files with several scenarios, or with -shard, a line each")
 	flags.StringVar(&o.report, "o", "", "write a report to this HTML `file` too, of one scenario")
 	flags.IntVar(&o.samples, "samples", 0, "how many `moments` the JSON and the report show (default 0, with -o 100)")
-	flags.BoolVar(&o.wide, "wide", false, "more columns: what is stranded, why requests were refused, how much room is left")
+	flags.BoolVar(&o.wide, "wide", false, "another table: empty blocks, why requests were refused, how much room is left")
 	shard := flags.String("shard", "", "only every `I/N`th scenario: 3/16 are the fourth of 16, the twentieth, …; prints a line of JSON each")
-	flags.IntVar(&o.workers, "j", o.workers, "how many runs at a time (default: as many as there are processors)")
+	flags.IntVar(&o.workers, "j", 0, "how many `runs` at a time (default: as many as there are processors)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, usage)
 		flags.SetOutput(stdout)
@@ -207,8 +207,11 @@ func (o *options) others(given map[string]bool, shard string) error {
 			return errors.New("-o: not with -shard: a report is of one scenario")
 		}
 	}
-	if o.workers < 1 {
+	if o.workers < 0 {
 		return fmt.Errorf("-j %d: must be 1 or more", o.workers)
+	}
+	if o.workers == 0 {
+		o.workers = runtime.GOMAXPROCS(0)
 	}
 	if o.samples < 0 || o.samples == 1 {
 		return fmt.Errorf("-samples %d: must be 0, or 2 and more", o.samples)

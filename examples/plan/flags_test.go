@@ -46,7 +46,7 @@ func TestBadUsage(t *testing.T) {
 		"-scenario a.yaml -shard /16":        "-shard /16: must be I/N",
 		"-scenario a.yaml -shard 0/2 -o r":   "-o: not with -shard",
 		"-shard 0/2":                         "-shard: needs -scenario FILE",
-		"-j 0":                               "-j 0: must be 1 or more",
+		"-j -1":                              "-j -1: must be 1 or more",
 		"-samples 1 -json":                   "-samples 1: must be 0, or 2 and more",
 		"-samples 5":                         "-samples: needs -json or -o",
 		"-scenario " + recorded + " -o x":    "-o: a report is of one scenario, and " + recorded + " has 12",

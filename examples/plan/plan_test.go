@@ -105,6 +105,8 @@ func TestVerdict(t *testing.T) {
 				"  yes  fewer pods: 1,279 a node; 60 routes\n",
 				"  no   a larger pool: 10.0.0.0/17; 5,163 requests are refused at the limit of 20\n       blocks\n",
 			}, []string{"affinity off"}},
+		{"no new blocks", "-nodes 3 -pods 5 -pool 10.0.0.0/24 -strict -no-auto-allocate -block-size 26", found,
+			[]string{"for nodes may not claim blocks.", "  yes  autoAllocateBlocks on; 3 routes\n"}, []string{"affinity off"}},
 		{"a limit of one", "-nodes 300 -pods 30 -max-blocks 1 -strict -pool 10.0.0.0/16 -block-size 28", found,
 			[]string{
 				"for 1 block is the limit", "What would make /28 fit", "  yes  a limit of 2 blocks a node; 600 routes\n",

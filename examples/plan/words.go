@@ -158,12 +158,9 @@ func whose(m *workload.Moment) string {
 	return text
 }
 
-// became says what became of a request.
+// became says what became of a request that its node got nothing of its own for.
 func became(m *workload.Moment) string {
-	switch m.Outcome {
-	case workload.Own:
-		return "the node's own"
-	case workload.Borrowed:
+	if m.Outcome == workload.Borrowed {
 		return "borrowed"
 	}
 	return "refused"
