@@ -234,16 +234,22 @@ func best(rows []row) []*row {
 }
 
 // choose returns the best row: of those that are equal otherwise, the one with the
-// most headroom, and then the one whose size is nearest to the one in question.
+// most headroom, and then the one whose size is nearest to the one in question. Room
+// for a cluster of twice the size is room enough.
 func choose(p *plan) *row {
 	asked := question(&p.Scenario)
-	return slices.MinFunc(best(p.Rows), func(a, b *row) int {
-		x, y := workload.Headroom{}, workload.Headroom{}
-		if a.Result.Headroom != nil && b.Result.Headroom != nil {
-			x, y = *a.Result.Headroom, *b.Result.Headroom
+	room := func(r *row) (nodes, pods int) {
+		h := r.Result.Headroom
+		if h == nil {
+			return 0, 0
 		}
 		// As unsigned numbers, no end is more than any.
-		return cmp.Or(cmp.Compare(uint(y.Nodes), uint(x.Nodes)), cmp.Compare(uint(y.PodsPerNode), uint(x.PodsPerNode)),
+		return int(min(uint(h.Nodes), uint(p.Scenario.Nodes))), int(min(uint(h.PodsPerNode), uint(largest(&p.Scenario))))
+	}
+	return slices.MinFunc(best(p.Rows), func(a, b *row) int {
+		nodesA, podsA := room(a)
+		nodesB, podsB := room(b)
+		return cmp.Or(cmp.Compare(nodesB, nodesA), cmp.Compare(podsB, podsA),
 			cmp.Compare(max(a.BlockSize, asked)-min(a.BlockSize, asked), max(b.BlockSize, asked)-min(b.BlockSize, asked)))
 	})
 }

@@ -82,6 +82,10 @@ func TestVerdict(t *testing.T) {
 			[]string{"What would make", "does not fit", "fits as well"}},
 		{"the default fits as well", "-nodes 100 -pods 80 -pool 10.0.0.0/16", fine,
 			[]string{"Take /25: ", "Calico's default, /26, fits as well, with 200 routes.\n"}, []string{"What would make"}},
+		{"as few routes with more room", "-strict -nodes 3 -pods 10 -pool 10.0.0.0/24", fine,
+			[]string{"Take /27: ", "There is room for 5 more nodes", "Calico's default, /26, fits as well, with 3 routes. There is room for 1 more\nnode like these,"}, nil},
+		{"as few routes with room that nobody needs", "-nodes 3 -pods 3 -pool 10.0.0.0/18", fine,
+			[]string{"Take /26, Calico's default: "}, nil},
 		{"none fits", "-nodes 20 -pods 60 -pool 10.0.0.0/24 -strict", found,
 			[]string{
 				"No block size fits: with each of them requests are refused. Fewest are with /29:\n964 requests are refused by strict affinity; there are 32 routes.\n",
