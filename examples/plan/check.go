@@ -74,11 +74,15 @@ func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.W
 	}
 	out := bufio.NewWriter(stdout)
 	files, sum := perFile(entries, results)
+	width := 0
+	for i := range files {
+		width = max(width, len(files[i].File))
+	}
 	for i := range files {
 		if o.json {
 			_ = json.NewEncoder(out).Encode(&files[i]) // a failure shows when flushing
 		} else {
-			files[i].show(out)
+			files[i].show(out, width)
 		}
 	}
 	if !o.json {
@@ -165,8 +169,8 @@ func perFile(entries []entry, results []compared) (files []checked, sum checked)
 	return files, sum
 }
 
-// show writes what is known of a file.
-func (f *checked) show(w io.Writer) {
+// show writes what is known of a file, its name in a column of this width.
+func (f *checked) show(w io.Writer, width int) {
 	verdict := "ok"
 	switch {
 	case f.Scenarios == 0:
@@ -177,7 +181,7 @@ func (f *checked) show(w io.Writer) {
 	if f.Without > 0 && f.Scenarios > 0 {
 		verdict += fmt.Sprintf(" (%d more without results)", f.Without)
 	}
-	fmt.Fprintf(w, "%-36s %13s %16s  %s\n", f.File, cli.Count(f.Scenarios, "scenario"), cli.Count(f.Requests, "request"), verdict)
+	fmt.Fprintf(w, "%-*s %13s %16s  %s\n", width, f.File, cli.Count(f.Scenarios, "scenario"), cli.Count(f.Requests, "request"), verdict)
 	for _, d := range f.Details {
 		fmt.Fprintln(w, d)
 	}
