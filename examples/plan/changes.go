@@ -92,7 +92,7 @@ func (t *trial) higherLimit() (*change, error) {
 	if size == 0 {
 		return nil, nil // pools of several block sizes
 	}
-	block := 1 << (bits(&s) - size)
+	block := 1 << (addressBits(&s) - size)
 	most := limit(t.scenario)
 	s.MaxBlocksPerHost = max(most+1, (largest(&s)+block-1)/block)
 	for {
@@ -108,8 +108,8 @@ func (t *trial) higherLimit() (*change, error) {
 	}
 }
 
-// bits returns how many bits an address of the scenario has.
-func bits(s *workload.Scenario) int {
+// addressBits returns how many bits an address of the scenario has.
+func addressBits(s *workload.Scenario) int {
 	if len(s.Pools) > 0 {
 		return s.Pools[0].CIDR.Addr().BitLen()
 	}
@@ -134,11 +134,11 @@ func largest(s *workload.Scenario) int {
 // smallerBlock takes the largest block below the one in question that fits.
 func (t *trial) smallerBlock() (*change, error) {
 	s := t.scenario
-	if len(s.Pools) > 0 || s.BlockSize == bits(s) {
+	if len(s.Pools) > 0 || s.BlockSize == addressBits(s) {
 		return nil, nil
 	}
 	var tried []row
-	for size := s.BlockSize + 1; size <= bits(s); size++ {
+	for size := s.BlockSize + 1; size <= addressBits(s); size++ {
 		with := sized(s, size)
 		r := t.plan.at(size)
 		if r == nil {
@@ -156,7 +156,7 @@ func (t *trial) smallerBlock() (*change, error) {
 	r := best(tried)[0]
 	c := outcome(fmt.Sprintf("a smaller block: /%d", r.BlockSize), sized(s, r.BlockSize), &r.Result)
 	if len(tried) > 1 {
-		c.What = fmt.Sprintf("a smaller block: none of /%d to /%d", s.BlockSize+1, bits(s))
+		c.What = fmt.Sprintf("a smaller block: none of /%d to /%d", s.BlockSize+1, addressBits(s))
 		c.Why = fmt.Sprintf("at best, with /%d, %s", r.BlockSize, c.Why)
 	}
 	return c, nil

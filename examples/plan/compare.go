@@ -10,9 +10,6 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// mostBlocks is how many blocks scenarios may have room for, in bits.
-const mostBlocks = 30
-
 // sizes returns the block sizes at which a scenario is to be run: the one that it
 // names, or all that Calico allows and the pool is large enough for, and small enough
 // to be run. There may be none.
@@ -25,7 +22,7 @@ func sizes(s *workload.Scenario) []int {
 		least, most = 116, 128
 	}
 	var all []int
-	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+mostBlocks); size++ {
+	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+workload.MaxBlockBits); size++ {
 		all = append(all, size)
 	}
 	return all

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/bits"
 	"strings"
 	"text/tabwriter"
 
@@ -123,6 +124,15 @@ func none(n int) string {
 	return cli.Number(n)
 }
 
+// blocks writes how many there is room for: of IPv6 there may be more than fit into a
+// column.
+func blocks(n int) string {
+	if bits.OnesCount(uint(n)) == 1 && n > 999_999_999 {
+		return fmt.Sprintf("2^%d", bits.TrailingZeros(uint(n)))
+	}
+	return cli.Number(n)
+}
+
 // most writes how much more there is room for.
 func most(n int) string {
 	if n == workload.NoEnd {
@@ -148,7 +158,7 @@ func writeTable(w io.Writer, p *plan) {
 	line(t, "block", "in pool", "claimed", "own", "borrowed", "refused", "no block", "routes", "stranded")
 	for i := range p.Rows {
 		r := &p.Rows[i].Result
-		line(t, size(p, &p.Rows[i]), cli.Number(r.BlocksTotal), cli.Number(r.BlocksClaimed), cli.Number(r.Own), none(r.Borrowed),
+		line(t, size(p, &p.Rows[i]), blocks(r.BlocksTotal), cli.Number(r.BlocksClaimed), cli.Number(r.Own), none(r.Borrowed),
 			none(r.Refused()), none(r.NodesWithoutBlock), cli.Number(r.Routes), cli.Number(r.Blocks.Stranded))
 	}
 	_ = t.Flush() // to a buffer
@@ -191,7 +201,7 @@ func writeVerdict(w io.Writer, p *plan) {
 					text += "; " + routes(&r.Result.Totals)
 				}
 			}
-			item(w, fmt.Sprintf("  /%-3d ", r.BlockSize), text)
+			item(w, fmt.Sprintf("  %-4s ", fmt.Sprintf("/%d", r.BlockSize)), text)
 		}
 	}
 	if len(p.Verdict.Changes) > 0 {

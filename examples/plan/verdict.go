@@ -33,6 +33,7 @@ func judge(p *plan) verdict {
 		}
 		v.Text = append(v.Text, text)
 	}
+	v.Text = append(v.Text, reuse(&best.Result)...)
 	switch r := p.at(standard); {
 	case size == standard:
 	case r != nil:
@@ -56,8 +57,26 @@ func judgeOne(p *plan) verdict {
 		v.BlockSize = r.BlockSize
 		text = fmt.Sprintf("%s fits: %s.%s", name, good(&r.Result.Totals), room(r.Result.Headroom))
 	}
-	v.Text = append(v.Text, text)
+	v.Text = append(append(v.Text, text), reuse(&r.Result)...)
 	return v
+}
+
+// reuse says how soon an address was given out again, in a paragraph; none if none
+// was.
+func reuse(r *workload.Result) []string {
+	if r.ReuseGap == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s given back; the soonest that one was given out again was after %s.",
+		were(r.Released), short(*r.ReuseGap))}
+}
+
+// were says that so many addresses were.
+func were(n int) string {
+	if n == 1 {
+		return "1 address was"
+	}
+	return addresses(n) + " were"
 }
 
 // good says what is good about a row that fits.

@@ -55,7 +55,8 @@ const DatastoreOps = "datastoreOps"
 // Read reads the scenarios of a file: JSON, one after the other as in plan.jsonl,
 // or YAML documents, with the same keys. An error is a [FileError], of the first
 // thing that is wrong, and no scenario comes back with one: each has been
-// validated. The name is for errors and entries only.
+// validated. One that names no block size may have a pool for smaller ones than
+// Calico's default, and can be run with those only. The name is for errors and entries only.
 func Read(name string, r io.Reader) ([]Entry, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -161,7 +162,7 @@ func (f *file) entry(n *yaml.Node, before int) error {
 		}
 		return fail(n, err)
 	}
-	if err := e.Validate(); err != nil {
+	if err := e.validate(); err != nil {
 		var invalid *InvalidError
 		errors.As(err, &invalid)
 		return fail(find(n, invalid.Path), invalid)
@@ -177,6 +178,17 @@ func (f *file) entry(n *yaml.Node, before int) error {
 	}
 	f.entries = append(f.entries, e)
 	return nil
+}
+
+// validate is [Scenario.Validate] for a scenario that may leave its block size to
+// whoever compares them: then the pool may be smaller than a block of Calico's
+// default.
+func (e *Entry) validate() error {
+	s := e.Scenario
+	if s.BlockSize == 0 && len(s.Pools) == 0 && s.Pool.IsValid() {
+		s.BlockSize = max(s.pools()[0].spec().WithDefaults().BlockSize, s.Pool.Bits())
+	}
+	return s.Validate()
 }
 
 // document is all that may stand in a file: a scenario and its results.

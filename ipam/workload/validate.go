@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,9 +17,13 @@ import (
 const (
 	maxNodes    = 250_000 // that ever come up
 	maxRequests = 50_000_000
-	maxBlocks   = 30 // bits
 	maxNameLen  = 253
 )
+
+// MaxBlockBits is how many blocks a pool may have room for, as a power of two: their
+// number is an int. Calico has no such limit; a pool of IPv6 that is larger is planned
+// with a part of it.
+const MaxBlockBits = min(60, strconv.IntSize-2)
 
 // Validate returns an error matching [ErrInvalid], with everything that is wrong
 // with the scenario, or nil. [Run] does nothing before it has looked at all of it.
@@ -73,8 +78,8 @@ func (v *validator) pools() {
 			v.bad(at(i, "cidr"), "%v", err)
 			continue
 		}
-		if bits := of.BlockSize() - of.CIDR().Bits(); bits > maxBlocks {
-			v.bad(at(i, "cidr"), "%s: has 2^%d blocks of /%d, must have at most 2^%d: plan with a part of it", p.CIDR, bits, of.BlockSize(), maxBlocks)
+		if bits := of.BlockSize() - of.CIDR().Bits(); bits > MaxBlockBits {
+			v.bad(at(i, "cidr"), "%s: has 2^%d blocks of /%d, must have at most 2^%d: plan with a part of it", p.CIDR, bits, of.BlockSize(), MaxBlockBits)
 		}
 		if p.CIDR.Addr().Is4() != s.pools()[0].CIDR.Addr().Is4() {
 			v.bad(at(i, "cidr"), "%s: of another family than the first pool", p.CIDR)

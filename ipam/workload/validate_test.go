@@ -42,7 +42,7 @@ func TestValidate(t *testing.T) {
 		"pool with host bits":     {func(s *Scenario) { s.Pool = prefix("10.0.0.1/24") }, "pool 10.0.0.1/24: "},
 		"pool smaller than block": {func(s *Scenario) { s.BlockSize = 20 }, "pool 10.0.0.0/24: "},
 		"block size out of range": {func(s *Scenario) { s.BlockSize = 33 }, "blockSize 33: "},
-		"a pool of 2^64 blocks":   {func(s *Scenario) { s.Pool, s.BlockSize = prefix("fd00::/58"), 122 }, "pool fd00::/58: has 2^64 blocks"},
+		"a pool of 2^64 blocks":   {func(s *Scenario) { s.Pool, s.BlockSize = prefix("fd00::/58"), 122 }, "pool fd00::/58: has 2^64 blocks of /122, must have at most 2^60: plan with a part of it"},
 		"pool and pools":          {func(s *Scenario) { s.Pools = []Pool{{Name: "p", CIDR: prefix("10.1.0.0/24")}} }, "pools and a pool"},
 		"pools that overlap": {func(s *Scenario) {
 			s.Pool, s.BlockSize = netip.Prefix{}, 0

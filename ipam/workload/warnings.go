@@ -55,7 +55,7 @@ func (s *Scenario) Warnings() (all []Warning) {
 			}
 			warn(path, "%s touches the service CIDR %s: a pod and a service may get the same address", spec.CIDR, s.ServiceCIDR)
 		}
-		if spec.Disabled {
+		if spec.Disabled || spec.CIDR.Bits() > spec.BlockSize {
 			continue
 		}
 		blocks += 1 << (spec.BlockSize - spec.CIDR.Bits())
