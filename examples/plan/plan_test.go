@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
@@ -39,23 +41,38 @@ func tableRow(t *testing.T, out, size string) []string {
 
 // TestReadme: what the README shows is what the program prints.
 func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+	t.Chdir("../..") // where its commands are run
+	readme, err := os.ReadFile("examples/plan/README.md")
 	require.NoError(t, err)
-	_, after, ok := strings.Cut(string(readme), "\n$ go run ./examples/plan -nodes 300 -pods 40 -pool 10.0.0.0/18\n")
+	_, after, ok := strings.Cut(string(readme), "```yaml\n")
 	require.True(t, ok)
-	want, _, _ := strings.Cut(after, "```")
-	status, out, errs := do("-nodes", "300", "-pods", "40", "-pool", "10.0.0.0/18")
-	require.Equal(t, fine, status)
-	require.Regexp(t, `^warning: with Calico's default, /26: 300 nodes and 256 blocks: .*\n$`, errs)
-	require.Equal(t, want, out)
-
-	_, after, _ = strings.Cut(string(readme), "```yaml\n")
 	example, _, _ := strings.Cut(after, "```")
-	status, _, errs = do("-scenario", file(t, "s.yaml", example))
+	status, _, errs := do("-scenario", file(t, "s.yaml", example))
 	require.NotEqual(t, bad, status, errs)
-	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+
+	shown := 0
+	for _, fence := range strings.Split(string(readme), "```\n$ go run ./examples/plan ")[1:] {
+		command, want, _ := strings.Cut(fence, "\n")
+		want, _, _ = strings.Cut(want, "```")
+		if strings.Contains(command, "plan.jsonl") && !property.Long() { // it takes seconds
+			continue
+		}
+		var args []string
+		for _, arg := range strings.Fields(command) {
+			if files, _ := filepath.Glob(arg); len(files) > 0 {
+				args = append(args, files...)
+			} else {
+				args = append(args, arg)
+			}
+		}
+		_, out, _ := do(args...)
+		require.Equal(t, want, out, command)
+		for line := range strings.Lines(out) {
+			require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+		}
+		shown++
 	}
+	require.GreaterOrEqual(t, shown, 8)
 }
 
 // TestThreeHundredNodes: the figures of the recordings of the real allocator.
@@ -78,7 +95,7 @@ func TestVerdict(t *testing.T) {
 		not    []string
 	}{
 		{"the default is best", "-nodes 3 -pods 50 -pool 10.0.0.0/24", fine,
-			[]string{"Take /26, Calico's default: all 153 addresses come from blocks of their nodes'\nown, with 3 routes."},
+			[]string{"Take /26, Calico's default: every request gets an address from a block of its\nnode's own, with 3 routes."},
 			[]string{"What would make", "does not fit", "fits as well"}},
 		{"the default fits as well", "-nodes 100 -pods 80 -pool 10.0.0.0/16", fine,
 			[]string{"Take /25: ", "Calico's default, /26, fits as well, with 200 routes.\n"}, []string{"What would make"}},
@@ -119,7 +136,7 @@ func TestVerdict(t *testing.T) {
 		{"a pool smaller than the default", "-nodes 2 -pods 3 -pool 10.0.0.0/28", fine,
 			[]string{"Take /29", "The pool is smaller than a block of Calico's default, /26.\n"}, nil},
 		{"one of each", "-nodes 1 -pods 1 -tunnel=false -pool 10.0.0.0/32", fine,
-			[]string{"1 node of 1 pod in 10.0.0.0/32 (1 address): 1 request.", "the address comes from a block of its node's own, with 1 route.", "no room for another node"}, nil},
+			[]string{"1 node of 1 pod in 10.0.0.0/32 (1 address): 1 request.", "every request gets an address from a block of its node's own, with 1\nroute.", "no room for another node"}, nil},
 		{"IPv6", "-nodes 70 -pods 10 -pool fd00::/116", fine,
 			[]string{"Take /123: ", "Calico's default, /122, does not fit", "  yes  a larger pool: fd00::/115; 70 routes\n"}, nil},
 		{"a pool of sixteen million addresses", "-nodes 3 -pods 300 -pool 10.0.0.0/8", fine,

@@ -33,7 +33,7 @@ func judge(p *plan) verdict {
 		}
 		v.Text = append(v.Text, text)
 	}
-	v.Text = append(v.Text, reuse(&best.Result)...)
+	v.Text = append(v.Text, reuse(&p.Scenario, &best.Result)...)
 	switch r := p.at(standard); {
 	case size == standard:
 	case r != nil:
@@ -57,14 +57,14 @@ func judgeOne(p *plan) verdict {
 		v.BlockSize = r.BlockSize
 		text = fmt.Sprintf("%s fits: %s.%s", name, good(&r.Result.Totals), room(r.Result.Headroom))
 	}
-	v.Text = append(append(v.Text, text), reuse(&r.Result)...)
+	v.Text = append(append(v.Text, text), reuse(&p.Scenario, &r.Result)...)
 	return v
 }
 
-// reuse says how soon an address was given out again, in a paragraph; none if none
-// was.
-func reuse(r *workload.Result) []string {
-	if r.ReuseGap == nil {
+// reuse says how soon an address was given out again where pods restart, in a
+// paragraph; none if none was.
+func reuse(s *workload.Scenario, r *workload.Result) []string {
+	if r.ReuseGap == nil || s.Churn == nil {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s given back; the soonest that one was given out again was after %s.",
@@ -81,13 +81,10 @@ func were(n int) string {
 
 // good says what is good about a row that fits.
 func good(r *workload.Totals) string {
-	switch r.Requests {
-	case 0:
+	if r.Requests == 0 {
 		return "nobody asks for an address"
-	case 1:
-		return "the address comes from a block of its node's own, with " + routes(r)
 	}
-	return fmt.Sprintf("all %s come from blocks of their nodes' own, with %s", addresses(r.Requests), routes(r))
+	return fmt.Sprintf("every request gets an address from a block of its node's own, with %s", routes(r))
 }
 
 // room says how much more would fit, in a sentence after another.
