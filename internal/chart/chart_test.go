@@ -1,0 +1,283 @@
+package chart
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// element is one of SVG, with its text.
+type element struct {
+	name, text string
+	attr       map[string]string
+}
+
+// parse returns the elements in the order in which they begin.
+func parse(t *testing.T, svg string) (elements []*element) {
+	t.Helper()
+	var open []*element
+	d := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			require.Empty(t, open)
+			return elements
+		}
+		require.NoError(t, err)
+		switch x := token.(type) {
+		case xml.StartElement:
+			e := &element{name: x.Name.Local, attr: map[string]string{}}
+			for _, a := range x.Attr {
+				e.attr[a.Name.Local] = a.Value
+			}
+			elements, open = append(elements, e), append(open, e)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		case xml.CharData:
+			if len(open) > 0 {
+				open[len(open)-1].text += string(x)
+			}
+		}
+	}
+}
+
+func named(elements []*element, name string) []*element {
+	return slices.DeleteFunc(slices.Clone(elements), func(e *element) bool { return e.name != name })
+}
+
+func texts(elements []*element) (texts []string) {
+	for _, e := range named(elements, "text") {
+		texts = append(texts, strings.TrimSpace(e.text))
+	}
+	return texts
+}
+
+var routes = Bars{
+	Words:  Words{ID: "routes", Title: "Routes <&> more", Desc: `/26 2,534, "/28" 0`},
+	Labels: []string{"/24", "/26", "/28"}, Values: []int{1267, 2534, 0}, Marked: 2,
+}
+
+func TestBars(t *testing.T) {
+	svg, err := routes.SVG()
+	require.NoError(t, err)
+	elements := parse(t, svg)
+
+	root := elements[0]
+	require.Equal(t, "svg", root.name)
+	require.Equal(t, "img", root.attr["role"])
+	require.Equal(t, "routes-title routes-desc", root.attr["aria-labelledby"])
+	require.NotContains(t, root.attr, "width", "it scales with the page")
+	require.Equal(t, "0 0 260 69", root.attr["viewBox"])
+	require.Equal(t, "routes-title", elements[1].attr["id"])
+	require.Equal(t, "Routes <&> more", elements[1].text)
+	require.Equal(t, "routes-desc", elements[2].attr["id"])
+	require.Equal(t, `/26 2,534, "/28" 0`, elements[2].text)
+
+	require.ElementsMatch(t, []string{"/24", "/26", "/28", "1,267", "2,534", "0"}, texts(elements))
+	require.Equal(t, 1, strings.Count(svg, `class="f-bar"`))
+	require.Equal(t, 1, strings.Count(svg, `class="f-mark"`))
+	require.NotContains(t, svg, "style=", "a strict policy forbids it")
+	require.NotContains(t, svg, `="#`, "colours are the page's")
+
+	again, err := routes.SVG()
+	require.NoError(t, err)
+	require.Equal(t, svg, again)
+}
+
+// TestBarsAreToScale: a bar twice as long is twice as much.
+func TestBarsAreToScale(t *testing.T) {
+	width := func(values ...int) float64 {
+		b := Bars{Labels: make([]string, len(values)), Values: values, Marked: 1}
+		svg, err := b.SVG()
+		require.NoError(t, err)
+		for _, e := range parse(t, svg) {
+			if e.attr["class"] == "f-mark" {
+				return extent(t, e.attr["d"])
+			}
+		}
+		return 0
+	}
+	whole := width(1000, 500)
+	require.Greater(t, whole, 100.0)
+	require.InDelta(t, whole/2, width(500, 1000), 0.1)
+	require.InDelta(t, 1, width(1, 100_000), 0.1, "what is not nothing can be seen")
+	require.Zero(t, width(0, 1))
+}
+
+// extent returns how wide a path is that is made of moves and lines.
+func extent(t *testing.T, d string) float64 {
+	t.Helper()
+	xs, _ := points(t, d)
+	return slices.Max(xs) - slices.Min(xs)
+}
+
+func points(t *testing.T, d string) (xs, ys []float64) {
+	t.Helper()
+	for _, p := range strings.FieldsFunc(d, func(r rune) bool { return strings.ContainsRune("MLZ", r) }) {
+		var x, y float64
+		_, err := fmt.Sscanf(p, "%g,%g", &x, &y)
+		require.NoError(t, err, p)
+		xs, ys = append(xs, x), append(ys, y)
+	}
+	return xs, ys
+}
+
+func TestNothingToDraw(t *testing.T) {
+	for _, c := range []interface{ SVG() (string, error) }{&Bars{}, &Lines{}, &Lines{Series: []Series{{}}}, &Lines{Series: []Series{{X: []float64{0}, Y: []float64{0}}}}} {
+		svg, err := c.SVG()
+		require.NoError(t, err)
+		require.NotContains(t, svg, "NaN")
+		require.NotContains(t, svg, "Inf")
+		parse(t, svg)
+	}
+}
+
+func TestLines(t *testing.T) {
+	l := Lines{
+		Words: Words{ID: "free", Title: "Free", Desc: "falls"},
+		Series: []Series{
+			{X: []float64{0, 10, 20}, Y: []float64{100, 50, 0}, Strong: true},
+			{X: []float64{0, 10, 20}, Y: []float64{100, 90, 80}},
+		},
+		Top: 100, Unit: " %",
+		Ticks: []Tick{{0, "0\n0s"}, {20, "1,200\n1h"}},
+	}
+	svg, err := l.SVG()
+	require.NoError(t, err)
+	elements := parse(t, svg)
+	require.Subset(t, texts(elements), []string{"0 %", "20 %", "100 %", "0", "0s", "1,200", "1h"})
+	var lines [][2][]float64
+	var classes []string
+	for _, e := range named(elements, "path") {
+		if strings.HasPrefix(e.attr["class"], "l-s") {
+			xs, ys := points(t, e.attr["d"])
+			lines = append(lines, [2][]float64{xs, ys})
+			classes = append(classes, e.attr["class"])
+		}
+	}
+	require.Equal(t, []string{"l-s1", "l-s0"}, classes, "the strong one on top, in its own colour")
+	xs, ys := lines[1][0], lines[1][1]
+	require.InDelta(t, xs[2]-xs[1], xs[1]-xs[0], 0.01)
+	require.InDelta(t, ys[2]-ys[1], ys[1]-ys[0], 0.01)
+	require.Greater(t, ys[0], ys[2], "y points up: the drawing is turned over")
+	require.Equal(t, lines[0][1][0], ys[0], "the same value is at the same height")
+	require.NotContains(t, svg, `="#`)
+}
+
+// TestInside: whatever the figures, nothing is drawn outside.
+func TestInside(t *testing.T) {
+	inside := func(svg string) bool {
+		for _, e := range named(parse(t, svg), "path") {
+			xs, ys := points(t, e.attr["d"])
+			if slices.Min(xs) < -1 || slices.Max(xs) > 441 || slices.Min(ys) < -1 || slices.Max(ys) > 211 {
+				return false
+			}
+		}
+		return true
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		top := 1.0
+		for range r.IntN(20) {
+			top *= 3
+		}
+		l := Lines{Unit: " %"}
+		for range r.IntN(4) {
+			s := Series{}
+			for x := range r.IntN(5) + 1 {
+				s.X, s.Y = append(s.X, float64(x)), append(s.Y, r.Float64()*top)
+			}
+			l.Series = append(l.Series, s)
+		}
+		svg, err := l.SVG()
+		require.NoError(t, err)
+		require.True(t, inside(svg), svg)
+	}
+	require.False(t, inside(`<svg><path d="M10,10L500,10"/></svg>`))
+}
+
+func TestUpTo(t *testing.T) {
+	for _, c := range []struct {
+		top    float64
+		counts bool
+		want   []float64
+	}{
+		{100, false, []float64{0, 20, 40, 60, 80, 100}},
+		{64, true, []float64{0, 20, 40, 60, 80}},
+		{3, true, []float64{0, 1, 2, 3}},
+		{1, true, []float64{0, 1}},
+		{0, true, []float64{0, 1}},
+		{1016, true, []float64{0, 500, 1000, 1500}},
+		{0.9, false, []float64{0, 0.2, 0.4, 0.6, 0.8, 1}},
+	} {
+		require.InDeltaSlice(t, c.want, upTo(c.top, c.counts), 1e-9, "%v", c.top)
+	}
+	for top := 0.001; top < 1e12; top *= 1.07 {
+		ticks := upTo(top, false)
+		require.GreaterOrEqual(t, ticks[len(ticks)-1], top*(1-1e-6))
+		require.GreaterOrEqual(t, len(ticks), 3, "%v", top)
+		require.LessOrEqual(t, len(ticks), 7, "%v", top)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -100: "-100", -1000: "-1,000"} {
+		require.Equal(t, want, Thousands(n))
+	}
+	for v, want := range map[float64]string{0: "0", 0.2: "0.2", 0.1 + 0.2: "0.3", 1500: "1,500", 2e6: "2,000,000", 65536: "65,536"} {
+		require.Equal(t, want, number(v))
+	}
+}
+
+func TestKey(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range 24 {
+		svg, err := Key(i, false)
+		require.NoError(t, err)
+		require.Contains(t, svg, `aria-hidden="true"`)
+		require.False(t, seen[svg], "series %d looks like another", i)
+		seen[svg] = true
+		strong, err := Key(i, true)
+		require.NoError(t, err)
+		require.NotEqual(t, svg, strong)
+	}
+}
+
+// TestEveryColourIsAPart: what is drawn in a colour that no page can change is an
+// error, and black too, which SVG does not write down.
+func TestEveryColourIsAPart(t *testing.T) {
+	draw := func(paint func(c *vgsvg.Canvas)) error {
+		c := vgsvg.New(10, 10)
+		paint(c)
+		_, err := dress(c, "0 0 10 10", Words{})
+		return err
+	}
+	square := vg.Rectangle{Max: vg.Point{X: 5, Y: 5}}.Path()
+	require.NoError(t, draw(func(c *vgsvg.Canvas) { c.SetColor(paint("s7")); c.Fill(square) }))
+	require.ErrorContains(t, draw(func(c *vgsvg.Canvas) { c.SetColor(red{}); c.Fill(square) }), "#FF0000")
+	require.ErrorContains(t, draw(func(c *vgsvg.Canvas) { c.SetColor(black{}); c.SetLineWidth(1); c.Fill(square) }), "black")
+	require.Panics(t, func() { paint("s8") })
+	for _, p := range parts {
+		require.True(t, strings.Contains(CSS(), ".f-"+p.class+"{") && strings.Contains(CSS(), ".l-"+p.class+"{"))
+	}
+	_, err := dress(bytes.NewBufferString("<svg><g></svg>"), "", Words{})
+	require.Error(t, err)
+}
+
+type red struct{}
+
+func (red) RGBA() (r, g, b, a uint32) { return 0xffff, 0, 0, 0xffff }
+
+type black struct{}
+
+func (black) RGBA() (r, g, b, a uint32) { return 0, 0, 0, 0xffff }
