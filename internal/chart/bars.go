@@ -20,7 +20,7 @@ type Bars struct {
 }
 
 const (
-	barsWidth vg.Length = 260
+	barsWidth vg.Length = 225
 	barPitch  vg.Length = 21
 	barHeight vg.Length = 13
 )
@@ -77,8 +77,8 @@ func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
 }
 
 // Thousands writes a number with its thousands set apart.
-func Thousands(n int) string {
-	digits := strconv.Itoa(n)
+func Thousands[N int | int64](n N) string {
+	digits := strconv.FormatInt(int64(n), 10)
 	first := 0
 	if n < 0 {
 		first = 1

@@ -77,7 +77,7 @@ func TestBars(t *testing.T) {
 	require.Equal(t, "img", root.attr["role"])
 	require.Equal(t, "routes-title routes-desc", root.attr["aria-labelledby"])
 	require.NotContains(t, root.attr, "width", "it scales with the page")
-	require.Equal(t, "0 0 260 69", root.attr["viewBox"])
+	require.Equal(t, "0 0 225 69", root.attr["viewBox"])
 	require.Equal(t, "routes-title", elements[1].attr["id"])
 	require.Equal(t, "Routes <&> more", elements[1].text)
 	require.Equal(t, "routes-desc", elements[2].attr["id"])
@@ -146,8 +146,8 @@ func TestLines(t *testing.T) {
 	l := Lines{
 		Words: Words{ID: "free", Title: "Free", Desc: "falls"},
 		Series: []Series{
-			{X: []float64{0, 10, 20}, Y: []float64{100, 50, 0}, Strong: true},
 			{X: []float64{0, 10, 20}, Y: []float64{100, 90, 80}},
+			{X: []float64{0, 10, 20}, Y: []float64{100, 50, 0}, Strong: true},
 		},
 		Top: 100, Unit: " %",
 		Ticks: []Tick{{0, "0\n0s"}, {20, "1,200\n1h"}},
@@ -165,12 +165,12 @@ func TestLines(t *testing.T) {
 			classes = append(classes, e.attr["class"])
 		}
 	}
-	require.Equal(t, []string{"l-s1", "l-s0"}, classes, "the strong one on top, in its own colour")
-	xs, ys := lines[1][0], lines[1][1]
+	require.Equal(t, []string{"l-s1", "l-s0"}, classes, "the strong one below, in its own colour")
+	xs, ys := lines[0][0], lines[0][1]
 	require.InDelta(t, xs[2]-xs[1], xs[1]-xs[0], 0.01)
 	require.InDelta(t, ys[2]-ys[1], ys[1]-ys[0], 0.01)
 	require.Greater(t, ys[0], ys[2], "y points up: the drawing is turned over")
-	require.Equal(t, lines[0][1][0], ys[0], "the same value is at the same height")
+	require.Equal(t, lines[1][1][0], ys[0], "the same value is at the same height")
 	require.NotContains(t, svg, `="#`)
 }
 

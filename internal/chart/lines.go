@@ -25,7 +25,7 @@ type Lines struct {
 // as for [Key].
 type Series struct {
 	X, Y   []float64 // of the same length, X not descending, none below 0
-	Strong bool      // drawn thicker
+	Strong bool      // drawn thicker, below the others
 }
 
 // Tick is a label on the horizontal axis; lines of text are separated by \n.
@@ -68,8 +68,9 @@ func (l *Lines) SVG() (string, error) {
 	grid.Vertical.Color = nil
 	grid.Horizontal = draw.LineStyle{Color: paint("grid"), Width: 1}
 	p.Add(grid)
-	// A line's own number stays; strong ones are drawn last, above the others.
-	for _, strong := range []bool{false, true} {
+	// A line's own number stays. Strong ones are drawn first: others remain to be seen
+	// where they coincide.
+	for _, strong := range []bool{true, false} {
 		for i, s := range l.Series {
 			if s.Strong != strong || len(s.X) == 0 {
 				continue
