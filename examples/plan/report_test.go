@@ -185,7 +185,7 @@ func TestReportChartsInWords(t *testing.T) {
 	require.Contains(t, page, `Addresses in use over time: /26 from 0.0 % to 50.0 %, at least 0.0 % and at most 50.0 %; /28 from`)
 	require.Contains(t, page, `Free blocks over time: /26 from 100.0 % to 0.0 %`)
 	require.Equal(t, 6, strings.Count(page, `role="img"`))
-	require.Contains(t, pageWords([]byte(page)), "Requests /26 /28 0, 0s 100.0 % 100.0 % 1,000, 1m 75.0 % 75.0 %")
+	require.Contains(t, pageWords([]byte(page)), "Request, time /26 /28 0, 0s 100.0 % 100.0 % 1,000, 1m 75.0 % 75.0 %")
 	require.Contains(t, pageWords([]byte(page)), "below, the time since the start")
 	require.Contains(t, page, ">3,000</text>")
 	require.Contains(t, page, ">4m</text>")

@@ -102,7 +102,7 @@ func (t *reportTimeline) figure(p *plan) (f reportFigure, err error) {
 	lines := chart.Lines{Words: chart.Words{ID: "chart-" + t.id, Title: t.title + " over time"}, Top: t.top, Unit: t.unit}
 	var longest []workload.Sample
 	var words []string
-	f = reportFigure{Title: t.title, Note: t.note, Table: [][]string{{"Requests"}}}
+	f = reportFigure{Title: t.title, Note: t.note, Table: [][]string{{"Request"}}}
 	for i := range p.Rows {
 		r := &p.Rows[i]
 		samples := r.Result.Samples
@@ -111,6 +111,9 @@ func (t *reportTimeline) figure(p *plan) (f reportFigure, err error) {
 		}
 		if longest == nil {
 			longest = samples
+			if samples[len(samples)-1].At > 0 {
+				f.Table[0][0] = "Request, time"
+			}
 		}
 		strong := r.BlockSize != 0 && r.BlockSize == p.Verdict.BlockSize
 		line := chart.Series{Strong: strong}

@@ -60,7 +60,7 @@ func startChromium(t *testing.T) *chromium {
 	require.NoError(t, cmd.Start())
 	theirIn.Close()
 	theirOut.Close()
-	deadline := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	deadline := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	c := &chromium{t: t, to: ourOut, from: bufio.NewReader(ourIn)}
 	t.Cleanup(func() {
 		ourOut.Close() // which is how it is told to end

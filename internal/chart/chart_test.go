@@ -179,7 +179,7 @@ func TestInside(t *testing.T) {
 	inside := func(svg string) bool {
 		for _, e := range named(parse(t, svg), "path") {
 			xs, ys := points(t, e.attr["d"])
-			if slices.Min(xs) < -1 || slices.Max(xs) > 441 || slices.Min(ys) < -1 || slices.Max(ys) > 211 {
+			if slices.Min(xs) < -1 || slices.Max(xs) > 381 || slices.Min(ys) < -1 || slices.Max(ys) > 191 {
 				return false
 			}
 		}

@@ -35,8 +35,8 @@ type Tick struct {
 }
 
 const (
-	linesWidth  vg.Length = 440
-	linesHeight vg.Length = 210
+	linesWidth  vg.Length = 380
+	linesHeight vg.Length = 190
 )
 
 // SVG draws the chart.
