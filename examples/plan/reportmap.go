@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
@@ -113,19 +112,20 @@ func reportOwner(before, now int) uint64 {
 // reportMerged returns the frames that are left if only every so-manieth is shown,
 // the last one among them. Their cells are in order, each once.
 func reportMerged(frames []workload.Frame, every int) (merged []workload.Frame) {
-	changed := map[int]workload.Cell{}
+	var changed []workload.Cell
 	for i, f := range frames {
-		for _, c := range f.Cells {
-			changed[c.Block] = c
-		}
+		changed = append(changed, f.Cells...)
 		if i != 0 && (len(frames)-1-i)%every != 0 {
 			continue
 		}
+		slices.SortStableFunc(changed, func(a, b workload.Cell) int { return cmp.Compare(a.Block, b.Block) })
 		f.Cells = make([]workload.Cell, 0, len(changed))
-		for _, block := range slices.Sorted(maps.Keys(changed)) {
-			f.Cells = append(f.Cells, changed[block])
+		for j, c := range changed {
+			if j+1 == len(changed) || changed[j+1].Block != c.Block { // the last word on it
+				f.Cells = append(f.Cells, c)
+			}
 		}
-		clear(changed)
+		changed = changed[:0]
 		merged = append(merged, f)
 	}
 	return merged
@@ -162,15 +162,21 @@ func (s *reportSheet) encode(owners map[string]int) error {
 		cells += pool.Cells
 		s.Pools = append(s.Pools, pool)
 	}
-	state := map[int]workload.Cell{} // by cell; what is not there is gone
+	state := make([]workload.Cell, cells)
+	for i := range state {
+		state[i].Owner = workload.Gone
+	}
 	for _, f := range frames {
 		s.At = append(s.At, reportDuration(f.At))
 		s.Request = append(s.Request, chart.Thousands(f.Request))
 		columns := make([][]byte, 5)
 		last := 0
 		for _, c := range f.Cells {
-			i := slices.IndexFunc(m.Pools, func(p workload.MapPool) bool { return c.Block >= p.First && c.Block-p.First < p.Blocks })
-			if i < 0 {
+			i := 0
+			for i < len(m.Pools) && (c.Block < m.Pools[i].First || c.Block-m.Pools[i].First >= m.Pools[i].Blocks) {
+				i++
+			}
+			if i == len(m.Pools) {
 				return fmt.Errorf("block %d is in no pool", c.Block)
 			}
 			if c.Owner < workload.Gone || c.Owner >= len(m.Owners) {
@@ -180,10 +186,7 @@ func (s *reportSheet) encode(owners map[string]int) error {
 			if c.Owner >= 0 {
 				c.Owner = owners[m.Owners[c.Owner]]
 			}
-			before, known := state[cell]
-			if !known {
-				before.Owner = workload.Gone
-			}
+			before := state[cell]
 			state[cell] = c
 			columns[0] = binary.AppendUvarint(columns[0], uint64(cell-last))
 			columns[1] = binary.AppendUvarint(columns[1], reportOwner(before.Owner, c.Owner))
@@ -196,10 +199,7 @@ func (s *reportSheet) encode(owners map[string]int) error {
 		raw = append(raw, bytes.Join(columns, nil)...)
 	}
 	var packed bytes.Buffer
-	z, err := zlib.NewWriterLevel(&packed, zlib.BestCompression)
-	if err != nil {
-		return err
-	}
+	z := zlib.NewWriter(&packed)
 	if _, err := z.Write(raw); err != nil {
 		return err
 	}

@@ -249,7 +249,5 @@ func TestReportIsSmall(t *testing.T) {
 	t.Logf("%d bytes", b.Len())
 	require.Less(t, b.Len(), 5<<20)
 	require.Greater(t, b.Len(), 500_000, "is everything there?")
-	data, err := reportMaps(p.Rows, reportBytes)
-	require.NoError(t, err)
-	require.Equal(t, 1, data.Maps[0].Every)
+	require.Contains(t, b.String(), `"every":1,`)
 }
