@@ -398,7 +398,6 @@
     tip = null;
     part("tip").hidden = true;
   }
-  addEventListener("scroll", hideTip, { passive: true });
 
   function legend() {
     const t = theme(), n = { free: 0, empty: 0, used: 0, full: 0, nobody: 0 };

@@ -102,6 +102,7 @@ const (
 	})()`
 	pageMoment  = `document.getElementById("map-when").textContent`
 	pageCursor  = `[...document.getElementById("map-cell").children].map(e => e.textContent).join("|")`
+	pageTip     = `[...document.getElementById("map-tip").children].map(e => e.textContent).join("|")`
 	pageFocused = `document.activeElement.tagName`
 )
 
@@ -176,7 +177,7 @@ func TestReportInBrowser(t *testing.T) {
 	part("every block", func(t *testing.T, c *chromium) {
 		pools := [][]workload.MapPool{
 			poolsOf([]int{28, 26, 29, 32}, "10.0.0.0/22", "10.8.0.0/21", "10.9.0.8/29", "10.255.255.240/28"),
-			poolsOf([]int{122, 124, 116, 128}, "fd00:0:0:1::/118", "2001:db8::1:0:0:0/121", "0:0:1::/113", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124"),
+			poolsOf([]int{122, 124, 122, 116, 128}, "fd00:0:0:1::/118", "2001:db8:1:2:3:0:5:6000/119", "2001:db8::1:0:0:0/121", "0:0:1::/113", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124"),
 		}
 		r := rand.New(rand.NewPCG(1, 2))
 		p := mappedPlan(randomMap(r, pools[0], 6, 70), randomMap(r, pools[1], 4, 50))
@@ -277,13 +278,28 @@ func TestReportInBrowser(t *testing.T) {
 
 		c.point("#map-pools canvas", 1, 1)
 		c.wait(`!document.getElementById("map-tip").hidden`)
-		tip := c.text(`[...document.getElementById("map-tip").children].map(e => e.textContent).join("|")`)
+		tip := c.text(pageTip)
 		c.eval(pageHover, &rows)
 		require.Equal(t, rows[0][2][2], tip)
-		c.point("#map-pools canvas", -1, 1)
-		c.wait(`!document.getElementById("map-tip").hidden`)
+		show, hidden := func() {
+			c.point("#map-pools canvas", -1, 1)
+			c.point("#map-pools canvas", 1, 1)
+			c.wait(`!document.getElementById("map-tip").hidden`)
+		}, `document.getElementById("map-tip").hidden`
+		show()
+		moveTo(c, 0)
+		was := c.text(pageTip)
+		moveTo(c, 4)
+		require.Equal(t, tip, c.text(pageTip), "what is shown is of the moment")
+		require.NotEqual(t, was, tip)
 		c.point("#map-note", 0, 0)
-		c.wait(`document.getElementById("map-tip").hidden`)
+		c.wait(hidden)
+		show()
+		c.press("End")
+		c.wait(hidden)
+		show()
+		c.eval("scrollTo(0, 0)", nil)
+		c.wait(hidden)
 
 		moveTo(c, 3)
 		c.eval(`document.getElementById("map-play").click()`, nil)
@@ -306,6 +322,7 @@ func TestReportInBrowser(t *testing.T) {
 		c.eval(`document.querySelector("#map-pools canvas").focus()`, nil)
 		c.press("End")
 		require.Equal(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.text(pageCursor))
+		c.wait(`document.querySelector(".frame").scrollLeft > 100`) // it is at the right
 		c.silent()
 	})
 
@@ -337,6 +354,13 @@ func TestReportInBrowser(t *testing.T) {
 			c.silent()
 		}
 		light := c.text(pagePixels)
+		wide := c.text(`document.querySelector("#map-pools canvas").style.width`)
+		c.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+		c.wait(`parseFloat(document.querySelector("#map-pools canvas").style.width) < 400`)
+		c.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+		c.wait(fmt.Sprintf(`document.querySelector("#map-pools canvas").style.width === %q`, wide))
+		require.Equal(t, light, c.text(pagePixels), "a map drawn anew is the same")
+		c.silent()
 		folded := `String(document.querySelectorAll("details:not([open])").length)`
 		require.NotEqual(t, "0", c.text(folded))
 		colours := func(theme string) (background, chart string) {
@@ -345,6 +369,7 @@ func TestReportInBrowser(t *testing.T) {
 			return c.text(`getComputedStyle(document.body).backgroundColor`), c.text(`getComputedStyle(document.querySelector(".f-text")).fill`)
 		}
 		b1, t1 := colours("light")
+		ink := c.text(`getComputedStyle(document.querySelector("h3")).color`)
 		b2, t2 := colours("dark")
 		require.NotEqual(t, b1, b2)
 		require.NotEqual(t, t1, t2, "charts follow the page")
@@ -356,6 +381,7 @@ func TestReportInBrowser(t *testing.T) {
 		require.NotEqual(t, "0", c.text(folded))
 		c.call("Emulation.setEmulatedMedia", map[string]any{"media": "print", "features": []any{map[string]string{"name": "prefers-color-scheme", "value": "dark"}}}, nil)
 		require.Equal(t, "rgb(255, 255, 255)", c.text(`getComputedStyle(document.body).backgroundColor`))
+		require.Equal(t, ink, c.text(`getComputedStyle(document.querySelector("h3")).color`))
 		c.silent()
 	})
 }
@@ -387,6 +413,10 @@ func statesLookDifferent(t *testing.T, c *chromium) {
 					require.Greater(t, distance, 60.0, "%s, by %s: %v, %v", theme, mode, looks[i], looks[j])
 				}
 			}
+			// The line goes down, to the right, and up.
+			require.Equal(t, looks[3][:3], looks[3][3:], "what is in use is filled")
+			require.NotEqual(t, looks[2][:3], looks[2][3:], "what is empty is hollow")
+			require.NotEqual(t, looks[1][:3], looks[1][3:], "what is nobody's is struck through")
 		}
 	}
 	c.silent()
