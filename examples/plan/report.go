@@ -37,6 +37,7 @@ type reportPage struct {
 	Changes      []reportChange
 	Columns      []string
 	Rows         []reportRow
+	Fails        bool       // any row does, in words
 	More         [][]string // figures that have no column, a row each, heads first
 	Bars, Lines  []reportFigure
 	Passes       bool // time does, in the scenario
@@ -88,6 +89,9 @@ func writeReport(w io.Writer, p *plan) error {
 	}
 	page.Headline, page.Fits = reportHeadline(p)
 	page.Columns, page.Rows = reportTable(p)
+	for i := range page.Rows {
+		page.Fails = page.Fails || page.Rows[i].FailsAt != ""
+	}
 	page.More = reportMore(p)
 	for i := range p.Verdict.Changes {
 		page.Changes = append(page.Changes, reportTried(&p.Verdict.Changes[i]))

@@ -25,6 +25,9 @@ const (
 	barHeight vg.Length = 13
 )
 
+// numerals is half-way up a line of digits: they have no descent.
+const numerals text.YAlignment = -0.4
+
 // SVG draws the chart.
 func (b *Bars) SVG() (string, error) {
 	p := empty()
@@ -38,13 +41,14 @@ func (b *Bars) SVG() (string, error) {
 		p.X.Max = max(p.X.Max, float64(b.Values[i]))
 		ends.XYs = append(ends.XYs, plotter.XY{X: float64(b.Values[i]), Y: float64(n - 1 - i)})
 		ends.Labels = append(ends.Labels, Thousands(b.Values[i]))
-		style := letters("text", draw.XLeft, text.YAlignment(-0.4)) // digits have no descent
+		style := letters("text", draw.XLeft, numerals)
 		if i+1 == b.Marked {
-			style = letters("strong", draw.XLeft, text.YAlignment(-0.4))
+			style = letters("strong", draw.XLeft, numerals)
 		}
 		ends.TextStyle = append(ends.TextStyle, style)
 	}
 	p.Y.Tick.Marker = ticks
+	p.Y.Tick.Label.YAlign = numerals - 0.2 // an axis lifts its labels by their descent
 	p.Y.Tick.LineStyle.Width = 0
 	p.X.Tick.Marker = plot.ConstantTicks{}
 	p.X.LineStyle.Width = 0

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -84,6 +85,15 @@ func TestBars(t *testing.T) {
 	require.Equal(t, `/26 2,534, "/28" 0`, elements[2].text)
 
 	require.ElementsMatch(t, []string{"/24", "/26", "/28", "1,267", "2,534", "0"}, texts(elements))
+	// Label and number of a bar are on one line.
+	height := map[string]float64{}
+	for _, e := range named(elements, "text") {
+		y, err := strconv.ParseFloat(e.attr["y"], 64)
+		require.NoError(t, err)
+		height[strings.TrimSpace(e.text)] = y
+	}
+	require.InDelta(t, height["/24"], height["1,267"], 0.2)
+	require.InDelta(t, height["/28"], height["0"], 0.2)
 	require.Equal(t, 1, strings.Count(svg, `class="f-bar"`))
 	require.Equal(t, 1, strings.Count(svg, `class="f-mark"`))
 	require.NotContains(t, svg, "style=", "a strict policy forbids it")
