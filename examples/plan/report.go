@@ -286,15 +286,15 @@ func reportMore(p *plan) [][]string {
 		}},
 		{"Evicted pods that no node took", func(r *workload.Result) string { return reportIfAny(r.Unscheduled) }},
 	} {
-		row, any := []string{f.name}, false
+		row, said := []string{f.name}, false
 		for i := range p.Rows {
 			text := f.of(&p.Rows[i].Result)
-			if any = any || text != ""; text == "" {
+			if said = said || text != ""; text == "" {
 				text = "–"
 			}
 			row = append(row, text)
 		}
-		if any {
+		if said {
 			table = append(table, row)
 		}
 	}
