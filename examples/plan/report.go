@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
-	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
@@ -211,7 +210,7 @@ func reportTable(p *plan) (columns []string, rows []reportRow) {
 		headroom = headroom || p.Rows[i].Result.Headroom != nil
 	}
 	if headroom {
-		columns = append(columns, "Room for")
+		columns = append(columns, "Room for nodes", "or pods on each")
 	}
 	for i := range p.Rows {
 		r := &p.Rows[i]
@@ -224,9 +223,9 @@ func reportTable(p *plan) (columns []string, rows []reportRow) {
 		claimed.Note = "of " + chart.Thousands(res.BlocksTotal)
 		cells := []reportCell{number(res.Routes), number(res.Own), none(res.Borrowed), refused, none(res.NodesWithoutBlock), claimed, number(res.Blocks.Stranded)}
 		if h := res.Headroom; h != nil {
-			cells = append(cells, reportCell{Text: cli.Count(h.Nodes, "node"), Note: "or " + cli.Count(h.PodsPerNode, "pod") + " more on each"})
+			cells = append(cells, reportCell{Text: most(h.Nodes)}, reportCell{Text: most(h.PodsPerNode)})
 		} else if headroom {
-			cells = append(cells, reportCell{})
+			cells = append(cells, reportCell{}, reportCell{})
 		}
 		rows = append(rows, reportRow{
 			Size: reportSize(r.BlockSize), Fits: r.Fits, FailsAt: r.FailsAt, Cells: cells,

@@ -58,7 +58,7 @@ func pageWords(page []byte) string {
 
 func TestReportSaysWhatThePlanSays(t *testing.T) {
 	p := typicalPlan(t)
-	p.Rows[1].Result.Headroom = &workload.Headroom{Nodes: 3, PodsPerNode: 1}
+	p.Rows[1].Result.Headroom = &workload.Headroom{Nodes: 3456, PodsPerNode: workload.NoEnd}
 	p.Rows[1].Result.RefusedStrict, p.Rows[1].Result.RefusedNoPool, p.Rows[1].Result.RefusedPoolEmpty = 1500, 2, 0
 	p.Rows[1].Result.RefusedPoolEmptyOrStrict = 1502
 	gap := workload.Duration(90 * time.Second)
@@ -71,7 +71,7 @@ func TestReportSaysWhatThePlanSays(t *testing.T) {
 		fmt.Sprintf("Take blocks of /%d With blocks of /28 nobody borrows", p.Verdict.BlockSize),
 		"What else was tried works a larger pool: 10.0.0.0/17 300 routes does not 36 pods a node 400 borrowed, 44 nodes without a block, 300 routes",
 		"Warnings the pool touches the service CIDR 10.96.0.0/12",
-		"1,502 1,500 strict affinity, 2 no pool", "3 nodes or 1 pod more on each",
+		"1,502 1,500 strict affinity, 2 no pool", "Room for nodes or pods on each", "3,456 no end",
 		"What fails first /24 no ", "request 360: node-7 borrows, no block is left",
 		"after 1m30s", "request 1,234, by node-7 for its tunnel, after 1h", "First refused request 99 – – –",
 		"Requests 720 720 720 720",
