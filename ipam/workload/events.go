@@ -3,7 +3,6 @@ package workload
 import (
 	"time"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -17,6 +16,9 @@ func (r *runner) live() {
 		case len(events) > 0 && (!churns || time.Duration(events[0].At) <= at):
 			r.moveTo(time.Duration(events[0].At))
 			r.happen(&events[0])
+			if r.options.Samples >= len(r.scenario.Events) && !r.stopped {
+				r.sample()
+			}
 			events = events[1:]
 		case churns:
 			r.moveTo(at)
@@ -47,13 +49,9 @@ func (r *runner) moveTo(at time.Duration) {
 func (r *runner) happen(e *Event) {
 	switch e.Do {
 	case Drain:
-		for _, name := range e.Nodes {
-			r.drain(r.node(name))
-		}
+		r.drain(e.Nodes)
 	case RemoveNodes:
-		for _, name := range e.Nodes {
-			r.remove(r.node(name))
-		}
+		r.remove(e.Nodes)
 	case AddNodes:
 		g := r.scenario.added(e)
 		for _, pods := range g.podCounts() {
@@ -61,6 +59,7 @@ func (r *runner) happen(e *Event) {
 		}
 	case SetLabels:
 		for _, name := range e.Nodes {
+			r.node(name).labels = e.Labels
 			_ = r.engine.SetNode(ipam.Node{Name: name, Labels: e.Labels}) // it exists
 		}
 	case SetStrictAffinity:
@@ -82,16 +81,11 @@ func (r *runner) join(n *node) {
 
 // node returns the node of that name, which exists.
 func (r *runner) node(name string) *node {
-	for _, n := range r.nodes {
-		if n.name == name && !n.gone {
-			return n
-		}
+	if r.named == nil {
+		r.named = make(map[string]*node)
 	}
-	panic("workload: no node " + name) // validated
-}
-
-// removeHost takes a node's affinities and the node.
-func (r *runner) removeHost(n *node) {
-	_ = r.engine.RemoveIPAMHost(affinity.HostOwner(n.name)) // nothing competes for them
-	r.engine.DeleteNode(n.name)
+	for _, n := range r.nodes[len(r.named):] {
+		r.named[n.name] = n
+	}
+	return r.named[name]
 }

@@ -1,68 +1,86 @@
 package workload
 
+import "fmt"
+
 // headroom goes on from where the scenario ended until something is refused: with
 // more pods here, and with more nodes where it has run once more.
 func (r *runner) headroom() (*Headroom, error) {
 	if r.result.Refused() > 0 {
 		return &Headroom{}, nil
 	}
-	h := &Headroom{PodsPerNode: r.morePods()}
+	h := &Headroom{}
+	h.PodsPerNode, h.PodsFit, h.PodsAtLeast = r.search(r.morePods())
 	if r.stopped {
 		return nil, ErrStopped
 	}
-	again, err := runOwn(r.scenario, Options{Progress: r.options.Progress})
+	again, err := runOwn(r.scenario, Options{Progress: r.options.Progress, HeadroomRequests: r.options.HeadroomRequests})
 	if err != nil {
 		return nil, err
 	}
-	h.Nodes = again.moreNodes()
+	h.Nodes, h.NodesFit, h.NodesAtLeast = again.search(again.moreNodes())
 	if again.stopped {
 		return nil, ErrStopped
 	}
 	return h, nil
 }
 
-// morePods starts a pod on every node, again and again, and returns how often that
-// worked.
-func (r *runner) morePods() (rounds int) {
-	r.quiet()
+// search takes steps until one is refused something, and returns how many were not,
+// how many of those came before anybody borrowed, and whether it ended early. A step
+// reports whether it is of any use to go on when nothing was asked for.
+func (r *runner) search(step func() (askedEnough bool)) (steps, fit int, atLeast bool) {
+	r.options.Each, r.options.Samples = nil, 0 // these requests are not the scenario's
+	r.pods.kept = false
+	from := r.result.Requests
 	for {
-		some := false
+		if !step() {
+			return NoEnd, NoEnd, false
+		}
+		if r.result.Refused() > 0 || r.stopped {
+			return steps, fit, false
+		}
+		steps++
+		if r.result.Borrowed == 0 {
+			fit = steps
+		}
+		if most := r.options.HeadroomRequests; most > 0 && r.result.Requests-from >= most {
+			return steps, fit, true
+		}
+	}
+}
+
+// morePods returns a step that starts a pod on every node.
+func (r *runner) morePods() func() bool {
+	return func() (some bool) {
 		for _, n := range r.nodes {
 			if n.cordoned {
 				continue
 			}
 			some = true
 			if r.startPod(n); r.result.Refused() > 0 || r.stopped {
-				return rounds
+				break
 			}
 		}
-		if !some {
-			return NoEnd
-		}
-		rounds++
+		return some
 	}
 }
 
-// moreNodes adds nodes like those of the first group, and returns how many got all
-// they asked for.
-func (r *runner) moreNodes() (nodes int) {
-	r.quiet()
+// moreNodes returns a step that adds a node like those of the first group. Names that
+// other nodes have are passed over.
+func (r *runner) moreNodes() func() bool {
 	g := r.scenario.Group
 	counts := g.podCounts()
-	for ; ; nodes++ {
-		before := r.result.Requests
-		r.join(r.bringUp(&g, counts[nodes%len(counts)]))
-		if r.result.Refused() > 0 || r.stopped {
-			return nodes
-		}
-		if r.result.Requests == before {
-			return NoEnd
-		}
+	asks := r.scenario.asks(&g) > 0
+	taken := make(map[string]bool, len(r.nodes))
+	for _, n := range r.nodes {
+		taken[n.name] = true
 	}
-}
-
-// quiet ends what is told of requests: these are not the scenario's.
-func (r *runner) quiet() {
-	r.options.Each, r.options.Samples = nil, 0
-	r.pods.kept = false
+	next := 0
+	return func() bool {
+		for taken[fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat])] {
+			r.count[g.NodeFormat]++
+		}
+		r.join(r.bringUp(&g, counts[next%len(counts)]))
+		next++
+		return asks
+	}
 }

@@ -233,7 +233,8 @@ func (r *runner) blocks() Blocks {
 }
 
 // sampleDue reports whether it is time for a sample: they are spread evenly over
-// the requests, the first before any and the last after all.
+// the requests, the first before any and the last after all. Those after events come
+// besides.
 func (r *runner) sampleDue() bool {
 	n := max(r.options.Samples, 2) - 1
 	return r.options.Samples > 0 && r.sampled < n && r.result.Requests < r.expected && r.result.Requests*n >= r.sampled*r.expected
@@ -242,7 +243,6 @@ func (r *runner) sampleDue() bool {
 // sample writes down how things stand.
 func (r *runner) sample() {
 	cells := r.look()
-	r.sampled++
 	res := &r.result
 	res.Samples = append(res.Samples, Sample{
 		At: Duration(r.at), Request: res.Requests,

@@ -3,11 +3,20 @@ package workload
 // Options is what a run shows beyond totals. The zero value asks for nothing
 // more. None of it changes what becomes of a request.
 type Options struct {
-	Samples  int  // how many samples, evenly over the run; 0 for none, at least 2 otherwise
-	Map      bool // with the samples: which blocks changed
-	PerNode  bool
-	Headroom bool // takes up to twice as long again as it takes to fill the pool
-	// Each is told of every request, in order. It must not keep the pointer.
+	// Samples is how many samples there are, evenly over the requests; 0 for none, at
+	// least 2 otherwise. There is one more after each event, unless there are more
+	// events than samples.
+	Samples int
+	Map     bool // with the samples: which blocks changed
+	PerNode bool
+
+	Headroom bool // fills what is left of the pools, twice
+	// HeadroomRequests ends each search for headroom after so many requests; 0 for no
+	// end but the pools'.
+	HeadroomRequests int
+
+	// Each is told of every request, in order, but not of those that look for headroom.
+	// It must not keep the pointer.
 	Each func(*Moment)
 	// Progress is told now and then how many of about how many requests are done;
 	// if it returns false, the run ends with [ErrStopped].

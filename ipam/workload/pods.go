@@ -1,11 +1,13 @@
 package workload
 
 import (
+	"container/heap"
 	"net/netip"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -44,6 +46,7 @@ func (r *runner) release(p *pod) {
 		return
 	}
 	r.result.Released++
+	r.spaceOf(p.address).inUse--
 	r.inUse--
 	p.node.inUse--
 	if p.borrowed {
@@ -88,41 +91,74 @@ func (r *runner) churn() {
 	}
 }
 
-// drain evicts the pods of a node, and keeps others from it.
-func (r *runner) drain(n *node) {
-	n.cordoned = true
-	for i := 0; i < len(r.pods.all); i++ {
-		p := r.pods.all[i]
-		if p.node != n {
-			continue
-		}
-		if on := r.emptiest(); on != nil {
-			r.restart(p, on)
-			continue
-		}
-		r.release(p)
-		n.pods--
-		r.result.Unscheduled++
-		r.pods.all = slices.Delete(r.pods.all, i, i+1)
-		i--
+// drain keeps pods from the nodes, and evicts those that they run.
+func (r *runner) drain(names []string) {
+	drained := make([]*node, 0, len(names))
+	for _, name := range names {
+		n := r.node(name)
+		n.cordoned = true
+		drained = append(drained, n)
 	}
+	running := make(map[*node][]*pod, len(drained))
+	for _, p := range r.pods.all {
+		if p.node.cordoned {
+			running[p.node] = append(running[p.node], p)
+		}
+	}
+	free := r.emptiest()
+	for _, n := range drained {
+		for _, p := range running[n] {
+			if len(free) > 0 {
+				r.restart(p, free[0])
+				heap.Fix(&free, 0)
+				continue
+			}
+			r.release(p)
+			n.pods--
+			p.node = nil
+			r.result.Unscheduled++
+		}
+	}
+	r.pods.all = slices.DeleteFunc(r.pods.all, func(p *pod) bool { return p.node == nil })
 }
 
-// emptiest returns the node that takes a pod: of those with the fewest the first;
-// nil if none takes any.
-func (r *runner) emptiest() (best *node) {
+// emptiest returns the nodes that take pods, as a heap.
+func (r *runner) emptiest() byPods {
+	var free byPods
 	for _, n := range r.nodes {
-		if !n.cordoned && (best == nil || n.pods < best.pods) {
-			best = n
+		if !n.cordoned {
+			free = append(free, n)
 		}
 	}
-	return best
+	heap.Init(&free)
+	return free
 }
 
-// remove drains a node and takes it from the cluster.
-func (r *runner) remove(n *node) {
-	r.drain(n)
-	r.release(&n.tunnel)
-	n.gone = true
-	r.removeHost(n)
+// byPods is a heap of nodes: the one with the fewest pods, and the first of several,
+// comes first.
+type byPods []*node
+
+// Len, Less, Swap, Push and Pop are the heap's.
+func (h byPods) Len() int { return len(h) }
+func (h byPods) Less(i, j int) bool {
+	return h[i].pods < h[j].pods || h[i].pods == h[j].pods && h[i].number < h[j].number
+}
+func (h byPods) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *byPods) Push(x any)   { *h = append(*h, x.(*node)) }
+func (h *byPods) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// remove drains nodes and takes them from the cluster.
+func (r *runner) remove(names []string) {
+	r.drain(names)
+	for _, name := range names {
+		n := r.node(name)
+		r.release(&n.tunnel)
+		n.gone = true
+		_ = r.engine.RemoveIPAMHost(affinity.HostOwner(n.name)) // nothing competes for them
+		r.engine.DeleteNode(n.name)
+	}
 }

@@ -27,7 +27,7 @@ type Totals struct {
 type Result struct {
 	Totals
 	// Refused says why: the block limit is in Totals.
-	RefusedStrict    int `json:"refusedStrict"`    // no block left, and strict affinity forbids to borrow
+	RefusedStrict    int `json:"refusedStrict"`    // no block left, and strict affinity forbids to borrow what is free
 	RefusedPoolEmpty int `json:"refusedPoolEmpty"` // no address left
 	RefusedNoPool    int `json:"refusedNoPool"`    // no pool selects the node and allows the use
 
@@ -42,6 +42,9 @@ type Result struct {
 	ReuseGap *Duration `json:"reuseGap,omitempty"`
 	// Unscheduled are pods that a drain evicted and no node took.
 	Unscheduled int `json:"unscheduled,omitempty"`
+	// NodesInNeed are those of NodesWithoutBlock that run pods or asked for a tunnel
+	// address.
+	NodesInNeed int `json:"nodesInNeed,omitempty"`
 
 	Headroom *Headroom   `json:"headroom,omitempty"` // if asked for
 	PerNode  []NodeCount `json:"perNode,omitempty"`  // if asked for, in the order in which they came up
@@ -59,7 +62,7 @@ type Outcome string
 const (
 	Own               Outcome = "own"         // an address from the node's own block
 	Borrowed          Outcome = "borrowed"    // from another's, or from nobody's
-	RefusedStrict     Outcome = "strict"      // no block left, and strict affinity forbids to borrow
+	RefusedStrict     Outcome = "strict"      // no block left, and strict affinity forbids to borrow what is free
 	RefusedBlockLimit Outcome = "block-limit" // the node has as many blocks as it may have
 	RefusedPoolEmpty  Outcome = "pool-empty"  // no address left
 	RefusedNoPool     Outcome = "no-pool"     // no pool selects the node and allows the use
@@ -113,12 +116,21 @@ type NodeCount struct {
 // NoEnd is a [Headroom] without an end: nobody asks for anything.
 const NoEnd = -1
 
-// Headroom is how much more a cluster takes before something is refused, found
-// by going on: whole nodes and whole rounds, up to the first refusal. It is 0 where
-// something was refused before.
+// Headroom is how much more a cluster takes before something is refused, found by
+// going on: whole nodes, and whole rounds of pods, up to the first refusal. It is 0
+// where something was refused before.
 type Headroom struct {
 	Nodes       int `json:"nodes"`       // like those of the first group, one after the other
 	PodsPerNode int `json:"podsPerNode"` // on every node, in rounds
+
+	// NodesFit and PodsFit are how many of those came before anybody borrowed; 0 where
+	// somebody did before.
+	NodesFit int `json:"nodesFit"`
+	PodsFit  int `json:"podsFit"`
+
+	// The search ended at [Options.HeadroomRequests], before anything was refused.
+	NodesAtLeast bool `json:"nodesAtLeast,omitempty"`
+	PodsAtLeast  bool `json:"podsAtLeast,omitempty"`
 }
 
 // Map is which block was whose, and how full, all along. Blocks are numbered from

@@ -26,15 +26,17 @@ type runner struct {
 	is4      bool
 	random   *rand.Rand
 
-	nodes  []*node        // that ever came up
-	count  map[string]int // nodes by format
+	nodes  []*node          // that ever came up
+	count  map[string]int   // nodes by format
+	named  map[string]*node // as far as somebody looked
+	spaces []space
 	pods   pods
 	result Result
 	ledger *ledger // nil until somebody looks
 
 	inUse, borrowed int // addresses, and those of other nodes' blocks among them
 	expected        int // requests, about
-	sampled         int // samples taken
+	sampled         int // samples taken, but for those after events
 	stopped         bool
 
 	args    ipam.AutoAssignArgs // of the request under way, as are the answers
@@ -45,7 +47,9 @@ type runner struct {
 
 // node is a node that came up. Those that have gone keep their counts.
 type node struct {
+	number         int // of those that ever came up
 	name           string
+	labels         map[string]string
 	attrs          block.Attrs
 	pods           int // that it runs
 	started        int // pods ever
@@ -77,10 +81,12 @@ func (r *runner) setUp() error {
 			return err
 		}
 	}
+	reserved, _ := pool.ParseReservations(s.Reservations) // were validated
 	for _, p := range s.pools() {
 		if err := r.engine.SetPool(p.spec()); err != nil {
 			return err
 		}
+		r.spaces = append(r.spaces, newSpace(p.spec(), reserved))
 	}
 	if len(s.Reservations) > 0 {
 		r.engine.SetReservations(s.Reservations)
@@ -139,8 +145,9 @@ func (r *runner) arrive() {
 
 // bringUp adds a node of the group that is to run so many pods, without any yet.
 func (r *runner) bringUp(g *Group, pods int) *node {
-	n := &node{name: fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat]), firstPods: pods}
+	n := &node{number: len(r.nodes), name: fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat]), firstPods: pods}
 	r.count[g.NodeFormat]++
+	n.labels = g.Labels
 	n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: n.name})
 	_ = r.engine.SetNode(ipam.Node{Name: n.name, Labels: g.Labels}) // the name is in order
 	r.nodes = append(r.nodes, n)
@@ -207,7 +214,7 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	*m = Moment{Request: res.Requests, At: Duration(r.at), Node: n.name, Tunnel: use == pool.Tunnel}
 	if len(got.IPs) == 0 {
 		n.refused++
-		m.Outcome = r.refuse(err, got)
+		m.Outcome = r.refuse(n, use, err)
 		if res.FirstRefusal == nil {
 			res.FirstRefusalRequest, res.FirstRefusal = m.Request, new(*m)
 		}
@@ -219,7 +226,7 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 }
 
 // refuse counts a refusal and says why it was.
-func (r *runner) refuse(err error, got *ipam.Assignment) Outcome {
+func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
 	res := &r.result
 	if errors.Is(err, ipam.ErrBlockLimit) {
 		res.RefusedBlockLimit++
@@ -230,7 +237,7 @@ func (r *runner) refuse(err error, got *ipam.Assignment) Outcome {
 	case errors.Is(err, ipam.ErrNoPoolsForNode), errors.Is(err, ipam.ErrNoQualifiedPool):
 		res.RefusedNoPool++
 		return RefusedNoPool
-	case r.config.StrictAffinity: // with blocks made by hand too: there is none
+	case r.config.StrictAffinity && r.free(n, use):
 		res.RefusedStrict++
 		return RefusedStrict
 	default:
@@ -243,6 +250,7 @@ func (r *runner) refuse(err error, got *ipam.Assignment) Outcome {
 func (r *runner) hold(n *node, p *pod, m *Moment) {
 	res := &r.result
 	res.Assigned++
+	r.spaceOf(m.Address).inUse++
 	r.inUse++
 	n.inUse++
 	p.address, p.borrowed = m.Address, true
@@ -272,6 +280,7 @@ func (r *runner) counted() {
 	}
 	if r.sampleDue() {
 		r.sample()
+		r.sampled++
 	}
 	if r.options.Progress != nil && r.result.Requests%progressEvery == 0 && !r.options.Progress(r.result.Requests, r.expected) {
 		r.stopped = true
@@ -292,6 +301,11 @@ func (r *runner) finish() Result {
 	res.Blocks = r.blocks()
 	res.NodesWithoutBlock = res.Blocks.NodesWithoutBlock
 	res.Routes = res.Blocks.Routes
+	for i, n := range r.nodes {
+		if !n.gone && r.ledger.owned[i] == 0 && (n.pods > 0 || n.tunnel.node != nil) {
+			res.NodesInNeed++
+		}
+	}
 	if r.options.PerNode {
 		for i, n := range r.nodes {
 			res.PerNode = append(res.PerNode, NodeCount{

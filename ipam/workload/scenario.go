@@ -100,9 +100,9 @@ type Kind string
 
 // The kinds.
 const (
-	// Drain evicts the pods of Nodes, one after the other: each gives its address
-	// back and starts again on the node with the fewest pods, the first of several.
-	// Drained nodes stay, without pods, and take none.
+	// Drain keeps pods from Nodes and evicts those that run there, one after the other:
+	// each gives its address back and starts again on the node with the fewest pods,
+	// the first of several. Drained nodes stay, without pods.
 	Drain Kind = "drain"
 	// RemoveNodes drains Nodes and deletes them: tunnel address and affinities go.
 	RemoveNodes Kind = "remove-nodes"
@@ -232,16 +232,22 @@ func (s *Scenario) asks(g *Group) (n int) {
 	return n
 }
 
-// requests returns how many requests the scenario makes, those aside that drains
-// cause.
+// requests returns how many requests the scenario makes, those that drains cause
+// about.
 func (s *Scenario) requests() (n int) {
+	nodes := 0
 	for _, g := range s.groups() {
 		n += s.asks(&g)
+		nodes += g.Nodes
 	}
+	average := n / nodes
 	for i := range s.Events {
-		if e := &s.Events[i]; e.Do == AddNodes {
+		switch e := &s.Events[i]; e.Do {
+		case AddNodes:
 			g := s.added(e)
 			n += s.asks(&g)
+		case Drain, RemoveNodes:
+			n += len(e.Nodes) * average
 		}
 	}
 	if c := s.Churn; c != nil {

@@ -111,6 +111,7 @@ func run(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, error) {
 	}
 	if o.Samples > 0 {
 		r.sample()
+		r.sampled++
 	}
 	r.arrive()
 	r.live()
