@@ -105,9 +105,9 @@ func TestVerdict(t *testing.T) {
 			[]string{"Take /26, Calico's default: "}, nil},
 		{"none fits", "-nodes 20 -pods 60 -pool 10.0.0.0/24 -strict", found,
 			[]string{
-				"No block size fits: with each of them requests are refused. Fewest are with /29:\n964 requests are refused by strict affinity; there are 32 routes.\n",
+				"No block size fits: with each of them requests are refused. Fewest are with /29:\n56 requests are refused by strict affinity and 908 requests are refused for want\nof an address; there are 32 routes.\n",
 				"the 5th request, for the tunnel of node-4,\nis the first to be refused, for all 4 blocks are taken.",
-				"  no   a smaller block: none of /27 to /32; at best, with /29, 964 requests are\n       refused by strict affinity\n",
+				"  no   a smaller block: none of /27 to /32; at best, with /29, 56 requests are\n       refused by strict affinity and 908 requests are refused for want of an\n       address\n",
 				"  yes  a larger pool: 10.0.0.0/21; 20 routes\n",
 				"  no   fewer pods: 1 a node is too many;",
 			}, []string{"Take", ">"}},

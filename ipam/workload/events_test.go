@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"math/rand"
 	"net/netip"
 	"slices"
@@ -210,4 +211,115 @@ func TestSamples(t *testing.T) {
 	res, err := RunWith(s, Options{Samples: 1})
 	require.NoError(t, err)
 	require.Len(t, res.Samples, 2)
+}
+
+// TestSamplesOfEvents: a drain shows although nobody had counted on its requests.
+func TestSamplesOfEvents(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 4, PodsPerNode: 10}, TunnelIPPerNode: true,
+		Events: []Event{
+			{At: Duration(1 * time.Minute), Do: Drain, Nodes: []string{"node-0"}},
+			{At: Duration(2 * time.Minute), Do: AddNodes, Group: &Group{Nodes: 1}},
+			{At: Duration(3 * time.Minute), Do: SetLabels, Nodes: []string{"node-0"}},
+			{At: Duration(4 * time.Minute), Do: RemoveNodes, Nodes: []string{"node-1"}},
+		},
+	}
+	res, err := RunWith(s, Options{Samples: 10, Map: true})
+	require.NoError(t, err)
+	seen := make(map[Duration]bool)
+	for i, sample := range res.Samples {
+		seen[sample.At] = true
+		require.Equal(t, sample.At, res.Map.Frames[i].At)
+		if i > 0 {
+			require.GreaterOrEqual(t, sample.Request, res.Samples[i-1].Request)
+		}
+	}
+	require.Len(t, seen, 5)
+	res, err = RunWith(s, Options{Samples: 3})
+	require.NoError(t, err)
+	require.Len(t, res.Samples, 3, "fewer than events")
+}
+
+// TestNodesInNeed: of the nodes without a block those that would use one.
+func TestNodesInNeed(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 28, Group: Group{Nodes: 2, PodsPerNode: 1},
+		Events: []Event{{Do: AddNodes, Group: &Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {1, 1}}}}},
+	}
+	res, err := Run(s)
+	require.NoError(t, err)
+	require.Equal(t, 3, res.NodesWithoutBlock)
+	require.Equal(t, 1, res.NodesInNeed)
+	s.TunnelIPPerNode = true
+	res, err = Run(s)
+	require.NoError(t, err)
+	require.Equal(t, 3, res.NodesWithoutBlock)
+	require.Equal(t, 3, res.NodesInNeed)
+}
+
+// TestStrictOrEmpty: a node is refused by strict affinity only where somebody else
+// could still be given something.
+func TestStrictOrEmpty(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 28, Group: Group{Nodes: 1, PodsPerNode: 40}, StrictAffinity: true}
+	res, err := Run(s)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 8}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
+	s.Reservations = []string{"10.0.0.0/30"}
+	res, err = Run(s)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 12}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
+	s.Reservations, s.Nodes, s.PodsPerNode = nil, 3, 10
+	res, err = Run(s)
+	require.NoError(t, err)
+	require.Equal(t, []int{10, 0}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
+	s.Pool, s.BlockSize, s.Labels = netip.Prefix{}, 0, map[string]string{"rack": "a"}
+	s.Pools = []Pool{
+		{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 28, NodeSelector: "rack == 'a'"},
+		{Name: "b", CIDR: netip.MustParsePrefix("10.0.1.0/28"), BlockSize: 28, NodeSelector: "rack == 'b'"},
+	}
+	s.Nodes, s.PodsPerNode = 1, 20
+	res, err = Run(s)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 4}, []int{res.RefusedStrict, res.RefusedPoolEmpty}, "what another rack has is not for this one")
+}
+
+// TestFreeBlocks: blocks that are reserved whole are not free, by one entry or by two.
+func TestFreeBlocks(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 3, PodsPerNode: 1},
+		Reservations: []string{"10.0.0.0/26", "10.0.0.64/29", "10.0.0.72/29", "10.0.0.80/29", "10.1.0.0/24"},
+	}
+	res, err := Run(s)
+	require.NoError(t, err)
+	require.Equal(t, 16, res.BlocksTotal)
+	require.Equal(t, 16-5-3, res.Blocks.Free)
+}
+
+// TestChurnTakesAll: every pod is restarted some time, the first and the last too.
+func TestChurnTakesAll(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 9, PodsPerNode: 1}, Churn: &Churn{PerSecond: 10, For: Duration(20 * time.Second)}}
+	all, _ := requests(t, s)
+	asked := make(map[string]int)
+	for _, m := range all {
+		asked[m.Node]++
+	}
+	for node, n := range asked {
+		require.Greater(t, n, 10, node)
+	}
+	require.Len(t, asked, 9)
+}
+
+// TestDrainsAreCheap: what a drain costs follows the pods that move, not those that
+// there are for each of them.
+func TestDrainsAreCheap(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/12"), Group: Group{Nodes: 2000, PodsPerNode: 30}, Events: []Event{{Do: Drain}}}
+	for i := range s.Nodes {
+		s.Events[0].Nodes = append(s.Events[0].Nodes, fmt.Sprintf("node-%d", i))
+	}
+	start := time.Now()
+	res, err := Run(s)
+	require.NoError(t, err)
+	require.Equal(t, 60_000, res.Unscheduled)
+	require.Equal(t, 60_000, res.Released)
+	require.Less(t, time.Since(start), 20*time.Second, "one for each of the others takes minutes")
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +24,8 @@ type Entry struct {
 	File string
 	Line int // where it begins, from 1
 	// Want are the results that stand beside the scenario, by the keys of [Result]
-	// and "datastoreOps"; empty if there are none.
+	// (but headroom, nodes, samples and map) and "datastoreOps"; empty if there are
+	// none.
 	Want map[string]json.RawMessage
 }
 
@@ -52,16 +55,18 @@ func (e *FileError) Unwrap() error { return e.Err }
 // real allocator made.
 const DatastoreOps = "datastoreOps"
 
-// Read reads the scenarios of a file: JSON, one after the other as in plan.jsonl,
-// or YAML documents, with the same keys. An error is a [FileError], of the first
-// thing that is wrong, and no scenario comes back with one: each has been
-// validated. One that names no block size may have a pool for smaller ones than
-// Calico's default, and can be run with those only. The name is for errors and entries only.
+// Read reads the scenarios of a file: JSON if it begins with a brace, one after the
+// other as in plan.jsonl, or YAML documents, with the same keys. An error is a
+// [FileError], of the first thing that is wrong, and no scenario comes back with one:
+// each has been validated. One that names no block size may have a pool for smaller
+// ones than Calico's default, and can be run with those only. The name is for errors
+// and entries only.
 func Read(name string, r io.Reader) ([]Entry, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, &FileError{File: name, Err: err}
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	f := file{name: name}
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		err = f.json(text)
@@ -83,7 +88,8 @@ type file struct {
 	entries []Entry
 }
 
-// json reads JSON values, each of which is YAML too.
+// json reads JSON values, each of which is YAML too, but for some ways to escape
+// characters.
 func (f *file) json(text []byte) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	line, counted := 0, 0 // lines before what is counted
@@ -103,10 +109,28 @@ func (f *file) json(text []byte) error {
 		start := int(d.InputOffset()) - len(value)
 		line += bytes.Count(text[counted:start], []byte("\n"))
 		counted = start
+		if yaml.Unmarshal(value, new(yaml.Node)) != nil {
+			value = plain(value)
+		}
 		if err := f.yaml(value, line); err != nil {
 			return err
 		}
 	}
+}
+
+// plain returns a JSON value on one line, in which only what must be is escaped.
+func plain(value json.RawMessage) []byte {
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.UseNumber()
+	var any any
+	if d.Decode(&any) != nil {
+		return value
+	}
+	text, err := json.Marshal(any)
+	if err != nil {
+		return value
+	}
+	return text
 }
 
 // yaml reads YAML documents that so many lines come before.
@@ -119,7 +143,7 @@ func (f *file) yaml(text []byte, before int) error {
 			return nil
 		}
 		if err != nil {
-			return &FileError{f.name, before, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))}
+			return f.syntax(err, before)
 		}
 		if doc.Kind == 0 || len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 			continue // an empty document
@@ -130,18 +154,33 @@ func (f *file) yaml(text []byte, before int) error {
 	}
 }
 
+// lineOf matches what the YAML package says of where an error is.
+var lineOf = regexp.MustCompile(`^line (\d+): `)
+
+// syntax returns an error of the YAML package as ours.
+func (f *file) syntax(err error, before int) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.Join(strings.Fields(strings.TrimPrefix(text, "unmarshal errors:")), " ")
+	line := 1
+	if at := lineOf.FindStringSubmatch(text); at != nil {
+		line, _ = strconv.Atoi(at[1])
+		text = strings.TrimPrefix(text, at[0])
+	}
+	return &FileError{f.name, before + line, errors.New(text)}
+}
+
 // entry reads one scenario.
 func (f *file) entry(n *yaml.Node, before int) error {
 	fail := func(at *yaml.Node, err error) error { return &FileError{f.name, before + at.Line, err} }
 	if n.Kind != yaml.MappingNode {
 		return fail(n, errors.New("not a scenario: it has no keys"))
 	}
-	if at, key := twice(n); at != nil {
-		return fail(at, fmt.Errorf("key %q stands there twice", key))
+	if at, err := odd(n); at != nil {
+		return fail(at, err)
 	}
 	var values map[string]any
 	if err := n.Decode(&values); err != nil { // aliases without end, say
-		return fail(n, errors.New(strings.TrimPrefix(err.Error(), "yaml: ")))
+		return f.syntax(err, before+n.Line-1)
 	}
 	if at, key := unknown(n, reflect.TypeFor[document]()); at != nil {
 		return fail(at, fmt.Errorf("unknown key %q", key))
@@ -172,6 +211,9 @@ func (f *file) entry(n *yaml.Node, before int) error {
 		if _, ok := ours[key]; ok {
 			continue
 		}
+		if slices.Contains(onRequest, key) {
+			return fail(find(n, key), fmt.Errorf("%s: no result that can be compared", key))
+		}
 		if e.Want[key], err = json.Marshal(value); err != nil {
 			return fail(n, err)
 		}
@@ -197,6 +239,9 @@ type document struct {
 	Result
 	DatastoreOps int `json:"datastoreOps"`
 }
+
+// onRequest are the keys of results that are made only when somebody asks.
+var onRequest = []string{"headroom", "perNode", "samples", "map"}
 
 // keys returns the JSON keys of a struct and their types.
 func keys(t reflect.Type) map[string]reflect.Type {
@@ -250,22 +295,31 @@ func quoted(n *yaml.Node, key, text string) (at *yaml.Node, of string) {
 	return nil, ""
 }
 
-// twice returns the first key under n that stands beside one of its name; nil if
-// there is none.
-func twice(n *yaml.Node) (at *yaml.Node, key string) {
+// odd returns the first thing under n that JSON has nothing for, and what is wrong
+// with it: a key that stands beside one of its name, one that is no text, a number
+// that is none; nil if there is none.
+func odd(n *yaml.Node) (at *yaml.Node, err error) {
 	seen := make(map[string]bool)
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if child.Kind != yaml.ScalarNode || child.Tag != "!!str" {
+				return child, fmt.Errorf("key %q must be text: put it in quotes", child.Value)
+			}
 			if seen[child.Value] {
-				return child, child.Value
+				return child, fmt.Errorf("key %q stands there twice", child.Value)
 			}
 			seen[child.Value] = true
 		}
-		if at, key := twice(child); at != nil {
-			return at, key
+		if at, err := odd(child); at != nil {
+			return at, err
 		}
 	}
-	return nil, ""
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!float" {
+		if v, err := strconv.ParseFloat(strings.Replace(n.Value, ".", "", 1), 64); err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			return n, fmt.Errorf("%s: not a number that can be reached", n.Value)
+		}
+	}
+	return nil, nil
 }
 
 // unknown returns the first key under n that a value of the type has no room for;
@@ -347,7 +401,7 @@ func (e *Entry) Differences(got *Result) []string {
 	}
 	want := maps.Clone(e.Want)
 	delete(want, DatastoreOps)
-	if _, whole := want["requests"]; whole {
+	if e.whole() {
 		// Where there was none, plan.jsonl has no key.
 		for _, key := range []string{"firstBorrowRequest", "firstRefusalRequest"} {
 			if _, ok := want[key]; !ok {
@@ -356,6 +410,16 @@ func (e *Entry) Differences(got *Result) []string {
 		}
 	}
 	return differences("", have, want)
+}
+
+// whole reports whether the file has all totals that are never left out.
+func (e *Entry) whole() bool {
+	for key := range keys(reflect.TypeFor[Totals]()) {
+		if _, ok := e.Want[key]; !ok && key != "firstBorrowRequest" && key != "firstRefusalRequest" {
+			return false
+		}
+	}
+	return true
 }
 
 func differences(path string, have, want map[string]json.RawMessage) (lines []string) {

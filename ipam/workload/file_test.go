@@ -106,6 +106,10 @@ func TestDifferences(t *testing.T) {
 	gap := Duration(2 * time.Second)
 	got := Result{Totals: Totals{Borrowed: 2277}, ReuseGap: &gap, Blocks: Blocks{Free: 4}}
 	require.Equal(t, []string{"blocks.free: 4, want 3", "borrowed: 2277, want 2278", `reuseGap: "2s", want "1s"`}, e.Differences(&got))
+	// Some of the results only: nothing is said of the first borrowing.
+	e.Want["requests"] = []byte("5")
+	require.Len(t, e.Differences(&Result{Totals: Totals{Requests: 5, Borrowed: 2278, FirstBorrowRequest: 3}, ReuseGap: &gap, Blocks: Blocks{Free: 3}}), 1)
+	delete(e.Want, "requests")
 	got = Result{Totals: Totals{Borrowed: 2278}, Blocks: Blocks{Free: 3}}
 	require.Equal(t, []string{`reuseGap: 0, want "1s"`}, e.Differences(&got))
 }
@@ -117,7 +121,7 @@ func TestReadErrors(t *testing.T) {
 		"only comments":         {"# nothing\n---\n", "f: no scenario in it"},
 		"a list":                {"- a\n", "f:1: not a scenario: it has no keys"},
 		"text":                  {"nodes 3\n", "f:1: not a scenario: it has no keys"},
-		"bad YAML":              {good + "name: [\n", "line 3"},
+		"bad YAML":              {good + "name: [\n", "f:3: did not find expected node content"},
 		"key twice":             {good + "nodes: 3\n", `f:3: key "nodes" stands there twice`},
 		"unknown key":           {good + "podz: 3\n", `f:3: unknown key "podz"`},
 		"unknown key inside":    {good + "churn:\n  nodes: 3\n", `f:4: unknown key "nodes"`},
@@ -138,6 +142,14 @@ func TestReadErrors(t *testing.T) {
 		"of the second":         {good + "---\n" + good + "order: backwards\n", `f:6: order "backwards": must be`},
 		"JSON":                  {`{"pool":"10.0.0.0/24",` + "\n" + `"nodes":0}`, "f:2: nodes 0: must be"},
 		"JSON of the second":    {`{"pool":"10.0.0.0/24","nodes":1}` + "\n\n" + `{"pool":"10.0.0.0/24","node":1}`, `f:3: unknown key "node"`},
+		"not compared":          {good + "headroom: {nodes: 3}\n", "f:3: headroom: no result that can be compared"},
+		"infinity":              {"pool: 10.0.0.0/24\nnodes: .inf\n", "f:2: .inf: not a number that can be reached"},
+		"no number":             {good + "churn:\n  perSecond: .nan\n", "f:4: .nan: not a number"},
+		"a key that is no text": {good + "labels: {1: x}\n", `f:3: key "1" must be text: put it in quotes`},
+		"no pool":               {"nodes: 2\n", "f:1: pool is missing"},
+		"a bad escape":          {good + `name: "\q"` + "\n", "f:3: found unknown escape character"},
+		"too many blocks":       {"nodes: 2\npools:\n- {name: a, cidr: \"fd00::/62\"}\n- {name: b, cidr: \"fd01::/62\"}\n", "f:4: pools[1].cidr fd01::/62: makes more than 2^60 blocks in all"},
+		"limit":                 {good + "maxBlocksPerHost: 1000001\n", "f:3: maxBlocksPerHost 1000001: must be 0 to 1000000"},
 		"JSON cut short":        {`{"pool":"10.0.0.0/24","nodes":1}` + "\n" + `{"pool":"10.0.0`, "f:2: unexpected EOF"},
 		"JSON syntax":           {`{"pool":"10.0.0.0/24","nodes":1}` + "\n" + `{"pool":}`, "f:2: invalid character"},
 	} {
@@ -149,6 +161,23 @@ func TestReadErrors(t *testing.T) {
 			var at *FileError
 			require.ErrorAs(t, err, &at)
 		})
+	}
+}
+
+// TestReadForms: the same scenario in other clothes.
+func TestReadForms(t *testing.T) {
+	want, err := Read("f", strings.NewReader(`{"name":"é/😀","pool":"10.0.0.0/24","nodes":1}`))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"escaped":     `{"name":"\u00e9\/\ud83d\ude00","pool":"10.0.0.0\/24","nodes":1}`,
+		"byte order":  "\ufeff" + `{"name":"é/😀","pool":"10.0.0.0/24","nodes":1}`,
+		"YAML":        "name: é/😀\npool: 10.0.0.0/24\nnodes: 1\n",
+		"lines":       "\r\nname: é/😀\r\npool: 10.0.0.0/24\r\nnodes: 1\r\n",
+		"an exponent": `{"name":"é/😀","pool":"10.0.0.0/24","nodes":1e0}`,
+	} {
+		got, err := Read("f", strings.NewReader(text))
+		require.NoError(t, err, name)
+		require.Equal(t, want[0].Scenario, got[0].Scenario, name)
 	}
 }
 

@@ -287,3 +287,27 @@ func TestHeadroom(t *testing.T) {
 	})
 	require.Positive(t, found)
 }
+
+// TestHeadroomEnds: nodes that ask for nothing are passed over, names that exist too,
+// and a search ends where it is told to.
+func TestHeadroomEnds(t *testing.T) {
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {10, 1}}}}
+	find := func(requests int) Headroom {
+		res, err := RunWith(s, Options{Headroom: true, HeadroomRequests: requests})
+		require.NoError(t, err)
+		return *res.Headroom
+	}
+	// One of three nodes runs ten pods, the second: 24 more of those fit, and the one
+	// after them finds 6 addresses.
+	require.Equal(t, Headroom{Nodes: 73, NodesFit: 46, PodsPerNode: 82, PodsFit: 80}, find(0))
+	require.Equal(t, Headroom{Nodes: 2, NodesFit: 2, NodesAtLeast: true, PodsPerNode: 2, PodsFit: 2, PodsAtLeast: true}, find(5))
+
+	s.PodHistogram = []Bucket{{0, 1}}
+	require.Equal(t, Headroom{Nodes: NoEnd, NodesFit: NoEnd, PodsPerNode: 85, PodsFit: 80}, find(0))
+
+	s.PodHistogram, s.PodsPerNode = nil, 10
+	s.Groups = []Group{{Nodes: 1, NodeFormat: "zode-1%d", PodsPerNode: 10}}
+	want := find(0)
+	s.Groups[0].NodeFormat = "node-1%d" // node-10 is there already
+	require.Equal(t, want.Nodes, find(0).Nodes)
+}

@@ -18,6 +18,7 @@ const (
 	maxNodes    = 250_000 // that ever come up
 	maxRequests = 50_000_000
 	maxNameLen  = 253
+	maxLimit    = 1_000_000 // of blocks
 )
 
 // MaxBlockBits is how many blocks a pool may have room for, as a power of two: their
@@ -66,11 +67,15 @@ func (v *validator) pools() {
 		v.bad("pools", "and a pool of the scenario's own: there is one or there are several")
 	}
 	named := make(map[string]bool)
+	blocks := uint64(0) // in all: each pool has at most 2^60
 	for i, p := range s.pools() {
 		spec := p.spec()
 		of, err := pool.New(spec)
 		var wrong *pool.InvalidError
 		switch {
+		case !p.CIDR.IsValid():
+			v.bad(at(i, "cidr"), "is missing: there is no pool without a CIDR")
+			continue
 		case errors.As(err, &wrong):
 			v.bad(at(i, wrong.Field), "%s: %s", wrong.Value, wrong.Reason)
 			continue
@@ -80,6 +85,9 @@ func (v *validator) pools() {
 		}
 		if bits := of.BlockSize() - of.CIDR().Bits(); bits > MaxBlockBits {
 			v.bad(at(i, "cidr"), "%s: has 2^%d blocks of /%d, must have at most 2^%d: plan with a part of it", p.CIDR, bits, of.BlockSize(), MaxBlockBits)
+		} else if blocks += 1 << bits; blocks > 1<<MaxBlockBits {
+			v.bad(at(i, "cidr"), "%s: makes more than 2^%d blocks in all", p.CIDR, MaxBlockBits)
+			blocks = 0
 		}
 		if p.CIDR.Addr().Is4() != s.pools()[0].CIDR.Addr().Is4() {
 			v.bad(at(i, "cidr"), "%s: of another family than the first pool", p.CIDR)
@@ -151,7 +159,7 @@ func (v *validator) group(path string, g *Group) {
 		v.bad(path+"nodes", "%d: makes more than %d nodes in all", g.Nodes, maxNodes)
 		return
 	}
-	if v.asked += int64(g.Nodes) * int64(g.most()+1); v.asked > maxRequests {
+	if v.asked += g.askedAtMost(); v.asked > maxRequests {
 		v.bad(path+"nodes", "%d: makes more than %d requests in all", g.Nodes, maxRequests)
 		return
 	}
@@ -173,13 +181,26 @@ func (v *validator) group(path string, g *Group) {
 	}
 }
 
+// askedAtMost returns how many requests the group makes as it comes up, or some more.
+func (g *Group) askedAtMost() int64 {
+	n := int64(g.Nodes) * int64(g.PodsPerNode+1)
+	total := int64(0)
+	for _, b := range g.PodHistogram {
+		total += int64(b.Nodes)
+	}
+	for _, b := range g.PodHistogram {
+		n += (int64(g.Nodes)*int64(b.Nodes)/total + 1) * int64(b.Pods)
+	}
+	return n
+}
+
 func (v *validator) configuration() {
 	s := v.Scenario
 	if s.NoAutoAllocate && !s.StrictAffinity {
 		v.bad("noAutoAllocateBlocks", "without strictAffinity: Calico refuses nodes that can neither claim blocks nor borrow")
 	}
-	if s.MaxBlocksPerHost < 0 {
-		v.bad("maxBlocksPerHost", "%d: must be 0 or more", s.MaxBlocksPerHost)
+	if s.MaxBlocksPerHost < 0 || s.MaxBlocksPerHost > maxLimit {
+		v.bad("maxBlocksPerHost", "%d: must be 0 to %d", s.MaxBlocksPerHost, maxLimit)
 	}
 	v.cooldown("ipCooldownSeconds", s.IPCooldownSeconds)
 }

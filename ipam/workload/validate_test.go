@@ -130,8 +130,11 @@ func TestWarnings(t *testing.T) {
 		"the limit":              {func(s *Scenario) { s.BlockSize, s.PodsPerNode = 32, 20; s.TunnelIPPerNode = true }, "maxBlocksPerHost", "a node may have 20 blocks of 1 address, and needs 21 addresses"},
 		"an explicit limit":      {func(s *Scenario) { s.StrictAffinity, s.MaxBlocksPerHost, s.PodsPerNode = true, 1, 17 }, "maxBlocksPerHost", "a node may have 1 block of 16 addresses, and needs 17"},
 		"a limit without strict": {func(s *Scenario) { s.MaxBlocksPerHost = 30 }, "maxBlocksPerHost", "a block limit without strict affinity"},
-		"reservations":           {func(s *Scenario) { s.Reservations = []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24/31"} }, "reservations", "26 of 256 addresses are reserved"},
-		"service CIDR":           {func(s *Scenario) { s.ServiceCIDR = netip.MustParsePrefix("10.0.0.0/16") }, "pool", "10.0.0.0/24 touches the service CIDR 10.0.0.0/16"},
+		"as many blocks as do": {func(s *Scenario) {
+			s.StrictAffinity, s.MaxBlocksPerHost, s.PodsPerNode, s.TunnelIPPerNode = true, 1, 16, true
+		}, "maxBlocksPerHost", "a node may have 1 block of 16 addresses, and needs 17"},
+		"reservations": {func(s *Scenario) { s.Reservations = []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24/31"} }, "reservations", "26 of 256 addresses are reserved"},
+		"service CIDR": {func(s *Scenario) { s.ServiceCIDR = netip.MustParsePrefix("10.0.0.0/16") }, "pool", "10.0.0.0/24 touches the service CIDR 10.0.0.0/16"},
 		"of one of several": {func(s *Scenario) {
 			s.Pool, s.BlockSize = netip.Prefix{}, 0
 			s.Pools = []Pool{{Name: "p", CIDR: netip.MustParsePrefix("10.1.0.0/24"), AllowedUses: []pool.Use{pool.Workload}}}
@@ -151,4 +154,16 @@ func TestWarnings(t *testing.T) {
 	s.Reservations = []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24"} // 25 of 256
 	s.Nodes = 16
 	require.Empty(t, s.Warnings(), "a tenth is not more than a tenth, and as many nodes not more than blocks")
+	s.Pool, s.Reservations = netip.MustParsePrefix("10.0.0.0/24"), []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24/31"}
+	require.Len(t, s.Warnings(), 1, "26 of 256")
+	s.Reservations, s.StrictAffinity, s.MaxBlocksPerHost, s.PodsPerNode = nil, true, 1, 16
+	require.Empty(t, s.Warnings(), "as many addresses as it needs")
+
+	// Of the nodes of a histogram one runs many pods.
+	s = small()
+	s.Pool, s.BlockSize = netip.MustParsePrefix("10.0.0.0/8"), 26
+	s.Nodes, s.PodsPerNode, s.PodHistogram = 200_000, 0, []Bucket{{0, 199_999}, {300, 1}}
+	require.NoError(t, s.Validate())
+	s.PodHistogram[0].Pods = 300
+	require.ErrorContains(t, s.Validate(), "nodes 200000: makes more than 50000000 requests in all")
 }
