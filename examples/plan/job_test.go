@@ -34,13 +34,25 @@ func TestJob(t *testing.T) {
 	var job struct {
 		Kind string
 		Spec struct {
-			CompletionMode string
-			Completions    int
-			Parallelism    int
-			Template       struct {
+			CompletionMode       string
+			Completions          int
+			Parallelism          int
+			BackoffLimitPerIndex int
+			PodFailurePolicy     struct {
+				Rules []struct {
+					Action          string
+					OnPodConditions []struct{ Type, Status string }
+					OnExitCodes     *struct {
+						ContainerName string
+						Values        []int
+					}
+				}
+			}
+			Template struct {
 				Spec struct {
 					RestartPolicy string
 					Containers    []struct {
+						Name string
 						Args []string
 						Env  []struct {
 							Name      string
@@ -66,6 +78,16 @@ func TestJob(t *testing.T) {
 	require.Equal(t, "metadata.annotations['batch.kubernetes.io/job-completion-index']", c.Env[0].ValueFrom.FieldRef.FieldPath)
 	require.Equal(t, scenarios.Metadata.Name, job.Spec.Template.Spec.Volumes[0].ConfigMap.Name)
 	require.Equal(t, job.Spec.Template.Spec.Volumes[0].Name, c.VolumeMounts[0].Name)
+
+	rules := job.Spec.PodFailurePolicy.Rules
+	require.Len(t, rules, 2, "the first that matches counts")
+	require.Equal(t, "Ignore", rules[0].Action)
+	require.Equal(t, []struct{ Type, Status string }{{"DisruptionTarget", "True"}}, rules[0].OnPodConditions)
+	require.Nil(t, rules[0].OnExitCodes)
+	require.Equal(t, "FailJob", rules[1].Action)
+	require.Equal(t, c.Name, rules[1].OnExitCodes.ContainerName)
+	require.Equal(t, []int{bad}, rules[1].OnExitCodes.Values)
+	require.Positive(t, job.Spec.BackoffLimitPerIndex)
 
 	args := strings.ReplaceAll(strings.Join(c.Args, " "), "$(JOB_COMPLETION_INDEX)", "15")
 	o, err := parse(strings.Fields(args), io.Discard)
