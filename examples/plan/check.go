@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -44,11 +43,9 @@ func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.W
 			total += requests(&e.Scenario)
 		}
 	}
-	if with == 0 {
-		return bad, errors.New("nothing to compare with: no scenario has results beside it")
-	}
-	if file := without(entries); file != "" && o.shards == 0 {
-		return bad, fmt.Errorf("%s: nothing to compare with: no scenario in it has results beside it", file)
+	if with == 0 && !o.json {
+		_, err := fmt.Fprintf(stdout, "0 scenarios in shard %d/%d\n", o.shard, o.shards)
+		return ended(fine, err)
 	}
 	c := newCrew(ctx, o.workers, stderr, total)
 	results := make([]compared, len(entries))
@@ -88,13 +85,19 @@ func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.W
 	if !o.json {
 		fmt.Fprintf(out, "%s, %s: %s\n", cli.Count(sum.Scenarios, "scenario"), cli.Count(sum.Requests, "request"), cli.Count(sum.Differences, "difference"))
 	}
-	if err := out.Flush(); err != nil {
+	status := fine
+	if sum.Differences > 0 {
+		status = found
+	}
+	return ended(status, out.Flush())
+}
+
+// ended returns the status, unless the output could not be written.
+func ended(status int, err error) (int, error) {
+	if err != nil {
 		return bad, err
 	}
-	if sum.Differences > 0 {
-		return found, nil
-	}
-	return fine, nil
+	return status, nil
 }
 
 // without returns a file of which no scenario has results, or nothing.
@@ -115,7 +118,7 @@ func without(entries []entry) string {
 func calls(e *entry) json.RawMessage { return e.Want[workload.DatastoreOps] }
 
 // compare runs a scenario, on both allocators if it says how many datastore calls it
-// takes: the fast one makes none.
+// takes: the fast one makes none. What comes out is to be the same with both.
 func (c *crew) compare(e *entry, into *compared) error {
 	if len(e.Want) == 0 {
 		return nil
@@ -129,17 +132,36 @@ func (c *crew) compare(e *entry, into *compared) error {
 	if calls(e) == nil {
 		return nil
 	}
-	r, n, err := c.reference(&e.Scenario)
+	slow, n, err := c.reference(&e.Scenario)
 	if err != nil {
 		return err
 	}
 	if got := fmt.Sprint(n); got != string(calls(e)) {
 		into.differences = append(into.differences, fmt.Sprintf("%s: %s, want %s", workload.DatastoreOps, got, calls(e)))
 	}
-	for _, d := range e.Differences(&r) {
+	for _, d := range e.Differences(&slow) {
 		into.differences = append(into.differences, "with a datastore: "+d)
 	}
-	return nil
+	apart, err := between(&r, &slow)
+	into.differences = append(into.differences, apart...)
+	return err
+}
+
+// between returns where two results of one scenario differ, of the allocator with a
+// datastore and the one without.
+func between(fast, slow *workload.Result) (lines []string, err error) {
+	text, err := json.Marshal(fast)
+	if err != nil {
+		return nil, err
+	}
+	var as workload.Entry
+	if err := json.Unmarshal(text, &as.Want); err != nil {
+		return nil, err
+	}
+	for _, d := range as.Differences(slow) {
+		lines = append(lines, "with a datastore: "+d+" as without")
+	}
+	return lines, nil
 }
 
 // perFile sorts out what came of the scenarios by file, and of all.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
 const recorded = "../../testdata/plan.jsonl"
@@ -55,6 +56,10 @@ func TestCheck(t *testing.T) {
 	status, out, _ = do("-check", "-shard", "2/5", path)
 	require.Equal(t, fine, status)
 	require.Contains(t, out, "\n2 scenarios, 24,600 requests: 0 differences\n")
+	status, out, errs = do("-check", "-shard", "13/16", path)
+	require.Equal(t, fine, status, "there are fewer scenarios than shards")
+	require.Equal(t, "0 scenarios in shard 13/16\n", out)
+	require.Empty(t, errs)
 }
 
 // TestCheckAll compares the datastore calls of every scenario.
@@ -90,6 +95,34 @@ func TestCheckFindsDifferences(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	require.Equal(t, 12, r.Scenarios)
 	require.Len(t, r.Details, 2)
+}
+
+// TestCheckBetween: the two allocators are held against each other, too.
+func TestCheckBetween(t *testing.T) {
+	status, out, _ := do("-check", file(t, "a.yaml", "pool: 10.0.0.0/25\nnodes: 3\npodsPerNode: 2\ndatastoreOps: 1\n"))
+	require.Equal(t, found, status)
+	require.Contains(t, out, "  1 difference\n", "the calls only")
+
+	moment := workload.Moment{Request: 3, Node: "node-2", Outcome: workload.Borrowed}
+	other := moment
+	other.Node = "node-1"
+	for _, c := range []struct {
+		name       string
+		fast, slow workload.Result
+		want       []string
+	}{
+		{"nothing", workload.Result{FirstBorrow: &moment}, workload.Result{FirstBorrow: &moment}, nil},
+		{"a number", workload.Result{Totals: workload.Totals{Routes: 5}}, workload.Result{Totals: workload.Totals{Routes: 4}},
+			[]string{"with a datastore: routes: 4, want 5 as without"}},
+		{"whose it was", workload.Result{FirstBorrow: &moment}, workload.Result{FirstBorrow: &other},
+			[]string{`with a datastore: firstBorrow.node: "node-1", want "node-2" as without`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := between(&c.fast, &c.slow)
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
 }
 
 // TestCheckSeveral: more than one file, packed ones too, and scenarios without

@@ -39,6 +39,9 @@ func load(o *options, stdin io.Reader) ([]entry, error) {
 	case o.json && len(all) > 1 && !o.check:
 		o.lines = true
 	}
+	if name := without(all); name != "" && o.check {
+		return nil, fmt.Errorf("%s: nothing to compare with: no scenario in it has results beside it", name)
+	}
 	if o.shards == 0 {
 		return all, nil
 	}
