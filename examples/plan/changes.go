@@ -134,11 +134,12 @@ func largest(s *workload.Scenario) int {
 // smallerBlock takes the largest block below the one in question that fits.
 func (t *trial) smallerBlock() (*change, error) {
 	s := t.scenario
-	if len(s.Pools) > 0 || s.BlockSize == addressBits(s) {
+	smallest := min(addressBits(s), s.Pool.Bits()+workload.MaxBlockBits)
+	if len(s.Pools) > 0 || s.BlockSize >= smallest {
 		return nil, nil
 	}
 	var tried []row
-	for size := s.BlockSize + 1; size <= addressBits(s); size++ {
+	for size := s.BlockSize + 1; size <= smallest; size++ {
 		with := sized(s, size)
 		r := t.plan.at(size)
 		if r == nil {
@@ -156,7 +157,7 @@ func (t *trial) smallerBlock() (*change, error) {
 	r := best(tried)[0]
 	c := outcome(fmt.Sprintf("a smaller block: /%d", r.BlockSize), sized(s, r.BlockSize), &r.Result)
 	if len(tried) > 1 {
-		c.What = fmt.Sprintf("a smaller block: none of /%d to /%d", s.BlockSize+1, addressBits(s))
+		c.What = fmt.Sprintf("a smaller block: none of /%d to /%d", s.BlockSize+1, smallest)
 		c.Why = fmt.Sprintf("at best, with /%d, %s", r.BlockSize, c.Why)
 	}
 	return c, nil
@@ -193,7 +194,7 @@ func (t *trial) largerPool() (*change, error) {
 	if len(s.Pools) > 0 {
 		return nil, nil
 	}
-	const least = 8 // there is no larger private range
+	least := max(8, s.BlockSize-workload.MaxBlockBits) // there is no larger private range, nor are more blocks run
 	from := s.Pool.Bits()
 	for step := range steps {
 		length := from - 1 - step

@@ -112,10 +112,13 @@ func (c *crew) makePlan(e *workload.Entry, index int, x extras) (*plan, error) {
 	return p, nil
 }
 
-// ofPools returns the block size of all pools, or 0 if they have different ones.
+// ofPools returns the block size of all pools in use, or 0 if they have different ones.
 func ofPools(s *workload.Scenario) int {
 	size := 0
 	for i := range s.Pools {
+		if s.Pools[i].Disabled {
+			continue
+		}
 		spec := pool.Spec{CIDR: s.Pools[i].CIDR, BlockSize: s.Pools[i].BlockSize}.WithDefaults()
 		if size != 0 && size != spec.BlockSize {
 			return 0

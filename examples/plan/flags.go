@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
@@ -69,7 +70,7 @@ var forFiles = []string{"scenario", "check", "json", "wide", "o", "samples", "sh
 // flagOf is the flag for what a scenario calls its fields.
 var flagOf = map[string]string{
 	"nodes": "nodes", "podsPerNode": "pods", "podHistogram": "pods-histogram", "pool": "pool", "blockSize": "block-size",
-	"nodeFormat": "node-format", "labels": "labels", "tunnelIPPerNode": "tunnel", "order": "order", "seed": "seed",
+	"nodeFormat": "node-format", "tunnelIPPerNode": "tunnel", "order": "order", "seed": "seed",
 	"strictAffinity": "strict", "noAutoAllocateBlocks": "no-auto-allocate", "maxBlocksPerHost": "max-blocks",
 	"ipCooldownSeconds": "cooldown", "reservations": "reserve", "serviceCIDR": "service-cidr", "name": "name",
 	"churn.perSecond": "churn-rate", "churn.for": "churn-for", "churn": "churn-rate",
@@ -88,10 +89,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	cidr := flags.String("pool", "10.0.0.0/18", "`CIDR` of the pool, of either family")
 	flags.IntVar(&s.BlockSize, "block-size", 0, "only blocks of this prefix `length` (default: all, compared)")
 	flags.StringVar(&s.NodeFormat, "node-format", "node-%d", "the nodes' names; who is called what decides who gets which block")
-	flags.Func("labels", "of the nodes, `key=value` and a comma between two", func(text string) error { return labels(text, &s.Labels) })
 	flags.BoolVar(&s.TunnelIPPerNode, "tunnel", true, "an address for each node's tunnel, too")
 	order := flags.String("order", string(workload.RoundRobin), "how pods arrive: round-robin, node-by-node or random")
-	flags.Int64Var(&s.Seed, "seed", 1, "decides the random order, and which pods -churn-rate restarts")
+	flags.Int64Var(&s.Seed, "seed", 0, "decides the random order, and which pods -churn-rate restarts")
 	flags.BoolVar(&s.StrictAffinity, "strict", false, "strict affinity: no borrowing")
 	flags.BoolVar(&s.NoAutoAllocate, "no-auto-allocate", false, "nodes claim no blocks (autoAllocateBlocks: false)")
 	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "blocks that a node may have (default 20)")
@@ -153,7 +153,13 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	if *cooldown%time.Second != 0 {
 		return o, fmt.Errorf("-cooldown %v: must be whole seconds", *cooldown)
 	}
+	if most := ipam.MaxCooldownSeconds * time.Second; *cooldown < 0 || *cooldown > most {
+		return o, fmt.Errorf("-cooldown %v: must be 0s to %v", *cooldown, most)
+	}
 	s.IPCooldownSeconds = int(*cooldown / time.Second)
+	if s.NoAutoAllocate && !s.StrictAffinity {
+		return o, errors.New("-no-auto-allocate needs -strict: Calico refuses nodes that can neither claim blocks nor borrow")
+	}
 	switch {
 	case given["churn-rate"]:
 		s.Churn = &churn
@@ -215,6 +221,11 @@ func (o *options) others(given map[string]bool, shard string) error {
 	}
 	if o.samples < 0 || o.samples == 1 {
 		return fmt.Errorf("-samples %d: must be 0, or 2 and more", o.samples)
+	}
+	for _, name := range []string{"json", "shard"} {
+		if o.wide && given[name] {
+			return fmt.Errorf("-wide: not with -%s, which prints no table", name)
+		}
 	}
 	switch {
 	case o.report != "" && !given["samples"]:
@@ -287,19 +298,4 @@ func bucket(text string) (b workload.Bucket, err error) {
 		return b, fmt.Errorf("%q is not pods:nodes", text)
 	}
 	return b, nil
-}
-
-// labels reads key=value,key=value.
-func labels(text string, into *map[string]string) error {
-	if *into == nil {
-		*into = make(map[string]string)
-	}
-	for part := range strings.SplitSeq(text, ",") {
-		key, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok || key == "" {
-			return fmt.Errorf("%q is not key=value", part)
-		}
-		(*into)[key] = value
-	}
-	return nil
 }

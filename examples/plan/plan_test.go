@@ -141,11 +141,15 @@ func TestVerdict(t *testing.T) {
 			[]string{"Take /123: ", "Calico's default, /122, does not fit", "  yes  a larger pool: fd00::/115; 70 routes\n"}, nil},
 		{"a pool of sixteen million addresses", "-nodes 3 -pods 300 -pool 10.0.0.0/8", fine,
 			[]string{"Take /23: "}, []string{"room for"}},
+		{"as many blocks as can be run", "-nodes 1 -pods 2000 -pool fd00::/64 -block-size 122", found,
+			[]string{"  no   a smaller block: none of /123 to /124;", "  no   a larger pool: fd00::/63;", "  yes  fewer pods: 1,279 a node;"}, nil},
+		{"more blocks cannot be run", "-nodes 1 -pods 2000 -pool fd00::/62 -block-size 122", found,
+			[]string{"  yes  fewer pods: 1,279 a node;"}, []string{"a smaller block", "a larger pool"}},
 		{"the service CIDR", "-service-cidr 10.0.64.0/18", fine,
 			[]string{"  no   a larger pool: 10.0.0.0/17; it would touch the service CIDR, 10.0.64.0/18\n"}, nil},
 		{"churn", "-nodes 3 -pods 30 -pool 10.0.0.0/20 -churn-rate 2 -churn-for 5m -cooldown 1m -order random", fine,
 			[]string{"\nin random order, cooldown 1m, 2 restarts a second for 5m: 693 requests.\n"}, nil},
-		{"a histogram", "-pods-histogram 10:20,60:10 -node-format w%d -labels a=b,c=d", fine,
+		{"a histogram", "-pods-histogram 10:20,60:10 -node-format w%d", fine,
 			[]string{"30 nodes of 10 to 60 pods and a tunnel address each in 10.0.0.0/18"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,6 +198,19 @@ func TestFile(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, found, run(context.Background(), []string{"-scenario", "-"}, strings.NewReader(zones), &stdout, &stderr))
 	require.Equal(t, out, stdout.String())
+}
+
+// TestDisabledPools: pools that nobody uses do not decide which block size it is.
+func TestDisabledPools(t *testing.T) {
+	status, out, _ := do("-scenario", file(t, "s.yaml", `pools:
+- {name: old, cidr: 10.1.0.0/24, blockSize: 28, disabled: true}
+- {name: new, cidr: 10.2.0.0/16}
+nodes: 1
+podsPerNode: 1400
+`))
+	require.Equal(t, found, status)
+	tableRow(t, out, "/26")
+	require.Contains(t, out, "  yes  a limit of 22 blocks a node and strict affinity,")
 }
 
 // TestSameNameInOneTable: lines of a file that differ in their block sizes are
