@@ -57,7 +57,7 @@ func (t *trial) run(s *workload.Scenario) (workload.Result, error) {
 
 // outcome is a change that has been tried.
 func outcome(what string, s *workload.Scenario, r *workload.Result) *change {
-	c := &change{What: what, Works: fits(s, r), Result: r.Totals}
+	c := &change{What: what, Works: fits(r), Result: r.Totals}
 	if c.Works {
 		c.Why = routes(&r.Totals)
 	} else {
@@ -147,7 +147,7 @@ func (t *trial) smallerBlock() (*change, error) {
 			if err != nil {
 				return nil, err
 			}
-			r = &row{BlockSize: size, Fits: fits(with, &result), Result: result}
+			r = &row{BlockSize: size, Fits: fits(&result), Result: result}
 		}
 		if r.Fits {
 			return outcome(fmt.Sprintf("a smaller block: /%d", size), with, &r.Result), nil
@@ -212,7 +212,7 @@ func (t *trial) largerPool() (*change, error) {
 			c.Why = fmt.Sprintf("it would touch the service CIDR, %s", s.ServiceCIDR)
 		}
 		blocks := r.Borrowed + r.RefusedPoolEmptyOrStrict - r.RefusedNoPool // for want of blocks
-		if c.Works || blocks <= 0 && r.NodesWithoutBlock <= idle(&s) || step == steps-1 || length == least {
+		if c.Works || blocks <= 0 && r.NodesInNeed == 0 || step == steps-1 || length == least {
 			return c, nil
 		}
 	}
@@ -231,7 +231,7 @@ func (t *trial) fewerPods() (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !fits(&s, &r) {
+	if !fits(&r) {
 		return outcome("fewer pods: 1 a node is too many", &s, &r), nil
 	}
 	best := r
@@ -240,7 +240,7 @@ func (t *trial) fewerPods() (*change, error) {
 		if err == nil {
 			r, err = t.run(&s)
 		}
-		if err != nil || !fits(&s, &r) {
+		if err != nil || !fits(&r) {
 			return true
 		}
 		best = r

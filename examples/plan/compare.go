@@ -83,7 +83,7 @@ type extras struct {
 func (c *crew) makePlan(e *workload.Entry, index int, x extras) (*plan, error) {
 	p := &plan{Index: index, File: e.File, Line: e.Line, Scenario: e.Scenario}
 	p.Warnings = warnings(&p.Scenario)
-	o := workload.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom && !huge(&p.Scenario)}
+	o := workload.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom, HeadroomRequests: enough(&p.Scenario)}
 	all := sizes(&p.Scenario)
 	p.Rows = make([]row, len(all))
 	// The smallest blocks take longest and come first.
@@ -91,7 +91,7 @@ func (c *crew) makePlan(e *workload.Entry, index int, x extras) (*plan, error) {
 		i = len(all) - 1 - i
 		s := sized(&p.Scenario, all[i])
 		r, err := c.run(s, o, requests(s))
-		p.Rows[i] = row{BlockSize: all[i], Fits: fits(s, &r), FailsAt: failsAt(s, &r), Result: r}
+		p.Rows[i] = row{BlockSize: all[i], Fits: fits(&r), FailsAt: failsAt(s, &r), Result: r}
 		return err
 	})
 	if err != nil {
@@ -146,30 +146,9 @@ func together(n int, do func(i int) error) error {
 }
 
 // fits reports whether a scenario went as it should: nothing was refused or
-// borrowed, and every node has a block, unless it asks for nothing.
-func fits(s *workload.Scenario, r *workload.Result) bool {
-	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesWithoutBlock <= idle(s)
-}
-
-// idle returns how many nodes ask for no address.
-func idle(s *workload.Scenario) int {
-	if s.TunnelIPPerNode {
-		return 0
-	}
-	n := 0
-	for _, g := range append([]workload.Group{s.Group}, s.Groups...) {
-		switch nodes, _ := shares(&g); {
-		case nodes == 0 && g.PodsPerNode == 0:
-			n += g.Nodes
-		case nodes > 0:
-			for _, b := range g.PodHistogram {
-				if b.Pods == 0 {
-					n += (b.Nodes*g.Nodes + nodes - 1) / nodes
-				}
-			}
-		}
-	}
-	return n
+// borrowed, and every node that is of use has a block.
+func fits(r *workload.Result) bool {
+	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesInNeed == 0
 }
 
 // measure finds out how much room there is at the block sizes that may come out
@@ -177,7 +156,7 @@ func idle(s *workload.Scenario) int {
 func (c *crew) measure(p *plan) error {
 	var rows []*row
 	for _, r := range best(p.Rows) {
-		if r.Fits && r.Result.Headroom == nil && !huge(&p.Scenario) {
+		if r.Fits && r.Result.Headroom == nil {
 			rows = append(rows, r)
 		}
 	}
@@ -187,23 +166,16 @@ func (c *crew) measure(p *plan) error {
 		if len(p.Scenario.Pools) > 0 {
 			size = 0
 		}
-		result, err := c.run(sized(&p.Scenario, size), workload.Options{Headroom: true}, 0)
+		result, err := c.run(sized(&p.Scenario, size), workload.Options{Headroom: true, HeadroomRequests: enough(&p.Scenario)}, 0)
 		r.Result.Headroom = result.Headroom
 		return err
 	})
 }
 
-// huge reports whether it would take too long to fill the pools.
-func huge(s *workload.Scenario) bool {
-	const most = 21 // bits of two million addresses
-	wide := func(bits, of int) bool { return of-bits > most }
-	for i := range s.Pools {
-		if cidr := s.Pools[i].CIDR; wide(cidr.Bits(), cidr.Addr().BitLen()) {
-			return true
-		}
-	}
-	return len(s.Pools) == 0 && wide(s.Pool.Bits(), s.Pool.Addr().BitLen())
-}
+// enough returns after how many more requests the search for room may end: a pool that
+// is much larger than its cluster takes long to fill, and that there is room for several
+// such clusters is all that anybody wants to know.
+func enough(s *workload.Scenario) int { return max(200_000, 4*requests(s)) }
 
 // best returns the rows that are best by all but headroom: those that fit with the
 // fewest routes. If none does, those that refuse least, and of them those that
@@ -223,7 +195,7 @@ func best(rows []row) []*row {
 			return 1
 		}
 		return cmp.Or(cmp.Compare(a.Result.Refused(), b.Result.Refused()), cmp.Compare(a.Result.Borrowed, b.Result.Borrowed),
-			cmp.Compare(a.Result.NodesWithoutBlock, b.Result.NodesWithoutBlock), cmp.Compare(a.Result.Routes, b.Result.Routes))
+			cmp.Compare(a.Result.NodesInNeed, b.Result.NodesInNeed), cmp.Compare(a.Result.Routes, b.Result.Routes))
 	}
 	slices.SortStableFunc(order, compare)
 	n := 1

@@ -28,7 +28,7 @@ func TestBadUsage(t *testing.T) {
 		"-scenario a.yaml -wide -shard 0/2":  "-wide: not with -shard, which prints no table",
 		"-order sideways":                    `-order "sideways": must be round-robin,`,
 		"-no-auto-allocate":                  "-no-auto-allocate needs -strict: Calico refuses",
-		"-max-blocks -1":                     "-max-blocks -1: must be 0 or more",
+		"-max-blocks -1":                     "-max-blocks -1: must be 0 ",
 		"-cooldown 21m":                      "-cooldown 21m0s: must be 0s to 20m0s",
 		"-cooldown -1s":                      "-cooldown -1s: must be 0s to 20m0s",
 		"-cooldown 1500ms":                   "-cooldown 1.5s: must be whole seconds",

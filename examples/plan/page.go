@@ -95,7 +95,7 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 
 // legend explains the table's columns.
 const legend = "Own are addresses from blocks of their nodes' own, borrowed those from others'; " +
-	"no block are nodes without one; routes are blocks and borrowed addresses; " +
+	"no block are nodes in need of one; routes are blocks and borrowed addresses; " +
 	"stranded are free addresses in blocks that other nodes own."
 
 // paragraph writes text in lines.
@@ -159,7 +159,7 @@ func writeTable(w io.Writer, p *plan) {
 	for i := range p.Rows {
 		r := &p.Rows[i].Result
 		line(t, size(p, &p.Rows[i]), blocks(r.BlocksTotal), cli.Number(r.BlocksClaimed), cli.Number(r.Own), none(r.Borrowed),
-			none(r.Refused()), none(r.NodesWithoutBlock), cli.Number(r.Routes), cli.Number(r.Blocks.Stranded))
+			none(r.Refused()), none(r.NodesInNeed), cli.Number(r.Routes), cli.Number(r.Blocks.Stranded))
 	}
 	_ = t.Flush() // to a buffer
 }
@@ -167,16 +167,23 @@ func writeTable(w io.Writer, p *plan) {
 // writeWide writes what has no room in the first table.
 func writeWide(w io.Writer, p *plan) {
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight)
-	line(t, "", "blocks", "of 1", "strict", "limit", "no", "no", "first", "first", "more", "more")
-	line(t, "block", "empty", "pod", "refuses", "refuses", "address", "pool", "borrows", "refused", "nodes", "pods")
+	line(t, "", "blocks", "of 1", "strict", "limit", "no", "no", "first", "first", "own", "more", "own", "more")
+	line(t, "block", "empty", "pod", "refuses", "refuses", "address", "pool", "borrows", "refused", "nodes", "nodes", "pods", "pods")
 	for i := range p.Rows {
 		r := &p.Rows[i].Result
-		nodes, pods := "-", "-"
+		ownNodes, nodes, ownPods, pods := "-", "-", "-", "-"
 		if h := r.Headroom; h != nil {
-			nodes, pods = most(h.Nodes), most(h.PodsPerNode)
+			ownNodes, nodes = most(h.NodesFit), most(h.Nodes)
+			ownPods, pods = most(h.PodsFit), most(h.PodsPerNode)
+			if h.NodesAtLeast {
+				nodes += "+"
+			}
+			if h.PodsAtLeast {
+				pods += "+"
+			}
 		}
 		line(t, size(p, &p.Rows[i]), cli.Number(r.Blocks.Empty), cli.Number(r.Blocks.OnePod), none(r.RefusedStrict), none(r.RefusedBlockLimit),
-			none(r.RefusedPoolEmpty), none(r.RefusedNoPool), none(r.FirstBorrowRequest), none(r.FirstRefusalRequest), nodes, pods)
+			none(r.RefusedPoolEmpty), none(r.RefusedNoPool), none(r.FirstBorrowRequest), none(r.FirstRefusalRequest), ownNodes, nodes, ownPods, pods)
 	}
 	_ = t.Flush() // to a buffer
 }

@@ -19,7 +19,7 @@ type plan struct {
 // row is the scenario at one block size.
 type row struct {
 	BlockSize int             `json:"blockSize"`         // 0 for several pools of different ones
-	Fits      bool            `json:"fits"`              // nothing refused or borrowed, and every node has a block
+	Fits      bool            `json:"fits"`              // nothing refused or borrowed, and every node in need of one has a block
 	FailsAt   string          `json:"failsAt,omitempty"` // what fails first, in words
 	Result    workload.Result `json:"result"`
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
@@ -140,7 +141,9 @@ func TestVerdict(t *testing.T) {
 		{"IPv6", "-nodes 70 -pods 10 -pool fd00::/116", fine,
 			[]string{"Take /123: ", "Calico's default, /122, does not fit", "  yes  a larger pool: fd00::/115; 70 routes\n"}, nil},
 		{"a pool of sixteen million addresses", "-nodes 3 -pods 300 -pool 10.0.0.0/8", fine,
-			[]string{"Take /23: "}, []string{"room for"}},
+			[]string{"Take /23: ", "There is room for at least 665 more nodes like these, or 9,939 more pods\non every node, before a request is refused."}, nil},
+		{"a small cluster in a large pool", "-pool 10.0.0.0/11 -nodes 2 -pods 3", fine,
+			[]string{"There is room for 32,766 more nodes like these with\nblocks of their own, at least 50,000 before a request is refused; or for 1,276\nmore pods on every node."}, nil},
 		{"as many blocks as can be run", "-nodes 1 -pods 2000 -pool fd00::/64 -block-size 122", found,
 			[]string{"  no   a smaller block: none of /123 to /124;", "  no   a larger pool: fd00::/63;", "  yes  fewer pods: 1,279 a node;"}, nil},
 		{"more blocks cannot be run", "-nodes 1 -pods 2000 -pool fd00::/62 -block-size 122", found,
@@ -161,6 +164,70 @@ func TestVerdict(t *testing.T) {
 			for _, text := range c.not {
 				require.NotContains(t, out, text)
 			}
+		})
+	}
+}
+
+// TestRoom: first what has blocks of its own.
+func TestRoom(t *testing.T) {
+	const end = workload.NoEnd
+	for _, c := range []struct {
+		name string
+		room *workload.Headroom
+		says string
+	}{
+		{"not known", nil, ""},
+		{"no end", &workload.Headroom{Nodes: end, NodesFit: end, PodsPerNode: end, PodsFit: end}, ""},
+		{"none", &workload.Headroom{}, " There is no room for another node like these, nor for another pod on every node."},
+		{"many", &workload.Headroom{Nodes: 99, NodesFit: 31, PodsPerNode: 1300, PodsFit: 7},
+			" There is room for 31 more nodes like these with blocks of their own, 99 before a request is refused; " +
+				"or for 7 more pods on every node from its own blocks, 1,300 before a request is refused."},
+		{"none of their own", &workload.Headroom{Nodes: 131, PodsPerNode: 43, PodsFit: 43},
+			" There is room for no more nodes like these with blocks of their own, 131 before a request is refused; or for 43 more pods on every node."},
+		{"one", &workload.Headroom{Nodes: 1, NodesFit: 1, PodsPerNode: 1, PodsFit: 1},
+			" There is room for 1 more node like these, or 1 more pod on every node, before a request is refused."},
+		{"one of its own", &workload.Headroom{Nodes: 2, NodesFit: 1, PodsPerNode: 2, PodsFit: 1},
+			" There is room for 1 more node like these with blocks of its own, 2 before a request is refused; " +
+				"or for 1 more pod on every node from its own blocks, 2 before a request is refused."},
+		{"equal", &workload.Headroom{Nodes: 6, NodesFit: 6, PodsPerNode: 9, PodsFit: 9},
+			" There is room for 6 more nodes like these, or 9 more pods on every node, before a request is refused."},
+		{"nodes only", &workload.Headroom{Nodes: 6, NodesFit: 6},
+			" There is room for 6 more nodes like these before a request is refused, but not for another pod on every node."},
+		{"nodes that borrow only", &workload.Headroom{Nodes: 6},
+			" There is room for no more nodes like these with blocks of their own, 6 before a request is refused, but not for another pod on every node."},
+		{"pods only", &workload.Headroom{PodsPerNode: 4, PodsFit: 4},
+			" There is room for 4 more pods on every node before a request is refused, but not for another node."},
+		{"pods, and nodes that ask for nothing", &workload.Headroom{Nodes: end, NodesFit: end, PodsPerNode: 4, PodsFit: 4},
+			" There is room for 4 more pods on every node before a request is refused."},
+		{"at least", &workload.Headroom{Nodes: 50000, NodesFit: 50000, NodesAtLeast: true, PodsPerNode: 900, PodsFit: 20, PodsAtLeast: true},
+			" There is room for at least 50,000 more nodes like these; or for 20 more pods on every node from its own blocks, at least 900 before a request is refused."},
+	} {
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.says, room(c.room)) })
+	}
+}
+
+// TestInNeed: a node that has no block and needs none is no fault.
+func TestInNeed(t *testing.T) {
+	for name, text := range map[string]string{
+		"a drained node's block went to a new one": `
+nodes: 4
+podsPerNode: 20
+events:
+- {at: 1h, do: drain, nodes: [node-3]}
+- {at: 2h, do: add-nodes, group: {nodes: 1, podsPerNode: 20}}
+`,
+		"new nodes without pods": `
+nodes: 4
+podsPerNode: 20
+events: [{at: 1h, do: add-nodes, group: {nodes: 1, podHistogram: [{pods: 0, nodes: 1}]}}]
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, out, errs := do("-scenario", file(t, "s.yaml", "pool: 10.0.0.0/24\nblockSize: 26"+text))
+			require.NotEqual(t, bad, status, errs)
+			require.Equal(t, fine, status, out)
+			require.Contains(t, out, "/26 fits: ")
+			require.Equal(t, "none", tableRow(t, out, "/26")[6])
 		})
 	}
 }
@@ -229,7 +296,7 @@ func TestWide(t *testing.T) {
 	status, out, _ := do("-wide")
 	require.Equal(t, fine, status)
 	_, second, _ := strings.Cut(out, "borrows")
-	require.Equal(t, strings.Fields("/28 0 0 none none none none none none 99 13"), tableRow(t, second, "/28"))
+	require.Equal(t, strings.Fields("/28 0 0 none none none none none none 41 99 7 13"), tableRow(t, second, "/28"))
 	_, out, _ = do("-wide", "-pods", "0", "-pool", "10.0.0.0/20")
 	require.Contains(t, out, "/20")
 }

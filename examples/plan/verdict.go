@@ -87,22 +87,84 @@ func good(r *workload.Totals) string {
 	return fmt.Sprintf("every request gets an address from a block of its node's own, with %s", routes(r))
 }
 
-// room says how much more would fit, in a sentence after another.
+// room says how much more would fit, in a sentence after another: how much with blocks
+// of the nodes' own, and where that is less, how much before a request is refused.
 func room(h *workload.Headroom) string {
-	switch {
-	case h == nil || h.Nodes == workload.NoEnd || h.PodsPerNode == workload.NoEnd:
+	if h == nil {
 		return ""
-	case h.Nodes == 0 && h.PodsPerNode == 0:
-		return " There is no room for another node like these, nor for another pod on every node."
-	case h.PodsPerNode == 0:
-		return fmt.Sprintf(" There is room for %s like these before a request is refused, but not for another pod on every node.", more(h.Nodes, "node"))
-	case h.Nodes == 0:
-		return fmt.Sprintf(" There is room for %s on every node before a request is refused, but not for another node.", more(h.PodsPerNode, "pod"))
 	}
-	return fmt.Sprintf(" There is room for %s like these, or %s on every node, before a request is refused.", more(h.Nodes, "node"), more(h.PodsPerNode, "pod"))
+	nodes := space{h.NodesFit, h.Nodes, h.NodesAtLeast, "node", " like these"}
+	pods := space{h.PodsFit, h.PodsPerNode, h.PodsAtLeast, "pod", " on every node"}
+	const refused = " before a request is refused"
+	switch {
+	case nodes.unknown() && pods.unknown():
+		return ""
+	case nodes.unknown():
+		return pods.alone("")
+	case pods.unknown():
+		return nodes.alone("")
+	case nodes.all == 0 && pods.all == 0:
+		return " There is no room for another node like these, nor for another pod on every node."
+	case pods.all == 0:
+		return nodes.alone(", but not for another pod on every node")
+	case nodes.all == 0:
+		return pods.alone(", but not for another node")
+	case nodes.plain() && pods.plain():
+		return fmt.Sprintf(" There is room for %s, or %s,%s.", nodes, pods, refused)
+	}
+	return fmt.Sprintf(" There is room for %s; or for %s.", nodes, pods)
 }
 
-func more(n int, noun string) string { return cli.Count(n, "more "+noun) }
+// space is how many more nodes there is room for, or pods.
+type space struct {
+	fit, all int
+	atLeast  bool   // all is where the search ended
+	noun     string // of one
+	where    string
+}
+
+// unknown reports whether there is nothing to say.
+func (s space) unknown() bool { return s.all == workload.NoEnd || s.all == 0 && s.atLeast }
+
+// plain reports whether all of them fit.
+func (s space) plain() bool { return s.fit == s.all }
+
+// String writes how many.
+func (s space) String() string {
+	all := cli.Number(s.all)
+	if s.atLeast {
+		all = "at least " + all
+	}
+	if s.plain() {
+		if s.all != 1 {
+			return fmt.Sprintf("%s more %ss%s", all, s.noun, s.where)
+		}
+		return fmt.Sprintf("%s more %s%s", all, s.noun, s.where)
+	}
+	own := cli.Count(s.fit, "more "+s.noun)
+	if s.fit == 0 {
+		own = fmt.Sprintf("no more %ss", s.noun)
+	}
+	own += s.where
+	switch {
+	case s.noun == "pod":
+		own += " from its own blocks"
+	case s.fit == 1:
+		own += " with blocks of its own"
+	default:
+		own += " with blocks of their own"
+	}
+	return fmt.Sprintf("%s, %s before a request is refused", own, all)
+}
+
+// alone is a sentence of them, and what there is no room for.
+func (s space) alone(but string) string {
+	text := s.String()
+	if s.plain() {
+		text += " before a request is refused"
+	}
+	return " There is room for " + text + but + "."
+}
 
 // are puts what there is of n in a sentence.
 func are(text string, n int) string {

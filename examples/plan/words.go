@@ -140,7 +140,7 @@ func failsAt(s *workload.Scenario, r *workload.Result) string {
 	if m := first(r); m != nil {
 		return fmt.Sprintf("request %s, %s, is %s: %s", cli.Number(m.Request), whose(m), became(m), briefly(s, m))
 	}
-	if fits(s, r) {
+	if fits(r) {
 		return ""
 	}
 	return shortcomings(s, r)
@@ -229,9 +229,7 @@ func shortcomings(s *workload.Scenario, r *workload.Result) string {
 		add(r.Refused(), "request is refused", "requests are refused")
 	}
 	add(r.Borrowed, "address is borrowed", "addresses are borrowed")
-	if r.NodesWithoutBlock > idle(s) {
-		add(r.NodesWithoutBlock, "node has no block", "nodes have no block")
-	}
+	add(r.NodesInNeed, "node has no block", "nodes have no block")
 	add(r.Unscheduled, "pod finds no node", "pods find no node")
 	return list(parts)
 }
