@@ -15,9 +15,13 @@ const steps = 8
 // changes tries what would make the block size in question work, by running it.
 // They come in the order of what they cost: a setting, a number that the pool is
 // made with, a setting that lets nodes borrow, more addresses, less of a cluster.
-// There are none where nothing has to change.
+// There are none where nothing has to change. Where the default was not run, for the
+// pool is too small or too large, it is the best of the others that they are tried with.
 func (c *crew) changes(p *plan) ([]change, error) {
 	r := p.at(question(&p.Scenario))
+	if r == nil && p.compared() {
+		r = choose(p)
+	}
 	if r == nil || r.Fits {
 		return nil, nil
 	}
@@ -88,7 +92,7 @@ func (t *trial) higherLimit() (*change, error) {
 		s.StrictAffinity = true
 		what = " and strict affinity, without which Calico takes no limit"
 	}
-	size := question(&t.plan.Scenario)
+	size := question(t.scenario)
 	if size == 0 {
 		return nil, nil // pools of several block sizes
 	}
@@ -135,8 +139,8 @@ func largest(s *workload.Scenario) int {
 func (t *trial) smallerBlock() (*change, error) {
 	s := t.scenario
 	smallest := min(addressBits(s), s.Pool.Bits()+workload.MaxBlockBits)
-	if len(s.Pools) > 0 || s.BlockSize >= smallest {
-		return nil, nil
+	if len(s.Pools) > 0 || s.BlockSize >= smallest || t.plan.compared() && s.BlockSize != common(s) {
+		return nil, nil // in the last case all sizes are in the table, and none fits
 	}
 	var tried []row
 	for size := s.BlockSize + 1; size <= smallest; size++ {
@@ -188,31 +192,53 @@ func (t *trial) strictOff() (*change, error) {
 	return c, nil
 }
 
-// largerPool doubles the pool until the scenario fits.
+// largerPool doubles the pool until the scenario fits. If it was too small for a block of
+// the default size, it may have blocks of any size then, of that one if they fit.
 func (t *trial) largerPool() (*change, error) {
 	s := *t.scenario
 	if len(s.Pools) > 0 {
 		return nil, nil
 	}
 	least := max(8, s.BlockSize-workload.MaxBlockBits) // there is no larger private range, nor are more blocks run
-	from := s.Pool.Bits()
+	from, sizes := s.Pool.Bits(), []int{s.BlockSize}
+	if standard := common(&s); t.plan.compared() && from > standard {
+		sizes = sizes[:0]
+		for size := standard; size <= addressBits(&s); size++ {
+			sizes = append(sizes, size)
+		}
+	}
 	for step := range steps {
 		length := from - 1 - step
 		if length < least {
 			break
 		}
 		s.Pool = netip.PrefixFrom(s.Pool.Addr(), length).Masked()
-		r, err := t.run(&s)
-		if err != nil {
-			return nil, err
+		var tried []row
+		for _, s.BlockSize = range sizes {
+			if s.BlockSize < length {
+				continue
+			}
+			r, err := t.run(&s)
+			if err != nil {
+				return nil, err
+			}
+			tried = append(tried, row{BlockSize: s.BlockSize, Fits: fits(&r), Result: r})
+			if fits(&r) {
+				break
+			}
 		}
-		c := outcome(fmt.Sprintf("a larger pool: %s", s.Pool), &s, &r)
+		of := best(tried)[0]
+		r := &of.Result
+		c := outcome(fmt.Sprintf("a larger pool: %s", s.Pool), &s, r)
+		if len(sizes) > 1 {
+			c.What += fmt.Sprintf(" in blocks of /%d", of.BlockSize)
+		}
 		if c.Works && s.ServiceCIDR.IsValid() && s.ServiceCIDR.Overlaps(s.Pool) {
 			c.Works = false
 			c.Why = fmt.Sprintf("it would touch the service CIDR, %s", s.ServiceCIDR)
 		}
 		blocks := r.Borrowed + r.RefusedPoolEmptyOrStrict - r.RefusedNoPool // for want of blocks
-		if c.Works || blocks <= 0 && r.NodesInNeed == 0 || step == steps-1 || length == least {
+		if c.Works || len(sizes) == 1 && blocks <= 0 && r.NodesInNeed == 0 || step == steps-1 || length == least {
 			return c, nil
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -17,15 +18,39 @@ func sizes(s *workload.Scenario) []int {
 	if s.BlockSize != 0 || len(s.Pools) > 0 {
 		return []int{s.BlockSize}
 	}
-	least, most := 20, 32
-	if !s.Pool.Addr().Is4() {
-		least, most = 116, 128
-	}
+	least, most := allowed(s)
 	var all []int
 	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+workload.MaxBlockBits); size++ {
 		all = append(all, size)
 	}
 	return all
+}
+
+// allowed returns the block sizes that Calico allows in the pool's family.
+func allowed(s *workload.Scenario) (least, most int) {
+	if s.Pool.Addr().Is4() {
+		return 20, 32
+	}
+	return 116, 128
+}
+
+// notRun says of which blocks a pool has too many, if there are any: they are not among
+// those that are compared.
+func notRun(s *workload.Scenario) string {
+	from := s.Pool.Bits() + workload.MaxBlockBits + 1
+	_, most := allowed(s)
+	if s.BlockSize != 0 || len(s.Pools) > 0 || from > most {
+		return ""
+	}
+	text := fmt.Sprintf("Blocks of /%d to /%d were", from, most)
+	if from == most {
+		text = fmt.Sprintf("Blocks of /%d were", most)
+	}
+	if asked := question(s); from <= asked {
+		text = fmt.Sprintf("Blocks of /%d to /%d, Calico's default of /%d among them, were", from, most, asked)
+	}
+	return fmt.Sprintf("%s not run: %s has more than 2^%d of them. They can be compared in a part of it, %s say",
+		text, s.Pool, workload.MaxBlockBits, netip.PrefixFrom(s.Pool.Addr(), most-workload.MaxBlockBits))
 }
 
 // question returns the block size whose failures are explained and mended: the one
@@ -60,6 +85,9 @@ func warnings(s *workload.Scenario) (all []string) {
 			w.Text = before + w.Text
 		}
 		all = append(all, w.Text)
+	}
+	if text := notRun(s); text != "" {
+		all = append(all, text)
 	}
 	return all
 }

@@ -227,7 +227,7 @@ func writeVerdict(w io.Writer, p *plan) {
 func mends(p *plan) string {
 	asked := question(&p.Scenario)
 	switch {
-	case asked == 0 || len(p.Scenario.Pools) > 0:
+	case asked == 0 || len(p.Scenario.Pools) > 0 || p.at(asked) == nil:
 		return "What would make it fit"
 	case asked == common(&p.Scenario):
 		return fmt.Sprintf("What would make the default, /%d, fit", asked)

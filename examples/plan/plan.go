@@ -26,7 +26,7 @@ type row struct {
 
 // verdict is what to do.
 type verdict struct {
-	BlockSize int      `json:"blockSize,omitempty"` // to take; 0 if none will do
+	BlockSize int      `json:"blockSize,omitempty"` // to take; 0 if none will do, or the default was not run
 	Text      []string `json:"text"`                // paragraphs
 	Changes   []change `json:"changes,omitempty"`   // that would make the default work, the cheapest first
 }

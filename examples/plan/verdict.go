@@ -16,22 +16,37 @@ func judge(p *plan) verdict {
 	var v verdict
 	best, standard := choose(p), common(&p.Scenario)
 	size := best.BlockSize
+	less := notRun(&p.Scenario)
 	if best.Fits {
-		v.BlockSize = size
 		name := fmt.Sprintf("Take /%d", size)
+		switch {
+		case less != "" && p.at(standard) == nil && len(p.Rows) == 1:
+			name = fmt.Sprintf("/%d fits", size)
+		case less != "" && p.at(standard) == nil:
+			name = fmt.Sprintf("Of the block sizes that were run /%d is best", size)
+		default:
+			v.BlockSize = size
+		}
 		if size == standard {
 			name += ", Calico's default"
 		}
 		v.Text = append(v.Text, fmt.Sprintf("%s: %s.%s", name, good(&best.Result.Totals), room(best.Result.Headroom)))
 	} else {
 		short := shortcomings(sized(&p.Scenario, size), &best.Result)
-		text := fmt.Sprintf("No block size fits: with each of them addresses are borrowed or refused, or nodes have no block. Best is /%d: %s; there %s.",
+		none := "No block size fits"
+		if less != "" {
+			none = "No block size that was run fits"
+		}
+		text := fmt.Sprintf(none+": with each of them addresses are borrowed or refused, or nodes have no block. Best is /%d: %s; there %s.",
 			size, short, are(routes(&best.Result.Totals), best.Result.Routes))
 		if best.Result.Refused() > 0 {
-			text = fmt.Sprintf("No block size fits: with each of them requests are refused. Fewest are with /%d: %s; there %s.",
+			text = fmt.Sprintf(none+": with each of them requests are refused. Fewest are with /%d: %s; there %s.",
 				size, short, are(routes(&best.Result.Totals), best.Result.Routes))
 		}
 		v.Text = append(v.Text, text)
+	}
+	if less != "" {
+		v.Text = append(v.Text, less+".")
 	}
 	v.Text = append(v.Text, reuse(&p.Scenario, &best.Result)...)
 	switch r := p.at(standard); {
