@@ -58,6 +58,7 @@ type options struct {
 	lines    bool // JSON Lines
 	wide     bool
 	report   string
+	only     string // the scenarios of this name
 	samples  int
 	workers  int
 	shard    int
@@ -65,7 +66,7 @@ type options struct {
 }
 
 // forFiles are the flags that go with scenarios of files.
-var forFiles = []string{"scenario", "check", "json", "wide", "o", "samples", "shard", "j"}
+var forFiles = []string{"scenario", "only", "check", "json", "wide", "o", "samples", "shard", "j"}
 
 // flagOf is the flag for what a scenario calls its fields.
 var flagOf = map[string]string{
@@ -105,9 +106,10 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		o.files = append(o.files, name)
 		return nil
 	})
+	flags.StringVar(&o.only, "only", "", "of the files only the scenarios of this `name`")
 	flags.BoolVar(&o.check, "check", false, "compare scenarios of files with the results that stand beside them")
 	flags.BoolVar(&o.json, "json", false, "print JSON; of files with several scenarios, or with -shard, a line each")
-	flags.StringVar(&o.report, "o", "", "write a report to this HTML `file` too, of one scenario")
+	flags.StringVar(&o.report, "o", "", "write a report of one scenario to this HTML `file`, too; - prints it instead of the table")
 	flags.IntVar(&o.samples, "samples", 0, "how many `moments` the JSON and the report show (default 0, with -o 100)")
 	flags.BoolVar(&o.wide, "wide", false, "another table: empty blocks, why requests were refused, how much room is left")
 	shard := flags.String("shard", "", "only every `I/N`th scenario: 3/16 are the fourth of 16, the twentieth, …; prints a line of JSON each")
@@ -197,6 +199,12 @@ func (o *options) others(given map[string]bool, shard string) error {
 				return fmt.Errorf("-%s: not with -check, which prints differences only", name)
 			}
 		}
+	}
+	if given["o"] && o.report == "" {
+		return errors.New("-o: no file named; - is standard output")
+	}
+	if given["only"] && len(o.files) == 0 {
+		return errors.New("-only: needs -scenario FILE, of which to take the scenarios of that name")
 	}
 	if given["shard"] {
 		if len(o.files) == 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
@@ -33,9 +34,15 @@ func load(o *options, stdin io.Reader) ([]entry, error) {
 			all = append(all, entry{of[i], len(all)})
 		}
 	}
+	if all = o.named(all); len(all) == 0 {
+		return nil, fmt.Errorf("-only %s: no scenario of that name in %s", o.only, list(o.files))
+	}
+	if o.report != "" {
+		if n := tables(all); n > 1 {
+			return nil, fmt.Errorf("-o: a report is of one scenario, or one at several block sizes, and %s has %d: pick one with -only NAME", list(o.files), n)
+		}
+	}
 	switch {
-	case o.report != "" && len(all) > 1:
-		return nil, fmt.Errorf("-o: a report is of one scenario, and %s has %d", o.files[0], len(all))
 	case o.json && len(all) > 1 && !o.check:
 		o.lines = true
 	}
@@ -50,6 +57,24 @@ func load(o *options, stdin io.Reader) ([]entry, error) {
 		some = append(some, all[i])
 	}
 	return some, nil
+}
+
+// named returns the scenarios that -only asks for.
+func (o *options) named(all []entry) []entry {
+	if o.only == "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(e entry) bool { return e.Name != o.only })
+}
+
+// tables returns in how many tables scenarios will be shown.
+func tables(entries []entry) int {
+	plans := make([]*plan, len(entries))
+	for i := range entries {
+		s := entries[i].Scenario
+		plans[i] = &plan{Scenario: s, Rows: []row{{BlockSize: s.BlockSize}}}
+	}
+	return len(sections(plans))
 }
 
 // read reads the scenarios of one file.

@@ -24,7 +24,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -96,6 +95,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // makePlans makes and prints the plans of all scenarios.
 func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) (int, error) {
+	var report *target
+	if o.report != "" {
+		var err error
+		if report, err = newTarget(o.report, stdout); err != nil {
+			return bad, err
+		}
+		if report.stdout && (o.json || o.wide) {
+			return bad, fmt.Errorf("-o %s: the report is printed instead of the table: not with -json or -wide", o.report)
+		}
+	}
 	for i := range entries {
 		entries[i].warn(stderr)
 	}
@@ -113,8 +122,10 @@ func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr 
 		if !p.fits() {
 			status = found
 		}
-		if !o.lines {
+		if !o.lines || report != nil {
 			plans = append(plans, p)
+		}
+		if !o.lines {
 			return nil
 		}
 		if err := writeLine(out, p); err != nil {
@@ -126,9 +137,11 @@ func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr 
 	if err != nil {
 		return bad, err
 	}
-	if o.report != "" {
-		if err := replace(ctx, o.report, func(w io.Writer) error { return writeReport(w, plans[0]) }); err != nil {
-			return bad, err
+	if report != nil {
+		p := sections(plans)[0].plan // there is one, see load
+		err := report.write(ctx, stdout, func(w io.Writer) error { return writeReport(w, p) })
+		if err != nil || report.stdout {
+			return ended(status, err)
 		}
 	}
 	switch {
@@ -195,36 +208,4 @@ func (c *crew) plans(entries []entry, x extras, emit func(*plan) error) error {
 		}
 	}
 	return nil
-}
-
-// replace writes a file beside the one that is to be, which comes to be when all is
-// written and not before.
-func replace(ctx context.Context, name string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("-o: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	out := bufio.NewWriter(f)
-	if err := write(out); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return workload.ErrStopped
-	}
-	return os.Rename(f.Name(), name)
 }

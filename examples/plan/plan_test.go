@@ -338,10 +338,6 @@ func TestReportFile(t *testing.T) {
 	text, err := os.ReadFile(report)
 	require.NoError(t, err)
 	require.NotEmpty(t, text)
-
-	status, _, errs = do("-nodes", "3", "-o", filepath.Join(report, "no"))
-	require.Equal(t, bad, status)
-	require.Contains(t, errs, "plan: -o: open ")
 }
 
 type full struct{}
