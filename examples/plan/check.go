@@ -44,7 +44,11 @@ func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.W
 		}
 	}
 	if with == 0 && !o.json {
-		_, err := fmt.Fprintf(stdout, "0 scenarios in shard %d/%d\n", o.shard, o.shards)
+		what := "0 scenarios"
+		if len(entries) > 0 {
+			what += " with results"
+		}
+		_, err := fmt.Fprintf(stdout, "%s in shard %d/%d\n", what, o.shard, o.shards)
 		return ended(fine, err)
 	}
 	c := newCrew(ctx, o.workers, stderr, total)

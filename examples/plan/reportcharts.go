@@ -227,14 +227,7 @@ func reportDuration(d workload.Duration) string {
 	default:
 		v = v.Round(10 * time.Millisecond)
 	}
-	text := v.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return short(workload.Duration(v))
 }
 
 // reportAddresses is how many addresses a scenario's pools have.
