@@ -3,6 +3,7 @@ package block
 import (
 	"math"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,20 +26,67 @@ func TestReleaseMoments(t *testing.T) {
 }
 
 // TestNumbersRunOut lets the numbers that order the records run out: the order
-// stays.
+// stays, whether a handle is short or goes the quick way of the long ones.
 func TestNumbersRunOut(t *testing.T) {
-	b, err := New(netip.MustParsePrefix("10.0.0.0/28"), 1)
-	require.NoError(t, err)
-	b.born = math.MaxUint32 - 3
-	var want []Record
-	for i := range 8 {
-		to := Owner{Handle: string(rune('h' - i))} // not in the order of names
-		require.NoError(t, b.TakeOrdinal((i*5)%16, to))
-		want = append(want, Record{Handle: to.Handle})
-		require.Equal(t, want, b.Records())
+	for _, prefix := range []string{"", "k8s-pod-network."} {
+		b, err := New(netip.MustParsePrefix("10.0.0.0/28"), 1)
+		require.NoError(t, err)
+		for i := range 8 { // which leaves spare slots behind
+			require.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
+		}
+		b.Release([]int{0, 1, 2, 3, 4, 5, 6, 7}, time.Unix(0, 0), ColdAt(time.Unix(0, 0), 0))
+		b.born = math.MaxUint32 - 3
+		var want []Record
+		for i := range 8 {
+			to := Owner{Handle: prefix + string(rune('h'-i))} // not in the order of names
+			require.NoError(t, b.TakeOrdinal((i*5)%16, to))
+			want = append(want, Record{Handle: to.Handle})
+			require.Equal(t, want, b.Records())
+		}
+		require.Equal(t, uint32(8), b.born)
+		b.Release([]int{5}, time.Unix(0, 0), ColdAt(time.Unix(0, 0), 0))
+		require.Equal(t, append(want[:1:1], want[2:]...), b.Records())
+		require.NoError(t, b.Check())
 	}
-	require.Equal(t, uint32(8), b.born)
-	b.Release([]int{5}, time.Unix(0, 0), ColdAt(time.Unix(0, 0), 0))
-	require.Equal(t, append(want[:1:1], want[2:]...), b.Records())
+}
+
+// TestOldestIsShared: of records that have become equal, which takes a change of
+// owners, the one that was made first is shared, wherever it stands in its chain.
+func TestOldestIsShared(t *testing.T) {
+	for _, name := range []string{"first made equal last", "last made equal last"} {
+		t.Run(name, func(t *testing.T) {
+			b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
+			require.NoError(t, err)
+			one, other := MakeAttrs(map[string]string{"pod": "one"}), MakeAttrs(map[string]string{"pod": "other"})
+			require.NoError(t, b.TakeOrdinal(0, Owner{"h", one}))
+			require.NoError(t, b.TakeOrdinal(1, Owner{"h", other}))
+			if name == "first made equal last" {
+				require.NoError(t, b.SetOwner(0, &other, nil))
+			} else {
+				require.NoError(t, b.SetOwner(1, &one, nil))
+			}
+			first, _ := b.Allocation(0)
+			require.NoError(t, b.TakeOrdinal(2, Owner{"h", first.Active}))
+			third, _ := b.Allocation(2)
+			require.Equal(t, 0, third.Record)
+			require.NoError(t, b.Check())
+		})
+	}
+}
+
+// TestRoomForRecords: the room grows by fours up to one record an ordinal, and the
+// first room, which is part of the block, keeps no handle alive when it is left.
+func TestRoomForRecords(t *testing.T) {
+	b, err := New(netip.MustParsePrefix("10.0.0.0/25"), 1)
+	require.NoError(t, err)
+	var rooms []int
+	for i := range b.Size() {
+		require.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
+		if room := cap(b.records) - 1; len(rooms) == 0 || room != rooms[len(rooms)-1] {
+			rooms = append(rooms, room)
+		}
+	}
+	require.Equal(t, []int{1, 4, 16, 64, 128}, rooms)
+	require.Zero(t, b.few)
 	require.NoError(t, b.Check())
 }
