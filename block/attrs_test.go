@@ -87,4 +87,12 @@ func TestOrdinals(t *testing.T) {
 	assert.Panics(t, func() { new(Ordinals).Add(-1) })
 	assert.Panics(t, func() { new(Ordinals).Add(MaxSize) })
 	assert.Panics(t, func() { new(Ordinals).AddRange(0, MaxSize+1) })
+
+	var all Ordinals
+	all.AddRange(-1, -1)
+	all.AddRange(MaxSize+1, MaxSize+1)
+	assert.Zero(t, all.Len())
+	all.AddRange(0, MaxSize)
+	assert.Equal(t, MaxSize, all.Len())
+	assert.Equal(t, MaxSize/64, all.words(), "no more memory than it takes")
 }
