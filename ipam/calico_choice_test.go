@@ -2,6 +2,7 @@ package ipam_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -104,6 +105,58 @@ func TestRequestedPools(t *testing.T) {
 	v4, _, err := c.AutoAssign(r)
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.0.1.0/30", "10.0.1.1/30", "10.0.1.2/30", "10.0.1.3/30", "10.0.0.0/30"}, texts(v4.IPs))
+}
+
+// §3: "exactly those are used", whatever pools, namespace or reservation the host's
+// last requests had, and where they led.
+func TestRequestsStandAlone(t *testing.T) {
+	type odd struct {
+		pools     []netip.Prefix
+		namespace map[string]string
+		reserve   *ipam.HostReservation
+	}
+	for _, is4 := range []bool{true, false} {
+		a, b, c := spec("a", "10.0.0.0/28", 30), spec("b", "10.0.1.0/28", 30), spec("c", "10.0.2.0/28", 30)
+		if !is4 {
+			a, b, c = spec("a", "fd00::/124", 126), spec("b", "fd01::/124", 126), spec("c", "fd02::/124", 126)
+		}
+		a.NamespaceSelector, b.NamespaceSelector = "team == 'x'", "team == 'y'"
+		for name, requests := range map[string]struct {
+			often, then odd
+			want        pool.Spec // none for an error
+		}{
+			"other pools":           {odd{pools: []netip.Prefix{a.CIDR}}, odd{pools: []netip.Prefix{b.CIDR}}, b},
+			"another namespace":     {odd{namespace: map[string]string{"team": "x"}}, odd{namespace: map[string]string{"team": "y"}}, b},
+			"no namespace":          {odd{namespace: map[string]string{"team": "x"}}, odd{}, c},
+			"no bad reservation":    {odd{reserve: &ipam.HostReservation{StartOfBlock: 1}}, odd{reserve: new(ipam.HostReservation)}, pool.Spec{}},
+			"nothing plain, though": {odd{}, odd{pools: []netip.Prefix{a.CIDR}}, a},
+		} {
+			t.Run(fmt.Sprint(name, " IPv4 ", is4), func(t *testing.T) {
+				cl := newCluster(t, []pool.Spec{a, b, c}, "n1")
+				ask := func(o odd) ([]netip.Prefix, error) {
+					r := ipam.AutoAssignArgs{Host: "n1", Use: pool.Workload, Namespace: o.namespace}
+					if is4 {
+						r.Num4, r.Pools4, r.HostReserved4 = 1, o.pools, o.reserve
+					} else {
+						r.Num6, r.Pools6, r.HostReserved6 = 1, o.pools, o.reserve
+					}
+					v4, v6, err := cl.AutoAssign(r)
+					return append(v4.IPs, v6.IPs...), err
+				}
+				for range 2 {
+					_, err := ask(requests.often)
+					require.NoError(t, err)
+				}
+				ips, err := ask(requests.then)
+				if requests.want.Name == "" {
+					require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+					return
+				}
+				require.NoError(t, err)
+				require.True(t, requests.want.CIDR.Contains(ips[0].Addr()), "%v", ips)
+			})
+		}
+	}
 }
 
 // §3, §8: a pool requested twice is walked twice, and named twice.
@@ -516,9 +569,10 @@ func TestHostReservationTooLargeForAffinity(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a-small", "10.0.0.0/30", 30), spec("b-large", "10.0.1.0/26", 26)}, "n1")
 	require.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.Pending))
 	was := c.State()
-	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5}}
+	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 4, EndOfBlock: 1}}
 	_, _, err := c.AutoAssign(r)
 	require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+	require.ErrorContains(t, err, "block 10.0.0.0/30 cannot hold 5 addresses")
 	require.Equal(t, was, c.State())
 	_, _, err = c.ClaimAffinity(prefix("10.0.0.0/30"), affinity.HostOwner("n1"))
 	require.NoError(t, err)
