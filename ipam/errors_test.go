@@ -332,6 +332,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"AutoAssign no host", ipam.ErrInvalidArgument, `host ""`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "" })},
 		{"AutoAssign host with a blank", ipam.ErrInvalidArgument, `host "a b"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a b" })},
+		{"AutoAssign host that begins with a blank", ipam.ErrInvalidArgument, `host " ab"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = " ab" })},
 		{"AutoAssign host with a newline", ipam.ErrInvalidArgument, `host "a\nb"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a\nb" })},
 		{"AutoAssign endless host", ipam.ErrInvalidArgument, `host "xxx`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = long })},
 		{"AutoAssign unknown host", ipam.ErrDoesNotExist, "n9", autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "n9" })},
@@ -345,7 +346,8 @@ func TestBadInput(t *testing.T) {
 		{"AutoAssign negative limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = -1 })},
 		{"AutoAssign huge limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = tooMany })},
 		{"AutoAssign pool with host bits", ipam.ErrInvalidArgument, "10.0.0.1/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.1/28")} })},
-		{"AutoAssign IPv4-mapped pool", ipam.ErrInvalidArgument, "::ffff:10.0.0.0/124", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:10.0.0.0/124")} })},
+		{"AutoAssign IPv4-mapped pool", ipam.ErrInvalidArgument, "use 10.0.0.0/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:10.0.0.0/124")} })},
+		{"AutoAssign all of IPv4, mapped", ipam.ErrInvalidArgument, "use 0.0.0.0/0", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:0.0.0.0/96")} })},
 		{"AutoAssign zero pool", ipam.ErrInvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = make([]netip.Prefix, 1) })},
 		{"AutoAssign odd pool of IPv6", ipam.ErrInvalidArgument, "fd00::1/124", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{prefix("fd00::1/124")}
@@ -357,6 +359,13 @@ func TestBadInput(t *testing.T) {
 		{"AutoAssign zero reservation", ipam.ErrBadHostReservation, "0 addresses", autoAssign(func(r *ipam.AutoAssignArgs) { r.HostReserved4 = new(ipam.HostReservation) })},
 		{"AutoAssign reservations that overflow", ipam.ErrBadHostReservation, "9223372036854775807", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt, EndOfBlock: math.MaxInt}
+		})},
+
+		{"AutoAssign reservation of half of IPv4", ipam.ErrBadHostReservation, "2147483647", autoAssign(func(r *ipam.AutoAssignArgs) {
+			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt32, EndOfBlock: 1}
+		})},
+		{"AutoAssign reservation of one less", ipam.ErrNoQualifiedPool, "/1", autoAssign(func(r *ipam.AutoAssignArgs) {
+			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt32}
 		})},
 
 		{"AssignIP zero arguments", ipam.ErrInvalidArgument, "address", func(c *cluster) error { return c.AssignIP(ipam.AssignIPArgs{}) }},
@@ -433,6 +442,7 @@ func TestBadInput(t *testing.T) {
 		}},
 
 		{"SetNode zero", ipam.ErrInvalidArgument, `node ""`, func(c *cluster) error { return c.SetNode(ipam.Node{}) }},
+		{"SetNode with a DEL", ipam.ErrInvalidArgument, `node "a\x7fb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\x7fb"}) }},
 		{"SetNode with a tab", ipam.ErrInvalidArgument, `node "a\tb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\tb"}) }},
 		{"SetIPAMConfig negative limit", ipam.ErrInvalidArgument, `"-1"`, func(c *cluster) error {
 			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, MaxBlocksPerHost: -1})
@@ -482,6 +492,17 @@ func TestBadInput(t *testing.T) {
 			require.NoError(t, c.Check())
 		})
 	}
+}
+
+// TestLargestInput: what is only just within range is taken.
+func TestLargestInput(t *testing.T) {
+	c := newCluster(t, smallPools)
+	longest := strings.Repeat("x", 253)
+	require.NoError(t, c.SetNode(ipam.Node{Name: longest}))
+	require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: longest, Handle: "h", MaxAllocPerHandle: math.MaxInt32}))
+	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: longest, Num4: math.MaxInt32, Handle: "h", Use: pool.Workload, MaxBlocksPerHost: math.MaxInt32})
+	require.NoError(t, err)
+	c.configure(ipam.Config{StrictAffinity: true, MaxBlocksPerHost: math.MaxInt32, IPCooldownSeconds: ipam.MaxCooldownSeconds})
 }
 
 // TestBadSelectors: a selector that does not parse is refused with the place
