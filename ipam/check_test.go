@@ -49,6 +49,12 @@ func TestCheckRejects(t *testing.T) {
 		"handle with a list to itself": func(a *Allocator) {
 			a.handles.several[a.handles.find("h")] = []count{{first(a), 1}, {first(a), 1}}
 		},
+		"handle with a block twice": func(a *Allocator) {
+			h := a.handles.find("h")
+			h.set(count{n: several})
+			a.handles.several[h] = []count{{first(a), 1}, {first(a), 1}}
+			first(a).counts++
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := New(Options{Now: NewClock(time.Unix(1e9, 0)).Now})
@@ -89,4 +95,25 @@ func TestCheckTruth(t *testing.T) {
 	a.handles.find("h").block, a.handles.find("h").n = nil, 0
 	a.handles = newHandleTable()
 	require.ErrorContains(t, a.Check(), "handle h holds 1 addresses in 10.0.0.4/30 but counts 0")
+}
+
+// TestDeletedPoolIsForgotten: nothing that a host remembers keeps a pool that was
+// deleted, or its blocks, in memory; what it remembers of others stays.
+func TestDeletedPoolIsForgotten(t *testing.T) {
+	a := New(Options{})
+	for _, s := range []pool.Spec{{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/30"), BlockSize: 30}, {Name: "b", CIDR: netip.MustParsePrefix("10.1.0.0/28"), BlockSize: 30}} {
+		require.NoError(t, a.SetPool(s))
+	}
+	require.NoError(t, a.SetNode(Node{Name: "n1"}))
+	v4, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload})
+	require.NoError(t, err)
+	require.Len(t, v4.IPs, 5, "from both")
+	h, gone, other := a.known(affinity.HostOwner("n1")), a.spaces["a"], a.spaces["b"]
+	require.Len(t, h.starts, 2)
+	require.True(t, a.DeletePool("a"))
+	require.Len(t, h.starts, 1)
+	require.Same(t, other, h.starts[0].space)
+	require.Zero(t, h.plans)
+	require.NotSame(t, gone, a.recent)
+	require.NoError(t, a.Check())
 }
