@@ -30,6 +30,15 @@ func TestQueue(t *testing.T) {
 	require.Equal(t, []string{"10.0.0.4/29", "10.0.0.5/29", "10.0.0.7/29", "10.0.0.2/29", "10.0.0.0/29"}, c.ask("n1", 5, "h"))
 }
 
+// §4: "while fewer than num assigned": a block that has some, but not enough, is
+// not the end.
+func TestMoreThanABlockHas(t *testing.T) {
+	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
+	c.ask("n1", 1, "h")
+	c.ask("n1", 1, "h")
+	require.Len(t, c.ask("n1", 3, "h"), 3)
+}
+
 // §6: "The block is deleted when it is empty and has no affinity."
 func TestNobodysBlock(t *testing.T) {
 	c := newCluster(t, onePool, "n1", "n2")
@@ -187,12 +196,14 @@ func TestSharedRecords(t *testing.T) {
 	}
 	require.Equal(t, worldAttrs[1], of("10.0.0.1").Alternate, "shared")
 	require.Equal(t, block.Attrs{}, of("10.0.0.2").Alternate, "made after, so of its own")
+	number := c.State().Blocks[0].Sequence
 
 	// Live migration: the target becomes the active owner, in one step.
 	require.NoError(t, c.SetOwnerAttributes(addr("10.0.0.1"), "h\rold", ipam.OwnerUpdate{Active: worldAttrs[1], ClearAlternate: true},
 		ipam.OwnerPreconditions{Active: &ipam.OwnerRef{Namespace: "ns", Name: "p1"}, Alternate: &ipam.OwnerRef{Namespace: "ns", Name: "p2"}}))
 	require.Equal(t, worldAttrs[1], of("10.0.0.0").Active)
 	require.Equal(t, block.Attrs{}, of("10.0.0.0").Alternate)
+	require.Equal(t, number+1, c.State().Blocks[0].Sequence, "one write (§6)")
 	was := c.State()
 	require.NoError(t, c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{}, ipam.OwnerPreconditions{ActiveEmpty: true}))
 	require.Equal(t, was, c.State(), "nothing is changed, so nothing is asked")
