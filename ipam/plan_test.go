@@ -1,0 +1,70 @@
+package ipam
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// planned returns an allocator with two pools, of which the second takes nodes with
+// the label b, and a plain request of its node.
+func planned(t *testing.T) (a *Allocator, clock *Clock, ask func()) {
+	t.Helper()
+	clock = NewClock(time.Unix(1e9, 0))
+	a = New(Options{Now: clock.Now})
+	for _, s := range []pool.Spec{
+		{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30},
+		{Name: "b", CIDR: netip.MustParsePrefix("10.1.0.0/28"), BlockSize: 30, NodeSelector: "has(b)"},
+	} {
+		require.NoError(t, a.SetPool(s))
+	}
+	require.NoError(t, a.SetNode(Node{Name: "n1"}))
+	t.Cleanup(func() { require.NoError(t, a.Check()) })
+	return a, clock, func() {
+		_, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
+		require.NoError(t, err)
+	}
+}
+
+// TestPlans: the second plain request of a host leaves a plan, and the third needs
+// nothing else. That is what makes most requests cheap, and shows nowhere else.
+func TestPlans(t *testing.T) {
+	a, _, ask := planned(t)
+	ask()
+	h := a.known(affinity.HostOwner("n1"))
+	require.Nil(t, a.planFor(h, true, pool.Workload), "it claimed its first block")
+	ask()
+	require.NotNil(t, a.planFor(h, true, pool.Workload))
+	var out Assignment
+	args := AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}
+	require.True(t, a.assignPlanned(h, &args, true, 1, &out))
+	require.True(t, a.assignPlanned(h, &args, true, 1, &out), "the last of the block")
+	require.False(t, a.assignPlanned(h, &args, true, 1, &out))
+	require.Len(t, out.IPs, 2)
+}
+
+// TestNoPlanWhileSomethingIsToBeGivenBack: a block in use, of a pool that no longer
+// selects the node, is released by the first request that finds it empty (CALICO.md
+// §3): here after a cooldown, which nobody writes down when it ends.
+func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
+	a, clock, ask := planned(t)
+	require.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr("10.1.0.1"), Host: "n1", Handle: "h"}))
+	h := a.known(affinity.HostOwner("n1"))
+	for range 2 {
+		ask()
+		require.Nil(t, a.planFor(h, true, pool.Workload))
+	}
+	require.NoError(t, a.ReleaseByHandle("h"))
+	ask()
+	require.NotNil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")), "it cools")
+	clock.Advance(time.Minute)
+	ask()
+	require.Nil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")))
+	require.NotNil(t, a.planFor(h, true, pool.Workload))
+}
