@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -34,5 +35,33 @@ func TestNoReclaim(t *testing.T) {
 			clock.Advance(time.Minute)
 		}
 		require.NoError(t, a.Check())
+	}
+}
+
+// TestWalkMeetsOwnBlocks: §5, the first block on the walk that "does not exist" or
+// "is affine to this very owner, and has a free address", without an affinity here.
+// n1 walks over the blocks 2, 3, 0, 1.
+func TestWalkMeetsOwnBlocks(t *testing.T) {
+	for _, tc := range []struct {
+		others, own []int
+		want        int
+	}{
+		{nil, nil, 2},
+		{nil, []int{2}, 2}, {nil, []int{3}, 2}, {nil, []int{1}, 2}, {nil, []int{0, 1, 3}, 2},
+		{[]int{2}, []int{3}, 3}, {[]int{2}, []int{0}, 3}, {[]int{2}, []int{0, 3}, 3},
+		{[]int{2, 3}, []int{0}, 0}, {[]int{2, 3}, []int{1}, 0}, {[]int{2, 3}, []int{1, 0}, 0},
+		{[]int{0, 2, 3}, []int{1}, 1}, {[]int{0, 2}, []int{1}, 3},
+	} {
+		c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
+		block := func(i int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(4 * i)}), 30) }
+		for _, i := range tc.others {
+			c.take(block(i).Addr().String(), "n2", "h2")
+		}
+		for _, i := range tc.own {
+			c.take(block(i).Addr().String(), "n1", "h1")
+			require.True(t, c.DropAffinity(affinity.HostOwner("n1"), block(i)))
+		}
+		ips := c.ask("n1", 1, "h")
+		require.Equal(t, block(tc.want), netip.MustParsePrefix(ips[0]).Masked(), "%+v", tc)
 	}
 }
