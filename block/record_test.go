@@ -26,9 +26,10 @@ func TestReleaseMoments(t *testing.T) {
 }
 
 // TestNumbersRunOut lets the numbers that order the records run out: the order
-// stays, whether a handle is short or goes the quick way of the long ones.
+// stays, whether a handle is short or goes the quick way of the long ones, which
+// begin at 8 bytes.
 func TestNumbersRunOut(t *testing.T) {
-	for _, prefix := range []string{"", "k8s-pod-network."} {
+	for _, prefix := range []string{"", "7 bytes", "k8s-pod-network."} {
 		b, err := New(netip.MustParsePrefix("10.0.0.0/28"), 1)
 		require.NoError(t, err)
 		for i := range 8 { // which leaves spare slots behind
