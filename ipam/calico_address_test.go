@@ -1,7 +1,9 @@
 package ipam_test
 
 import (
+	"math"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,6 +117,11 @@ func TestSurplus(t *testing.T) {
 	require.Empty(t, ips)
 	require.NoError(t, c.ReleaseByHandle("h"), "and knows nothing to release")
 	require.Len(t, c.State().Handles, 1)
+
+	c.ask("n1", math.MaxInt32, "much")
+	c.free("10.0.0.0")
+	require.Len(t, c.ask("n1", math.MaxInt32, "much"), 1)
+	require.Equal(t, math.MaxInt32, slices.MaxFunc(c.State().Handles[1].Counts, func(x, y ipam.HandleCount) int { return x.Count - y.Count }).Count, "no more")
 }
 
 // §7: "a block that has none to give raises nothing"
@@ -350,6 +357,7 @@ func TestHandlesAreCut(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.0.0.0", "10.0.0.7"}, texts(ips))
 	require.NoError(t, c.ReleaseByHandle("h\r\r"))
+	c.ask("n1", 1, "\rnothing is left of it")
 	require.Empty(t, c.State().Handles)
 }
 
