@@ -1,6 +1,7 @@
 package ipam_test
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"testing"
@@ -227,4 +228,38 @@ func TestRestoreHalfTruths(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, ips)
 	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
+}
+
+// TestRestoreHandleThatCountsLess: a release that would lower a handle's count below
+// nothing leaves it alone, however often the handle is in it.
+func TestRestoreHandleThatCountsLess(t *testing.T) {
+	clock := ipam.NewClock(restoreTime)
+	c := someCluster(t, clock).Cluster()
+	i := slices.IndexFunc(c.Handles, func(h ipam.HandleState) bool { return h.ID == "h-b" })
+	at := c.Handles[i].Counts[0].Block
+	c.Handles[i].Counts = []ipam.HandleCount{{Block: at, Count: 1}}
+	a, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
+	require.NoError(t, err)
+	ips, err := a.IPsByHandle("h-b")
+	require.NoError(t, err)
+	_, released, err := a.ReleaseIPs(ipam.Release{IP: ips[0]}, ipam.Release{IP: ips[1]})
+	require.NoError(t, err)
+	require.Len(t, released, 2)
+	require.Equal(t, c.Handles[i], a.State().Handles[i])
+}
+
+// TestRestoreLargestBlock: a block may have 4096 addresses, and a count 2^31-1.
+func TestRestoreLargestBlock(t *testing.T) {
+	c := ipam.Cluster{Config: ipam.DefaultConfig()}
+	b := ipam.BlockState{CIDR: netip.MustParsePrefix("10.0.0.0/20"), Sequence: 7}
+	for ord := range block.MaxSize - 1 {
+		b.Free = append(b.Free, ord)
+	}
+	b.Allocations = []block.Allocation{{Ordinal: block.MaxSize - 1, Handle: "h", Seq: 5}}
+	c.Blocks, c.LastSequence = []ipam.BlockState{b}, 7
+	c.Handles = []ipam.HandleState{{ID: "h", Counts: []ipam.HandleCount{{Block: b.CIDR, Count: math.MaxInt32}}}}
+	a, err := ipam.Restore(c, ipam.Options{})
+	require.NoError(t, err)
+	require.Equal(t, c, a.Cluster())
+	require.NoError(t, a.Check())
 }
