@@ -113,6 +113,34 @@ func TestHandleTableRejects(t *testing.T) {
 	}
 }
 
+// TestHandleTableRoom: the index grows when it would be more than three quarters
+// full, and no sooner; and freed handles are given out again, every one of them,
+// before a new one is made.
+func TestHandleTableRoom(t *testing.T) {
+	table := newHandleTable()
+	add := func(n int) {
+		for i := range n {
+			id := fmt.Sprint("h", i)
+			table.add(id, table.hash(id))
+		}
+	}
+	remove := func() {
+		for _, h := range table.all() {
+			table.remove(h)
+		}
+	}
+	add(12)
+	require.Len(t, table.index, 16)
+	remove()
+	add(13)
+	require.Len(t, table.index, 32)
+	require.Equal(t, 13+1, int(table.made))
+	remove()
+	add(13)
+	require.Equal(t, 13+1, int(table.made))
+	require.Empty(t, table.spare)
+}
+
 // TestHandleCounts raises and lowers counts of a few handles in a few blocks,
 // and holds what they are against maps.
 func TestHandleCounts(t *testing.T) {
