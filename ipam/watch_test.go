@@ -56,9 +56,9 @@ func TestWatch(t *testing.T) {
 	assign("x", "hx")
 	w.Stop()
 	w.Stop()
-	assign("x", "hx3")
+	assign("z", "hz")
 	require.Empty(t, w.AppendChanged(nil), "stopped")
-	require.Len(t, other.AppendChanged(nil), 2)
+	require.Len(t, other.AppendChanged(nil), 3, "another watch is not")
 }
 
 func TestReadBlock(t *testing.T) {
