@@ -117,3 +117,26 @@ func TestDeletedPoolIsForgotten(t *testing.T) {
 	require.NotSame(t, gone, a.recent)
 	require.NoError(t, a.Check())
 }
+
+// TestMemoryIsUsedAgain: a block that is deleted gives its memory to the next of its
+// pool, and an owner of nothing is forgotten.
+func TestMemoryIsUsedAgain(t *testing.T) {
+	a := New(Options{})
+	cidr, n1 := netip.MustParsePrefix("10.0.0.0/30"), affinity.HostOwner("n1")
+	require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	claim := func() *entry {
+		_, _, err := a.ClaimAffinity(cidr, n1)
+		require.NoError(t, err)
+		return a.block(cidr)
+	}
+	first := claim()
+	require.NoError(t, a.RemoveIPAMHost(n1))
+	require.Nil(t, a.known(n1))
+	require.Same(t, first, claim())
+
+	require.True(t, a.DropAffinity(n1, cidr))
+	require.NotNil(t, a.known(n1), "it owns the block yet")
+	require.True(t, a.DropBlock(cidr))
+	require.Nil(t, a.known(n1))
+	require.NoError(t, a.Check())
+}

@@ -261,5 +261,7 @@ func TestRestoreLargestBlock(t *testing.T) {
 	a, err := ipam.Restore(c, ipam.Options{})
 	require.NoError(t, err)
 	require.Equal(t, c, a.Cluster())
+	cidr, _, _ := a.BlockOf(netip.MustParseAddr("10.0.15.255"))
+	require.Equal(t, b.CIDR, cidr, "found, though in no pool")
 	require.NoError(t, a.Check())
 }
