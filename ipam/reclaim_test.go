@@ -65,3 +65,14 @@ func TestWalkMeetsOwnBlocks(t *testing.T) {
 		require.Equal(t, block(tc.want), netip.MustParsePrefix(ips[0]).Masked(), "%+v", tc)
 	}
 }
+
+// TestWalkOfEachPool: §2, a walk begins where the host's name and the pool say,
+// wherever the host's walks over other pools began.
+func TestWalkOfEachPool(t *testing.T) {
+	full, large := spec("a", "10.1.0.0/30", 30), spec("b", "10.0.0.0/20", 30)
+	for _, host := range []string{"n1", "n2", "minikube"} {
+		alone := newCluster(t, []pool.Spec{large}, host).ask(host, 1, "h")
+		c := newCluster(t, []pool.Spec{full, large}, host)
+		require.Equal(t, alone, c.ask(host, 5, "h")[4:])
+	}
+}
