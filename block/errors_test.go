@@ -200,3 +200,16 @@ func TestCheckFinds(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckFindsAll: what is wrong with one ordinal does not hide another.
+func TestCheckFindsAll(t *testing.T) {
+	b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
+	require.NoError(t, err)
+	b.Take(nil, 4, Owner{}, nil)
+	b.put(0, 99)
+	b.put(1, 0)
+	b.cells[2].record, b.cells[3].record = 98, 97
+	for _, text := range []string{"queue: 99 is missing", "queue: 0 is not free", "ordinal 2: no record 98", "ordinal 3: no record 97"} {
+		assert.ErrorContains(t, b.Check(), text)
+	}
+}

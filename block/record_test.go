@@ -91,3 +91,17 @@ func TestRoomForRecords(t *testing.T) {
 	require.Zero(t, b.few)
 	require.NoError(t, b.Check())
 }
+
+// TestRestoreDropsRecords: those that nothing points at go, and the others stay,
+// wherever they stand.
+func TestRestoreDropsRecords(t *testing.T) {
+	s := State{CIDR: netip.MustParsePrefix("10.0.0.0/31"), Seq: 3, Seqs: []uint64{2, 1}, Index: []int{3, 1}}
+	for _, handle := range []string{"unused", "a", "unused too", "b"} {
+		s.Records = append(s.Records, Record{Handle: handle})
+	}
+	b, err := Restore(s)
+	require.NoError(t, err)
+	require.Equal(t, []Record{{Handle: "a"}, {Handle: "b"}}, b.Records())
+	require.Equal(t, []int{1, 0}, b.State().Index)
+	require.NoError(t, b.Check())
+}
