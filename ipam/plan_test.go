@@ -68,3 +68,27 @@ func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	require.Nil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")))
 	require.NotNil(t, a.planFor(h, true, pool.Workload))
 }
+
+// TestNoPlanWhileAClaimNeedsRecovery: a claim that is not confirmed, on no block or
+// on another's, is looked at by the request that comes to it.
+func TestNoPlanWhileAClaimNeedsRecovery(t *testing.T) {
+	n1, missing, others, own := affinity.HostOwner("n1"), netip.MustParsePrefix("10.0.0.4/30"), netip.MustParsePrefix("10.0.0.8/30"), netip.MustParsePrefix("10.0.0.12/30")
+	for _, claim := range []struct {
+		cidr  netip.Prefix
+		state affinity.State
+	}{{missing, affinity.Confirmed}, {missing, affinity.Pending}, {others, affinity.Confirmed}, {own, affinity.Pending}, {own, affinity.Confirmed}} {
+		a := New(Options{})
+		require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+		require.NoError(t, a.SetNode(Node{Name: "n1"}))
+		for ip, host := range map[string]string{"10.0.0.0": "n1", "10.0.0.8": "n2", "10.0.0.12": "n1"} {
+			require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: host}))
+		}
+		require.NoError(t, a.PutAffinity(n1, claim.cidr, claim.state))
+		var out, none Assignment
+		require.NoError(t, a.AutoAssignInto(&AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}, &out, &none))
+		require.Equal(t, "10.0.0.1/30", out.IPs[0].String(), "it did not come to the claim")
+		isTrue := claim.cidr == own && claim.state == affinity.Confirmed
+		require.Equal(t, isTrue, a.planFor(a.known(n1), true, pool.Workload) != nil, "%v", claim)
+		require.NotErrorIs(t, a.Check(), ErrStructure)
+	}
+}
