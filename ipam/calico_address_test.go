@@ -32,15 +32,6 @@ func TestQueue(t *testing.T) {
 	require.Equal(t, []string{"10.0.0.4/29", "10.0.0.5/29", "10.0.0.7/29", "10.0.0.2/29", "10.0.0.0/29"}, c.ask("n1", 5, "h"))
 }
 
-// §4: "while fewer than num assigned": a block that has some, but not enough, is
-// not the end.
-func TestMoreThanABlockHas(t *testing.T) {
-	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
-	c.ask("n1", 1, "h")
-	c.ask("n1", 1, "h")
-	require.Len(t, c.ask("n1", 3, "h"), 3)
-}
-
 // §6: "The block is deleted when it is empty and has no affinity."
 func TestNobodysBlock(t *testing.T) {
 	c := newCluster(t, onePool, "n1", "n2")

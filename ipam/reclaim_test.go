@@ -61,7 +61,7 @@ func TestWalkMeetsOwnBlocks(t *testing.T) {
 			c.take(block(i).Addr().String(), "n1", "h1")
 			require.True(t, c.DropAffinity(affinity.HostOwner("n1"), block(i)))
 		}
-		ips := c.ask("n1", 1, "h")
+		ips := c.ask("n1", 5, "h") // and more than one block has
 		require.Equal(t, block(tc.want), netip.MustParsePrefix(ips[0]).Masked(), "%+v", tc)
 	}
 }
@@ -74,5 +74,25 @@ func TestWalkOfEachPool(t *testing.T) {
 		alone := newCluster(t, []pool.Spec{large}, host).ask(host, 1, "h")
 		c := newCluster(t, []pool.Spec{full, large}, host)
 		require.Equal(t, alone, c.ask(host, 5, "h")[4:])
+	}
+}
+
+// TestMoreThanABlockHas: §4, "while fewer than num assigned": a block that is full,
+// reserved whole, or has less than is asked for, is not the end, whether or not it is
+// remembered where the host's requests lead.
+func TestMoreThanABlockHas(t *testing.T) {
+	for _, namespace := range []map[string]string{nil, {}} { // only the first is remembered
+		c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
+		for _, ip := range []string{"10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.12"} {
+			c.take(ip, "n1", "h")
+		}
+		c.SetReservations([]string{"10.0.0.12/30"})
+		ask := func(n int) []string {
+			v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: n, Use: pool.Workload, Namespace: namespace})
+			require.NoError(t, err)
+			return texts(v4.IPs)
+		}
+		require.Equal(t, []string{"10.0.0.6/30"}, ask(1))
+		require.Equal(t, []string{"10.0.0.7/30", "10.0.0.8/30"}, ask(2))
 	}
 }
