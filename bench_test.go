@@ -1,9 +1,10 @@
-// Package ipamsim has the benchmarks of the whole: what an operation costs at
+// This file has the benchmarks of the whole module: the cost of an operation at
 // every size of cluster, and how block sizes compare under the same load.
 //
 //	go test -run '^$' -bench . .
 //
 // Names line up for benchstat; b.N is the number of single operations.
+
 package ipamsim
 
 import (

@@ -32,7 +32,7 @@ var forTests = []string{"internal/property", "internal/history", "internal/progr
 func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+"/") }
 
 // library reports whether the package belongs to the library: not to the
-// examples, not internal, and not the root, which has only tests.
+// examples, not internal, and not the root, which has only tests and a comment.
 func library(dir string) bool {
 	return dir != "." && !under(dir, "examples") && !under(dir, "internal")
 }
@@ -134,8 +134,9 @@ func layout(f *file) (complaints []string) {
 	if !slices.Contains(append(slices.Clone(core), "examples", "internal", "."), top) {
 		complaints = append(complaints, f.at(f.ast.Package, "what is new goes under ipam/ or internal/, not %s", dir))
 	}
-	if dir == "." && !f.isTest() {
-		complaints = append(complaints, f.at(f.ast.Package, "the root has only tests"))
+	// doc.go is the module's page on pkg.go.dev; it declares nothing.
+	if dir == "." && !f.isTest() && (f.path != "doc.go" || len(f.ast.Decls) > 0) {
+		complaints = append(complaints, f.at(f.ast.Package, "the root has only tests, and a doc.go that declares nothing"))
 	}
 	if slices.Contains(base, top) && dir != top {
 		complaints = append(complaints, f.at(f.ast.Package, "%s has no packages below it", top))
@@ -240,6 +241,10 @@ func TestLayoutRejects(t *testing.T) {
 	breaks(t, layout, "block/bitset/x.go", "package bitset", "no packages below")
 	breaks(t, layout, "ipam/trace/x.go", "package traces", "package traces in the directory ipam/trace")
 	breaks(t, layout, "ipamsim.go", "package ipamsim", "only tests")
+	breaks(t, layout, "other.go", "// Package ipamsim is.\npackage ipamsim", "only tests")
+	breaks(t, layout, "doc.go", "package ipamsim\nconst C = 1", "declares nothing")
+	breaks(t, layout, "doc.go", "package ipamsim\nimport _ \"fmt\"", "declares nothing")
+	keeps(t, layout, "doc.go", "// Package ipamsim is.\npackage ipamsim")
 	keeps(t, layout, "ipam/trace/x_test.go", "package trace_test")
 	keeps(t, layout, "examples/lab/x.go", "package main")
 	keeps(t, layout, "bench_test.go", "package ipamsim_test")
