@@ -18,10 +18,13 @@
 // Rules: only a confirmed claim counts for ownership and routes; every claim
 // of a host, pending ones too, is looked at when it asks for an address; the
 // claims of an owner are walked in the byte order of their Kubernetes names,
-// which is not the order of their addresses (CALICO.md §3, §5, §11).
+// which is not the order of their addresses (§3, §5, §11).
 //
 // The package knows nothing of blocks, pools or allocation: whether a claim is
 // still true is for its caller to find out.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package affinity
 
 import (
@@ -70,7 +73,7 @@ func VirtualOwner(name string) Owner { return Owner{Virtual, name} }
 func (o Owner) IsZero() bool { return o == Owner{} }
 
 // String returns the form that blocks store, "host:NAME" or "virtual:NAME",
-// and the empty string for nobody (CALICO.md §1).
+// and the empty string for nobody (§1).
 func (o Owner) String() string {
 	if o.IsZero() {
 		return ""

@@ -12,7 +12,7 @@ import (
 )
 
 // maxName is the length in bytes that a Kubernetes name must stay below;
-// longer ones are cut (CALICO.md §11).
+// longer ones are cut (§11).
 const maxName = 253
 
 // hashLen is how many bytes of a cut name are its hash.
@@ -20,7 +20,7 @@ const hashLen = 16
 
 // CIDRName returns the name under which Kubernetes stores the block cidr:
 // its text with '.', ':' and '/' replaced by '-', such as 192-168-1-64-26
-// (CALICO.md §11).
+// (§11).
 func CIDRName(cidr netip.Prefix) string {
 	var buf [64]byte
 	return string(AppendCIDRName(buf[:0], cidr))
@@ -40,7 +40,7 @@ func AppendCIDRName(dst []byte, cidr netip.Prefix) []byte {
 }
 
 // Name returns the name under which Kubernetes stores the claim of host on
-// cidr: "<host>-<cidr>" with the CIDR as in [CIDRName] (CALICO.md §11). A name
+// cidr: "<host>-<cidr>" with the CIDR as in [CIDRName] (§11). A name
 // of 253 bytes or more is cut and ends in a '-' and 16 hexadecimal digits of
 // the SHA-256 of the whole; which hash Calico takes there is not recorded, so
 // the order of such claims may differ from a real cluster's.

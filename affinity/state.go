@@ -6,7 +6,7 @@ import "fmt"
 // affinity object.
 type State uint8
 
-// The states of a claim (CALICO.md §1, §5).
+// The states of a claim (§1, §5).
 const (
 	None            State = iota // no affinity object
 	Pending                      // announced; the block may not exist yet
@@ -40,7 +40,7 @@ func ParseState(text string) (State, error) {
 // Step is something that happens to a claim.
 type Step uint8
 
-// The steps, under the names that CALICO.md §15 gives them.
+// The steps, under the names that §15 gives them.
 const (
 	// Pend announces a claim: creates it, or takes up one that is there. A
 	// confirmed claim stays confirmed: it is as good as a new one.

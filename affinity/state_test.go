@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cells is the state machine written down from CALICO.md §5, §9 and §15, apart
+// cells is the state machine written down from §5, §9 and §15, apart
 // from the code: a row a state, a column a step, "-" where there is no step.
 //
 // Where each comes from: a claim is created as pending, or an older one that is

@@ -35,4 +35,7 @@
 // take an address nor what is reserved, and has no clock: the caller gives it the
 // reserved ordinals and the time. It keeps no handle counts. It is not safe for
 // concurrent use.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package block

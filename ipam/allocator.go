@@ -22,6 +22,9 @@
 //
 // What it is not: it does not talk to a datastore or a cluster, and races
 // between hosts do not happen, for each operation is one step.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package ipam
 
 import (
@@ -51,7 +54,7 @@ type Options struct {
 	Now func() time.Time
 
 	// NoReclaim keeps AutoAssign and EnsureBlock from taking an empty block from
-	// its owner when no other is left, as older Calico did: CALICO.md §5 without
+	// its owner when no other is left, as older Calico did: §5 without
 	// its last step.
 	NoReclaim bool
 }
@@ -127,7 +130,7 @@ func (a *Allocator) Now() time.Time {
 // SetPool adds a pool or replaces the one of its name. It refuses a pool that
 // is invalid ([pool.ErrInvalid]), overlaps another ([pool.ErrOverlap]), changes
 // its CIDR or block size ([pool.ErrImmutable]), or has another block size than
-// the blocks already lying in its CIDR ([pool.ErrBlockSize]) (CALICO.md §1).
+// the blocks already lying in its CIDR ([pool.ErrBlockSize]) (§1).
 func (a *Allocator) SetPool(spec pool.Spec) error {
 	p, err := pool.New(spec)
 	if err != nil {
@@ -258,7 +261,7 @@ func (a *Allocator) nodes() []Node {
 
 // SetReservations replaces the IPReservations: CIDRs and single addresses that
 // AutoAssign must not hand out. Entries are trimmed and empty ones skipped;
-// malformed ones are ignored, each with a warning (CALICO.md §1).
+// malformed ones are ignored, each with a warning (§1).
 func (a *Allocator) SetReservations(entries []string) []pool.Warning {
 	r, warnings := pool.ParseReservations(entries)
 	a.begin()

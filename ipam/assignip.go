@@ -29,7 +29,7 @@ type AssignIPArgs struct {
 
 // AssignIP gives the host one given address. If its block does not exist the
 // host claims it; node selectors, reservations and block limits are not looked
-// at (CALICO.md §9).
+// at (§9).
 //
 // Errors: [ErrNotInPool], [ErrUseNotAllowed], [ErrAffinityMismatch] with strict
 // affinity, [ErrAlreadyExists] for a taken or cooling address, [ErrMaxAlloc];

@@ -9,8 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 )
 
-// The keys of attributes that the allocator or its tables look at (CALICO.md
-// §11).
+// The keys of attributes that the allocator or its tables look at (§11).
 const (
 	AttrPod       = "pod"
 	AttrNamespace = "namespace"
@@ -29,7 +28,7 @@ type Attributes struct {
 // GetAssignmentAttributes returns what is kept with an allocated address. It
 // answers from enabled pools only: with no such pool, no block or a free
 // address it returns [ErrDoesNotExist], for a cooling one [ErrIPInCooldown]
-// (CALICO.md §9).
+// (§9).
 func (a *Allocator) GetAssignmentAttributes(ip netip.Addr) (Attributes, error) {
 	if err := checkAddr(ip); err != nil {
 		return Attributes{}, err
@@ -118,7 +117,7 @@ type OwnerPreconditions struct {
 }
 
 // SetOwnerAttributes changes the active and the alternate owner attributes of
-// an address in one step, as live migration does (CALICO.md §9). They are
+// an address in one step, as live migration does (§9). They are
 // shared by every allocation of the block that has the same handle and
 // attributes, so a change shows on all of them.
 //

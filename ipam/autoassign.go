@@ -79,15 +79,15 @@ func (r *AutoAssignArgs) check() error {
 type Assignment struct {
 	// IPs are the addresses in the order in which they were given, each with
 	// the mask of its block, or with a full mask where it was the handle's
-	// already (CALICO.md §7).
+	// already (§7).
 	IPs []netip.Prefix
 	// Msgs say what kept the request from being satisfied: "block-limit:N",
-	// "strict-affinity", "exhausted:CIDR,…" (CALICO.md §4, §8).
+	// "strict-affinity", "exhausted:CIDR,…" (§4, §8).
 	Msgs []string
 }
 
 // AutoAssign gives the host addresses from its own blocks, from blocks that it
-// claims, and at last from those of others (CALICO.md §3 to §8). IPv4 comes
+// claims, and at last from those of others (§3 to §8). IPv4 comes
 // first; an error there ends the request, and what was given out until then
 // stays so and is in the answer. After [ErrWrongFamily] for IPv6 the answer
 // names nothing, though the IPv4 addresses are given out.
@@ -199,7 +199,7 @@ func (r *request) missing() int { return r.num - len(r.out.IPs) }
 
 func (r *request) say(code, about string) { r.out.Msgs = append(r.out.Msgs, code+":"+about) }
 
-// errEnough ends a request whose handle may hold no more (CALICO.md §7).
+// errEnough ends a request whose handle may hold no more (§7).
 var errEnough = errors.New("ipam: the handle has enough")
 
 // autoAssign is AutoAssign for one family.
@@ -229,7 +229,7 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 }
 
 // gather finds the addresses of a request whose owner may have so many blocks
-// (CALICO.md §4).
+// (§4).
 func (a *Allocator) gather(r *request, limit int) error {
 	owned := r.owned()
 	for r.missing() > 0 {
@@ -273,7 +273,7 @@ func (a *Allocator) gather(r *request, limit int) error {
 }
 
 // blockLimit returns how many blocks a host may own: the smaller of what the
-// request and the configuration say (CALICO.md §4).
+// request and the configuration say (§4).
 func (a *Allocator) blockLimit(requested int) int {
 	limit := a.config.MaxBlocksPerHost
 	if limit == 0 || requested > 0 && requested < limit {
@@ -345,7 +345,7 @@ func (r *request) owned() int {
 
 // nextAffine returns the next of the owner's usable blocks that has at least
 // free addresses, or nil. Claims met on the way are recovered; each is looked
-// at once (CALICO.md §4).
+// at once (§4).
 func (a *Allocator) nextAffine(r *request, free int) *entry {
 	for r.next < r.owned() {
 		i := r.next
@@ -374,7 +374,7 @@ func (a *Allocator) nextAffine(r *request, free int) *entry {
 // assign takes as many addresses as are still missing from the block. It
 // returns errEnough when the handle may hold no more but had what the request
 // asks for, which is then the answer, and [ErrMaxAlloc] when it had less
-// (CALICO.md §7).
+// (§7).
 func (a *Allocator) assign(r *request, e *entry) error {
 	if e.Available(a.cold, e.reserved) == 0 {
 		return nil
@@ -419,7 +419,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 }
 
 // borrow takes what is still missing from any block, whoever owns it
-// (CALICO.md §8).
+// (§8).
 func (a *Allocator) borrow(r *request) {
 	var exhausted []string
 	for _, sp := range r.spaces {

@@ -15,7 +15,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// CALICO.md §6 to §9, where the recordings hardly reach: addresses, handles and
+// §6 to §9, where the recordings hardly reach: addresses, handles and
 // what becomes of them. Every test quotes what it is about.
 
 var onePool = []pool.Spec{spec("a", "10.0.0.0/29", 29)}

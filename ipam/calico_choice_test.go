@@ -17,7 +17,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// CALICO.md §2 to §5, where the recordings hardly reach: which pools, which
+// §2 to §5, where the recordings hardly reach: which pools, which
 // blocks. Every test quotes what it is about.
 
 // §2: "minikube always starts at 10.244.120.64/26"

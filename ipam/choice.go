@@ -13,7 +13,7 @@ import (
 )
 
 // HostReservation keeps addresses at both ends of every block that a request
-// creates for the host itself, as Windows needs it: 3 and 1 (CALICO.md §10).
+// creates for the host itself, as Windows needs it: 3 and 1 (§10).
 type HostReservation struct {
 	StartOfBlock, EndOfBlock int // addresses, 0 or more each, not both 0
 	// Handle holds them; empty means [block.HostReservedHandle]. Allocations of
@@ -28,7 +28,7 @@ func (r *HostReservation) owner() block.Owner {
 }
 
 // longestPrefix returns the longest prefix of a block of that family that
-// holds the reservation and at least one address more (CALICO.md §10).
+// holds the reservation and at least one address more (§10).
 func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
 	width := 128
 	if is4 {
@@ -58,7 +58,7 @@ func (r *HostReservation) check() error {
 }
 
 // fits refuses a reservation that the block cidr could not hold. Calico's own
-// allocator panics there (CALICO.md §10).
+// allocator panics there (§10).
 func (r *HostReservation) fits(cidr netip.Prefix) error {
 	if r == nil {
 		return nil
@@ -72,7 +72,7 @@ func (r *HostReservation) fits(cidr netip.Prefix) error {
 	return nil
 }
 
-// demand is what decides the pools of one family of a request (CALICO.md §3).
+// demand is what decides the pools of one family of a request (§3).
 type demand struct {
 	host      string
 	use       pool.Use
@@ -91,7 +91,7 @@ func (d *demand) owner() affinity.Owner {
 }
 
 // choose returns the spaces that the demand of the host, nil for an unknown
-// one, may use, in order, appended to dst. Errors come in the order of CALICO.md §3: use, node, host reservation,
+// one, may use, in order, appended to dst. Errors come in the order of §3: use, node, host reservation,
 // pools.
 func (a *Allocator) choose(dst []*space, h *host, d *demand) ([]*space, error) {
 	if !d.use.Valid() {
@@ -127,7 +127,7 @@ func (a *Allocator) choose(dst []*space, h *host, d *demand) ([]*space, error) {
 	} else {
 		for _, p := range a.pools.All() {
 			// Not qualifies: the automatic choice does not look at the size
-			// of blocks (CALICO.md §10).
+			// of blocks (§10).
 			if !p.Disabled() && p.Is4() == d.is4 && p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(d.namespace) {
 				spaces = append(spaces, a.spaces[p.Name()])
 			}
@@ -169,7 +169,7 @@ func checkCIDRs(lists ...[]netip.Prefix) error {
 }
 
 // checkRequested refuses requested pools of the other family, before anything
-// else of the family happens (CALICO.md §3).
+// else of the family happens (§3).
 func checkRequested(pools []netip.Prefix, is4 bool) error {
 	for _, cidr := range pools {
 		if cidr.Addr().Is4() != is4 {
@@ -181,7 +181,7 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 
 // usable splits the host's claims of one family: those in the spaces are
 // appended to dst in name order; the rest is given back where the pool no
-// longer selects the node and the block is empty (CALICO.md §3).
+// longer selects the node and the block is empty (§3).
 func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 bool) []*affinity.Claim {
 	from := len(dst)
 	all := append(dst, h.claims.All()...) // releasing changes the list

@@ -10,8 +10,7 @@ import (
 )
 
 // minClaimAge is how long a claimed block is safe from being reclaimed while
-// it is empty: without it two hosts could pass one back and forth (CALICO.md
-// §5).
+// it is empty: without it two hosts could pass one back and forth (§5).
 const minClaimAge = time.Minute
 
 // errNoBlock is what recovery finds of a claim left over from a pool whose blocks
@@ -22,7 +21,7 @@ var errNoBlock = errors.New("ipam: affinity is on no block of its pool")
 // errStale is what recovery finds of a claim whose block is another's.
 var errStale = errors.New("ipam: stale affinity")
 
-// claimNew finds a block for the host and claims it (CALICO.md §5). Errors:
+// claimNew finds a block for the host and claims it (§5). Errors:
 // [ErrNoBlock] with automatic allocation off, [ErrNoFreeBlocks] where nothing
 // is left, [ErrBadHostReservation] for a block too small for it.
 func (a *Allocator) claimNew(h *host, spaces []*space, reserve *HostReservation) (*entry, error) {
@@ -103,7 +102,7 @@ func (a *Allocator) reclaimable(e *entry) bool {
 // the second phase of claiming. The reservation must fit.
 func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation) (*entry, error) {
 	// A block that is deleted and made again never repeats a number, even
-	// when the clock stands still (CALICO.md §6).
+	// when the clock stands still (§6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
 	sp := a.spaceOf(cidr.Addr())
 	e := sp.unused()
@@ -124,7 +123,7 @@ func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation)
 
 // recover makes the host's claim and the block agree, whatever a client that
 // died left behind, and returns the block; errStale where the block is
-// another's or nobody's, with the claim dropped (CALICO.md §5).
+// another's or nobody's, with the claim dropped (§5).
 func (a *Allocator) recover(h *host, c *affinity.Claim, reserve *HostReservation) (*entry, error) {
 	e := a.block(c.CIDR)
 	switch {

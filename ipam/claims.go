@@ -18,7 +18,7 @@ const maxClaimBits = 20
 
 // ClaimAffinity claims every block of the CIDR for the owner, in address order,
 // and returns those claimed and those that others or nobody hold. The block
-// limit does not apply (CALICO.md §9). The CIDR must lie in an enabled pool
+// limit does not apply (§9). The CIDR must lie in an enabled pool
 // ([ErrNotInPool]) and be no smaller than its blocks ([ErrInvalidSize]); more
 // than 2^20 blocks at once match [ErrInvalidArgument].
 func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
@@ -76,7 +76,7 @@ func checkOwner(o affinity.Owner) error {
 var errForeign = errors.New("ipam: block is another's")
 
 // releaseClaim gives up the host's claim on the block, and the block with it
-// if it is empty (CALICO.md §9, "Releasing affinity"). A missing claim or
+// if it is empty (§9, "Releasing affinity"). A missing claim or
 // block is nothing to do. errForeign where the block is somebody else's, the
 // stale claim being dropped then; [ErrBlockNotEmpty] where it must be empty
 // and is not.
@@ -188,7 +188,7 @@ func (a *Allocator) RemoveIPAMHost(owner affinity.Owner) error {
 
 // ReleasePoolAffinities gives up every claim on a block in the CIDR, in use or
 // not. Where several owners have claims on one block it takes the last by
-// name, and starts over if any turned out stale (CALICO.md §9).
+// name, and starts over if any turned out stale (§9).
 func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Config is Calico's IPAMConfig (CALICO.md §1). The zero value is not the
+// Config is Calico's IPAMConfig (§1). The zero value is not the
 // default; [DefaultConfig] is.
 type Config struct {
 	// StrictAffinity keeps hosts to their own blocks: no borrowing.
@@ -52,7 +52,7 @@ func (a *Allocator) GetIPAMConfig() Config {
 
 // SetIPAMConfig replaces the configuration. It refuses, with
 // [ErrConfigConflict], one that is neither strict nor auto-allocating, and one
-// that limits blocks without being strict (CALICO.md §9); values out of range
+// that limits blocks without being strict (§9); values out of range
 // match [ErrInvalidArgument].
 func (a *Allocator) SetIPAMConfig(c Config) error {
 	if err := c.validate(); err != nil {

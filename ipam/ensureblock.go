@@ -18,7 +18,7 @@ type EnsureBlockArgs struct {
 // EnsureBlock returns, for each family with a host reservation, the first of
 // the host's usable blocks, even a full one, or one that it claims, without
 // taking an address. It goes by use Workload and knows no limit of blocks
-// (CALICO.md §9, §10). Where nothing is left to claim it returns
+// (§9, §10). Where nothing is left to claim it returns
 // [ErrNoFreeBlocks]; with automatic allocation off, [ErrNoBlock]; otherwise
 // errors are those of [Allocator.AutoAssign]. On an error no block is named,
 // though an IPv4 block may have been claimed.

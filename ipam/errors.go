@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// codeError is an error that has a code in the recordings (CALICO.md §13).
+// codeError is an error that has a code in the recordings (§13).
 type codeError struct{ code, text string }
 
 func (e *codeError) Error() string { return "ipam: " + e.text }
 
-// The errors of the allocator, one for every code of CALICO.md §13. Operations
+// The errors of the allocator, one for every code of §13. Operations
 // wrap them with the address, block, pool or host they are about; test for
 // them with errors.Is. [Code] gives the code.
 var (
@@ -72,7 +72,7 @@ func (e *ArgumentError) Error() string {
 // Unwrap returns [ErrInvalidArgument].
 func (e *ArgumentError) Unwrap() error { return ErrInvalidArgument }
 
-// Code returns the code of CALICO.md §13 that the error matches, the empty
+// Code returns the code of §13 that the error matches, the empty
 // string for nil, and "invalid-argument" for an [ErrInvalidArgument]. Any other
 // error gives its own text.
 func Code(err error) string {

@@ -102,7 +102,7 @@ var (
 // operation is one step: for the protocol in which they are many.
 var onlyInRaces = []string{"block-claim-conflict"}
 
-// TestErrors provokes every error of CALICO.md §13. Where the operation is
+// TestErrors provokes every error of §13. Where the operation is
 // refused, nothing changes.
 func TestErrors(t *testing.T) {
 	n1, n2 := affinity.HostOwner("n1"), affinity.HostOwner("n2")

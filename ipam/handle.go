@@ -10,7 +10,7 @@ import (
 
 // A handle is one IPAMHandle: how many addresses it counts in which block. The
 // counts are what was asked for, which may be more than was given, and outlive
-// the block (CALICO.md §7). Handles belong to a handleTable.
+// the block (§7). Handles belong to a handleTable.
 type handle struct {
 	id    string
 	block *entry // see count; nil with several
@@ -36,7 +36,7 @@ func (h *handle) only() count { return count{h.block, h.n} }
 // set gives a handle its only count, or several without a block.
 func (h *handle) set(c count) { h.block, h.n = c.block, c.n }
 
-// handleID cuts an id at the first carriage return (CALICO.md §9).
+// handleID cuts an id at the first carriage return (§9).
 func handleID(id string) string {
 	if id == "" {
 		return ""
@@ -206,7 +206,7 @@ func (a *Allocator) addresses(h *handle, family func(netip.Addr) bool) []netip.A
 
 // IPsByHandle returns the addresses that the handle holds, blocks by name and
 // addresses ascending; cooling ones are nobody's. It may be empty: counts
-// outlive blocks. An unknown handle is [ErrDoesNotExist] (CALICO.md §9).
+// outlive blocks. An unknown handle is [ErrDoesNotExist] (§9).
 func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	a.begin()
 	defer a.mu.Unlock()

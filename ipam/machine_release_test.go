@@ -50,7 +50,7 @@ func (m *machine) AssignIP() error {
 }
 
 // assignIP says what becomes of the request, in the state before it, and
-// whether the handle has the address already: CALICO.md §9.
+// whether the handle has the address already: §9.
 func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, already bool) {
 	if !r.IP.IsValid() || r.IP.Is4In6() || r.IP.Zone() != "" {
 		return ipam.ErrInvalidArgument, false
@@ -172,7 +172,7 @@ func sorted(ips []netip.Addr) []netip.Addr {
 	return slices.SortedFunc(slices.Values(ips), netip.Addr.Compare)
 }
 
-// releaseIPs says what becomes of the releases: CALICO.md §9.
+// releaseIPs says what becomes of the releases: §9.
 func (w *model) releaseIPs(rs []ipam.Release, s *ipam.State) (unallocated, released, freed []netip.Addr, err error) {
 	batches := make(map[netip.Prefix][]ipam.Release)
 	for _, r := range rs {
@@ -312,7 +312,7 @@ func (m *machine) SetOwnerAttributes() error {
 	return nil
 }
 
-// setOwner says whether the change may be: CALICO.md §9.
+// setOwner says whether the change may be: §9.
 func (w *model) setOwner(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
 	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" || u.ClearActive && u.Active.Len() > 0 {
 		return ipam.ErrInvalidArgument

@@ -173,7 +173,7 @@ func (d *demand) owner() affinity.Owner {
 }
 
 // choose returns the pools that the demand may use, in order, or why there are
-// none: CALICO.md §3 and §10, as they are written.
+// none: §3 and §10, as they are written.
 func (w *model) choose(d *demand) ([]pool.Spec, error) {
 	for _, cidr := range d.pools {
 		if cidr.Addr().Is4() != d.is4 {

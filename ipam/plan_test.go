@@ -49,8 +49,8 @@ func TestPlans(t *testing.T) {
 }
 
 // TestNoPlanWhileSomethingIsToBeGivenBack: a block in use, of a pool that no longer
-// selects the node, is released by the first request that finds it empty (CALICO.md
-// §3): here after a cooldown, which nobody writes down when it ends.
+// selects the node, is released by the first request that finds it empty (§3):
+// here after a cooldown, which nobody writes down when it ends.
 func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	a, clock, ask := planned(t)
 	require.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))

@@ -18,7 +18,7 @@ type Release struct {
 	Sequence *uint64
 }
 
-// ReleaseIPs gives addresses back, block by block (CALICO.md §9).
+// ReleaseIPs gives addresses back, block by block (§9).
 //
 // Unallocated are those that were not allocated to begin with: free, cooling,
 // in a block that does not exist, or in no pool and no block. That is not an
@@ -207,7 +207,7 @@ func (a *Allocator) giveBackUnselected(e *entry) {
 
 // ReleaseByHandle gives back everything that the handle holds, blocks by name.
 // An unknown handle is [ErrDoesNotExist]. Counts for blocks in which the
-// handle holds nothing, or that do not exist any more, stay (CALICO.md §9,
+// handle holds nothing, or that do not exist any more, stay (§9,
 // §15).
 func (a *Allocator) ReleaseByHandle(id string) error {
 	a.begin()
@@ -232,7 +232,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 }
 
 // GarbageCollectColdIPs moves every address whose cooldown is over to the free
-// queue of its block (CALICO.md §9). Other operations that write a block do so
+// queue of its block (§9). Other operations that write a block do so
 // on their way.
 func (a *Allocator) GarbageCollectColdIPs() {
 	a.begin()

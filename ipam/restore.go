@@ -15,7 +15,7 @@ import (
 )
 
 // Cluster is everything that decides what an allocator does next: its [State],
-// and the setting that its operations work in (CALICO.md §1). Two allocators of
+// and the setting that its operations work in (§1). Two allocators of
 // equal clusters, on equal clocks, answer alike for ever. The zero value is not
 // an empty cluster: its Config is not [DefaultConfig].
 type Cluster struct {
@@ -25,7 +25,7 @@ type Cluster struct {
 	Nodes        []Node      // by name
 	Reservations []string    // as they were given, malformed entries too
 	// LastSequence is the highest sequence number ever given out, which the
-	// next new block must pass (CALICO.md §6). Where it is below the numbers
+	// next new block must pass (§6). Where it is below the numbers
 	// that the blocks remember, those count.
 	LastSequence uint64
 }

@@ -83,7 +83,7 @@ func (e *entry) recycle() {
 
 // rejects reports whether the pool, being enabled, does not select the host: what
 // the host has there goes back when it is empty. Blocks of disabled pools are left
-// alone (CALICO.md §3, §9).
+// alone (§3, §9).
 func (sp *space) rejects(h *host) bool {
 	return !sp.pool.Disabled() && !sp.pool.SelectsNode(h.labels)
 }
@@ -165,7 +165,7 @@ func (a *Allocator) nodeLabels(name string) (labels map[string]string, exists bo
 	return h.labels, true
 }
 
-// startOf returns where the host's walk over the space begins (CALICO.md §2).
+// startOf returns where the host's walk over the space begins (§2).
 func (a *Allocator) startOf(h *host, sp *space) pool.Index {
 	if sp.pool.BlockSize() == sp.pool.CIDR().Addr().BitLen() {
 		// Seeded from the clock: it is the same for all hosts until that moves.
@@ -270,7 +270,7 @@ func (e *entry) setOwner(h *host, claimed int64) {
 	e.host, e.claimed = h, claimed
 }
 
-// write ends a write of the block (CALICO.md §6).
+// write ends a write of the block (§6).
 func (a *Allocator) write(e *entry) {
 	e.Commit()
 	a.lastSeq = max(a.lastSeq, e.Seq())
@@ -289,7 +289,7 @@ func (a *Allocator) writeTaken(e *entry) {
 }
 
 // writeReleased writes the block after something was released or collected from
-// it, or deletes it when it is empty and nobody's (CALICO.md §6).
+// it, or deletes it when it is empty and nobody's (§6).
 func (a *Allocator) writeReleased(e *entry) {
 	if e.host == nil && e.Empty(a.cold) {
 		a.remove(e)

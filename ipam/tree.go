@@ -11,7 +11,7 @@ import (
 
 // A tree finds the blocks of one pool by number. It is a 64-way trie over the
 // 6-bit digits of the block's number, highest digit first, and answers the
-// three questions of CALICO.md §5 and §8 without walking the pool: which is
+// three questions of §5 and §8 without walking the pool: which is
 // the next number without a block, the next block with a free address, the
 // next empty block. Every node summarizes the slots below it in words of one
 // bit a slot, so each answer costs a few word scans, at most two a level: 3
@@ -245,7 +245,7 @@ func (n *node) nextMissing(from pool.Index, level int, slots uint) (pool.Index, 
 }
 
 // cycle walks the wanted blocks of a tree once round from a start number, in
-// the order of CALICO.md §2. Blocks may change or go between two steps.
+// the order of §2. Blocks may change or go between two steps.
 type cycle struct {
 	tree    *tree
 	want    want

@@ -36,7 +36,7 @@ type PoolUsage struct {
 // GetUtilization returns the usage of every pool, disabled ones too, in name
 // order, and always one more entry, named [OrphanedBlocks], with CIDR
 // 0.0.0.0/0, no totals and the blocks that no pool covers. Blocks count as they
-// were last written (CALICO.md §9). The result is the caller's.
+// were last written (§9). The result is the caller's.
 func (a *Allocator) GetUtilization() []PoolUsage {
 	a.begin()
 	defer a.mu.Unlock()

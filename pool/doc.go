@@ -19,4 +19,7 @@
 //
 // Nothing here reads a clock, the environment or a random source: host names and times are arguments, and the same
 // arguments give the same answers on every machine.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package pool

@@ -13,10 +13,13 @@
 // has it; it is given back only by those who name its handle and its sequence
 // number, if they name any; every number is higher than those before. An
 // operation about several addresses is one operation for each of them, for
-// Calico's are no more than that (CALICO.md §15). One that did not end, because
+// Calico's are no more than that (§15). One that did not end, because
 // the client died or was not told, may have happened or not.
 //
 // What it is not: a judge of which address is given, for which the recordings
 // and the model of package ipam's tests are there. It is for tests only; nothing
 // else may import it, so that nobody else compiles porcupine.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package history

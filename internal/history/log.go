@@ -91,7 +91,7 @@ func (l *Log) LeaveOpen() {
 func refused(err error) bool { return err != nil && ipam.Code(err) != err.Error() }
 
 // AutoAssign keeps what was given. A full mask tells that the handle had the
-// address already (CALICO.md §7), unless that is the mask of its block: so there
+// address already (§7), unless that is the mask of its block: so there
 // should be no blocks of one address where MaxAllocPerHandle is used.
 func (l *Log) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 	give := event{op: op{verb: assign, handle: args.Handle}}

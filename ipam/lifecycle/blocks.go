@@ -7,7 +7,7 @@ import (
 )
 
 // collectCold has the cold addresses collected if there are any: if some block's
-// oldest release is a cooldown or more ago (CALICO.md §12, "Cold addresses").
+// oldest release is a cooldown or more ago (§12, "Cold addresses").
 func (k *Controller) collectCold() {
 	m := &k.memory
 	if len(m.cooling) == 0 {
@@ -32,7 +32,7 @@ func (k *Controller) collectCold() {
 }
 
 // releaseEmpty gives back blocks that have been empty for the grace period, of
-// nodes that have others (CALICO.md §12, "Empty blocks"). It looks only at blocks
+// nodes that have others (§12, "Empty blocks"). It looks only at blocks
 // whose time has come, and at nodes where a block came, went or became empty.
 func (k *Controller) releaseEmpty() {
 	m := &k.memory

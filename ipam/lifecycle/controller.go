@@ -89,7 +89,7 @@ func (k *Controller) unsettle(name string) {
 }
 
 // Sync looks at everything, or, unless a node was deleted since, at what changed,
-// and releases what it may (CALICO.md §12). The caller says when: a full sync every
+// and releases what it may (§12). The caller says when: a full sync every
 // [Policy.FullEvery], and others as things change.
 func (k *Controller) Sync(full bool) Result {
 	var result Result

@@ -5,7 +5,7 @@
 // A [Cluster] is Kubernetes' side, nodes and pods, beside an allocator. A
 // [Controller] looks at both and releases what has leaked: addresses of pods that
 // are gone, everything of nodes that are gone, blocks that stand empty. What it
-// does is CALICO.md §12, and a [Policy] says how patient it is about it.
+// does is §12, and a [Policy] says how patient it is about it.
 //
 // Its rules:
 //
@@ -20,4 +20,7 @@
 //
 // What it is not: it starts no pods and asks for no address (package fleet does,
 // below this one), and it knows nothing of any cloud.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package lifecycle

@@ -131,7 +131,7 @@ func (m *memory) reconsider(n *node) {
 }
 
 // learn brings what is known in line with the blocks that changed, in their order
-// (CALICO.md §12, "What it keeps"). What went is told to gone, unless that is nil.
+// (§12, "What it keeps"). What went is told to gone, unless that is nil.
 func (m *memory) learn(w *ipam.Watch, a *ipam.Allocator, gone *Result) {
 	m.changed = w.AppendChanged(m.changed[:0])
 	for _, cidr := range m.changed {

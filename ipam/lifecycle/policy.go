@@ -40,7 +40,7 @@ const (
 	KeepEmpty
 )
 
-// The patience that is not in a policy (CALICO.md §12).
+// The patience that is not in a policy (§12).
 const (
 	defaultGrace = 15 * time.Minute
 	defaultFull  = 5 * time.Minute // between full scans, without a grace period

@@ -8,7 +8,7 @@ import (
 )
 
 // releaseLeaks releases the confirmed leaks whose handles have leaked whole, after
-// a last look at each (CALICO.md §12, "Leaks").
+// a last look at each (§12, "Leaks").
 func (k *Controller) releaseLeaks() {
 	m := &k.memory
 	for _, al := range slices.Clone(m.leaks) {

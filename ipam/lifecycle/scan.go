@@ -7,7 +7,7 @@ import (
 )
 
 // scan judges the allocations of all nodes, or of the dirty ones, node by node
-// (CALICO.md §12, "A scan"). It leaves the nodes to be released in k.leaving.
+// (§12, "A scan"). It leaves the nodes to be released in k.leaving.
 func (k *Controller) scan(full bool) {
 	m := &k.memory
 	k.leaving = k.leaving[:0]

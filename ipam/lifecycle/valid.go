@@ -27,7 +27,7 @@ type holder struct {
 	isMachine bool    // a KubeVirt virtual machine's
 }
 
-// holderOf reads attributes (CALICO.md §11, §12).
+// holderOf reads attributes (§11, §12).
 func holderOf(handle string, attrs block.Attrs) holder {
 	var h holder
 	var use string
@@ -66,7 +66,7 @@ func isTunnel(use string) bool {
 }
 
 // holds reports whether the pod that an allocation of ip was made for holds it
-// still, in the order of CALICO.md §12, "A scan", 2.
+// still, in the order of §12, "A scan", 2.
 func (c *Cluster) holds(h *holder, ip netip.Addr) bool {
 	p := h.listed
 	if p == nil || p.deleted {

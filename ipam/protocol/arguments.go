@@ -81,7 +81,7 @@ func checkAutoAssign(args *ipam.AutoAssignArgs) error {
 	)
 }
 
-// checkRequested refuses requested pools of the other family (CALICO.md §3).
+// checkRequested refuses requested pools of the other family (§3).
 func checkRequested(pools []netip.Prefix, is4 bool) error {
 	for _, cidr := range pools {
 		if cidr.Addr().Is4() != is4 {
@@ -100,7 +100,7 @@ func reservedRecord(r *ipam.HostReservation) Record {
 }
 
 // longestPrefix returns the longest prefix of a block of that family that holds
-// the reservation and an address more (CALICO.md §10).
+// the reservation and an address more (§10).
 func longestPrefix(r *ipam.HostReservation, is4 bool) (int, error) {
 	width := 128
 	if is4 {
@@ -130,7 +130,7 @@ func checkReservation(r *ipam.HostReservation) error {
 }
 
 // fits refuses a reservation that the block could not hold, where the real
-// allocator panics (CALICO.md §10).
+// allocator panics (§10).
 func fits(r *ipam.HostReservation, cidr netip.Prefix) error {
 	if r == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 
 // AssignIP gives the host one given address, as [ipam.Allocator.AssignIP] does.
 // After a conflict it begins again without lowering the handle, whose count may
-// so stay above what it holds (CALICO.md §15).
+// so stay above what it holds (§15).
 func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
 	err := errors.Join(checkAddr(args.IP), checkName("host", args.Host), checkCount("maxAllocPerHandle", args.MaxAllocPerHandle))
 	if err != nil {

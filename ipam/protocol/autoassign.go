@@ -12,7 +12,7 @@ import (
 
 // AutoAssign gives the host addresses from its own blocks, from blocks that it
 // claims, and at last from those of others, as [ipam.Allocator.AutoAssign] does
-// (CALICO.md §3 to §8, §15).
+// (§3 to §8, §15).
 func (c *Client) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 	err = c.AutoAssignInto(&args, &v4, &v6)
 	return v4, v6, err
@@ -55,10 +55,10 @@ func (r *request) missing() int { return r.num - len(r.out.IPs) }
 func (r *request) say(msg string) { r.out.Msgs = append(r.out.Msgs, msg) }
 
 // errEnough ends a request whose handle may hold no more, but has what is asked
-// for (CALICO.md §7).
+// for (§7).
 var errEnough = errors.New("protocol: the handle has enough")
 
-// autoAssign is AutoAssign for one family (CALICO.md §4).
+// autoAssign is AutoAssign for one family (§4).
 func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assignment) error {
 	r := request{
 		demand: demand{
@@ -116,7 +116,7 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 }
 
 // blockLimit returns how many blocks a host may own: the smaller of what the
-// request and the configuration say (CALICO.md §4).
+// request and the configuration say (§4).
 func (s *settings) blockLimit(requested int) int {
 	limit := s.MaxBlocksPerHost
 	if limit == 0 || requested > 0 && requested < limit {
@@ -143,7 +143,7 @@ func (c *Client) assignFrom(r *request, b *Block) error {
 // assignOnce takes as many addresses as are still missing from the block as it
 // was read. With strict affinity it must still be the owner's: else
 // [ipam.ErrAffinityMismatch]. errEnough and [ipam.ErrMaxAlloc] where the handle
-// may hold no more (CALICO.md §7).
+// may hold no more (§7).
 func (c *Client) assignOnce(r *request, b *Block) error {
 	if r.settings.StrictAffinity && b.Owner != r.owner() {
 		return about(ipam.ErrAffinityMismatch, b.CIDR)
@@ -196,7 +196,7 @@ func (c *Client) giveHeld(r *request) error {
 }
 
 // borrow takes what is still missing from any block, whoever owns it
-// (CALICO.md §8). Nothing is listed: each block of the pool is read.
+// (§8). Nothing is listed: each block of the pool is read.
 func (c *Client) borrow(r *request) {
 	var exhausted []string
 	for _, p := range r.pools {

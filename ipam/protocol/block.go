@@ -61,7 +61,7 @@ func (b *Block) record(ord int) *Record {
 
 // collect moves the addresses that have cooled down to the tail of the queue,
 // in ascending order, and returns their number. Every look at a block sees it
-// so; only a write keeps it (CALICO.md §9).
+// so; only a write keeps it (§9).
 func (b *Block) collect(now time.Time, cooldown time.Duration) int {
 	n := 0
 	for ord := range b.Index {
@@ -128,7 +128,7 @@ func (b *Block) empty() bool {
 
 // take allocates a free ordinal, which leaves its place in the queue. It shares
 // the record of another allocation of the same handle and attributes, unless
-// that has an alternate owner (CALICO.md §7).
+// that has an alternate owner (§7).
 func (b *Block) take(ord int, r Record) {
 	i := slices.Index(b.Records, r)
 	if i < 0 {

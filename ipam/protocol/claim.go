@@ -9,7 +9,7 @@ import (
 )
 
 // This file is the claiming of blocks: the two phases, and the recovery of what
-// a client left that died between them (CALICO.md §5, §15).
+// a client left that died between them (§5, §15).
 
 var (
 	// errStale is what recovery finds of an affinity whose block is another's
@@ -112,7 +112,7 @@ func (c *Client) recover(a *Affinity, s settings, reserve *ipam.HostReservation)
 var errNotReclaimed = errors.New("protocol: block is not to be reclaimed")
 
 // release gives up the owner's claim on a block, and the block with it if it is
-// empty (CALICO.md §9, "Releasing affinity"). A missing affinity or block is
+// empty (§9, "Releasing affinity"). A missing affinity or block is
 // nothing to do. errStale where the block is somebody else's, the affinity being
 // deleted then; [ipam.ErrBlockNotEmpty] where it must be empty and is not.
 func (c *Client) release(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings) error {

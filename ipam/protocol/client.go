@@ -12,7 +12,7 @@ import (
 
 // Client is one process that works on the cluster. Its operations are those of
 // [ipam.Allocator], with the same arguments, results and errors, as a sequence
-// of requests (CALICO.md §15). [Cluster.Client] makes one. It is not safe for
+// of requests (§15). [Cluster.Client] makes one. It is not safe for
 // concurrent use, and neither are several clients of one cluster.
 //
 // An operation that meets conflicts 100 times gives up with [ErrGaveUp]; one
@@ -30,7 +30,7 @@ var (
 	ErrUnavailable = errors.New("protocol: the datastore did not answer")
 )
 
-// maxTries is how often anything is tried (CALICO.md §15).
+// maxTries is how often anything is tried (§15).
 const maxTries = 100
 
 // What a request can meet. They end inside this package, where a caller of the
@@ -141,8 +141,7 @@ type settings struct {
 	cooldown time.Duration
 }
 
-// settings reads the configuration. Reading never writes the default (CALICO.md
-// §9).
+// settings reads the configuration. Reading never writes the default (§9).
 func (c *Client) settings() (settings, error) {
 	config := ipam.DefaultConfig()
 	o, err := get[*Config](c, ConfigKey)
@@ -169,8 +168,7 @@ func (c *Client) getAffinity(owner affinity.Owner, cidr netip.Prefix) (*Affinity
 	return get[*Affinity](c, AffinityKey(owner, cidr))
 }
 
-// updateBlock writes a block back: its sequence number rises by one (CALICO.md
-// §6).
+// updateBlock writes a block back: its sequence number rises by one (§6).
 func (c *Client) updateBlock(b *Block) error {
 	b.Sequence++
 	return c.update(b)

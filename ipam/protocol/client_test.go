@@ -178,8 +178,7 @@ func TestRequests(t *testing.T) {
 }
 
 // AssignIP, which lost its block between reading and writing it, lowers the
-// handle again; after a conflict it does not, and a surplus stays (CALICO.md
-// §15).
+// handle again; after a conflict it does not, and a surplus stays (§15).
 func TestAssignIPLeavesSurplus(t *testing.T) {
 	ip := netip.MustParseAddr("10.0.0.1")
 	first := netip.MustParsePrefix("10.0.0.0/30")

@@ -12,7 +12,7 @@ import (
 )
 
 // demand is one family of a request for addresses or a block, and what was
-// found out about it (CALICO.md §3).
+// found out about it (§3).
 type demand struct {
 	host      string
 	use       pool.Use
@@ -107,8 +107,7 @@ func (c *Client) choose(d *demand, labels map[string]string) ([]*pool.Pool, erro
 		chosen = append(chosen, p)
 	}
 	if len(d.requested) == 0 {
-		// The automatic choice does not look at the size of blocks (CALICO.md
-		// §10).
+		// The automatic choice does not look at the size of blocks (§10).
 		for _, p := range enabled {
 			if p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(d.namespace) {
 				chosen = append(chosen, p)

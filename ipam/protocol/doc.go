@@ -1,6 +1,6 @@
 // Package protocol is Calico's IPAM written the way the real one runs: clients
 // that read objects from a datastore, change their own copies and write them
-// back with compare-and-swap (CALICO.md §15).
+// back with compare-and-swap (§15).
 //
 // A [Client] is one process: a node, a controller, an operator. Its operations
 // have the names, arguments, results and errors of [ipam.Allocator]; run alone,
@@ -21,4 +21,7 @@
 // pools, selectors and errors but no allocation code. What it is not: fast, or
 // safe for concurrent use. Processes are coroutines, of which one runs at a
 // time.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package protocol

@@ -47,7 +47,7 @@ func (c *Client) GetIPAMConfig() ipam.Config {
 }
 
 // SetIPAMConfig replaces the configuration, as [ipam.Allocator.SetIPAMConfig]
-// does: two reads and a write (TRACES.md, plan.jsonl).
+// does: two reads and a write (testdata/plan.jsonl).
 func (c *Client) SetIPAMConfig(config ipam.Config) error {
 	if err := checkConfig(config); err != nil {
 		return err

@@ -10,10 +10,10 @@ import (
 )
 
 // minClaimAge is how long a claimed block is safe from being reclaimed while it
-// is empty (CALICO.md §5).
+// is empty (§5).
 const minClaimAge = time.Minute
 
-// claimNew finds a block for the host and claims it (CALICO.md §5). Errors:
+// claimNew finds a block for the host and claims it (§5). Errors:
 // [ipam.ErrNoBlock] with automatic allocation off, [ipam.ErrNoFreeBlocks] where
 // nothing is left, [ipam.ErrBadHostReservation] for a block too small for it.
 func (c *Client) claimNew(d *demand) (b *Block, err error) {

@@ -12,7 +12,7 @@ import (
 
 // A ReleaseByHandle that is about to delete a block which somebody else empties
 // and deletes first ends there, with the error that an unknown handle has: it
-// tries again after conflicts only (CALICO.md §15). What the handle holds in
+// tries again after conflicts only (§15). What the handle holds in
 // blocks further on stays held, and its client cannot tell.
 func TestReleaseByHandleEndsHalfway(t *testing.T) {
 	c := cluster(t, "n")

@@ -12,7 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// handleID cuts an id at the first carriage return (CALICO.md §9).
+// handleID cuts an id at the first carriage return (§9).
 func handleID(id string) string {
 	id, _, _ = strings.Cut(id, "\r")
 	return id
@@ -38,7 +38,7 @@ func (h *Handle) total(is4 bool) int {
 var errLimit = errors.New("protocol: handle would pass its limit")
 
 // raise counts n more addresses of the block for the handle, creating it if need
-// be: before the block is written (CALICO.md §7). errLimit where a positive limit
+// be: before the block is written (§7). errLimit where a positive limit
 // per family would be passed.
 func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 	var err error

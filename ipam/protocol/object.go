@@ -72,7 +72,7 @@ type Meta struct {
 
 func (m *Meta) meta() *Meta { return m }
 
-// Block is an IPAMBlock (CALICO.md §1, §6).
+// Block is an IPAMBlock (§1, §6).
 type Block struct {
 	Meta
 	CIDR     netip.Prefix

@@ -10,7 +10,7 @@ import (
 )
 
 // ReleaseIPs gives addresses back, block by block, as [ipam.Allocator.ReleaseIPs]
-// does (CALICO.md §9, §15).
+// does (§9, §15).
 func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
 	for _, r := range releases {
 		if err := checkAddr(r.IP); err != nil {

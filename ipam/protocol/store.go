@@ -101,7 +101,7 @@ func (s *Store) carryOut(r Request) Response {
 
 // create writes a copy of an object that is not there. A block begins with a
 // number higher than any before, even when the clock stands still or its client
-// looked at it long ago (CALICO.md §6). Real ones have only the clock.
+// looked at it long ago (§6). Real ones have only the clock.
 func (s *Store) create(o Object) Object {
 	if b, ok := o.(*Block); ok {
 		b = b.copy().(*Block)

@@ -11,7 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// Names is how BlockAffinity objects are called (CALICO.md §11).
+// Names is how BlockAffinity objects are called (§11).
 type Names uint8
 
 const (
@@ -64,7 +64,7 @@ func AffinitiesYAML(s ipam.State, names Names) string {
 			o.Metadata.CreationTimestamp = &created
 		}
 		o.Spec.CIDR = a.CIDR.String()
-		o.Spec.Deleted = "false" // as it is in every live object (CALICO.md §1)
+		o.Spec.Deleted = "false" // as it is in every live object (§1)
 		o.Spec.Node = a.Owner.Name
 		o.Spec.State = a.State.String()
 		if a.Owner.Type != affinity.Host {

@@ -14,7 +14,7 @@ import (
 // virtual owner has an empty BLOCK OWNER, like one of nobody's. TYPE is pod for
 // an allocation with the attribute "pod", vmi for one with "vmi-name", else the
 // attribute "type". Allocations without a node (those of load balancers, cooling
-// and host-reserved ones too) are counted in a note below (CALICO.md §11).
+// and host-reserved ones too) are counted in a note below (§11).
 func Borrowed(s ipam.State) string {
 	var rows [][]string
 	nodeless := 0

@@ -25,4 +25,7 @@
 // What it is not: a client of the API server, or a way to write to a cluster. It
 // knows of an object only what IPAM looks at; what it writes is the state of
 // addresses, not a backup.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package snapshot

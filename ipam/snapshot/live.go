@@ -26,7 +26,7 @@ type NodeAddress struct {
 }
 
 // tunnelAnnotations are where Calico keeps the tunnel addresses of a Kubernetes
-// node, with the attribute "type" of their allocations (CALICO.md §11, §12).
+// node, with the attribute "type" of their allocations (§11, §12).
 var tunnelAnnotations = []struct{ annotation, kind string }{
 	{"projectcalico.org/IPv4IPIPTunnelAddr", "ipipTunnelAddress"},
 	{"projectcalico.org/IPv4VXLANTunnelAddr", "vxlanTunnelAddress"},

@@ -126,7 +126,7 @@ func (c *checker) allocations() {
 	}
 }
 
-// judgePod decides about an address of a pod, which nobody uses (CALICO.md §12).
+// judgePod decides about an address of a pod, which nobody uses (§12).
 func (c *checker) judgePod(b *ipam.BlockState, al *block.Allocation, name string) {
 	switch p := c.pods[name]; {
 	case p == nil:
@@ -164,7 +164,7 @@ func (c *checker) unused(b *ipam.BlockState, al *block.Allocation, why string) {
 }
 
 // isHostReserved reports whether an allocation is one of those that a Windows node
-// keeps at both ends of its blocks, which no handle counts (CALICO.md §10).
+// keeps at both ends of its blocks, which no handle counts (§10).
 func isHostReserved(al *block.Allocation) bool {
 	if al.Handle == block.HostReservedHandle {
 		return true

@@ -12,6 +12,9 @@
 //
 // The package does not judge outcomes: wanted and got are compared as they
 // stand, messages and state dumps included.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package trace
 
 import (
@@ -150,7 +153,7 @@ type OwnerRef struct {
 
 // Out holds the outcome of any operation; each uses a few of the fields.
 type Out struct {
-	// Err is a code of CALICO.md §13; empty means success.
+	// Err is a code of §13; empty means success.
 	Err string `json:"err,omitempty"`
 
 	IPs4  []string `json:"ips4,omitempty"` // with the block's mask, as given out

@@ -46,7 +46,7 @@ type Scenario struct {
 	// Seed decides the order where that is Random, and which pods churn takes.
 	Seed int64 `json:"seed,omitempty"`
 
-	// The configuration, Calico's IPAMConfig (CALICO.md §1).
+	// The configuration, Calico's IPAMConfig (§1).
 	StrictAffinity    bool `json:"strictAffinity,omitempty"`
 	NoAutoAllocate    bool `json:"noAutoAllocateBlocks,omitempty"` // autoAllocateBlocks: false
 	MaxBlocksPerHost  int  `json:"maxBlocksPerHost,omitempty"`     // 0 for 20

@@ -14,6 +14,9 @@
 //
 // The package decides nothing about allocation: all of that is the allocator's. It
 // has no cleaning controller; package fleet has one.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package workload
 
 import (

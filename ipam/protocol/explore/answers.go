@@ -77,7 +77,7 @@ func (l *ledger) toldAddresses(w *work, texts []string, code string) {
 			return
 		}
 		ips = append(ips, ip)
-		// What the handle holds anyway may be given as well (CALICO.md §7), and may
+		// What the handle holds anyway may be given as well (§7), and may
 		// be released while the rest is read.
 		if again := w.step.In.MaxAllocPerHandle > 0 && l.last[ip] == w.handle; !has(w.granted, ip) && !again {
 			l.violate(Answers, "%s is told that it has %s, and has not", w, ip)

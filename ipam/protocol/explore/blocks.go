@@ -200,7 +200,7 @@ func (l *ledger) give(w *work, before, after *protocol.Block, ord int, lost bool
 	w.granted = append(w.granted, *g)
 	if lost {
 		// AutoAssign takes an answer that it does not get for a write that was
-		// not made, and lowers the handle (CALICO.md §15).
+		// not made, and lowers the handle (§15).
 		l.deficit[share{r.Handle, after.CIDR}] = true
 	}
 }

@@ -38,7 +38,7 @@ type work struct {
 	granted   []grant        // what it has got so far, whether still its own or not
 	taken     []grant        // what it has released so far
 	raised    int            // by how many it has last raised the count of its handle
-	surplus   bool           // whether it may leave counts too high (CALICO.md §7, §15)
+	surplus   bool           // whether it may leave counts too high (§7, §15)
 	conflicts int            // that it has met so far
 	struck    bool           // whether it died, or a call of it failed
 	since     []netip.Prefix // blocks that somebody else has made since it began

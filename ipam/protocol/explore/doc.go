@@ -21,4 +21,7 @@
 // What it is not: a recording of the real allocator, as those of package race
 // are. It proves nothing about what Calico does, only about what follows from
 // it.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package explore

@@ -12,12 +12,12 @@ const (
 	// allocated. A block is made with all of them in order. What AutoAssign takes
 	// leaves at the head, what AssignIP names leaves where it stands, and what is
 	// freed joins at the tail: first what has cooled down, then what was
-	// released, each in ascending order (CALICO.md §6, §9).
+	// released, each in ascending order (§6, §9).
 	Queue Invariant = "queue"
 	// Holder: an address is given only while it is free, to the handle that asks
 	// for it, and taken only by a release that names it: not one with another
 	// handle, and not one with the sequence number of an earlier allocation. A
-	// block is deleted only when nothing is allocated in it (CALICO.md §9).
+	// block is deleted only when nothing is allocated in it (§9).
 	Holder Invariant = "holder"
 	// Answers: a client is told of the addresses that the datastore says it has got
 	// or given back, of these and no others.
@@ -25,24 +25,24 @@ const (
 	// Owner: a block has one owner from its making until it is given up, and does
 	// not pass from one to another. Its maker has announced it with an affinity,
 	// and nobody deletes that while the block is there, but for one that was
-	// made since, or by who reads what was old (CALICO.md §5). A block can so end
+	// made since, or by who reads what was old (§5). A block can so end
 	// without an affinity: when a release deletes that while a claim is on its
 	// way.
 	Owner Invariant = "owner"
 	// Claim: a confirmed affinity has its block, which is the claimant's
-	// (CALICO.md §5), so that two hosts never have confirmed affinities for one
+	// (§5), so that two hosts never have confirmed affinities for one
 	// block. But a claim that finds its block there confirms the affinity without
 	// writing the block, so that a release that was on its way may take that
-	// (CALICO.md §15), and one that reads what was old may be wrong: such an
+	// (§15), and one that reads what was old may be wrong: such an
 	// affinity is left for recovery to mend.
 	Claim Invariant = "claim"
 	// Sequence: a block's number rises by one with every write, an allocation
 	// remembers the number before that, and a block made anew begins above all
-	// numbers so far (CALICO.md §6).
+	// numbers so far (§6).
 	Sequence Invariant = "sequence"
-	// Count: a handle counts at least what the blocks hold for it (CALICO.md
-	// §7), but where an assignment was written and its answer lost: it is taken
-	// for one that was not made, and the handle lowered (CALICO.md §15).
+	// Count: a handle counts at least what the blocks hold for it (§7),
+	// but where an assignment was written and its answer lost: it is taken
+	// for one that was not made, and the handle lowered (§15).
 	Count Invariant = "count"
 
 	// Pending: when all are at rest, whoever left an affinity pending or
@@ -50,13 +50,13 @@ const (
 	// the block or the affinity to somebody else meanwhile.
 	Pending Invariant = "pending"
 	// Surplus: when all are at rest, a handle counts more than it holds only
-	// where CALICO.md §7 and §15 say how that came about: a block gave fewer
+	// where §7 and §15 say how that came about: a block gave fewer
 	// addresses than were asked of it, AssignIP met a conflict, or somebody died
 	// or was not answered.
 	Surplus Invariant = "surplus"
 	// Recovery: a host that has come back and has gone through all that it left
 	// has its affinities confirmed and its blocks with them, and affinities for
-	// all its blocks that had an address to give (CALICO.md §5).
+	// all its blocks that had an address to give (§5).
 	Recovery Invariant = "recovery"
 )
 

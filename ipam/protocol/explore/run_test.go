@@ -87,7 +87,7 @@ func TestDeath(t *testing.T) {
 	require.ErrorContains(t, err, "move 3, a: a has nothing left to do")
 }
 
-// What CALICO.md §15 comes to where a claim meets a release of the same host's
+// What §15 comes to where a claim meets a release of the same host's
 // block, with nobody dead: the claim is told that it has the block and its affinity
 // is confirmed, and there is no block. Recovery makes it anew.
 func TestOvertaken(t *testing.T) {
@@ -131,7 +131,7 @@ func TestFailures(t *testing.T) {
 	require.Len(t, lost.State.Affinities, 2)
 }
 
-// What CALICO.md §15 comes to where the answer to an assignment is lost: the handle
+// What §15 comes to where the answer to an assignment is lost: the handle
 // is lowered again, and so counts less than it holds from then on.
 func TestLostAssignment(t *testing.T) {
 	p := Program{Setting: setting("10.0.0.0/30", 1), Clients: []Client{does("n1", assign("n1", 1, "h1"))}}

@@ -21,4 +21,7 @@
 //
 // What it is not: a measurement of a datastore. That one answers every call in
 // the same time, however many there are.
+//
+// A section sign cites the description of Calico's behaviour: §6 is section 6 of
+// docs/calico.md.
 package storm

@@ -47,7 +47,7 @@ func watched(t testing.TB, c Config) (*storm, []string) {
 	return s, log.calls
 }
 
-// One node alone makes the calls of CALICO.md §15, and waits for its bucket.
+// One node alone makes the calls of §15, and waits for its bucket.
 func TestAlone(t *testing.T) {
 	c := of(1, "10.0.0.0/28", 30)
 	c.Pods = 2
