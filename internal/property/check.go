@@ -51,6 +51,9 @@ func Check(t rapid.TB, cases, steps int, property func(*rapid.T)) {
 // within so many cases, always the same. If it does, its last run had the plainest
 // choices that break it.
 func Breaks(t testing.TB, cases, steps int, property func(*rapid.T)) bool {
+	if testing.Short() {
+		cases, steps = 5*cases, 2*steps // rapid takes a fifth and a half of them then
+	}
 	v := &verdict{TB: t}
 	done := make(chan struct{})
 	go func() { // which the verdict ends
