@@ -106,7 +106,7 @@ type OwnerUpdate struct {
 	ClearActive, ClearAlternate bool
 }
 
-// OwnerRef names a pod.
+// OwnerRef names a pod. The zero OwnerRef stands for no attributes at all.
 type OwnerRef struct{ Namespace, Name string }
 
 // OwnerPreconditions says who must own an address before it is changed. Each
@@ -116,34 +116,49 @@ type OwnerPreconditions struct {
 	ActiveEmpty, AlternateEmpty bool      // no attributes expected there
 }
 
+// Validate refuses an update that contradicts itself: one that sets and clears
+// one side, or expects both an owner and none there. The error matches [ErrInvalidArgument].
+func (u OwnerUpdate) Validate(pre OwnerPreconditions) error {
+	return errors.Join(
+		checkSide("active attributes", u.Active, u.ClearActive, pre.Active, pre.ActiveEmpty),
+		checkSide("alternate attributes", u.Alternate, u.ClearAlternate, pre.Alternate, pre.AlternateEmpty),
+	)
+}
+
+// checkSide is [OwnerUpdate.Validate] for one side.
+func checkSide(name string, set block.Attrs, clear bool, expect *OwnerRef, empty bool) error {
+	switch {
+	case clear && set.Len() > 0:
+		return &ArgumentError{name, set.String(), "cannot be set and cleared at once"}
+	case expect != nil && empty:
+		return &ArgumentError{name, expect.Namespace + "/" + expect.Name, "cannot be expected and expected to be empty at once"}
+	}
+	return nil
+}
+
 // SetOwnerAttributes changes the active and the alternate owner attributes of
 // an address in one step, as live migration does (§9). They are
 // shared by every allocation of the block that has the same handle and
-// attributes, so a change shows on all of them.
+// attributes, so a change shows on all of them. The block is written even where
+// nothing changes.
 //
-// Errors: [ErrInvalidArgument] for setting and clearing one side at once;
-// [ErrDoesNotExist], [ErrIPInCooldown] as for
-// [Allocator.GetAssignmentAttributes]; [ErrWrongHandle] if another handle, or
-// none, holds the address; [ErrUpdateConflict] if a precondition does not hold.
+// Errors: [ErrInvalidArgument] as for [OwnerUpdate.Validate]; [ErrNotInPool] for
+// an address in no enabled pool; [ErrDoesNotExist] for a free address;
+// [ErrWrongHandle] if another handle, or none, holds the address, which is so
+// while it cools down; [ErrUpdateConflict] if a precondition does not hold.
 func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update OwnerUpdate, pre OwnerPreconditions) error {
-	err := checkAddr(ip)
-	for _, side := range []struct {
-		name  string
-		set   block.Attrs
-		clear bool
-	}{
-		{"active", update.Active, update.ClearActive}, {"alternate", update.Alternate, update.ClearAlternate},
-	} {
-		if side.clear && side.set.Len() > 0 {
-			err = errors.Join(err, &ArgumentError{side.name + " attributes", side.set.String(), "cannot be set and cleared at once"})
-		}
-	}
-	if err != nil {
+	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	if sp := a.spaceOf(ip); sp == nil || sp.pool.Disabled() {
+		return fail(ErrNotInPool, ip)
+	}
 	e, held, err := a.assignment(ip)
+	if errors.Is(err, ErrIPInCooldown) {
+		return fail(ErrWrongHandle, ip.String()+" is cooling down, and nobody holds it")
+	}
 	if err != nil {
 		return err
 	}
@@ -157,9 +172,6 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	alternate, err := side(update.Alternate, update.ClearAlternate, held.Alternate, pre.Alternate, pre.AlternateEmpty)
 	if err != nil {
 		return err
-	}
-	if active == nil && alternate == nil {
-		return nil
 	}
 	if err := e.SetOwner(held.Ordinal, active, alternate); err != nil {
 		return err // cannot be: it was looked at
@@ -178,12 +190,19 @@ func side(set block.Attrs, clear bool, now block.Attrs, expect *OwnerRef, empty 
 	if empty && now.Len() > 0 {
 		return nil, fail(ErrUpdateConflict, "expected no owner, found "+now.String())
 	}
-	if expect != nil {
-		namespace, _ := now.Get(AttrNamespace)
-		name, _ := now.Get(AttrPod)
-		if namespace != expect.Namespace || name != expect.Name {
-			return nil, fail(ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
-		}
+	if expect != nil && !expect.owns(now) {
+		return nil, fail(ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
 	}
 	return &set, nil
+}
+
+// owns reports whether attributes name the pod. Both must be there, even if
+// empty; the zero OwnerRef stands for no attributes at all (§9).
+func (r *OwnerRef) owns(attrs block.Attrs) bool {
+	if *r == (OwnerRef{}) {
+		return attrs.Len() == 0
+	}
+	namespace, hasNamespace := attrs.Get(AttrNamespace)
+	name, hasName := attrs.Get(AttrPod)
+	return hasNamespace && hasName && namespace == r.Namespace && name == r.Name
 }

@@ -227,6 +227,9 @@ func TestErrors(t *testing.T) {
 		}, false},
 		{ipam.ErrNotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.0/16"), n1); return err }, false},
 		{ipam.ErrNotInPool, "not-in-pool", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.9.0.0/30"), n1, false) }, false},
+		{ipam.ErrNotInPool, "not-in-pool", "address to update", held, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.9.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
+		}, false},
 		{ipam.ErrPoolNotEnabled, "pool-not-enabled", "no such pool", nil,
 			ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.0/27")} }), false},
 		{ipam.ErrPoolNotEnabled, "pool-not-enabled", "too small", func(c *cluster) { require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) },
@@ -253,6 +256,9 @@ func TestErrors(t *testing.T) {
 		}), false},
 		{ipam.ErrWrongHandle, "wrong-handle", "another", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "other", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
+		}, false},
+		{ipam.ErrWrongHandle, "wrong-handle", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") }, func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
 		}, false},
 		{ipam.ErrWrongHandle, "wrong-handle", "none", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
@@ -412,6 +418,9 @@ func TestBadInput(t *testing.T) {
 		}},
 		{"SetOwnerAttributes both at once", ipam.ErrInvalidArgument, "active attributes", func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[0], ClearActive: true}, ipam.OwnerPreconditions{})
+		}},
+		{"SetOwnerAttributes expecting both", ipam.ErrInvalidArgument, "active attributes", func(c *cluster) error {
+			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{Active: &ipam.OwnerRef{}, ActiveEmpty: true})
 		}},
 		{"SetOwnerAttributes both at once, alternate", ipam.ErrInvalidArgument, "alternate attributes", func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Alternate: worldAttrs[0], ClearAlternate: true}, ipam.OwnerPreconditions{})

@@ -272,10 +272,14 @@ func (m *machine) SetOwnerAttributes() error {
 		update.Alternate = one(m, "alternate", worldAttrs)
 	}
 	var expected ipam.OwnerRef
-	switch m.pick("precondition", 4) {
+	switch m.pick("precondition", 6) {
 	case 1:
 		expected = ipam.OwnerRef{Namespace: "ns", Name: "p1"}
 		pre.Active = &expected
+	case 4: // no attributes at all
+		pre.Active = &expected
+	case 5:
+		pre.Active, pre.ActiveEmpty = &expected, true
 	case 2:
 		pre.ActiveEmpty = true
 	case 3:
@@ -314,27 +318,27 @@ func (m *machine) SetOwnerAttributes() error {
 
 // setOwner says whether the change may be: §9.
 func (w *model) setOwner(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
-	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" || u.ClearActive && u.Active.Len() > 0 {
+	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" || u.ClearActive && u.Active.Len() > 0 || pre.Active != nil && pre.ActiveEmpty {
 		return ipam.ErrInvalidArgument
 	}
 	h, held := w.held[ip]
 	_, enabled := w.enabledPoolOf(ip)
 	c, cooling := w.cooling[ip]
 	switch {
-	case enabled && w.hostHeld[ip]:
+	case !enabled:
+		return ipam.ErrNotInPool
+	case w.hostHeld[ip]:
 		h = holding{handle: block.HostReservedHandle}
-	case enabled && cooling && !w.cold(c):
-		return ipam.ErrIPInCooldown
-	case !enabled || !held:
+	case cooling && !w.cold(c):
+		return ipam.ErrWrongHandle
+	case !held:
 		return ipam.ErrDoesNotExist
 	}
 	if h.handle == "" || h.handle != cutHandle(handle) {
 		return ipam.ErrWrongHandle
 	}
 	if u.ClearActive || u.Active.Len() > 0 {
-		namespace, _ := h.active.Get(ipam.AttrNamespace)
-		name, _ := h.active.Get(ipam.AttrPod)
-		if pre.ActiveEmpty && h.active.Len() > 0 || pre.Active != nil && *pre.Active != (ipam.OwnerRef{Namespace: namespace, Name: name}) {
+		if pre.ActiveEmpty && h.active.Len() > 0 || pre.Active != nil && !expected(*pre.Active, h.active) {
 			return ipam.ErrUpdateConflict
 		}
 	}
@@ -342,4 +346,19 @@ func (w *model) setOwner(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre i
 		return ipam.ErrUpdateConflict
 	}
 	return nil
+}
+
+// expected says whether attributes are those of the pod that a precondition
+// names: §9.
+func expected(pod ipam.OwnerRef, attrs block.Attrs) bool {
+	found := attrs.Map()
+	if pod.Namespace+pod.Name == "" {
+		return len(found) == 0
+	}
+	for key, want := range map[string]string{ipam.AttrNamespace: pod.Namespace, ipam.AttrPod: pod.Name} {
+		if value, there := found[key]; !there || value != want {
+			return false
+		}
+	}
+	return true
 }

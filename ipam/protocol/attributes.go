@@ -55,14 +55,17 @@ func (c *Client) assignment(ip netip.Addr) (*Block, error) {
 // do not show its requests: get config, get and update the block; after a
 // conflict again from the start.
 func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
-	err := errors.Join(checkAddr(ip),
-		checkSide("active", update.Active, update.ClearActive),
-		checkSide("alternate", update.Alternate, update.ClearAlternate))
-	if err != nil {
+	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
+	}
+	if p := c.pools.ByAddr(ip); p == nil || p.Disabled() {
+		return about(ipam.ErrNotInPool, ip)
 	}
 	return outcome(retry(func() error {
 		b, err := c.assignment(ip)
+		if errors.Is(err, ipam.ErrIPInCooldown) {
+			return about(ipam.ErrWrongHandle, ip.String()+" is cooling down, and nobody holds it")
+		}
 		if err != nil {
 			return err
 		}
@@ -70,45 +73,38 @@ func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.Ow
 		if r.Handle == "" || r.Handle != handleID(handle) {
 			return about(ipam.ErrWrongHandle, fmt.Sprintf("%s is not held by %q", ip, handle))
 		}
-		active, err := setSide(&r.Active, update.Active, update.ClearActive, pre.Active, pre.ActiveEmpty)
+		err = setSide(&r.Active, update.Active, update.ClearActive, pre.Active, pre.ActiveEmpty)
 		if err != nil {
 			return err
 		}
-		alternate, err := setSide(&r.Alternate, update.Alternate, update.ClearAlternate, pre.Alternate, pre.AlternateEmpty)
+		err = setSide(&r.Alternate, update.Alternate, update.ClearAlternate, pre.Alternate, pre.AlternateEmpty)
 		if err != nil {
 			return err
-		}
-		if !active && !alternate {
-			return nil
 		}
 		return c.updateBlock(b)
 	}))
 }
 
-// checkSide refuses to set and to clear one side at once.
-func checkSide(side string, set block.Attrs, clear bool) error {
-	if clear && set.Len() > 0 {
-		return &ipam.ArgumentError{Argument: side + " attributes", Value: set.String(), Reason: "cannot be set and cleared at once"}
-	}
-	return nil
-}
-
-// setSide changes one side of a record, after a look at its precondition, and
-// reports whether there was anything to do.
-func setSide(now *block.Attrs, set block.Attrs, clear bool, expect *ipam.OwnerRef, empty bool) (done bool, err error) {
+// setSide changes one side of a record, after a look at its precondition, if the update
+// changes it.
+func setSide(now *block.Attrs, set block.Attrs, clear bool, expect *ipam.OwnerRef, empty bool) error {
 	if !clear && set.Len() == 0 {
-		return false, nil
+		return nil
 	}
 	if empty && now.Len() > 0 {
-		return false, about(ipam.ErrUpdateConflict, "expected no owner, found "+now.String())
+		return about(ipam.ErrUpdateConflict, "expected no owner, found "+now.String())
 	}
 	if expect != nil {
-		namespace, _ := now.Get(ipam.AttrNamespace)
-		name, _ := now.Get(ipam.AttrPod)
-		if namespace != expect.Namespace || name != expect.Name {
-			return false, about(ipam.ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
+		namespace, hasNamespace := now.Get(ipam.AttrNamespace)
+		name, hasName := now.Get(ipam.AttrPod)
+		found := hasNamespace && hasName && namespace == expect.Namespace && name == expect.Name
+		if *expect == (ipam.OwnerRef{}) { // no attributes at all
+			found = now.Len() == 0
+		}
+		if !found {
+			return about(ipam.ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
 		}
 	}
 	*now = set
-	return true, nil
+	return nil
 }

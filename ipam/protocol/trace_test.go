@@ -15,7 +15,7 @@ var _ trace.Engine = (*Client)(nil)
 // replayed replays recordings on clients that work alone.
 func replayed(t *testing.T, pattern string, engine makeEngine) (files, operations int, divergences []trace.Divergence) {
 	t.Helper()
-	names, err := filepath.Glob("../../testdata/traces/" + pattern + ".jsonl.gz")
+	names, err := filepath.Glob("../../testdata/" + pattern)
 	require.NoError(t, err)
 	for _, name := range names {
 		r, err := trace.Open(name)
@@ -32,13 +32,22 @@ func replayed(t *testing.T, pattern string, engine makeEngine) (files, operation
 // TestRecordings replays every recording of the real allocator: run alone, a
 // client does what the fast allocator does.
 func TestRecordings(t *testing.T) {
-	files, operations, divergences := replayed(t, "*", client)
+	files, operations, divergences := replayed(t, "traces/*.jsonl.gz", client)
 	for i := range min(3, len(divergences)) {
 		t.Errorf("%v", &divergences[i])
 	}
 	require.Empty(t, divergences[min(3, len(divergences)):])
 	require.Equal(t, 73, files)
 	require.Equal(t, 45207, operations)
+}
+
+// TestMinimalRecordings replays the recordings that show one cause each.
+func TestMinimalRecordings(t *testing.T) {
+	files, _, divergences := replayed(t, "minimal/*.jsonl", client)
+	for i := range divergences {
+		t.Errorf("%v", &divergences[i])
+	}
+	require.Positive(t, files)
 }
 
 // TestStates plays recordings on both engines and compares everything that they
@@ -91,7 +100,7 @@ func TestFaults(t *testing.T) {
 		"attributes are not shared": "owners-0",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, divergences := replayed(t, recordings, writing(writes[name]))
+			_, _, divergences := replayed(t, "traces/"+recordings+".jsonl.gz", writing(writes[name]))
 			require.NotEmpty(t, divergences)
 			t.Logf("%d divergences, first %v", len(divergences), &divergences[0])
 		})
