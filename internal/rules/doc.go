@@ -1,6 +1,7 @@
-// Package rules keeps the rules of the house: which package may import which,
-// what the library must not call, that everything exported is documented, how
-// long a file and how large a recording may be.
+// Package rules keeps the rules of the house that no linter knows: which package
+// may import which, that everything exported is documented, how large a recording
+// may be. What the library must not call and how long a file may be is in
+// .golangci.yml.
 //
 // It has tests only. Each rule is a function of a parsed file, and is held
 // against source text that breaks it before it is held against the module.

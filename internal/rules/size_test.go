@@ -15,19 +15,9 @@ import (
 )
 
 const (
-	maxLines    = 600     // of a Go file that is no test; STYLE wants 100 to 400
-	styleLines  = 400     //
 	maxFile     = 1 << 20 // bytes of any file
 	maxTestdata = 8 << 20 // bytes of all testdata directories together
 )
-
-// short is the rule about the length of files.
-func short(f *file) []string {
-	if n := strings.Count(f.text, "\n"); !f.isTest() && n > maxLines {
-		return []string{fmt.Sprintf("%s: %d lines; one idea a file, at most %d", f.path, n, maxLines)}
-	}
-	return nil
-}
 
 // size is a file of the tree and how large it is.
 type size struct {
@@ -117,17 +107,6 @@ func tree() (sizes []size, err error) {
 	return sizes, err
 }
 
-func TestFilesAreShort(t *testing.T) {
-	holds(t, short)
-	files, err := sources()
-	require.NoError(t, err)
-	for _, f := range files {
-		if n := strings.Count(f.text, "\n"); !f.isTest() && n > styleLines {
-			t.Logf("%s: %d lines; the style wants at most %d", f.path, n, styleLines)
-		}
-	}
-}
-
 func TestTreeIsSmall(t *testing.T) {
 	sizes, err := tree()
 	require.NoError(t, err)
@@ -135,13 +114,6 @@ func TestTreeIsSmall(t *testing.T) {
 	for _, complaint := range small(sizes) {
 		t.Error(complaint)
 	}
-}
-
-func TestFilesAreShortRejects(t *testing.T) {
-	long := "package x\n" + strings.Repeat("\n", maxLines)
-	breaks(t, short, "ipam/x.go", long, "ipam/x.go: 601 lines")
-	keeps(t, short, "ipam/x_test.go", long)
-	keeps(t, short, "ipam/x.go", long[:len(long)-1])
 }
 
 func TestTreeIsSmallRejects(t *testing.T) {
