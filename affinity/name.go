@@ -15,8 +15,12 @@ import (
 // longer ones are cut (§11).
 const maxName = 253
 
-// hashLen is how many bytes of a cut name are its hash.
-const hashLen = 16
+// What a cut name consists of: as much of the host as maxCut leaves room for
+// beside the CIDR's name, and hashLen hexadecimal digits.
+const (
+	maxCut  = 239
+	hashLen = 11
+)
 
 // CIDRName returns the name under which Kubernetes stores the block cidr:
 // its text with '.', ':' and '/' replaced by '-', such as 192-168-1-64-26
@@ -41,24 +45,25 @@ func AppendCIDRName(dst []byte, cidr netip.Prefix) []byte {
 
 // Name returns the name under which Kubernetes stores the claim of host on
 // cidr: "<host>-<cidr>" with the CIDR as in [CIDRName] (§11). A name
-// of 253 bytes or more is cut and ends in a '-' and 16 hexadecimal digits of
-// the SHA-256 of the whole; which hash Calico takes there is not recorded, so
-// the order of such claims may differ from a real cluster's.
+// of 253 bytes or more is cut: "<start of host>-<cidr>-<hash>", where the host
+// gives up one byte more for each byte more of the CIDR's name. So of two cut
+// names the one with the longer CIDR has the shorter start, and sorts by that.
 func Name(host string, cidr netip.Prefix) string {
 	var room [maxName + 64]byte // so that only the result is allocated
 	buf := append(room[:0], host...)
 	buf = append(buf, '-')
 	buf = AppendCIDRName(buf, cidr)
 	if len(buf) >= maxName {
-		return cut(string(buf))
+		return cut(host, string(buf[len(host)+1:]))
 	}
 	return string(buf)
 }
 
-// cut shortens a name that is too long for Kubernetes.
-func cut(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return name[:maxName-2-hashLen] + "-" + hex.EncodeToString(sum[:hashLen/2])
+// cut returns the name of a claim whose host and CIDR's name are too long for
+// Kubernetes.
+func cut(host, cidr string) string {
+	sum := sha256.Sum256([]byte(host + "+" + cidr))
+	return host[:min(len(host), maxCut-len(cidr))] + "-" + cidr + "-" + hex.EncodeToString(sum[:])[:hashLen]
 }
 
 // LabName returns the claim's name in the convention that the lab course

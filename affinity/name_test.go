@@ -58,8 +58,9 @@ func TestNameCut(t *testing.T) {
 			name := Name(host, cidr)
 			require.Less(t, len(name), 253)
 			require.Equal(t, name, Name(strings.Clone(host), cidr), "stable")
-			require.True(t, strings.HasPrefix(name, host[:230]), "begins with the host: %s", name)
-			require.Regexp(t, `-[0-9a-f]{16}$`, name)
+			require.Len(t, name, 252)
+			require.True(t, strings.HasPrefix(name, host[:239-len(suffix)+1]+suffix+"-"), "begins with the host, then the block: %s", name)
+			require.Regexp(t, `-[0-9a-f]{11}$`, name)
 			require.NotContains(t, seen, name, "unique")
 			seen[name] = host
 		}
@@ -67,8 +68,8 @@ func TestNameCut(t *testing.T) {
 		other := netip.PrefixFrom(cidr.Addr().Next(), cidr.Bits())
 		require.NotEqual(t, Name(longest+"h", cidr), Name(longest+"h", other))
 	}
-	// Pinned: names are stored, and must not change between versions.
-	require.Equal(t, strings.Repeat("h", 235)+"-e9adb1a1b4377525", Name(strings.Repeat("h", 250), netip.MustParsePrefix("10.0.0.0/26")))
+	// The hash is of "HOST+CIDR", as `printf HOST+10-0-0-0-26 | sha256sum` gives it.
+	require.Equal(t, strings.Repeat("h", 228)+"-10-0-0-0-26-8c20e2b6dc0", Name(strings.Repeat("h", 250), netip.MustParsePrefix("10.0.0.0/26")))
 }
 
 // anyPrefix picks a prefix of either family, often near others.
@@ -196,7 +197,7 @@ func TestCompareCIDRNamesOctets(t *testing.T) {
 }
 
 // TestClaimsOfLongHosts: claims stand in the order of their names where these are
-// cut and end in a hash, too: from hosts of 209 bytes on for the longest CIDRs.
+// cut, too: from hosts of 209 bytes on for the longest CIDRs.
 func TestClaimsOfLongHosts(t *testing.T) {
 	for n := 200; n <= 253; n++ {
 		var x Index

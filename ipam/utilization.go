@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"math"
 	"math/big"
 	"net/netip"
 
@@ -11,12 +12,16 @@ import (
 // blocks that no pool covers.
 const OrphanedBlocks = "orphaned allocation blocks"
 
-// Usage counts addresses. In use and reserved may overlap.
+// Usage counts addresses, up to 2^63-1: Calico counts in 64 bits (§9). In use and
+// reserved may overlap.
 type Usage struct {
-	Capacity  *big.Int // all addresses; a /48 pool has 2^80
-	InUse     *big.Int // not in a free queue: cooling and host-reserved ones too
-	Reserved  *big.Int // covered by reservations
-	Available *big.Int // neither in use nor reserved
+	Capacity *big.Int // all addresses
+	InUse    *big.Int // not in a free queue: cooling and host-reserved ones too
+	Reserved *big.Int // covered by reservations
+	// Available is neither in use nor reserved. In a pool with 2^63 or more of
+	// them outside its blocks, adding those of the blocks overflows, as it does in
+	// Calico: the number is negative then.
+	Available *big.Int
 }
 
 // BlockUsage is the usage of one block.
@@ -35,7 +40,8 @@ type PoolUsage struct {
 
 // GetUtilization returns the usage of every pool, disabled ones too, in name
 // order, and always one more entry, named [OrphanedBlocks], with CIDR
-// 0.0.0.0/0, no totals and the blocks that no pool covers. Blocks count as they
+// 0.0.0.0/0, no totals and the IPv4 blocks that no pool covers; IPv6 blocks in no
+// pool are listed nowhere. Blocks count as they
 // were last written (§9). The result is the caller's.
 func (a *Allocator) GetUtilization() []PoolUsage {
 	a.begin()
@@ -50,6 +56,9 @@ func (a *Allocator) GetUtilization() []PoolUsage {
 		Usage: Usage{new(big.Int), new(big.Int), new(big.Int), new(big.Int)},
 	}
 	for _, e := range a.orphansInOrder() {
+		if e.CIDR().Addr().Is6() {
+			continue // the entry is an IPv4 CIDR
+		}
 		orphans.Blocks = append(orphans.Blocks, BlockUsage{e.CIDR(), e.usage()})
 	}
 	return append(usage, orphans)
@@ -58,22 +67,30 @@ func (a *Allocator) GetUtilization() []PoolUsage {
 // poolUsage adds up the pool's blocks and the space outside them.
 func (a *Allocator) poolUsage(p *pool.Pool) PoolUsage {
 	capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
-	u := PoolUsage{Name: p.Name(), CIDR: p.CIDR(), Usage: Usage{
-		Capacity: capacity,
-		InUse:    new(big.Int),
-		Reserved: a.reservations.CountIn(p.CIDR()),
-	}}
+	reserved := a.reservations.CountIn(p.CIDR())
+	u := PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
 	// Outside blocks everything unreserved is available.
-	u.Available = new(big.Int).Sub(capacity, u.Reserved)
+	outside := new(big.Int).Sub(capacity, reserved)
+	inUse, available := int64(0), int64(0)
 	for _, e := range byName(a.spaces[p.Name()].appendBlocks(nil)) {
 		b := e.usage()
-		u.InUse.Add(u.InUse, b.InUse)
-		u.Available.Sub(u.Available, b.Capacity)
-		u.Available.Add(u.Available, b.Reserved)
-		u.Available.Add(u.Available, b.Available)
+		inUse += b.InUse.Int64()
+		available += b.Available.Int64()
+		outside.Sub(outside, b.Capacity)
+		outside.Add(outside, b.Reserved)
 		u.Blocks = append(u.Blocks, BlockUsage{e.CIDR(), b})
 	}
+	available += atMost63(outside).Int64()
+	u.Usage = Usage{atMost63(capacity), big.NewInt(inUse), atMost63(reserved), big.NewInt(available)}
 	return u
+}
+
+// atMost63 returns the number, or 2^63-1 if it is larger.
+func atMost63(n *big.Int) *big.Int {
+	if n.IsInt64() {
+		return n
+	}
+	return big.NewInt(math.MaxInt64)
 }
 
 // usage counts the addresses of the block as last written.

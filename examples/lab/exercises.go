@@ -92,6 +92,8 @@ func (l *lab) ipamShow() {
 	blocks := len(u[0].Blocks)
 	end := "The blocks run out first."
 	switch free := u[0].Available; {
+	case free.Sign() < 0:
+		end = "calicoctl counts in 64 bits: in a pool this large IPS FREE overflows."
 	case free.Sign() == 0:
 		end = "Every address is taken."
 	case u[0].CIDR.Addr().BitLen() == l.pool().BlockSize():

@@ -216,7 +216,8 @@ func TestOwn(t *testing.T) {
 		}},
 		{"huge IPv6", []string{"-pool", "fd00::/48"}, []string{
 			"(blocks of /122: 2^74)",
-			"1.2089e+24 |    10 (0%) |",
+			"9.2234e+18 |    10 (0%) |",
+			"IPS FREE overflows",
 		}},
 		{"one node", []string{"-nodes", "1"}, []string{
 			"6 in use: 1 tunnel address and 5 pods",

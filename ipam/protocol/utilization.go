@@ -17,22 +17,25 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 	}
 	var usage []ipam.PoolUsage
 	for _, p := range c.pools.All() {
+		u := ipam.PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
 		capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
 		reserved := c.reservations.CountIn(p.CIDR())
-		u := ipam.PoolUsage{Name: p.Name(), CIDR: p.CIDR(), Usage: ipam.Usage{
-			Capacity: capacity, InUse: new(big.Int), Reserved: reserved,
-			Available: new(big.Int).Sub(capacity, reserved), // where there are no blocks
-		}}
+		unused := new(big.Int).Sub(capacity, reserved) // where there are no blocks
+		inUse, inBlocks := int64(0), int64(0)
 		for _, b := range blocks {
 			if c.pools.Covering(b.CIDR) != p {
 				continue
 			}
 			one := c.blockUsage(b)
-			u.InUse.Add(u.InUse, one.InUse)
-			u.Available.Sub(u.Available, one.Capacity)
-			u.Available.Add(u.Available, one.Reserved)
-			u.Available.Add(u.Available, one.Available)
+			inUse += one.InUse.Int64()
+			inBlocks += one.Available.Int64()
+			unused.Sub(unused, new(big.Int).Sub(one.Capacity, one.Reserved))
 			u.Blocks = append(u.Blocks, one)
+		}
+		// Calico counts in 64 bits: what is more stops there, and the sum overflows.
+		u.Usage = ipam.Usage{
+			Capacity: limited(capacity), InUse: big.NewInt(inUse), Reserved: limited(reserved),
+			Available: big.NewInt(limited(unused).Int64() + inBlocks),
 		}
 		usage = append(usage, u)
 	}
@@ -40,11 +43,19 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 		Capacity: new(big.Int), InUse: new(big.Int), Reserved: new(big.Int), Available: new(big.Int),
 	}}
 	for _, b := range blocks {
-		if c.pools.Covering(b.CIDR) == nil {
+		if c.pools.Covering(b.CIDR) == nil && b.CIDR.Addr().Is4() {
 			orphans.Blocks = append(orphans.Blocks, c.blockUsage(b))
 		}
 	}
 	return append(usage, orphans)
+}
+
+// limited returns n, at most 2^63-1.
+func limited(n *big.Int) *big.Int {
+	if most := big.NewInt(1<<63 - 1); n.Cmp(most) > 0 {
+		return most
+	}
+	return n
 }
 
 // blockUsage counts the addresses of a block as last written.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -16,12 +17,16 @@ type Attributes interface {
 
 // IP returns what `calicoctl ipam show --ip=ADDRESS` prints: the handle and the
 // attributes of the active owner, and of the alternate one if it has any. An
-// address is not assigned if [ipam.Allocator.GetAssignmentAttributes] has
-// nothing on it: it is free or cooling, or in no enabled pool.
-func IP(a Attributes, ip netip.Addr) string {
+// address is not assigned if it is free, or in no enabled pool. For a cooling
+// address calicoctl fails and prints nothing: IP returns the error, which matches
+// [ipam.ErrIPInCooldown] (§11).
+func IP(a Attributes, ip netip.Addr) (string, error) {
 	held, err := a.GetAssignmentAttributes(ip)
-	if err != nil {
-		return ip.String() + " is not assigned\n"
+	switch {
+	case errors.Is(err, ipam.ErrDoesNotExist):
+		return ip.String() + " is not assigned\n", nil
+	case err != nil:
+		return "", err
 	}
 	var out strings.Builder
 	handle := held.Handle
@@ -37,7 +42,7 @@ func IP(a Attributes, ip netip.Addr) string {
 	if held.Alternate.Len() > 0 {
 		writeOwner(&out, "Alternate", held.Alternate)
 	}
-	return out.String()
+	return out.String(), nil
 }
 
 func writeOwner(out *strings.Builder, side string, attrs block.Attrs) {

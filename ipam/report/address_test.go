@@ -35,6 +35,14 @@ func assign(t *testing.T, a *ipam.Allocator, ip, host, handle string, attrs map[
 	return addr
 }
 
+// shown is IP of an address that does not cool down.
+func shown(t *testing.T, a *ipam.Allocator, ip netip.Addr) string {
+	t.Helper()
+	text, err := IP(a, ip)
+	require.NoError(t, err)
+	return text
+}
+
 func TestIP(t *testing.T) {
 	a := newAllocator(t)
 	// From the recordings (affinity-0, owners-2, load-balancer-0, affinity-2).
@@ -47,14 +55,14 @@ Active Owner Attributes:
   namespace: default
   node: af203-3
   pod: pod-208
-`), IP(a, pod))
+`), shown(t, a, pod))
 
 	bare := assign(t, a, "10.0.0.1", "a", "k8s-pod-network.b6e9736e0099", nil)
 	require.Equal(t, golden(`
 IP 10.0.0.1 is in use
 Handle ID: k8s-pod-network.b6e9736e0099
 No Active Owner attributes defined
-`), IP(a, bare))
+`), shown(t, a, bare))
 
 	service := assign(t, a, "10.0.0.2", "a", "k8s-pod-network.27819d0a0128",
 		map[string]string{"type": "loadbalancer", "service": "svc-128", "namespace": "default"})
@@ -65,11 +73,11 @@ Active Owner Attributes:
   namespace: default
   service: svc-128
   type: loadbalancer
-`), IP(a, service))
+`), shown(t, a, service))
 
-	require.Equal(t, "10.0.0.3 is not assigned\n", IP(a, netip.MustParseAddr("10.0.0.3")))
-	require.Equal(t, "10.0.0.9 is not assigned\n", IP(a, netip.MustParseAddr("10.0.0.9")), "no block")
-	require.Equal(t, "192.0.2.1 is not assigned\n", IP(a, netip.MustParseAddr("192.0.2.1")), "no pool")
+	require.Equal(t, "10.0.0.3 is not assigned\n", shown(t, a, netip.MustParseAddr("10.0.0.3")))
+	require.Equal(t, "10.0.0.9 is not assigned\n", shown(t, a, netip.MustParseAddr("10.0.0.9")), "no block")
+	require.Equal(t, "192.0.2.1 is not assigned\n", shown(t, a, netip.MustParseAddr("192.0.2.1")), "no pool")
 }
 
 func TestIPWithoutHandle(t *testing.T) {
@@ -78,7 +86,7 @@ func TestIPWithoutHandle(t *testing.T) {
 IP 10.0.0.0 is in use
 Handle ID: <none>
 No Active Owner attributes defined
-`), IP(a, assign(t, a, "10.0.0.0", "a", "", nil)))
+`), shown(t, a, assign(t, a, "10.0.0.0", "a", "", nil)))
 }
 
 // Live migration gives an address a second owner for a while.
@@ -97,7 +105,7 @@ Active Owner Attributes:
 Alternate Owner Attributes:
   namespace: n
   pod: new
-`), IP(a, ip))
+`), shown(t, a, ip))
 	require.NoError(t, a.SetOwnerAttributes(ip, "vm", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{}))
 	require.Equal(t, golden(`
 IP 10.0.0.0 is in use
@@ -106,7 +114,7 @@ No Active Owner attributes defined
 Alternate Owner Attributes:
   namespace: n
   pod: new
-`), IP(a, ip))
+`), shown(t, a, ip))
 }
 
 func TestIPCooling(t *testing.T) {
@@ -114,7 +122,8 @@ func TestIPCooling(t *testing.T) {
 	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	ip := assign(t, a, "10.0.0.0", "a", "h", map[string]string{"node": "a"})
 	require.NoError(t, a.ReleaseByHandle("h"))
-	require.Equal(t, "10.0.0.0 is not assigned\n", IP(a, ip))
+	_, err := IP(a, ip)
+	require.ErrorIs(t, err, ipam.ErrIPInCooldown)
 	require.Contains(t, Borrowed(a.State()), "Note: found 1 IP allocations", "it is nobody's, but still in use")
 }
 
@@ -134,7 +143,7 @@ func TestBorrowed(t *testing.T) {
 | 10.0.0.12 | b              | 10.0.0.12/30 |             | pod                | default/left    |
 | 10.0.0.5  | b              | 10.0.0.4/30  | a           | vmi                | vms/vm-0        |
 | 10.0.0.6  | b              | 10.0.0.4/30  | a           | pod                | default/pod-344 |
-| 10.0.0.7  | b              | 10.0.0.4/30  | a           | vxlanTunnelAddress | b               |
+| 10.0.0.7  | b              | 10.0.0.4/30  | a           | vxlanTunnelAddress |                 |
 +-----------+----------------+--------------+-------------+--------------------+-----------------+
 `), Borrowed(a.State()))
 }
@@ -156,11 +165,20 @@ Note: found 4 IP allocations without an explicit node association. Unable to det
 	require.NotContains(t, Borrowed(ipam.State{}), "Note")
 }
 
-// A virtual owner of a node's name is not the node.
+// A virtual owner is known by its name alone, which may be a node's.
 func TestBorrowedFromVirtual(t *testing.T) {
 	a := newAllocator(t)
 	_, _, err := a.ClaimAffinity(netip.MustParsePrefix("10.0.0.0/30"), affinity.VirtualOwner("a"))
 	require.NoError(t, err)
 	assign(t, a, "10.0.0.1", "a", "h", map[string]string{"node": "a", "namespace": "default", "pod": "p"})
-	require.Contains(t, Borrowed(a.State()), "| 10.0.0.1 | a              | 10.0.0.0/30 |             | pod  | default/p    |")
+	assign(t, a, "10.0.0.2", "b", "h", map[string]string{"node": "b", "namespace": "default", "pod": "p", "vmi-name": "vm"})
+	assign(t, a, "10.0.0.3", "b", "h", map[string]string{"node": "", "pod": ""})
+	require.Equal(t, golden(`
++----------+----------------+-------------+-------------+------+--------------+
+| IP       | BORROWING-NODE | BLOCK       | BLOCK OWNER | TYPE | ALLOCATED-TO |
++----------+----------------+-------------+-------------+------+--------------+
+| 10.0.0.2 | b              | 10.0.0.0/30 | a           | vmi  | default/vm   |
+| 10.0.0.3 |                | 10.0.0.0/30 | a           | pod  | /            |
++----------+----------------+-------------+-------------+------+--------------+
+`), Borrowed(a.State()))
 }

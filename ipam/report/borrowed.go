@@ -3,37 +3,32 @@ package report
 import (
 	"fmt"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // Borrowed returns what `calicoctl ipam show --show-borrowed` prints: every
-// allocation whose attribute "node" is not the node that owns the block, in the
-// order of blocks and ordinals. Only nodes own blocks there: the block of a
-// virtual owner has an empty BLOCK OWNER, like one of nobody's. TYPE is pod for
-// an allocation with the attribute "pod", vmi for one with "vmi-name", else the
-// attribute "type". Allocations without a node (those of load balancers, cooling
-// and host-reserved ones too) are counted in a note below (§11).
+// allocation whose attribute "node", even an empty one, is not the name of the
+// block's owner, a virtual one too, in the order of blocks and ordinals. TYPE is
+// vmi for an allocation with the attribute "vmi-name", pod for one with "pod",
+// else the attribute "type"; ALLOCATED-TO is empty for those. Allocations without
+// the attribute "node" (cooling and host-reserved ones, often those of load
+// balancers) are counted in a note below (§11).
 func Borrowed(s ipam.State) string {
 	var rows [][]string
 	nodeless := 0
 	for _, b := range s.Blocks {
-		owner := ""
-		if b.Owner.Type == affinity.Host {
-			owner = b.Owner.Name
-		}
 		for _, a := range b.Allocations {
-			node, _ := a.Active.Get(ipam.AttrNode)
-			if node == "" {
+			node, known := a.Active.Get(ipam.AttrNode)
+			if !known {
 				nodeless++
 				continue
 			}
-			if node == owner {
+			if node == b.Owner.Name {
 				continue
 			}
-			kind, to := holder(a.Active, node)
-			rows = append(rows, []string{b.Addr(a.Ordinal).String(), node, b.CIDR.String(), owner, kind, to})
+			kind, to := holder(a.Active)
+			rows = append(rows, []string{b.Addr(a.Ordinal).String(), node, b.CIDR.String(), b.Owner.Name, kind, to})
 		}
 	}
 	out := draw(rows, words, "IP", "BORROWING-NODE", "BLOCK", "BLOCK OWNER", "TYPE", "ALLOCATED-TO")
@@ -44,14 +39,14 @@ func Borrowed(s ipam.State) string {
 }
 
 // holder tells what an address is given to.
-func holder(attrs block.Attrs, node string) (kind, to string) {
+func holder(attrs block.Attrs) (kind, to string) {
 	namespace, _ := attrs.Get(ipam.AttrNamespace)
-	if pod, _ := attrs.Get(ipam.AttrPod); pod != "" {
-		return "pod", namespace + "/" + pod
-	}
-	if vmi, _ := attrs.Get(ipam.AttrVMI); vmi != "" {
+	if vmi, known := attrs.Get(ipam.AttrVMI); known {
 		return "vmi", namespace + "/" + vmi
 	}
+	if pod, known := attrs.Get(ipam.AttrPod); known {
+		return "pod", namespace + "/" + pod
+	}
 	kind, _ = attrs.Get(ipam.AttrType)
-	return kind, node
+	return kind, ""
 }

@@ -30,7 +30,11 @@ func Example() {
 	clock.Advance(3*time.Minute + 20*time.Second)
 
 	fmt.Print(report.Blocks(a.GetUtilization()))
-	fmt.Print(report.IP(a, v4.IPs[0].Addr()))
+	shown, err := report.IP(a, v4.IPs[0].Addr())
+	if err != nil {
+		panic(err)
+	}
+	fmt.Print(shown)
 	fmt.Print(report.Affinities(a.State(), report.ClusterNames, clock.Now()))
 	// Output:
 	// +----------+--------------------+-----------+------------+--------------+--------------+

@@ -244,6 +244,9 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 	"Sync":      overseen(syncNow),
 	"Show": func(p *Player, in *In) (Out, error) {
 		shown, err := Show(p.engine, in.State, in.IP)
+		if errors.Is(err, ipam.ErrIPInCooldown) {
+			return code(err)
+		}
 		return Out{Shown: shown}, err
 	},
 	"State": func(p *Player, in *In) (Out, error) {
@@ -258,7 +261,8 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 }
 
 // Show prints what the operation of that name shows: "pools", "blocks",
-// "borrowed", or "ip" with an address.
+// "borrowed", or "ip" with an address. The error matches [ipam.ErrIPInCooldown]
+// for an address that cools down, of which nothing is shown.
 func Show(e Engine, what, ip string) (string, error) {
 	switch what {
 	case "pools":
@@ -272,7 +276,7 @@ func Show(e Engine, what, ip string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return report.IP(e, addr), nil
+		return report.IP(e, addr)
 	}
 	return "", fmt.Errorf("state %q is none of pools, blocks, borrowed, ip", what)
 }
