@@ -228,7 +228,7 @@ func (m *model) of(o Owner) []row {
 	slices.SortFunc(rows, func(x, y row) int {
 		switch m.fault {
 		case sortedByAddress:
-			return x.cidr.Compare(y.cidr)
+			return comparePrefixes(x.cidr, y.cidr)
 		case sortedByAge:
 			return slices.Index(m.made, x.cidr) - slices.Index(m.made, y.cidr)
 		}

@@ -1,6 +1,7 @@
 package affinity
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -131,7 +132,7 @@ func TestCompareCIDRNames(t *testing.T) {
 
 func TestCompareCIDRNamesRejects(t *testing.T) {
 	for name, compare := range map[string]func(a, b netip.Prefix) int{
-		"by address":       netip.Prefix.Compare,
+		"by address":       comparePrefixes,
 		"by text":          func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) },
 		"without the mask": func(a, b netip.Prefix) int { return strings.Compare(CIDRName(a)[:5], CIDRName(b)[:5]) },
 		"IPv4 first": func(a, b netip.Prefix) int {
@@ -212,4 +213,14 @@ func TestClaimsOfLongHosts(t *testing.T) {
 			require.Same(t, cl, c.Get(cl.CIDR))
 		}
 	}
+}
+
+// comparePrefixes orders prefixes by masked address, length and address, as
+// netip.Prefix.Compare does, which needs Go 1.26.
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(
+		a.Masked().Addr().Compare(b.Masked().Addr()),
+		cmp.Compare(a.Bits(), b.Bits()),
+		a.Addr().Compare(b.Addr()),
+	)
 }

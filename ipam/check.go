@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -91,7 +92,7 @@ func (c *checker) structure() {
 			owned++
 		}
 	}
-	slices.SortFunc(inOrder, func(x, y *entry) int { return x.CIDR().Compare(y.CIDR()) })
+	slices.SortFunc(inOrder, func(x, y *entry) int { return comparePrefixes(x.CIDR(), y.CIDR()) })
 	for i := 1; i < len(inOrder); i++ {
 		if x, y := inOrder[i-1].CIDR(), inOrder[i].CIDR(); x.Overlaps(y) {
 			c.broken("blocks %s and %s overlap", x, y)
@@ -290,4 +291,14 @@ func (t *tree) check() error {
 	}
 	visit(&t.root, t.top, t.slots)
 	return errors.Join(errs...)
+}
+
+// comparePrefixes orders prefixes by masked address, length and address, as
+// netip.Prefix.Compare does, which needs Go 1.26.
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(
+		a.Masked().Addr().Compare(b.Masked().Addr()),
+		cmp.Compare(a.Bits(), b.Bits()),
+		a.Addr().Compare(b.Addr()),
+	)
 }

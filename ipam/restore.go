@@ -240,7 +240,7 @@ func overlaps(blocks []BlockState) map[int]error {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return blocks[i].CIDR.Compare(blocks[j].CIDR) })
+	slices.SortStableFunc(order, func(i, j int) int { return comparePrefixes(blocks[i].CIDR, blocks[j].CIDR) })
 	wrong := make(map[int]error)
 	last := -1
 	for _, i := range order {

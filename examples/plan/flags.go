@@ -267,8 +267,8 @@ func (o *options) valid() error {
 // inFlags puts what is wrong with a scenario, the first thing of several, in terms of
 // the flags.
 func inFlags(err error) error {
-	wrong, ok := errors.AsType[*workload.InvalidError](err)
-	if !ok {
+	var wrong *workload.InvalidError
+	if !errors.As(err, &wrong) {
 		return cli.InFlags(err)
 	}
 	name := flagOf[wrong.Path]

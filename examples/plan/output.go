@@ -170,8 +170,9 @@ func (t *target) wrong(err error) error {
 	if err == nil {
 		return nil
 	}
+	var path *fs.PathError
 	var link *os.LinkError
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
+	if errors.As(err, &path) {
 		err = path.Err
 	} else if errors.As(err, &link) {
 		err = link.Err

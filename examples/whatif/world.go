@@ -136,7 +136,8 @@ func (w *world) trial() (*world, error) {
 		return nil, err
 	}
 	for _, p := range w.pods {
-		t.pods = append(t.pods, new(*p))
+		c := *p
+		t.pods = append(t.pods, &c)
 	}
 	return t, nil
 }

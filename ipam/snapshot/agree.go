@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -87,7 +88,7 @@ func isAre(n int) string {
 }
 
 func sortedPrefixes[T any](m map[netip.Prefix]T) []netip.Prefix {
-	return slices.SortedFunc(maps.Keys(m), netip.Prefix.Compare)
+	return slices.SortedFunc(maps.Keys(m), comparePrefixes)
 }
 
 // affinities looks whether every affinity has its block, and is done.
@@ -132,4 +133,14 @@ func (c *checker) blocks() {
 			c.find(BlockWithoutPool, b.CIDR.Addr(), objects, "%s lies in no pool; %s in use there", b.CIDR, plural(len(b.Allocations), "address is", "addresses are"))
 		}
 	}
+}
+
+// comparePrefixes orders prefixes by masked address, length and address, as
+// netip.Prefix.Compare does, which needs Go 1.26.
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(
+		a.Masked().Addr().Compare(b.Masked().Addr()),
+		cmp.Compare(a.Bits(), b.Bits()),
+		a.Addr().Compare(b.Addr()),
+	)
 }

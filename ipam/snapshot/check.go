@@ -123,7 +123,7 @@ func newChecker(s *Snapshot) *checker {
 		c.byAddress = append(c.byAddress, b)
 		c.at[b.CIDR] = b
 	}
-	slices.SortFunc(c.byAddress, func(x, y *ipam.BlockState) int { return x.CIDR.Compare(y.CIDR) })
+	slices.SortFunc(c.byAddress, func(x, y *ipam.BlockState) int { return comparePrefixes(x.CIDR, y.CIDR) })
 	for i := range s.refused {
 		c.refused[s.refused[i].CIDR] = true
 	}

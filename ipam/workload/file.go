@@ -39,7 +39,8 @@ type FileError struct {
 // Error implements error.
 func (e *FileError) Error() string {
 	text := e.Err.Error()
-	if invalid, ok := errors.AsType[*InvalidError](e.Err); ok {
+	var invalid *InvalidError
+	if errors.As(e.Err, &invalid) {
 		text = invalid.Path + " " + invalid.Reason
 	}
 	if e.Line == 0 {

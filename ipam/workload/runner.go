@@ -216,7 +216,8 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 		n.refused++
 		m.Outcome = r.refuse(n, use, err)
 		if res.FirstRefusal == nil {
-			res.FirstRefusalRequest, res.FirstRefusal = m.Request, new(*m)
+			first := *m
+			res.FirstRefusalRequest, res.FirstRefusal = m.Request, &first
 		}
 	} else {
 		m.Address = got.IPs[0].Addr()
@@ -264,7 +265,8 @@ func (r *runner) hold(n *node, p *pod, m *Moment) {
 		n.borrowed++
 		r.borrowed++
 		if res.FirstBorrow == nil {
-			res.FirstBorrowRequest, res.FirstBorrow = m.Request, new(*m)
+			first := *m
+			res.FirstBorrowRequest, res.FirstBorrow = m.Request, &first
 		}
 	}
 	r.reused(m.Address)
