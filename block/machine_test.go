@@ -144,6 +144,11 @@ var actions = []struct {
 		given := slices.Clone(ords)
 		m.got.Release(given, m.now, m.cold())
 		m.want.Release(ords, m.now, m.cold())
+		if m.pick("renumber", 2) == 1 {
+			m.logf("renumber %v", ords)
+			m.got.Renumber(given)
+			m.want.Renumber(ords)
+		}
 		return same("slice given to Release", given, ords, slices.Equal(given, ords))
 	}},
 	{"collect", func(m *machine) error {

@@ -27,6 +27,7 @@ type subject interface {
 	TakeOrdinal(int, Owner) error
 	ReserveForHost(int, int, Owner) error
 	Release([]int, time.Time, Cold)
+	Renumber([]int)
 	AppendHandle([]int, string) []int
 	Holder(int, Cold) (string, uint64, bool)
 	Allocation(int) (Allocation, bool)
@@ -52,7 +53,7 @@ const (
 	collectLast        fault = "collects what had cooled down after what is released"
 	releaseAsGiven     fault = "releases in the order given"
 	seqForgotten       fault = "an allocation remembers no sequence number"
-	seqKept            fault = "a release into cooldown keeps the old sequence number"
+	seqKept            fault = "what is renumbered keeps the old sequence number"
 	hostSeq            fault = "host-reserved ordinals have a sequence number"
 	sharedAlternate    fault = "shares a record despite its alternate owner"
 	sharedYoungest     fault = "shares the youngest of equal records"
@@ -307,9 +308,6 @@ func (m *model) Release(ords []int, now time.Time, cold Cold) {
 			m.records = append(slices.DeleteFunc(m.records, func(r *Record) bool { return r == old }), old)
 		}
 		m.alloc[ord] = r
-		if m.fault != seqKept {
-			m.seqs[ord] = m.seq
-		}
 	}
 	m.dropUnused()
 	if len(ords) > 0 && !slices.Contains(m.records, r) {
@@ -319,6 +317,14 @@ func (m *model) Release(ords []int, now time.Time, cold Cold) {
 		m.toTail(ords)
 	}
 	m.Collect(cold)
+}
+
+func (m *model) Renumber(ords []int) {
+	for _, ord := range ords {
+		if r := m.alloc[ord]; r != nil && !r.ReleasedAt.IsZero() && m.fault != seqKept {
+			m.seqs[ord] = m.seq
+		}
+	}
 }
 
 func (m *model) AppendHandle(dst []int, handle string) []int {

@@ -10,8 +10,8 @@ import (
 // ones, in any order, lose handle and attributes. If what is released at now has
 // already cooled down by cold (a cooldown of 0), they go to the tail of the queue
 // in ascending order; else they share one cooling record of this release, stamped
-// with the whole seconds of now, remember the block's current sequence number, and
-// stay in use. Without ordinals it only collects.
+// with the whole seconds of now, and stay in use with the sequence number that they
+// have (see [Block.Renumber]). Without ordinals it only collects.
 //
 // Each ordinal must be allocated, not cooling, and given once, which the caller has
 // checked: Release panics if not. The slice is only read.
@@ -56,13 +56,27 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 				cooling = b.newRecord()
 				b.records[cooling].cool(at)
 			}
-			c.record, c.seq = cooling, b.seq
+			c.record = cooling
 			b.records[cooling].refs++
 		}
 	}
 	if cooling != 0 {
 		b.cold += uint16(len(ords))
 		b.oldest = min(b.oldest, at)
+	}
+}
+
+// Renumber gives those of the ordinals that cool down the block's current sequence
+// number, as a release of single addresses does, but not one of a whole handle
+// (§6).
+func (b *Block) Renumber(ords []int) {
+	if b.cold == 0 {
+		return
+	}
+	for _, ord := range ords {
+		if c := &b.cells[ord]; c.record != 0 && b.records[c.record].cooling() {
+			c.seq = b.seq
+		}
 	}
 }
 

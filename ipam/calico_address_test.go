@@ -58,9 +58,10 @@ func TestNobodysBlock(t *testing.T) {
 	require.Empty(t, c.State().Blocks)
 }
 
-// A cooling address keeps nobody's block until it is collected.
+// A cooling address keeps a block that nobody owns, and so does its collection:
+// only a release deletes a block. It cannot be claimed, only borrowed from (§5, §6).
 func TestNobodysBlockCools(t *testing.T) {
-	c := newCluster(t, onePool, "n1")
+	c := newCluster(t, onePool, "n1", "n2")
 	c.configure(cooled)
 	c.ask("n1", 1, "h")
 	require.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("n1")))
@@ -68,6 +69,18 @@ func TestNobodysBlockCools(t *testing.T) {
 	c.clock.Advance(time.Minute)
 	require.Len(t, c.State().Blocks, 1)
 	c.GarbageCollectColdIPs()
+	left := c.State().Blocks
+	require.Len(t, left, 1)
+	require.Empty(t, left[0].Allocations)
+
+	claimed, failed, err := c.ClaimAffinity(left[0].CIDR, affinity.HostOwner("n2"))
+	require.NoError(t, err)
+	require.Empty(t, claimed)
+	require.Equal(t, []netip.Prefix{left[0].CIDR}, failed)
+	require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: left[0].CIDR.Addr(), Host: "n2"}), "borrowed")
+	require.True(t, c.State().Blocks[0].Owner.IsZero())
+	c.configure(ipam.DefaultConfig())
+	c.free(left[0].CIDR.Addr().String())
 	require.Empty(t, c.State().Blocks)
 }
 

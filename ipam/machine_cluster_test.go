@@ -316,7 +316,15 @@ func (m *machine) SetReservations() error {
 func (m *machine) GarbageCollectColdIPs() error {
 	m.got.GarbageCollectColdIPs()
 	m.logf("GarbageCollectColdIPs")
+	for _, b := range m.state.Blocks {
+		if b.Owner.IsZero() {
+			m.want.left[b.CIDR] = true // however empty it is now
+		}
+	}
 	m.observe(nil, nil)
+	if len(m.after.Blocks) != len(m.state.Blocks) {
+		return fmt.Errorf("of %d blocks %d are left after a collection", len(m.state.Blocks), len(m.after.Blocks))
+	}
 	for _, b := range m.after.Blocks {
 		for _, al := range b.Allocations {
 			if c := m.want.cooling[b.Addr(al.Ordinal)]; !al.ReleasedAt.IsZero() && m.want.cold(c) {

@@ -143,12 +143,12 @@ func (m *machine) ReleaseIPs() error {
 		rs = append(rs, r)
 		text = append(text, fmt.Sprintf("%s of %q number %s", r.IP, r.Handle, seq))
 	}
-	wantUnallocated, wantReleased, freed, wantErr := m.want.releaseIPs(rs, &m.state)
+	wantUnallocated, wantReleased, freed, written, wantErr := m.want.releaseIPs(rs, &m.state)
 	unallocated, released, err := m.got.ReleaseIPs(rs...)
 	m.observe(nil, nil)
 	m.logf("ReleaseIPs %s = %v %v %v", strings.Join(text, ", "), unallocated, released, err)
 
-	if len(freed) == 0 {
+	if !written {
 		if err := m.unchanged("a release of nothing"); err != nil {
 			return err
 		}
@@ -172,12 +172,12 @@ func sorted(ips []netip.Addr) []netip.Addr {
 	return slices.SortedFunc(slices.Values(ips), netip.Addr.Compare)
 }
 
-// releaseIPs says what becomes of the releases: §9.
-func (w *model) releaseIPs(rs []ipam.Release, s *ipam.State) (unallocated, released, freed []netip.Addr, err error) {
+// releaseIPs says what becomes of the releases, and whether a block is written: §9.
+func (w *model) releaseIPs(rs []ipam.Release, s *ipam.State) (unallocated, released, freed []netip.Addr, written bool, err error) {
 	batches := make(map[netip.Prefix][]ipam.Release)
 	for _, r := range rs {
 		if !r.IP.IsValid() || r.IP.Is4In6() || r.IP.Zone() != "" {
-			return nil, nil, nil, ipam.ErrInvalidArgument
+			return nil, nil, nil, false, ipam.ErrInvalidArgument
 		}
 		if b := blockIn(s, r.IP); b != nil {
 			batches[b.CIDR] = append(batches[b.CIDR], r)
@@ -202,8 +202,10 @@ func (w *model) releaseIPs(rs []ipam.Release, s *ipam.State) (unallocated, relea
 		}
 		unallocated = append(unallocated, free...)
 		freed = append(freed, gone...)
+		// An address given twice makes a write.
+		written = written || len(free) < len(batches[cidr])
 	}
-	return unallocated, released, freed, err
+	return unallocated, released, freed, written, err
 }
 
 func (w *model) releaseBatch(rs []ipam.Release, b *ipam.BlockState) (free, gone []netip.Addr, err error) {

@@ -35,6 +35,7 @@ type model struct {
 
 	numbers map[netip.Addr]uint64   // the last sequence number of each address
 	blocks  map[netip.Prefix]uint64 // the highest of each block
+	left    map[netip.Prefix]bool   // blocks without an owner that a collection may have left empty
 }
 
 // holding is who holds an address.
@@ -62,6 +63,7 @@ func newModel(now time.Time) *model {
 		hostHeld: make(map[netip.Addr]bool),
 		numbers:  make(map[netip.Addr]uint64),
 		blocks:   make(map[netip.Prefix]uint64),
+		left:     make(map[netip.Prefix]bool),
 	}
 }
 
@@ -304,6 +306,7 @@ func (w *model) absorb(before, after *ipam.State, reserve4, reserve6 *ipam.HostR
 	}
 	for cidr := range old {
 		forget(cidr)
+		delete(w.left, cidr)
 	}
 }
 
@@ -329,7 +332,10 @@ func (w *model) compare(s *ipam.State) error {
 		if len(b.Free)+len(b.Allocations) != size(b.CIDR) {
 			wrong("block %s has %d free and %d allocated", b.CIDR, len(b.Free), len(b.Allocations))
 		}
-		if b.Owner.IsZero() && !slices.ContainsFunc(b.Allocations, func(al block.Allocation) bool { return !w.hostHeld[b.Addr(al.Ordinal)] }) {
+		unused := b.Owner.IsZero() && !slices.ContainsFunc(b.Allocations, func(al block.Allocation) bool { return !w.hostHeld[b.Addr(al.Ordinal)] })
+		if !unused {
+			delete(w.left, b.CIDR)
+		} else if !w.left[b.CIDR] {
 			wrong("block %s is empty and nobody's", b.CIDR)
 		}
 		for _, al := range b.Allocations {

@@ -82,7 +82,7 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 		return false, err
 	}
 	a.ordinals = append(a.ordinals[:0], ord)
-	a.releaseHeld(e, a.handles.find(handle))
+	a.releaseHeld(e, a.handles.find(handle), true)
 	return true, nil
 }
 
@@ -141,7 +141,9 @@ func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Add
 			free = append(free, r.IP)
 		}
 	}
-	if len(a.ordinals) > 0 {
+	// An address given twice is fewer that are unallocated than were given, and
+	// the block is written, even where nothing is released (§9).
+	if len(free) < len(releases) {
 		a.releaseOrdinals(e)
 	}
 	return free, nil
@@ -180,6 +182,7 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 		lower[i].n++
 	}
 	e.Release(a.ordinals, a.now, a.cold)
+	e.Renumber(a.ordinals)
 	a.writeReleased(e)
 	for _, l := range lower {
 		a.lower(l.handle, e, l.n)
@@ -188,8 +191,12 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 }
 
 // releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
-func (a *Allocator) releaseHeld(e *entry, h *handle) {
+// A ReleaseByHandle does not renumber what cools down (§6).
+func (a *Allocator) releaseHeld(e *entry, h *handle, renumber bool) {
 	e.Release(a.ordinals, a.now, a.cold)
+	if renumber {
+		e.Renumber(a.ordinals)
+	}
 	a.writeReleased(e)
 	a.lower(h, e, len(a.ordinals))
 	a.giveBackUnselected(e)
@@ -225,7 +232,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 			continue
 		}
 		if a.ordinals = e.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
-			a.releaseHeld(e, h)
+			a.releaseHeld(e, h, false)
 		}
 	}
 	return nil
@@ -233,13 +240,15 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 
 // GarbageCollectColdIPs moves every address whose cooldown is over to the free
 // queue of its block (§9). Other operations that write a block do so
-// on their way.
+// on their way. It deletes no block, however empty: one without an owner stays,
+// and can only be borrowed from (§5, §6).
 func (a *Allocator) GarbageCollectColdIPs() {
 	a.begin()
 	defer a.mu.Unlock()
 	for _, e := range a.allBlocks() {
 		if e.Collect(a.cold) > 0 {
-			a.writeReleased(e)
+			a.write(e)
+			e.refresh()
 		}
 	}
 }

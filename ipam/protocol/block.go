@@ -141,11 +141,15 @@ func (b *Block) take(ord int, r Record) {
 
 // release takes the ordinals, which must be allocated, from their owners and
 // lets them cool down, in a record of their own; those that have nothing to wait
-// for are free at once.
-func (b *Block) release(ords []int, now time.Time, cooldown time.Duration) {
+// for are free at once. Where they are to be renumbered they remember the block's
+// sequence number, otherwise they keep their own (§6).
+func (b *Block) release(ords []int, renumber bool, now time.Time, cooldown time.Duration) {
 	b.Records = append(b.Records, Record{ReleasedAt: time.Unix(now.Unix(), 0).UTC()})
 	for _, ord := range ords {
-		b.Index[ord], b.Sequences[ord] = len(b.Records)-1, b.Sequence
+		b.Index[ord] = len(b.Records) - 1
+		if renumber {
+			b.Sequences[ord] = b.Sequence
+		}
 	}
 	b.dropUnused()
 	b.collect(now, cooldown)

@@ -85,9 +85,12 @@ func (c *Client) batches(releases []ipam.Release) []batch {
 // releaseBatch releases addresses of one block, all or none, and returns those
 // that were free or cooling.
 func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []netip.Addr, err error) {
-	err = c.releaseFrom(r.cidr, s, l, func(b *Block) (ords []int, err error) {
-		ords, unallocated, err = r.judge(b)
-		return ords, err
+	err = c.releaseFrom(r.cidr, s, l, func(b *Block) (p picked, err error) {
+		p.renumber = true
+		p.ords, unallocated, err = r.judge(b)
+		// An address given twice is fewer that are unallocated than were given.
+		p.nothing = len(unallocated) == len(r.releases)
+		return p, err
 	})
 	return unallocated, err
 }
@@ -120,11 +123,18 @@ func (r *batch) judge(b *Block) (ords []int, unallocated []netip.Addr, err error
 	return ords, unallocated, nil
 }
 
-// releaseFrom releases what judge picks of a block, nil if there is none, and does what follows from
-// it: the block is deleted if nobody needs it, the handles are lowered, the
+// picked is what a release takes from a block.
+type picked struct {
+	ords     []int
+	nothing  bool // there is nothing to release: the block is not written
+	renumber bool // what cools down gets a new sequence number
+}
+
+// releaseFrom releases what judge picks of a block, nil if there is none, and
+// does what follows from it: the block is deleted if nobody needs it, the handles are lowered, the
 // affinity is given back if the pool no longer selects the node. After a
 // conflict everything is judged anew.
-func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge func(*Block) ([]int, error)) error {
+func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge func(*Block) (picked, error)) error {
 	return retry(func() error {
 		b, err := c.getBlock(cidr, s)
 		if errors.Is(err, errMissing) {
@@ -133,12 +143,12 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 		if err != nil {
 			return err
 		}
-		ords, err := judge(b)
-		if err != nil || len(ords) == 0 {
+		p, err := judge(b)
+		if err != nil || p.nothing {
 			return err
 		}
-		counts := b.countHandles(ords)
-		b.release(ords, c.now(), s.cooldown)
+		counts := b.countHandles(p.ords)
+		b.release(p.ords, p.renumber, c.now(), s.cooldown)
 		if err := c.writeOrDelete(b); err != nil {
 			return err
 		}
@@ -235,7 +245,10 @@ func (c *Client) ReleaseByHandle(id string) error {
 		return err
 	}
 	for _, cidr := range h.blocks() {
-		err := c.releaseFrom(cidr, s, &lowering{c: c}, func(b *Block) ([]int, error) { return b.heldBy(id), nil })
+		err := c.releaseFrom(cidr, s, &lowering{c: c}, func(b *Block) (picked, error) {
+			ords := b.heldBy(id)
+			return picked{ords: ords, nothing: len(ords) == 0}, nil
+		})
 		if err != nil {
 			return outcome(err)
 		}
@@ -246,7 +259,7 @@ func (c *Client) ReleaseByHandle(id string) error {
 // GarbageCollectColdIPs frees every address whose cooldown is over, as
 // [ipam.Allocator.GarbageCollectColdIPs] does. Recordings do not show its
 // requests: get config, list blocks, and of each block with anything to collect
-// a write of what was listed; after a conflict, of the block read anew.
+// one write of what was listed. It deletes none, and tries none again (§15).
 func (c *Client) GarbageCollectColdIPs() {
 	s, err := c.settings()
 	if err != nil {
@@ -257,18 +270,8 @@ func (c *Client) GarbageCollectColdIPs() {
 		return
 	}
 	for _, listed := range blocks {
-		b := listed.copy().(*Block)
-		_ = retry(func() (err error) {
-			if b == nil {
-				if b, err = get[*Block](c, listed.Key()); err != nil {
-					return err
-				}
-			}
-			if b.collect(c.now(), s.cooldown) > 0 {
-				err = c.writeOrDelete(b)
-			}
-			b = nil
-			return err
-		})
+		if b := listed.copy().(*Block); b.collect(c.now(), s.cooldown) > 0 {
+			_ = c.updateBlock(b)
+		}
 	}
 }
