@@ -69,18 +69,18 @@ type Allocator struct {
 	now   time.Time  // the moment of the operation under way
 	cold  block.Cold // released at or before this: no longer cooling
 
-	config       Config
-	pools        pool.Set
-	spaces       map[string]*space // by pool name
-	recent       *space            // the one last found by an address, or nil
-	poolsChanged uint64            // counts changes of the pools, from 1
-	orphans      map[netip.Prefix]*entry
-	hosts        map[string]*host // nodes, and owners of type host, by name
-	virtual      map[string]*host // owners of type virtual by name
-	claims       affinity.Index
-	handles      handleTable
-	reservations *pool.Reservations
-	entries      []string // the reservations as they were given
+	config           Config
+	pools            pool.Set
+	poolBlocks       map[string]*poolBlocks // by pool name
+	recent           *poolBlocks            // the one last found by an address, or nil
+	poolsChanged     uint64                 // counts changes of the pools, from 1
+	orphans          map[netip.Prefix]*ipamBlock
+	hosts            map[string]*owner // nodes, and owners of type host, by name
+	virtual          map[string]*owner // owners of type virtual by name
+	claims           affinity.Index
+	handles          handleTable
+	reservations     *pool.Reservations
+	reservationTexts []string // the reservations as they were given
 
 	noReclaim bool // see [Options]
 
@@ -90,7 +90,7 @@ type Allocator struct {
 	// Scratch space of the operation under way.
 	ordinals []int
 	claimed  []*affinity.Claim
-	chosen   []*space
+	chosen   []*poolBlocks
 }
 
 // New returns the allocator of an empty cluster: no pools, no nodes, the
@@ -104,11 +104,11 @@ func New(o Options) *Allocator {
 		clock:        o.Now,
 		noReclaim:    o.NoReclaim,
 		config:       DefaultConfig(),
-		spaces:       make(map[string]*space),
+		poolBlocks:   make(map[string]*poolBlocks),
 		poolsChanged: 1,
-		orphans:      make(map[netip.Prefix]*entry),
-		hosts:        make(map[string]*host),
-		virtual:      make(map[string]*host),
+		orphans:      make(map[netip.Prefix]*ipamBlock),
+		hosts:        make(map[string]*owner),
+		virtual:      make(map[string]*owner),
 		handles:      newHandleTable(),
 	}
 }
@@ -139,12 +139,12 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	a.begin()
 	defer a.mu.Unlock()
 	var errs []error
-	var adopt []*entry
-	for _, e := range a.orphansInOrder() {
-		if err := p.CheckBlock(e.CIDR()); err != nil {
+	var adopt []*ipamBlock
+	for _, b := range a.orphansInOrder() {
+		if err := p.CheckBlock(b.CIDR()); err != nil {
 			errs = append(errs, err)
-		} else if p.Contains(e.CIDR().Addr()) {
-			adopt = append(adopt, e)
+		} else if p.Contains(b.CIDR().Addr()) {
+			adopt = append(adopt, b)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -154,15 +154,15 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 		return err
 	}
 	a.poolsChanged++
-	if sp := a.spaces[p.Name()]; sp != nil {
-		sp.pool = p
+	if pb := a.poolBlocks[p.Name()]; pb != nil {
+		pb.pool = p
 		return nil
 	}
-	sp := &space{pool: p, tree: newTree(p)}
-	a.spaces[p.Name()] = sp
-	for _, e := range adopt {
-		delete(a.orphans, e.CIDR())
-		a.add(e, sp)
+	pb := &poolBlocks{pool: p, index: newBlockIndex(p)}
+	a.poolBlocks[p.Name()] = pb
+	for _, b := range adopt {
+		delete(a.orphans, b.CIDR())
+		a.add(b, pb)
 	}
 	return nil
 }
@@ -172,33 +172,33 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 func (a *Allocator) DeletePool(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	sp := a.spaces[name]
-	if sp == nil {
+	pb := a.poolBlocks[name]
+	if pb == nil {
 		return false
 	}
-	delete(a.spaces, name)
+	delete(a.poolBlocks, name)
 	a.pools.Delete(name)
 	a.poolsChanged++
 	a.recent = nil
-	for c := sp.tree.cycle(anyBlock, pool.Index{}); ; {
-		e := c.next()
-		if e == nil {
+	for c := pb.index.walk(anyBlock, pool.Index{}); ; {
+		b := c.next()
+		if b == nil {
 			break
 		}
-		e.space, e.at = nil, pool.Index{}
-		a.orphans[e.CIDR()] = e
+		b.pool, b.at = nil, pool.Index{}
+		a.orphans[b.CIDR()] = b
 	}
-	for _, hosts := range []map[string]*host{a.hosts, a.virtual} {
-		for _, h := range hosts {
-			h.starts = slices.DeleteFunc(h.starts, func(s start) bool { return s.space == sp })
-			h.plans = [2]plan{} // do not keep the pool's blocks
+	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
+		for _, o := range owners {
+			o.starts = slices.DeleteFunc(o.starts, func(s start) bool { return s.pool == pb })
+			o.plans = [2]plan{} // do not keep the pool's blocks
 		}
 	}
 	return true
 }
 
 // orphansInOrder returns the blocks in no pool, by name.
-func (a *Allocator) orphansInOrder() []*entry {
+func (a *Allocator) orphansInOrder() []*ipamBlock {
 	return slices.SortedFunc(maps.Values(a.orphans), compareNames)
 }
 
@@ -221,9 +221,9 @@ func (a *Allocator) SetNode(n Node) error {
 }
 
 func (a *Allocator) putNode(n Node) {
-	h := a.host(affinity.HostOwner(n.Name))
-	h.node, h.labels = true, maps.Clone(n.Labels)
-	h.changed()
+	o := a.openOwner(affinity.HostOwner(n.Name))
+	o.node, o.labels = true, maps.Clone(n.Labels)
+	o.changed()
 }
 
 // DeleteNode deletes the node called name and reports whether there was one.
@@ -231,13 +231,13 @@ func (a *Allocator) putNode(n Node) {
 func (a *Allocator) DeleteNode(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	h := a.known(affinity.HostOwner(name))
-	if h == nil || !h.node {
+	o := a.known(affinity.HostOwner(name))
+	if o == nil || !o.node {
 		return false
 	}
-	h.node, h.labels = false, nil
-	h.changed()
-	a.forget(h)
+	o.node, o.labels = false, nil
+	o.changed()
+	a.forget(o)
 	return true
 }
 
@@ -267,10 +267,10 @@ func (a *Allocator) SetReservations(entries []string) []pool.Warning {
 	a.begin()
 	defer a.mu.Unlock()
 	a.reservations = r
-	a.entries = slices.Clone(entries)
-	for _, e := range a.allBlocks() {
-		a.reserve(e)
-		e.refresh()
+	a.reservationTexts = slices.Clone(entries)
+	for _, b := range a.allBlocks() {
+		a.reserve(b)
+		b.refresh()
 	}
 	return warnings
 }
@@ -280,38 +280,38 @@ func (a *Allocator) SetReservations(entries []string) []pool.Warning {
 func (a *Allocator) Reservations() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.entries)
+	return slices.Clone(a.reservationTexts)
 }
 
 // allBlocks returns every block, those of the pools in the order of pools and
 // addresses, then those in no pool.
-func (a *Allocator) allBlocks() []*entry {
-	var all []*entry
+func (a *Allocator) allBlocks() []*ipamBlock {
+	var all []*ipamBlock
 	for _, p := range a.pools.All() {
-		all = a.spaces[p.Name()].appendBlocks(all)
+		all = a.poolBlocks[p.Name()].appendBlocks(all)
 	}
 	return append(all, a.orphansInOrder()...)
 }
 
-// appendBlocks appends the space's blocks to dst in address order.
-func (sp *space) appendBlocks(dst []*entry) []*entry {
-	for c := sp.tree.cycle(anyBlock, pool.Index{}); ; {
-		e := c.next()
-		if e == nil {
+// appendBlocks appends the pool's blocks to dst in address order.
+func (pb *poolBlocks) appendBlocks(dst []*ipamBlock) []*ipamBlock {
+	for c := pb.index.walk(anyBlock, pool.Index{}); ; {
+		b := c.next()
+		if b == nil {
 			return dst
 		}
-		dst = append(dst, e)
+		dst = append(dst, b)
 	}
 }
 
 // byName sorts blocks as Kubernetes lists them.
-func byName(blocks []*entry) []*entry {
+func byName(blocks []*ipamBlock) []*ipamBlock {
 	slices.SortFunc(blocks, compareNames)
 	return blocks
 }
 
 // compareNames orders blocks by name.
-func compareNames(x, y *entry) int { return affinity.CompareCIDRNames(x.CIDR(), y.CIDR()) }
+func compareNames(x, y *ipamBlock) int { return affinity.CompareCIDRNames(x.CIDR(), y.CIDR()) }
 
 // checkName refuses a name that no Kubernetes object could have.
 func checkName(what, name string) error {

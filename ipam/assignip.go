@@ -43,38 +43,38 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	args.Handle = handleID(args.Handle)
 	a.begin()
 	defer a.mu.Unlock()
-	sp := a.spaceOf(args.IP)
-	if sp == nil || sp.pool.Disabled() {
+	pb := a.poolOf(args.IP)
+	if pb == nil || pb.pool.Disabled() {
 		return fail(ErrNotInPool, args.IP)
 	}
-	if args.Use != "" && !sp.pool.Allows(args.Use) {
-		return fail(ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, sp.pool.Name()))
+	if args.Use != "" && !pb.pool.Allows(args.Use) {
+		return fail(ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()))
 	}
 	owner := affinity.HostOwner(args.Host)
 	if args.Use == pool.LoadBalancer {
 		owner = affinity.VirtualOwner(args.Host)
 	}
-	h := a.host(owner)
-	defer a.forget(h)
-	e := a.blockAt(args.IP)
-	if e == nil {
-		if e, err = a.claimBlock(h, sp.pool.BlockAt(sp.pool.IndexOf(args.IP)), args.HostReserved); err != nil {
+	o := a.openOwner(owner)
+	defer a.forget(o)
+	b := a.blockAt(args.IP)
+	if b == nil {
+		if b, err = a.claimBlock(o, pb.pool.BlockAt(pb.pool.IndexOf(args.IP)), args.HostReserved); err != nil {
 			return err
 		}
 	}
-	if a.config.StrictAffinity && e.host != h {
-		return fail(ErrAffinityMismatch, args.IP.String()+" in "+e.CIDR().String())
+	if a.config.StrictAffinity && b.owner != o {
+		return fail(ErrAffinityMismatch, args.IP.String()+" in "+b.CIDR().String())
 	}
-	return a.assignOrdinal(e, &args)
+	return a.assignOrdinal(b, &args)
 }
 
 // assignOrdinal allocates the address in its block.
-func (a *Allocator) assignOrdinal(e *entry, args *AssignIPArgs) error {
-	ord, _ := e.Ordinal(args.IP)
-	if cooling, expired := e.Cools(ord, a.cold); cooling && !expired {
+func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
+	ord, _ := b.Ordinal(args.IP)
+	if cooling, expired := b.Cools(ord, a.cold); cooling && !expired {
 		return fail(ErrAlreadyExists, args.IP.String()+" is cooling down")
 	}
-	if handle, _, held := e.Holder(ord, a.cold); held {
+	if handle, _, held := b.Holder(ord, a.cold); held {
 		if args.MaxAllocPerHandle > 0 && args.Handle != "" && handle == args.Handle {
 			return nil // what was asked for is so already
 		}
@@ -82,16 +82,16 @@ func (a *Allocator) assignOrdinal(e *entry, args *AssignIPArgs) error {
 	}
 	to := block.Owner{Active: args.Attrs}
 	if args.Handle != "" {
-		h, raised := a.raise(args.Handle, e, 1, args.MaxAllocPerHandle)
+		h, raised := a.raise(args.Handle, b, 1, args.MaxAllocPerHandle)
 		if !raised {
 			return fail(ErrMaxAlloc, args.Handle)
 		}
 		to.Handle = h.id
 	}
-	e.Collect(a.cold)
-	if err := e.TakeOrdinal(ord, to); err != nil {
+	b.Collect(a.cold)
+	if err := b.TakeOrdinal(ord, to); err != nil {
 		return err // cannot be: it was looked at
 	}
-	a.writeTaken(e)
+	a.writeTaken(b)
 	return nil
 }

@@ -44,25 +44,25 @@ func (a *Allocator) GetAssignmentAttributes(ip netip.Addr) (Attributes, error) {
 
 // assignment returns the block and the allocation of an address in an enabled
 // pool.
-func (a *Allocator) assignment(ip netip.Addr) (*entry, block.Allocation, error) {
-	sp := a.spaceOf(ip)
-	if sp == nil || sp.pool.Disabled() {
+func (a *Allocator) assignment(ip netip.Addr) (*ipamBlock, block.Allocation, error) {
+	pb := a.poolOf(ip)
+	if pb == nil || pb.pool.Disabled() {
 		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is in no enabled pool")
 	}
-	e := a.blockAt(ip)
-	if e == nil {
+	b := a.blockAt(ip)
+	if b == nil {
 		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is in no block")
 	}
-	ord, _ := e.Ordinal(ip)
-	held, taken := e.Allocation(ord)
-	cooling, expired := e.Cools(ord, a.cold)
+	ord, _ := b.Ordinal(ip)
+	held, taken := b.Allocation(ord)
+	cooling, expired := b.Cools(ord, a.cold)
 	switch {
 	case !taken || expired:
 		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is not assigned")
 	case cooling:
 		return nil, block.Allocation{}, fail(ErrIPInCooldown, ip)
 	}
-	return e, held, nil
+	return b, held, nil
 }
 
 // SequenceNumber returns the sequence number of an address as last written: 0
@@ -75,12 +75,12 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	if !ip.IsValid() {
 		return 0
 	}
-	e := a.blockAt(ip)
-	if e == nil {
+	b := a.blockAt(ip)
+	if b == nil {
 		return 0
 	}
-	ord, _ := e.Ordinal(ip)
-	held, _ := e.Allocation(ord)
+	ord, _ := b.Ordinal(ip)
+	held, _ := b.Allocation(ord)
 	return held.Seq
 }
 
@@ -92,11 +92,11 @@ func (a *Allocator) BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Ow
 	if !ip.IsValid() {
 		return cidr, owner, false
 	}
-	e := a.blockAt(ip)
-	if e == nil {
+	b := a.blockAt(ip)
+	if b == nil {
 		return cidr, owner, false
 	}
-	return e.CIDR(), e.owner(), true
+	return b.CIDR(), b.ownerID(), true
 }
 
 // OwnerUpdate changes the owner attributes of an address. A side is either set
@@ -152,10 +152,10 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if sp := a.spaceOf(ip); sp == nil || sp.pool.Disabled() {
+	if pb := a.poolOf(ip); pb == nil || pb.pool.Disabled() {
 		return fail(ErrNotInPool, ip)
 	}
-	e, held, err := a.assignment(ip)
+	b, held, err := a.assignment(ip)
 	if errors.Is(err, ErrIPInCooldown) {
 		return fail(ErrWrongHandle, ip.String()+" is cooling down, and nobody holds it")
 	}
@@ -173,11 +173,11 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	if err != nil {
 		return err
 	}
-	if err := e.SetOwner(held.Ordinal, active, alternate); err != nil {
+	if err := b.SetOwner(held.Ordinal, active, alternate); err != nil {
 		return err // cannot be: it was looked at
 	}
-	e.Collect(a.cold)
-	a.write(e)
+	b.Collect(a.cold)
+	a.write(b)
 	return nil
 }
 

@@ -134,22 +134,22 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 func (s *Assignment) reset() { s.IPs, s.Msgs = s.IPs[:0], s.Msgs[:0] }
 
 // assignPlanned is autoAssign where there is nothing to decide, which is so for
-// nearly every pod: the request is plain, its host has a plan, and the first of
+// nearly every pod: the request is plain, its owner has a plan, and the first of
 // the planned blocks with a free address has enough. It reports false, and has
 // done nothing, where any of that does not hold.
-func (a *Allocator) assignPlanned(h *host, args *AutoAssignArgs, is4 bool, n int, out *Assignment) bool {
-	if h == nil || args.MaxAllocPerHandle > 0 || !args.plain(is4) {
+func (a *Allocator) assignPlanned(o *owner, args *AutoAssignArgs, is4 bool, n int, out *Assignment) bool {
+	if o == nil || args.MaxAllocPerHandle > 0 || !args.plain(is4) {
 		return false
 	}
-	p := a.planFor(h, is4, args.Use)
+	p := a.planFor(o, is4, args.Use)
 	if p == nil {
 		return false
 	}
-	for _, e := range p.blocks {
-		if e.whole {
+	for _, b := range p.blocks {
+		if b.whole {
 			continue
 		}
-		free := e.Available(a.cold, e.reserved)
+		free := b.Available(a.cold, b.reserved)
 		if free == 0 {
 			continue
 		}
@@ -158,9 +158,9 @@ func (a *Allocator) assignPlanned(h *host, args *AutoAssignArgs, is4 bool, n int
 		}
 		to := block.Owner{Handle: handleID(args.Handle), Active: args.Attrs}
 		if to.Handle != "" {
-			a.raise(to.Handle, e, n, 0)
+			a.raise(to.Handle, b, n, 0)
 		}
-		a.take(e, n, to, out)
+		a.take(b, n, to, out)
 		return true
 	}
 	return false
@@ -185,8 +185,8 @@ type request struct {
 	maxAlloc int
 	out      *Assignment
 
-	owner  *host
-	spaces []*space
+	owner *owner
+	pools []*poolBlocks
 	// The owner's usable blocks: as planned, where plan is not nil, otherwise
 	// the claims, each of which is to be looked at first.
 	plan   *plan
@@ -208,18 +208,18 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 	if !is4 {
 		n = args.Num6
 	}
-	h := a.hostsFor(args.Use)[args.Host]
-	if a.assignPlanned(h, args, is4, n, out) {
+	o := a.ownersFor(args.Use)[args.Host]
+	if a.assignPlanned(o, args, is4, n, out) {
 		return nil
 	}
 	r := request{
-		owner:  h,
-		demand: demand{host: args.Host, use: args.Use, is4: is4, pools: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4},
+		owner:  o,
+		demand: demand{host: args.Host, use: args.Use, is4: is4, requested: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4},
 		plain:  args.plain(is4),
 		num:    n, handle: handleID(args.Handle), attrs: args.Attrs, maxAlloc: args.MaxAllocPerHandle, out: out,
 	}
 	if !is4 {
-		r.pools, r.reserve = args.Pools6, args.HostReserved6
+		r.requested, r.reserve = args.Pools6, args.HostReserved6
 	}
 	if err := a.prepare(&r); err != nil {
 		return err
@@ -234,15 +234,15 @@ func (a *Allocator) gather(r *request, limit int) error {
 	owned := r.owned()
 	for r.missing() > 0 {
 		again := false
-		e := a.nextAffine(r, 1)
-		if e == nil {
+		b := a.nextAffine(r, 1)
+		if b == nil {
 			if owned >= limit {
 				r.say("block-limit", strconv.Itoa(limit))
 				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.host, limit))
 			}
 			var err error
 			had := len(r.owner.blocks)
-			e, err = a.claimNew(r.owner, r.spaces, r.reserve)
+			b, err = a.claimNew(r.owner, r.pools, r.reserve)
 			if errors.Is(err, ErrNoFreeBlocks) {
 				if a.config.StrictAffinity {
 					r.out.Msgs = append(r.out.Msgs, "strict-affinity")
@@ -253,16 +253,16 @@ func (a *Allocator) gather(r *request, limit int) error {
 				return err
 			}
 			owned++
-			r.claimed(a, e)
-			if e.Available(a.cold, e.reserved) == 0 {
-				return fail(ErrBlockTooSmall, e.CIDR())
+			r.claimed(a, b)
+			if b.Available(a.cold, b.reserved) == 0 {
+				return fail(ErrBlockTooSmall, b.CIDR())
 			}
 			again = len(r.owner.blocks) == had
 		}
 		// A refused raise gives nothing, and the loop goes on: until the limit,
 		// if the search comes upon a block that the owner had before, for it
 		// will come upon it every time.
-		if err := a.assign(r, e); errors.Is(err, ErrMaxAlloc) && again {
+		if err := a.assign(r, b); errors.Is(err, ErrMaxAlloc) && again {
 			owned = limit
 		}
 	}
@@ -285,36 +285,36 @@ func (a *Allocator) blockLimit(requested int) int {
 	return limit
 }
 
-// prepare finds out which spaces and blocks the request may use.
+// prepare finds out which pools and blocks the request may use.
 func (a *Allocator) prepare(r *request) error {
 	if r.plain && r.owner != nil {
 		if p := a.planFor(r.owner, r.is4, r.use); p != nil {
-			r.plan, r.spaces = p, p.spaces
+			r.plan, r.pools = p, p.pools
 			return nil
 		}
 	}
 	if err := checkName("host", r.host); err != nil {
 		return err
 	}
-	spaces, err := a.choose(a.chosen[:0], r.owner, &r.demand)
+	pools, err := a.choose(a.chosen[:0], r.owner, &r.demand)
 	if err != nil {
 		return err
 	}
-	a.chosen, r.spaces = spaces, spaces
+	a.chosen, r.pools = pools, pools
 	if r.owner == nil {
-		r.owner = a.host(r.demand.owner())
+		r.owner = a.openOwner(r.demand.ownerID())
 	}
-	a.claimed = a.usable(a.claimed[:0], r.owner, spaces, r.is4)
+	a.claimed = a.usable(a.claimed[:0], r.owner, pools, r.is4)
 	r.claims = a.claimed
 	if r.plain {
-		a.remember(r.owner, r.is4, r.use, spaces, r.claims)
+		a.remember(r.owner, r.is4, r.use, pools, r.claims)
 	}
 	return nil
 }
 
 // claimed keeps the plan, if there is one, right when its owner has claimed
 // another block: owners of many blocks claim often.
-func (r *request) claimed(a *Allocator, e *entry) {
+func (r *request) claimed(a *Allocator, b *ipamBlock) {
 	p := r.plan
 	if p == nil {
 		return
@@ -325,8 +325,8 @@ func (r *request) claimed(a *Allocator, e *entry) {
 	for _, c := range r.owner.claims.All() {
 		if i < len(p.blocks) && p.blocks[i].CIDR() == c.CIDR {
 			i++
-		} else if c.CIDR == e.CIDR() {
-			p.blocks = slices.Insert(p.blocks, i, e)
+		} else if c.CIDR == b.CIDR() {
+			p.blocks = slices.Insert(p.blocks, i, b)
 			break
 		}
 	}
@@ -346,13 +346,13 @@ func (r *request) owned() int {
 // nextAffine returns the next of the owner's usable blocks that has at least
 // free addresses, or nil. Claims met on the way are recovered; each is looked
 // at once (§4).
-func (a *Allocator) nextAffine(r *request, free int) *entry {
+func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 	for r.next < r.owned() {
 		i := r.next
 		r.next++
-		var e *entry
+		var b *ipamBlock
 		if r.plan != nil {
-			if e = r.plan.blocks[i]; e.whole || !e.mayBeFree && free > 0 {
+			if b = r.plan.blocks[i]; b.whole || !b.mayBeFree && free > 0 {
 				continue
 			}
 		} else {
@@ -360,12 +360,12 @@ func (a *Allocator) nextAffine(r *request, free int) *entry {
 				continue
 			}
 			var err error
-			if e, err = a.recover(r.owner, r.claims[i], r.reserve); err != nil {
+			if b, err = a.recover(r.owner, r.claims[i], r.reserve); err != nil {
 				continue
 			}
 		}
-		if e.Available(a.cold, e.reserved) >= free {
-			return e
+		if b.Available(a.cold, b.reserved) >= free {
+			return b
 		}
 	}
 	return nil
@@ -375,31 +375,31 @@ func (a *Allocator) nextAffine(r *request, free int) *entry {
 // returns errEnough when the handle may hold no more but had what the request
 // asks for, which is then the answer, and [ErrMaxAlloc] when it had less
 // (§7).
-func (a *Allocator) assign(r *request, e *entry) error {
-	if e.Available(a.cold, e.reserved) == 0 {
+func (a *Allocator) assign(r *request, b *ipamBlock) error {
+	if b.Available(a.cold, b.reserved) == 0 {
 		return nil
 	}
 	to := block.Owner{Active: r.attrs}
 	n := r.missing()
 	if r.handle != "" {
-		h, raised := a.raise(r.handle, e, n, r.maxAlloc)
+		h, raised := a.raise(r.handle, b, n, r.maxAlloc)
 		if !raised {
 			return a.giveHeld(r, h)
 		}
 		to.Handle = h.id
 	}
-	a.take(e, n, to, r.out)
+	a.take(b, n, to, r.out)
 	return nil
 }
 
 // take gives out up to n addresses of the block, whose handle has been raised.
-func (a *Allocator) take(e *entry, n int, to block.Owner, out *Assignment) {
-	e.Collect(a.cold)
-	a.ordinals = e.Take(a.ordinals[:0], n, to, e.reserved)
+func (a *Allocator) take(b *ipamBlock, n int, to block.Owner, out *Assignment) {
+	b.Collect(a.cold)
+	a.ordinals = b.Take(a.ordinals[:0], n, to, b.reserved)
 	for _, ord := range a.ordinals {
-		out.IPs = append(out.IPs, netip.PrefixFrom(e.Addr(ord), e.CIDR().Bits()))
+		out.IPs = append(out.IPs, netip.PrefixFrom(b.Addr(ord), b.CIDR().Bits()))
 	}
-	a.writeTaken(e)
+	a.writeTaken(b)
 }
 
 // giveHeld answers with addresses that the handle holds already, if it holds
@@ -422,18 +422,18 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 // (§8).
 func (a *Allocator) borrow(r *request) {
 	var exhausted []string
-	for _, sp := range r.spaces {
-		for c := sp.tree.cycle(withFree, a.startOf(r.owner, sp)); r.missing() > 0; {
-			e := c.next()
-			if e == nil {
-				exhausted = append(exhausted, sp.pool.CIDR().String())
+	for _, pb := range r.pools {
+		for c := pb.index.walk(withFree, a.startOf(r.owner, pb)); r.missing() > 0; {
+			b := c.next()
+			if b == nil {
+				exhausted = append(exhausted, pb.pool.CIDR().String())
 				break
 			}
-			if e.whole || e.Available(a.cold, e.reserved) == 0 {
-				e.refresh()
+			if b.whole || b.Available(a.cold, b.reserved) == 0 {
+				b.refresh()
 				continue
 			}
-			if err := a.assign(r, e); errors.Is(err, errEnough) {
+			if err := a.assign(r, b); errors.Is(err, errEnough) {
 				return
 			}
 		}

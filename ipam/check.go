@@ -21,9 +21,10 @@ import (
 //   - truth: each confirmed affinity has its block, which has that owner; each
 //     owned block has its affinity; each handle counts at least what it holds.
 //
-// Operations keep both. The raw edits (PutAffinity, DropAffinity, DropBlock)
-// can break truth, as half-dead hosts do, never structure. An affinity that is
-// pending or pendingDeletion is no violation: recovery will see to it.
+// Operations keep both. Raw edits (PutAffinity, DropAffinity, DropBlock), like
+// crashed clients, can make objects inconsistent, but cannot corrupt internal data
+// structures. An affinity that is pending or pendingDeletion is no violation:
+// recovery will see to it.
 func (a *Allocator) Check() error {
 	a.begin()
 	defer a.mu.Unlock()
@@ -61,48 +62,48 @@ func (c *checker) structure() {
 	}
 	total := 0
 	for _, p := range a.pools.All() {
-		sp := a.spaces[p.Name()]
-		if sp == nil || sp.pool != p {
+		pb := a.poolBlocks[p.Name()]
+		if pb == nil || pb.pool != p {
 			c.broken("pool %s is not the one its blocks are filed under", p.Name())
 			continue
 		}
-		total += sp.tree.count
-		blocks := sp.appendBlocks(nil)
-		if len(blocks) != sp.tree.count {
-			c.broken("pool %s has %d blocks, counted %d", p.Name(), len(blocks), sp.tree.count)
+		total += pb.index.count
+		blocks := pb.appendBlocks(nil)
+		if len(blocks) != pb.index.count {
+			c.broken("pool %s has %d blocks, counted %d", p.Name(), len(blocks), pb.index.count)
 		}
-		for _, e := range blocks {
-			if e.space != sp || e.at != p.IndexOf(e.CIDR().Addr()) || p.BlockAt(e.at) != e.CIDR() {
-				c.broken("block %s is misfiled in pool %s", e.CIDR(), p.Name())
+		for _, b := range blocks {
+			if b.pool != pb || b.at != p.IndexOf(b.CIDR().Addr()) || p.BlockAt(b.at) != b.CIDR() {
+				c.broken("block %s is misfiled in pool %s", b.CIDR(), p.Name())
 			}
 		}
-		if err := sp.tree.check(); err != nil {
+		if err := pb.index.check(); err != nil {
 			c.broken("pool %s: %v", p.Name(), err)
 		}
 	}
-	if len(a.spaces) != len(a.pools.All()) {
-		c.broken("%d pools, but blocks filed under %d", len(a.pools.All()), len(a.spaces))
+	if len(a.poolBlocks) != len(a.pools.All()) {
+		c.broken("%d pools, but blocks filed under %d", len(a.pools.All()), len(a.poolBlocks))
 	}
 	c.handles()
 	owned := 0
 	inOrder := a.allBlocks()
-	for _, e := range inOrder {
-		c.block(e)
-		if e.host != nil {
+	for _, b := range inOrder {
+		c.block(b)
+		if b.owner != nil {
 			owned++
 		}
 	}
-	slices.SortFunc(inOrder, func(x, y *entry) int { return comparePrefixes(x.CIDR(), y.CIDR()) })
+	slices.SortFunc(inOrder, func(x, y *ipamBlock) int { return comparePrefixes(x.CIDR(), y.CIDR()) })
 	for i := 1; i < len(inOrder); i++ {
 		if x, y := inOrder[i-1].CIDR(), inOrder[i].CIDR(); x.Overlaps(y) {
 			c.broken("blocks %s and %s overlap", x, y)
 		}
 	}
 	for _, owner := range c.owners() {
-		h := a.known(owner)
-		owned -= len(h.blocks)
-		c.plans(h)
-		if h.owner != owner || h.claims != a.claims.Of(owner) {
+		o := a.known(owner)
+		owned -= len(o.blocks)
+		c.plans(o)
+		if o.id != owner || o.claims != a.claims.Of(owner) {
 			c.broken("host %s is misfiled", owner)
 		}
 	}
@@ -111,50 +112,50 @@ func (c *checker) structure() {
 	}
 }
 
-// plans checks that the host's valid plans lead where its claims do.
-func (c *checker) plans(h *host) {
-	for i := range h.plans {
-		p := &h.plans[i]
+// plans checks that the owner's valid plans lead where its claims do.
+func (c *checker) plans(o *owner) {
+	for i := range o.plans {
+		p := &o.plans[i]
 		if p.poolsChanged != c.a.poolsChanged {
 			continue
 		}
-		var want []*entry
-		for _, cl := range h.claims.All() {
-			if sp := c.a.spaceOf(cl.CIDR.Addr()); cl.CIDR.Addr().Is4() == (i == 0) && slices.Contains(p.spaces, sp) {
-				e := c.a.block(cl.CIDR)
-				if !isTrue(cl, e, h) {
-					c.broken("plan of %s though its claim on %s needs recovery", h.owner, cl.CIDR)
+		var want []*ipamBlock
+		for _, cl := range o.claims.All() {
+			if pb := c.a.poolOf(cl.CIDR.Addr()); cl.CIDR.Addr().Is4() == (i == 0) && slices.Contains(p.pools, pb) {
+				b := c.a.block(cl.CIDR)
+				if !isTrue(cl, b, o) {
+					c.broken("plan of %s though its claim on %s needs recovery", o.id, cl.CIDR)
 				}
-				want = append(want, e)
+				want = append(want, b)
 			}
 		}
 		if !slices.Equal(want, p.blocks) {
-			c.broken("plan of %s has %d blocks, its claims lead to %d, or in another order", h.owner, len(p.blocks), len(want))
+			c.broken("plan of %s has %d blocks, its claims lead to %d, or in another order", o.id, len(p.blocks), len(want))
 		}
 	}
 }
 
 // block checks one block's own invariants.
-func (c *checker) block(e *entry) {
-	if err := e.Block.Check(); err != nil {
-		c.broken("block %s: %v", e.CIDR(), err)
+func (c *checker) block(b *ipamBlock) {
+	if err := b.Block.Check(); err != nil {
+		c.broken("block %s: %v", b.CIDR(), err)
 	}
-	if free, empty := maybe(e); free && !e.mayBeFree || empty && !e.mayBeEmpty {
-		c.broken("block %s: free %t, empty %t, but summed up as %t, %t", e.CIDR(), free, empty, e.mayBeFree, e.mayBeEmpty)
+	if free, empty := maybe(b); free && !b.mayBeFree || empty && !b.mayBeEmpty {
+		c.broken("block %s: free %t, empty %t, but summed up as %t, %t", b.CIDR(), free, empty, b.mayBeFree, b.mayBeEmpty)
 	}
-	if e.Seq() > c.a.lastSeq {
-		c.broken("block %s has number %d, above the last one, %d", e.CIDR(), e.Seq(), c.a.lastSeq)
+	if b.Seq() > c.a.lastSeq {
+		c.broken("block %s has number %d, above the last one, %d", b.CIDR(), b.Seq(), c.a.lastSeq)
 	}
-	if e.host != nil && (c.a.known(e.host.owner) != e.host || !slices.Contains(e.host.blocks, e)) {
-		c.broken("block %s is not among those of its owner %s", e.CIDR(), e.host.owner)
+	if b.owner != nil && (c.a.known(b.owner.id) != b.owner || !slices.Contains(b.owner.blocks, b)) {
+		c.broken("block %s is not among those of its owner %s", b.CIDR(), b.owner.id)
 	}
-	if e.space == nil && c.a.orphans[e.CIDR()] != e {
-		c.broken("block %s is in no pool and not filed as such", e.CIDR())
+	if b.pool == nil && c.a.orphans[b.CIDR()] != b {
+		c.broken("block %s is in no pool and not filed as such", b.CIDR())
 	}
-	whole, reserved := e.whole, e.reserved
-	c.a.reserve(e)
-	if whole != e.whole || reserved.Len() != e.reserved.Len() {
-		c.broken("block %s is out of date about the reservations", e.CIDR())
+	whole, reserved := b.whole, b.reserved
+	c.a.reserve(b)
+	if whole != b.whole || reserved.Len() != b.reserved.Len() {
+		c.broken("block %s is out of date about the reservations", b.CIDR())
 	}
 }
 
@@ -162,7 +163,7 @@ func (c *checker) block(e *entry) {
 func (c *checker) owners() []affinity.Owner {
 	var owners []affinity.Owner
 	for _, t := range []affinity.Type{affinity.Host, affinity.Virtual} {
-		for _, name := range slices.Sorted(maps.Keys(c.a.hostsOf(t))) {
+		for _, name := range slices.Sorted(maps.Keys(c.a.ownersOf(t))) {
 			owners = append(owners, affinity.Owner{Type: t, Name: name})
 		}
 	}
@@ -176,19 +177,19 @@ func (c *checker) truth() {
 		if cl.State != affinity.Confirmed {
 			continue
 		}
-		switch e := a.block(cl.CIDR); {
-		case e == nil:
+		switch b := a.block(cl.CIDR); {
+		case b == nil:
 			c.untrue("%s has a confirmed affinity on %s, which does not exist", cl.Owner, cl.CIDR)
-		case e.owner() != cl.Owner:
-			c.untrue("%s has a confirmed affinity on %s, which is %s's", cl.Owner, cl.CIDR, ownerOrNobody(e))
+		case b.ownerID() != cl.Owner:
+			c.untrue("%s has a confirmed affinity on %s, which is %s's", cl.Owner, cl.CIDR, ownerOrNobody(b))
 		}
 	}
 	held := make(map[string]map[netip.Prefix]int)
-	for _, e := range byName(a.allBlocks()) {
-		if e.host != nil && e.host.claims.Get(e.CIDR()) == nil {
-			c.untrue("block %s is %s's, which has no affinity on it", e.CIDR(), e.owner())
+	for _, b := range byName(a.allBlocks()) {
+		if b.owner != nil && b.owner.claims.Get(b.CIDR()) == nil {
+			c.untrue("block %s is %s's, which has no affinity on it", b.CIDR(), b.ownerID())
 		}
-		for al := range e.Allocations() {
+		for al := range b.Allocations() {
 			// What is reserved for the host has no number and is not counted.
 			if al.Handle == "" || al.Seq == 0 {
 				continue
@@ -196,7 +197,7 @@ func (c *checker) truth() {
 			if held[al.Handle] == nil {
 				held[al.Handle] = make(map[netip.Prefix]int)
 			}
-			held[al.Handle][e.CIDR()]++
+			held[al.Handle][b.CIDR()]++
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
@@ -222,7 +223,7 @@ func (c *checker) handles() {
 		c.broken("%d handles, %d counted, %d spare of %d made", len(all), t.live, len(t.spare), t.made)
 	}
 	lists := 0
-	counted := make(map[*entry]int)
+	counted := make(map[*ipamBlock]int)
 	for _, h := range all {
 		if t.find(h.id) != h {
 			c.broken("handle %q is not found", h.id)
@@ -245,33 +246,33 @@ func (c *checker) handles() {
 		c.broken("%d handles count in several blocks, lists for %d", lists, len(t.several))
 	}
 	blocks := c.a.allBlocks()
-	for _, name := range slices.Sorted(maps.Keys(c.a.spaces)) {
-		for _, e := range c.a.spaces[name].spare {
-			blocks = append(blocks, e)
-			if !e.gone {
-				c.broken("block %s is kept to be made again, though it exists", e.CIDR())
+	for _, name := range slices.Sorted(maps.Keys(c.a.poolBlocks)) {
+		for _, b := range c.a.poolBlocks[name].spare {
+			blocks = append(blocks, b)
+			if !b.gone {
+				c.broken("block %s is kept to be made again, though it exists", b.CIDR())
 			}
 		}
 	}
-	for _, e := range blocks {
-		if counted[e] != e.counts {
-			c.broken("%d handles count in block %s, it knows of %d", counted[e], e.CIDR(), e.counts)
+	for _, b := range blocks {
+		if counted[b] != b.counts {
+			c.broken("%d handles count in block %s, it knows of %d", counted[b], b.CIDR(), b.counts)
 		}
 	}
 }
 
-func ownerOrNobody(e *entry) string {
-	if e.host == nil {
+func ownerOrNobody(b *ipamBlock) string {
+	if b.owner == nil {
 		return "nobody"
 	}
-	return e.owner().String()
+	return b.ownerID().String()
 }
 
 // check returns every node whose summary is wrong, joined.
-func (t *tree) check() error {
+func (t *blockIndex) check() error {
 	var errs []error
-	var visit func(n *node, level int, slots uint)
-	visit = func(n *node, level int, slots uint) {
+	var visit func(n *indexNode, level int, slots uint)
+	visit = func(n *indexNode, level int, slots uint) {
 		want := *n
 		want.full, want.free, want.empty = 0, 0, 0
 		i := 0
@@ -279,13 +280,13 @@ func (t *tree) check() error {
 			if n.some>>d&1 == 0 {
 				continue
 			}
-			if k := n.kids[i]; k.node != nil {
-				visit(k.node, level-1, 64)
+			if c := n.children[i]; c.node != nil {
+				visit(c.node, level-1, 64)
 			}
 			want.summarize(d, i, level)
 			i++
 		}
-		if i != len(n.kids) || want.full != n.full || want.free != n.free || want.empty != n.empty {
+		if i != len(n.children) || want.full != n.full || want.free != n.free || want.empty != n.empty {
 			errs = append(errs, fmt.Errorf("summary at level %d is out of date", level))
 		}
 	}

@@ -17,20 +17,20 @@ import (
 func TestCheckRejects(t *testing.T) {
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
 	n1 := affinity.HostOwner("n1")
-	first := func(a *Allocator) *entry { return a.block(cidr) }
+	first := func(a *Allocator) *ipamBlock { return a.block(cidr) }
 	for what, damage := range map[string]func(a *Allocator){
-		"pool of another":            func(a *Allocator) { a.spaces["a"].pool = a.spaces["b"].pool },
-		"space without a pool":       func(a *Allocator) { a.spaces["c"] = a.spaces["b"] },
-		"count of blocks":            func(a *Allocator) { a.spaces["a"].tree.count++ },
-		"summary of the tree":        func(a *Allocator) { a.spaces["a"].tree.root.empty ^= 1 },
+		"pool of another":            func(a *Allocator) { a.poolBlocks["a"].pool = a.poolBlocks["b"].pool },
+		"space without a pool":       func(a *Allocator) { a.poolBlocks["c"] = a.poolBlocks["b"] },
+		"count of blocks":            func(a *Allocator) { a.poolBlocks["a"].index.count++ },
+		"summary of the tree":        func(a *Allocator) { a.poolBlocks["a"].index.root.empty ^= 1 },
 		"number of a block":          func(a *Allocator) { first(a).at = pool.IndexFrom(3) },
-		"block without its space":    func(a *Allocator) { first(a).space = nil },
+		"block without its space":    func(a *Allocator) { first(a).pool = nil },
 		"summary of a block":         func(a *Allocator) { first(a).mayBeFree = false },
 		"sequence number":            func(a *Allocator) { a.lastSeq = 1 },
 		"owner without the block":    func(a *Allocator) { a.known(n1).blocks = nil },
 		"owner unknown":              func(a *Allocator) { delete(a.hosts, "n1") },
-		"owner of another name":      func(a *Allocator) { a.known(n1).owner.Name = "n2" },
-		"owner of blocks not there":  func(a *Allocator) { h := a.known(n1); h.blocks = append(h.blocks, h.blocks[0]) },
+		"owner of another name":      func(a *Allocator) { a.known(n1).id.Name = "n2" },
+		"owner of blocks not there":  func(a *Allocator) { o := a.known(n1); o.blocks = append(o.blocks, o.blocks[0]) },
 		"reservations not looked at": func(a *Allocator) { a.reservations, _ = pool.ParseReservations([]string{"10.0.0.1"}) },
 		"reserved whole":             func(a *Allocator) { first(a).whole = true },
 		"claims of another":          func(a *Allocator) { a.known(n1).claims = a.claims.Open(affinity.HostOwner("n2")) },
@@ -41,7 +41,7 @@ func TestCheckRejects(t *testing.T) {
 			a.orphans[netip.MustParsePrefix("10.9.0.0/30")] = a.known(n1).blocks[0]
 		},
 		"block with handles unknown": func(a *Allocator) { first(a).counts-- },
-		"block to be made twice":     func(a *Allocator) { sp := a.spaces["a"]; sp.spare = append(sp.spare, first(a)) },
+		"block to be made twice":     func(a *Allocator) { pb := a.poolBlocks["a"]; pb.spare = append(pb.spare, first(a)) },
 		"handle lost":                func(a *Allocator) { clear(a.handles.index) },
 		"handle without counts":      func(a *Allocator) { a.handles.find("h").n = 0 },
 		"handles miscounted":         func(a *Allocator) { a.handles.live++ },
@@ -108,12 +108,12 @@ func TestDeletedPoolIsForgotten(t *testing.T) {
 	v4, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload})
 	require.NoError(t, err)
 	require.Len(t, v4.IPs, 5, "from both")
-	h, gone, other := a.known(affinity.HostOwner("n1")), a.spaces["a"], a.spaces["b"]
-	require.Len(t, h.starts, 2)
+	o, gone, other := a.known(affinity.HostOwner("n1")), a.poolBlocks["a"], a.poolBlocks["b"]
+	require.Len(t, o.starts, 2)
 	require.True(t, a.DeletePool("a"))
-	require.Len(t, h.starts, 1)
-	require.Same(t, other, h.starts[0].space)
-	require.Zero(t, h.plans)
+	require.Len(t, o.starts, 1)
+	require.Same(t, other, o.starts[0].pool)
+	require.Zero(t, o.plans)
 	require.NotSame(t, gone, a.recent)
 	require.NoError(t, a.Check())
 }
@@ -124,7 +124,7 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 	a := New(Options{})
 	cidr, n1 := netip.MustParsePrefix("10.0.0.0/30"), affinity.HostOwner("n1")
 	require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
-	claim := func() *entry {
+	claim := func() *ipamBlock {
 		_, _, err := a.ClaimAffinity(cidr, n1)
 		require.NoError(t, err)
 		return a.block(cidr)

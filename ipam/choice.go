@@ -77,32 +77,32 @@ type demand struct {
 	host      string
 	use       pool.Use
 	is4       bool
-	pools     []netip.Prefix // requested; nil for an automatic choice
+	requested []netip.Prefix // requested; nil for an automatic choice
 	namespace map[string]string
 	reserve   *HostReservation
 }
 
 // owner returns who claims blocks for the request.
-func (d *demand) owner() affinity.Owner {
+func (d *demand) ownerID() affinity.Owner {
 	if d.use == pool.LoadBalancer {
 		return affinity.VirtualOwner(d.host)
 	}
 	return affinity.HostOwner(d.host)
 }
 
-// choose returns the spaces that the demand of the host, nil for an unknown
-// one, may use, in order, appended to dst. Errors come in the order of §3: use, node, host reservation,
-// pools.
-func (a *Allocator) choose(dst []*space, h *host, d *demand) ([]*space, error) {
+// choose returns the pools that the demand of the owner, nil for an unknown
+// one, may use, in order, appended to dst. Errors come in the order of §3: use,
+// node, host reservation, pools.
+func (a *Allocator) choose(dst []*poolBlocks, o *owner, d *demand) ([]*poolBlocks, error) {
 	if !d.use.Valid() {
 		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", d.use))
 	}
 	var labels map[string]string // a virtual owner has none
 	if d.use != pool.LoadBalancer {
-		if h == nil || !h.node {
+		if o == nil || !o.node {
 			return nil, fail(ErrDoesNotExist, "node "+d.host)
 		}
-		labels = h.labels
+		labels = o.labels
 	}
 	longest, err := d.reserve.longestPrefix(d.is4)
 	if err != nil {
@@ -115,31 +115,31 @@ func (a *Allocator) choose(dst []*space, h *host, d *demand) ([]*space, error) {
 	if !slices.ContainsFunc(a.pools.All(), qualifies) {
 		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool is enabled with blocks of /%d or larger", family(d.is4), longest))
 	}
-	spaces := dst
-	if len(d.pools) > 0 {
-		for _, cidr := range d.pools {
+	pools := dst
+	if len(d.requested) > 0 {
+		for _, cidr := range d.requested {
 			p := a.pools.ByCIDR(cidr)
 			if p == nil || !qualifies(p) {
 				return nil, fail(ErrPoolNotEnabled, cidr)
 			}
-			spaces = append(spaces, a.spaces[p.Name()])
+			pools = append(pools, a.poolBlocks[p.Name()])
 		}
 	} else {
 		for _, p := range a.pools.All() {
 			// Not qualifies: the automatic choice does not look at the size
 			// of blocks (§10).
 			if !p.Disabled() && p.Is4() == d.is4 && p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(d.namespace) {
-				spaces = append(spaces, a.spaces[p.Name()])
+				pools = append(pools, a.poolBlocks[p.Name()])
 			}
 		}
-		if len(spaces) == 0 {
+		if len(pools) == 0 {
 			return nil, fail(ErrNoPoolsForNode, d.host+", "+family(d.is4))
 		}
 	}
-	allowed := spaces[:0]
-	for _, sp := range spaces {
-		if sp.pool.Allows(d.use) {
-			allowed = append(allowed, sp)
+	allowed := pools[:0]
+	for _, pb := range pools {
+		if pb.pool.Allows(d.use) {
+			allowed = append(allowed, pb)
 		}
 	}
 	if len(allowed) == 0 {
@@ -179,93 +179,93 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 	return nil
 }
 
-// usable splits the host's claims of one family: those in the spaces are
+// usable splits the owner's claims of one family: those in the pools are
 // appended to dst in name order; the rest is given back where the pool no
 // longer selects the node and the block is empty (§3).
-func (a *Allocator) usable(dst []*affinity.Claim, h *host, spaces []*space, is4 bool) []*affinity.Claim {
+func (a *Allocator) usable(dst []*affinity.Claim, o *owner, pools []*poolBlocks, is4 bool) []*affinity.Claim {
 	from := len(dst)
-	all := append(dst, h.claims.All()...) // releasing changes the list
+	all := append(dst, o.claims.All()...) // releasing changes the list
 	claims, usable := all[from:], all[:from]
 	for _, c := range claims {
 		if c.CIDR.Addr().Is4() != is4 {
 			continue
 		}
-		sp := a.spaceOf(c.CIDR.Addr())
+		pb := a.poolOf(c.CIDR.Addr())
 		switch {
-		case sp == nil:
-		case slices.Contains(spaces, sp):
+		case pb == nil:
+		case slices.Contains(pools, pb):
 			usable = append(usable, c)
-		case sp.rejects(h):
-			_ = a.releaseClaim(h, c.CIDR, true) // errors are ignored there
+		case pb.rejects(o):
+			_ = a.releaseClaim(o, c.CIDR, true) // errors are ignored there
 		}
 	}
 	return usable
 }
 
-// A plan remembers where a host's plain requests of one family lead: those for
+// A plan remembers where an owner's plain requests of one family lead: those for
 // no given pool, from no namespace and without a host reservation. Nearly all
 // requests are plain, and between two changes of the pools, of the node or of
-// the host's claims they all lead to the same blocks. The zero plan is none.
+// the owner's claims they all lead to the same blocks. The zero plan is none.
 type plan struct {
 	poolsChanged uint64 // the allocator's count when it was made; 0 for no plan
 	use          pool.Use
-	spaces       []*space
-	blocks       []*entry // the usable ones, in the order of their claims' names
+	pools        []*poolBlocks
+	blocks       []*ipamBlock // the usable ones, in the order of their claims' names
 }
 
-// changed makes the host's plans void. It is called wherever one of its claims
+// changed makes the owner's plans void. It is called wherever one of its claims
 // or blocks comes, goes or changes its state, and when its node changes.
-func (h *host) changed() {
-	h.plans[0].poolsChanged, h.plans[1].poolsChanged = 0, 0
+func (o *owner) changed() {
+	o.plans[0].poolsChanged, o.plans[1].poolsChanged = 0, 0
 }
 
-// planOf returns where the host keeps its plan for one family.
-func (h *host) planOf(is4 bool) *plan {
+// planOf returns where the owner keeps its plan for one family.
+func (o *owner) planOf(is4 bool) *plan {
 	if is4 {
-		return &h.plans[0]
+		return &o.plans[0]
 	}
-	return &h.plans[1]
+	return &o.plans[1]
 }
 
-// planFor returns the host's plan, or nil.
-func (a *Allocator) planFor(h *host, is4 bool, use pool.Use) *plan {
-	p := h.planOf(is4)
+// planFor returns the owner's plan, or nil.
+func (a *Allocator) planFor(o *owner, is4 bool, use pool.Use) *plan {
+	p := o.planOf(is4)
 	if p.poolsChanged != a.poolsChanged || p.use != use {
 		return nil
 	}
 	return p
 }
 
-// remember makes a plan of what a plain request has found: the spaces, and the
-// host's usable claims. There is none where the next request would have more
+// remember makes a plan of what a plain request has found: the pools, and the
+// owner's usable claims. There is none where the next request would have more
 // to do than to look at the blocks: where a claim needs recovery, or a block
 // is to be given back as soon as it is empty.
-func (a *Allocator) remember(h *host, is4 bool, use pool.Use, spaces []*space, claims []*affinity.Claim) {
+func (a *Allocator) remember(o *owner, is4 bool, use pool.Use, pools []*poolBlocks, claims []*affinity.Claim) {
 	if len(claims) == 0 {
 		return // about to claim its first block
 	}
-	for _, c := range h.claims.All() {
-		sp := a.spaceOf(c.CIDR.Addr())
-		if c.CIDR.Addr().Is4() == is4 && sp != nil && !slices.Contains(spaces, sp) && sp.rejects(h) {
+	for _, c := range o.claims.All() {
+		pb := a.poolOf(c.CIDR.Addr())
+		if c.CIDR.Addr().Is4() == is4 && pb != nil && !slices.Contains(pools, pb) && pb.rejects(o) {
 			return
 		}
 	}
-	p := h.planOf(is4)
+	p := o.planOf(is4)
 	p.poolsChanged = 0 // it is no other use's plan any more
 	p.blocks = p.blocks[:0]
 	for _, c := range claims {
-		e := a.block(c.CIDR)
-		if !isTrue(c, e, h) {
+		b := a.block(c.CIDR)
+		if !isTrue(c, b, o) {
 			return
 		}
-		p.blocks = append(p.blocks, e)
+		p.blocks = append(p.blocks, b)
 	}
-	p.spaces = append(p.spaces[:0], spaces...)
+	p.pools = append(p.pools[:0], pools...)
 	p.use, p.poolsChanged = use, a.poolsChanged
 }
 
 // isTrue reports whether the claim is confirmed and the block, nil if there is
 // none, agrees.
-func isTrue(c *affinity.Claim, e *entry, h *host) bool {
-	return e != nil && e.host == h && c.State == affinity.Confirmed
+func isTrue(c *affinity.Claim, b *ipamBlock, o *owner) bool {
+	return b != nil && b.owner == o && c.State == affinity.Confirmed
 }

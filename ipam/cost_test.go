@@ -145,11 +145,11 @@ func TestWorkDoesNotGrow(t *testing.T) {
 		// onWay leaves nothing of the tree but the ways to where the stranger
 		// begins and to this block.
 		onWay := func(b *bench, to pool.Index) {
-			sp := b.spaces["pool"]
-			from := sp.pool.Start(stranger.Host, b.now)
-			sp.tree = *sp.tree.poisoned(from, to)
+			pb := b.poolBlocks["pool"]
+			from := pb.pool.Start(stranger.Host, b.now)
+			pb.index = *pb.index.poisoned(from, to)
 		}
-		at := func(b *bench, ip netip.Addr) pool.Index { return b.spaces["pool"].pool.IndexOf(ip) }
+		at := func(b *bench, ip netip.Addr) pool.Index { return b.poolBlocks["pool"].pool.IndexOf(ip) }
 
 		t.Run(fmt.Sprintf("borrowing/full=%d", blocks), func(t *testing.T) {
 			b := newBench(t, cidr, 28, nodes)
@@ -189,11 +189,11 @@ func TestWorkDoesNotGrow(t *testing.T) {
 			}
 			stranger.Host = nthNode(blocks)
 			b.now = b.now.Add(time.Minute)
-			require.NotZero(t, b.spaces["pool"].tree.root.empty)
+			require.NotZero(t, b.poolBlocks["pool"].index.root.empty)
 			first := b.assign(&stranger)
-			require.Zero(t, b.spaces["pool"].tree.root.empty)
+			require.Zero(t, b.poolBlocks["pool"].index.root.empty)
 			b.release(last)
-			require.NotZero(t, b.spaces["pool"].tree.root.empty)
+			require.NotZero(t, b.poolBlocks["pool"].index.root.empty)
 			b.release(first)
 		})
 	}
@@ -201,9 +201,9 @@ func TestWorkDoesNotGrow(t *testing.T) {
 		b := newBench(t, "10.0.0.0/16", 28, 300)
 		last := b.occupy(1<<12, 16)
 		b.release(last)
-		sp := b.spaces["pool"]
-		sp.tree = *sp.tree.poisoned(sp.pool.IndexOf(last))
-		require.Panics(t, func() { sp.appendBlocks(nil) })
+		pb := b.poolBlocks["pool"]
+		pb.index = *pb.index.poisoned(pb.pool.IndexOf(last))
+		require.Panics(t, func() { pb.appendBlocks(nil) })
 	})
 }
 

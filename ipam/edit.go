@@ -17,10 +17,10 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	h := a.host(owner)
-	defer a.forget(h)
-	h.changed()
-	if err := h.claims.Put(cidr, state, a.now); err != nil {
+	o := a.openOwner(owner)
+	defer a.forget(o)
+	o.changed()
+	if err := o.claims.Put(cidr, state, a.now); err != nil {
 		return &ArgumentError{"state", state.String(), "must be pending, confirmed or pendingDeletion"}
 	}
 	return nil
@@ -31,13 +31,13 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	h := a.known(owner)
-	if h == nil {
+	o := a.known(owner)
+	if o == nil {
 		return false
 	}
-	defer a.forget(h)
-	h.changed()
-	return h.claims.Drop(cidr)
+	defer a.forget(o)
+	o.changed()
+	return o.claims.Drop(cidr)
 }
 
 // DropBlock deletes a block, and nothing else: affinities and handles keep
@@ -45,12 +45,12 @@ func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
 func (a *Allocator) DropBlock(cidr netip.Prefix) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	e := a.block(cidr)
-	if e == nil {
+	b := a.block(cidr)
+	if b == nil {
 		return false
 	}
-	h := e.host
-	a.remove(e)
-	a.forget(h)
+	o := b.owner
+	a.remove(b)
+	a.forget(o)
 	return true
 }

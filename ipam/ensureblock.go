@@ -47,20 +47,20 @@ func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix,
 	if err := checkRequested(pools, is4); err != nil {
 		return netip.Prefix{}, err
 	}
-	r := request{owner: a.hosts[hostName], demand: demand{host: hostName, use: pool.Workload, is4: is4, pools: pools, reserve: reserve}}
+	r := request{owner: a.hosts[hostName], demand: demand{host: hostName, use: pool.Workload, is4: is4, requested: pools, reserve: reserve}}
 	if err := a.prepare(&r); err != nil {
 		return netip.Prefix{}, err
 	}
 	defer a.forget(r.owner)
-	e := a.nextAffine(&r, 0)
-	if e == nil {
+	b := a.nextAffine(&r, 0)
+	if b == nil {
 		var err error
-		if e, err = a.claimNew(r.owner, r.spaces, reserve); errors.Is(err, ErrNoFreeBlocks) {
+		if b, err = a.claimNew(r.owner, r.pools, reserve); errors.Is(err, ErrNoFreeBlocks) {
 			err = fail(err, "for "+hostName)
 		}
 		if err != nil {
 			return netip.Prefix{}, err
 		}
 	}
-	return e.CIDR(), nil
+	return b.CIDR(), nil
 }

@@ -13,9 +13,9 @@ import (
 // the block (§7). Handles belong to a handleTable.
 type handle struct {
 	id    string
-	block *entry // see count; nil with several
-	n     int32  // positive, or several
-	hash  uint32 // of the id, for the table: in 32 bytes with the rest
+	block *ipamBlock // see count; nil with several
+	n     int32      // positive, or several
+	hash  uint32     // of the id, for the table: in 32 bytes with the rest
 }
 
 // several stands for the count of a handle that counts in more than one block;
@@ -26,7 +26,7 @@ const several = -1
 // and another may have been made in its place: it stands for its CIDR, and the
 // memory of one that is gone is kept for as long as there are counts of it.
 type count struct {
-	block *entry
+	block *ipamBlock
 	n     int32
 }
 
@@ -68,27 +68,27 @@ func (t *handleTable) total(h *handle, is4 bool) int {
 }
 
 // same reports whether a count is for the block e.
-func (c count) same(e *entry) bool { return c.block == e || c.block.CIDR() == e.CIDR() }
+func (c count) same(b *ipamBlock) bool { return c.block == b || c.block.CIDR() == b.CIDR() }
 
 // find returns where the count for the block is in a list by block name, or
 // belongs.
-func find(counts []count, e *entry) (int, bool) {
-	return slices.BinarySearchFunc(counts, e, func(c count, e *entry) int {
-		return affinity.CompareCIDRNames(c.block.CIDR(), e.CIDR())
+func findCount(counts []count, b *ipamBlock) (int, bool) {
+	return slices.BinarySearchFunc(counts, b, func(c count, b *ipamBlock) int {
+		return affinity.CompareCIDRNames(c.block.CIDR(), b.CIDR())
 	})
 }
 
 // raise counts n more addresses in the block for the handle id, which it
 // returns. Where limit is positive and the counts of the block's family would
 // pass it, nothing is raised and raised is false; the handle may then be nil.
-func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised bool) {
+func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, raised bool) {
 	t := &a.handles
 	hash := t.hash(id)
 	h = t.lookup(id, hash)
 	if limit > 0 {
 		held := 0
 		if h != nil {
-			held = t.total(h, e.CIDR().Addr().Is4())
+			held = t.total(h, b.CIDR().Addr().Is4())
 		}
 		if held+n > limit {
 			return h, false
@@ -97,10 +97,10 @@ func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised 
 	switch {
 	case h == nil:
 		h = t.add(id, hash)
-		h.set(newCount(e, n))
-	case h.n != several && h.only().same(e):
+		h.set(newCount(b, n))
+	case h.n != several && h.only().same(b):
 		c := h.only()
-		c.raise(e, n)
+		c.raise(b, n)
 		h.set(c)
 	default:
 		counts := t.several[h]
@@ -108,10 +108,10 @@ func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised 
 			counts = []count{h.only()}
 			h.set(count{n: several})
 		}
-		if i, found := find(counts, e); found {
-			counts[i].raise(e, n)
+		if i, found := findCount(counts, b); found {
+			counts[i].raise(b, n)
 		} else {
-			counts = slices.Insert(counts, i, newCount(e, n))
+			counts = slices.Insert(counts, i, newCount(b, n))
 		}
 		t.several[h] = counts
 	}
@@ -119,18 +119,18 @@ func (a *Allocator) raise(id string, e *entry, n, limit int) (h *handle, raised 
 }
 
 // newCount returns a first count of n addresses in the block.
-func newCount(e *entry, n int) count {
-	e.counts++
-	return count{e, addCount(0, n)}
+func newCount(b *ipamBlock, n int) count {
+	b.counts++
+	return count{b, addCount(0, n)}
 }
 
 // raise counts n more addresses in the block, which may have been made again.
-func (c *count) raise(e *entry, n int) {
-	if c.block != e {
-		e.counts++
+func (c *count) raise(b *ipamBlock, n int) {
+	if c.block != b {
+		b.counts++
 		c.end()
 	}
-	*c = count{e, addCount(c.n, n)}
+	*c = count{b, addCount(c.n, n)}
 }
 
 // end lets go of the count's block.
@@ -146,13 +146,13 @@ func addCount(n int32, more int) int32 { return int32(min(int64(n)+int64(more), 
 // lower counts n fewer addresses in the block, and deletes the handle when
 // nothing is left. No handle, as for host-reserved addresses, or one that counts
 // less is left alone: that is what Calico's failure amounts to.
-func (a *Allocator) lower(h *handle, e *entry, n int) {
+func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 	if h == nil {
 		return
 	}
 	t := &a.handles
 	if h.n != several {
-		if !h.only().same(e) || int(h.n) < n {
+		if !h.only().same(b) || int(h.n) < n {
 			return
 		}
 		if h.n -= int32(n); h.n == 0 {
@@ -162,7 +162,7 @@ func (a *Allocator) lower(h *handle, e *entry, n int) {
 		return
 	}
 	counts := t.several[h]
-	i, found := find(counts, e)
+	i, found := findCount(counts, b)
 	if !found || int(counts[i].n) < n {
 		return
 	}
@@ -179,7 +179,7 @@ func (a *Allocator) lower(h *handle, e *entry, n int) {
 }
 
 // live returns the block that a count stands for, or nil if there is none now.
-func (a *Allocator) live(c count) *entry {
+func (a *Allocator) live(c count) *ipamBlock {
 	if !c.block.gone {
 		return c.block
 	}
@@ -192,13 +192,13 @@ func (a *Allocator) addresses(h *handle, family func(netip.Addr) bool) []netip.A
 	var ips []netip.Addr
 	var small [4]count
 	for _, c := range a.handles.counts(small[:0], h) {
-		e := a.live(c)
-		if e == nil || !family(e.CIDR().Addr()) {
+		b := a.live(c)
+		if b == nil || !family(b.CIDR().Addr()) {
 			continue
 		}
-		a.ordinals = e.AppendHandle(a.ordinals[:0], h.id)
+		a.ordinals = b.AppendHandle(a.ordinals[:0], h.id)
 		for _, ord := range a.ordinals {
-			ips = append(ips, e.Addr(ord))
+			ips = append(ips, b.Addr(ord))
 		}
 	}
 	return ips

@@ -152,13 +152,13 @@ func TestHandleCounts(t *testing.T) {
 		pick := func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
 		a := New(Options{})
 		// Two blocks may have one CIDR: the later was made where the first was.
-		var blocks []*entry
+		var blocks []*ipamBlock
 		for _, cidr := range []string{"10.0.0.4/30", "10.0.0.16/30", "10.0.0.4/30", "fd00::/126", "10.0.1.0/30"} {
-			e := new(entry)
-			if err := e.Reset(netip.MustParsePrefix(cidr), 1); err != nil {
+			b := new(ipamBlock)
+			if err := b.Reset(netip.MustParsePrefix(cidr), 1); err != nil {
 				t.Fatal(err)
 			}
-			blocks = append(blocks, e)
+			blocks = append(blocks, b)
 		}
 		want := make(map[key]int)
 		total := func(id string, is4 bool) int {
@@ -172,12 +172,12 @@ func TestHandleCounts(t *testing.T) {
 		}
 		for range 40 {
 			id := fmt.Sprint("h", pick("handle", 3))
-			e := blocks[pick("block", len(blocks))]
-			k, n := key{id, e.CIDR()}, 1+pick("n", 4)
+			b := blocks[pick("block", len(blocks))]
+			k, n := key{id, b.CIDR()}, 1+pick("n", 4)
 			if pick("raise", 2) == 0 {
 				limit := pick("limit", 4) * 3
-				_, raised := a.raise(id, e, n, limit)
-				fits := limit == 0 || total(id, e.CIDR().Addr().Is4())+n <= limit
+				_, raised := a.raise(id, b, n, limit)
+				fits := limit == 0 || total(id, b.CIDR().Addr().Is4())+n <= limit
 				if raised != fits {
 					t.Fatalf("raise %v by %d to at most %d: %t", k, n, limit, raised)
 				}
@@ -185,7 +185,7 @@ func TestHandleCounts(t *testing.T) {
 					want[k] += n
 				}
 			} else {
-				a.lower(a.handles.find(id), e, n)
+				a.lower(a.handles.find(id), b, n)
 				if want[k] >= n {
 					want[k] -= n
 				}

@@ -36,15 +36,15 @@ func planned(t *testing.T) (a *Allocator, clock *Clock, ask func()) {
 func TestPlans(t *testing.T) {
 	a, _, ask := planned(t)
 	ask()
-	h := a.known(affinity.HostOwner("n1"))
-	require.Nil(t, a.planFor(h, true, pool.Workload), "it claimed its first block")
+	o := a.known(affinity.HostOwner("n1"))
+	require.Nil(t, a.planFor(o, true, pool.Workload), "it claimed its first block")
 	ask()
-	require.NotNil(t, a.planFor(h, true, pool.Workload))
+	require.NotNil(t, a.planFor(o, true, pool.Workload))
 	var out Assignment
 	args := AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}
-	require.True(t, a.assignPlanned(h, &args, true, 1, &out))
-	require.True(t, a.assignPlanned(h, &args, true, 1, &out), "the last of the block")
-	require.False(t, a.assignPlanned(h, &args, true, 1, &out))
+	require.True(t, a.assignPlanned(o, &args, true, 1, &out))
+	require.True(t, a.assignPlanned(o, &args, true, 1, &out), "the last of the block")
+	require.False(t, a.assignPlanned(o, &args, true, 1, &out))
 	require.Len(t, out.IPs, 2)
 }
 
@@ -55,10 +55,10 @@ func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	a, clock, ask := planned(t)
 	require.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr("10.1.0.1"), Host: "n1", Handle: "h"}))
-	h := a.known(affinity.HostOwner("n1"))
+	o := a.known(affinity.HostOwner("n1"))
 	for range 2 {
 		ask()
-		require.Nil(t, a.planFor(h, true, pool.Workload))
+		require.Nil(t, a.planFor(o, true, pool.Workload))
 	}
 	require.NoError(t, a.ReleaseByHandle("h"))
 	ask()
@@ -66,7 +66,7 @@ func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	clock.Advance(time.Minute)
 	ask()
 	require.Nil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")))
-	require.NotNil(t, a.planFor(h, true, pool.Workload))
+	require.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
 // TestNoPlanWhileAClaimNeedsRecovery: a claim that is not confirmed, on no block or

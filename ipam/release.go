@@ -40,7 +40,7 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 	a.begin()
 	defer a.mu.Unlock()
 	for _, b := range a.batches(releases) {
-		if b.entry == nil {
+		if b.block == nil {
 			for _, r := range b.releases {
 				unallocated = append(unallocated, r.IP)
 				if b.cidr.IsValid() {
@@ -49,7 +49,7 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 			}
 			continue
 		}
-		free, failed := a.releaseBatch(b.entry, b.releases)
+		free, failed := a.releaseBatch(b.block, b.releases)
 		if failed != nil {
 			if err == nil {
 				err = failed
@@ -72,24 +72,24 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	e := a.blockAt(r.IP)
-	if e == nil {
+	b := a.blockAt(r.IP)
+	if b == nil {
 		return false, nil
 	}
-	ord, _ := e.Ordinal(r.IP)
-	handle, held, err := a.judge(e, ord, &r)
+	ord, _ := b.Ordinal(r.IP)
+	handle, held, err := a.judge(b, ord, &r)
 	if err != nil || !held {
 		return false, err
 	}
 	a.ordinals = append(a.ordinals[:0], ord)
-	a.releaseHeld(e, a.handles.find(handle), true)
+	a.releaseHeld(b, a.handles.find(handle), true)
 	return true, nil
 }
 
 // batch is the part of a ReleaseIPs that is about one block.
 type batch struct {
 	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
-	entry    *entry       // nil if it does not exist
+	block    *ipamBlock   // nil if it does not exist
 	releases []Release
 }
 
@@ -97,11 +97,11 @@ type batch struct {
 func (a *Allocator) batches(releases []Release) []batch {
 	var batches []batch
 	for _, r := range releases {
-		b := batch{entry: a.blockAt(r.IP)}
-		if b.entry != nil {
-			b.cidr = b.entry.CIDR()
-		} else if sp := a.spaceOf(r.IP); sp != nil {
-			b.cidr = sp.pool.BlockAt(sp.pool.IndexOf(r.IP))
+		b := batch{block: a.blockAt(r.IP)}
+		if b.block != nil {
+			b.cidr = b.block.CIDR()
+		} else if pb := a.poolOf(r.IP); pb != nil {
+			b.cidr = pb.pool.BlockAt(pb.pool.IndexOf(r.IP))
 		}
 		at := slices.IndexFunc(batches, func(x batch) bool { return x.cidr == b.cidr })
 		if at < 0 {
@@ -116,22 +116,22 @@ func (a *Allocator) batches(releases []Release) []batch {
 
 // releaseBatch releases addresses of one block, all or none, and returns those
 // that were free or cooling.
-func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Addr, err error) {
+func (a *Allocator) releaseBatch(b *ipamBlock, releases []Release) (free []netip.Addr, err error) {
 	var last map[int]int // by ordinal, which of the releases counts
 	if len(releases) > 1 {
 		last = make(map[int]int, len(releases))
 		for i, r := range releases {
-			ord, _ := e.Ordinal(r.IP)
+			ord, _ := b.Ordinal(r.IP)
 			last[ord] = i
 		}
 	}
 	a.ordinals = a.ordinals[:0]
 	for i, r := range releases {
-		ord, _ := e.Ordinal(r.IP)
+		ord, _ := b.Ordinal(r.IP)
 		if last != nil && last[ord] != i {
 			continue
 		}
-		_, held, err := a.judge(e, ord, &releases[i])
+		_, held, err := a.judge(b, ord, &releases[i])
 		switch {
 		case err != nil:
 			return nil, err
@@ -144,15 +144,15 @@ func (a *Allocator) releaseBatch(e *entry, releases []Release) (free []netip.Add
 	// An address given twice is fewer that are unallocated than were given, and
 	// the block is written, even where nothing is released (§9).
 	if len(free) < len(releases) {
-		a.releaseOrdinals(e)
+		a.releaseOrdinals(b)
 	}
 	return free, nil
 }
 
 // judge looks whether the ordinal may be released, and says whether anybody holds
 // it, and by what handle.
-func (a *Allocator) judge(e *entry, ord int, r *Release) (handle string, held bool, err error) {
-	handle, seq, held := e.Holder(ord, a.cold)
+func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, held bool, err error) {
+	handle, seq, held := b.Holder(ord, a.cold)
 	switch {
 	case r.Sequence != nil && *r.Sequence != seq:
 		err = fail(ErrBadSequenceNumber, r.IP)
@@ -165,7 +165,7 @@ func (a *Allocator) judge(e *entry, ord int, r *Release) (handle string, held bo
 // releaseOrdinals releases a.ordinals, which are allocated, and does what
 // follows from it: the handles are lowered, the block is deleted if nobody
 // needs it, or given back if its pool no longer selects the node.
-func (a *Allocator) releaseOrdinals(e *entry) {
+func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 	type lowering struct {
 		handle *handle
 		n      int
@@ -173,7 +173,7 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 	var small [4]lowering
 	lower := small[:0]
 	for _, ord := range a.ordinals {
-		id, _, _ := e.Holder(ord, a.cold)
+		id, _, _ := b.Holder(ord, a.cold)
 		h := a.handles.find(id)
 		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == h })
 		if i < 0 {
@@ -181,35 +181,35 @@ func (a *Allocator) releaseOrdinals(e *entry) {
 		}
 		lower[i].n++
 	}
-	e.Release(a.ordinals, a.now, a.cold)
-	e.Renumber(a.ordinals)
-	a.writeReleased(e)
+	b.Release(a.ordinals, a.now, a.cold)
+	b.Renumber(a.ordinals)
+	a.writeReleased(b)
 	for _, l := range lower {
-		a.lower(l.handle, e, l.n)
+		a.lower(l.handle, b, l.n)
 	}
-	a.giveBackUnselected(e)
+	a.giveBackUnselected(b)
 }
 
 // releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
 // A ReleaseByHandle does not renumber what cools down (§6).
-func (a *Allocator) releaseHeld(e *entry, h *handle, renumber bool) {
-	e.Release(a.ordinals, a.now, a.cold)
+func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, renumber bool) {
+	b.Release(a.ordinals, a.now, a.cold)
 	if renumber {
-		e.Renumber(a.ordinals)
+		b.Renumber(a.ordinals)
 	}
-	a.writeReleased(e)
-	a.lower(h, e, len(a.ordinals))
-	a.giveBackUnselected(e)
+	a.writeReleased(b)
+	a.lower(h, b, len(a.ordinals))
+	a.giveBackUnselected(b)
 }
 
 // giveBackUnselected releases the block's affinity, if the block is empty,
 // where its enabled pool no longer selects the owning node, which still exists.
-func (a *Allocator) giveBackUnselected(e *entry) {
-	h := e.host
-	if h == nil || !h.node || e.space == nil || !e.space.rejects(h) {
+func (a *Allocator) giveBackUnselected(b *ipamBlock) {
+	o := b.owner
+	if o == nil || !o.node || b.pool == nil || !b.pool.rejects(o) {
 		return
 	}
-	_ = a.releaseClaim(h, e.CIDR(), true) // it stays where it is in use
+	_ = a.releaseClaim(o, b.CIDR(), true) // it stays where it is in use
 }
 
 // ReleaseByHandle gives back everything that the handle holds, blocks by name.
@@ -227,12 +227,12 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 	// Counts go as they are lowered.
 	var small [4]count
 	for _, c := range a.handles.counts(small[:0], h) {
-		e := a.live(c)
-		if e == nil {
+		b := a.live(c)
+		if b == nil {
 			continue
 		}
-		if a.ordinals = e.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
-			a.releaseHeld(e, h, false)
+		if a.ordinals = b.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
+			a.releaseHeld(b, h, false)
 		}
 	}
 	return nil
@@ -245,10 +245,10 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 func (a *Allocator) GarbageCollectColdIPs() {
 	a.begin()
 	defer a.mu.Unlock()
-	for _, e := range a.allBlocks() {
-		if e.Collect(a.cold) > 0 {
-			a.write(e)
-			e.refresh()
+	for _, b := range a.allBlocks() {
+		if b.Collect(a.cold) > 0 {
+			a.write(b)
+			b.refresh()
 		}
 	}
 }

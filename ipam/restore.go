@@ -35,7 +35,7 @@ type Cluster struct {
 func (a *Allocator) Cluster() Cluster {
 	a.begin()
 	defer a.mu.Unlock()
-	c := Cluster{State: a.state(), Config: a.config, Reservations: slices.Clone(a.entries), LastSequence: a.lastSeq}
+	c := Cluster{State: a.state(), Config: a.config, Reservations: slices.Clone(a.reservationTexts), LastSequence: a.lastSeq}
 	for _, p := range a.pools.All() {
 		c.Pools = append(c.Pools, p.Spec())
 	}
@@ -119,14 +119,14 @@ func (e *RestoreError) Unwrap() []error {
 // contradicts itself ([block.ErrState]); allocations of one record that differ.
 func Restore(c Cluster, o Options) (*Allocator, error) {
 	a := New(o)
-	r := restorer{a: a, c: &c, gone: make(map[netip.Prefix]*entry)}
+	r := restorer{a: a, c: &c, gone: make(map[netip.Prefix]*ipamBlock)}
 	if err := a.PutIPAMConfig(c.Config); err != nil {
 		r.refuse(ConfigObject, 0, "ipam", err)
 	}
 	a.begin()
 	defer a.mu.Unlock()
 	a.reservations, _ = pool.ParseReservations(c.Reservations)
-	a.entries = slices.Clone(c.Reservations)
+	a.reservationTexts = slices.Clone(c.Reservations)
 	r.pools()
 	r.nodes()
 	r.blocks()
@@ -145,18 +145,18 @@ const noClaimTime = math.MinInt64
 
 // claimTime returns when the owner of a block claimed it; zero for nobody's, and
 // where it is not known.
-func (e *entry) claimTime() time.Time {
-	if e.host == nil || e.claimed == noClaimTime {
+func (b *ipamBlock) claimTime() time.Time {
+	if b.owner == nil || b.claimed == noClaimTime {
 		return time.Time{}
 	}
-	return time.Unix(0, e.claimed).UTC()
+	return time.Unix(0, b.claimed).UTC()
 }
 
 type restorer struct {
 	a        *Allocator
 	c        *Cluster
 	refusals []*Refusal
-	gone     map[netip.Prefix]*entry // what handles count in blocks that do not exist
+	gone     map[netip.Prefix]*ipamBlock // what handles count in blocks that do not exist
 }
 
 func (r *restorer) refuse(kind ObjectKind, index int, name string, err error) {
@@ -178,7 +178,7 @@ func (r *restorer) pools() {
 			continue
 		}
 		names[spec.Name] = true
-		r.a.spaces[spec.Name] = &space{pool: p, tree: newTree(p)}
+		r.a.poolBlocks[spec.Name] = &poolBlocks{pool: p, index: newBlockIndex(p)}
 		r.a.poolsChanged++
 	}
 }
@@ -200,34 +200,34 @@ func (r *restorer) nodes() {
 func (r *restorer) blocks() {
 	overlapping := overlaps(r.c.Blocks)
 	for i := range r.c.Blocks {
-		b := &r.c.Blocks[i]
-		if err := checkCIDR(b.CIDR); err != nil {
-			r.refuse(BlockObject, i, b.CIDR.String(), err)
+		given := &r.c.Blocks[i]
+		if err := checkCIDR(given.CIDR); err != nil {
+			r.refuse(BlockObject, i, given.CIDR.String(), err)
 			continue
 		}
 		errs := []error{overlapping[i]}
-		if !b.Owner.IsZero() {
-			errs = append(errs, checkOwner(b.Owner))
+		if !given.Owner.IsZero() {
+			errs = append(errs, checkOwner(given.Owner))
 		}
 		for _, p := range r.a.pools.All() {
-			errs = append(errs, p.CheckBlock(b.CIDR))
+			errs = append(errs, p.CheckBlock(given.CIDR))
 		}
-		content, err := b.content()
-		e := new(entry)
-		if err = errors.Join(append(errs, err, e.Restore(content))...); err != nil {
-			r.refuse(BlockObject, i, b.CIDR.String(), err)
+		content, err := given.content()
+		b := new(ipamBlock)
+		if err = errors.Join(append(errs, err, b.Restore(content))...); err != nil {
+			r.refuse(BlockObject, i, given.CIDR.String(), err)
 			continue
 		}
-		if !b.Owner.IsZero() {
+		if !given.Owner.IsZero() {
 			claimed := int64(noClaimTime)
-			if !b.Claimed.IsZero() {
-				claimed = b.Claimed.UnixNano()
+			if !given.Claimed.IsZero() {
+				claimed = given.Claimed.UnixNano()
 			}
-			e.setOwner(r.a.host(b.Owner), claimed)
+			b.setOwner(r.a.openOwner(given.Owner), claimed)
 		}
-		r.a.add(e, r.a.spaceOf(b.CIDR.Addr()))
-		r.a.lastSeq = max(r.a.lastSeq, b.Sequence)
-		for _, al := range b.Allocations {
+		r.a.add(b, r.a.poolOf(given.CIDR.Addr()))
+		r.a.lastSeq = max(r.a.lastSeq, given.Sequence)
+		for _, al := range given.Allocations {
 			r.a.lastSeq = max(r.a.lastSeq, al.Seq)
 		}
 	}
@@ -310,9 +310,9 @@ func (r *restorer) affinities() {
 			err = ErrDuplicate
 		}
 		if err == nil {
-			h := r.a.host(f.Owner)
-			err = h.claims.Put(f.CIDR, f.State, f.Created)
-			r.a.forget(h)
+			o := r.a.openOwner(f.Owner)
+			err = o.claims.Put(f.CIDR, f.State, f.Created)
+			r.a.forget(o)
 		}
 		if err != nil {
 			r.refuse(AffinityObject, i, f.Owner.String()+" "+f.CIDR.String(), err)
@@ -360,15 +360,15 @@ func (r *restorer) counts(given []HandleCount) ([]count, error) {
 			errs = append(errs, fmt.Errorf("counts %d addresses in %s, must be 1 to %d", g.Count, g.Block, math.MaxInt32))
 			continue
 		}
-		e := r.a.block(g.Block)
-		if e == nil {
+		b := r.a.block(g.Block)
+		if b == nil {
 			var err error
-			if e, err = r.goneBlock(g.Block); err != nil {
+			if b, err = r.goneBlock(g.Block); err != nil {
 				errs = append(errs, err)
 				continue
 			}
 		}
-		counts = append(counts, count{e, int32(g.Count)})
+		counts = append(counts, count{b, int32(g.Count)})
 	}
 	slices.SortStableFunc(counts, func(x, y count) int { return compareNames(x.block, y.block) })
 	for i := 1; i < len(counts); i++ {
@@ -380,17 +380,17 @@ func (r *restorer) counts(given []HandleCount) ([]count, error) {
 }
 
 // goneBlock returns what a count in a block that does not exist refers to.
-func (r *restorer) goneBlock(cidr netip.Prefix) (*entry, error) {
-	if e := r.gone[cidr]; e != nil {
-		return e, nil
+func (r *restorer) goneBlock(cidr netip.Prefix) (*ipamBlock, error) {
+	if b := r.gone[cidr]; b != nil {
+		return b, nil
 	}
 	if err := checkCIDR(cidr); err != nil {
 		return nil, err
 	}
-	e := &entry{gone: true}
-	if err := e.Reset(cidr, 0); err != nil {
+	b := &ipamBlock{gone: true}
+	if err := b.Reset(cidr, 0); err != nil {
 		return nil, err
 	}
-	r.gone[cidr] = e
-	return e, nil
+	r.gone[cidr] = b
+	return b, nil
 }

@@ -66,10 +66,10 @@ func (a *Allocator) State() State {
 
 func (a *Allocator) state() State {
 	var s State
-	for _, e := range byName(a.allBlocks()) {
-		var b BlockState
-		e.stateInto(&b)
-		s.Blocks = append(s.Blocks, b)
+	for _, b := range byName(a.allBlocks()) {
+		var bs BlockState
+		b.stateInto(&bs)
+		s.Blocks = append(s.Blocks, bs)
 	}
 	for _, c := range a.claims.All() {
 		s.Affinities = append(s.Affinities, AffinityState{c.Owner, c.CIDR, c.State, c.Created})
@@ -93,18 +93,18 @@ type Summary struct {
 	Owners    int // hosts and virtual owners with a confirmed affinity
 }
 
-// Summary returns the counts. It costs a look at each host, not at each block.
+// Summary returns the counts. It costs a look at each owner, not at each block.
 func (a *Allocator) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := Summary{Blocks: len(a.orphans)}
-	for _, sp := range a.spaces {
-		s.Blocks += sp.tree.count
+	for _, pb := range a.poolBlocks {
+		s.Blocks += pb.index.count
 	}
-	for _, hosts := range []map[string]*host{a.hosts, a.virtual} {
-		for _, h := range hosts {
+	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
+		for _, o := range owners {
 			before := s.Confirmed
-			for _, c := range h.claims.All() {
+			for _, c := range o.claims.All() {
 				if c.State == affinity.Confirmed {
 					s.Confirmed++
 				}

@@ -55,11 +55,11 @@ func (a *Allocator) GetUtilization() []PoolUsage {
 		CIDR:  netip.PrefixFrom(netip.IPv4Unspecified(), 0),
 		Usage: Usage{new(big.Int), new(big.Int), new(big.Int), new(big.Int)},
 	}
-	for _, e := range a.orphansInOrder() {
-		if e.CIDR().Addr().Is6() {
+	for _, b := range a.orphansInOrder() {
+		if b.CIDR().Addr().Is6() {
 			continue // the entry is an IPv4 CIDR
 		}
-		orphans.Blocks = append(orphans.Blocks, BlockUsage{e.CIDR(), e.usage()})
+		orphans.Blocks = append(orphans.Blocks, BlockUsage{b.CIDR(), b.usage()})
 	}
 	return append(usage, orphans)
 }
@@ -72,13 +72,13 @@ func (a *Allocator) poolUsage(p *pool.Pool) PoolUsage {
 	// Outside blocks everything unreserved is available.
 	outside := new(big.Int).Sub(capacity, reserved)
 	inUse, available := int64(0), int64(0)
-	for _, e := range byName(a.spaces[p.Name()].appendBlocks(nil)) {
-		b := e.usage()
-		inUse += b.InUse.Int64()
-		available += b.Available.Int64()
-		outside.Sub(outside, b.Capacity)
-		outside.Add(outside, b.Reserved)
-		u.Blocks = append(u.Blocks, BlockUsage{e.CIDR(), b})
+	for _, b := range byName(a.poolBlocks[p.Name()].appendBlocks(nil)) {
+		used := b.usage()
+		inUse += used.InUse.Int64()
+		available += used.Available.Int64()
+		outside.Sub(outside, used.Capacity)
+		outside.Add(outside, used.Reserved)
+		u.Blocks = append(u.Blocks, BlockUsage{b.CIDR(), used})
 	}
 	available += atMost63(outside).Int64()
 	u.Usage = Usage{atMost63(capacity), big.NewInt(inUse), atMost63(reserved), big.NewInt(available)}
@@ -94,11 +94,11 @@ func atMost63(n *big.Int) *big.Int {
 }
 
 // usage counts the addresses of the block as last written.
-func (e *entry) usage() Usage {
+func (b *ipamBlock) usage() Usage {
 	return Usage{
-		Capacity:  big.NewInt(int64(e.Size())),
-		InUse:     big.NewInt(int64(e.InUse())),
-		Reserved:  big.NewInt(int64(e.reserved.Len())),
-		Available: big.NewInt(int64(e.FreeUnreserved(e.reserved))),
+		Capacity:  big.NewInt(int64(b.Size())),
+		InUse:     big.NewInt(int64(b.InUse())),
+		Reserved:  big.NewInt(int64(b.reserved.Len())),
+		Available: big.NewInt(int64(b.FreeUnreserved(b.reserved))),
 	}
 }

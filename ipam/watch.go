@@ -23,8 +23,8 @@ func (a *Allocator) Watch() *Watch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := &Watch{allocator: a, changed: make(map[netip.Prefix]struct{})}
-	for _, e := range a.allBlocks() {
-		w.changed[e.CIDR()] = struct{}{}
+	for _, b := range a.allBlocks() {
+		w.changed[b.CIDR()] = struct{}{}
 	}
 	a.watches = append(a.watches, w)
 	return w
@@ -58,9 +58,9 @@ func (w *Watch) Stop() {
 }
 
 // note tells the watches that the block was made, written or deleted.
-func (a *Allocator) note(e *entry) {
+func (a *Allocator) note(b *ipamBlock) {
 	for _, w := range a.watches {
-		if cidr := e.CIDR(); cidr != w.last {
+		if cidr := b.CIDR(); cidr != w.last {
 			w.last = cidr
 			w.changed[cidr] = struct{}{}
 		}
@@ -76,18 +76,18 @@ func (a *Allocator) ReadBlock(cidr netip.Prefix, into *BlockState) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e := a.block(cidr)
-	if e == nil {
+	b := a.block(cidr)
+	if b == nil {
 		return false
 	}
-	e.stateInto(into)
+	b.stateInto(into)
 	return true
 }
 
 // stateInto makes s the state of the block, in the memory of its slices.
-func (e *entry) stateInto(s *BlockState) {
-	s.CIDR, s.Owner, s.Sequence = e.CIDR(), e.owner(), e.Seq()
-	s.Claimed = e.claimTime()
-	s.Free = slices.AppendSeq(s.Free[:0], e.Queue())
-	s.Allocations = slices.AppendSeq(s.Allocations[:0], e.Allocations())
+func (b *ipamBlock) stateInto(s *BlockState) {
+	s.CIDR, s.Owner, s.Sequence = b.CIDR(), b.ownerID(), b.Seq()
+	s.Claimed = b.claimTime()
+	s.Free = slices.AppendSeq(s.Free[:0], b.Queue())
+	s.Allocations = slices.AppendSeq(s.Allocations[:0], b.Allocations())
 }

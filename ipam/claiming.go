@@ -21,36 +21,36 @@ var errNoBlock = errors.New("ipam: affinity is on no block of its pool")
 // errStale is what recovery finds of a claim whose block is another's.
 var errStale = errors.New("ipam: stale affinity")
 
-// claimNew finds a block for the host and claims it (§5). Errors:
+// claimNew finds a block for the owner and claims it (§5). Errors:
 // [ErrNoBlock] with automatic allocation off, [ErrNoFreeBlocks] where nothing
 // is left, [ErrBadHostReservation] for a block too small for it.
-func (a *Allocator) claimNew(h *host, spaces []*space, reserve *HostReservation) (*entry, error) {
+func (a *Allocator) claimNew(o *owner, pools []*poolBlocks, reserve *HostReservation) (*ipamBlock, error) {
 	if !a.config.AutoAllocateBlocks {
-		return nil, fail(ErrNoBlock, h.owner)
+		return nil, fail(ErrNoBlock, o.id)
 	}
-	cidr, err := a.find(h, spaces, reserve)
+	cidr, err := a.findBlock(o, pools, reserve)
 	if err != nil {
 		return nil, err
 	}
-	return a.recover(h, h.claims.Pend(cidr, a.now), reserve)
+	return a.recover(o, o.claims.Pend(cidr, a.now), reserve)
 }
 
-// find returns the block that the host should claim next: the first on its
+// findBlock returns the block that the owner should claim next: the first on its
 // walk that does not exist or is its own with a free address, else an empty
 // one that another gives up for it. Nothing is given up for a reservation that
 // would not fit.
-func (a *Allocator) find(h *host, spaces []*space, reserve *HostReservation) (netip.Prefix, error) {
-	for _, sp := range spaces {
-		from := a.startOf(h, sp)
-		at, found := a.nextMissing(sp, from)
+func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReservation) (netip.Prefix, error) {
+	for _, pb := range pools {
+		from := a.startOf(o, pb)
+		at, found := a.nextMissing(pb, from)
 		missing := found
-		for _, e := range h.blocks {
-			if e.space == sp && !e.whole && (!found || sooner(e.at, at, from)) && e.Available(a.cold, e.reserved) > 0 {
-				at, found, missing = e.at, true, false
+		for _, b := range o.blocks {
+			if b.pool == pb && !b.whole && (!found || sooner(b.at, at, from)) && b.Available(a.cold, b.reserved) > 0 {
+				at, found, missing = b.at, true, false
 			}
 		}
 		if found {
-			cidr := sp.pool.BlockAt(at)
+			cidr := pb.pool.BlockAt(at)
 			if missing {
 				return cidr, reserve.fits(cidr)
 			}
@@ -60,20 +60,20 @@ func (a *Allocator) find(h *host, spaces []*space, reserve *HostReservation) (ne
 	if a.noReclaim {
 		return netip.Prefix{}, ErrNoFreeBlocks
 	}
-	for _, sp := range spaces {
-		c := sp.tree.cycle(thatIsEmpty, a.startOf(h, sp))
-		for e := c.next(); e != nil; e = c.next() {
-			if e.whole || !e.Empty(a.cold) || e.Available(a.cold, e.reserved) == 0 || !a.reclaimable(e) {
-				e.refresh()
+	for _, pb := range pools {
+		c := pb.index.walk(thatIsEmpty, a.startOf(o, pb))
+		for b := c.next(); b != nil; b = c.next() {
+			if b.whole || !b.Empty(a.cold) || b.Available(a.cold, b.reserved) == 0 || !a.reclaimable(b) {
+				b.refresh()
 				continue
 			}
-			cidr := e.CIDR()
+			cidr := b.CIDR()
 			if err := reserve.fits(cidr); err != nil {
 				return cidr, err
 			}
-			owner := e.host
-			err := a.releaseClaim(owner, cidr, true)
-			a.forget(owner)
+			old := b.owner
+			err := a.releaseClaim(old, cidr, true)
+			a.forget(old)
 			if err == nil {
 				return cidr, nil
 			}
@@ -93,90 +93,90 @@ func sooner(x, y, start pool.Index) bool {
 
 // reclaimable reports whether an empty block can be taken from its owner: it has
 // had it for long enough, and its claim is there to be released.
-func (a *Allocator) reclaimable(e *entry) bool {
-	return e.host != nil && e.host.claims.Get(e.CIDR()) != nil &&
-		(e.claimed == noClaimTime || a.now.UnixNano()-e.claimed >= int64(minClaimAge))
+func (a *Allocator) reclaimable(b *ipamBlock) bool {
+	return b.owner != nil && b.owner.claims.Get(b.CIDR()) != nil &&
+		(b.claimed == noClaimTime || a.now.UnixNano()-b.claimed >= int64(minClaimAge))
 }
 
-// create makes the block cidr of a pool for the host, which has a claim on it:
+// create makes the block cidr of a pool for the owner, which has a claim on it:
 // the second phase of claiming. The reservation must fit.
-func (a *Allocator) create(h *host, cidr netip.Prefix, reserve *HostReservation) (*entry, error) {
+func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
 	// A block that is deleted and made again never repeats a number, even
 	// when the clock stands still (§6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
-	sp := a.spaceOf(cidr.Addr())
-	e := sp.unused()
-	if err := e.Reset(cidr, seq); err != nil {
+	pb := a.poolOf(cidr.Addr())
+	b := pb.unused()
+	if err := b.Reset(cidr, seq); err != nil {
 		return nil, err
 	}
 	if reserve != nil {
-		if err := e.ReserveForHost(reserve.StartOfBlock, reserve.EndOfBlock, reserve.owner()); err != nil {
+		if err := b.ReserveForHost(reserve.StartOfBlock, reserve.EndOfBlock, reserve.owner()); err != nil {
 			return nil, err
 		}
 	}
 	a.lastSeq = seq
-	e.gone = false
-	e.setOwner(h, a.now.UnixNano())
-	a.add(e, sp)
-	return e, nil
+	b.gone = false
+	b.setOwner(o, a.now.UnixNano())
+	a.add(b, pb)
+	return b, nil
 }
 
-// recover makes the host's claim and the block agree, whatever a client that
+// recover makes the owner's claim and the block agree, whatever a client that
 // died left behind, and returns the block; errStale where the block is
 // another's or nobody's, with the claim dropped (§5).
-func (a *Allocator) recover(h *host, c *affinity.Claim, reserve *HostReservation) (*entry, error) {
-	e := a.block(c.CIDR)
+func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservation) (*ipamBlock, error) {
+	b := a.block(c.CIDR)
 	switch {
-	case e == nil:
-		if sp := a.spaceOf(c.CIDR.Addr()); sp == nil || sp.pool.BlockSize() != c.CIDR.Bits() {
+	case b == nil:
+		if pb := a.poolOf(c.CIDR.Addr()); pb == nil || pb.pool.BlockSize() != c.CIDR.Bits() {
 			return nil, errNoBlock
 		}
-		h.changed()
+		o.changed()
 		err := reserve.fits(c.CIDR)
 		if err != nil {
 			return nil, err
 		}
-		if e, err = a.create(h, c.CIDR, reserve); err != nil {
+		if b, err = a.create(o, c.CIDR, reserve); err != nil {
 			return nil, err
 		}
 		// The steps in full: tests pin that the machine allows them.
-		return e, errors.Join(c.Step(affinity.Renew), c.Step(affinity.Confirm))
-	case e.host != h:
-		h.changed()
-		h.claims.Drop(c.CIDR)
+		return b, errors.Join(c.Step(affinity.Renew), c.Step(affinity.Confirm))
+	case b.owner != o:
+		o.changed()
+		o.claims.Drop(c.CIDR)
 		return nil, errStale
 	case c.State != affinity.Confirmed:
-		h.changed()
+		o.changed()
 		err := c.Step(affinity.Renew)
 		// The write raises the block's number, so that others who hold an
 		// older copy fail.
-		e.Collect(a.cold)
-		a.write(e)
-		return e, errors.Join(err, c.Step(affinity.Confirm))
+		b.Collect(a.cold)
+		a.write(b)
+		return b, errors.Join(err, c.Step(affinity.Confirm))
 	}
-	return e, nil
+	return b, nil
 }
 
 // claimBlock claims one given block without recovery, as AssignIP and
 // ClaimAffinity do. [ErrBlockClaimConflict] where it is another's or nobody's;
-// the host's own claim on it, an older one too, is then gone.
-func (a *Allocator) claimBlock(h *host, cidr netip.Prefix, reserve *HostReservation) (*entry, error) {
-	h.changed()
-	e := a.block(cidr)
-	if e == nil {
+// the owner's own claim on it, an older one too, is then gone.
+func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
+	o.changed()
+	b := a.block(cidr)
+	if b == nil {
 		if err := reserve.fits(cidr); err != nil {
 			return nil, err
 		}
-	} else if e.host != h {
-		h.claims.Drop(cidr)
+	} else if b.owner != o {
+		o.claims.Drop(cidr)
 		return nil, fail(ErrBlockClaimConflict, cidr)
 	}
-	c := h.claims.Pend(cidr, a.now)
-	if e == nil {
+	c := o.claims.Pend(cidr, a.now)
+	if b == nil {
 		var err error
-		if e, err = a.create(h, cidr, reserve); err != nil {
+		if b, err = a.create(o, cidr, reserve); err != nil {
 			return nil, err
 		}
 	}
-	return e, c.Step(affinity.Confirm)
+	return b, c.Step(affinity.Confirm)
 }

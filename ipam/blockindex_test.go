@@ -18,65 +18,65 @@ import (
 
 // A forest is what the property is about: the methods of a tree.
 type forest interface {
-	get(pool.Index) *entry
-	insert(*entry)
-	remove(*entry)
-	update(*entry)
-	next(want, pool.Index) *entry
+	get(pool.Index) *ipamBlock
+	insert(*ipamBlock)
+	remove(*ipamBlock)
+	update(*ipamBlock)
+	next(filter, pool.Index) *ipamBlock
 	nextMissing(pool.Index) (pool.Index, bool)
-	// round returns all of a cycle.
-	round(want, pool.Index) []*entry
+	// round returns all of a walk.
+	round(filter, pool.Index) []*ipamBlock
 }
 
-type realTree struct{ *tree }
+type realTree struct{ *blockIndex }
 
-func (t realTree) round(w want, start pool.Index) []*entry {
-	var all []*entry
-	c := t.cycle(w, start)
-	for e := c.next(); e != nil; e = c.next() {
-		all = append(all, e)
+func (t realTree) round(f filter, start pool.Index) []*ipamBlock {
+	var all []*ipamBlock
+	c := t.walk(f, start)
+	for b := c.next(); b != nil; b = c.next() {
+		all = append(all, b)
 	}
-	if e := c.next(); e != nil {
-		all = append(all, e) // a cycle that ended has ended
+	if b := c.next(); b != nil {
+		all = append(all, b) // a walk that ended has ended
 	}
 	return all
 }
 
 // slowTree is the plain definition: a sorted list.
 type slowTree struct {
-	blocks []*entry
+	blocks []*ipamBlock
 	last   pool.Index
 }
 
-func compareEntries(e *entry, at pool.Index) int { return e.at.Compare(at) }
+func compareBlocks(b *ipamBlock, at pool.Index) int { return b.at.Compare(at) }
 
-func (t *slowTree) get(at pool.Index) *entry {
-	if i, found := slices.BinarySearchFunc(t.blocks, at, compareEntries); found {
+func (t *slowTree) get(at pool.Index) *ipamBlock {
+	if i, found := slices.BinarySearchFunc(t.blocks, at, compareBlocks); found {
 		return t.blocks[i]
 	}
 	return nil
 }
 
-func (t *slowTree) insert(e *entry) {
-	i, _ := slices.BinarySearchFunc(t.blocks, e.at, compareEntries)
-	t.blocks = slices.Insert(t.blocks, i, e)
+func (t *slowTree) insert(b *ipamBlock) {
+	i, _ := slices.BinarySearchFunc(t.blocks, b.at, compareBlocks)
+	t.blocks = slices.Insert(t.blocks, i, b)
 }
 
-func (t *slowTree) remove(e *entry) {
-	i, _ := slices.BinarySearchFunc(t.blocks, e.at, compareEntries)
+func (t *slowTree) remove(b *ipamBlock) {
+	i, _ := slices.BinarySearchFunc(t.blocks, b.at, compareBlocks)
 	t.blocks = slices.Delete(t.blocks, i, i+1)
 }
 
-func (t *slowTree) update(*entry) {}
+func (t *slowTree) update(*ipamBlock) {}
 
-func isWanted(w want, e *entry) bool {
-	return w == anyBlock || w == withFree && e.mayBeFree || w == thatIsEmpty && e.mayBeEmpty
+func isWanted(f filter, b *ipamBlock) bool {
+	return f == anyBlock || f == withFree && b.mayBeFree || f == thatIsEmpty && b.mayBeEmpty
 }
 
-func (t *slowTree) next(w want, from pool.Index) *entry {
-	for _, e := range t.blocks {
-		if isWanted(w, e) && !e.at.Less(from) {
-			return e
+func (t *slowTree) next(f filter, from pool.Index) *ipamBlock {
+	for _, b := range t.blocks {
+		if isWanted(f, b) && !b.at.Less(from) {
+			return b
 		}
 	}
 	return nil
@@ -92,16 +92,16 @@ func (t *slowTree) nextMissing(from pool.Index) (pool.Index, bool) {
 	return from, true
 }
 
-func (t *slowTree) round(w want, start pool.Index) []*entry {
-	var before, after []*entry
-	for _, e := range t.blocks {
-		if !isWanted(w, e) {
+func (t *slowTree) round(f filter, start pool.Index) []*ipamBlock {
+	var before, after []*ipamBlock
+	for _, b := range t.blocks {
+		if !isWanted(f, b) {
 			continue
 		}
-		if e.at.Less(start) {
-			before = append(before, e)
+		if b.at.Less(start) {
+			before = append(before, b)
 		} else {
-			after = append(after, e)
+			after = append(after, b)
 		}
 	}
 	return append(after, before...)
@@ -131,7 +131,7 @@ func somePool(pick chooser) *pool.Pool {
 }
 
 // someIndex picks a number: near a block or the ends of a node, mostly.
-func someIndex(pick chooser, p *pool.Pool, blocks []*entry) pool.Index {
+func someIndex(pick chooser, p *pool.Pool, blocks []*ipamBlock) pool.Index {
 	var at pool.Index
 	switch pick("kind of number", 5) {
 	case 0, 1: // near one that is there
@@ -168,38 +168,38 @@ func tryTree(pick chooser, steps int, make func(*pool.Pool) (forest, func() erro
 	p := somePool(pick)
 	got, check := make(p)
 	want := &slowTree{last: pool.Index{}.Sub(pool.IndexFrom(1)).Low(p.BlockBits())}
-	flags := func(e *entry) { e.mayBeFree, e.mayBeEmpty = pick("free", 2) == 1, pick("empty", 2) == 1 }
+	flags := func(b *ipamBlock) { b.mayBeFree, b.mayBeEmpty = pick("free", 2) == 1, pick("empty", 2) == 1 }
 	for range steps {
 		at := someIndex(pick, p, want.blocks)
-		e := want.get(at)
+		b := want.get(at)
 		what := ""
 		switch kind := pick("operation", 8); {
-		case kind < 4 && e == nil:
+		case kind < 4 && b == nil:
 			what = "insert"
-			e = &entry{at: at}
-			flags(e)
-			got.insert(e)
-			want.insert(e)
-		case kind == 4 && e == nil && p.BlockBits() < 14: // fill a node or several
+			b = &ipamBlock{at: at}
+			flags(b)
+			got.insert(b)
+			want.insert(b)
+		case kind == 4 && b == nil && p.BlockBits() < 14: // fill a node or several
 			what = "fill"
 			for range 1 + pick("fill", 130) {
 				if want.get(at) == nil {
-					e := &entry{at: at}
-					flags(e)
-					got.insert(e)
-					want.insert(e)
+					b := &ipamBlock{at: at}
+					flags(b)
+					got.insert(b)
+					want.insert(b)
 				}
 				at = at.Next().Low(p.BlockBits())
 			}
-		case kind < 6 && e != nil:
+		case kind < 6 && b != nil:
 			what = "update"
-			flags(e)
-			got.update(e)
-			want.update(e)
-		case e != nil:
+			flags(b)
+			got.update(b)
+			want.update(b)
+		case b != nil:
 			what = "remove"
-			got.remove(e)
-			want.remove(e)
+			got.remove(b)
+			want.remove(b)
 		}
 		if err := sameAnswers(pick, p, got, want); err != nil {
 			return fmt.Errorf("2^%d blocks, %d of them there, after %s %s: %w", p.BlockBits(), len(want.blocks), what, at, err)
@@ -227,7 +227,7 @@ func sameAnswers(pick chooser, p *pool.Pool, got forest, plain *slowTree) error 
 		if gok != wok || gok && g != w {
 			differ("nextMissing", at, fmt.Sprint(g, gok), fmt.Sprint(w, wok))
 		}
-		for _, wanted := range []want{anyBlock, withFree, thatIsEmpty} {
+		for _, wanted := range []filter{anyBlock, withFree, thatIsEmpty} {
 			if g, w := got.next(wanted, at), plain.next(wanted, at); g != w {
 				differ(fmt.Sprint("next ", wanted), at, numbers(g), numbers(w))
 			}
@@ -239,20 +239,20 @@ func sameAnswers(pick chooser, p *pool.Pool, got forest, plain *slowTree) error 
 	return errors.Join(errs...)
 }
 
-func numbers(blocks ...*entry) []string {
+func numbers(blocks ...*ipamBlock) []string {
 	var n []string
-	for _, e := range blocks {
-		if e == nil {
+	for _, b := range blocks {
+		if b == nil {
 			n = append(n, "none")
 		} else {
-			n = append(n, e.at.String())
+			n = append(n, b.at.String())
 		}
 	}
 	return n
 }
 
 func makeRealTree(p *pool.Pool) (forest, func() error) {
-	t := newTree(p)
+	t := newBlockIndex(p)
 	return realTree{&t}, t.check
 }
 
@@ -282,91 +282,91 @@ func TestTreeBySeed(t *testing.T) {
 
 type fault struct {
 	realTree
-	get_         func(pool.Index) *entry
-	insert_      func(*entry)
-	remove_      func(*entry)
-	update_      func(*entry)
-	next_        func(want, pool.Index) *entry
+	get_         func(pool.Index) *ipamBlock
+	insert_      func(*ipamBlock)
+	remove_      func(*ipamBlock)
+	update_      func(*ipamBlock)
+	next_        func(filter, pool.Index) *ipamBlock
 	nextMissing_ func(pool.Index) (pool.Index, bool)
-	round_       func(want, pool.Index) []*entry
+	round_       func(filter, pool.Index) []*ipamBlock
 }
 
-func (f *fault) get(at pool.Index) *entry                     { return f.get_(at) }
-func (f *fault) insert(e *entry)                              { f.insert_(e) }
-func (f *fault) remove(e *entry)                              { f.remove_(e) }
-func (f *fault) update(e *entry)                              { f.update_(e) }
-func (f *fault) next(w want, from pool.Index) *entry          { return f.next_(w, from) }
-func (f *fault) round(w want, start pool.Index) []*entry      { return f.round_(w, start) }
-func (f *fault) nextMissing(at pool.Index) (pool.Index, bool) { return f.nextMissing_(at) }
+func (faulty *fault) get(at pool.Index) *ipamBlock                  { return faulty.get_(at) }
+func (faulty *fault) insert(b *ipamBlock)                           { faulty.insert_(b) }
+func (faulty *fault) remove(b *ipamBlock)                           { faulty.remove_(b) }
+func (faulty *fault) update(b *ipamBlock)                           { faulty.update_(b) }
+func (faulty *fault) next(f filter, from pool.Index) *ipamBlock     { return faulty.next_(f, from) }
+func (faulty *fault) round(f filter, start pool.Index) []*ipamBlock { return faulty.round_(f, start) }
+func (faulty *fault) nextMissing(at pool.Index) (pool.Index, bool)  { return faulty.nextMissing_(at) }
 
 func TestTreeRejects(t *testing.T) {
 	for what, damage := range map[string]func(*fault, *pool.Pool){
-		"a cycle that does not wrap": func(f *fault, _ *pool.Pool) {
-			f.round_ = func(w want, start pool.Index) []*entry {
-				return slices.DeleteFunc(f.realTree.round(w, start), func(e *entry) bool { return e.at.Less(start) })
+		"a walk that does not wrap": func(faulty *fault, _ *pool.Pool) {
+			faulty.round_ = func(f filter, start pool.Index) []*ipamBlock {
+				return slices.DeleteFunc(faulty.realTree.round(f, start), func(b *ipamBlock) bool { return b.at.Less(start) })
 			}
 		},
-		"a cycle that goes round again": func(f *fault, _ *pool.Pool) {
-			f.round_ = func(w want, start pool.Index) []*entry {
-				all := f.realTree.round(w, start)
+		"a walk that goes round again": func(faulty *fault, _ *pool.Pool) {
+			faulty.round_ = func(f filter, start pool.Index) []*ipamBlock {
+				all := faulty.realTree.round(f, start)
 				return append(all, all[:min(1, len(all))]...)
 			}
 		},
-		"a cycle that leaves out its start": func(f *fault, _ *pool.Pool) {
-			f.round_ = func(w want, start pool.Index) []*entry {
-				return slices.DeleteFunc(f.realTree.round(w, start), func(e *entry) bool { return e.at == start })
+		"a walk that leaves out its start": func(faulty *fault, _ *pool.Pool) {
+			faulty.round_ = func(f filter, start pool.Index) []*ipamBlock {
+				return slices.DeleteFunc(faulty.realTree.round(f, start), func(b *ipamBlock) bool { return b.at == start })
 			}
 		},
-		"nextMissing that ignores a lone block": func(f *fault, _ *pool.Pool) {
-			f.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				alone := func(e *entry) bool {
-					before, after := f.tree.get(e.at.Sub(pool.IndexFrom(1))), f.tree.get(e.at.Next())
+		"nextMissing that ignores a lone block": func(faulty *fault, _ *pool.Pool) {
+			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
+				alone := func(b *ipamBlock) bool {
+					before, after := faulty.blockIndex.get(b.at.Sub(pool.IndexFrom(1))), faulty.blockIndex.get(b.at.Next())
 					return before == nil && after == nil
 				}
-				if e := f.tree.get(at); e != nil && alone(e) {
+				if b := faulty.blockIndex.get(at); b != nil && alone(b) {
 					return at, true
 				}
-				return f.tree.nextMissing(at)
+				return faulty.blockIndex.nextMissing(at)
 			}
 		},
-		"nextMissing that runs over the end": func(f *fault, p *pool.Pool) {
-			f.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				found, ok := f.tree.nextMissing(at)
+		"nextMissing that runs over the end": func(faulty *fault, p *pool.Pool) {
+			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
+				found, ok := faulty.blockIndex.nextMissing(at)
 				if !ok {
-					return f.tree.last.Next(), true
+					return faulty.blockIndex.last.Next(), true
 				}
 				return found, true
 			}
 		},
-		"nextMissing that wraps": func(f *fault, p *pool.Pool) {
-			f.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				if found, ok := f.tree.nextMissing(at); ok {
+		"nextMissing that wraps": func(faulty *fault, p *pool.Pool) {
+			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
+				if found, ok := faulty.blockIndex.nextMissing(at); ok {
 					return found, ok
 				}
-				return f.tree.nextMissing(pool.Index{})
+				return faulty.blockIndex.nextMissing(pool.Index{})
 			}
 		},
-		"numbers of 64 bits": func(f *fault, p *pool.Pool) {
-			f.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				found, ok := f.tree.nextMissing(at)
+		"numbers of 64 bits": func(faulty *fault, p *pool.Pool) {
+			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
+				found, ok := faulty.blockIndex.nextMissing(at)
 				return found.Low(64), ok
 			}
 		},
-		"get that takes a lone block for any": func(f *fault, p *pool.Pool) {
-			f.get_ = func(at pool.Index) *entry {
-				if e := f.tree.get(at); e != nil || f.tree.count != 1 {
-					return e
+		"get that takes a lone block for any": func(faulty *fault, p *pool.Pool) {
+			faulty.get_ = func(at pool.Index) *ipamBlock {
+				if b := faulty.blockIndex.get(at); b != nil || faulty.blockIndex.count != 1 {
+					return b
 				}
-				return f.tree.next(anyBlock, pool.Index{})
+				return faulty.blockIndex.next(anyBlock, pool.Index{})
 			}
 		},
-		"update that forgets the levels above": func(f *fault, p *pool.Pool) {
-			f.update_ = func(e *entry) {
-				n, level := &f.tree.root, f.tree.top
+		"update that forgets the levels above": func(faulty *fault, p *pool.Pool) {
+			faulty.update_ = func(b *ipamBlock) {
+				n, level := &faulty.blockIndex.root, faulty.blockIndex.top
 				for {
-					d := e.at.Digit(level)
-					if k := n.kids[n.rank(d)]; k.node != nil {
-						n, level = k.node, level-1
+					d := b.at.Digit(level)
+					if c := n.children[n.rank(d)]; c.node != nil {
+						n, level = c.node, level-1
 						continue
 					}
 					n.summarize(d, n.rank(d), level)
@@ -374,35 +374,35 @@ func TestTreeRejects(t *testing.T) {
 				}
 			}
 		},
-		"update that does nothing": func(f *fault, p *pool.Pool) { f.update_ = func(*entry) {} },
-		"next that means after": func(f *fault, p *pool.Pool) {
-			f.next_ = func(w want, from pool.Index) *entry {
-				if from == f.tree.last {
+		"update that does nothing": func(faulty *fault, p *pool.Pool) { faulty.update_ = func(*ipamBlock) {} },
+		"next that means after": func(faulty *fault, p *pool.Pool) {
+			faulty.next_ = func(f filter, from pool.Index) *ipamBlock {
+				if from == faulty.blockIndex.last {
 					return nil
 				}
-				return f.tree.next(w, from.Next())
+				return faulty.blockIndex.next(f, from.Next())
 			}
 		},
-		"next that gives any block": func(f *fault, p *pool.Pool) {
-			f.next_ = func(_ want, from pool.Index) *entry { return f.tree.next(anyBlock, from) }
+		"next that gives any block": func(faulty *fault, p *pool.Pool) {
+			faulty.next_ = func(_ filter, from pool.Index) *ipamBlock { return faulty.blockIndex.next(anyBlock, from) }
 		},
-		"remove that forgets the bit of existence": func(f *fault, p *pool.Pool) {
-			f.remove_ = func(e *entry) {
-				f.tree.remove(e)
-				f.tree.insert(&entry{at: e.at})
+		"remove that forgets the bit of existence": func(faulty *fault, p *pool.Pool) {
+			faulty.remove_ = func(b *ipamBlock) {
+				faulty.blockIndex.remove(b)
+				faulty.blockIndex.insert(&ipamBlock{at: b.at})
 			}
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			broken := func(p *pool.Pool) (forest, func() error) {
-				tr := newTree(p)
+				tr := newBlockIndex(p)
 				real := realTree{&tr}
-				f := &fault{
+				faulty := &fault{
 					realTree: real, get_: real.get, insert_: real.insert, remove_: real.remove, update_: real.update,
 					next_: real.next, nextMissing_: real.nextMissing, round_: real.round,
 				}
-				damage(f, p)
-				return f, func() error { return nil } // the answers alone must tell
+				damage(faulty, p)
+				return faulty, func() error { return nil } // the answers alone must tell
 			}
 			for seed := range uint64(500) {
 				if err := tryTree(seeded(seed), 80, broken); err != nil {
@@ -421,16 +421,16 @@ func TestTreeCheck(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/8")})
 	require.NoError(t, err)
 	for word := range 3 {
-		tr := newTree(p)
+		tr := newBlockIndex(p)
 		for range 300 {
 			if at := someIndex(pick, p, nil); tr.get(at) == nil {
-				tr.insert(&entry{at: at, mayBeFree: pick("", 2) == 0})
+				tr.insert(&ipamBlock{at: at, mayBeFree: pick("", 2) == 0})
 			}
 		}
 		require.NoError(t, tr.check())
 		n := &tr.root
-		for n.kids[0].node != nil && pick("deeper", 3) > 0 {
-			n = n.kids[0].node
+		for n.children[0].node != nil && pick("deeper", 3) > 0 {
+			n = n.children[0].node
 		}
 		switch word {
 		case 0:
@@ -450,33 +450,33 @@ func TestTreeDepth(t *testing.T) {
 	for seed := range uint64(50) {
 		pick := seeded(seed)
 		p := somePool(pick)
-		tr := newTree(p)
-		var blocks []*entry
+		tr := newBlockIndex(p)
+		var blocks []*ipamBlock
 		for range 100 {
-			if e := (&entry{at: someIndex(pick, p, blocks)}); tr.get(e.at) == nil {
-				tr.insert(e)
-				blocks = append(blocks, e)
+			if b := (&ipamBlock{at: someIndex(pick, p, blocks)}); tr.get(b.at) == nil {
+				tr.insert(b)
+				blocks = append(blocks, b)
 			}
 		}
 		levels := max(1, (p.BlockBits()+5)/6)
 		nodes, deepest := 0, 0
-		var visit func(n *node, depth int)
-		visit = func(n *node, depth int) {
+		var visit func(n *indexNode, depth int)
+		visit = func(n *indexNode, depth int) {
 			nodes, deepest = nodes+1, max(deepest, depth)
-			for _, k := range n.kids {
-				if k.node != nil {
-					visit(k.node, depth+1)
+			for _, c := range n.children {
+				if c.node != nil {
+					visit(c.node, depth+1)
 				}
 			}
 		}
 		visit(&tr.root, 1)
 		require.LessOrEqual(t, deepest, levels, "2^%d blocks", p.BlockBits())
 		require.LessOrEqual(t, nodes, 1+levels*len(blocks))
-		for _, e := range blocks {
-			tr.remove(e)
+		for _, b := range blocks {
+			tr.remove(b)
 		}
 		require.Zero(t, tr.count)
-		require.Empty(t, tr.root.kids, "an empty tree is as small as a new one")
+		require.Empty(t, tr.root.children, "an empty tree is as small as a new one")
 		require.NoError(t, tr.check())
 	}
 }
@@ -488,13 +488,13 @@ func TestTreeVisits(t *testing.T) {
 	for seed := range uint64(300) {
 		pick := seeded(seed)
 		p := somePool(pick)
-		tr := newTree(p)
-		var blocks []*entry
+		tr := newBlockIndex(p)
+		var blocks []*ipamBlock
 		add := func(at pool.Index) {
 			if tr.get(at) == nil {
-				e := &entry{at: at, mayBeFree: pick("free", 8) == 0, mayBeEmpty: pick("empty", 8) == 0}
-				tr.insert(e)
-				blocks = append(blocks, e)
+				b := &ipamBlock{at: at, mayBeFree: pick("free", 8) == 0, mayBeEmpty: pick("empty", 8) == 0}
+				tr.insert(b)
+				blocks = append(blocks, b)
 			}
 		}
 		for range 40 {
@@ -514,16 +514,16 @@ func TestTreeVisits(t *testing.T) {
 			got, gotOK := tr.poisoned(from, to).nextMissing(from)
 			require.Equal(t, missing, got)
 			require.Equal(t, ok, gotOK)
-			for _, w := range []want{anyBlock, withFree, thatIsEmpty} {
-				e := tr.next(w, from)
+			for _, f := range []filter{anyBlock, withFree, thatIsEmpty} {
+				b := tr.next(f, from)
 				to := from
-				if e != nil {
-					to = e.at
+				if b != nil {
+					to = b.at
 				}
-				require.Same(t, e, tr.poisoned(from, to).next(w, from))
+				require.Same(t, b, tr.poisoned(from, to).next(f, from))
 			}
-			if e := tr.get(from); e != nil {
-				require.Same(t, e, tr.poisoned(from).get(from))
+			if b := tr.get(from); b != nil {
+				require.Same(t, b, tr.poisoned(from).get(from))
 			}
 		}
 	}
@@ -531,28 +531,28 @@ func TestTreeVisits(t *testing.T) {
 
 // poisoned returns a copy of the tree in which only the nodes on the ways to
 // two numbers can be looked at.
-func (t *tree) poisoned(to ...pool.Index) *tree {
-	poison := &node{some: ^uint64(0), free: ^uint64(0), empty: ^uint64(0)} // and no kids
-	var copyOf func(n *node, level int, ways []pool.Index) *node
-	copyOf = func(n *node, level int, ways []pool.Index) *node {
+func (t *blockIndex) poisoned(to ...pool.Index) *blockIndex {
+	poison := &indexNode{some: ^uint64(0), free: ^uint64(0), empty: ^uint64(0)} // and no children
+	var copyOf func(n *indexNode, level int, ways []pool.Index) *indexNode
+	copyOf = func(n *indexNode, level int, ways []pool.Index) *indexNode {
 		if len(ways) == 0 {
 			return poison
 		}
 		c := *n
-		c.kids = slices.Clone(n.kids)
+		c.children = slices.Clone(n.children)
 		i := 0
 		for d := range uint(64) {
 			if n.some>>d&1 == 0 {
 				continue
 			}
-			if k := n.kids[i].node; k != nil {
+			if k := n.children[i].node; k != nil {
 				var here []pool.Index
 				for _, at := range ways {
 					if at.Digit(level) == d {
 						here = append(here, at)
 					}
 				}
-				c.kids[i].node = copyOf(k, level-1, here)
+				c.children[i].node = copyOf(k, level-1, here)
 			}
 			i++
 		}
@@ -567,13 +567,13 @@ func (t *tree) poisoned(to ...pool.Index) *tree {
 func TestTreeNoAllocations(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("fd00::/48")})
 	require.NoError(t, err)
-	tr := newTree(p)
+	tr := newBlockIndex(p)
 	pick := seeded(1)
-	var blocks []*entry
+	var blocks []*ipamBlock
 	for range 1000 {
-		if e := (&entry{at: someIndex(pick, p, blocks), mayBeFree: true}); tr.get(e.at) == nil {
-			tr.insert(e)
-			blocks = append(blocks, e)
+		if b := (&ipamBlock{at: someIndex(pick, p, blocks), mayBeFree: true}); tr.get(b.at) == nil {
+			tr.insert(b)
+			blocks = append(blocks, b)
 		}
 	}
 	require.Equal(t, 74, p.BlockBits())
@@ -584,7 +584,7 @@ func TestTreeNoAllocations(t *testing.T) {
 		tr.next(withFree, at)
 		tr.nextMissing(at)
 		tr.update(blocks[500])
-		c := tr.cycle(withFree, at)
+		c := tr.walk(withFree, at)
 		for range 10 {
 			c.next()
 		}

@@ -27,19 +27,19 @@ func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (clai
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	sp, err := a.enabledSpace(cidr)
+	pb, err := a.enabledPool(cidr)
 	if err != nil {
 		return nil, nil, err
 	}
-	if spread := sp.pool.BlockSize() - cidr.Bits(); spread > maxClaimBits {
+	if spread := pb.pool.BlockSize() - cidr.Bits(); spread > maxClaimBits {
 		return nil, nil, &ArgumentError{"cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits)}
 	}
-	h := a.host(owner)
-	defer a.forget(h)
-	last := sp.pool.IndexOf(netipx.PrefixLastIP(cidr))
-	for at := sp.pool.IndexOf(cidr.Addr()); ; at = at.Next() {
-		b := sp.pool.BlockAt(at)
-		if _, err := a.claimBlock(h, b, nil); err != nil {
+	o := a.openOwner(owner)
+	defer a.forget(o)
+	last := pb.pool.IndexOf(netipx.PrefixLastIP(cidr))
+	for at := pb.pool.IndexOf(cidr.Addr()); ; at = at.Next() {
+		b := pb.pool.BlockAt(at)
+		if _, err := a.claimBlock(o, b, nil); err != nil {
 			failed = append(failed, b)
 		} else {
 			claimed = append(claimed, b)
@@ -50,9 +50,9 @@ func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (clai
 	}
 }
 
-// enabledSpace returns the space of the enabled pool that the CIDR, which must
+// enabledPool returns the enabled pool, with its blocks, that the CIDR, which must
 // be no smaller than a block, lies in.
-func (a *Allocator) enabledSpace(cidr netip.Prefix) (*space, error) {
+func (a *Allocator) enabledPool(cidr netip.Prefix) (*poolBlocks, error) {
 	p := a.pools.Covering(cidr)
 	if p == nil || p.Disabled() {
 		return nil, fail(ErrNotInPool, cidr)
@@ -60,7 +60,7 @@ func (a *Allocator) enabledSpace(cidr netip.Prefix) (*space, error) {
 	if cidr.Bits() > p.BlockSize() {
 		return nil, fail(ErrInvalidSize, fmt.Sprintf("%s, blocks are /%d", cidr, p.BlockSize()))
 	}
-	return a.spaces[p.Name()], nil
+	return a.poolBlocks[p.Name()], nil
 }
 
 // checkOwner refuses an owner that cannot be.
@@ -80,32 +80,32 @@ var errForeign = errors.New("ipam: block is another's")
 // block is nothing to do. errForeign where the block is somebody else's, the
 // stale claim being dropped then; [ErrBlockNotEmpty] where it must be empty
 // and is not.
-func (a *Allocator) releaseClaim(h *host, cidr netip.Prefix, mustBeEmpty bool) error {
-	c, e := h.claims.Get(cidr), a.block(cidr)
-	if c == nil || e == nil {
+func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) error {
+	c, b := o.claims.Get(cidr), a.block(cidr)
+	if c == nil || b == nil {
 		return nil
 	}
-	if e.host != nil && e.host != h {
-		h.changed()
-		h.claims.Drop(cidr)
+	if b.owner != nil && b.owner != o {
+		o.changed()
+		o.claims.Drop(cidr)
 		return errForeign
 	}
-	empty := e.Empty(a.cold)
+	empty := b.Empty(a.cold)
 	if mustBeEmpty && !empty {
 		return fail(ErrBlockNotEmpty, cidr)
 	}
-	h.changed()
+	o.changed()
 	if err := c.Step(affinity.Release); err != nil {
 		return err
 	}
 	if empty {
-		a.remove(e)
+		a.remove(b)
 	} else {
-		e.setOwner(nil, 0)
-		e.Collect(a.cold)
-		a.write(e)
+		b.setOwner(nil, 0)
+		b.Collect(a.cold)
+		a.write(b)
 	}
-	h.claims.Drop(cidr)
+	o.claims.Drop(cidr)
 	return nil
 }
 
@@ -119,16 +119,16 @@ func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mus
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if _, err := a.enabledSpace(cidr); err != nil {
+	if _, err := a.enabledPool(cidr); err != nil {
 		return err
 	}
-	h := a.known(owner)
-	if h == nil {
+	o := a.known(owner)
+	if o == nil {
 		return nil
 	}
-	defer a.forget(h)
-	for _, c := range claimsIn(h.claims.All(), cidr) {
-		if err := a.releaseClaim(h, c, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
+	defer a.forget(o)
+	for _, c := range claimsIn(o.claims.All(), cidr) {
+		if err := a.releaseClaim(o, c, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
 			return err
 		}
 	}
@@ -162,18 +162,18 @@ func (a *Allocator) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	h := a.known(owner)
-	if h == nil {
+	o := a.known(owner)
+	if o == nil {
 		return nil
 	}
-	defer a.forget(h)
+	defer a.forget(o)
 	var last error
 	for _, is4 := range []bool{true, false} {
-		for _, c := range slices.Clone(h.claims.All()) {
+		for _, c := range slices.Clone(o.claims.All()) {
 			if c.CIDR.Addr().Is4() != is4 {
 				continue
 			}
-			if err := a.releaseClaim(h, c.CIDR, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
+			if err := a.releaseClaim(o, c.CIDR, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
 				last = err
 			}
 		}
@@ -198,13 +198,13 @@ func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 	for again := true; again; {
 		again = false
 		for _, c := range a.lastClaims(cidr) {
-			h := a.known(c.Owner)
-			if err := a.releaseClaim(h, c.CIDR, false); errors.Is(err, errForeign) {
+			o := a.known(c.Owner)
+			if err := a.releaseClaim(o, c.CIDR, false); errors.Is(err, errForeign) {
 				again = true
 			} else if err != nil {
 				return err
 			}
-			a.forget(h)
+			a.forget(o)
 		}
 	}
 	return nil
@@ -244,14 +244,14 @@ func (a *Allocator) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) er
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	e := a.block(cidr)
-	if e == nil {
+	b := a.block(cidr)
+	if b == nil {
 		return fail(ErrNoSuchBlock, cidr)
 	}
-	h := e.host
-	if h == nil {
+	o := b.owner
+	if o == nil {
 		return nil
 	}
-	defer a.forget(h)
-	return a.releaseClaim(h, cidr, mustBeEmpty)
+	defer a.forget(o)
+	return a.releaseClaim(o, cidr, mustBeEmpty)
 }

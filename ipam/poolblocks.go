@@ -1,0 +1,380 @@
+package ipam
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"go4.org/netipx"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// An ipamBlock is one IPAMBlock: the addresses, and who owns them.
+type ipamBlock struct {
+	block.Block
+
+	owner   *owner // nil for nobody; otherwise the block is among its blocks
+	claimed int64  // when the owner claimed it, in Unix nanoseconds
+
+	pool *poolBlocks // where it lies, nil when no pool covers it
+	at   pool.Index  // its number there
+
+	// What the reservations in force mean for this block.
+	reserved *block.Ordinals // nil for none
+	whole    bool            // reserved whole: skipped when a block is sought
+
+	// What the summaries of the index say of it. A block with cooling addresses may
+	// become free or empty without being written, and one that is used for a
+	// single address after the other is empty every other time, so these err on
+	// the side of yes; whoever follows them looks at the block itself.
+	mayBeFree, mayBeEmpty bool
+
+	gone   bool // deleted; handles may still count in it
+	counts int  // handles that count in it
+}
+
+// ownerID returns who owns the block, the zero Owner for nobody.
+func (b *ipamBlock) ownerID() affinity.Owner {
+	if b.owner == nil {
+		return affinity.Owner{}
+	}
+	return b.owner.id
+}
+
+// A poolBlocks is a pool with its blocks. It outlives updates of the pool, whose
+// CIDR and block size never change, and ends with its deletion.
+type poolBlocks struct {
+	pool  *pool.Pool
+	index blockIndex
+
+	// Where walks began at that moment, if the pool's blocks are single addresses.
+	seeded time.Time
+	start  pool.Index
+
+	spare []*ipamBlock // blocks that were deleted, to be made again
+	fresh []ipamBlock  // never used yet
+}
+
+// unused returns the memory for a block: that of one that was deleted, or new.
+func (pb *poolBlocks) unused() *ipamBlock {
+	if last := len(pb.spare) - 1; last >= 0 {
+		b := pb.spare[last]
+		pb.spare = pb.spare[:last]
+		return b
+	}
+	if len(pb.fresh) == 0 { // more at a time as the pool fills
+		pb.fresh = make([]ipamBlock, min(1+pb.index.count/4, 32))
+	}
+	b := &pb.fresh[0]
+	pb.fresh = pb.fresh[1:]
+	return b
+}
+
+// recycle keeps the memory of a block that was deleted for the next, once no
+// handle counts in it any more.
+func (b *ipamBlock) recycle() {
+	if b.gone && b.counts == 0 && b.pool != nil {
+		b.pool.spare = append(b.pool.spare, b)
+	}
+}
+
+// rejects reports whether the pool, being enabled, does not select the owner: what
+// the owner has there goes back when it is empty. Blocks of disabled pools are left
+// alone (§3, §9).
+func (pb *poolBlocks) rejects(o *owner) bool {
+	return !pb.pool.Disabled() && !pb.pool.SelectsNode(o.labels)
+}
+
+// An owner is who claims blocks, with what it claims and owns. It is known while
+// there is any of that, or a node of its name.
+type owner struct {
+	id     affinity.Owner
+	node   bool              // there is a node of its name
+	labels map[string]string // of the node
+	claims *affinity.Claims
+	// blocks are those whose affinity names this owner, in no order. Usually
+	// each has its claim, but claims can be lost.
+	blocks []*ipamBlock
+	starts []start
+	plans  [2]plan // for IPv4 and IPv6
+
+	// Room for what most owners have: one block, in one pool.
+	oneBlock [1]*ipamBlock
+	oneStart [1]start
+}
+
+// start remembers where the owner's walk over a pool's blocks begins, which is
+// a pure function of their names that takes microseconds to compute.
+type start struct {
+	pool *poolBlocks
+	at   pool.Index
+}
+
+// ownersOf returns the owners of one type by name; there are none of a type that
+// does not exist.
+func (a *Allocator) ownersOf(t affinity.Type) map[string]*owner {
+	switch t {
+	case affinity.Host:
+		return a.hosts
+	case affinity.Virtual:
+		return a.virtual
+	}
+	return nil
+}
+
+// ownersFor returns the owners, by name, that requests for that use come from.
+func (a *Allocator) ownersFor(use pool.Use) map[string]*owner {
+	if use == pool.LoadBalancer {
+		return a.virtual
+	}
+	return a.hosts
+}
+
+// known returns the owner called id, or nil.
+func (a *Allocator) known(id affinity.Owner) *owner { return a.ownersOf(id.Type)[id.Name] }
+
+// openOwner returns the owner called id, a new one if need be.
+func (a *Allocator) openOwner(id affinity.Owner) *owner {
+	o := a.known(id)
+	if o == nil {
+		o = &owner{id: id, claims: a.claims.Open(id)}
+		o.blocks, o.starts = o.oneBlock[:0], o.oneStart[:0]
+		a.ownersOf(id.Type)[id.Name] = o
+	}
+	return o
+}
+
+// forget drops an owner about which there is nothing left to know.
+func (a *Allocator) forget(o *owner) {
+	if o == nil || o.node || o.claims.Len() > 0 || len(o.blocks) > 0 {
+		return
+	}
+	delete(a.ownersOf(o.id.Type), o.id.Name)
+	a.claims.Forget(o.id)
+}
+
+// nodeLabels returns the labels of the node called name.
+func (a *Allocator) nodeLabels(name string) (labels map[string]string, exists bool) {
+	o := a.known(affinity.HostOwner(name))
+	if o == nil || !o.node {
+		return nil, false
+	}
+	return o.labels, true
+}
+
+// startOf returns where the owner's walk over the pool begins (§2).
+func (a *Allocator) startOf(o *owner, pb *poolBlocks) pool.Index {
+	if pb.pool.BlockSize() == pb.pool.CIDR().Addr().BitLen() {
+		// Seeded from the clock: it is the same for all owners until that moves.
+		if pb.seeded.IsZero() || !pb.seeded.Equal(a.now) {
+			pb.seeded, pb.start = a.now, pb.pool.Start(o.id.Name, a.now)
+		}
+		return pb.start
+	}
+	for _, s := range o.starts {
+		if s.pool == pb {
+			return s.at
+		}
+	}
+	at := pb.pool.Start(o.id.Name, a.now)
+	o.starts = append(o.starts, start{pb, at})
+	return at
+}
+
+// poolOf returns the pool that contains addr, with its blocks, or nil. Requests
+// stay with one pool for long, so the last one found is looked at first.
+func (a *Allocator) poolOf(addr netip.Addr) *poolBlocks {
+	if pb := a.recent; pb != nil && pb.pool.Contains(addr) {
+		return pb
+	}
+	p := a.pools.ByAddr(addr)
+	if p == nil {
+		return nil
+	}
+	a.recent = a.poolBlocks[p.Name()]
+	return a.recent
+}
+
+// blockAt returns the block that holds addr, or nil.
+func (a *Allocator) blockAt(addr netip.Addr) *ipamBlock {
+	if pb := a.poolOf(addr); pb != nil {
+		return pb.index.get(pb.pool.IndexOf(addr))
+	}
+	if len(a.orphans) == 0 || addr.Zone() != "" {
+		return nil
+	}
+	lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
+	for bits := addr.BitLen(); bits >= lowest; bits-- {
+		if b := a.orphans[netip.PrefixFrom(addr, bits).Masked()]; b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
+// block returns the block cidr, or nil.
+func (a *Allocator) block(cidr netip.Prefix) *ipamBlock {
+	if b := a.blockAt(cidr.Addr()); b != nil && b.CIDR() == cidr {
+		return b
+	}
+	return nil
+}
+
+// add files a block that exists from now on, in its pool, nil if no pool
+// covers it.
+func (a *Allocator) add(b *ipamBlock, pb *poolBlocks) {
+	a.note(b)
+	a.reserve(b)
+	b.mayBeFree, b.mayBeEmpty = maybe(b)
+	if b.pool = pb; pb == nil {
+		a.orphans[b.CIDR()] = b
+		return
+	}
+	b.at = pb.pool.IndexOf(b.CIDR().Addr())
+	pb.index.insert(b)
+}
+
+// remove takes a block out, whoever owned it.
+func (a *Allocator) remove(b *ipamBlock) {
+	b.setOwner(nil, 0)
+	b.gone = true
+	if b.pool != nil {
+		b.pool.index.remove(b)
+	} else {
+		delete(a.orphans, b.CIDR())
+	}
+	a.note(b)
+	b.recycle()
+}
+
+// setOwner makes o, or nobody, the owner of the block, claimed at that moment.
+func (b *ipamBlock) setOwner(o *owner, claimed int64) {
+	if old := b.owner; old != nil {
+		old.changed()
+		for i, owned := range old.blocks {
+			if owned == b {
+				last := len(old.blocks) - 1
+				old.blocks[i], old.blocks[last] = old.blocks[last], nil
+				old.blocks = old.blocks[:last]
+				break
+			}
+		}
+	}
+	if o != nil {
+		o.changed()
+		o.blocks = append(o.blocks, b)
+	}
+	b.owner, b.claimed = o, claimed
+}
+
+// write ends a write of the block (§6).
+func (a *Allocator) write(b *ipamBlock) {
+	b.Commit()
+	a.lastSeq = max(a.lastSeq, b.Seq())
+	a.note(b)
+}
+
+// writeTaken writes the block after something was taken from it. It is told in
+// the summaries when nothing is left. They go on calling a block empty that has
+// one address in use, until a search comes upon it: where single pods come and
+// go, every other write would change them.
+func (a *Allocator) writeTaken(b *ipamBlock) {
+	a.write(b)
+	if b.mayBeEmpty && b.InUse() > 1 || b.mayBeFree && b.FreeUnreserved(b.reserved) == 0 {
+		b.refresh()
+	}
+}
+
+// writeReleased writes the block after something was released or collected from
+// it, or deletes it when it is empty and nobody's (§6).
+func (a *Allocator) writeReleased(b *ipamBlock) {
+	if b.owner == nil && b.Empty(a.cold) {
+		a.remove(b)
+		return
+	}
+	a.write(b)
+	if !b.mayBeFree || !b.mayBeEmpty {
+		b.refresh()
+	}
+}
+
+// refresh brings the index in line with the block.
+func (b *ipamBlock) refresh() {
+	free, empty := maybe(b)
+	if b.mayBeFree == free && b.mayBeEmpty == empty {
+		return
+	}
+	b.mayBeFree, b.mayBeEmpty = free, empty
+	if b.pool != nil {
+		b.pool.index.update(b)
+	}
+}
+
+// allCold is a moment by which everything has cooled down.
+const allCold = block.Cold(math.MaxInt64)
+
+// maybe tells whether the block has, or may have later without being written,
+// a free address, and whether it is or may be empty.
+func maybe(b *ipamBlock) (free, empty bool) {
+	return b.Available(allCold, b.reserved) > 0, b.Empty(allCold)
+}
+
+// reserve works out what the reservations mean for the block.
+func (a *Allocator) reserve(b *ipamBlock) {
+	b.reserved, b.whole = nil, false
+	if !a.reservations.OverlapsPrefix(b.CIDR()) {
+		return
+	}
+	b.whole = a.reservations.CoversPrefix(b.CIDR())
+	b.reserved = new(block.Ordinals)
+	for _, r := range a.reservations.RangesIn(b.CIDR()) {
+		from, _ := b.Ordinal(r.From())
+		to, _ := b.Ordinal(r.To())
+		b.reserved.AddRange(from, to+1)
+	}
+}
+
+// nextMissing returns the first number on the walk from start that has no
+// block and is not reserved whole.
+func (a *Allocator) nextMissing(pb *poolBlocks, start pool.Index) (pool.Index, bool) {
+	at, ok := a.missingFrom(pb, start)
+	if ok || start == (pool.Index{}) {
+		return at, ok
+	}
+	if at, ok = a.missingFrom(pb, pool.Index{}); ok && at.Less(start) {
+		return at, true
+	}
+	return pool.Index{}, false
+}
+
+// missingFrom is nextMissing without the wrap. Reservations are jumped over a
+// whole range at a time, for one may cover more blocks than can be walked.
+func (a *Allocator) missingFrom(pb *poolBlocks, from pool.Index) (pool.Index, bool) {
+	for {
+		at, ok := pb.index.nextMissing(from)
+		if !ok {
+			return at, false
+		}
+		cidr := pb.pool.BlockAt(at)
+		if !a.reservations.CoversPrefix(cidr) {
+			return at, true
+		}
+		r, _ := a.reservations.RangeOf(cidr.Addr())
+		end := r.To()
+		if poolEnd := netipx.PrefixLastIP(pb.pool.CIDR()); poolEnd.Less(end) {
+			return at, false
+		}
+		from = pb.pool.IndexOf(end)
+		// The range may end inside this block, which is then not reserved
+		// whole and is looked at next.
+		if netipx.PrefixLastIP(pb.pool.BlockAt(from)) == end {
+			if from == pb.index.last {
+				return at, false
+			}
+			from = from.Next()
+		}
+	}
+}
