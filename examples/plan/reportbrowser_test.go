@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
@@ -108,7 +109,7 @@ const (
 
 // moveTo moves the slider.
 func moveTo(c *chromium, frame int) {
-	c.eval(fmt.Sprintf(`{ const s = document.getElementById("map-moment"); s.value = %d; s.dispatchEvent(new Event("input")); }`, frame), nil)
+	c.run(fmt.Sprintf(`{ const s = document.getElementById("map-moment"); s.value = %d; s.dispatchEvent(new Event("input")); }`, frame))
 }
 
 // winding returns what is wrong with a map of rows of blocks, of which there are so
@@ -168,8 +169,8 @@ func TestReportInBrowser(t *testing.T) {
 				text = strings.Replace(text, `id="map-card"`, `id="map-card" data-ready`, 1)
 			}
 			c.open([]byte(text), 1200)
-			c.eval("new Promise(done => setTimeout(done, 50))", nil)
-			require.NotEmpty(t, c.complaints, broken.new)
+			c.run("new Promise(done => setTimeout(done, 50))")
+			require.NotEmpty(t, c.complaints(), broken.new)
 		}
 	})
 
@@ -185,15 +186,14 @@ func TestReportInBrowser(t *testing.T) {
 		for i := range p.Rows {
 			m := p.Rows[i].Result.Map
 			if i > 0 {
-				c.eval(fmt.Sprintf(`{ const s = document.getElementById("map-size"); s.selectedIndex = %d; s.dispatchEvent(new Event("change")); }`, i), nil)
+				c.run(fmt.Sprintf(`{ const s = document.getElementById("map-size"); s.selectedIndex = %d; s.dispatchEvent(new Event("change")); }`, i))
 				c.wait(fmt.Sprintf(`document.getElementById("map-card").dataset.ready === "/%d"`, 26+i))
 			}
 			states := statesOf(m)
 			for _, frame := range []int{len(states) - 1, 0, 2, 1, 3} {
 				moveTo(c, frame)
 				require.Equal(t, fmt.Sprintf("request %d of %d, after %ds", frame*100, len(states)*100-100, frame), c.text(pageMoment))
-				var got [][][]string
-				c.eval(pageHover, &got)
+				got := eval[[][][]string](c, pageHover)
 				require.Len(t, got, len(m.Pools))
 				for j, pool := range m.Pools {
 					want := map[string]bool{}
@@ -231,55 +231,54 @@ func TestReportInBrowser(t *testing.T) {
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
 		require.Equal(t, "0", c.text(`String(document.querySelectorAll("main b").length)`), "names are text")
 
-		c.eval(`document.getElementById("map-moment").focus()`, nil)
+		c.run(`document.getElementById("map-moment").focus()`)
 		before := c.text(pagePixels)
-		c.press("ArrowLeft")
+		c.press(kb.ArrowLeft)
 		require.Equal(t, "request 300 of 400, after 3s", c.text(pageMoment))
 		require.Equal(t, c.text(pageMoment), c.text(`document.getElementById("map-moment").getAttribute("aria-valuetext")`))
 		require.NotEqual(t, before, c.text(pagePixels), "the slider moves the map")
-		c.press("ArrowRight")
+		c.press(kb.ArrowRight)
 		require.Equal(t, before, c.text(pagePixels), "and back")
-		c.press("Home")
+		c.press(kb.Home)
 		require.Equal(t, "request 0 of 400, after 0s", c.text(pageMoment))
 		require.NotEqual(t, before, c.text(pagePixels))
 
-		c.press("Tab")
+		c.press(kb.Tab)
 		require.Equal(t, "CANVAS", c.text(pageFocused))
 		require.Equal(t, blockLines(m, states[0], &pool, 0), c.text(pageCursor))
 		require.Contains(t, c.text(pageCursor), "Owner: </script><b>bold</b>|In use: 1 of 16")
-		c.press("End")
+		c.press(kb.End)
 		require.Equal(t, blockLines(m, states[0], &pool, 15), c.text(pageCursor))
-		c.press("Home")
+		c.press(kb.Home)
 		require.Equal(t, blockLines(m, states[0], &pool, 0), c.text(pageCursor))
 		for block := 1; block < 16; block++ {
-			c.press("PageDown")
+			c.press(kb.PageDown)
 			require.Equal(t, blockLines(m, states[0], &pool, block), c.text(pageCursor))
 		}
-		c.press("PageDown") // there is no more
-		c.press("PageUp")
+		c.press(kb.PageDown) // there is no more
+		c.press(kb.PageUp)
 		require.Equal(t, blockLines(m, states[0], &pool, 14), c.text(pageCursor))
 		// The arrows move in the picture: to the left until its edge, and then up.
-		var rows [][][]string
-		c.eval(pageHover, &rows)
+		rows := eval[[][][]string](c, pageHover)
 		for range 4 {
-			c.press("ArrowLeft")
+			c.press(kb.ArrowLeft)
 		}
 		for range 4 {
-			c.press("ArrowDown")
+			c.press(kb.ArrowDown)
 		}
 		require.Equal(t, rows[0][3][0], c.text(pageCursor))
-		c.press("ArrowRight")
+		c.press(kb.ArrowRight)
 		require.Equal(t, rows[0][3][1], c.text(pageCursor))
-		c.press("ArrowUp")
+		c.press(kb.ArrowUp)
 		require.Equal(t, rows[0][2][1], c.text(pageCursor))
 		moveTo(c, 4)
-		c.eval(pageHover, &rows)
+		rows = eval[[][][]string](c, pageHover)
 		require.Equal(t, rows[0][2][1], c.text(pageCursor), "what is told of the block is of the moment")
 
 		c.point("#map-pools canvas", 1, 1)
 		c.wait(`!document.getElementById("map-tip").hidden`)
 		tip := c.text(pageTip)
-		c.eval(pageHover, &rows)
+		rows = eval[[][][]string](c, pageHover)
 		require.Equal(t, rows[0][2][2], tip)
 		show, hidden := func() {
 			c.point("#map-pools canvas", -1, 1)
@@ -295,16 +294,16 @@ func TestReportInBrowser(t *testing.T) {
 		c.point("#map-note", 0, 0)
 		c.wait(hidden)
 		show()
-		c.press("End")
+		c.press(kb.End)
 		c.wait(hidden)
 		show()
-		c.eval("scrollTo(0, 0)", nil)
+		c.run("scrollTo(0, 0)")
 		c.wait(hidden)
 
 		moveTo(c, 3)
-		c.eval(`document.getElementById("map-play").click()`, nil)
+		c.run(`document.getElementById("map-play").click()`)
 		c.wait(pageMoment + ` === "request 400 of 400, after 4s" && document.getElementById("map-play").textContent === "Play"`)
-		c.eval(`document.getElementById("map-play").click()`, nil)
+		c.run(`document.getElementById("map-play").click()`)
 		require.Equal(t, "request 0 of 400, after 0s", c.text(pageMoment), "from the end it begins again")
 		require.Equal(t, "Stop", c.text(`document.getElementById("map-play").textContent`))
 		c.silent()
@@ -315,12 +314,11 @@ func TestReportInBrowser(t *testing.T) {
 	part("large", func(t *testing.T, c *chromium) {
 		m := randomMap(rand.New(rand.NewPCG(4, 4)), poolsOf([]int{30}, "10.0.0.0/10"), 3, 60_000)
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
-		var took float64
-		c.eval(`{ const s = document.getElementById("map-moment"), from = performance.now(); s.value = 1; s.dispatchEvent(new Event("input")); performance.now() - from }`, &took)
+		took := eval[float64](c, `{ const s = document.getElementById("map-moment"), from = performance.now(); s.value = 1; s.dispatchEvent(new Event("input")); performance.now() - from }`)
 		t.Logf("a moment of 1,048,576 blocks is drawn in %.0f ms", took)
 		require.Equal(t, "1024 1024", c.text(`(c => c.width + " " + c.height)(document.querySelector("#map-pools canvas"))`))
-		c.eval(`document.querySelector("#map-pools canvas").focus()`, nil)
-		c.press("End")
+		c.run(`document.querySelector("#map-pools canvas").focus()`)
+		c.press(kb.End)
 		require.Equal(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.text(pageCursor))
 		c.wait(`document.querySelector(".frame").scrollLeft > 100`) // it is at the right
 		c.silent()
@@ -341,30 +339,30 @@ func TestReportInBrowser(t *testing.T) {
 			c.open(writtenReport(t, p), 400)
 			c.silent()
 		}
-		c.eval(`document.querySelector("#map-pools canvas").focus()`, nil)
+		c.run(`document.querySelector("#map-pools canvas").focus()`)
 		require.Equal(t, "fd00::ffff:ffff:ffff:ffc0/122|Owner: a|In use: 3 of 64 (4 %)|Borrowed by other nodes: 0|Cooling down: 0|State: in use", c.text(pageCursor))
 	})
 
 	part("screens and paper", func(t *testing.T, c *chromium) {
 		f := filled{pools: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/20")}, nodes: 60, pods: 40, moments: 20}
 		page := writtenReport(t, planOf(t, f, 24, 25, 26, 27, 28))
-		for _, width := range []int{320, 400, 700, 1000, 1600} {
+		for _, width := range []int64{320, 400, 700, 1000, 1600} {
 			c.open(page, width)
 			require.LessOrEqual(t, c.text(`String(document.documentElement.scrollWidth).padStart(5)`), fmt.Sprintf("%5d", width), "nothing sticks out")
 			c.silent()
 		}
 		light := c.text(pagePixels)
 		wide := c.text(`document.querySelector("#map-pools canvas").style.width`)
-		c.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+		c.resize(400)
 		c.wait(`parseFloat(document.querySelector("#map-pools canvas").style.width) < 400`)
-		c.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+		c.resize(1600)
 		c.wait(fmt.Sprintf(`document.querySelector("#map-pools canvas").style.width === %q`, wide))
 		require.Equal(t, light, c.text(pagePixels), "a map drawn anew is the same")
 		c.silent()
 		folded := `String(document.querySelectorAll("details:not([open])").length)`
 		require.NotEqual(t, "0", c.text(folded))
 		colours := func(theme string) (background, chart string) {
-			c.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]string{"name": "prefers-color-scheme", "value": theme}}}, nil)
+			c.media("", theme)
 			c.settle()
 			return c.text(`getComputedStyle(document.body).backgroundColor`), c.text(`getComputedStyle(document.querySelector(".f-text")).fill`)
 		}
@@ -374,12 +372,12 @@ func TestReportInBrowser(t *testing.T) {
 		require.NotEqual(t, b1, b2)
 		require.NotEqual(t, t1, t2, "charts follow the page")
 		require.NotEqual(t, light, c.text(pagePixels), "and so does the map")
-		c.eval(`dispatchEvent(new Event("beforeprint"))`, nil)
+		c.run(`dispatchEvent(new Event("beforeprint"))`)
 		require.Equal(t, light, c.text(pagePixels), "paper is white")
 		require.Equal(t, "0", c.text(folded), "and shows everything")
-		c.eval(`dispatchEvent(new Event("afterprint"))`, nil)
+		c.run(`dispatchEvent(new Event("afterprint"))`)
 		require.NotEqual(t, "0", c.text(folded))
-		c.call("Emulation.setEmulatedMedia", map[string]any{"media": "print", "features": []any{map[string]string{"name": "prefers-color-scheme", "value": "dark"}}}, nil)
+		c.media("print", "dark")
 		require.Equal(t, "rgb(255, 255, 255)", c.text(`getComputedStyle(document.body).backgroundColor`))
 		require.Equal(t, ink, c.text(`getComputedStyle(document.querySelector("h3")).color`))
 		c.silent()
@@ -394,16 +392,15 @@ func statesLookDifferent(t *testing.T, c *chromium) {
 	}}}}
 	c.open(writtenReport(t, mappedPlan(m)), 1200)
 	for _, theme := range []string{"light", "dark"} {
-		c.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]string{"name": "prefers-color-scheme", "value": theme}}}, nil)
+		c.media("", theme)
 		for _, mode := range []string{"owner", "fullness"} {
-			c.eval(fmt.Sprintf(`document.querySelector("input[value=%s]").click()`, mode), nil)
+			c.run(fmt.Sprintf(`document.querySelector("input[value=%s]").click()`, mode))
 			c.settle()
 			// A pixel near the corner of each, and the one in the middle.
-			var looks [][]float64
-			c.eval(`(c => {
+			looks := eval[[][]float64](c, `(c => {
 				const side = c.width / 2, g = `+pageCopied+`;
 				return [0, 1, 2, 3].map(i => [0.06, 0.5].flatMap(d => [...g.getImageData((i % 2 + d) * side, ((i >> 1) + d) * side, 1, 1).data.slice(0, 3)]));
-			})(document.querySelector("#map-pools canvas"))`, &looks)
+			})(document.querySelector("#map-pools canvas"))`)
 			for i := range looks {
 				for j := range i {
 					distance := 0.0
