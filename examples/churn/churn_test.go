@@ -101,7 +101,7 @@ func TestChartFile(t *testing.T) {
 	require.Greater(t, elements, 12)
 	status, _, errs = do(small("-only", "-chart", filepath.Join(path, "no"))...)
 	require.Equal(t, 2, status)
-	require.Contains(t, errs, "churn: open ")
+	require.Equal(t, "churn: -chart "+filepath.Join(path, "no")+": not a directory\n", errs)
 }
 
 func TestBadUsage(t *testing.T) {

@@ -10,6 +10,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -72,6 +73,13 @@ func run(args []string, stdout, stderr io.Writer, terminal bool) int {
 	if terminal {
 		progress = stderr
 	}
+	var chart *cli.Output
+	if o.chart != "" {
+		if chart, err = cli.NewOutput("-chart", o.chart, stdout); err != nil {
+			fmt.Fprintf(stderr, "churn: %v\n", err)
+			return 2
+		}
+	}
 	runs := live(&o, progress)
 	out := bufio.NewWriter(stdout)
 	if o.json {
@@ -82,8 +90,11 @@ func run(args []string, stdout, stderr io.Writer, terminal bool) int {
 	if err == nil {
 		err = out.Flush()
 	}
-	if err == nil && o.chart != "" {
-		err = os.WriteFile(o.chart, svg(&runs[0].result), 0o644)
+	if err == nil && chart != nil {
+		err = chart.Write(context.Background(), stdout, func(w io.Writer) error {
+			_, err := w.Write(svg(&runs[0].result))
+			return err
+		})
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "churn: %v\n", err)

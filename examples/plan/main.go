@@ -28,6 +28,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
@@ -95,15 +96,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // makePlans makes and prints the plans of all scenarios.
 func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) (int, error) {
-	var report *target
-	if o.report != "" {
+	var report *cli.Output
+	if o.report == "-" {
+		report = cli.StandardOutput()
+	} else if o.report != "" {
 		var err error
-		if report, err = newTarget(o.report, stdout); err != nil {
+		if report, err = cli.NewOutput("-o", o.report, stdout); err != nil {
 			return bad, err
 		}
-		if report.stdout && (o.json || o.wide) {
-			return bad, fmt.Errorf("-o %s: the report is printed instead of the table: not with -json or -wide", o.report)
-		}
+	}
+	if report != nil && report.IsStandard() && (o.json || o.wide) {
+		return bad, fmt.Errorf("-o %s: the report is printed instead of the table: not with -json or -wide", o.report)
 	}
 	for i := range entries {
 		entries[i].warn(stderr)
@@ -139,8 +142,11 @@ func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr 
 	}
 	if report != nil {
 		p := sections(plans)[0].plan // there is one, see load
-		err := report.write(ctx, stdout, func(w io.Writer) error { return writeReport(w, p) })
-		if err != nil || report.stdout {
+		err := report.Write(ctx, stdout, func(w io.Writer) error { return writeReport(w, p) })
+		if errors.Is(err, context.Canceled) {
+			err = workload.ErrStopped
+		}
+		if err != nil || report.IsStandard() {
 			return ended(status, err)
 		}
 	}

@@ -53,6 +53,7 @@ type request struct {
 	chosen   explore.Case
 	schedule bool // whether the schedule is not the race's own
 	save     string
+	saved    *cli.Output // of save, if there is one
 	json     bool
 	explore  bool
 	random   int
@@ -80,6 +81,12 @@ func (r *request) do(stdout, stderr io.Writer) int {
 	p := &page{out: out, colours: cli.Colours(stdout), json: r.json}
 	var broken bool
 	var err error
+	if r.save != "" {
+		if r.saved, err = cli.NewOutput("-save", r.save, stdout); err != nil {
+			fmt.Fprintf(stderr, "race: %v\n", err)
+			return 2
+		}
+	}
 	if r.explore || r.random > 0 {
 		broken, err = r.tryAll(p, stderr)
 	} else {

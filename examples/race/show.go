@@ -1,12 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,8 +54,9 @@ func (r *request) show(p *page, s explore.Schedule) (broken bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if r.save != "" {
-		if err := saveCase(r.save, &explore.Case{Program: r.chosen.Program, Schedule: t.Schedule}); err != nil {
+	if r.saved != nil {
+		c := &explore.Case{Program: r.chosen.Program, Schedule: t.Schedule}
+		if err := r.saved.Write(context.Background(), p.out, c.Write); err != nil {
 			return false, err
 		}
 	}
@@ -135,15 +135,6 @@ func (r *request) again(p *page, s explore.Schedule) {
 		seed = "'" + strings.ReplaceAll(seed, "'", `'\''`) + "'"
 	}
 	p.say("  go run ./examples/race -seed %s -schedule %q", seed, s)
-}
-
-// saveCase writes a case to a file.
-func saveCase(path string, c *explore.Case) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.Write(f), f.Close())
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

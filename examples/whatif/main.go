@@ -13,6 +13,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -88,6 +89,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "whatif: %v (-h for help)\n", err)
 		return 2
 	}
+	var after *cli.Output
+	if o.out != "" {
+		if after, err = cli.NewOutput("-o", o.out, stdout); err != nil {
+			fmt.Fprintf(stderr, "whatif: %v\n", err)
+			return 2
+		}
+	}
 	s, err := load(o, stdin, stderr)
 	if err != nil {
 		complain(stderr, err)
@@ -116,10 +124,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		r.Steps = append(r.Steps, change)
 		p.step(change)
 	}
-	if o.out != "" {
-		if err := write(o.out, w.a.Cluster()); err != nil {
+	if after != nil {
+		if err := write(after, o.out, out, w.a.Cluster()); err != nil {
 			_ = out.Flush()
-			fmt.Fprintf(stderr, "whatif: -o %s: %v\n", o.out, err)
+			fmt.Fprintf(stderr, "whatif: %v\n", err)
 			return 2
 		}
 	}
@@ -184,20 +192,12 @@ func load(o *options, stdin io.Reader, stderr io.Writer) (*snapshot.Snapshot, er
 	return l.Snapshot()
 }
 
-// write writes the cluster to a file, which is whole or not there.
-func write(path string, c ipam.Cluster) error {
-	f, err := os.CreateTemp(dirOf(path), ".whatif-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // nothing is there once it has its name
-	if strings.HasSuffix(path, ".json") {
-		err = snapshot.WriteJSON(f, c, snapshot.V1)
-	} else {
-		err = snapshot.WriteYAML(f, c, snapshot.V1)
-	}
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+// write writes the cluster to a file, as JSON if its name says so.
+func write(to *cli.Output, path string, out io.Writer, c ipam.Cluster) error {
+	return to.Write(context.Background(), out, func(w io.Writer) error {
+		if strings.HasSuffix(path, ".json") {
+			return snapshot.WriteJSON(w, c, snapshot.V1)
+		}
+		return snapshot.WriteYAML(w, c, snapshot.V1)
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -19,8 +18,6 @@ type step struct {
 	text string // as it was given
 	do   func(*world, *change) error
 }
-
-func dirOf(path string) string { return filepath.Dir(path) }
 
 // parse reads the flags; steps keep their order.
 func parse(args []string) (*options, error) {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -10,32 +10,38 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
-// target is where a report goes.
-type target struct {
+// Output is where a program writes a file that a flag names. A regular file is
+// replaced at once when all of it is written, and keeps its mode; links are
+// followed; anything else, such as a pipe or a device, is written as it is.
+type Output struct {
+	flag   string      // that named it, for errors
 	name   string      // as it was given
 	path   string      // the file that is replaced when all is written
-	stdout bool        // instead of the table
+	stdout bool        // the same as standard output
 	direct bool        // written as it comes: a device, a pipe, or a file that cannot be replaced
 	mode   fs.FileMode // of the file that is there; 0 if there is none
 }
 
-// newTarget finds out what a name is the name of, and whether it can be written: the
-// runs before take long. Pipes aside, whose reader may not be there yet.
-func newTarget(name string, stdout io.Writer) (*target, error) {
-	t := &target{name: name, path: name}
-	if name == "-" {
-		t.stdout = true
-		return t, nil
-	}
+// StandardOutput is the output that Write writes to standard output.
+func StandardOutput() *Output { return &Output{name: "-", stdout: true} }
+
+// IsStandard reports whether the output is standard output.
+func (t *Output) IsStandard() bool { return t.stdout }
+
+// NewOutput finds out what the name after a flag, such as "-o", refers to, and fails
+// if it cannot be written: the work before may take long. It does not open pipes,
+// whose reader may not be there yet. Errors start with the flag and the name.
+func NewOutput(flag, name string, stdout io.Writer) (*Output, error) {
+	t := &Output{flag: flag, name: name, path: name}
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		t.path = follow(name)
-		return t, t.probe()
+		if err := t.probe(); err != nil {
+			return nil, err
+		}
 	case err != nil:
 		return nil, t.wrong(err)
 	case sameAs(info, stdout):
@@ -53,7 +59,9 @@ func newTarget(name string, stdout io.Writer) (*target, error) {
 		t.direct = t.probe() != nil
 	case info.Mode()&fs.ModeNamedPipe == 0:
 		t.direct = true
-		return t, t.writable()
+		if err := t.writable(); err != nil {
+			return nil, err
+		}
 	default:
 		t.direct = true
 	}
@@ -87,7 +95,7 @@ func sameAs(info fs.FileInfo, w io.Writer) bool {
 }
 
 // writable reports why what is there cannot be written.
-func (t *target) writable() error {
+func (t *Output) writable() error {
 	f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 	if err != nil {
 		return t.wrong(err)
@@ -96,7 +104,7 @@ func (t *target) writable() error {
 }
 
 // probe reports why there can be no file beside the one that is to be.
-func (t *target) probe() error {
+func (t *Output) probe() error {
 	f, err := t.beside()
 	if err != nil {
 		return err
@@ -105,10 +113,10 @@ func (t *target) probe() error {
 }
 
 // beside makes a file beside the one that is to be, with the rights of a new one.
-func (t *target) beside() (*os.File, error) {
+func (t *Output) beside() (*os.File, error) {
 	const most = 10_000
 	for i := 0; ; i++ {
-		name := filepath.Join(filepath.Dir(t.path), fmt.Sprintf(".plan-%d-%d", os.Getpid(), i))
+		name := filepath.Join(filepath.Dir(t.path), fmt.Sprintf(".ipamsim-%d-%d", os.Getpid(), i))
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err == nil || i == most || !errors.Is(err, fs.ErrExist) {
 			return f, t.wrong(err)
@@ -116,8 +124,9 @@ func (t *target) beside() (*os.File, error) {
 	}
 }
 
-// write writes the report. A file comes to be when all of it is written and not before.
-func (t *target) write(ctx context.Context, stdout io.Writer, write func(io.Writer) error) (err error) {
+// Write writes the output with a function. A regular file changes only when all is
+// written, and not if the context has ended by then: Write returns the context's error.
+func (t *Output) Write(ctx context.Context, stdout io.Writer, write func(io.Writer) error) (err error) {
 	if t.stdout {
 		return buffered(stdout, write)
 	}
@@ -150,7 +159,7 @@ func (t *target) write(ctx context.Context, stdout io.Writer, write func(io.Writ
 		return t.wrong(err)
 	}
 	if ctx.Err() != nil {
-		return workload.ErrStopped
+		return ctx.Err()
 	}
 	return t.wrong(os.Rename(f.Name(), t.path))
 }
@@ -166,7 +175,7 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 
 // wrong puts an error in terms of the flag: which files there are on the way is
 // nobody's business.
-func (t *target) wrong(err error) error {
+func (t *Output) wrong(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -177,5 +186,5 @@ func (t *target) wrong(err error) error {
 	} else if errors.As(err, &link) {
 		err = link.Err
 	}
-	return fmt.Errorf("-o %s: %w", t.name, err)
+	return fmt.Errorf("%s %s: %w", t.flag, t.name, err)
 }

@@ -1,0 +1,138 @@
+//go:build unix
+
+package cli
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// put writes text to where the path leads.
+func put(path, text string) error {
+	to, err := NewOutput("-o", path, nil)
+	if err != nil {
+		return err
+	}
+	return to.Write(context.Background(), nil, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+}
+
+// TestOutputReplacesFiles: a file keeps its mode, a link stays a link, and no
+// temporary file is left.
+func TestOutputReplacesFiles(t *testing.T) {
+	for _, link := range []string{"", "relative", "absolute", "dangling"} {
+		t.Run("link "+link, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "sub", "file")
+			require.NoError(t, os.Mkdir(filepath.Dir(file), 0o755))
+			path := file
+			if link != "" {
+				path = filepath.Join(dir, "link")
+				to := filepath.Join("sub", "file")
+				if link == "absolute" {
+					to = file
+				}
+				require.NoError(t, os.Symlink(to, path))
+			}
+			if link != "dangling" {
+				require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+				require.NoError(t, os.Chmod(file, 0o604))
+			}
+			require.NoError(t, put(path, "new"))
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, "new", string(text))
+			info, err := os.Lstat(path)
+			require.NoError(t, err)
+			require.Equal(t, link != "", info.Mode()&fs.ModeSymlink != 0)
+			if link != "dangling" {
+				info, err = os.Stat(file)
+				require.NoError(t, err)
+				require.Equal(t, fs.FileMode(0o604), info.Mode())
+			}
+			left, err := os.ReadDir(filepath.Dir(file))
+			require.NoError(t, err)
+			require.Len(t, left, 1)
+		})
+	}
+}
+
+// TestOutputWritesThrough: pipes and devices are written and stay what they are.
+func TestOutputWritesThrough(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	got := make(chan string)
+	go func() {
+		text, _ := os.ReadFile(pipe)
+		got <- string(text)
+	}()
+	require.NoError(t, put(pipe, "new"))
+	require.Equal(t, "new", <-got)
+	info, err := os.Lstat(pipe)
+	require.NoError(t, err)
+	require.Equal(t, fs.ModeNamedPipe, info.Mode().Type())
+
+	require.NoError(t, put(os.DevNull, "new"))
+	device := func(path string) bool {
+		info, err := os.Lstat(path)
+		return err == nil && info.Mode()&fs.ModeDevice != 0
+	}
+	require.True(t, device(os.DevNull))
+	if !device("/dev/full") {
+		t.Skip("there is no /dev/full here")
+	}
+	err = put("/dev/full", "new")
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.EqualError(t, err, "-o /dev/full: no space left on device")
+	require.True(t, device("/dev/full"))
+}
+
+// TestOutputFailsEarly: what cannot be written is refused before the work.
+func TestOutputFailsEarly(t *testing.T) {
+	dir := t.TempDir()
+	_, err := NewOutput("-o", dir, nil)
+	require.EqualError(t, err, "-o "+dir+": is a directory")
+	missing := filepath.Join(dir, "no", "file")
+	_, err = NewOutput("-chart", missing, nil)
+	require.EqualError(t, err, "-chart "+missing+": no such file or directory")
+
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere: permissions are not tested")
+	}
+	require.NoError(t, os.Chmod(dir, 0o500))
+	file := filepath.Join(dir, "file")
+	_, err = NewOutput("-o", file, nil)
+	require.EqualError(t, err, "-o "+file+": permission denied")
+}
+
+// TestOutputOnFullDisk: the old file stays whole, nothing is left beside it, and the
+// error does not name the temporary file.
+func TestOutputOnFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	to, err := NewOutput("-o", file, nil)
+	require.NoError(t, err)
+	err = to.Write(context.Background(), nil, func(w io.Writer) error {
+		if _, err := io.WriteString(w, "half"); err != nil {
+			return err
+		}
+		return &fs.PathError{Op: "write", Path: filepath.Join(dir, ".temporary"), Err: syscall.ENOSPC}
+	})
+	require.EqualError(t, err, "-o "+file+": no space left on device")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(text))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
