@@ -108,8 +108,7 @@ func ParseOwner(text string) (Owner, error) {
 }
 
 // Claim is one affinity object: an owner's claim on one block. Claims are
-// made and changed through [Claims]; what it returns may be read until the
-// claim is dropped: the owner's next one may then be written over it.
+// made and changed through [Claims]. One that was dropped ends in state None.
 type Claim struct {
 	Owner   Owner
 	CIDR    netip.Prefix // the block claimed

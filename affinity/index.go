@@ -87,8 +87,6 @@ type Claims struct {
 	owner Owner
 	list  []*Claim  // sorted by name; CIDRs are unique
 	only  [1]*Claim // room for the list of most owners
-	spare []*Claim  // dropped, to be used again
-	fresh []Claim   // never used yet
 }
 
 // Owner returns whose claims they are, nobody for a nil receiver.
@@ -173,27 +171,9 @@ func (c *Claims) Put(cidr netip.Prefix, state State, now time.Time) error {
 
 // insert adds a claim that is not there yet.
 func (c *Claims) insert(cidr netip.Prefix, state State, now time.Time) *Claim {
-	cl := c.unused()
-	*cl = Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now}
+	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now}
 	i, _ := c.find(cidr)
 	c.list = slices.Insert(c.list, i, cl)
-	return cl
-}
-
-// unused returns a claim to write over. Owners that claim often also drop often,
-// and those with many claims get them one by one: new ones are made by ever
-// more at a time.
-func (c *Claims) unused() *Claim {
-	if last := len(c.spare) - 1; last >= 0 {
-		cl := c.spare[last]
-		c.spare = c.spare[:last]
-		return cl
-	}
-	if len(c.fresh) == 0 {
-		c.fresh = make([]Claim, 1+len(c.list)/2)
-	}
-	cl := &c.fresh[0]
-	c.fresh = c.fresh[1:]
 	return cl
 }
 
@@ -207,7 +187,6 @@ func (c *Claims) Drop(cidr netip.Prefix) bool {
 	i := slices.Index(c.list, cl)
 	c.list = slices.Delete(c.list, i, i+1)
 	_ = cl.Step(Drop)
-	c.spare = append(c.spare, cl)
 	return true
 }
 

@@ -94,26 +94,21 @@ func New(cidr netip.Prefix, seq uint64) (*Block, error) {
 	return b, nil
 }
 
-// Reset makes b what [New] returns, whatever it was before, a zero Block included,
-// and keeps the memory that it has. On an error b stays what it was.
+// Reset makes b, which may be a zero Block, what [New] returns. On an error b stays
+// what it was.
 func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
 	bits := cidr.Addr().BitLen() - cidr.Bits()
 	if !cidr.IsValid() || cidr != cidr.Masked() || bits > 12 {
 		return fmt.Errorf("%w %s", ErrInvalidCIDR, cidr)
 	}
 	size := 1 << bits
-	if len(b.cells) == size {
-		clear(b.cells)
-		clear(b.more)
-	} else {
-		b.cells = make([]cell, size)
-		b.more = make([]uint64, (size-1)/64)
+	*b = Block{
+		cidr: cidr, seq: seq,
+		more:   make([]uint64, (size-1)/64),
+		cells:  make([]cell, size),
+		oldest: never,
+		free:   uint16(size),
 	}
-	clear(b.records)
-	b.records, b.alternates = b.records[:0], nil
-	b.cidr, b.seq, b.word = cidr, seq, 0
-	b.oldest, b.born, b.spare = never, 0, 0
-	b.head, b.free, b.cold, b.host = 0, uint16(size), 0, 0
 	return nil
 }
 

@@ -63,9 +63,8 @@ func Restore(s State) (*Block, error) {
 	return b, nil
 }
 
-// Restore makes b what the function of that name returns, whatever it was before,
-// a zero Block included, and keeps the memory that it has. After an error b is of
-// no use.
+// Restore makes b, which may be a zero Block, what the function of that name
+// returns. After an error b is of no use.
 func (b *Block) Restore(s State) error {
 	if err := b.Reset(s.CIDR, s.Seq); err != nil {
 		return err

@@ -223,7 +223,6 @@ func (c *checker) handles() {
 		c.broken("%d handles, %d counted, %d spare of %d made", len(all), t.live, len(t.spare), t.made)
 	}
 	lists := 0
-	counted := make(map[*ipamBlock]int)
 	for _, h := range all {
 		if t.find(h.id) != h {
 			c.broken("handle %q is not found", h.id)
@@ -236,7 +235,6 @@ func (c *checker) handles() {
 			c.broken("handle %q counts in %d blocks, its number is %d", h.id, len(counts), h.n)
 		}
 		for i, n := range counts {
-			counted[n.block]++
 			if n.n <= 0 || i > 0 && affinity.CompareCIDRNames(counts[i-1].block.CIDR(), n.block.CIDR()) >= 0 {
 				c.broken("handle %q counts %d in %s, or out of order", h.id, n.n, n.block.CIDR())
 			}
@@ -244,20 +242,6 @@ func (c *checker) handles() {
 	}
 	if lists != len(t.several) {
 		c.broken("%d handles count in several blocks, lists for %d", lists, len(t.several))
-	}
-	blocks := c.a.allBlocks()
-	for _, name := range slices.Sorted(maps.Keys(c.a.poolBlocks)) {
-		for _, b := range c.a.poolBlocks[name].spare {
-			blocks = append(blocks, b)
-			if !b.gone {
-				c.broken("block %s is kept to be made again, though it exists", b.CIDR())
-			}
-		}
-	}
-	for _, b := range blocks {
-		if counted[b] != b.counts {
-			c.broken("%d handles count in block %s, it knows of %d", counted[b], b.CIDR(), b.counts)
-		}
 	}
 }
 

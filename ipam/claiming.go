@@ -105,7 +105,7 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 	// when the clock stands still (§6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
 	pb := a.poolOf(cidr.Addr())
-	b := pb.unused()
+	b := new(ipamBlock)
 	if err := b.Reset(cidr, seq); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,6 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 		}
 	}
 	a.lastSeq = seq
-	b.gone = false
 	b.setOwner(o, a.now.UnixNano())
 	a.add(b, pb)
 	return b, nil

@@ -23,8 +23,7 @@ type handle struct {
 const several = -1
 
 // count is how many addresses a handle counts in a block. The block may be gone,
-// and another may have been made in its place: it stands for its CIDR, and the
-// memory of one that is gone is kept for as long as there are counts of it.
+// and another may have been made in its place: it stands for its CIDR.
 type count struct {
 	block *ipamBlock
 	n     int32
@@ -97,7 +96,7 @@ func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, rai
 	switch {
 	case h == nil:
 		h = t.add(id, hash)
-		h.set(newCount(b, n))
+		h.set(count{b, addCount(0, n)})
 	case h.n != several && h.only().same(b):
 		c := h.only()
 		c.raise(b, n)
@@ -111,33 +110,15 @@ func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, rai
 		if i, found := findCount(counts, b); found {
 			counts[i].raise(b, n)
 		} else {
-			counts = slices.Insert(counts, i, newCount(b, n))
+			counts = slices.Insert(counts, i, count{b, addCount(0, n)})
 		}
 		t.several[h] = counts
 	}
 	return h, true
 }
 
-// newCount returns a first count of n addresses in the block.
-func newCount(b *ipamBlock, n int) count {
-	b.counts++
-	return count{b, addCount(0, n)}
-}
-
 // raise counts n more addresses in the block, which may have been made again.
-func (c *count) raise(b *ipamBlock, n int) {
-	if c.block != b {
-		b.counts++
-		c.end()
-	}
-	*c = count{b, addCount(c.n, n)}
-}
-
-// end lets go of the count's block.
-func (c count) end() {
-	c.block.counts--
-	c.block.recycle()
-}
+func (c *count) raise(b *ipamBlock, n int) { *c = count{b, addCount(c.n, n)} }
 
 // addCount adds without passing what a count can hold. Requests for more
 // addresses than there are can raise a count that far.
@@ -156,7 +137,6 @@ func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 			return
 		}
 		if h.n -= int32(n); h.n == 0 {
-			h.only().end()
 			t.remove(h)
 		}
 		return
@@ -167,7 +147,6 @@ func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 		return
 	}
 	if counts[i].n -= int32(n); counts[i].n == 0 {
-		counts[i].end()
 		counts = slices.Delete(counts, i, i+1)
 	}
 	if len(counts) > 1 {

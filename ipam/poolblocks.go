@@ -32,8 +32,7 @@ type ipamBlock struct {
 	// the side of yes; whoever follows them looks at the block itself.
 	mayBeFree, mayBeEmpty bool
 
-	gone   bool // deleted; handles may still count in it
-	counts int  // handles that count in it
+	gone bool // deleted; handles may still count in it
 }
 
 // ownerID returns who owns the block, the zero Owner for nobody.
@@ -53,32 +52,6 @@ type poolBlocks struct {
 	// Where walks began at that moment, if the pool's blocks are single addresses.
 	seeded time.Time
 	start  pool.Index
-
-	spare []*ipamBlock // blocks that were deleted, to be made again
-	fresh []ipamBlock  // never used yet
-}
-
-// unused returns the memory for a block: that of one that was deleted, or new.
-func (pb *poolBlocks) unused() *ipamBlock {
-	if last := len(pb.spare) - 1; last >= 0 {
-		b := pb.spare[last]
-		pb.spare = pb.spare[:last]
-		return b
-	}
-	if len(pb.fresh) == 0 { // more at a time as the pool fills
-		pb.fresh = make([]ipamBlock, min(1+pb.index.count/4, 32))
-	}
-	b := &pb.fresh[0]
-	pb.fresh = pb.fresh[1:]
-	return b
-}
-
-// recycle keeps the memory of a block that was deleted for the next, once no
-// handle counts in it any more.
-func (b *ipamBlock) recycle() {
-	if b.gone && b.counts == 0 && b.pool != nil {
-		b.pool.spare = append(b.pool.spare, b)
-	}
 }
 
 // rejects reports whether the pool, being enabled, does not select the owner: what
@@ -247,7 +220,6 @@ func (a *Allocator) remove(b *ipamBlock) {
 		delete(a.orphans, b.CIDR())
 	}
 	a.note(b)
-	b.recycle()
 }
 
 // setOwner makes o, or nobody, the owner of the block, claimed at that moment.

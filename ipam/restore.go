@@ -339,9 +339,6 @@ func (r *restorer) handles() {
 		if len(counts) == 0 {
 			continue // a handle that counts nothing is as good as none
 		}
-		for _, c := range counts {
-			c.block.counts++
-		}
 		h := t.add(id, t.hash(id))
 		h.set(counts[0])
 		if len(counts) > 1 {
