@@ -23,8 +23,15 @@ type AssignIPArgs struct {
 	// must be created; nil reserves nothing.
 	HostReserved *HostReservation
 	// MaxAllocPerHandle limits what the handle may hold of the address's
-	// family; 0 means no limit.
+	// family; 0 or less means no limit.
 	MaxAllocPerHandle int
+}
+
+// Validate refuses a request that no allocator could serve: for an address that
+// is not a plain IPv4 or IPv6 address, with a host name that no Kubernetes object
+// could have, or a limit of 2^31 or more. The error matches [ErrInvalidArgument].
+func (r *AssignIPArgs) Validate() error {
+	return errors.Join(checkAddr(r.IP), checkName("host", r.Host), checkCount("maxAllocPerHandle", max(0, r.MaxAllocPerHandle)))
 }
 
 // AssignIP gives the host one given address. If its block does not exist the
@@ -36,7 +43,7 @@ type AssignIPArgs struct {
 // [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block.
 // A block that was claimed stays so when the address is refused after that.
 func (a *Allocator) AssignIP(args AssignIPArgs) error {
-	err := errors.Join(checkAddr(args.IP), checkName("host", args.Host), checkCount("maxAllocPerHandle", args.MaxAllocPerHandle))
+	err := args.Validate()
 	if err != nil {
 		return err
 	}

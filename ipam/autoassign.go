@@ -31,13 +31,13 @@ type AutoAssignArgs struct {
 	Use pool.Use
 	// Pools4 and Pools6 ask for these pools, by CIDR and in this order,
 	// whatever their selectors and assignment mode; none means that the
-	// allocator chooses.
+	// allocator chooses. Host bits are ignored.
 	Pools4, Pools6 []netip.Prefix
-	// MaxBlocksPerHost limits the blocks of the host for this request; 0
-	// leaves it to the configuration. The smaller counts.
+	// MaxBlocksPerHost limits the blocks of the host for this request; 0 or
+	// less leaves it to the configuration. The smaller counts.
 	MaxBlocksPerHost int
-	// MaxAllocPerHandle limits what the handle may hold per family; 0 means
-	// no limit.
+	// MaxAllocPerHandle limits what the handle may hold per family; 0 or less
+	// means no limit.
 	MaxAllocPerHandle int
 	// HostReserved4 and HostReserved6 reserve the ends of blocks that the
 	// request creates; nil reserves nothing.
@@ -47,31 +47,28 @@ type AutoAssignArgs struct {
 	Namespace map[string]string
 }
 
-// check refuses what no allocator could serve. A host's name that is not known
-// already is looked at more closely when the host is looked up, or here where
-// that may not come first, or not at all.
+// Validate refuses a request that no allocator could serve: with a host name that
+// no Kubernetes object could have, a negative number of addresses, a number of
+// 2^31 or more, or a requested pool that is no plain prefix. The error matches
+// [ErrInvalidArgument].
+func (r *AutoAssignArgs) Validate() error {
+	return errors.Join(
+		checkRequestable(r.Pools4), checkRequestable(r.Pools6),
+		checkCount("num4", r.Num4), checkCount("num6", r.Num6),
+		checkCount("maxBlocksPerHost", max(0, r.MaxBlocksPerHost)),
+		checkCount("maxAllocPerHandle", max(0, r.MaxAllocPerHandle)),
+		checkName("host", r.Host),
+	)
+}
+
+// check is Validate for requests as they mostly are. It leaves the name of the
+// host to where the host is looked up, unless that may not come first.
 func (r *AutoAssignArgs) check() error {
-	if len(r.Pools4)+len(r.Pools6) > 0 || r.Num4|r.Num6 == 0 {
-		if err := errors.Join(checkCIDRs(r.Pools4, r.Pools6), checkName("host", r.Host)); err != nil {
-			return err
-		}
-	}
-	// All in range, that is non-negative and below 2^31, at one go.
-	if r.Host != "" && uint64(r.Num4|r.Num6|r.MaxBlocksPerHost|r.MaxAllocPerHandle) <= math.MaxInt32 {
+	if len(r.Pools4)+len(r.Pools6) == 0 && r.Host != "" &&
+		uint64(r.Num4|r.Num6)-1 < math.MaxInt32 && r.MaxBlocksPerHost <= math.MaxInt32 && r.MaxAllocPerHandle <= math.MaxInt32 {
 		return nil
 	}
-	for _, n := range []struct {
-		what string
-		n    int
-	}{
-		{"num4", r.Num4}, {"num6", r.Num6},
-		{"maxBlocksPerHost", r.MaxBlocksPerHost}, {"maxAllocPerHandle", r.MaxAllocPerHandle},
-	} {
-		if err := checkCount(n.what, n.n); err != nil {
-			return err
-		}
-	}
-	return checkName("host", r.Host)
+	return r.Validate()
 }
 
 // Assignment is the answer for one family: fewer addresses than asked for is
@@ -277,7 +274,7 @@ func (a *Allocator) gather(r *request, limit int) error {
 func (a *Allocator) blockLimit(requested int) int {
 	limit := a.config.MaxBlocksPerHost
 	if limit == 0 || requested > 0 && requested < limit {
-		limit = requested
+		limit = max(0, requested)
 	}
 	if limit == 0 {
 		limit = DefaultMaxBlocksPerHost
@@ -304,7 +301,7 @@ func (a *Allocator) prepare(r *request) error {
 	if r.owner == nil {
 		r.owner = a.openOwner(r.demand.ownerID())
 	}
-	a.claimed = a.usable(a.claimed[:0], r.owner, pools, r.is4)
+	a.claimed = a.usable(a.claimed[:0], r.owner, pools, &r.demand)
 	r.claims = a.claimed
 	if r.plain {
 		a.remember(r.owner, r.is4, r.use, pools, r.claims)

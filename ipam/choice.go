@@ -82,6 +82,11 @@ type demand struct {
 	reserve   *HostReservation
 }
 
+// requests reports whether the pool was requested.
+func (d *demand) requests(p *pool.Pool) bool {
+	return slices.ContainsFunc(d.requested, func(cidr netip.Prefix) bool { return cidr.Masked() == p.CIDR() })
+}
+
 // owner returns who claims blocks for the request.
 func (d *demand) ownerID() affinity.Owner {
 	if d.use == pool.LoadBalancer {
@@ -118,7 +123,7 @@ func (a *Allocator) choose(dst []*poolBlocks, o *owner, d *demand) ([]*poolBlock
 	pools := dst
 	if len(d.requested) > 0 {
 		for _, cidr := range d.requested {
-			p := a.pools.ByCIDR(cidr)
+			p := a.pools.ByCIDR(cidr.Masked())
 			if p == nil || !qualifies(p) {
 				return nil, fail(ErrPoolNotEnabled, cidr)
 			}
@@ -156,13 +161,12 @@ func family(is4 bool) string {
 	return "IPv6"
 }
 
-// checkCIDRs refuses requested pools that no pool could be.
-func checkCIDRs(lists ...[]netip.Prefix) error {
-	for _, list := range lists {
-		for _, cidr := range list {
-			if err := checkCIDR(cidr); err != nil {
-				return err
-			}
+// checkRequestable refuses requested pools that no pool could be. Host bits are
+// allowed: the request means the pool without them.
+func checkRequestable(pools []netip.Prefix) error {
+	for _, cidr := range pools {
+		if checkCIDR(cidr.Masked()) != nil {
+			return checkCIDR(cidr)
 		}
 	}
 	return nil
@@ -181,13 +185,14 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 
 // usable splits the owner's claims of one family: those in the pools are
 // appended to dst in name order; the rest is given back where the pool no
-// longer selects the node and the block is empty (§3).
-func (a *Allocator) usable(dst []*affinity.Claim, o *owner, pools []*poolBlocks, is4 bool) []*affinity.Claim {
+// longer selects the node and the block is empty, unless its pool was requested
+// (§3).
+func (a *Allocator) usable(dst []*affinity.Claim, o *owner, pools []*poolBlocks, d *demand) []*affinity.Claim {
 	from := len(dst)
 	all := append(dst, o.claims.All()...) // releasing changes the list
 	claims, usable := all[from:], all[:from]
 	for _, c := range claims {
-		if c.CIDR.Addr().Is4() != is4 {
+		if c.CIDR.Addr().Is4() != d.is4 {
 			continue
 		}
 		pb := a.poolOf(c.CIDR.Addr())
@@ -195,7 +200,7 @@ func (a *Allocator) usable(dst []*affinity.Claim, o *owner, pools []*poolBlocks,
 		case pb == nil:
 		case slices.Contains(pools, pb):
 			usable = append(usable, c)
-		case pb.rejects(o):
+		case pb.rejects(o) && !d.requests(pb.pool):
 			_ = a.releaseClaim(o, c.CIDR, true) // errors are ignored there
 		}
 	}

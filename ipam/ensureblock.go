@@ -15,6 +15,13 @@ type EnsureBlockArgs struct {
 	HostReserved4, HostReserved6 *HostReservation // nil leaves the family alone
 }
 
+// Validate refuses a request that no allocator could serve: with a host name that
+// no Kubernetes object could have, or a requested pool that is no plain prefix.
+// The error matches [ErrInvalidArgument].
+func (r *EnsureBlockArgs) Validate() error {
+	return errors.Join(checkName("host", r.Host), checkRequestable(r.Pools4), checkRequestable(r.Pools6))
+}
+
 // EnsureBlock returns, for each family with a host reservation, the first of
 // the host's usable blocks, even a full one, or one that it claims, without
 // taking an address. It goes by use Workload and knows no limit of blocks
@@ -23,7 +30,7 @@ type EnsureBlockArgs struct {
 // errors are those of [Allocator.AutoAssign]. On an error no block is named,
 // though an IPv4 block may have been claimed.
 func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
-	if err := errors.Join(checkName("host", args.Host), checkCIDRs(args.Pools4, args.Pools6)); err != nil {
+	if err := args.Validate(); err != nil {
 		return block4, block6, err
 	}
 	a.begin()

@@ -347,16 +347,14 @@ func TestBadInput(t *testing.T) {
 		{"AutoAssign the smallest int", ipam.ErrInvalidArgument, `num4 "-`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = math.MinInt })},
 		{"AutoAssign 2^31", ipam.ErrInvalidArgument, `num4 "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = tooMany })},
 		{"AutoAssign the largest int", ipam.ErrInvalidArgument, `num6 "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = math.MaxInt })},
-		{"AutoAssign negative limit", ipam.ErrInvalidArgument, `maxBlocksPerHost "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxBlocksPerHost = -1 })},
 		{"AutoAssign huge limit", ipam.ErrInvalidArgument, `maxBlocksPerHost "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxBlocksPerHost = math.MaxInt })},
-		{"AutoAssign negative limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = -1 })},
 		{"AutoAssign huge limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = tooMany })},
-		{"AutoAssign pool with host bits", ipam.ErrInvalidArgument, "10.0.0.1/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.1/28")} })},
+		{"AutoAssign pool without length", ipam.ErrInvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{{}} })},
 		{"AutoAssign IPv4-mapped pool", ipam.ErrInvalidArgument, "use 10.0.0.0/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:10.0.0.0/124")} })},
 		{"AutoAssign all of IPv4, mapped", ipam.ErrInvalidArgument, "use 0.0.0.0/0", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:0.0.0.0/96")} })},
 		{"AutoAssign zero pool", ipam.ErrInvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = make([]netip.Prefix, 1) })},
-		{"AutoAssign odd pool of IPv6", ipam.ErrInvalidArgument, "fd00::1/124", autoAssign(func(r *ipam.AutoAssignArgs) {
-			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{prefix("fd00::1/124")}
+		{"AutoAssign odd pool of IPv6", ipam.ErrInvalidArgument, "::ffff:10.0.0.1/124", autoAssign(func(r *ipam.AutoAssignArgs) {
+			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.1/124")}
 		})},
 		{"AutoAssign pool of the other family", ipam.ErrWrongFamily, "fd00::/124", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} })},
 		{"AutoAssign negative reservation", ipam.ErrBadHostReservation, "-1", autoAssign(func(r *ipam.AutoAssignArgs) {
@@ -389,8 +387,8 @@ func TestBadInput(t *testing.T) {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved6: new(ipam.HostReservation)})
 			return err
 		}},
-		{"EnsureBlock odd pool", ipam.ErrInvalidArgument, "10.0.0.1/28", func(c *cluster) error {
-			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}, Pools4: []netip.Prefix{prefix("10.0.0.1/28")}})
+		{"EnsureBlock odd pool", ipam.ErrInvalidArgument, "::ffff:10.0.0.0/124", func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}, Pools4: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/124")}})
 			return err
 		}},
 

@@ -39,7 +39,10 @@ func (m *machine) AutoAssign() error {
 	}
 	switch m.pick("limit", 6) {
 	case 4:
-		r.MaxBlocksPerHost = 1 + m.pick("blocks", 3)
+		r.MaxBlocksPerHost = 1 + m.pick("blocks", 4)
+		if r.MaxBlocksPerHost == 4 { // none
+			r.MaxBlocksPerHost, r.MaxAllocPerHandle = -1, -1
+		}
 	case 5:
 		r.MaxAllocPerHandle = 1 + m.pick("max alloc", 6)
 	}
@@ -50,8 +53,10 @@ func (m *machine) AutoAssign() error {
 		r.Pools4 = []netip.Prefix{worldPools[3].CIDR, worldPools[0].CIDR, worldPools[0].CIDR}
 	case 4:
 		r.Pools4 = []netip.Prefix{worldPools[5].CIDR}
-	case 5:
+	case 5: // worldPools[0], with host bits
 		r.Pools4 = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/28")}
+	case 10:
+		r.Pools4 = []netip.Prefix{{}}
 	case 6:
 		r.Pools6 = []netip.Prefix{worldPools[6].CIDR}
 	case 7:
@@ -74,7 +79,7 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 
 	d4 := demand{r.Host, r.Use, true, r.Pools4, r.HostReserved4, r.Namespace}
 	d6 := demand{r.Host, r.Use, false, r.Pools6, r.HostReserved6, r.Namespace}
-	if r.Num4 < 0 || r.Num6 < 0 || r.Num4 == tooMany || r.Num6 == tooMany || slices.ContainsFunc(slices.Concat(r.Pools4, r.Pools6), badCIDR) {
+	if r.Num4 < 0 || r.Num6 < 0 || r.Num4 == tooMany || r.Num6 == tooMany || slices.ContainsFunc(slices.Concat(r.Pools4, r.Pools6), func(p netip.Prefix) bool { return badCIDR(p.Masked()) }) {
 		return errors.Join(m.refused(err, ipam.ErrInvalidArgument), m.empty(v4, v6))
 	}
 	if r.Num4 > 0 {
@@ -201,7 +206,7 @@ func (m *machine) answer(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, n
 	if err == nil && len(a.Msgs) == 0 {
 		return errors.New("a short answer without a message")
 	}
-	if err == nil && !m.want.config.StrictAffinity && (handle == "" || r.MaxAllocPerHandle == 0) {
+	if err == nil && !m.want.config.StrictAffinity && (handle == "" || r.MaxAllocPerHandle <= 0) {
 		if ip, ok := m.left(d, pools); ok {
 			return fmt.Errorf("a short answer though %s could be had", ip)
 		}
@@ -241,7 +246,7 @@ func (m *machine) given(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, p 
 func (m *machine) limits(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, a ipam.Assignment, err error) error {
 	limit := m.want.config.MaxBlocksPerHost
 	if limit == 0 || r.MaxBlocksPerHost > 0 && r.MaxBlocksPerHost < limit {
-		limit = r.MaxBlocksPerHost
+		limit = max(0, r.MaxBlocksPerHost)
 	}
 	if limit == 0 {
 		limit = 20

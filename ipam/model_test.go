@@ -218,7 +218,7 @@ func (w *model) choose(d *demand) ([]pool.Spec, error) {
 	}
 	var chosen []pool.Spec
 	for _, cidr := range d.pools {
-		i := slices.IndexFunc(large, func(s pool.Spec) bool { return s.CIDR == cidr })
+		i := slices.IndexFunc(large, func(s pool.Spec) bool { return s.CIDR == cidr.Masked() })
 		if i < 0 {
 			return nil, ipam.ErrPoolNotEnabled
 		}

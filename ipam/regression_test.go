@@ -41,7 +41,7 @@ func TestPlanOfAnotherUse(t *testing.T) {
 // "[ErrInvalidArgument] before anything happens", also in the second family.
 func TestBadSecondFamilyChangesNothing(t *testing.T) {
 
-	bad := []netip.Prefix{prefix("fd00::1/124")}
+	bad := []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/124")}
 	t.Run("AutoAssign", func(t *testing.T) {
 		c := newCluster(t, smallPools, "n1")
 		_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Num6: 1, Use: pool.Workload, Pools6: bad})

@@ -2,12 +2,9 @@ package protocol
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -31,14 +28,6 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// checkCount refuses a number that cannot count addresses or blocks.
-func checkCount(what string, n int) error {
-	if n < 0 || n > math.MaxInt32 {
-		return &ipam.ArgumentError{Argument: what, Value: strconv.Itoa(n), Reason: "must be 0 to 2147483647"}
-	}
-	return nil
-}
-
 // checkAddr refuses an address that cannot be allocated.
 func checkAddr(ip netip.Addr) error {
 	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" {
@@ -47,19 +36,13 @@ func checkAddr(ip netip.Addr) error {
 	return nil
 }
 
-// checkCIDRs refuses prefixes that are not strictly masked.
-func checkCIDRs(lists ...[]netip.Prefix) error {
-	for _, list := range lists {
-		for _, cidr := range list {
-			if !cidr.IsValid() || cidr.Addr().Is4In6() || cidr != cidr.Masked() {
-				return &ipam.ArgumentError{Argument: "cidr", Value: cidr.String(), Reason: "must be a plain IPv4 or IPv6 prefix without host bits"}
-			}
-		}
+// checkCIDR refuses a prefix that is not strictly masked.
+func checkCIDR(cidr netip.Prefix) error {
+	if !cidr.IsValid() || cidr.Addr().Is4In6() || cidr != cidr.Masked() {
+		return &ipam.ArgumentError{Argument: "cidr", Value: cidr.String(), Reason: "must be a plain IPv4 or IPv6 prefix without host bits"}
 	}
 	return nil
 }
-
-func checkCIDR(cidr netip.Prefix) error { return checkCIDRs([]netip.Prefix{cidr}) }
 
 // checkOwner refuses an owner that cannot be.
 func checkOwner(o affinity.Owner) error {
@@ -67,18 +50,6 @@ func checkOwner(o affinity.Owner) error {
 		return &ipam.ArgumentError{Argument: "owner", Value: o.String(), Reason: err.Error()}
 	}
 	return checkName("host", o.Name)
-}
-
-// checkAutoAssign refuses what no allocator could serve.
-func checkAutoAssign(args *ipam.AutoAssignArgs) error {
-	return errors.Join(
-		checkCIDRs(args.Pools4, args.Pools6),
-		checkCount("num4", args.Num4),
-		checkCount("num6", args.Num6),
-		checkCount("maxBlocksPerHost", args.MaxBlocksPerHost),
-		checkCount("maxAllocPerHandle", args.MaxAllocPerHandle),
-		checkName("host", args.Host),
-	)
 }
 
 // checkRequested refuses requested pools of the other family (§3).

@@ -15,7 +15,7 @@ import (
 // After a conflict it begins again without lowering the handle, whose count may
 // so stay above what it holds (§15).
 func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
-	err := errors.Join(checkAddr(args.IP), checkName("host", args.Host), checkCount("maxAllocPerHandle", args.MaxAllocPerHandle))
+	err := args.Validate()
 	if err != nil {
 		return err
 	}

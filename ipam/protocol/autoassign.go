@@ -22,7 +22,7 @@ func (c *Client) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, e
 // their slices are emptied and appended to.
 func (c *Client) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignment) error {
 	*v4, *v6 = ipam.Assignment{IPs: v4.IPs[:0], Msgs: v4.Msgs[:0]}, ipam.Assignment{IPs: v6.IPs[:0], Msgs: v6.Msgs[:0]}
-	if err := checkAutoAssign(args); err != nil {
+	if err := args.Validate(); err != nil {
 		return err
 	}
 	if args.Num4 > 0 {
@@ -120,7 +120,7 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 func (s *settings) blockLimit(requested int) int {
 	limit := s.MaxBlocksPerHost
 	if limit == 0 || requested > 0 && requested < limit {
-		limit = requested
+		limit = max(0, requested)
 	}
 	if limit == 0 {
 		limit = ipam.DefaultMaxBlocksPerHost

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -28,6 +29,8 @@ func TestInvalidArguments(t *testing.T) {
 		attrs  = block.MakeAttrs(map[string]string{"pod": "p"})
 		long   = strings.Repeat("x", 254)
 	)
+	huge := math.MaxInt32
+	huge++ // negative on 32-bit machines, where vet alone looks at this
 	auto := func(change func(*ipam.AutoAssignArgs)) func(trace.Engine) error {
 		return func(e trace.Engine) error {
 			args := ipam.AutoAssignArgs{Host: "n", Num4: 1, Use: pool.Workload}
@@ -42,14 +45,14 @@ func TestInvalidArguments(t *testing.T) {
 		"AutoAssign blank":     auto(func(a *ipam.AutoAssignArgs) { a.Host = "a b" }),
 		"AutoAssign num4":      auto(func(a *ipam.AutoAssignArgs) { a.Num4 = -1 }),
 		"AutoAssign num6":      auto(func(a *ipam.AutoAssignArgs) { a.Num6 = -1 }),
-		"AutoAssign blocks":    auto(func(a *ipam.AutoAssignArgs) { a.MaxBlocksPerHost = -1 }),
-		"AutoAssign limit":     auto(func(a *ipam.AutoAssignArgs) { a.MaxAllocPerHandle = -1 }),
-		"AutoAssign pools4":    auto(func(a *ipam.AutoAssignArgs) { a.Pools4 = []netip.Prefix{bits} }),
+		"AutoAssign blocks":    auto(func(a *ipam.AutoAssignArgs) { a.MaxBlocksPerHost = huge }),
+		"AutoAssign limit":     auto(func(a *ipam.AutoAssignArgs) { a.MaxAllocPerHandle = huge }),
+		"AutoAssign pools4":    auto(func(a *ipam.AutoAssignArgs) { a.Pools4 = []netip.Prefix{mapped} }),
 		"AutoAssign pools6":    auto(func(a *ipam.AutoAssignArgs) { a.Pools6 = []netip.Prefix{mapped} }),
 		"AssignIP address":     func(e trace.Engine) error { return e.AssignIP(ipam.AssignIPArgs{IP: zone, Host: "n"}) },
 		"AssignIP host":        func(e trace.Engine) error { return e.AssignIP(ipam.AssignIPArgs{IP: ip}) },
 		"AssignIP limit": func(e trace.Engine) error {
-			return e.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", MaxAllocPerHandle: -1})
+			return e.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", MaxAllocPerHandle: huge})
 		},
 		"EnsureBlock host": func(e trace.Engine) error { _, _, err := e.EnsureBlock(ipam.EnsureBlockArgs{}); return err },
 		"EnsureBlock pools": func(e trace.Engine) error {

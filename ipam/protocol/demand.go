@@ -71,6 +71,7 @@ func (c *Client) prepare(d *demand) (err error) {
 		case p == nil:
 		case slices.Contains(d.pools, p):
 			d.affinities = append(d.affinities, a)
+		case slices.ContainsFunc(d.requested, func(r netip.Prefix) bool { return r.Masked() == p.CIDR() }):
 		case !p.Disabled() && !p.SelectsNode(labels):
 			_ = c.release(d.owner(), a.CIDR, true, d.settings) // errors are ignored there
 		}
@@ -100,7 +101,7 @@ func (c *Client) choose(d *demand, labels map[string]string) ([]*pool.Pool, erro
 	}
 	var chosen []*pool.Pool
 	for _, cidr := range d.requested {
-		p := c.pools.ByCIDR(cidr)
+		p := c.pools.ByCIDR(cidr.Masked())
 		if !slices.Contains(large, p) {
 			return nil, about(ipam.ErrPoolNotEnabled, cidr)
 		}

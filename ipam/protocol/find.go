@@ -92,7 +92,7 @@ func (c *Client) find(d *demand) (netip.Prefix, error) {
 // host's blocks or a newly claimed one, as [ipam.Allocator.EnsureBlock] does. Its
 // requests are those of AutoAssign up to a block.
 func (c *Client) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
-	if err := errors.Join(checkName("host", args.Host), checkCIDRs(args.Pools4, args.Pools6)); err != nil {
+	if err := args.Validate(); err != nil {
 		return block4, block6, err
 	}
 	if args.HostReserved4 != nil {

@@ -244,7 +244,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 	"Sync":      overseen(syncNow),
 	"Show": func(p *Player, in *In) (Out, error) {
 		shown, err := Show(p.engine, in.State, in.IP)
-		if errors.Is(err, ipam.ErrIPInCooldown) {
+		if errors.Is(err, ipam.ErrIPInCooldown) || errors.Is(err, ipam.ErrInvalidArgument) {
 			return code(err)
 		}
 		return Out{Shown: shown}, err
@@ -262,7 +262,8 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 
 // Show prints what the operation of that name shows: "pools", "blocks",
 // "borrowed", or "ip" with an address. The error matches [ipam.ErrIPInCooldown]
-// for an address that cools down, of which nothing is shown.
+// for an address that cools down, of which nothing is shown, and
+// [ipam.ErrInvalidArgument] for one that cannot be allocated.
 func Show(e Engine, what, ip string) (string, error) {
 	switch what {
 	case "pools":
