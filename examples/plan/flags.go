@@ -261,7 +261,25 @@ func (o *options) valid() error {
 	if all := sizes(&s); len(all) > 0 {
 		s.BlockSize = all[0]
 	}
-	return inFlags(s.Validate())
+	if err := s.Validate(); err != nil {
+		return inFlags(err)
+	}
+	return reservedInPool(&s)
+}
+
+// reservedInPool fails where a reservation has no address of the pool: it would
+// change nothing, and is likely to be mistyped.
+func reservedInPool(s *workload.Scenario) error {
+	for _, text := range s.Reservations {
+		reserved, err := netip.ParsePrefix(text)
+		if addr, wrong := netip.ParseAddr(text); wrong == nil {
+			reserved, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err == nil && !reserved.Overlaps(s.Pool) {
+			return fmt.Errorf("-reserve %s: no address of it is in the pool %v", text, s.Pool)
+		}
+	}
+	return nil
 }
 
 // inFlags puts what is wrong with a scenario, the first thing of several, in terms of

@@ -33,6 +33,8 @@ func TestBadUsage(t *testing.T) {
 		"-cooldown -1s":                        "-cooldown -1s: must be 0s to 20m0s",
 		"-cooldown 1500ms":                     "-cooldown 1.5s: must be whole seconds",
 		"-reserve 10.0.0.0/40":                 `-reserve "10.0.0.0/40": must be an address or a CIDR`,
+		"-reserve 10.9.0.0/24":                 "-reserve 10.9.0.0/24: no address of it is in the pool 10.0.0.0/18",
+		"-reserve 10.0.0.1,fd00::1":            "-reserve fd00::1: no address of it is in the pool 10.0.0.0/18",
 		"-service-cidr x":                      "-service-cidr x: not a CIDR such as",
 		"-service-cidr 10.96.0.1/12":           "-service-cidr 10.96.0.1/12: has host bits",
 		"-churn-rate -1":                       "-churn-rate -1: must be more than 0",
