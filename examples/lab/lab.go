@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -16,11 +17,11 @@ type lab struct {
 	page
 }
 
-// play goes through the whole lab or, if step is not 0, prints that exercise
-// alone: what comes before happens unseen.
-func (l *lab) play(step int) error {
+// play goes through the whole lab or, if there are steps, prints those exercises
+// alone, in the order of the lab: what comes before and between happens unseen.
+func (l *lab) play(steps []int) error {
 	out := l.out
-	if step > 0 {
+	if len(steps) > 0 {
 		l.out = io.Discard
 	}
 	for _, part := range []func() error{l.introduce, l.claim, l.boot} {
@@ -29,13 +30,16 @@ func (l *lab) play(step int) error {
 		}
 	}
 	for i, e := range exercises {
-		if step == i+1 {
-			l.out = out
+		if len(steps) > 0 {
+			l.out = io.Discard
+			if slices.Contains(steps, i+1) {
+				l.out = out
+			}
 		}
 		l.heading("Exercise %d: %s", i+1, e.title)
 		l.command(e.command)
 		e.show(l)
-		if step == i+1 {
+		if len(steps) > 0 && i+1 == slices.Max(steps) {
 			return nil
 		}
 	}

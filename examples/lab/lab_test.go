@@ -118,6 +118,13 @@ calico-ipam-worker2-192-168-112-128-26       calico-ipam-worker2         192.168
 	}
 }
 
+// TestSeveralSteps: exercises that are asked for are all shown, once, in the lab's order.
+func TestSeveralSteps(t *testing.T) {
+	four, five, seven := play(t, "-step", "4"), play(t, "-step", "5"), play(t, "-step", "7")
+	require.Equal(t, four+five, play(t, "-step", "4", "-step", "5"))
+	require.Equal(t, four+seven, play(t, "-step", "7", "-step", "4", "-step", "7"))
+}
+
 // One claim, pending and then confirmed.
 func TestClaim(t *testing.T) {
 	text := part(t, play(t), "Before: one claim", "Before: the cluster")
@@ -273,10 +280,10 @@ func TestOwn(t *testing.T) {
 func TestBlockLimit(t *testing.T) {
 	step, s, err := parse([]string{"-nodes", "1", "-block-size", "32"})
 	require.NoError(t, err)
-	require.Zero(t, step)
+	require.Empty(t, step)
 	var out bytes.Buffer
 	l := &lab{cluster: newCluster(s), page: page{out: &out}}
-	require.NoError(t, l.play(0))
+	require.NoError(t, l.play(nil))
 	for range 20 {
 		_, err = l.startPod("default", fmt.Sprint("more-", len(l.pods)), l.nodes[0])
 		require.NoError(t, err)
@@ -294,7 +301,7 @@ func TestDegraded(t *testing.T) {
 	require.NoError(t, err)
 	var out bytes.Buffer
 	l := &lab{cluster: newCluster(s), page: page{out: &out}}
-	require.NoError(t, l.play(0))
+	require.NoError(t, l.play(nil))
 	cidr := l.blocksOf(l.nodes[0])[0].CIDR
 	require.True(t, l.ipam.DropBlock(cidr))
 	out.Reset()
@@ -315,6 +322,7 @@ func TestBadUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"-step", "8"}, "-step 8: there are exercises 1 to 7"},
+		{[]string{"-step", "4", "-step", "8"}, "-step 8: there are exercises 1 to 7"},
 		{[]string{"-step", "0"}, "-step 0: there are exercises 1 to 7"},
 		{[]string{"-step", "-1"}, "-step -1: there are exercises 1 to 7"},
 		{[]string{"-step", "x"}, "-step"},

@@ -22,6 +22,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"strconv"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 )
@@ -30,10 +31,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 const usage = `lab goes through the course's lab on Calico IPAM, on a simulated cluster.
 
-  go run ./examples/lab [-step N] [-f FILE]... [-nodes N] [-pool CIDR]
+  go run ./examples/lab [-step N]... [-f FILE]... [-nodes N] [-pool CIDR]
                         [-block-size N]
 
-  -step N         one exercise only:
+  -step N         one exercise only; give it once for each:
                     1  containerlab inspect       5  kubectl get blockaffinities
                     2  kubectl get tigerastatus   6  as YAML
                     3  kubectl get nodes          7  as name, node and CIDR
@@ -64,7 +65,7 @@ const maxNodes = 5000
 
 // run is the program without its process.
 func run(args []string, stdout, stderr io.Writer) int {
-	step, s, err := parse(args)
+	steps, s, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, usage)
 		return 0
@@ -75,49 +76,58 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	out := bufio.NewWriter(stdout)
 	l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(stdout)}}
-	if err := errors.Join(l.play(step), out.Flush()); err != nil {
+	if err := errors.Join(l.play(steps), out.Flush()); err != nil {
 		fmt.Fprintf(stderr, "lab: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-// parse reads the flags; step is 0 for the whole lab.
-func parse(args []string) (step int, s settings, err error) {
+// parse reads the flags; there are no steps for the whole lab.
+func parse(args []string) (steps []int, s settings, err error) {
 	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	var files []string
-	flags.IntVar(&step, "step", 0, "")
+	flags.Func("step", "", func(text string) error {
+		step, err := strconv.ParseInt(text, 0, 32)
+		if err != nil {
+			return errors.New("must be a number")
+		}
+		steps = append(steps, int(step))
+		return nil
+	})
 	flags.IntVar(&s.nodes, "nodes", 3, "")
 	flags.Func("f", "", func(file string) error { files = append(files, file); return nil })
 	cidr := flags.String("pool", "192.168.0.0/16", "")
 	size := flags.Int("block-size", 0, "")
 	if err := flags.Parse(args); err != nil {
-		return 0, s, err
+		return nil, s, err
 	}
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	switch {
-	case flags.NArg() > 0:
-		return 0, s, fmt.Errorf("%q: there are no arguments, only flags", flags.Arg(0))
-	case given["step"] && (step < 1 || step > len(exercises)):
-		return 0, s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, len(exercises))
+	if flags.NArg() > 0 {
+		return nil, s, fmt.Errorf("%q: there are no arguments, only flags", flags.Arg(0))
+	}
+	for _, step := range steps {
+		if step < 1 || step > len(exercises) {
+			return nil, s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, len(exercises))
+		}
 	}
 	s.encapsulation, s.natOutgoing = "VXLANCrossSubnet", true
 	if len(files) > 0 {
 		if err := s.load(files, given["pool"]); err != nil {
-			return 0, s, err
+			return nil, s, err
 		}
 	}
 	if given["nodes"] {
 		s.names = nil
 	}
 	if n := s.count(); n < 1 || n > maxNodes {
-		return 0, s, fmt.Errorf("-nodes %d: must be from 1 to %d", n, maxNodes)
+		return nil, s, fmt.Errorf("-nodes %d: must be from 1 to %d", n, maxNodes)
 	}
 	if given["pool"] || s.pool.Name == "" {
 		if s.pool.CIDR, err = netip.ParsePrefix(*cidr); err != nil {
-			return 0, s, fmt.Errorf("-pool %s: not a CIDR such as 192.168.0.0/16", *cidr)
+			return nil, s, fmt.Errorf("-pool %s: not a CIDR such as 192.168.0.0/16", *cidr)
 		}
 		s.pool.Name = "default-ipv4-ippool"
 		if s.pool.CIDR.Addr().Is6() {
@@ -127,5 +137,5 @@ func parse(args []string) (step int, s settings, err error) {
 	if given["block-size"] {
 		s.pool.BlockSize = *size
 	}
-	return step, s, cli.InFlags(s.pool.Validate())
+	return steps, s, cli.InFlags(s.pool.Validate())
 }
