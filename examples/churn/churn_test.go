@@ -120,6 +120,7 @@ func TestBadUsage(t *testing.T) {
 		"-profile old":            "-profile old: none of current, three-free",
 		"-grcae 1m":               "-grcae (-h for help)",
 		"-upgrade -1":             "count -1",
+		"-upgrade 0":              "churn: -upgrade 0: must be 1 or more nodes at a time",
 		"day":                     `unexpected argument "day"`,
 	} {
 		status, out, errs := do(strings.Fields(args)...)

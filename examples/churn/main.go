@@ -189,6 +189,11 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	if *pods > 0 && s.Nodes*s.PodsPerNode > 0 {
 		add(s, fleet.Event{Kind: fleet.ReplacePods, Count: s.Nodes * s.PodsPerNode, Every: *pods, Over: *pods})
 	}
+	given := false
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "upgrade" })
+	if given && *upgrade == 0 {
+		return o, errors.New("-upgrade 0: must be 1 or more nodes at a time; without -upgrade there is none")
+	}
 	if *upgrade != 0 {
 		add(s, fleet.Event{At: s.For / 2, Kind: fleet.Upgrade, Count: *upgrade, Every: time.Minute})
 	}
