@@ -274,6 +274,11 @@ func (w *world) nodeCalled(name string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("no node is called %q: there are no nodes; add nodes to what kubectl gets", name)
 	}
+	for _, other := range names {
+		if plain(other) == plain(name) {
+			return fmt.Errorf("no node is called %q; did you mean %q? There are %s", name, other, listText(names))
+		}
+	}
 	return fmt.Errorf("no node is called %q; there are %s", name, listText(names))
 }
 

@@ -106,6 +106,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		complain(stderr, err)
 		return 2
 	}
+	if err := w.nodesOf(o.steps); err != nil {
+		fmt.Fprintf(stderr, "whatif: %v\n", err)
+		return 2
+	}
 	out := bufio.NewWriter(stdout)
 	w.last = w.figures()
 	r := &result{Cluster: w.last}

@@ -17,6 +17,8 @@ import (
 type step struct {
 	text string // as it was given
 	do   func(*world, *change) error
+	node string // that must be there before; "" for none
+	adds string // what added nodes are called, with %d for their number; "" for none
 }
 
 // parse reads the flags; steps keep their order.
@@ -30,7 +32,7 @@ func parse(args []string) (*options, error) {
 	flags.BoolVar(&o.json, "json", false, "")
 	flags.StringVar(&o.out, "o", "", "")
 	add := func(name, value string, do func(*world, *change) error) {
-		o.steps = append(o.steps, step{strings.TrimSpace("-" + name + " " + value), do})
+		o.steps = append(o.steps, step{text: strings.TrimSpace("-" + name + " " + value), do: do})
 	}
 	// Steps with a value, read and checked before anything is done.
 	with := func(name string, read func(value string) (func(*world, *change) error, error)) {
@@ -38,6 +40,13 @@ func parse(args []string) (*options, error) {
 			do, err := read(value)
 			if err == nil {
 				add(name, value, do)
+				last := &o.steps[len(o.steps)-1]
+				switch name {
+				case "drain", "remove-node":
+					last.node = value
+				case "add-nodes":
+					last.adds = strings.Split(value, ":")[1]
+				}
 			}
 			return err
 		})
