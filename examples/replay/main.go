@@ -139,6 +139,9 @@ func replay(file string, stdin io.Reader, group string, all bool) fileResult {
 	}
 	if err != nil {
 		result.Error = err.Error()
+		if file != "-" && scenarios(file) {
+			result.Error = fmt.Sprintf("%s: holds scenarios with results, not a recording: use go run ./examples/plan -check %s", file, file)
+		}
 		return result
 	}
 	defer r.Close()
@@ -158,4 +161,19 @@ func replay(file string, stdin io.Reader, group string, all bool) fileResult {
 		}
 	}
 	return result
+}
+
+// scenarios reports whether a file begins like plan.jsonl, which is for another
+// program.
+func scenarios(file string) bool {
+	l, err := trace.OpenLines(file)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	var first map[string]json.RawMessage
+	if err := l.Next(&first); err != nil {
+		return false
+	}
+	return first["pool"] != nil && first["nodes"] != nil && first["op"] == nil
 }

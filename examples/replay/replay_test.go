@@ -149,6 +149,12 @@ func TestUnreadable(t *testing.T) {
 	status, _, errs := do(filepath.Join(t.TempDir(), "missing.gz"))
 	require.Equal(t, 2, status)
 	require.Contains(t, errs, "missing.gz: no such file")
+
+	const plan = "../../testdata/plan.jsonl"
+	status, out, errs = do(plan)
+	require.Equal(t, 2, status)
+	require.Equal(t, "replay: "+plan+": holds scenarios with results, not a recording: use go run ./examples/plan -check "+plan+"\n", errs)
+	require.Contains(t, out, "0 operations  unreadable\n")
 }
 
 func TestStandardInput(t *testing.T) {
