@@ -1,7 +1,6 @@
 package block
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"net/netip"
@@ -135,15 +134,16 @@ func (b *Block) Addr(ord int) netip.Addr {
 		return netip.Addr{}
 	}
 	// The prefix has no host bits and a block is smaller than 1<<16, so the ordinal
-	// only ever fills in zeros at the end. Whole words, because a word that was
-	// written by the byte is slow to read.
+	// only ever fills in zeros at the end.
 	if addr := b.cidr.Addr(); addr.Is4() {
 		a := addr.As4()
-		binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|uint32(ord))
+		a[2] |= byte(ord >> 8)
+		a[3] |= byte(ord)
 		return netip.AddrFrom4(a)
 	}
 	a := b.cidr.Addr().As16()
-	binary.BigEndian.PutUint64(a[8:], binary.BigEndian.Uint64(a[8:])|uint64(ord))
+	a[14] |= byte(ord >> 8)
+	a[15] |= byte(ord)
 	return netip.AddrFrom16(a)
 }
 

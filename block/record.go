@@ -117,41 +117,7 @@ func (b *Block) bucket(sum uint32) *uint16 {
 // hold returns the slot of the record that an allocation of ord to this owner
 // shares, counting one more that does: the oldest with its handle and attributes
 // and no alternate owner, else a new one.
-//
-// Nearly always the handle is long and new and a slot is spare. That is done here
-// without a call, for which all that is in registers would have to be put aside.
 func (b *Block) hold(ord uint16, to Owner) uint16 {
-	n, i := len(to.Handle), b.spare
-	if n < 8 || i == 0 || b.born == math.MaxUint32 || to.Handle == HostReservedHandle {
-		return b.holdAny(ord, to)
-	}
-	sum := mix(n, word(to.Handle[n/2-4:]), word(to.Handle[n-8:])) // sumOf, which cannot be inlined
-	head := b.bucket(sum)
-	next := *head
-	records := b.records
-	for i := next; i != 0; i = records[i].next {
-		if records[i].sum == sum {
-			return b.holdAny(ord, to)
-		}
-	}
-	r := &records[i]
-	b.spare = r.next
-	r.handle = to.Handle
-	r.active = to.Active
-	r.birth = b.born
-	b.born++
-	r.sum = sum
-	r.refs = 1
-	r.hint = ord
-	r.next = next
-	r.prev = 0
-	records[next].prev = i
-	*head = i
-	return i
-}
-
-// holdAny is hold for whatever it is asked.
-func (b *Block) holdAny(ord uint16, to Owner) uint16 {
 	var sum uint32 // that of nobody in particular, for whom nothing is called
 	if len(to.Handle)|len(to.Active.text) != 0 {
 		sum = sumOf(to.Handle, to.Active)

@@ -190,7 +190,6 @@ func (a *Allocator) DeletePool(name string) bool {
 	}
 	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
 		for _, o := range owners {
-			o.starts = slices.DeleteFunc(o.starts, func(s start) bool { return s.pool == pb })
 			o.plans = [2]plan{} // do not keep the pool's blocks
 		}
 	}

@@ -3,7 +3,6 @@ package ipam
 import (
 	"math"
 	"net/netip"
-	"time"
 
 	"go4.org/netipx"
 
@@ -48,10 +47,6 @@ func (b *ipamBlock) ownerID() affinity.Owner {
 type poolBlocks struct {
 	pool  *pool.Pool
 	index blockIndex
-
-	// Where walks began at that moment, if the pool's blocks are single addresses.
-	seeded time.Time
-	start  pool.Index
 }
 
 // rejects reports whether the pool, being enabled, does not select the owner: what
@@ -71,19 +66,9 @@ type owner struct {
 	// blocks are those whose affinity names this owner, in no order. Usually
 	// each has its claim, but claims can be lost.
 	blocks []*ipamBlock
-	starts []start
 	plans  [2]plan // for IPv4 and IPv6
 
-	// Room for what most owners have: one block, in one pool.
-	oneBlock [1]*ipamBlock
-	oneStart [1]start
-}
-
-// start remembers where the owner's walk over a pool's blocks begins, which is
-// a pure function of their names that takes microseconds to compute.
-type start struct {
-	pool *poolBlocks
-	at   pool.Index
+	oneBlock [1]*ipamBlock // room for what most owners have
 }
 
 // ownersOf returns the owners of one type by name; there are none of a type that
@@ -114,7 +99,7 @@ func (a *Allocator) openOwner(id affinity.Owner) *owner {
 	o := a.known(id)
 	if o == nil {
 		o = &owner{id: id, claims: a.claims.Open(id)}
-		o.blocks, o.starts = o.oneBlock[:0], o.oneStart[:0]
+		o.blocks = o.oneBlock[:0]
 		a.ownersOf(id.Type)[id.Name] = o
 	}
 	return o
@@ -140,21 +125,7 @@ func (a *Allocator) nodeLabels(name string) (labels map[string]string, exists bo
 
 // startOf returns where the owner's walk over the pool begins (§2).
 func (a *Allocator) startOf(o *owner, pb *poolBlocks) pool.Index {
-	if pb.pool.BlockSize() == pb.pool.CIDR().Addr().BitLen() {
-		// Seeded from the clock: it is the same for all owners until that moves.
-		if pb.seeded.IsZero() || !pb.seeded.Equal(a.now) {
-			pb.seeded, pb.start = a.now, pb.pool.Start(o.id.Name, a.now)
-		}
-		return pb.start
-	}
-	for _, s := range o.starts {
-		if s.pool == pb {
-			return s.at
-		}
-	}
-	at := pb.pool.Start(o.id.Name, a.now)
-	o.starts = append(o.starts, start{pb, at})
-	return at
+	return pb.pool.Start(o.id.Name, a.now)
 }
 
 // poolOf returns the pool that contains addr, with its blocks, or nil. Requests
