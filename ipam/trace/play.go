@@ -243,11 +243,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 	"DeletePod": overseen(deletePod),
 	"Sync":      overseen(syncNow),
 	"Show": func(p *Player, in *In) (Out, error) {
-		shown, err := Show(p.engine, in.State, in.IP)
-		if errors.Is(err, ipam.ErrIPInCooldown) || errors.Is(err, ipam.ErrInvalidArgument) {
-			return code(err)
-		}
-		return Out{Shown: shown}, err
+		return shownOut(Show(p.engine, in.State, in.IP))
 	},
 	"State": func(p *Player, in *In) (Out, error) {
 		switch in.State {
@@ -258,6 +254,15 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		}
 		return Out{}, fmt.Errorf("state %q is neither empty nor whole", in.State)
 	},
+}
+
+// shownOut is the outcome of a Show. An address of which there is nothing to show
+// is an outcome; anything else that went wrong is an error.
+func shownOut(shown string, err error) (Out, error) {
+	if errors.Is(err, ipam.ErrIPInCooldown) || errors.Is(err, ipam.ErrInvalidArgument) {
+		return code(err)
+	}
+	return Out{Shown: shown}, err
 }
 
 // Show prints what the operation of that name shows: "pools", "blocks",

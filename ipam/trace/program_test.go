@@ -51,6 +51,9 @@ func (s *script) step() error {
 	var err error
 	if op.Op == "Show" { // which a player would put together
 		out.Shown, err = s.recorder.Show(op.In.State, op.In.IP)
+		if errors.Is(err, ipam.ErrIPInCooldown) || errors.Is(err, ipam.ErrInvalidArgument) {
+			out.Err, err = ipam.Code(err), nil
+		}
 	} else {
 		out, err = s.player.Do(op)
 	}

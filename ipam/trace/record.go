@@ -402,10 +402,12 @@ func (r *Recorder) State() (state ipam.State) {
 // Show is [Show] of the allocator, recorded.
 func (r *Recorder) Show(what, ip string) (shown string, err error) {
 	r.do("Show", In{State: what, IP: ip}, func() Out {
-		if shown, err = Show(r.Allocator, what, ip); err != nil {
+		shown, err = Show(r.Allocator, what, ip)
+		out, unknown := shownOut(shown, err)
+		if unknown != nil {
 			return refused
 		}
-		return Out{Shown: shown}
+		return out
 	})
 	return shown, err
 }
