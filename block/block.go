@@ -55,8 +55,11 @@ type Block struct {
 	// alternates are the attributes of alternate owners by slot; nil until the
 	// first. Only a few addresses have any, for the time of a live migration.
 	alternates map[uint16]Attrs
+	// releases are the Unix seconds at which cooling records were released, by slot;
+	// nil until the first.
+	releases map[uint16]int64
 
-	oldest int64  // smallest release time of the cooling records, or never
+	oldest int64  // smallest of the releases, or never
 	born   uint32 // the next record's number
 	spare  uint16
 	head   uint16 // where in the ring the queue begins, modulo the size
@@ -68,12 +71,11 @@ type Block struct {
 // cell is one of the size cells of a block, and keeps three things that have one
 // number: what is known of ordinal i, what stands at place i of the queue's ring,
 // and where chain i of the records begins. Together they are in reach of one
-// pointer. Zeros are an empty block with a queue in ascending order, so a new one
-// costs no more than its memory.
+// pointer.
 type cell struct {
 	seq    uint64 // the sequence number that the ordinal remembers, 0 for a free one
 	record uint16 // the slot of its record, 0 for a free one
-	queue  uint16 // the ordinal at this place of the ring, XOR the place
+	queue  uint16 // the ordinal at this place of the ring
 	bucket uint16 // the slot of the first record in this chain, 0 for none
 }
 
@@ -107,6 +109,9 @@ func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
 		cells:  make([]cell, size),
 		oldest: never,
 		free:   uint16(size),
+	}
+	for ord := range b.cells {
+		b.cells[ord].queue = uint16(ord)
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (c *checker) records() {
 	b := c.b
 	oldest := int64(never)
 	births := make(map[uint32]bool)
-	unused := 0
+	unused, releases := 0, 0
 	var host uint16
 	for i := 1; i < len(b.records); i++ {
 		r := &b.records[i]
@@ -100,12 +100,16 @@ func (c *checker) records() {
 		}
 		if r.cooling() {
 			c.broken(r.handle == "" && r.active == Attrs{} && b.alternates[uint16(i)] == Attrs{}, "record %d: cooling with an owner", i)
-			oldest = min(oldest, r.released())
+			at, known := b.releases[uint16(i)]
+			c.broken(known, "record %d: cooling without a time of release", i)
+			oldest = min(oldest, at)
+			releases++
 		} else {
 			c.broken(r.sum == sumOf(r.handle, r.active), "record %d: wrong sum", i)
 		}
 	}
 	c.broken(host == b.host, "%d host-reserved records, %d counted", host, b.host)
+	c.broken(releases == len(b.releases), "%d cooling records, %d times of release", releases, len(b.releases))
 	c.broken(oldest == b.oldest, "oldest release %d, remembered %d", oldest, b.oldest)
 	spare := 0
 	for i := b.spare; i != 0 && spare <= unused; i = b.records[i].next {

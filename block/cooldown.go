@@ -40,8 +40,8 @@ func (b *Block) Cools(ord int, cold Cold) (cooling, expired bool) {
 	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return false, false
 	}
-	r := &b.records[b.cells[ord].record]
-	return r.cooling(), r.expired(cold)
+	i := b.cells[ord].record
+	return b.records[i].cooling(), b.cooled(i, cold)
 }
 
 // Collect moves every address that has cooled down by cold to the tail of the
@@ -60,7 +60,7 @@ func (b *Block) collect(cold Cold) int {
 	for i := range b.words() {
 		for w := b.usedWord(i); w != 0; w &= w - 1 {
 			ord := uint16(i*64 + bits.TrailingZeros64(w))
-			if b.records[b.cells[ord].record].expired(cold) {
+			if b.cooled(b.cells[ord].record, cold) {
 				b.release(ord)
 				n++
 			}
@@ -68,10 +68,8 @@ func (b *Block) collect(cold Cold) int {
 	}
 	b.cold -= uint16(n)
 	b.oldest = never
-	for i := range b.records {
-		if r := &b.records[i]; r.cooling() {
-			b.oldest = min(b.oldest, r.released())
-		}
+	for _, at := range b.releases {
+		b.oldest = min(b.oldest, at)
 	}
 	return n
 }
@@ -82,7 +80,7 @@ func (b *Block) expired(cold Cold, reserved *Ordinals) int {
 	n := 0
 	for i := range b.words() {
 		for w := b.usedWord(i) &^ reserved.at(i); w != 0; w &= w - 1 {
-			if b.records[b.cells[i*64+bits.TrailingZeros64(w)].record].expired(cold) {
+			if b.cooled(b.cells[i*64+bits.TrailingZeros64(w)].record, cold) {
 				n++
 			}
 		}

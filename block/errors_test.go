@@ -172,6 +172,8 @@ func TestCheckFinds(t *testing.T) {
 		"given before: true":           func(b *Block) { b.records[1].birth = b.records[2].birth },
 		"number 5 of 5":                func(b *Block) { b.records[3].birth = b.born },
 		"cooling with an owner":        func(b *Block) { b.records[b.cells[1].record].handle = "x" },
+		"cooling without a time":       func(b *Block) { delete(b.releases, b.cells[1].record) },
+		"1 cooling records, 2 times":   func(b *Block) { b.releases[0] = 1 << 40 },
 		"wrong sum":                    func(b *Block) { b.records[1].sum++ },
 		"oldest release":               func(b *Block) { b.oldest-- },
 		"spare record":                 func(b *Block) { b.spare = 0 },

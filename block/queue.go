@@ -11,12 +11,12 @@ import "iter"
 // at returns the i-th ordinal of the queue, and put puts one there.
 func (b *Block) at(i int) uint16 {
 	place := (int(b.head) + i) & (len(b.cells) - 1)
-	return b.cells[place].queue ^ uint16(place)
+	return b.cells[place].queue
 }
 
 func (b *Block) put(i int, ord uint16) {
 	place := (int(b.head) + i) & (len(b.cells) - 1)
-	b.cells[place].queue = ord ^ uint16(place)
+	b.cells[place].queue = ord
 }
 
 // first takes the first ordinal of the queue, which must not be empty, out of it.

@@ -21,8 +21,8 @@ type Record struct {
 }
 
 // record is a slot of an attribute record, kept at 48 bytes: a cluster has one for
-// nearly every pod. What few records have stands elsewhere: alternate attributes in
-// a map of the block.
+// nearly every pod. What few records have stands elsewhere: alternate attributes
+// and times of release in maps of the block.
 //
 // A slot with refs 0 is unused: it has no content and is on the list of spare
 // slots. All others but the cooling ones are in the chain of their bucket. Slot 0
@@ -33,11 +33,11 @@ type record struct {
 	handle string
 	active Attrs
 	birth  uint32 // records are listed in this order
-	sum    uint32 // sumOf handle and active; see cool
+	sum    uint32 // sumOf handle and active
 	refs   uint16 // ordinals that point here
 	hint   uint16 // an ordinal that once was made to point here, or cools
-	next   uint16 // chain of the bucket, or list of spare slots; see cool
-	prev   uint16 // chain of the bucket; see cool
+	next   uint16 // chain of the bucket, or list of spare slots
+	prev   uint16 // chain of the bucket
 }
 
 // cools is the hint of a cooling record, which no ordinal is.
@@ -45,35 +45,32 @@ const cools = math.MaxUint16
 
 func (r *record) cooling() bool { return r.hint == cools }
 
-// cool makes r a cooling one, released at these Unix seconds. It has no sum and is
-// in no chain, so they stand where those would: a field of their own, which hardly
-// a record uses, would take a sixth more of all.
-func (r *record) cool(at int64) {
-	r.hint = cools
-	r.sum, r.next, r.prev = uint32(at>>32), uint16(at>>16), uint16(at)
+// cool makes the record in slot i a cooling one, released at these Unix seconds. It
+// is in no chain.
+func (b *Block) cool(i uint16, at int64) {
+	b.records[i].hint = cools
+	if b.releases == nil {
+		b.releases = make(map[uint16]int64)
+	}
+	b.releases[i] = at
 }
 
-// released returns the Unix seconds of a cooling record's release.
-func (r *record) released() int64 {
-	return int64(r.sum)<<32 | int64(r.next)<<16 | int64(r.prev)
+// cooled reports whether the record in slot i is a cooling one that has cooled down.
+func (b *Block) cooled(i uint16, cold Cold) bool {
+	return b.records[i].cooling() && b.releases[i] <= int64(cold)
 }
 
 // isHost reports whether the record is that of host-reserved ordinals.
 func (r *record) isHost() bool { return r.handle == HostReservedHandle }
 
-func (r *record) expired(cold Cold) bool { return r.cooling() && r.released() <= int64(cold) }
-
 // public returns the record in slot i as others see it.
 func (b *Block) public(i uint16) Record {
 	r := &b.records[i]
-	return Record{r.handle, r.active, b.alternates[i], r.releasedAt()}
-}
-
-func (r *record) releasedAt() time.Time {
-	if !r.cooling() {
-		return time.Time{}
+	public := Record{Handle: r.handle, Active: r.active, Alternate: b.alternates[i]}
+	if r.cooling() {
+		public.ReleasedAt = time.Unix(b.releases[i], 0).UTC()
 	}
-	return time.Unix(r.released(), 0).UTC()
+	return public
 }
 
 // sumOf says in which bucket a record belongs. Handles are long, of equal length,
@@ -255,6 +252,7 @@ func (b *Block) dropRecord(i uint16, r *record) {
 	}
 	if r.cooling() {
 		r.hint = 0
+		delete(b.releases, i)
 	} else {
 		b.unchain(r)
 	}

@@ -54,7 +54,7 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 			b.unrefer(c.record)
 			if cooling == 0 {
 				cooling = b.newRecord()
-				b.records[cooling].cool(at)
+				b.cool(cooling, at)
 			}
 			c.record = cooling
 			b.records[cooling].refs++

@@ -81,7 +81,7 @@ func (b *Block) Restore(s State) error {
 		if r := &b.records[rec]; r.cooling() {
 			r.refs++
 			b.cold++
-			b.oldest = min(b.oldest, r.released())
+			b.oldest = min(b.oldest, b.releases[rec])
 		} else {
 			b.share(rec, uint16(ord))
 		}
@@ -110,7 +110,7 @@ func (b *Block) restoreRecords(s State) []uint16 {
 		slots[n] = i
 		r := &b.records[i]
 		if !from.ReleasedAt.IsZero() {
-			r.cool(from.ReleasedAt.Unix())
+			b.cool(i, from.ReleasedAt.Unix())
 			continue
 		}
 		r.handle, r.active = from.Handle, from.Active

@@ -95,10 +95,11 @@ func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool
 	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return "", 0, false
 	}
-	r := &b.records[b.cells[ord].record]
-	if r.expired(cold) {
+	i := b.cells[ord].record
+	if b.cooled(i, cold) {
 		return "", 0, false
 	}
+	r := &b.records[i]
 	return r.handle, b.cells[ord].seq, !r.cooling()
 }
 

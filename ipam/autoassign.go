@@ -228,12 +228,12 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 // gather finds the addresses of a request whose owner may have so many blocks
 // (§4).
 func (a *Allocator) gather(r *request, limit int) error {
-	owned := r.owned()
+	owned, stuck := r.owned(), false
 	for r.missing() > 0 {
 		again := false
 		b := a.nextAffine(r, 1)
 		if b == nil {
-			if owned >= limit {
+			if owned >= limit || stuck {
 				r.say("block-limit", strconv.Itoa(limit))
 				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.host, limit))
 			}
@@ -256,11 +256,11 @@ func (a *Allocator) gather(r *request, limit int) error {
 			}
 			again = len(r.owner.blocks) == had
 		}
-		// A refused raise gives nothing, and the loop goes on: until the limit,
-		// if the search comes upon a block that the owner had before, for it
-		// will come upon it every time.
+		// A refused raise gives nothing, and the loop goes on. Where the search has
+		// come upon a block that the owner had before, it would come upon it every
+		// time until the limit, so the request ends as it does there.
 		if err := a.assign(r, b); errors.Is(err, ErrMaxAlloc) && again {
-			owned = limit
+			stuck = true
 		}
 	}
 	if r.missing() > 0 && !a.config.StrictAffinity {
