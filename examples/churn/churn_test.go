@@ -132,6 +132,9 @@ func TestBadUsage(t *testing.T) {
 	require.Equal(t, 0, status)
 	require.Contains(t, out, "Exit status")
 	require.Contains(t, out, "-replace-every")
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+	}
 	require.Empty(t, errs)
 }
 

@@ -32,12 +32,15 @@ Usage: go run ./examples/churn [flags]
 Every node is replaced once in -replace-every by one of a new name, as many pods
 start on it, and what the old one leaves behind is for the cleaning controller.
 
-  go run ./examples/churn -nodes 250 -replace-every 15m -pods 20 -pool 10.0.0.0/16
+  go run ./examples/churn -nodes 250 -replace-every 15m -pods 20 \
+      -pool 10.0.0.0/16
   go run ./examples/churn -pool 10.0.0.0/17 -only -chart day.svg
   go run ./examples/churn -drain -replace-pods-every 10m -leaks 0.05 -grace 1h
-  go run ./examples/churn -json | jq '.runs[] | {name, suffices, peakDeadBlocks}'
+  go run ./examples/churn -json |
+      jq '.runs[] | {name, suffices, peakDeadBlocks}'
 
-Exit status: 0 the pool suffices, 1 it does not, 2 bad usage or unwritable output.
+Exit status: 0 the pool suffices, 1 it does not, 2 bad usage or unwritable
+output.
 
 Flags:
 `
@@ -139,8 +142,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.StringVar(&o.chart, "chart", "", "write the chart to this SVG `file` too")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, usage)
-		flags.SetOutput(stdout)
-		flags.PrintDefaults()
+		cli.PrintFlags(stdout, flags)
 		return o, err
 	} else if err != nil {
 		return o, err

@@ -23,14 +23,16 @@ Usage: go run ./examples/plan [flags]
        go run ./examples/plan -check [-json] FILE...
 
   go run ./examples/plan -nodes 300 -pods 40 -pool 10.0.0.0/18
-  go run ./examples/plan -nodes 65 -pods 20 -pool 10.8.0.0/20 -block-size 26 -strict
+  go run ./examples/plan -nodes 65 -pods 20 -pool 10.8.0.0/20 -block-size 26 \
+      -strict
   go run ./examples/plan -scenario cluster.yaml -o report.html
   go run ./examples/plan -scenario testdata/plan.jsonl -shard 0/2 > 0.jsonl
   go run ./examples/plan -check testdata/plan.jsonl
 
-A FILE has scenarios as JSON, one after the other, or as YAML documents; plain or
-gzip; - is standard input. One that names a block size is run as it stands, others
-are compared. Several pools, several groups of nodes and events are for files only:
+A FILE has scenarios as JSON, one after the other, or as YAML documents; plain
+or gzip; - is standard input. One that names a block size is run as it stands,
+others are compared. Several pools, several groups of nodes and events
+are for files only:
 
   name: two zones
   pools:
@@ -116,8 +118,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.IntVar(&o.workers, "j", 0, "how many `runs` at a time (default: as many as there are processors)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, usage)
-		flags.SetOutput(stdout)
-		flags.PrintDefaults()
+		cli.PrintFlags(stdout, flags)
 		return o, err
 	} else if err != nil {
 		return o, err

@@ -123,6 +123,9 @@ func TestHelp(t *testing.T) {
 	require.Empty(t, errs)
 	require.Contains(t, out, "Exit status")
 	require.Contains(t, out, "-pods-histogram pods:nodes")
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+	}
 	for field, name := range flagOf {
 		require.Contains(t, out, "  -"+name, field)
 	}

@@ -29,8 +29,8 @@ each limited to so many calls to the datastore a second. A row is a block size:
   CALLS        calls to the datastore of all nodes
   IN TURN      calls that the same pods take one after the other
   CONFLICTS    calls that found that somebody else had written since they read
-  RETRIES      what was done again: after a conflict, or after a claim on a block
-               that another node had created first
+  RETRIES      what was done again: after a conflict, or after a claim on a
+               block that another node had created first
   WORST NODE   calls and conflicts of the node that made the most calls
   MEDIAN LAST  how long half of the pods, and the last of them, wait
 
@@ -38,8 +38,10 @@ Time is virtual: the output is the same on every machine.
 
   go run ./examples/race -storm 40
   go run ./examples/race -storm 40 -filled 95
-  go run ./examples/race -storm 300 -pool 10.0.0.0/18 -block-size 26 -rate 20 -burst 40
-  go run ./examples/race -storm 40 -json | jq -c '[.blockSize, .calls, .lastSeconds]'
+  go run ./examples/race -storm 300 -pool 10.0.0.0/18 -block-size 26 \
+      -rate 20 -burst 40
+  go run ./examples/race -storm 40 -json |
+      jq -c '[.blockSize, .calls, .lastSeconds]'
 
 Exit status: 0 every pod got an address, 1 one did not, 2 bad usage or
 unwritable output.
@@ -113,8 +115,7 @@ func parseStorm(args []string, help io.Writer) (o stormOptions, err error) {
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(help, stormUsage)
-			flags.SetOutput(help)
-			flags.PrintDefaults()
+			cli.PrintFlags(help, flags)
 		}
 		return o, err
 	}

@@ -131,6 +131,9 @@ func TestStormUsage(t *testing.T) {
 	for _, want := range []string{"go run ./examples/race -storm 40 -filled 95", "Exit status", "-burst", `default "10.0.0.0/20"`} {
 		require.Contains(t, out, want)
 	}
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+	}
 	for args, want := range map[string]string{
 		"-storm 0":                         "race: -storm 0: must be 1 to 10000",
 		"-storm":                           "flag needs an argument",

@@ -33,7 +33,8 @@ or .json instead of .yaml; with -snapshot v3, NAME.v3.yaml.gz and so on.
   go run ./examples/replay testdata/lifecycle/*.gz
   go run ./examples/replay -all testdata/traces/churn-0.jsonl.gz
   go run ./examples/replay -snapshot v3 testdata/snapshots/*.jsonl.gz
-  go run ./examples/replay -json testdata/traces/*.gz | jq 'select(.divergences > 0)'
+  go run ./examples/replay -json testdata/traces/*.gz |
+      jq 'select(.divergences > 0)'
 
 Exit status: 0 no divergence, 1 divergence, 2 bad usage, unreadable file or
 unwritable output.
@@ -60,8 +61,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	group := flags.String("snapshot", "v1", "which snapshot to go on from: `v1` (crd.projectcalico.org/v1) or v3 (projectcalico.org/v3)")
 	usageTo := func(w io.Writer) {
 		fmt.Fprint(w, usage)
-		flags.SetOutput(w)
-		flags.PrintDefaults()
+		cli.PrintFlags(w, flags)
 	}
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		usageTo(stdout)

@@ -182,6 +182,9 @@ func TestUsage(t *testing.T) {
 	require.Contains(t, out, "Exit status")
 	require.Contains(t, out, "-json")
 	require.Empty(t, errs)
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+	}
 
 	status, out, errs = do()
 	require.Equal(t, 2, status)
