@@ -67,7 +67,7 @@ var wanted = map[string][]string{
 	"ReleaseByHandle":         {" does-not-exist"},
 	"IPsByHandle":             {" does-not-exist"},
 	"GetAssignmentAttributes": {" does-not-exist", " ip-in-cooldown", " invalid-argument"},
-	"SetOwnerAttributes":      {" does-not-exist", " ip-in-cooldown", " wrong-handle", " update-conflict", " invalid-argument"},
+	"SetOwnerAttributes":      {" does-not-exist", " not-in-pool", " wrong-handle", " update-conflict", " invalid-argument"},
 	"ClaimAffinity":           {" not-in-pool", " invalid-size", " invalid-argument", ": claimed", ": failed"},
 	"ReleaseAffinity":         {" not-in-pool", " invalid-size", " block-not-empty", " invalid-argument"},
 	"ReleaseHostAffinities":   {" block-not-empty", " invalid-argument"},
