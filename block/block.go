@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 )
 
 // MaxSize is the largest number of addresses a block can have: an IPv4 /20 or an
@@ -14,6 +15,13 @@ const MaxSize = 4096
 // are set aside for a Windows host. They are in use, but a block with no other
 // allocation is empty (§10).
 const HostReservedHandle = "windows-reserved-ipam-handle"
+
+// IsHostReserved reports whether a handle is [HostReservedHandle], in capital or
+// small letters: Calico compares it in lower case (§10).
+func IsHostReserved(handle string) bool {
+	// Few handles begin with a w.
+	return len(handle) >= len(HostReservedHandle) && handle[0]|0x20 == HostReservedHandle[0] && strings.ToLower(handle) == HostReservedHandle
+}
 
 // Block is one block: see the package's documentation for its rules.
 //

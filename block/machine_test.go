@@ -66,7 +66,7 @@ func (m *machine) logf(format string, args ...any) {
 var (
 	machineHandles = []string{
 		"", "h", "k8s-pod-network.0000000000000001", "k8s-pod-network.0000000000000002",
-		"k8s-pod-network.1000000000000002", HostReservedHandle,
+		"k8s-pod-network.1000000000000002", HostReservedHandle, "Windows-Reserved-IPAM-handle",
 	}
 	machineAttrs = []Attrs{
 		{},

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -162,7 +163,7 @@ func (m *model) OldestRelease() (int64, bool) {
 
 func (m *model) Empty(cold Cold) bool {
 	for _, r := range m.alloc {
-		if !m.expired(r, cold) && (r.Handle != HostReservedHandle || m.fault == hostNotEmpty) {
+		if !m.expired(r, cold) && (strings.ToLower(r.Handle) != HostReservedHandle || m.fault == hostNotEmpty) {
 			return false
 		}
 	}

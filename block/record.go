@@ -61,7 +61,7 @@ func (b *Block) cooled(i uint16, cold Cold) bool {
 }
 
 // isHost reports whether the record is that of host-reserved ordinals.
-func (r *record) isHost() bool { return r.handle == HostReservedHandle }
+func (r *record) isHost() bool { return IsHostReserved(r.handle) }
 
 // public returns the record in slot i as others see it.
 func (b *Block) public(i uint16) Record {
@@ -206,9 +206,9 @@ func (b *Block) setAlternate(i uint16, attrs Attrs) {
 func (b *Block) hostHeld() uint16 {
 	n := uint16(0)
 	if b.host > 0 {
-		for i := *b.bucket(sumOf(HostReservedHandle, Attrs{})); i != 0; i = b.records[i].next {
-			if b.records[i].isHost() {
-				n += b.records[i].refs
+		for i := range b.records {
+			if r := &b.records[i]; r.refs > 0 && r.isHost() {
+				n += r.refs
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package ipam
 
 import (
-	"cmp"
 	"fmt"
 	"math/bits"
 	"net/netip"
@@ -16,15 +15,15 @@ import (
 // creates for the host itself, as Windows needs it: 3 and 1 (§10).
 type HostReservation struct {
 	StartOfBlock, EndOfBlock int // addresses, 0 or more each, not both 0
-	// Handle holds them; empty means [block.HostReservedHandle]. Allocations of
-	// any other handle make a block non-empty.
+	// Handle holds them, as a rule [block.HostReservedHandle]. Allocations of any
+	// other handle, also of none, make a block non-empty.
 	Handle string
 	Note   string // the attribute "note"
 }
 
 // owner returns who the reserved addresses are allocated to.
 func (r *HostReservation) owner() block.Owner {
-	return block.Owner{Handle: cmp.Or(r.Handle, block.HostReservedHandle), Active: block.MakeAttrs(map[string]string{"note": r.Note})}
+	return block.Owner{Handle: r.Handle, Active: block.MakeAttrs(map[string]string{"note": r.Note})}
 }
 
 // longestPrefix returns the longest prefix of a block of that family that

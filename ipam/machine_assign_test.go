@@ -159,7 +159,7 @@ func (m *machine) unnamed(r *ipam.AutoAssignArgs) (v4 ipam.Assignment) {
 	for _, b := range m.after.Blocks {
 		for _, al := range b.Allocations {
 			ip := b.Addr(al.Ordinal)
-			if _, held := m.want.held[ip]; !held && ip.Is4() && al.ReleasedAt.IsZero() && !m.want.hostHeld[ip] {
+			if _, held := m.want.held[ip]; !held && ip.Is4() && al.ReleasedAt.IsZero() && !m.want.isHost(ip) {
 				v4.IPs = append(v4.IPs, netip.PrefixFrom(ip, b.CIDR.Bits()))
 			}
 		}
@@ -227,7 +227,7 @@ func (m *machine) given(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, p 
 		return fmt.Errorf("%s is of the wrong family", ip)
 	case !usable:
 		return fmt.Errorf("%s is in none of the pools that may be used", ip)
-	case w.hostHeld[ip]:
+	case w.isHost(ip):
 		return fmt.Errorf("%s is reserved for the host and was given out", ip)
 	case cooling && !w.cold(c):
 		return fmt.Errorf("%s cools since %d and was given out at %d", ip, c.at, w.now.Unix())
@@ -283,7 +283,7 @@ func (m *machine) left(d *demand, pools []pool.Spec) (netip.Addr, bool) {
 			continue // nobody can look everywhere
 		}
 		for ip := s.CIDR.Addr(); s.CIDR.Contains(ip); ip = ip.Next() {
-			if m.want.reservations.Contains(ip) || m.want.hostHeld[ip] {
+			if m.want.reservations.Contains(ip) || m.want.isHost(ip) {
 				continue
 			}
 			if _, held := m.want.held[ip]; held {

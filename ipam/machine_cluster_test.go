@@ -89,6 +89,11 @@ func (w *model) holds(cidr netip.Prefix) bool {
 			return true
 		}
 	}
+	for ip := range w.hostHeld {
+		if cidr.Contains(ip) && !w.leavesEmpty(ip) {
+			return true
+		}
+	}
 	for ip, c := range w.cooling {
 		if cidr.Contains(ip) && !w.cold(c) {
 			return true

@@ -76,7 +76,7 @@ func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, al
 	limited := handle != "" && r.MaxAllocPerHandle > 0
 	if h, held := w.held[r.IP]; held && limited && h.handle == handle {
 		return nil, true
-	} else if held || w.hostHeld[r.IP] {
+	} else if held || w.isHost(r.IP) {
 		return ipam.ErrAlreadyExists, false
 	}
 	if c, cooling := w.cooling[r.IP]; cooling && !w.cold(c) {
@@ -224,8 +224,8 @@ func (w *model) releaseBatch(rs []ipam.Release, b *ipam.BlockState) (free, gone 
 			number = 0
 		}
 		h, held := w.held[r.IP]
-		if w.hostHeld[r.IP] {
-			h, held = holding{handle: block.HostReservedHandle}, true
+		if w.isHost(r.IP) {
+			h, held = holding{handle: w.hostHeld[r.IP]}, true
 		}
 		switch {
 		case r.Sequence != nil && *r.Sequence != number:
@@ -329,8 +329,8 @@ func (w *model) setOwner(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre i
 	switch {
 	case !enabled:
 		return ipam.ErrNotInPool
-	case w.hostHeld[ip]:
-		h = holding{handle: block.HostReservedHandle}
+	case w.isHost(ip):
+		h = holding{handle: w.hostHeld[ip]}
 	case cooling && !w.cold(c):
 		return ipam.ErrWrongHandle
 	case !held:

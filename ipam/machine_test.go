@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
@@ -207,8 +206,8 @@ func (m *machine) checkAddresses() error {
 			if err != nil || got != want {
 				wrong("attributes of %s are %v, %v, want %v", ip, got, err, want)
 			}
-		case enabled && m.want.hostHeld[ip]:
-			if err != nil || got.Handle != block.HostReservedHandle {
+		case enabled && m.want.isHost(ip):
+			if err != nil || got.Handle != m.want.hostHeld[ip] {
 				wrong("attributes of host-reserved %s are %v, %v", ip, got, err)
 			}
 		case enabled && cooling && !m.want.cold(c):

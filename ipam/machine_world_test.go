@@ -129,6 +129,10 @@ func (m *machine) someReserve() *ipam.HostReservation {
 		r.EndOfBlock = 4
 	case 6:
 		r.EndOfBlock = 5000 // more than any block has
+	case 7:
+		if r.Handle = "Windows-Reserved-IPAM-handle"; m.pick("no handle", 2) == 1 {
+			r.Handle = ""
+		}
 	}
 	return r
 }

@@ -31,7 +31,7 @@ type model struct {
 
 	held     map[netip.Addr]holding
 	cooling  map[netip.Addr]cooling
-	hostHeld map[netip.Addr]bool // set aside for Windows hosts
+	hostHeld map[netip.Addr]string // set aside for Windows hosts, with the handle
 
 	numbers map[netip.Addr]uint64   // the last sequence number of each address
 	blocks  map[netip.Prefix]uint64 // the highest of each block
@@ -60,7 +60,7 @@ func newModel(now time.Time) *model {
 		now:      now,
 		held:     make(map[netip.Addr]holding),
 		cooling:  make(map[netip.Addr]cooling),
-		hostHeld: make(map[netip.Addr]bool),
+		hostHeld: make(map[netip.Addr]string),
 		numbers:  make(map[netip.Addr]uint64),
 		blocks:   make(map[netip.Prefix]uint64),
 		left:     make(map[netip.Prefix]bool),
@@ -88,6 +88,14 @@ func (w *model) release(ip netip.Addr) {
 	if w.config.IPCooldownSeconds > 0 {
 		w.cooling[ip] = cooling{at: w.now.Unix()}
 	}
+}
+
+// isHost reports whether an address is set aside for a Windows host.
+func (w *model) isHost(ip netip.Addr) bool { _, set := w.hostHeld[ip]; return set }
+
+// leavesEmpty reports whether an address in use leaves its block empty: §10.
+func (w *model) leavesEmpty(ip netip.Addr) bool {
+	return w.isHost(ip) && strings.ToLower(w.hostHeld[ip]) == block.HostReservedHandle
 }
 
 // inUse lists the addresses that are in no queue, in order.
@@ -286,7 +294,7 @@ func (w *model) absorb(before, after *ipam.State, reserve4, reserve6 *ipam.HostR
 		old[before.Blocks[i].CIDR] = &before.Blocks[i]
 	}
 	forget := func(cidr netip.Prefix) {
-		maps.DeleteFunc(w.hostHeld, func(ip netip.Addr, _ bool) bool { return cidr.Contains(ip) })
+		maps.DeleteFunc(w.hostHeld, func(ip netip.Addr, _ string) bool { return cidr.Contains(ip) })
 	}
 	for i := range after.Blocks {
 		b := &after.Blocks[i]
@@ -300,7 +308,7 @@ func (w *model) absorb(before, after *ipam.State, reserve4, reserve6 *ipam.HostR
 				reserve = reserve4
 			}
 			for _, ip := range reservedFor(b, reserve) {
-				w.hostHeld[ip] = true
+				w.hostHeld[ip] = reserve.Handle
 			}
 		}
 	}
@@ -332,7 +340,7 @@ func (w *model) compare(s *ipam.State) error {
 		if len(b.Free)+len(b.Allocations) != size(b.CIDR) {
 			wrong("block %s has %d free and %d allocated", b.CIDR, len(b.Free), len(b.Allocations))
 		}
-		unused := b.Owner.IsZero() && !slices.ContainsFunc(b.Allocations, func(al block.Allocation) bool { return !w.hostHeld[b.Addr(al.Ordinal)] })
+		unused := b.Owner.IsZero() && !slices.ContainsFunc(b.Allocations, func(al block.Allocation) bool { return !w.leavesEmpty(b.Addr(al.Ordinal)) })
 		if !unused {
 			delete(w.left, b.CIDR)
 		} else if !w.left[b.CIDR] {
@@ -353,8 +361,8 @@ func (w *model) compare(s *ipam.State) error {
 					wrong("%s cools since %s, the model says %v", ip, al.ReleasedAt, c)
 				}
 				continue
-			case w.hostHeld[ip]:
-				if al.Handle != block.HostReservedHandle || al.Seq != 0 {
+			case w.isHost(ip):
+				if al.Handle != w.hostHeld[ip] || al.Seq != 0 {
 					wrong("host-reserved %s is held by %q with number %d", ip, al.Handle, al.Seq)
 				}
 				continue

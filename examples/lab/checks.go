@@ -205,7 +205,7 @@ func (l *lab) leaked(s ipam.State) finding {
 	for _, b := range s.Blocks {
 		for _, a := range b.Allocations {
 			allocations++
-			if a.Handle != block.HostReservedHandle && !held[b.Addr(a.Ordinal)] {
+			if !block.IsHostReserved(a.Handle) && !held[b.Addr(a.Ordinal)] {
 				leaks++
 			}
 		}

@@ -169,7 +169,7 @@ func (f *familyFigures) count(b *ipam.BlockState, isNode map[string]bool, loans 
 			continue
 		}
 		f.InUse++
-		if al.Handle == block.HostReservedHandle {
+		if block.IsHostReserved(al.Handle) {
 			continue
 		}
 		held++

@@ -182,7 +182,7 @@ func reservations(s ipam.State) map[string]reservation {
 		b := &s.Blocks[i]
 		var r ipam.HostReservation
 		for _, al := range b.Allocations {
-			if al.Handle != block.HostReservedHandle {
+			if !block.IsHostReserved(al.Handle) {
 				continue
 			}
 			r.Note, _ = al.Active.Get("note")

@@ -91,7 +91,7 @@ func (p *Program) reserve() *trace.HostReserved {
 
 func (p *Program) someReserve() *trace.HostReserved {
 	s := pick(p, "reservation", []struct{ start, end int }{{3, 1}, {1, 1}, {1, 0}, {0, 1}, {2, 2}, {0, 0}, {8, 8}, {-1, 0}, {5000, 0}})
-	return &trace.HostReserved{StartOfBlock: s.start, EndOfBlock: s.end, Handle: pick(p, "handle", []string{block.HostReservedHandle, ""}), Note: "n"}
+	return &trace.HostReserved{StartOfBlock: s.start, EndOfBlock: s.end, Handle: pick(p, "handle", []string{block.HostReservedHandle, "", "Windows-Reserved-IPAM-Handle"}), Note: "n"}
 }
 
 // pools picks the pools that a request names, mostly none.

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"cmp"
 	"fmt"
 	"math/bits"
 	"net/netip"
@@ -65,7 +64,7 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 // reservedRecord returns what the addresses reserved for the host point at.
 func reservedRecord(r *ipam.HostReservation) Record {
 	return Record{
-		Handle: cmp.Or(r.Handle, block.HostReservedHandle),
+		Handle: r.Handle,
 		Active: block.MakeAttrs(map[string]string{"note": r.Note}),
 	}
 }

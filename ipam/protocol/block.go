@@ -119,7 +119,7 @@ func (b *Block) available(reserved *pool.Reservations) []int {
 // Cooling addresses are allocated.
 func (b *Block) empty() bool {
 	for ord := range b.Index {
-		if r := b.record(ord); r != nil && r.Handle != block.HostReservedHandle {
+		if r := b.record(ord); r != nil && !block.IsHostReserved(r.Handle) {
 			return false
 		}
 	}

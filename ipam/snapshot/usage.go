@@ -166,7 +166,7 @@ func (c *checker) unused(b *ipam.BlockState, al *block.Allocation, why string) {
 // isHostReserved reports whether an allocation is one of those that a Windows node
 // keeps at both ends of its blocks, which no handle counts (§10).
 func isHostReserved(al *block.Allocation) bool {
-	if al.Handle == block.HostReservedHandle {
+	if block.IsHostReserved(al.Handle) {
 		return true
 	}
 	_, hasNote := al.Active.Get("note")

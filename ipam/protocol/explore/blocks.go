@@ -91,7 +91,7 @@ func (l *ledger) deleted(w *work, b *protocol.Block) {
 	}
 	for ord := range b.Index {
 		switch r := record(b, ord); {
-		case r == nil, reserved(b, ord), r.Handle == block.HostReservedHandle:
+		case r == nil, reserved(b, ord), block.IsHostReserved(r.Handle):
 		case !r.ReleasedAt.IsZero():
 			l.cooled(w, b, ord)
 		default:
