@@ -114,6 +114,8 @@ type Claim struct {
 	CIDR    netip.Prefix // the block claimed
 	State   State
 	Created time.Time // when the object was created, for its age
+
+	list *Claims // that it is in, nil for none
 }
 
 // Name returns the claim's name in Kubernetes, as [Name] makes it, anew each
@@ -129,5 +131,8 @@ func (c *Claim) Step(s Step) error {
 		return fmt.Errorf("%s of %s: %w", c.CIDR, c.Owner, err)
 	}
 	c.State = next
+	if c.list != nil {
+		c.list.version++
+	}
 	return nil
 }

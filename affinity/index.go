@@ -87,6 +87,8 @@ type Claims struct {
 	owner Owner
 	list  []*Claim  // sorted by name; CIDRs are unique
 	only  [1]*Claim // room for the list of most owners
+
+	version uint64 // see Version
 }
 
 // Owner returns whose claims they are, nobody for a nil receiver.
@@ -95,6 +97,15 @@ func (c *Claims) Owner() Owner {
 		return Owner{}
 	}
 	return c.owner
+}
+
+// Version returns a number that changes whenever a claim is added, dropped or
+// changes its state.
+func (c *Claims) Version() uint64 {
+	if c == nil {
+		return 0
+	}
+	return c.version
 }
 
 // Len returns the number of claims, whatever their state.
@@ -163,6 +174,7 @@ func (c *Claims) Put(cidr netip.Prefix, state State, now time.Time) error {
 	}
 	if cl := c.Get(cidr); cl != nil {
 		cl.State = state
+		c.version++
 		return nil
 	}
 	c.insert(cidr, state, now)
@@ -171,9 +183,10 @@ func (c *Claims) Put(cidr netip.Prefix, state State, now time.Time) error {
 
 // insert adds a claim that is not there yet.
 func (c *Claims) insert(cidr netip.Prefix, state State, now time.Time) *Claim {
-	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now}
+	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now, list: c}
 	i, _ := c.find(cidr)
 	c.list = slices.Insert(c.list, i, cl)
+	c.version++
 	return cl
 }
 
@@ -187,6 +200,7 @@ func (c *Claims) Drop(cidr netip.Prefix) bool {
 	i := slices.Index(c.list, cl)
 	c.list = slices.Delete(c.list, i, i+1)
 	_ = cl.Step(Drop)
+	cl.list = nil
 	return true
 }
 

@@ -86,7 +86,6 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 		return nil
 	}
 	if b.owner != nil && b.owner != o {
-		o.changed()
 		o.claims.Drop(cidr)
 		return errForeign
 	}
@@ -94,7 +93,6 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 	if mustBeEmpty && !empty {
 		return fail(ErrBlockNotEmpty, cidr)
 	}
-	o.changed()
 	if err := c.Step(affinity.Release); err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ type Allocator struct {
 	pools            pool.Set
 	poolBlocks       map[string]*poolBlocks // by pool name
 	recent           *poolBlocks            // the one last found by an address, or nil
-	poolsChanged     uint64                 // counts changes of the pools, from 1
+	poolsVersion     uint64                 // counts changes of the pools, from 1
 	orphans          map[netip.Prefix]*ipamBlock
 	hosts            map[string]*owner // nodes, and owners of type host, by name
 	virtual          map[string]*owner // owners of type virtual by name
@@ -105,7 +105,7 @@ func New(o Options) *Allocator {
 		noReclaim:    o.NoReclaim,
 		config:       DefaultConfig(),
 		poolBlocks:   make(map[string]*poolBlocks),
-		poolsChanged: 1,
+		poolsVersion: 1,
 		orphans:      make(map[netip.Prefix]*ipamBlock),
 		hosts:        make(map[string]*owner),
 		virtual:      make(map[string]*owner),
@@ -153,7 +153,7 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	if err := a.pools.Put(p); err != nil {
 		return err
 	}
-	a.poolsChanged++
+	a.poolsVersion++
 	if pb := a.poolBlocks[p.Name()]; pb != nil {
 		pb.pool = p
 		return nil
@@ -178,7 +178,7 @@ func (a *Allocator) DeletePool(name string) bool {
 	}
 	delete(a.poolBlocks, name)
 	a.pools.Delete(name)
-	a.poolsChanged++
+	a.poolsVersion++
 	a.recent = nil
 	for c := pb.index.walk(anyBlock, pool.Index{}); ; {
 		b := c.next()
@@ -188,11 +188,7 @@ func (a *Allocator) DeletePool(name string) bool {
 		b.pool, b.at = nil, pool.Index{}
 		a.orphans[b.CIDR()] = b
 	}
-	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
-		for _, o := range owners {
-			o.plans = [2]plan{} // do not keep the pool's blocks
-		}
-	}
+	a.dropPlans()
 	return true
 }
 
@@ -221,8 +217,7 @@ func (a *Allocator) SetNode(n Node) error {
 
 func (a *Allocator) putNode(n Node) {
 	o := a.openOwner(affinity.HostOwner(n.Name))
-	o.node, o.labels = true, maps.Clone(n.Labels)
-	o.changed()
+	o.setNode(true, maps.Clone(n.Labels))
 }
 
 // DeleteNode deletes the node called name and reports whether there was one.
@@ -234,8 +229,7 @@ func (a *Allocator) DeleteNode(name string) bool {
 	if o == nil || !o.node {
 		return false
 	}
-	o.node, o.labels = false, nil
-	o.changed()
+	o.setNode(false, nil)
 	a.forget(o)
 	return true
 }

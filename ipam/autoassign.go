@@ -130,65 +130,51 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 
 func (s *Assignment) reset() { s.IPs, s.Msgs = s.IPs[:0], s.Msgs[:0] }
 
-// assignPlanned is autoAssign where there is nothing to decide, which is so for
-// nearly every pod: the request is plain, its owner has a plan, and the first of
-// the planned blocks with a free address has enough. It reports false, and has
-// done nothing, where any of that does not hold.
-func (a *Allocator) assignPlanned(o *owner, args *AutoAssignArgs, is4 bool, n int, out *Assignment) bool {
-	if o == nil || args.MaxAllocPerHandle > 0 || !args.plain(is4) {
-		return false
-	}
-	p := a.planFor(o, is4, args.Use)
-	if p == nil {
-		return false
-	}
-	for _, b := range p.blocks {
-		if b.whole {
-			continue
-		}
-		free := b.Available(a.cold, b.reserved)
-		if free == 0 {
-			continue
-		}
-		if free < n {
-			return false
-		}
-		to := block.Owner{Handle: handleID(args.Handle), Active: args.Attrs}
-		if to.Handle != "" {
-			a.raise(to.Handle, b, n, 0)
-		}
-		a.take(b, n, to, out)
-		return true
-	}
-	return false
-}
-
-// plain reports whether the request leaves all of a family to the allocator, so
-// that a plan may serve it.
-func (r *AutoAssignArgs) plain(is4 bool) bool {
-	if is4 {
-		return len(r.Pools4) == 0 && r.HostReserved4 == nil && r.Namespace == nil
-	}
-	return len(r.Pools6) == 0 && r.HostReserved6 == nil && r.Namespace == nil
-}
-
-// request is one family of an AutoAssign under way.
+// request is one family of an AutoAssign or EnsureBlock under way.
 type request struct {
-	demand
-	plain    bool // nothing of the demand but the host and the use is given
-	num      int
-	handle   string
-	attrs    block.Attrs
-	maxAlloc int
-	out      *Assignment
+	args   *AutoAssignArgs
+	is4    bool
+	num    int
+	handle string
+	out    *Assignment
 
-	owner *owner
+	owner *owner // nil as long as it is unknown
 	pools []*poolBlocks
 	// The owner's usable blocks: as planned, where plan is not nil, otherwise
 	// the claims, each of which is to be looked at first.
 	plan   *plan
 	claims []*affinity.Claim
 	next   int // how many of them were looked at
+}
+
+// requested returns the pools that are asked for by CIDR; none for an automatic
+// choice.
+func (r *request) requested() []netip.Prefix {
+	if r.is4 {
+		return r.args.Pools4
+	}
+	return r.args.Pools6
+}
+
+// requests reports whether the pool was requested.
+func (r *request) requests(p *pool.Pool) bool {
+	return slices.ContainsFunc(r.requested(), func(cidr netip.Prefix) bool { return cidr.Masked() == p.CIDR() })
+}
+
+// reserve returns what is reserved for the host in blocks that are created.
+func (r *request) reserve() *HostReservation {
+	if r.is4 {
+		return r.args.HostReserved4
+	}
+	return r.args.HostReserved6
+}
+
+// ownerID returns who claims blocks for the request.
+func (r *request) ownerID() affinity.Owner {
+	if r.args.Use == pool.LoadBalancer {
+		return affinity.VirtualOwner(r.args.Host)
+	}
+	return affinity.HostOwner(r.args.Host)
 }
 
 // missing returns how many addresses are still to be found.
@@ -201,45 +187,34 @@ var errEnough = errors.New("ipam: the handle has enough")
 
 // autoAssign is AutoAssign for one family.
 func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) error {
-	n := args.Num4
+	var r request
+	r.args, r.is4, r.num, r.out = args, is4, args.Num4, out
 	if !is4 {
-		n = args.Num6
+		r.num = args.Num6
 	}
-	o := a.ownersFor(args.Use)[args.Host]
-	if a.assignPlanned(o, args, is4, n, out) {
-		return nil
-	}
-	r := request{
-		owner:  o,
-		demand: demand{host: args.Host, use: args.Use, is4: is4, requested: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4},
-		plain:  args.plain(is4),
-		num:    n, handle: handleID(args.Handle), attrs: args.Attrs, maxAlloc: args.MaxAllocPerHandle, out: out,
-	}
-	if !is4 {
-		r.requested, r.reserve = args.Pools6, args.HostReserved6
-	}
+	r.handle = handleID(args.Handle)
 	if err := a.prepare(&r); err != nil {
 		return err
 	}
-	defer a.forget(r.owner)
-	return a.gather(&r, a.blockLimit(args.MaxBlocksPerHost))
+	err := a.gather(&r)
+	a.forget(r.owner)
+	return err
 }
 
-// gather finds the addresses of a request whose owner may have so many blocks
-// (§4).
-func (a *Allocator) gather(r *request, limit int) error {
+// gather finds the addresses of a request (§4).
+func (a *Allocator) gather(r *request) error {
 	owned, stuck := r.owned(), false
 	for r.missing() > 0 {
 		again := false
 		b := a.nextAffine(r, 1)
 		if b == nil {
-			if owned >= limit || stuck {
+			if limit := a.blockLimit(r.args.MaxBlocksPerHost); owned >= limit || stuck {
 				r.say("block-limit", strconv.Itoa(limit))
-				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.host, limit))
+				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.args.Host, limit))
 			}
 			var err error
 			had := len(r.owner.blocks)
-			b, err = a.claimNew(r.owner, r.pools, r.reserve)
+			b, err = a.claimNew(r.owner, r.pools, r.reserve())
 			if errors.Is(err, ErrNoFreeBlocks) {
 				if a.config.StrictAffinity {
 					r.out.Msgs = append(r.out.Msgs, "strict-affinity")
@@ -250,7 +225,6 @@ func (a *Allocator) gather(r *request, limit int) error {
 				return err
 			}
 			owned++
-			r.claimed(a, b)
 			if b.Available(a.cold, b.reserved) == 0 {
 				return fail(ErrBlockTooSmall, b.CIDR())
 			}
@@ -259,7 +233,7 @@ func (a *Allocator) gather(r *request, limit int) error {
 		// A refused raise gives nothing, and the loop goes on. Where the search has
 		// come upon a block that the owner had before, it would come upon it every
 		// time until the limit, so the request ends as it does there.
-		if err := a.assign(r, b); errors.Is(err, ErrMaxAlloc) && again {
+		if err := a.assign(r, b); err != nil && again && errors.Is(err, ErrMaxAlloc) {
 			stuck = true
 		}
 	}
@@ -282,53 +256,34 @@ func (a *Allocator) blockLimit(requested int) int {
 	return limit
 }
 
-// prepare finds out which pools and blocks the request may use.
+// prepare finds out which pools and blocks the request may use, and its owner.
 func (a *Allocator) prepare(r *request) error {
-	if r.plain && r.owner != nil {
-		if p := a.planFor(r.owner, r.is4, r.use); p != nil {
+	args := r.args
+	r.owner = a.ownersFor(args.Use)[args.Host]
+	plain := r.plain()
+	if plain && r.owner != nil {
+		if p := a.planFor(r.owner, r.is4, args.Use); p != nil {
 			r.plan, r.pools = p, p.pools
 			return nil
 		}
 	}
-	if err := checkName("host", r.host); err != nil {
+	if err := checkName("host", args.Host); err != nil {
 		return err
 	}
-	pools, err := a.choose(a.chosen[:0], r.owner, &r.demand)
+	pools, err := a.choose(a.chosen[:0], r)
 	if err != nil {
 		return err
 	}
 	a.chosen, r.pools = pools, pools
 	if r.owner == nil {
-		r.owner = a.openOwner(r.demand.ownerID())
+		r.owner = a.openOwner(r.ownerID())
 	}
-	a.claimed = a.usable(a.claimed[:0], r.owner, pools, &r.demand)
+	a.claimed = a.usable(a.claimed[:0], r)
 	r.claims = a.claimed
-	if r.plain {
-		a.remember(r.owner, r.is4, r.use, pools, r.claims)
+	if plain {
+		a.makePlan(r)
 	}
 	return nil
-}
-
-// claimed keeps the plan, if there is one, right when its owner has claimed
-// another block: owners of many blocks claim often.
-func (r *request) claimed(a *Allocator, b *ipamBlock) {
-	p := r.plan
-	if p == nil {
-		return
-	}
-	// The order is that of the claims' names, which is not always that of the
-	// blocks': names that are too long for Kubernetes end in a hash.
-	i := 0
-	for _, c := range r.owner.claims.All() {
-		if i < len(p.blocks) && p.blocks[i].CIDR() == c.CIDR {
-			i++
-		} else if c.CIDR == b.CIDR() {
-			p.blocks = slices.Insert(p.blocks, i, b)
-			break
-		}
-	}
-	p.poolsChanged = a.poolsChanged
-	r.next = len(p.blocks) // all were looked at, this one is in hand
 }
 
 // owned returns how many blocks of the owner are usable, whatever the state of
@@ -357,7 +312,7 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 				continue
 			}
 			var err error
-			if b, err = a.recover(r.owner, r.claims[i], r.reserve); err != nil {
+			if b, err = a.recover(r.owner, r.claims[i], r.reserve()); err != nil {
 				continue
 			}
 		}
@@ -368,18 +323,15 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 	return nil
 }
 
-// assign takes as many addresses as are still missing from the block. It
-// returns errEnough when the handle may hold no more but had what the request
+// assign takes as many addresses as are still missing from the block, which has
+// some. It returns errEnough when the handle may hold no more but had what the request
 // asks for, which is then the answer, and [ErrMaxAlloc] when it had less
 // (§7).
 func (a *Allocator) assign(r *request, b *ipamBlock) error {
-	if b.Available(a.cold, b.reserved) == 0 {
-		return nil
-	}
-	to := block.Owner{Active: r.attrs}
+	to := block.Owner{Active: r.args.Attrs}
 	n := r.missing()
 	if r.handle != "" {
-		h, raised := a.raise(r.handle, b, n, r.maxAlloc)
+		h, raised := a.raise(r.handle, b, n, r.args.MaxAllocPerHandle)
 		if !raised {
 			return a.giveHeld(r, h)
 		}

@@ -116,7 +116,7 @@ func (c *checker) structure() {
 func (c *checker) plans(o *owner) {
 	for i := range o.plans {
 		p := &o.plans[i]
-		if p.poolsChanged != c.a.poolsChanged {
+		if p.made != c.a.versions(o) {
 			continue
 		}
 		var want []*ipamBlock

@@ -71,57 +71,34 @@ func (r *HostReservation) fits(cidr netip.Prefix) error {
 	return nil
 }
 
-// demand is what decides the pools of one family of a request (§3).
-type demand struct {
-	host      string
-	use       pool.Use
-	is4       bool
-	requested []netip.Prefix // requested; nil for an automatic choice
-	namespace map[string]string
-	reserve   *HostReservation
-}
-
-// requests reports whether the pool was requested.
-func (d *demand) requests(p *pool.Pool) bool {
-	return slices.ContainsFunc(d.requested, func(cidr netip.Prefix) bool { return cidr.Masked() == p.CIDR() })
-}
-
-// owner returns who claims blocks for the request.
-func (d *demand) ownerID() affinity.Owner {
-	if d.use == pool.LoadBalancer {
-		return affinity.VirtualOwner(d.host)
-	}
-	return affinity.HostOwner(d.host)
-}
-
-// choose returns the pools that the demand of the owner, nil for an unknown
-// one, may use, in order, appended to dst. Errors come in the order of §3: use,
-// node, host reservation, pools.
-func (a *Allocator) choose(dst []*poolBlocks, o *owner, d *demand) ([]*poolBlocks, error) {
-	if !d.use.Valid() {
-		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", d.use))
+// choose returns the pools that the request may use, in order, appended to dst.
+// Errors come in the order of §3: use, node, host reservation, pools.
+func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error) {
+	use, host, is4 := r.args.Use, r.args.Host, r.is4
+	if !use.Valid() {
+		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", use))
 	}
 	var labels map[string]string // a virtual owner has none
-	if d.use != pool.LoadBalancer {
-		if o == nil || !o.node {
-			return nil, fail(ErrDoesNotExist, "node "+d.host)
+	if use != pool.LoadBalancer {
+		if r.owner == nil || !r.owner.node {
+			return nil, fail(ErrDoesNotExist, "node "+host)
 		}
-		labels = o.labels
+		labels = r.owner.labels
 	}
-	longest, err := d.reserve.longestPrefix(d.is4)
+	longest, err := r.reserve().longestPrefix(is4)
 	if err != nil {
 		return nil, err
 	}
 	// A pool that is enabled, of the family, and has blocks large enough.
 	qualifies := func(p *pool.Pool) bool {
-		return !p.Disabled() && p.Is4() == d.is4 && p.BlockSize() <= longest
+		return !p.Disabled() && p.Is4() == is4 && p.BlockSize() <= longest
 	}
 	if !slices.ContainsFunc(a.pools.All(), qualifies) {
-		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool is enabled with blocks of /%d or larger", family(d.is4), longest))
+		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool is enabled with blocks of /%d or larger", family(is4), longest))
 	}
 	pools := dst
-	if len(d.requested) > 0 {
-		for _, cidr := range d.requested {
+	if requested := r.requested(); len(requested) > 0 {
+		for _, cidr := range requested {
 			p := a.pools.ByCIDR(cidr.Masked())
 			if p == nil || !qualifies(p) {
 				return nil, fail(ErrPoolNotEnabled, cidr)
@@ -132,22 +109,22 @@ func (a *Allocator) choose(dst []*poolBlocks, o *owner, d *demand) ([]*poolBlock
 		for _, p := range a.pools.All() {
 			// Not qualifies: the automatic choice does not look at the size
 			// of blocks (§10).
-			if !p.Disabled() && p.Is4() == d.is4 && p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(d.namespace) {
+			if !p.Disabled() && p.Is4() == is4 && p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(r.args.Namespace) {
 				pools = append(pools, a.poolBlocks[p.Name()])
 			}
 		}
 		if len(pools) == 0 {
-			return nil, fail(ErrNoPoolsForNode, d.host+", "+family(d.is4))
+			return nil, fail(ErrNoPoolsForNode, host+", "+family(is4))
 		}
 	}
 	allowed := pools[:0]
 	for _, pb := range pools {
-		if pb.pool.Allows(d.use) {
+		if pb.pool.Allows(use) {
 			allowed = append(allowed, pb)
 		}
 	}
 	if len(allowed) == 0 {
-		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool for %s allows use %s", family(d.is4), d.host, d.use))
+		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool for %s allows use %s", family(is4), host, use))
 	}
 	return allowed, nil
 }
@@ -182,94 +159,26 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 	return nil
 }
 
-// usable splits the owner's claims of one family: those in the pools are
+// usable splits the owner's claims of the request's family: those in its pools are
 // appended to dst in name order; the rest is given back where the pool no
 // longer selects the node and the block is empty, unless its pool was requested
 // (§3).
-func (a *Allocator) usable(dst []*affinity.Claim, o *owner, pools []*poolBlocks, d *demand) []*affinity.Claim {
+func (a *Allocator) usable(dst []*affinity.Claim, r *request) []*affinity.Claim {
 	from := len(dst)
-	all := append(dst, o.claims.All()...) // releasing changes the list
+	all := append(dst, r.owner.claims.All()...) // releasing changes the list
 	claims, usable := all[from:], all[:from]
 	for _, c := range claims {
-		if c.CIDR.Addr().Is4() != d.is4 {
+		if c.CIDR.Addr().Is4() != r.is4 {
 			continue
 		}
 		pb := a.poolOf(c.CIDR.Addr())
 		switch {
 		case pb == nil:
-		case slices.Contains(pools, pb):
+		case slices.Contains(r.pools, pb):
 			usable = append(usable, c)
-		case pb.rejects(o) && !d.requests(pb.pool):
-			_ = a.releaseClaim(o, c.CIDR, true) // errors are ignored there
+		case pb.rejects(r.owner) && !r.requests(pb.pool):
+			_ = a.releaseClaim(r.owner, c.CIDR, true) // errors are ignored there
 		}
 	}
 	return usable
-}
-
-// A plan remembers where an owner's plain requests of one family lead: those for
-// no given pool, from no namespace and without a host reservation. Nearly all
-// requests are plain, and between two changes of the pools, of the node or of
-// the owner's claims they all lead to the same blocks. The zero plan is none.
-type plan struct {
-	poolsChanged uint64 // the allocator's count when it was made; 0 for no plan
-	use          pool.Use
-	pools        []*poolBlocks
-	blocks       []*ipamBlock // the usable ones, in the order of their claims' names
-}
-
-// changed makes the owner's plans void. It is called wherever one of its claims
-// or blocks comes, goes or changes its state, and when its node changes.
-func (o *owner) changed() {
-	o.plans[0].poolsChanged, o.plans[1].poolsChanged = 0, 0
-}
-
-// planOf returns where the owner keeps its plan for one family.
-func (o *owner) planOf(is4 bool) *plan {
-	if is4 {
-		return &o.plans[0]
-	}
-	return &o.plans[1]
-}
-
-// planFor returns the owner's plan, or nil.
-func (a *Allocator) planFor(o *owner, is4 bool, use pool.Use) *plan {
-	p := o.planOf(is4)
-	if p.poolsChanged != a.poolsChanged || p.use != use {
-		return nil
-	}
-	return p
-}
-
-// remember makes a plan of what a plain request has found: the pools, and the
-// owner's usable claims. There is none where the next request would have more
-// to do than to look at the blocks: where a claim needs recovery, or a block
-// is to be given back as soon as it is empty.
-func (a *Allocator) remember(o *owner, is4 bool, use pool.Use, pools []*poolBlocks, claims []*affinity.Claim) {
-	if len(claims) == 0 {
-		return // about to claim its first block
-	}
-	for _, c := range o.claims.All() {
-		pb := a.poolOf(c.CIDR.Addr())
-		if c.CIDR.Addr().Is4() == is4 && pb != nil && !slices.Contains(pools, pb) && pb.rejects(o) {
-			return
-		}
-	}
-	p := o.planOf(is4)
-	p.poolsChanged = 0 // it is no other use's plan any more
-	p.blocks = p.blocks[:0]
-	for _, c := range claims {
-		b := a.block(c.CIDR)
-		if !isTrue(c, b, o) {
-			return
-		}
-		p.blocks = append(p.blocks, b)
-	}
-	p.pools = append(p.pools[:0], pools...)
-	p.use, p.poolsChanged = use, a.poolsChanged
-}
-
-// isTrue reports whether the claim is confirmed and the block, nil if there is
-// none, agrees.
-func isTrue(c *affinity.Claim, b *ipamBlock, o *owner) bool {
-	return b != nil && b.owner == o && c.State == affinity.Confirmed
 }

@@ -130,7 +130,6 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 		if pb := a.poolOf(c.CIDR.Addr()); pb == nil || pb.pool.BlockSize() != c.CIDR.Bits() {
 			return nil, errNoBlock
 		}
-		o.changed()
 		err := reserve.fits(c.CIDR)
 		if err != nil {
 			return nil, err
@@ -141,11 +140,9 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 		// The steps in full: tests pin that the machine allows them.
 		return b, errors.Join(c.Step(affinity.Renew), c.Step(affinity.Confirm))
 	case b.owner != o:
-		o.changed()
 		o.claims.Drop(c.CIDR)
 		return nil, errStale
 	case c.State != affinity.Confirmed:
-		o.changed()
 		err := c.Step(affinity.Renew)
 		// The write raises the block's number, so that others who hold an
 		// older copy fail.
@@ -160,7 +157,6 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 // ClaimAffinity do. [ErrBlockClaimConflict] where it is another's or nobody's;
 // the owner's own claim on it, an older one too, is then gone.
 func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
-	o.changed()
 	b := a.block(cidr)
 	if b == nil {
 		if err := reserve.fits(cidr); err != nil {

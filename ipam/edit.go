@@ -19,7 +19,6 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 	defer a.mu.Unlock()
 	o := a.openOwner(owner)
 	defer a.forget(o)
-	o.changed()
 	if err := o.claims.Put(cidr, state, a.now); err != nil {
 		return &ArgumentError{"state", state.String(), "must be pending, confirmed or pendingDeletion"}
 	}
@@ -36,7 +35,6 @@ func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
 		return false
 	}
 	defer a.forget(o)
-	o.changed()
 	return o.claims.Drop(cidr)
 }
 

@@ -35,14 +35,18 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	request := AutoAssignArgs{
+		Host: args.Host, Use: pool.Workload, Pools4: args.Pools4, Pools6: args.Pools6,
+		HostReserved4: args.HostReserved4, HostReserved6: args.HostReserved6,
+	}
 	if args.HostReserved4 != nil {
-		block4, err = a.ensureBlock(args.Host, true, args.Pools4, args.HostReserved4)
+		block4, err = a.ensureBlock(&request, true)
 		if err != nil {
 			return netip.Prefix{}, netip.Prefix{}, err
 		}
 	}
 	if args.HostReserved6 != nil {
-		block6, err = a.ensureBlock(args.Host, false, args.Pools6, args.HostReserved6)
+		block6, err = a.ensureBlock(&request, false)
 		if err != nil {
 			return netip.Prefix{}, netip.Prefix{}, err
 		}
@@ -50,11 +54,12 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 	return block4, block6, nil
 }
 
-func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix, reserve *HostReservation) (netip.Prefix, error) {
-	if err := checkRequested(pools, is4); err != nil {
+// ensureBlock is EnsureBlock for one family.
+func (a *Allocator) ensureBlock(args *AutoAssignArgs, is4 bool) (netip.Prefix, error) {
+	r := request{args: args, is4: is4}
+	if err := checkRequested(r.requested(), is4); err != nil {
 		return netip.Prefix{}, err
 	}
-	r := request{owner: a.hosts[hostName], demand: demand{host: hostName, use: pool.Workload, is4: is4, requested: pools, reserve: reserve}}
 	if err := a.prepare(&r); err != nil {
 		return netip.Prefix{}, err
 	}
@@ -62,8 +67,8 @@ func (a *Allocator) ensureBlock(hostName string, is4 bool, pools []netip.Prefix,
 	b := a.nextAffine(&r, 0)
 	if b == nil {
 		var err error
-		if b, err = a.claimNew(r.owner, r.pools, reserve); errors.Is(err, ErrNoFreeBlocks) {
-			err = fail(err, "for "+hostName)
+		if b, err = a.claimNew(r.owner, r.pools, r.reserve()); errors.Is(err, ErrNoFreeBlocks) {
+			err = fail(err, "for "+args.Host)
 		}
 		if err != nil {
 			return netip.Prefix{}, err

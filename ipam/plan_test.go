@@ -40,12 +40,6 @@ func TestPlans(t *testing.T) {
 	require.Nil(t, a.planFor(o, true, pool.Workload), "it claimed its first block")
 	ask()
 	require.NotNil(t, a.planFor(o, true, pool.Workload))
-	var out Assignment
-	args := AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}
-	require.True(t, a.assignPlanned(o, &args, true, 1, &out))
-	require.True(t, a.assignPlanned(o, &args, true, 1, &out), "the last of the block")
-	require.False(t, a.assignPlanned(o, &args, true, 1, &out))
-	require.Len(t, out.IPs, 2)
 }
 
 // TestNoPlanWhileSomethingIsToBeGivenBack: a block in use, of a pool that no longer

@@ -3,6 +3,7 @@ package ipam
 import (
 	"math"
 	"net/netip"
+	"slices"
 
 	"go4.org/netipx"
 
@@ -66,7 +67,9 @@ type owner struct {
 	// blocks are those whose affinity names this owner, in no order. Usually
 	// each has its claim, but claims can be lost.
 	blocks []*ipamBlock
-	plans  [2]plan // for IPv4 and IPv6
+
+	version uint64  // counts changes of the node and of which blocks there are
+	plans   [2]plan // for IPv4 and IPv6
 
 	oneBlock [1]*ipamBlock // room for what most owners have
 }
@@ -112,6 +115,26 @@ func (a *Allocator) forget(o *owner) {
 	}
 	delete(a.ownersOf(o.id.Type), o.id.Name)
 	a.claims.Forget(o.id)
+}
+
+// setNode says whether there is a node of the owner's name, and what labels it has.
+func (o *owner) setNode(exists bool, labels map[string]string) {
+	o.node, o.labels = exists, labels
+	o.version++
+}
+
+func (o *owner) addBlock(b *ipamBlock) {
+	o.blocks = append(o.blocks, b)
+	o.version++
+}
+
+func (o *owner) dropBlock(b *ipamBlock) {
+	if i := slices.Index(o.blocks, b); i >= 0 {
+		last := len(o.blocks) - 1
+		o.blocks[i], o.blocks[last] = o.blocks[last], nil
+		o.blocks = o.blocks[:last]
+	}
+	o.version++
 }
 
 // nodeLabels returns the labels of the node called name.
@@ -195,20 +218,11 @@ func (a *Allocator) remove(b *ipamBlock) {
 
 // setOwner makes o, or nobody, the owner of the block, claimed at that moment.
 func (b *ipamBlock) setOwner(o *owner, claimed int64) {
-	if old := b.owner; old != nil {
-		old.changed()
-		for i, owned := range old.blocks {
-			if owned == b {
-				last := len(old.blocks) - 1
-				old.blocks[i], old.blocks[last] = old.blocks[last], nil
-				old.blocks = old.blocks[:last]
-				break
-			}
-		}
+	if b.owner != nil {
+		b.owner.dropBlock(b)
 	}
 	if o != nil {
-		o.changed()
-		o.blocks = append(o.blocks, b)
+		o.addBlock(b)
 	}
 	b.owner, b.claimed = o, claimed
 }

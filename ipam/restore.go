@@ -179,7 +179,7 @@ func (r *restorer) pools() {
 		}
 		names[spec.Name] = true
 		r.a.poolBlocks[spec.Name] = &poolBlocks{pool: p, index: newBlockIndex(p)}
-		r.a.poolsChanged++
+		r.a.poolsVersion++
 	}
 }
 

@@ -1,0 +1,95 @@
+package ipam
+
+import (
+	"slices"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// A plan remembers where an owner's plain requests of one family lead. Nearly all
+// requests are plain, and between two changes of the pools, of the owner or of its
+// claims they all lead to the same blocks. A plan is valid while the versions that
+// it was made from are those in force; the zero plan never is.
+type plan struct {
+	made   versions
+	use    pool.Use
+	pools  []*poolBlocks
+	blocks []*ipamBlock // the usable ones, in the order of their claims' names
+}
+
+// versions are all that plans depend on.
+type versions struct{ pools, owner, claims uint64 }
+
+// versions returns the versions in force for the owner.
+func (a *Allocator) versions(o *owner) versions {
+	return versions{a.poolsVersion, o.version, o.claims.Version()}
+}
+
+// plain reports whether the request leaves everything to the allocator, so that a
+// plan may serve it: no pool is requested, there is no namespace and nothing is
+// reserved for the host.
+func (r *request) plain() bool {
+	return len(r.requested()) == 0 && r.reserve() == nil && r.args.Namespace == nil
+}
+
+// planOf returns where the owner keeps its plan for one family.
+func (o *owner) planOf(is4 bool) *plan {
+	if is4 {
+		return &o.plans[0]
+	}
+	return &o.plans[1]
+}
+
+// planFor returns the owner's plan, or nil where it has none that is valid.
+func (a *Allocator) planFor(o *owner, is4 bool, use pool.Use) *plan {
+	p := o.planOf(is4)
+	if p.use != use || p.made != a.versions(o) {
+		return nil
+	}
+	return p
+}
+
+// makePlan makes a plan of what a plain request has found: the pools, and the
+// owner's usable claims. There is none where the next request would have more
+// to do than to look at the blocks: where a claim needs recovery, or a block
+// is to be given back as soon as it is empty.
+func (a *Allocator) makePlan(r *request) {
+	if len(r.claims) == 0 {
+		return // about to claim its first block
+	}
+	o := r.owner
+	for _, c := range o.claims.All() {
+		pb := a.poolOf(c.CIDR.Addr())
+		if c.CIDR.Addr().Is4() == r.is4 && pb != nil && !slices.Contains(r.pools, pb) && pb.rejects(o) {
+			return
+		}
+	}
+	p := o.planOf(r.is4)
+	p.made = versions{} // it is no other use's plan any more
+	p.blocks = p.blocks[:0]
+	for _, c := range r.claims {
+		b := a.block(c.CIDR)
+		if !isTrue(c, b, o) {
+			return
+		}
+		p.blocks = append(p.blocks, b)
+	}
+	p.pools = append(p.pools[:0], r.pools...)
+	p.use, p.made = r.args.Use, a.versions(o)
+}
+
+// isTrue reports whether the claim is confirmed and the block, nil if there is
+// none, agrees.
+func isTrue(c *affinity.Claim, b *ipamBlock, o *owner) bool {
+	return b != nil && b.owner == o && c.State == affinity.Confirmed
+}
+
+// dropPlans forgets all plans, so that they keep no blocks of a deleted pool.
+func (a *Allocator) dropPlans() {
+	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
+		for _, o := range owners {
+			o.plans = [2]plan{}
+		}
+	}
+}
