@@ -91,9 +91,9 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 	if args.Handle != "" {
 		h, raised := a.raise(args.Handle, b, 1, args.MaxAllocPerHandle)
 		if !raised {
-			return fail(ErrMaxAlloc, args.Handle)
+			return a.refuseMore(h, args)
 		}
-		to.Handle = h.id
+		to.Handle = h.shared(args.Handle)
 	}
 	b.Collect(a.cold)
 	if err := b.TakeOrdinal(ord, to); err != nil {
@@ -101,4 +101,18 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 	}
 	a.writeTaken(b)
 	return nil
+}
+
+// refuseMore answers a request whose handle may hold no more. A handle that counts
+// addresses of the family without holding any is tried again, in vain where nobody
+// else changes it meanwhile (§15).
+func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
+	var held []netip.Addr
+	if h != nil {
+		held = a.addresses(h, args.Handle, func(ip netip.Addr) bool { return ip.Is4() == args.IP.Is4() })
+	}
+	if len(held) == 0 {
+		return fail(ErrMaxRetries, args.Handle)
+	}
+	return fail(ErrMaxAlloc, args.Handle)
 }

@@ -335,7 +335,7 @@ func (a *Allocator) assign(r *request, b *ipamBlock) error {
 		if !raised {
 			return a.giveHeld(r, h)
 		}
-		to.Handle = h.id
+		to.Handle = h.shared(r.handle)
 	}
 	a.take(b, n, to, r.out)
 	return nil
@@ -356,7 +356,7 @@ func (a *Allocator) take(b *ipamBlock, n int, to block.Owner, out *Assignment) {
 func (a *Allocator) giveHeld(r *request, h *handle) error {
 	var held []netip.Addr
 	if h != nil {
-		held = a.addresses(h, func(ip netip.Addr) bool { return ip.Is4() == r.is4 })
+		held = a.addresses(h, r.handle, func(ip netip.Addr) bool { return ip.Is4() == r.is4 })
 	}
 	if len(held) < r.num {
 		return fail(ErrMaxAlloc, r.handle)

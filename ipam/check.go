@@ -194,10 +194,11 @@ func (c *checker) truth() {
 			if al.Handle == "" || al.Seq == 0 {
 				continue
 			}
-			if held[al.Handle] == nil {
-				held[al.Handle] = make(map[netip.Prefix]int)
+			key := handleKey(al.Handle)
+			if held[key] == nil {
+				held[key] = make(map[netip.Prefix]int)
 			}
-			held[al.Handle][b.CIDR()]++
+			held[key][b.CIDR()]++
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {

@@ -46,6 +46,7 @@ var (
 	ErrIPInCooldown      error = &codeError{"ip-in-cooldown", "address is cooling down"}
 	ErrMaxAlloc          error = &codeError{"max-alloc", "handle has as many addresses as it may"}
 	ErrUpdateConflict    error = &codeError{"update-conflict", "owner is not the expected one"}
+	ErrMaxRetries        error = &codeError{"max-retries", "gave up after 100 tries"}
 
 	// Configuration.
 	ErrConfigConflict error = &codeError{"config-conflict", "configuration contradicts itself"}

@@ -196,6 +196,11 @@ func TestErrors(t *testing.T) {
 		{ipam.ErrIPInCooldown, "ip-in-cooldown", "", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
 			func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.1")); return err }, false},
 		{ipam.ErrMaxAlloc, "max-alloc", "", held, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
+		{ipam.ErrMaxRetries, "max-retries", "counted, not held", func(c *cluster) {
+			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 30, Handle: "h", Use: pool.Workload})
+			require.NoError(c.t, err)
+			require.NoError(c.t, c.ReleaseByHandle("h"))
+		}, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
 		{ipam.ErrNoBlock, "no-block", "address", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, ask(func(r *ipam.AutoAssignArgs) {}), false},
 		{ipam.ErrNoBlock, "no-block", "block", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
@@ -290,7 +295,7 @@ func TestErrors(t *testing.T) {
 	slices.Sort(provoked)
 	require.Equal(t, strings.Fields(`affinity-mismatch already-exists bad-handle bad-host-reservation bad-sequence-number
 		block-claim-conflict block-limit block-not-empty block-too-small config-conflict does-not-exist invalid-size ip-in-cooldown
-		max-alloc no-block no-free-blocks no-pools-for-node no-qualified-pool no-such-block not-in-pool pool-not-enabled
+		max-alloc max-retries no-block no-free-blocks no-pools-for-node no-qualified-pool no-such-block not-in-pool pool-not-enabled
 		update-conflict use-not-allowed use-required wrong-family wrong-handle`), slices.Compact(provoked))
 }
 

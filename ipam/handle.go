@@ -10,7 +10,8 @@ import (
 
 // A handle is one IPAMHandle: how many addresses it counts in which block. The
 // counts are what was asked for, which may be more than was given, and outlive
-// the block (§7). Handles belong to a handleTable.
+// the block (§7). Ids that differ in letters only share a handle, under the id of
+// whoever made it; what each holds is told apart in the blocks (§1). Handles belong to a handleTable.
 type handle struct {
 	id    string
 	block *ipamBlock // see count; nil with several
@@ -32,6 +33,15 @@ type count struct {
 // only returns the count of a handle that has one.
 func (h *handle) only() count { return count{h.block, h.n} }
 
+// shared returns the id: the handle's own text where it is the same, so that memory
+// keeps it once.
+func (h *handle) shared(id string) string {
+	if h.id == id {
+		return h.id
+	}
+	return id
+}
+
 // set gives a handle its only count, or several without a block.
 func (h *handle) set(c count) { h.block, h.n = c.block, c.n }
 
@@ -44,6 +54,40 @@ func handleID(id string) string {
 		return id[:i]
 	}
 	return id
+}
+
+// handleKey returns what stands for the ids that share one handle: the id in lower
+// case, for Kubernetes knows no other names (§1).
+func handleKey(id string) string {
+	if isLower(id) {
+		return id
+	}
+	return strings.ToLower(id)
+}
+
+// isLower reports whether lowering the text would leave it as it is. It may err
+// for texts that are not ASCII. Ids are long, and every request and release looks
+// for one: eight bytes at a time are looked at.
+func isLower(s string) bool {
+	const (
+		each   = 0x0101010101010101
+		high   = 0x80 * each
+		fromA  = (0x80 - 'A') * each // lifts 'A' and what is above it to the high bit
+		aboveZ = (0x80 - 'Z' - 1) * each
+	)
+	for ; len(s) >= 8; s = s[8:] {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if w&high != 0 || (w+fromA)&^(w+aboveZ)&high != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if s[i] >= 0x80 || 'A' <= s[i] && s[i] <= 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 // counts appends what the handle counts, by block name, to dst.
@@ -82,8 +126,9 @@ func findCount(counts []count, b *ipamBlock) (int, bool) {
 // pass it, nothing is raised and raised is false; the handle may then be nil.
 func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, raised bool) {
 	t := &a.handles
-	hash := t.hash(id)
-	h = t.lookup(id, hash)
+	key := handleKey(id)
+	hash := t.hash(key)
+	h = t.lookup(key, hash)
 	if limit > 0 {
 		held := 0
 		if h != nil {
@@ -165,9 +210,9 @@ func (a *Allocator) live(c count) *ipamBlock {
 	return a.block(c.block.CIDR())
 }
 
-// addresses returns what the handle holds of one family, or of both, blocks by
+// addresses returns what the handle holds under this id of one family, or of both, blocks by
 // name and ordinals ascending.
-func (a *Allocator) addresses(h *handle, family func(netip.Addr) bool) []netip.Addr {
+func (a *Allocator) addresses(h *handle, id string, family func(netip.Addr) bool) []netip.Addr {
 	var ips []netip.Addr
 	var small [4]count
 	for _, c := range a.handles.counts(small[:0], h) {
@@ -175,7 +220,7 @@ func (a *Allocator) addresses(h *handle, family func(netip.Addr) bool) []netip.A
 		if b == nil || !family(b.CIDR().Addr()) {
 			continue
 		}
-		a.ordinals = b.AppendHandle(a.ordinals[:0], h.id)
+		a.ordinals = b.AppendHandle(a.ordinals[:0], id)
 		for _, ord := range a.ordinals {
 			ips = append(ips, b.Addr(ord))
 		}
@@ -194,5 +239,5 @@ func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	if h == nil {
 		return nil, fail(ErrDoesNotExist, "handle "+id)
 	}
-	return a.addresses(h, func(netip.Addr) bool { return true }), nil
+	return a.addresses(h, id, func(netip.Addr) bool { return true }), nil
 }

@@ -49,18 +49,18 @@ func newHandleTable() handleTable {
 // at returns handle number n.
 func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chunkLen] }
 
-// hash returns the hash that the handle called id carries.
-func (t *handleTable) hash(id string) uint32 { return uint32(maphash.String(t.seed, id)) }
+// hash returns the hash that the handle with this key carries.
+func (t *handleTable) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
 
-// place returns the place of the handle called id in the index, or the empty one
-// where it belongs. Ids are long and alike: comparing hashes first spares reading
-// them.
-func (t *handleTable) place(id string, hash uint32) uint32 {
+// place returns the place in the index of the handle with this key, or the empty
+// one where it belongs. Ids are long and alike: comparing hashes first spares
+// reading them.
+func (t *handleTable) place(key string, hash uint32) uint32 {
 	mask := uint32(len(t.index) - 1)
 	i := hash & mask
 	for t.index[i] != (slot{}) {
 		if t.index[i].tag == tagOf(hash) {
-			if h := t.at(t.index[i].number()); h.hash == hash && h.id == id {
+			if h := t.at(t.index[i].number()); h.hash == hash && (h.id == key || handleKey(h.id) == key) {
 				break
 			}
 		}
@@ -69,23 +69,26 @@ func (t *handleTable) place(id string, hash uint32) uint32 {
 	return i
 }
 
-// find returns the handle called id, or nil. None is called "".
+// find returns the handle called id, in these letters or others, or nil. None is
+// called "".
 func (t *handleTable) find(id string) *handle {
 	if id == "" {
 		return nil
 	}
-	return t.lookup(id, t.hash(id))
+	key := handleKey(id)
+	return t.lookup(key, t.hash(key))
 }
 
-// lookup is find with the hash of the id, which is not "".
-func (t *handleTable) lookup(id string, hash uint32) *handle {
-	if s := t.index[t.place(id, hash)]; s != (slot{}) {
+// lookup returns the handle with this key, which is not "", and hash, or nil.
+func (t *handleTable) lookup(key string, hash uint32) *handle {
+	if s := t.index[t.place(key, hash)]; s != (slot{}) {
 		return t.at(s.number())
 	}
 	return nil
 }
 
-// add returns a new handle called id, which must not be there, without counts.
+// add returns a new handle called id, whose key has this hash and must not be
+// there, without counts.
 func (t *handleTable) add(id string, hash uint32) *handle {
 	if 3*len(t.index) < 4*(t.live+1) {
 		t.grow()
@@ -100,7 +103,7 @@ func (t *handleTable) add(id string, hash uint32) *handle {
 			t.chunks = append(t.chunks, make([]handle, chunkLen))
 		}
 	}
-	t.index[t.place(id, hash)] = makeSlot(n, hash)
+	t.index[t.place(handleKey(id), hash)] = makeSlot(n, hash)
 	t.live++
 	h := t.at(n)
 	h.id, h.hash = id, hash
@@ -127,7 +130,7 @@ func (t *handleTable) grow() {
 // remove takes out a handle that is there.
 func (t *handleTable) remove(h *handle) {
 	mask := uint32(len(t.index) - 1)
-	gap := t.place(h.id, h.hash)
+	gap := t.place(handleKey(h.id), h.hash)
 	t.spare = append(t.spare, t.index[gap].number())
 	t.live--
 	*h = handle{}

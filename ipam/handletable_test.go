@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -210,4 +211,36 @@ func TestHandleCounts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestIsLower: a text that isLower takes for lower case is one, wherever its
+// capital letter would stand.
+func TestIsLower(t *testing.T) {
+	long := "k8s-pod-network.0123456789abcdef{}`@[~"
+	require.True(t, isLower(long))
+	require.True(t, isLower(""))
+	for i := range long {
+		for _, c := range []byte("AMZ\x80\xff") {
+			require.False(t, isLower(long[:i]+string([]byte{c})+long[i+1:]), "%q at %d", c, i)
+		}
+		for c := range byte(0x80) {
+			if text := long[:i] + string([]byte{c}) + long[i+1:]; isLower(text) != (strings.ToLower(text) == text) {
+				t.Fatalf("%q", text)
+			}
+		}
+	}
+}
+
+// TestHandleLetters: ids that differ in letters only find one handle, which keeps
+// the id of whoever made it.
+func TestHandleLetters(t *testing.T) {
+	table := newHandleTable()
+	h := table.add("Pod-A", table.hash(handleKey("Pod-A")))
+	for _, id := range []string{"Pod-A", "pod-a", "POD-A"} {
+		require.Same(t, h, table.find(id), id)
+	}
+	require.Nil(t, table.find("pod-b"))
+	require.Equal(t, "Pod-A", h.id)
+	table.remove(h)
+	require.Nil(t, table.find("pod-a"))
 }

@@ -83,7 +83,12 @@ func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, al
 		return ipam.ErrAlreadyExists, false
 	}
 	if limited && total(s, handle, r.IP.Is4())+1 > r.MaxAllocPerHandle {
-		return ipam.ErrMaxAlloc, false
+		for ip, h := range w.held {
+			if h.handle == handle && ip.Is4() == r.IP.Is4() {
+				return ipam.ErrMaxAlloc, false
+			}
+		}
+		return ipam.ErrMaxRetries, false // counted, but not held: §15
 	}
 	return nil, false
 }
@@ -243,11 +248,11 @@ func (w *model) releaseBatch(rs []ipam.Release, b *ipam.BlockState) (free, gone 
 
 // ReleaseByHandle gives back all that a handle holds.
 func (m *machine) ReleaseByHandle() error {
-	id := one(m, "handle", []string{"h1", "h2", "h3", "h1\rold", "nobody"})
+	id := one(m, "handle", []string{"h1", "h2", "h3", "h1\rold", "nobody", "H1"})
 	err := m.got.ReleaseByHandle(id)
 	m.logf("ReleaseByHandle %q = %v", id, err)
 	id = cutHandle(id)
-	if !slices.ContainsFunc(m.state.Handles, func(h ipam.HandleState) bool { return h.ID == id }) {
+	if !slices.ContainsFunc(m.state.Handles, func(h ipam.HandleState) bool { return strings.EqualFold(h.ID, id) }) {
 		return m.refused(err, ipam.ErrDoesNotExist)
 	}
 	for _, ip := range m.want.inUse() {

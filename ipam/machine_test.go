@@ -168,7 +168,7 @@ func summary(s *ipam.State) ipam.Summary {
 // checkHandles: every handle holds what the model says.
 func (m *machine) checkHandles() error {
 	var errs []error
-	for _, id := range []string{"h1", "h2", "h3", "nobody"} {
+	for _, id := range []string{"h1", "h2", "h3", "nobody", "H1"} {
 		var want []netip.Addr
 		for ip, h := range m.want.held {
 			if h.handle == id {
@@ -177,7 +177,7 @@ func (m *machine) checkHandles() error {
 		}
 		slices.SortFunc(want, netip.Addr.Compare)
 		got, err := m.got.IPsByHandle(id)
-		known := slices.ContainsFunc(m.after.Handles, func(h ipam.HandleState) bool { return h.ID == id })
+		known := slices.ContainsFunc(m.after.Handles, func(h ipam.HandleState) bool { return strings.EqualFold(h.ID, id) })
 		if known != (err == nil) || err != nil && !errors.Is(err, ipam.ErrDoesNotExist) {
 			errs = append(errs, fmt.Errorf("IPsByHandle(%s): %v, known: %t", id, err, known))
 		}

@@ -34,7 +34,7 @@ var (
 		spec("bad", "::ffff:10.0.5.0/120", 30), // IPv4-mapped
 	}
 	worldHosts        = []string{"n1", "n2", "n3", "n4", "lb"}
-	worldHandles      = []string{"h1", "h2", "h3", "", "h1\rold"}
+	worldHandles      = []string{"h1", "h2", "h3", "", "h1\rold", "H1"}
 	worldUses         = []pool.Use{pool.Workload, pool.Tunnel, pool.LoadBalancer, "", "Walk"}
 	worldSelectors    = []string{"", "all()", "zone == 'a'", "!has(zone)", "zone in {'a','b'}", "zone =", "team == 'x'"}
 	worldLabels       = []map[string]string{nil, {"zone": "a"}, {"zone": "b"}, {"zone": "c", "team": "x"}}

@@ -167,17 +167,16 @@ func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, hel
 // needs it, or given back if its pool no longer selects the node.
 func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 	type lowering struct {
-		handle *handle
+		handle string
 		n      int
 	}
 	var small [4]lowering
 	lower := small[:0]
 	for _, ord := range a.ordinals {
 		id, _, _ := b.Holder(ord, a.cold)
-		h := a.handles.find(id)
-		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == h })
+		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == id })
 		if i < 0 {
-			i, lower = len(lower), append(lower, lowering{handle: h})
+			i, lower = len(lower), append(lower, lowering{handle: id})
 		}
 		lower[i].n++
 	}
@@ -185,7 +184,7 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 	b.Renumber(a.ordinals)
 	a.writeReleased(b)
 	for _, l := range lower {
-		a.lower(l.handle, b, l.n)
+		a.lower(a.handles.find(l.handle), b, l.n)
 	}
 	a.giveBackUnselected(b)
 }

@@ -339,7 +339,7 @@ func (r *restorer) handles() {
 		if len(counts) == 0 {
 			continue // a handle that counts nothing is as good as none
 		}
-		h := t.add(id, t.hash(id))
+		h := t.add(id, t.hash(handleKey(id)))
 		h.set(counts[0])
 		if len(counts) > 1 {
 			h.set(count{n: several})

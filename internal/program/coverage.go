@@ -58,7 +58,7 @@ var wanted = map[string][]string{
 		": addresses", ": both families", ": exhausted", ": strict-affinity", ": block-limit",
 	},
 	"AssignIP": {
-		" already-exists", " affinity-mismatch", " use-not-allowed", " not-in-pool", " max-alloc", " bad-host-reservation", " invalid-argument",
+		" already-exists", " affinity-mismatch", " use-not-allowed", " not-in-pool", " max-alloc", " max-retries", " bad-host-reservation", " invalid-argument",
 	},
 	"EnsureBlock": {
 		" does-not-exist", " wrong-family", " bad-host-reservation", " pool-not-enabled", " no-pools-for-node", " no-qualified-pool", " no-block", " no-free-blocks",

@@ -77,7 +77,7 @@ func mixed() *World {
 		Begin:   5,
 		Nodes:   []string{"n0", "n1", "n2", "n3"},
 		Hosts:   []string{"n0", "n1", "n2", "n3", "lb"},
-		Handles: []string{"h0", "h1", "h2", "h3", "", "h4\r\nmore", block.HostReservedHandle, "\u00fc \"<>\" \\ufffd"},
+		Handles: []string{"h0", "h1", "h2", "H1", "", "h4\r\nmore", block.HostReservedHandle, "\u00fc \"<>\" \\ufffd"},
 		CIDRs: []string{
 			"10.0.0.0/25", "10.0.1.0/27", "10.0.2.0/29", "10.0.3.0/27", "fd00::/121", "10.0.0.0/27", // pools, and a part
 			"10.0.0.0/30", "10.0.0.1/25", "::ffff:10.0.0.0/124", "0.0.0.0/0", "10.9.0.0/26", "0.0.0.0/1", // and what none has

@@ -172,7 +172,7 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 			return nil
 		}
 	}
-	return about(ErrGaveUp, cidr)
+	return about(ipam.ErrMaxRetries, cidr)
 }
 
 // ReleaseBlockAffinity gives up the claim of the block's owner, if it has one,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -90,11 +89,17 @@ func (c *Client) claimFor(owner affinity.Owner, cidr netip.Prefix, reserve *ipam
 	return c.claim(a, s, reserve)
 }
 
-// alreadyHeld is what a refused raise comes to: success where the handle has got
-// the very address meanwhile.
+// alreadyHeld is what a refused raise comes to: success where the first address
+// that the handle holds of the family is the one that is asked for. A handle that
+// holds none is tried again: others may change it meanwhile (§15).
 func (c *Client) alreadyHeld(args *ipam.AssignIPArgs, s settings) error {
-	held, err := c.held(args.Handle, s, func(cidr netip.Prefix) bool { return cidr.Contains(args.IP) })
-	if err == nil && slices.Contains(held, args.IP) {
+	held, err := c.held(args.Handle, s, func(cidr netip.Prefix) bool { return cidr.Addr().Is4() == args.IP.Is4() })
+	switch {
+	case err != nil && !errors.Is(err, errMissing):
+		return err
+	case len(held) == 0:
+		return about(errConflict, args.Handle)
+	case held[0] == args.IP:
 		return nil
 	}
 	return about(ipam.ErrMaxAlloc, args.Handle)

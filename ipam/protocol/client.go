@@ -15,7 +15,7 @@ import (
 // of requests (§15). [Cluster.Client] makes one. It is not safe for
 // concurrent use, and neither are several clients of one cluster.
 //
-// An operation that meets conflicts 100 times gives up with [ErrGaveUp]; one
+// An operation that meets conflicts 100 times gives up with [ipam.ErrMaxRetries]; one
 // whose request fails ends with [ErrUnavailable]. What it has written by then
 // stays written.
 type Client struct {
@@ -24,11 +24,8 @@ type Client struct {
 	now    func() time.Time
 }
 
-// The errors that only a datastore between clients can cause.
-var (
-	ErrGaveUp      = errors.New("protocol: gave up after 100 conflicts")
-	ErrUnavailable = errors.New("protocol: the datastore did not answer")
-)
+// ErrUnavailable is what only a datastore between clients can cause.
+var ErrUnavailable = errors.New("protocol: the datastore did not answer")
 
 // maxTries is how often anything is tried (§15).
 const maxTries = 100
@@ -75,7 +72,7 @@ func outcome(err error) error {
 	case errors.Is(err, errMissing):
 		return about(ipam.ErrDoesNotExist, err)
 	case errors.Is(err, errConflict), errors.Is(err, errExists):
-		return about(ErrGaveUp, err)
+		return about(ipam.ErrMaxRetries, err)
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 			return err
 		}
 	}
-	return about(ErrGaveUp, err)
+	return about(ipam.ErrMaxRetries, err)
 }
 
 // lower counts n addresses of the block less for the handle, and deletes the

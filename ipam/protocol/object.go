@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -26,8 +27,9 @@ const (
 // BlockKey returns the key of a block: block/CIDR.
 func BlockKey(cidr netip.Prefix) Key { return Key("block/" + cidr.String()) }
 
-// HandleKey returns the key of a handle: handle/ID.
-func HandleKey(id string) Key { return Key("handle/" + id) }
+// HandleKey returns the key of a handle: handle/ID, in lower case, so that ids
+// which differ in letters only share one object (§1).
+func HandleKey(id string) Key { return Key("handle/" + strings.ToLower(id)) }
 
 // NodeKey returns the key of a node: node/NAME.
 func NodeKey(name string) Key { return Key("node/" + name) }

@@ -158,7 +158,7 @@ func TestGivesUp(t *testing.T) {
 	c := cluster(t, "n")
 	p := Start(func(access Access) {
 		err := c.Client(access, nil).AssignIP(ipam.AssignIPArgs{IP: netip.MustParseAddr("10.0.0.1"), Host: "n"})
-		require.ErrorIs(t, err, ErrGaveUp)
+		require.ErrorIs(t, err, ipam.ErrMaxRetries)
 	})
 	updates := 0
 	for {
