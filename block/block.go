@@ -150,9 +150,7 @@ func (b *Block) Addr(ord int) netip.Addr {
 	// only ever fills in zeros at the end.
 	if addr := b.cidr.Addr(); addr.Is4() {
 		a := addr.As4()
-		a[2] |= byte(ord >> 8)
-		a[3] |= byte(ord)
-		return netip.AddrFrom4(a)
+		return netip.AddrFrom4([4]byte{a[0], a[1], a[2] | byte(ord>>8), a[3] | byte(ord)})
 	}
 	a := b.cidr.Addr().As16()
 	a[14] |= byte(ord >> 8)

@@ -203,39 +203,46 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 
 // gather finds the addresses of a request (§4).
 func (a *Allocator) gather(r *request) error {
-	owned, stuck := r.owned(), false
 	for r.missing() > 0 {
-		again := false
 		b := a.nextAffine(r, 1)
 		if b == nil {
-			if limit := a.blockLimit(r.args.MaxBlocksPerHost); owned >= limit || stuck {
-				r.say("block-limit", strconv.Itoa(limit))
-				return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.args.Host, limit))
+			return a.gatherElsewhere(r)
+		}
+		_ = a.assign(r, b) // a refused raise gives nothing: on to the next block
+	}
+	return nil
+}
+
+// gatherElsewhere finds what the owner's usable blocks do not have: in blocks that
+// it claims, and then in those of others.
+func (a *Allocator) gatherElsewhere(r *request) error {
+	limit := a.blockLimit(r.args.MaxBlocksPerHost)
+	owned, stuck := r.owned(), false
+	for r.missing() > 0 {
+		if owned >= limit || stuck {
+			r.say("block-limit", strconv.Itoa(limit))
+			return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.args.Host, limit))
+		}
+		had := len(r.owner.blocks)
+		b, err := a.claimNew(r.owner, r.pools, r.reserve())
+		if errors.Is(err, ErrNoFreeBlocks) {
+			if a.config.StrictAffinity {
+				r.out.Msgs = append(r.out.Msgs, "strict-affinity")
 			}
-			var err error
-			had := len(r.owner.blocks)
-			b, err = a.claimNew(r.owner, r.pools, r.reserve())
-			if errors.Is(err, ErrNoFreeBlocks) {
-				if a.config.StrictAffinity {
-					r.out.Msgs = append(r.out.Msgs, "strict-affinity")
-				}
-				break
-			}
-			if err != nil {
-				return err
-			}
-			owned++
-			if b.Available(a.cold, b.reserved) == 0 {
-				return fail(ErrBlockTooSmall, b.CIDR())
-			}
-			again = len(r.owner.blocks) == had
+			break
+		}
+		if err != nil {
+			return err
+		}
+		owned++
+		if b.Available(a.cold, b.reserved) == 0 {
+			return fail(ErrBlockTooSmall, b.CIDR())
 		}
 		// A refused raise gives nothing, and the loop goes on. Where the search has
 		// come upon a block that the owner had before, it would come upon it every
 		// time until the limit, so the request ends as it does there.
-		if err := a.assign(r, b); err != nil && again && errors.Is(err, ErrMaxAlloc) {
-			stuck = true
-		}
+		again := len(r.owner.blocks) == had
+		stuck = errors.Is(a.assign(r, b), ErrMaxAlloc) && again
 	}
 	if r.missing() > 0 && !a.config.StrictAffinity {
 		a.borrow(r)
@@ -324,8 +331,8 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 }
 
 // assign takes as many addresses as are still missing from the block, which has
-// some. It returns errEnough when the handle may hold no more but had what the request
-// asks for, which is then the answer, and [ErrMaxAlloc] when it had less
+// some. It returns errEnough when the handle may hold no more but had what the
+// request asks for, which is then the answer, and [ErrMaxAlloc] when it had less
 // (§7).
 func (a *Allocator) assign(r *request, b *ipamBlock) error {
 	to := block.Owner{Active: r.args.Attrs}
@@ -337,18 +344,13 @@ func (a *Allocator) assign(r *request, b *ipamBlock) error {
 		}
 		to.Handle = h.shared(r.handle)
 	}
-	a.take(b, n, to, r.out)
-	return nil
-}
-
-// take gives out up to n addresses of the block, whose handle has been raised.
-func (a *Allocator) take(b *ipamBlock, n int, to block.Owner, out *Assignment) {
 	b.Collect(a.cold)
 	a.ordinals = b.Take(a.ordinals[:0], n, to, b.reserved)
 	for _, ord := range a.ordinals {
-		out.IPs = append(out.IPs, netip.PrefixFrom(b.Addr(ord), b.CIDR().Bits()))
+		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(b.Addr(ord), b.CIDR().Bits()))
 	}
 	a.writeTaken(b)
+	return nil
 }
 
 // giveHeld answers with addresses that the handle holds already, if it holds
