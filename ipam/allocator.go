@@ -41,6 +41,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/blocktree"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -158,7 +159,7 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 		pb.pool = p
 		return nil
 	}
-	pb := &poolBlocks{pool: p, index: newBlockIndex(p)}
+	pb := &poolBlocks{pool: p, tree: blocktree.New[*ipamBlock](p.BlockBits())}
 	a.poolBlocks[p.Name()] = pb
 	for _, b := range adopt {
 		delete(a.orphans, b.CIDR())
@@ -180,12 +181,8 @@ func (a *Allocator) DeletePool(name string) bool {
 	a.pools.Delete(name)
 	a.poolsVersion++
 	a.recent = nil
-	for c := pb.index.walk(anyBlock, pool.Index{}); ; {
-		b := c.next()
-		if b == nil {
-			break
-		}
-		b.pool, b.at = nil, pool.Index{}
+	for _, b := range pb.appendBlocks(nil) {
+		b.pool, b.leaf.At = nil, pool.Index{}
 		a.orphans[b.CIDR()] = b
 	}
 	a.dropPlans()
@@ -288,13 +285,11 @@ func (a *Allocator) allBlocks() []*ipamBlock {
 
 // appendBlocks appends the pool's blocks to dst in address order.
 func (pb *poolBlocks) appendBlocks(dst []*ipamBlock) []*ipamBlock {
-	for c := pb.index.walk(anyBlock, pool.Index{}); ; {
-		b := c.next()
-		if b == nil {
-			return dst
-		}
-		dst = append(dst, b)
+	walk := pb.tree.Walk(blocktree.Any, pool.Index{})
+	for l := walk.Next(); l != nil; l = walk.Next() {
+		dst = append(dst, l.Value)
 	}
+	return dst
 }
 
 // byName sorts blocks as Kubernetes lists them.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/blocktree"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -311,7 +312,7 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 		r.next++
 		var b *ipamBlock
 		if r.plan != nil {
-			if b = r.plan.blocks[i]; b.whole || !b.mayBeFree && free > 0 {
+			if b = r.plan.blocks[i]; b.whole || !b.leaf.MayBeFree && free > 0 {
 				continue
 			}
 		} else {
@@ -374,12 +375,13 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 func (a *Allocator) borrow(r *request) {
 	var exhausted []string
 	for _, pb := range r.pools {
-		for c := pb.index.walk(withFree, a.startOf(r.owner, pb)); r.missing() > 0; {
-			b := c.next()
-			if b == nil {
+		for walk := pb.tree.Walk(blocktree.Free, a.startOf(r.owner, pb)); r.missing() > 0; {
+			l := walk.Next()
+			if l == nil {
 				exhausted = append(exhausted, pb.pool.CIDR().String())
 				break
 			}
+			b := l.Value
 			if b.whole || b.Available(a.cold, b.reserved) == 0 {
 				b.refresh()
 				continue

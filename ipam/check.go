@@ -67,17 +67,17 @@ func (c *checker) structure() {
 			c.broken("pool %s is not the one its blocks are filed under", p.Name())
 			continue
 		}
-		total += pb.index.count
+		total += pb.tree.Len()
 		blocks := pb.appendBlocks(nil)
-		if len(blocks) != pb.index.count {
-			c.broken("pool %s has %d blocks, counted %d", p.Name(), len(blocks), pb.index.count)
+		if len(blocks) != pb.tree.Len() {
+			c.broken("pool %s has %d blocks, counted %d", p.Name(), len(blocks), pb.tree.Len())
 		}
 		for _, b := range blocks {
-			if b.pool != pb || b.at != p.IndexOf(b.CIDR().Addr()) || p.BlockAt(b.at) != b.CIDR() {
+			if b.pool != pb || b.leaf.At != p.IndexOf(b.CIDR().Addr()) || p.BlockAt(b.leaf.At) != b.CIDR() {
 				c.broken("block %s is misfiled in pool %s", b.CIDR(), p.Name())
 			}
 		}
-		if err := pb.index.check(); err != nil {
+		if err := pb.tree.Check(); err != nil {
 			c.broken("pool %s: %v", p.Name(), err)
 		}
 	}
@@ -140,8 +140,8 @@ func (c *checker) block(b *ipamBlock) {
 	if err := b.Block.Check(); err != nil {
 		c.broken("block %s: %v", b.CIDR(), err)
 	}
-	if free, empty := maybe(b); free && !b.mayBeFree || empty && !b.mayBeEmpty {
-		c.broken("block %s: free %t, empty %t, but summed up as %t, %t", b.CIDR(), free, empty, b.mayBeFree, b.mayBeEmpty)
+	if free, empty := maybe(b); free && !b.leaf.MayBeFree || empty && !b.leaf.MayBeEmpty {
+		c.broken("block %s: free %t, empty %t, but summed up as %t, %t", b.CIDR(), free, empty, b.leaf.MayBeFree, b.leaf.MayBeEmpty)
 	}
 	if b.Seq() > c.a.lastSeq {
 		c.broken("block %s has number %d, above the last one, %d", b.CIDR(), b.Seq(), c.a.lastSeq)
@@ -251,32 +251,6 @@ func ownerOrNobody(b *ipamBlock) string {
 		return "nobody"
 	}
 	return b.ownerID().String()
-}
-
-// check returns every node whose summary is wrong, joined.
-func (t *blockIndex) check() error {
-	var errs []error
-	var visit func(n *indexNode, level int, slots uint)
-	visit = func(n *indexNode, level int, slots uint) {
-		want := *n
-		want.full, want.free, want.empty = 0, 0, 0
-		i := 0
-		for d := range slots {
-			if n.some>>d&1 == 0 {
-				continue
-			}
-			if c := n.children[i]; c.node != nil {
-				visit(c.node, level-1, 64)
-			}
-			want.summarize(d, i, level)
-			i++
-		}
-		if i != len(n.children) || want.full != n.full || want.free != n.free || want.empty != n.empty {
-			errs = append(errs, fmt.Errorf("summary at level %d is out of date", level))
-		}
-	}
-	visit(&t.root, t.top, t.slots)
-	return errors.Join(errs...)
 }
 
 // comparePrefixes orders prefixes by masked address, length and address, as

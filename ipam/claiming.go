@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/blocktree"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -45,8 +46,8 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 		at, found := a.nextMissing(pb, from)
 		missing := found
 		for _, b := range o.blocks {
-			if b.pool == pb && !b.whole && (!found || sooner(b.at, at, from)) && b.Available(a.cold, b.reserved) > 0 {
-				at, found, missing = b.at, true, false
+			if b.pool == pb && !b.whole && (!found || sooner(b.leaf.At, at, from)) && b.Available(a.cold, b.reserved) > 0 {
+				at, found, missing = b.leaf.At, true, false
 			}
 		}
 		if found {
@@ -61,8 +62,9 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 		return netip.Prefix{}, ErrNoFreeBlocks
 	}
 	for _, pb := range pools {
-		c := pb.index.walk(thatIsEmpty, a.startOf(o, pb))
-		for b := c.next(); b != nil; b = c.next() {
+		walk := pb.tree.Walk(blocktree.Empty, a.startOf(o, pb))
+		for l := walk.Next(); l != nil; l = walk.Next() {
+			b := l.Value
 			if b.whole || !b.Empty(a.cold) || b.Available(a.cold, b.reserved) == 0 || !a.reclaimable(b) {
 				b.refresh()
 				continue

@@ -3,6 +3,7 @@ package ipam
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
+
+// chooser makes choices: rapid, or a seed.
+type chooser func(what string, n int) int
+
+func seeded(seed uint64) chooser {
+	r := rand.New(rand.NewPCG(seed, 1))
+	return func(_ string, n int) int { return r.IntN(n) }
+}
 
 // tryTable adds and removes handles whose hashes collide as the clash says, in
 // a table and in a map, and returns how they differ.

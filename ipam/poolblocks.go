@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/blocktree"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -20,17 +21,16 @@ type ipamBlock struct {
 	claimed int64  // when the owner claimed it, in Unix nanoseconds
 
 	pool *poolBlocks // where it lies, nil when no pool covers it
-	at   pool.Index  // its number there
 
 	// What the reservations in force mean for this block.
 	reserved *block.Ordinals // nil for none
 	whole    bool            // reserved whole: skipped when a block is sought
 
-	// What the summaries of the index say of it. A block with cooling addresses may
-	// become free or empty without being written, and one that is used for a
-	// single address after the other is empty every other time, so these err on
-	// the side of yes; whoever follows them looks at the block itself.
-	mayBeFree, mayBeEmpty bool
+	// Its place in the pool's tree, and what the summaries there say of it. A block
+	// with cooling addresses may become free or empty without being written, and one
+	// that is used for a single address after the other is empty every other time, so
+	// these err on the side of yes; whoever follows them looks at the block itself.
+	leaf blocktree.Leaf[*ipamBlock]
 
 	gone bool // deleted; handles may still count in it
 }
@@ -46,8 +46,8 @@ func (b *ipamBlock) ownerID() affinity.Owner {
 // A poolBlocks is a pool with its blocks. It outlives updates of the pool, whose
 // CIDR and block size never change, and ends with its deletion.
 type poolBlocks struct {
-	pool  *pool.Pool
-	index blockIndex
+	pool *pool.Pool
+	tree blocktree.Tree[*ipamBlock]
 }
 
 // rejects reports whether the pool, being enabled, does not select the owner: what
@@ -168,7 +168,10 @@ func (a *Allocator) poolOf(addr netip.Addr) *poolBlocks {
 // blockAt returns the block that holds addr, or nil.
 func (a *Allocator) blockAt(addr netip.Addr) *ipamBlock {
 	if pb := a.poolOf(addr); pb != nil {
-		return pb.index.get(pb.pool.IndexOf(addr))
+		if l := pb.tree.Get(pb.pool.IndexOf(addr)); l != nil {
+			return l.Value
+		}
+		return nil
 	}
 	if len(a.orphans) == 0 || addr.Zone() != "" {
 		return nil
@@ -195,13 +198,14 @@ func (a *Allocator) block(cidr netip.Prefix) *ipamBlock {
 func (a *Allocator) add(b *ipamBlock, pb *poolBlocks) {
 	a.note(b)
 	a.reserve(b)
-	b.mayBeFree, b.mayBeEmpty = maybe(b)
+	b.leaf.MayBeFree, b.leaf.MayBeEmpty = maybe(b)
 	if b.pool = pb; pb == nil {
 		a.orphans[b.CIDR()] = b
 		return
 	}
-	b.at = pb.pool.IndexOf(b.CIDR().Addr())
-	pb.index.insert(b)
+	b.leaf.Value = b
+	b.leaf.At = pb.pool.IndexOf(b.CIDR().Addr())
+	pb.tree.Insert(&b.leaf)
 }
 
 // remove takes a block out, whoever owned it.
@@ -209,7 +213,7 @@ func (a *Allocator) remove(b *ipamBlock) {
 	b.setOwner(nil, 0)
 	b.gone = true
 	if b.pool != nil {
-		b.pool.index.remove(b)
+		b.pool.tree.Remove(&b.leaf)
 	} else {
 		delete(a.orphans, b.CIDR())
 	}
@@ -240,7 +244,7 @@ func (a *Allocator) write(b *ipamBlock) {
 // go, every other write would change them.
 func (a *Allocator) writeTaken(b *ipamBlock) {
 	a.write(b)
-	if b.mayBeEmpty && b.InUse() > 1 || b.mayBeFree && b.FreeUnreserved(b.reserved) == 0 {
+	if b.leaf.MayBeEmpty && b.InUse() > 1 || b.leaf.MayBeFree && b.FreeUnreserved(b.reserved) == 0 {
 		b.refresh()
 	}
 }
@@ -253,20 +257,20 @@ func (a *Allocator) writeReleased(b *ipamBlock) {
 		return
 	}
 	a.write(b)
-	if !b.mayBeFree || !b.mayBeEmpty {
+	if !b.leaf.MayBeFree || !b.leaf.MayBeEmpty {
 		b.refresh()
 	}
 }
 
-// refresh brings the index in line with the block.
+// refresh brings the tree in line with the block.
 func (b *ipamBlock) refresh() {
 	free, empty := maybe(b)
-	if b.mayBeFree == free && b.mayBeEmpty == empty {
+	if b.leaf.MayBeFree == free && b.leaf.MayBeEmpty == empty {
 		return
 	}
-	b.mayBeFree, b.mayBeEmpty = free, empty
+	b.leaf.MayBeFree, b.leaf.MayBeEmpty = free, empty
 	if b.pool != nil {
-		b.pool.index.update(b)
+		b.pool.tree.Update(&b.leaf)
 	}
 }
 
@@ -311,7 +315,7 @@ func (a *Allocator) nextMissing(pb *poolBlocks, start pool.Index) (pool.Index, b
 // whole range at a time, for one may cover more blocks than can be walked.
 func (a *Allocator) missingFrom(pb *poolBlocks, from pool.Index) (pool.Index, bool) {
 	for {
-		at, ok := pb.index.nextMissing(from)
+		at, ok := pb.tree.NextMissing(from)
 		if !ok {
 			return at, false
 		}
@@ -328,7 +332,7 @@ func (a *Allocator) missingFrom(pb *poolBlocks, from pool.Index) (pool.Index, bo
 		// The range may end inside this block, which is then not reserved
 		// whole and is looked at next.
 		if netipx.PrefixLastIP(pb.pool.BlockAt(from)) == end {
-			if from == pb.index.last {
+			if from == pb.tree.Last() {
 				return at, false
 			}
 			from = from.Next()

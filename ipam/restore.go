@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/blocktree"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -178,7 +179,7 @@ func (r *restorer) pools() {
 			continue
 		}
 		names[spec.Name] = true
-		r.a.poolBlocks[spec.Name] = &poolBlocks{pool: p, index: newBlockIndex(p)}
+		r.a.poolBlocks[spec.Name] = &poolBlocks{pool: p, tree: blocktree.New[*ipamBlock](p.BlockBits())}
 		r.a.poolsVersion++
 	}
 }

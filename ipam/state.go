@@ -99,7 +99,7 @@ func (a *Allocator) Summary() Summary {
 	defer a.mu.Unlock()
 	s := Summary{Blocks: len(a.orphans)}
 	for _, pb := range a.poolBlocks {
-		s.Blocks += pb.index.count
+		s.Blocks += pb.tree.Len()
 	}
 	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
 		for _, o := range owners {

@@ -15,6 +15,10 @@ var base = []string{"block", "pool", "affinity"}
 // core are the packages that someone who imports ipam compiles.
 var core = append(slices.Clone(base), "ipam")
 
+// structures are the data structures that ipam is built with. They import the base
+// only, and keep the rules of the library.
+var structures = []string{"internal/blocktree"}
+
 // more lists what packages under ipam/ may import beside ipam and the base.
 var more = map[string][]string{
 	"ipam/trace":            {"ipam/report", "ipam/lifecycle"}, // Show is what calicoctl prints, Sync what kube-controllers does
@@ -32,9 +36,10 @@ var forTests = []string{"internal/property", "internal/history", "internal/progr
 func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+"/") }
 
 // library reports whether the package belongs to the library: not to the
-// examples, not internal, and not the root, which has only tests and a comment.
+// examples, not internal but for what ipam is built with, and not the root, which
+// has only tests and a comment.
 func library(dir string) bool {
-	return dir != "." && !under(dir, "examples") && !under(dir, "internal")
+	return slices.Contains(structures, dir) || dir != "." && !under(dir, "examples") && !under(dir, "internal")
 }
 
 // importsOf returns the imports of a file, ours from the module's root ("ipam"),
@@ -89,8 +94,12 @@ func direction(f *file) (complaints []string) {
 				complaints = append(complaints, i.complain("%s imports nothing of ours, and now %s", dir, i.dir))
 			}
 		case f.isTest():
-		case dir == "ipam":
+		case slices.Contains(structures, dir):
 			if !slices.Contains(base, i.dir) {
+				complaints = append(complaints, i.complain("%s imports block, pool and affinity, not %s", dir, i.dir))
+			}
+		case dir == "ipam":
+			if !slices.Contains(base, i.dir) && !slices.Contains(structures, i.dir) {
 				complaints = append(complaints, i.complain("ipam imports block, pool and affinity, not %s", i.dir))
 			}
 		case under(dir, "ipam"):
@@ -112,7 +121,7 @@ func dependencies(f *file) (complaints []string) {
 		case i.path == "unsafe" && library(dir) && !f.isTest():
 			complaints = append(complaints, i.complain("the library does without unsafe"))
 		case i.ours || i.standard() || f.isTest():
-		case slices.Contains(core, dir) && i.path != "go4.org/netipx":
+		case (slices.Contains(core, dir) || slices.Contains(structures, dir)) && i.path != "go4.org/netipx":
 			complaints = append(complaints, i.complain("%s imports the standard library and netipx, not %s", dir, i.path))
 		}
 	}
@@ -176,6 +185,10 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"ipam/x.go", "ipam/report"},
 		{"ipam/x.go", "ipam/trace"},
 		{"ipam/x.go", "internal/x"},
+		{"ipam/trace/x.go", "internal/blocktree"},
+		{"pool/x.go", "internal/blocktree"},
+		{"internal/blocktree/x.go", "ipam"},
+		{"internal/blocktree/x.go", "internal/x"},
 		{"ipam/report/x.go", "ipam/trace"},
 		{"ipam/trace/x.go", "ipam/workload"},
 		{"ipam/workload/x.go", "ipam/report"},
@@ -199,6 +212,8 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"block/x_test.go", "internal/property"},
 		{"ipam/x.go", "block"},
 		{"ipam/x.go", "pool"},
+		{"ipam/x.go", "internal/blocktree"},
+		{"internal/blocktree/x.go", "pool"},
 		{"ipam/x_test.go", "ipam/trace"},
 		{"ipam/trace/x.go", "ipam"},
 		{"ipam/trace/x.go", "affinity"},
@@ -227,6 +242,8 @@ func TestDependenciesRejects(t *testing.T) {
 	breaks(t, dependencies, "ipam/trace/x.go", importing("trace", "C"), "cgo")
 	breaks(t, dependencies, "examples/lab/x.go", importing("main", "C"), "cgo")
 	breaks(t, dependencies, "block/x.go", importing("block", "unsafe"), "unsafe")
+	breaks(t, dependencies, "internal/blocktree/x.go", importing("blocktree", "unsafe"), "unsafe")
+	breaks(t, dependencies, "internal/blocktree/x.go", importing("blocktree", "sigs.k8s.io/yaml"), "sigs.k8s.io/yaml")
 	keeps(t, dependencies, "ipam/x.go", importing("ipam", "go4.org/netipx", "encoding/json", "math/bits"))
 	keeps(t, dependencies, "ipam/x_test.go", importing("ipam", "pgregory.net/rapid"))
 	keeps(t, dependencies, "ipam/report/x.go", importing("report", "github.com/jedib0t/go-pretty/v6/table"))

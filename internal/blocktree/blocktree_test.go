@@ -1,4 +1,4 @@
-package ipam
+package blocktree
 
 import (
 	"errors"
@@ -16,27 +16,30 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
+// block is what the tests put into trees.
+type block = Leaf[struct{}]
+
 // A forest is what the property is about: the methods of a tree.
 type forest interface {
-	get(pool.Index) *ipamBlock
-	insert(*ipamBlock)
-	remove(*ipamBlock)
-	update(*ipamBlock)
-	next(filter, pool.Index) *ipamBlock
-	nextMissing(pool.Index) (pool.Index, bool)
+	Get(pool.Index) *block
+	Insert(*block)
+	Remove(*block)
+	Update(*block)
+	Next(Filter, pool.Index) *block
+	NextMissing(pool.Index) (pool.Index, bool)
 	// round returns all of a walk.
-	round(filter, pool.Index) []*ipamBlock
+	round(Filter, pool.Index) []*block
 }
 
-type realTree struct{ *blockIndex }
+type realTree struct{ *Tree[struct{}] }
 
-func (t realTree) round(f filter, start pool.Index) []*ipamBlock {
-	var all []*ipamBlock
-	c := t.walk(f, start)
-	for b := c.next(); b != nil; b = c.next() {
+func (t realTree) round(f Filter, start pool.Index) []*block {
+	var all []*block
+	c := t.Walk(f, start)
+	for b := c.Next(); b != nil; b = c.Next() {
 		all = append(all, b)
 	}
-	if b := c.next(); b != nil {
+	if b := c.Next(); b != nil {
 		all = append(all, b) // a walk that ended has ended
 	}
 	return all
@@ -44,46 +47,46 @@ func (t realTree) round(f filter, start pool.Index) []*ipamBlock {
 
 // slowTree is the plain definition: a sorted list.
 type slowTree struct {
-	blocks []*ipamBlock
+	blocks []*block
 	last   pool.Index
 }
 
-func compareBlocks(b *ipamBlock, at pool.Index) int { return b.at.Compare(at) }
+func compareBlocks(b *block, at pool.Index) int { return b.At.Compare(at) }
 
-func (t *slowTree) get(at pool.Index) *ipamBlock {
+func (t *slowTree) Get(at pool.Index) *block {
 	if i, found := slices.BinarySearchFunc(t.blocks, at, compareBlocks); found {
 		return t.blocks[i]
 	}
 	return nil
 }
 
-func (t *slowTree) insert(b *ipamBlock) {
-	i, _ := slices.BinarySearchFunc(t.blocks, b.at, compareBlocks)
+func (t *slowTree) Insert(b *block) {
+	i, _ := slices.BinarySearchFunc(t.blocks, b.At, compareBlocks)
 	t.blocks = slices.Insert(t.blocks, i, b)
 }
 
-func (t *slowTree) remove(b *ipamBlock) {
-	i, _ := slices.BinarySearchFunc(t.blocks, b.at, compareBlocks)
+func (t *slowTree) Remove(b *block) {
+	i, _ := slices.BinarySearchFunc(t.blocks, b.At, compareBlocks)
 	t.blocks = slices.Delete(t.blocks, i, i+1)
 }
 
-func (t *slowTree) update(*ipamBlock) {}
+func (t *slowTree) Update(*block) {}
 
-func isWanted(f filter, b *ipamBlock) bool {
-	return f == anyBlock || f == withFree && b.mayBeFree || f == thatIsEmpty && b.mayBeEmpty
+func isWanted(f Filter, b *block) bool {
+	return f == Any || f == Free && b.MayBeFree || f == Empty && b.MayBeEmpty
 }
 
-func (t *slowTree) next(f filter, from pool.Index) *ipamBlock {
+func (t *slowTree) Next(f Filter, from pool.Index) *block {
 	for _, b := range t.blocks {
-		if isWanted(f, b) && !b.at.Less(from) {
+		if isWanted(f, b) && !b.At.Less(from) {
 			return b
 		}
 	}
 	return nil
 }
 
-func (t *slowTree) nextMissing(from pool.Index) (pool.Index, bool) {
-	for t.get(from) != nil {
+func (t *slowTree) NextMissing(from pool.Index) (pool.Index, bool) {
+	for t.Get(from) != nil {
 		if from == t.last {
 			return pool.Index{}, false
 		}
@@ -92,13 +95,13 @@ func (t *slowTree) nextMissing(from pool.Index) (pool.Index, bool) {
 	return from, true
 }
 
-func (t *slowTree) round(f filter, start pool.Index) []*ipamBlock {
-	var before, after []*ipamBlock
+func (t *slowTree) round(f Filter, start pool.Index) []*block {
+	var before, after []*block
 	for _, b := range t.blocks {
 		if !isWanted(f, b) {
 			continue
 		}
-		if b.at.Less(start) {
+		if b.At.Less(start) {
 			before = append(before, b)
 		} else {
 			after = append(after, b)
@@ -131,12 +134,12 @@ func somePool(pick chooser) *pool.Pool {
 }
 
 // someIndex picks a number: near a block or the ends of a node, mostly.
-func someIndex(pick chooser, p *pool.Pool, blocks []*ipamBlock) pool.Index {
+func someIndex(pick chooser, p *pool.Pool, blocks []*block) pool.Index {
 	var at pool.Index
 	switch pick("kind of number", 5) {
 	case 0, 1: // near one that is there
 		if len(blocks) > 0 {
-			at = blocks[pick("block", len(blocks))].at
+			at = blocks[pick("block", len(blocks))].At
 		}
 		switch pick("near", 4) {
 		case 1, 2:
@@ -168,38 +171,38 @@ func tryTree(pick chooser, steps int, make func(*pool.Pool) (forest, func() erro
 	p := somePool(pick)
 	got, check := make(p)
 	want := &slowTree{last: pool.Index{}.Sub(pool.IndexFrom(1)).Low(p.BlockBits())}
-	flags := func(b *ipamBlock) { b.mayBeFree, b.mayBeEmpty = pick("free", 2) == 1, pick("empty", 2) == 1 }
+	flags := func(b *block) { b.MayBeFree, b.MayBeEmpty = pick("free", 2) == 1, pick("empty", 2) == 1 }
 	for range steps {
 		at := someIndex(pick, p, want.blocks)
-		b := want.get(at)
+		b := want.Get(at)
 		what := ""
 		switch kind := pick("operation", 8); {
 		case kind < 4 && b == nil:
 			what = "insert"
-			b = &ipamBlock{at: at}
+			b = &block{At: at}
 			flags(b)
-			got.insert(b)
-			want.insert(b)
+			got.Insert(b)
+			want.Insert(b)
 		case kind == 4 && b == nil && p.BlockBits() < 14: // fill a node or several
 			what = "fill"
 			for range 1 + pick("fill", 130) {
-				if want.get(at) == nil {
-					b := &ipamBlock{at: at}
+				if want.Get(at) == nil {
+					b := &block{At: at}
 					flags(b)
-					got.insert(b)
-					want.insert(b)
+					got.Insert(b)
+					want.Insert(b)
 				}
 				at = at.Next().Low(p.BlockBits())
 			}
 		case kind < 6 && b != nil:
 			what = "update"
 			flags(b)
-			got.update(b)
-			want.update(b)
+			got.Update(b)
+			want.Update(b)
 		case b != nil:
 			what = "remove"
-			got.remove(b)
-			want.remove(b)
+			got.Remove(b)
+			want.Remove(b)
 		}
 		if err := sameAnswers(pick, p, got, want); err != nil {
 			return fmt.Errorf("2^%d blocks, %d of them there, after %s %s: %w", p.BlockBits(), len(want.blocks), what, at, err)
@@ -219,16 +222,16 @@ func sameAnswers(pick chooser, p *pool.Pool, got forest, plain *slowTree) error 
 	}
 	for range 3 {
 		at := someIndex(pick, p, blocks)
-		if g, w := got.get(at), plain.get(at); g != w {
+		if g, w := got.Get(at), plain.Get(at); g != w {
 			differ("get", at, g, w)
 		}
-		g, gok := got.nextMissing(at)
-		w, wok := plain.nextMissing(at)
+		g, gok := got.NextMissing(at)
+		w, wok := plain.NextMissing(at)
 		if gok != wok || gok && g != w {
 			differ("nextMissing", at, fmt.Sprint(g, gok), fmt.Sprint(w, wok))
 		}
-		for _, wanted := range []filter{anyBlock, withFree, thatIsEmpty} {
-			if g, w := got.next(wanted, at), plain.next(wanted, at); g != w {
+		for _, wanted := range []Filter{Any, Free, Empty} {
+			if g, w := got.Next(wanted, at), plain.Next(wanted, at); g != w {
 				differ(fmt.Sprint("next ", wanted), at, numbers(g), numbers(w))
 			}
 			if g, w := got.round(wanted, at), plain.round(wanted, at); !slices.Equal(g, w) {
@@ -239,21 +242,21 @@ func sameAnswers(pick chooser, p *pool.Pool, got forest, plain *slowTree) error 
 	return errors.Join(errs...)
 }
 
-func numbers(blocks ...*ipamBlock) []string {
+func numbers(blocks ...*block) []string {
 	var n []string
 	for _, b := range blocks {
 		if b == nil {
 			n = append(n, "none")
 		} else {
-			n = append(n, b.at.String())
+			n = append(n, b.At.String())
 		}
 	}
 	return n
 }
 
 func makeRealTree(p *pool.Pool) (forest, func() error) {
-	t := newBlockIndex(p)
-	return realTree{&t}, t.check
+	t := New[struct{}](p.BlockBits())
+	return realTree{&t}, t.Check
 }
 
 // TestTree holds the tree against the plain definition.
@@ -282,89 +285,89 @@ func TestTreeBySeed(t *testing.T) {
 
 type fault struct {
 	realTree
-	get_         func(pool.Index) *ipamBlock
-	insert_      func(*ipamBlock)
-	remove_      func(*ipamBlock)
-	update_      func(*ipamBlock)
-	next_        func(filter, pool.Index) *ipamBlock
+	get_         func(pool.Index) *block
+	insert_      func(*block)
+	remove_      func(*block)
+	update_      func(*block)
+	next_        func(Filter, pool.Index) *block
 	nextMissing_ func(pool.Index) (pool.Index, bool)
-	round_       func(filter, pool.Index) []*ipamBlock
+	round_       func(Filter, pool.Index) []*block
 }
 
-func (faulty *fault) get(at pool.Index) *ipamBlock                  { return faulty.get_(at) }
-func (faulty *fault) insert(b *ipamBlock)                           { faulty.insert_(b) }
-func (faulty *fault) remove(b *ipamBlock)                           { faulty.remove_(b) }
-func (faulty *fault) update(b *ipamBlock)                           { faulty.update_(b) }
-func (faulty *fault) next(f filter, from pool.Index) *ipamBlock     { return faulty.next_(f, from) }
-func (faulty *fault) round(f filter, start pool.Index) []*ipamBlock { return faulty.round_(f, start) }
-func (faulty *fault) nextMissing(at pool.Index) (pool.Index, bool)  { return faulty.nextMissing_(at) }
+func (faulty *fault) Get(at pool.Index) *block                     { return faulty.get_(at) }
+func (faulty *fault) Insert(b *block)                              { faulty.insert_(b) }
+func (faulty *fault) Remove(b *block)                              { faulty.remove_(b) }
+func (faulty *fault) Update(b *block)                              { faulty.update_(b) }
+func (faulty *fault) Next(f Filter, from pool.Index) *block        { return faulty.next_(f, from) }
+func (faulty *fault) round(f Filter, start pool.Index) []*block    { return faulty.round_(f, start) }
+func (faulty *fault) NextMissing(at pool.Index) (pool.Index, bool) { return faulty.nextMissing_(at) }
 
 func TestTreeRejects(t *testing.T) {
 	for what, damage := range map[string]func(*fault, *pool.Pool){
 		"a walk that does not wrap": func(faulty *fault, _ *pool.Pool) {
-			faulty.round_ = func(f filter, start pool.Index) []*ipamBlock {
-				return slices.DeleteFunc(faulty.realTree.round(f, start), func(b *ipamBlock) bool { return b.at.Less(start) })
+			faulty.round_ = func(f Filter, start pool.Index) []*block {
+				return slices.DeleteFunc(faulty.realTree.round(f, start), func(b *block) bool { return b.At.Less(start) })
 			}
 		},
 		"a walk that goes round again": func(faulty *fault, _ *pool.Pool) {
-			faulty.round_ = func(f filter, start pool.Index) []*ipamBlock {
+			faulty.round_ = func(f Filter, start pool.Index) []*block {
 				all := faulty.realTree.round(f, start)
 				return append(all, all[:min(1, len(all))]...)
 			}
 		},
 		"a walk that leaves out its start": func(faulty *fault, _ *pool.Pool) {
-			faulty.round_ = func(f filter, start pool.Index) []*ipamBlock {
-				return slices.DeleteFunc(faulty.realTree.round(f, start), func(b *ipamBlock) bool { return b.at == start })
+			faulty.round_ = func(f Filter, start pool.Index) []*block {
+				return slices.DeleteFunc(faulty.realTree.round(f, start), func(b *block) bool { return b.At == start })
 			}
 		},
 		"nextMissing that ignores a lone block": func(faulty *fault, _ *pool.Pool) {
 			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				alone := func(b *ipamBlock) bool {
-					before, after := faulty.blockIndex.get(b.at.Sub(pool.IndexFrom(1))), faulty.blockIndex.get(b.at.Next())
+				alone := func(b *block) bool {
+					before, after := faulty.Tree.Get(b.At.Sub(pool.IndexFrom(1))), faulty.Tree.Get(b.At.Next())
 					return before == nil && after == nil
 				}
-				if b := faulty.blockIndex.get(at); b != nil && alone(b) {
+				if b := faulty.Tree.Get(at); b != nil && alone(b) {
 					return at, true
 				}
-				return faulty.blockIndex.nextMissing(at)
+				return faulty.Tree.NextMissing(at)
 			}
 		},
 		"nextMissing that runs over the end": func(faulty *fault, p *pool.Pool) {
 			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				found, ok := faulty.blockIndex.nextMissing(at)
+				found, ok := faulty.Tree.NextMissing(at)
 				if !ok {
-					return faulty.blockIndex.last.Next(), true
+					return faulty.Tree.last.Next(), true
 				}
 				return found, true
 			}
 		},
 		"nextMissing that wraps": func(faulty *fault, p *pool.Pool) {
 			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				if found, ok := faulty.blockIndex.nextMissing(at); ok {
+				if found, ok := faulty.Tree.NextMissing(at); ok {
 					return found, ok
 				}
-				return faulty.blockIndex.nextMissing(pool.Index{})
+				return faulty.Tree.NextMissing(pool.Index{})
 			}
 		},
 		"numbers of 64 bits": func(faulty *fault, p *pool.Pool) {
 			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
-				found, ok := faulty.blockIndex.nextMissing(at)
+				found, ok := faulty.Tree.NextMissing(at)
 				return found.Low(64), ok
 			}
 		},
 		"get that takes a lone block for any": func(faulty *fault, p *pool.Pool) {
-			faulty.get_ = func(at pool.Index) *ipamBlock {
-				if b := faulty.blockIndex.get(at); b != nil || faulty.blockIndex.count != 1 {
+			faulty.get_ = func(at pool.Index) *block {
+				if b := faulty.Tree.Get(at); b != nil || faulty.Tree.count != 1 {
 					return b
 				}
-				return faulty.blockIndex.next(anyBlock, pool.Index{})
+				return faulty.Tree.Next(Any, pool.Index{})
 			}
 		},
 		"update that forgets the levels above": func(faulty *fault, p *pool.Pool) {
-			faulty.update_ = func(b *ipamBlock) {
-				n, level := &faulty.blockIndex.root, faulty.blockIndex.top
+			faulty.update_ = func(b *block) {
+				n, level := &faulty.Tree.root, faulty.Tree.top
 				for {
-					d := b.at.Digit(level)
+					d := b.At.Digit(level)
 					if c := n.children[n.rank(d)]; c.node != nil {
 						n, level = c.node, level-1
 						continue
@@ -374,32 +377,32 @@ func TestTreeRejects(t *testing.T) {
 				}
 			}
 		},
-		"update that does nothing": func(faulty *fault, p *pool.Pool) { faulty.update_ = func(*ipamBlock) {} },
+		"update that does nothing": func(faulty *fault, p *pool.Pool) { faulty.update_ = func(*block) {} },
 		"next that means after": func(faulty *fault, p *pool.Pool) {
-			faulty.next_ = func(f filter, from pool.Index) *ipamBlock {
-				if from == faulty.blockIndex.last {
+			faulty.next_ = func(f Filter, from pool.Index) *block {
+				if from == faulty.Tree.last {
 					return nil
 				}
-				return faulty.blockIndex.next(f, from.Next())
+				return faulty.Tree.Next(f, from.Next())
 			}
 		},
 		"next that gives any block": func(faulty *fault, p *pool.Pool) {
-			faulty.next_ = func(_ filter, from pool.Index) *ipamBlock { return faulty.blockIndex.next(anyBlock, from) }
+			faulty.next_ = func(_ Filter, from pool.Index) *block { return faulty.Tree.Next(Any, from) }
 		},
 		"remove that forgets the bit of existence": func(faulty *fault, p *pool.Pool) {
-			faulty.remove_ = func(b *ipamBlock) {
-				faulty.blockIndex.remove(b)
-				faulty.blockIndex.insert(&ipamBlock{at: b.at})
+			faulty.remove_ = func(b *block) {
+				faulty.Tree.Remove(b)
+				faulty.Tree.Insert(&block{At: b.At})
 			}
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			broken := func(p *pool.Pool) (forest, func() error) {
-				tr := newBlockIndex(p)
+				tr := New[struct{}](p.BlockBits())
 				real := realTree{&tr}
 				faulty := &fault{
-					realTree: real, get_: real.get, insert_: real.insert, remove_: real.remove, update_: real.update,
-					next_: real.next, nextMissing_: real.nextMissing, round_: real.round,
+					realTree: real, get_: real.Get, insert_: real.Insert, remove_: real.Remove, update_: real.Update,
+					next_: real.Next, nextMissing_: real.NextMissing, round_: real.round,
 				}
 				damage(faulty, p)
 				return faulty, func() error { return nil } // the answers alone must tell
@@ -415,19 +418,19 @@ func TestTreeRejects(t *testing.T) {
 	}
 }
 
-// TestTreeCheck: a tree whose summaries are wrong says so.
+// TestTreeCheck: a tree whose summaries or count are wrong says so.
 func TestTreeCheck(t *testing.T) {
 	pick := seeded(7)
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/8")})
 	require.NoError(t, err)
-	for word := range 3 {
-		tr := newBlockIndex(p)
+	for word := range 4 {
+		tr := New[struct{}](p.BlockBits())
 		for range 300 {
-			if at := someIndex(pick, p, nil); tr.get(at) == nil {
-				tr.insert(&ipamBlock{at: at, mayBeFree: pick("", 2) == 0})
+			if at := someIndex(pick, p, nil); tr.Get(at) == nil {
+				tr.Insert(&block{At: at, MayBeFree: pick("", 2) == 0})
 			}
 		}
-		require.NoError(t, tr.check())
+		require.NoError(t, tr.Check())
 		n := &tr.root
 		for n.children[0].node != nil && pick("deeper", 3) > 0 {
 			n = n.children[0].node
@@ -439,8 +442,10 @@ func TestTreeCheck(t *testing.T) {
 			n.free ^= n.some & -n.some
 		case 2:
 			n.empty ^= n.some & -n.some
+		case 3:
+			tr.count++
 		}
-		require.Error(t, tr.check())
+		require.Error(t, tr.Check())
 	}
 }
 
@@ -450,18 +455,18 @@ func TestTreeDepth(t *testing.T) {
 	for seed := range uint64(50) {
 		pick := seeded(seed)
 		p := somePool(pick)
-		tr := newBlockIndex(p)
-		var blocks []*ipamBlock
+		tr := New[struct{}](p.BlockBits())
+		var blocks []*block
 		for range 100 {
-			if b := (&ipamBlock{at: someIndex(pick, p, blocks)}); tr.get(b.at) == nil {
-				tr.insert(b)
+			if b := (&block{At: someIndex(pick, p, blocks)}); tr.Get(b.At) == nil {
+				tr.Insert(b)
 				blocks = append(blocks, b)
 			}
 		}
 		levels := max(1, (p.BlockBits()+5)/6)
 		nodes, deepest := 0, 0
-		var visit func(n *indexNode, depth int)
-		visit = func(n *indexNode, depth int) {
+		var visit func(n *node[struct{}], depth int)
+		visit = func(n *node[struct{}], depth int) {
 			nodes, deepest = nodes+1, max(deepest, depth)
 			for _, c := range n.children {
 				if c.node != nil {
@@ -473,11 +478,11 @@ func TestTreeDepth(t *testing.T) {
 		require.LessOrEqual(t, deepest, levels, "2^%d blocks", p.BlockBits())
 		require.LessOrEqual(t, nodes, 1+levels*len(blocks))
 		for _, b := range blocks {
-			tr.remove(b)
+			tr.Remove(b)
 		}
 		require.Zero(t, tr.count)
 		require.Empty(t, tr.root.children, "an empty tree is as small as a new one")
-		require.NoError(t, tr.check())
+		require.NoError(t, tr.Check())
 	}
 }
 
@@ -488,12 +493,12 @@ func TestTreeVisits(t *testing.T) {
 	for seed := range uint64(300) {
 		pick := seeded(seed)
 		p := somePool(pick)
-		tr := newBlockIndex(p)
-		var blocks []*ipamBlock
+		tr := New[struct{}](p.BlockBits())
+		var blocks []*block
 		add := func(at pool.Index) {
-			if tr.get(at) == nil {
-				b := &ipamBlock{at: at, mayBeFree: pick("free", 8) == 0, mayBeEmpty: pick("empty", 8) == 0}
-				tr.insert(b)
+			if tr.Get(at) == nil {
+				b := &block{At: at, MayBeFree: pick("free", 8) == 0, MayBeEmpty: pick("empty", 8) == 0}
+				tr.Insert(b)
 				blocks = append(blocks, b)
 			}
 		}
@@ -506,87 +511,53 @@ func TestTreeVisits(t *testing.T) {
 		}
 		for range 50 {
 			from := someIndex(pick, p, blocks)
-			missing, ok := tr.nextMissing(from)
+			missing, ok := tr.NextMissing(from)
 			to := from
 			if ok {
 				to = missing
 			}
-			got, gotOK := tr.poisoned(from, to).nextMissing(from)
+			got, gotOK := tr.Poisoned(from, to).NextMissing(from)
 			require.Equal(t, missing, got)
 			require.Equal(t, ok, gotOK)
-			for _, f := range []filter{anyBlock, withFree, thatIsEmpty} {
-				b := tr.next(f, from)
+			for _, f := range []Filter{Any, Free, Empty} {
+				b := tr.Next(f, from)
 				to := from
 				if b != nil {
-					to = b.at
+					to = b.At
 				}
-				require.Same(t, b, tr.poisoned(from, to).next(f, from))
+				require.Same(t, b, tr.Poisoned(from, to).Next(f, from))
 			}
-			if b := tr.get(from); b != nil {
-				require.Same(t, b, tr.poisoned(from).get(from))
+			if b := tr.Get(from); b != nil {
+				require.Same(t, b, tr.Poisoned(from).Get(from))
 			}
 		}
 	}
-}
-
-// poisoned returns a copy of the tree in which only the nodes on the ways to
-// two numbers can be looked at.
-func (t *blockIndex) poisoned(to ...pool.Index) *blockIndex {
-	poison := &indexNode{some: ^uint64(0), free: ^uint64(0), empty: ^uint64(0)} // and no children
-	var copyOf func(n *indexNode, level int, ways []pool.Index) *indexNode
-	copyOf = func(n *indexNode, level int, ways []pool.Index) *indexNode {
-		if len(ways) == 0 {
-			return poison
-		}
-		c := *n
-		c.children = slices.Clone(n.children)
-		i := 0
-		for d := range uint(64) {
-			if n.some>>d&1 == 0 {
-				continue
-			}
-			if k := n.children[i].node; k != nil {
-				var here []pool.Index
-				for _, at := range ways {
-					if at.Digit(level) == d {
-						here = append(here, at)
-					}
-				}
-				c.children[i].node = copyOf(k, level-1, here)
-			}
-			i++
-		}
-		return &c
-	}
-	c := *t
-	c.root = *copyOf(&t.root, t.top, to)
-	return &c
 }
 
 // TestTreeNoAllocations: searches make nothing.
 func TestTreeNoAllocations(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("fd00::/48")})
 	require.NoError(t, err)
-	tr := newBlockIndex(p)
+	tr := New[struct{}](p.BlockBits())
 	pick := seeded(1)
-	var blocks []*ipamBlock
+	var blocks []*block
 	for range 1000 {
-		if b := (&ipamBlock{at: someIndex(pick, p, blocks), mayBeFree: true}); tr.get(b.at) == nil {
-			tr.insert(b)
+		if b := (&block{At: someIndex(pick, p, blocks), MayBeFree: true}); tr.Get(b.At) == nil {
+			tr.Insert(b)
 			blocks = append(blocks, b)
 		}
 	}
 	require.Equal(t, 74, p.BlockBits())
 	require.Equal(t, new(big.Int).Lsh(big.NewInt(1), 74).String(), tr.last.Next().String())
-	at := blocks[500].at
+	at := blocks[500].At
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		tr.get(at)
-		tr.next(withFree, at)
-		tr.nextMissing(at)
-		tr.update(blocks[500])
-		c := tr.walk(withFree, at)
+		tr.Get(at)
+		tr.Next(Free, at)
+		tr.NextMissing(at)
+		tr.Update(blocks[500])
+		c := tr.Walk(Free, at)
 		for range 10 {
-			c.next()
+			c.Next()
 		}
 	}))
 }
