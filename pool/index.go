@@ -10,9 +10,6 @@ import (
 	"strconv"
 )
 
-// digitBits is the width of a digit: a node of a 64-way trie over block numbers has one machine word of children.
-const digitBits = 6
-
 // Index is the number of a block in its pool, 0 for the block at the pool's first address. It has 128 bits because pools
 // do: a /48 of /122 blocks has 2^74 (§2). Arithmetic is modulo 2^128.
 //
@@ -68,33 +65,6 @@ func (x Index) Less(y Index) bool {
 	_, borrow := bits.Sub64(x.lo, y.lo, 0)
 	_, borrow = bits.Sub64(x.hi, y.hi, borrow)
 	return borrow != 0
-}
-
-// Digit returns the 6-bit digit of x at a level: level 0 is the lowest six bits, level 21 the highest two. Levels above
-// that give 0. The level must not be negative.
-func (x Index) Digit(level int) uint {
-	// Go shifts by 64 and more to 0, and the unsigned 64-s and s-64 are huge where they would be negative, so that of the
-	// three terms only those that reach into the digit count.
-	s := uint(level) * digitBits
-	return uint(x.lo>>s|x.hi<<(64-s)|x.hi>>(s-64)) & (1<<digitBits - 1)
-}
-
-// WithDigit returns x with the digit at a level, 0 to 21, replaced by the low six bits of d, two at level 21. The level must
-// not be negative; above 21 x comes back as it was.
-func (x Index) WithDigit(level int, d uint) Index {
-	s := uint(level) * digitBits
-	flip := uint64(x.Digit(level)^d) & (1<<digitBits - 1)
-	return Index{x.hi ^ (flip>>(64-s) | flip<<(s-64)), x.lo ^ flip<<s}
-}
-
-// Floor returns x with the digits below a level cleared: the first index of the 64^level that share x's higher digits.
-// Floor(0) is x, Floor of 22 and more 0. The level must not be negative.
-func (x Index) Floor(level int) Index {
-	s := uint(level) * digitBits
-	if s <= 64 {
-		return Index{x.hi, x.lo >> s << s}
-	}
-	return Index{x.hi >> (s - 64) << (s - 64), 0}
 }
 
 // Low returns x modulo 2^n, for n from 0 to 128; n of 128 and more gives x. In a pool of 2^n blocks it brings a number that

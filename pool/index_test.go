@@ -16,28 +16,23 @@ import (
 
 // arithmetic is what the property of Index is about.
 type arithmetic struct {
-	next       func(x pool.Index) pool.Index
-	add, sub   func(x, y pool.Index) pool.Index
-	compare    func(x, y pool.Index) int
-	less       func(x, y pool.Index) bool
-	digit      func(x pool.Index, level int) uint
-	withDigit  func(x pool.Index, level int, d uint) pool.Index
-	floor, low func(x pool.Index, n int) pool.Index
-	decimal    func(x pool.Index) string
+	next     func(x pool.Index) pool.Index
+	add, sub func(x, y pool.Index) pool.Index
+	compare  func(x, y pool.Index) int
+	less     func(x, y pool.Index) bool
+	low      func(x pool.Index, n int) pool.Index
+	decimal  func(x pool.Index) string
 }
 
 var real128 = arithmetic{
 	next: pool.Index.Next, add: pool.Index.Add, sub: pool.Index.Sub,
 	compare: pool.Index.Compare, less: pool.Index.Less,
-	digit: pool.Index.Digit, withDigit: pool.Index.WithDigit,
-	floor: pool.Index.Floor, low: pool.Index.Low, decimal: pool.Index.String,
+	low: pool.Index.Low, decimal: pool.Index.String,
 }
 
 type indexCase struct {
-	x, y  pool.Index
-	level int
-	bits  int
-	digit uint
+	x, y pool.Index
+	bits int
 }
 
 var indexCases = rapid.Custom(func(t *rapid.T) indexCase {
@@ -46,11 +41,9 @@ var indexCases = rapid.Custom(func(t *rapid.T) indexCase {
 		rapid.SampledFrom([]uint64{0, 1, 1 << 63, 1<<64 - 1, 1<<64 - 2, 1<<60 - 1, 0xf << 60, 10_000_000_000_000_000_000}),
 	)
 	return indexCase{
-		x:     pool.MakeIndex(word.Draw(t, "xhi"), word.Draw(t, "xlo")),
-		y:     pool.MakeIndex(word.Draw(t, "yhi"), word.Draw(t, "ylo")),
-		level: rapid.IntRange(0, 24).Draw(t, "level"),
-		bits:  rapid.OneOf(rapid.IntRange(0, 130), rapid.SampledFrom([]int{63, 64, 65, 127, 128})).Draw(t, "bits"),
-		digit: rapid.UintRange(0, 200).Draw(t, "digit"),
+		x:    pool.MakeIndex(word.Draw(t, "xhi"), word.Draw(t, "xlo")),
+		y:    pool.MakeIndex(word.Draw(t, "yhi"), word.Draw(t, "ylo")),
+		bits: rapid.OneOf(rapid.IntRange(0, 130), rapid.SampledFrom([]int{63, 64, 65, 127, 128})).Draw(t, "bits"),
 	}
 })
 
@@ -70,12 +63,6 @@ func fromBig(n *big.Int) pool.Index {
 func indexProperty(impl arithmetic) func(indexCase) error {
 	return func(c indexCase) error {
 		x, y := toBig(c.x), toBig(c.y)
-		span := new(big.Int).Lsh(big.NewInt(1), uint(6*c.level))
-		above := new(big.Int).Lsh(span, 6)
-		tail := new(big.Int).Mod(x, span)
-		digit := new(big.Int).Div(new(big.Int).Mod(x, above), span)
-		// The digit replaced: x - digit*span + d*span. What does not fit 128 bits is cut off by fromBig.
-		replaced := new(big.Int).Add(x, new(big.Int).Mul(span, new(big.Int).Sub(big.NewInt(int64(c.digit&63)), digit)))
 		return errors.Join(
 			differs("next", impl.next(c.x), fromBig(new(big.Int).Add(x, big.NewInt(1)))),
 			differs("add", impl.add(c.x, c.y), fromBig(new(big.Int).Add(x, y))),
@@ -83,9 +70,6 @@ func indexProperty(impl arithmetic) func(indexCase) error {
 			differs("compare", impl.compare(c.x, c.y), x.Cmp(y)),
 			differs("compare with itself", impl.compare(c.x, c.x), 0),
 			differs("less", impl.less(c.x, c.y), x.Cmp(y) < 0),
-			differs("digit", impl.digit(c.x, c.level), digit),
-			differs("withDigit", impl.withDigit(c.x, c.level, c.digit), fromBig(replaced)),
-			differs("floor", impl.floor(c.x, c.level), fromBig(new(big.Int).Sub(x, tail))),
 			differs("low", impl.low(c.x, c.bits), fromBig(new(big.Int).Mod(x, new(big.Int).Lsh(big.NewInt(1), uint(c.bits))))),
 			differs("decimal", impl.decimal(c.x), x),
 		)
@@ -110,25 +94,6 @@ func TestIndexCatchesBroken(t *testing.T) {
 		},
 		"less is less or equal": func(a *arithmetic) {
 			a.less = func(x, y pool.Index) bool { return x.Hi() < y.Hi() || x.Lo() <= y.Lo() }
-		},
-		"digit 10 is cut at the word": func(a *arithmetic) {
-			a.digit = func(x pool.Index, level int) uint {
-				if level <= 10 {
-					return uint(x.Lo()>>(6*level)) & 63
-				}
-				return x.Digit(level)
-			}
-		},
-		"withDigit does not clear": func(a *arithmetic) {
-			a.withDigit = func(x pool.Index, level int, d uint) pool.Index { return x.WithDigit(level, d|x.Digit(level)) }
-		},
-		"floor forgets the low word": func(a *arithmetic) {
-			a.floor = func(x pool.Index, level int) pool.Index {
-				if level > 10 {
-					return pool.MakeIndex(x.Floor(level).Hi(), x.Lo())
-				}
-				return x.Floor(level)
-			}
 		},
 		"low is one bit short": func(a *arithmetic) {
 			a.low = func(x pool.Index, n int) pool.Index { return x.Low(n - n/128) }
@@ -161,22 +126,15 @@ func TestIndexCatchesBroken(t *testing.T) {
 }
 
 func TestIndexWordBoundary(t *testing.T) {
-	x := pool.MakeIndex(0b101_01, 0b1101<<60)
-	assert.Equal(t, uint(0b01_1101), x.Digit(10), "digit 10 is bits 60 to 65")
-	assert.Equal(t, uint(0b101), x.Digit(11))
-	assert.Equal(t, pool.MakeIndex(0b101_01, 0), x.Floor(10).Floor(10).WithDigit(10, 0b01_0000))
-	assert.Equal(t, pool.MakeIndex(0b101_00, 0), x.Floor(11))
 	assert.Equal(t, pool.MakeIndex(1, 0), pool.IndexFrom(1<<64-1).Next())
 	assert.Equal(t, pool.Index{}, pool.MakeIndex(1<<64-1, 1<<64-1).Next())
 	assert.True(t, pool.Index{}.IsZero())
 	assert.False(t, pool.MakeIndex(1, 0).IsZero())
 	assert.Equal(t, "18446744073709551616", pool.MakeIndex(1, 0).String())
 	assert.Equal(t, "340282366920938463463374607431768211455", fmt.Sprint(pool.MakeIndex(1<<64-1, 1<<64-1)))
-	assert.Equal(t, uint(0), pool.MakeIndex(1<<64-1, 1<<64-1).Digit(22))
-	assert.Equal(t, uint(3), pool.MakeIndex(1<<64-1, 1<<64-1).Digit(21))
 }
 
-// The trie over block numbers calls these once a level.
+// Searches for blocks call these at every step.
 func TestIndexInlines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the compiler")
@@ -189,7 +147,7 @@ func TestIndexInlines(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	for _, name := range []string{
 		"IndexFrom", "MakeIndex", "Index.Hi", "Index.Lo", "Index.IsZero", "Index.Next", "Index.Add", "Index.Sub", "Index.Less",
-		"Index.Digit", "Index.WithDigit", "Index.Floor", "Index.Low", "Use.Valid", "(*Pool).CIDR", "(*Pool).BlockBits",
+		"Index.Low", "Use.Valid", "(*Pool).CIDR", "(*Pool).BlockBits",
 		"(*Pool).Disabled", "(*Pool).Automatic", "(*Pool).Allows", "(*Pool).Contains",
 	} {
 		assert.Contains(t, string(out), "can inline "+name+"\n")

@@ -87,7 +87,7 @@ func (n *node[V]) rank(d uint) int { return bits.OnesCount64(n.some & (1<<d - 1)
 func (t *Tree[V]) Get(at pool.Index) *Leaf[V] {
 	n := &t.root
 	for level := t.top; ; level-- {
-		d := at.Digit(level)
+		d := digit(at, level)
 		if n.some>>d&1 == 0 {
 			return nil
 		}
@@ -109,7 +109,7 @@ func (t *Tree[V]) Insert(l *Leaf[V]) {
 }
 
 func (n *node[V]) insert(l *Leaf[V], level int) {
-	d := l.At.Digit(level)
+	d := digit(l.At, level)
 	i := n.rank(d)
 	if n.some>>d&1 == 0 {
 		n.some |= 1 << d
@@ -133,7 +133,7 @@ func (t *Tree[V]) Remove(l *Leaf[V]) {
 }
 
 func (n *node[V]) remove(l *Leaf[V], level int) {
-	d := l.At.Digit(level)
+	d := digit(l.At, level)
 	i := n.rank(d)
 	c := &n.children[i]
 	if c.node == nil {
@@ -159,7 +159,7 @@ func (t *Tree[V]) Update(l *Leaf[V]) { t.root.update(l, t.top) }
 // update reports whether the node's own summary changed: if not, those above it
 // stand as they are.
 func (n *node[V]) update(l *Leaf[V], level int) bool {
-	d := l.At.Digit(level)
+	d := digit(l.At, level)
 	i := n.rank(d)
 	if c := n.children[i]; c.node != nil && !c.node.update(l, level-1) {
 		return false
@@ -195,7 +195,7 @@ func setBit(word, bit uint64, on bool) uint64 {
 func (t *Tree[V]) Next(f Filter, from pool.Index) *Leaf[V] { return t.root.next(f, from, t.top) }
 
 func (n *node[V]) next(f Filter, from pool.Index, level int) *Leaf[V] {
-	d := from.Digit(level)
+	d := digit(from, level)
 	for word := n.word(f) >> d << d; word != 0; word &= word - 1 {
 		slot := uint(bits.TrailingZeros64(word))
 		low := from
@@ -231,7 +231,7 @@ func (t *Tree[V]) NextMissing(from pool.Index) (pool.Index, bool) {
 }
 
 func (n *node[V]) nextMissing(from pool.Index, level int, slots uint) (pool.Index, bool) {
-	d := from.Digit(level)
+	d := digit(from, level)
 	for {
 		word := ^n.full >> d << d
 		d = uint(bits.TrailingZeros64(word))
@@ -239,8 +239,8 @@ func (n *node[V]) nextMissing(from pool.Index, level int, slots uint) (pool.Inde
 			return pool.Index{}, false
 		}
 		at := from
-		if d > from.Digit(level) {
-			at = from.WithDigit(level, d).Floor(level)
+		if d > digit(from, level) {
+			at = floor(withDigit(from, level, d), level)
 		}
 		if n.some>>d&1 == 0 {
 			return at, true
@@ -253,7 +253,7 @@ func (n *node[V]) nextMissing(from pool.Index, level int, slots uint) (pool.Inde
 		case c.leaf.At != at:
 			return at, true
 		default: // a lone block just here: its neighbour, if still in the slot
-			if next := at.Next(); next.Floor(level) == at.Floor(level) {
+			if next := at.Next(); floor(next, level) == floor(at, level) {
 				return next, true
 			}
 		}

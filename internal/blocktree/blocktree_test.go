@@ -153,13 +153,13 @@ func someIndex(pick chooser, p *pool.Pool, blocks []*block) pool.Index {
 			at = pool.MakeIndex(^uint64(0), ^uint64(0)).Sub(at)
 		}
 	case 3: // a border between nodes
-		at = at.WithDigit(pick("level", 22), uint(pick("digit", 64)))
+		at = withDigit(at, pick("level", 22), uint(pick("digit", 64)))
 		if pick("below", 2) == 1 {
 			at = at.Sub(pool.IndexFrom(1))
 		}
 	case 4:
 		for level := range 22 {
-			at = at.WithDigit(level, uint(pick("digit", 64)))
+			at = withDigit(at, level, uint(pick("digit", 64)))
 		}
 	}
 	return at.Low(p.BlockBits())
@@ -367,7 +367,7 @@ func TestTreeRejects(t *testing.T) {
 			faulty.update_ = func(b *block) {
 				n, level := &faulty.Tree.root, faulty.Tree.top
 				for {
-					d := b.At.Digit(level)
+					d := digit(b.At, level)
 					if c := n.children[n.rank(d)]; c.node != nil {
 						n, level = c.node, level-1
 						continue

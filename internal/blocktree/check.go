@@ -61,7 +61,7 @@ func (t *Tree[V]) Poisoned(ways ...pool.Index) *Tree[V] {
 			if k := n.children[i].node; k != nil {
 				var here []pool.Index
 				for _, at := range ways {
-					if at.Digit(level) == d {
+					if digit(at, level) == d {
 						here = append(here, at)
 					}
 				}
