@@ -84,6 +84,7 @@ func direction(f *file) (complaints []string) {
 			continue
 		}
 		switch {
+		case under(i.dir, "examples/internal") && under(dir, "examples"): // the programs' commands
 		case under(i.dir, "examples"):
 			complaints = append(complaints, i.complain("nothing imports examples, %s does", dir))
 		case slices.Contains(forTests, i.dir) && !f.isTest() && !slices.Contains(forTests, dir):
@@ -195,6 +196,9 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"ipam/protocol/x.go", "ipam/lifecycle"},
 		{"ipam/trace/deeper/x.go", "ipam/report"},
 		{"ipam/trace/x.go", "examples/lab"},
+		{"ipam/trace/x.go", "examples/internal/lab"},
+		{"internal/cli/x.go", "examples/internal/lab"},
+		{"examples/ipamsim/x.go", "examples/lab"},
 		{"ipam/trace/x_test.go", "examples/lab"},
 		{"examples/replay/x.go", "examples/lab"},
 		{"internal/rules/x_test.go", "examples"},
@@ -221,6 +225,7 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"ipam/workload/x.go", "pool"},
 		{"ipam/workload/x_test.go", "ipam/trace"},
 		{"examples/lab/x.go", "ipam/report"},
+		{"examples/lab/x.go", "examples/internal/lab"},
 		{"internal/rules/x_test.go", "ipam"},
 		{"bench_test.go", "ipam"},
 		{"ipam/x_test.go", "internal/history"},

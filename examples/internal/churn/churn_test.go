@@ -1,0 +1,153 @@
+package churn
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func do(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, &out, &errs, false)
+	return status, out.String(), errs.String()
+}
+
+// small is a run that takes no time.
+func small(more ...string) []string {
+	return append([]string{"-nodes", "4", "-pods", "6", "-pool", "10.0.0.0/24", "-block-size", "28", "-for", "3h"}, more...)
+}
+
+func TestSuffices(t *testing.T) {
+	status, out, errs := do(small()...)
+	require.Equal(t, 0, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace 15m, profile current\n")
+	require.Contains(t, out, "The pool suffices: 49 nodes and 294 pods got their addresses.\n")
+	require.Contains(t, out, "\n      16 |........")
+	require.Contains(t, out, "# live   x dead   o empty   . free\n")
+	for _, name := range []string{"as asked", "grace 0s", "grace 1h", "controller down for 1h", "no controller", "profile three-free", "profile no-empty", "profile no-reclaim"} {
+		require.Contains(t, out, "  "+name+"  ")
+	}
+	require.Regexp(t, `no controller +NO +02:15`, out)
+	_, again, _ := do(small()...)
+	require.Equal(t, out, again, "the same output for the same seed")
+}
+
+func TestDoesNotSuffice(t *testing.T) {
+	status, out, errs := do("-nodes", "4", "-pods", "20", "-pool", "10.0.0.0/26", "-block-size", "28", "-for", "1h", "-only", "-together")
+	require.Equal(t, 1, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "The pool does NOT suffice: of ")
+	require.Contains(t, out, "First refusal at 00:00: pod node-000004-0 on node-000004: no address left in the pool.\n")
+	require.NotContains(t, out, "How the answer changes")
+}
+
+// TestGraceMatters: where releases are lost on nodes that stay, it is the grace
+// period that decides.
+func TestGraceMatters(t *testing.T) {
+	status, out, _ := do(small("-replace-every", "24h", "-replace-pods-every", "5m", "-leaks", "0.8", "-grace", "5m")...)
+	require.Equal(t, 0, status)
+	require.Regexp(t, `grace 1m +yes`, out)
+	require.Regexp(t, `grace 1h +NO`, out)
+	require.Regexp(t, `grace 0s +NO`, out)
+}
+
+func TestJSON(t *testing.T) {
+	status, out, _ := do(small("-json", "-upgrade", "2", "-drain")...)
+	require.Equal(t, 0, status)
+	var page struct {
+		Blocks int
+		Runs   []struct {
+			Name     string
+			Suffices bool
+			Samples  []struct{ Live, Dead, Empty, Free int }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &page))
+	require.Equal(t, 16, page.Blocks)
+	require.Len(t, page.Runs, 10)
+	require.Equal(t, "as asked", page.Runs[0].Name)
+	for _, s := range page.Runs[0].Samples {
+		require.Equal(t, 16, s.Live+s.Dead+s.Empty+s.Free)
+	}
+}
+
+func TestChartFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "day.svg")
+	status, _, errs := do(small("-only", "-chart", path)...)
+	require.Equal(t, 0, status, errs)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	d := xml.NewDecoder(bytes.NewReader(text))
+	elements := 0
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if _, ok := token.(xml.StartElement); ok {
+			elements++
+		}
+	}
+	require.Greater(t, elements, 12)
+	status, _, errs = do(small("-only", "-chart", filepath.Join(path, "no"))...)
+	require.Equal(t, 2, status)
+	require.Equal(t, "churn: -chart "+filepath.Join(path, "no")+": not a directory\n", errs)
+}
+
+func TestBadUsage(t *testing.T) {
+	for args, says := range map[string]string{
+		"-nodes 0":                "churn: 0 nodes, must be 1 to 100000 (-h for help)\n",
+		"-pods -1":                "churn: -1 pods a node",
+		"-pool 10.0.0.0":          "-pool 10.0.0.0: not a CIDR",
+		"-pool 10.0.0.0/28":       "-pool 10.0.0.0/28: is smaller than a block of /26",
+		"-block-size 99":          "-block-size 99",
+		"-grace -1s":              "-grace -1s: must be 0s or more",
+		"-replace-every 0s":       "-replace-every 0s: must be 1s or more",
+		"-replace-pods-every 1ns": "-replace-pods-every 1ns",
+		"-for 0s":                 "duration 0s",
+		"-leaks 2 -drain":         "share of leaks 2",
+		"-leaks 0.1":              "-leaks needs -drain",
+		"-profile old":            "-profile old: none of current, three-free",
+		"-grcae 1m":               "-grcae (-h for help)",
+		"-upgrade -1":             "count -1",
+		"-upgrade 0":              "churn: -upgrade 0: must be 1 or more nodes at a time",
+		"day":                     `unexpected argument "day"`,
+	} {
+		status, out, errs := do(strings.Fields(args)...)
+		require.Equal(t, 2, status, args)
+		require.Empty(t, out, args)
+		require.Contains(t, errs, says, args)
+	}
+	status, out, errs := do("-h")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "Exit status")
+	require.Contains(t, out, "-replace-every")
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+	}
+	require.Empty(t, errs)
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestOutput(t *testing.T) {
+	var errs bytes.Buffer
+	require.Equal(t, 2, run(small("-only"), full{}, &errs, false))
+	require.Equal(t, "churn: no space left\n", errs.String())
+	errs.Reset()
+	require.Equal(t, 0, run(small("-only"), io.Discard, &errs, true))
+	require.Contains(t, errs.String(), "100 % of 1 times 3h", "progress where somebody looks")
+	require.True(t, strings.HasSuffix(errs.String(), "\r\x1b[K"), "and none left behind")
+}

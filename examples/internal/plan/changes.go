@@ -1,0 +1,280 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"sort"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+// steps is how many larger pools are tried, each twice as large as the one before.
+const steps = 8
+
+// changes tries what would make the block size in question work, by running it.
+// They come in the order of what they cost: a setting, a number that the pool is
+// made with, a setting that lets nodes borrow, more addresses, less of a cluster.
+// There are none where nothing has to change. Where the default was not run, for the
+// pool is too small or too large, it is the best of the others that they are tried with.
+func (c *crew) changes(p *plan) ([]change, error) {
+	r := p.at(question(&p.Scenario))
+	if r == nil && p.compared() {
+		r = choose(p)
+	}
+	if r == nil || r.Fits {
+		return nil, nil
+	}
+	s := p.Scenario
+	if len(s.Pools) == 0 {
+		s.BlockSize = r.BlockSize
+	}
+	t := trial{crew: c, plan: p, scenario: &s, result: &r.Result}
+	tries := []func() (*change, error){t.autoAllocate, t.higherLimit, t.smallerBlock, t.strictOff, t.largerPool, t.fewerPods}
+	found := make([]*change, len(tries))
+	err := together(len(tries), func(i int) (err error) {
+		found[i], err = tries[i]()
+		return err
+	})
+	var all []change
+	for _, f := range found {
+		if f != nil {
+			all = append(all, *f)
+		}
+	}
+	return all, err
+}
+
+// trial is a scenario that does not fit. Each of its methods changes one thing, and
+// returns nil where that thing cannot be changed or has nothing to do with it.
+type trial struct {
+	crew     *crew
+	plan     *plan
+	scenario *workload.Scenario
+	result   *workload.Result // without a change
+}
+
+// run runs the scenario with a change.
+func (t *trial) run(s *workload.Scenario) (workload.Result, error) {
+	return t.crew.run(s, workload.Options{}, 0)
+}
+
+// outcome is a change that has been tried.
+func outcome(what string, s *workload.Scenario, r *workload.Result) *change {
+	c := &change{What: what, Works: fits(r), Result: r.Totals}
+	if c.Works {
+		c.Why = routes(&r.Totals)
+	} else {
+		c.Why = shortcomings(s, r)
+	}
+	return c
+}
+
+// autoAllocate lets nodes claim blocks again.
+func (t *trial) autoAllocate() (*change, error) {
+	s := *t.scenario
+	if !s.NoAutoAllocate {
+		return nil, nil
+	}
+	s.NoAutoAllocate = false
+	r, err := t.run(&s)
+	return outcome("autoAllocateBlocks on", &s, &r), err
+}
+
+// higherLimit lets nodes have as many blocks as their pods fill.
+func (t *trial) higherLimit() (*change, error) {
+	if t.result.RefusedBlockLimit == 0 {
+		return nil, nil
+	}
+	s := *t.scenario
+	what := ""
+	if !s.StrictAffinity {
+		s.StrictAffinity = true
+		what = " and strict affinity, without which Calico takes no limit"
+	}
+	size := question(t.scenario)
+	if size == 0 {
+		return nil, nil // pools of several block sizes
+	}
+	block := 1 << (addressBits(&s) - size)
+	most := limit(t.scenario)
+	s.MaxBlocksPerHost = max(most+1, (largest(&s)+block-1)/block)
+	for {
+		r, err := t.run(&s)
+		if err != nil {
+			return nil, err
+		}
+		// What comes and goes can take more than what is there at any time.
+		if r.RefusedBlockLimit == 0 || s.MaxBlocksPerHost >= most<<steps {
+			return outcome(fmt.Sprintf("a limit of %s a node%s", cli.Count(s.MaxBlocksPerHost, "block"), what), &s, &r), nil
+		}
+		s.MaxBlocksPerHost *= 2
+	}
+}
+
+// addressBits returns how many bits an address of the scenario has.
+func addressBits(s *workload.Scenario) int {
+	if len(s.Pools) > 0 {
+		return s.Pools[0].CIDR.Addr().BitLen()
+	}
+	return s.Pool.Addr().BitLen()
+}
+
+// largest returns how many addresses the largest node asks for.
+func largest(s *workload.Scenario) int {
+	n := 0
+	for _, g := range append([]workload.Group{s.Group}, s.Groups...) {
+		n = max(n, g.PodsPerNode)
+		for _, b := range g.PodHistogram {
+			n = max(n, b.Pods)
+		}
+	}
+	if s.TunnelIPPerNode {
+		n++
+	}
+	return n
+}
+
+// smallerBlock takes the largest block below the one in question that fits.
+func (t *trial) smallerBlock() (*change, error) {
+	s := t.scenario
+	smallest := min(addressBits(s), s.Pool.Bits()+workload.MaxBlockBits)
+	if len(s.Pools) > 0 || s.BlockSize >= smallest || t.plan.compared() && s.BlockSize != common(s) {
+		return nil, nil // in the last case all sizes are in the table, and none fits
+	}
+	var tried []row
+	for size := s.BlockSize + 1; size <= smallest; size++ {
+		with := sized(s, size)
+		r := t.plan.at(size)
+		if r == nil {
+			result, err := t.run(with)
+			if err != nil {
+				return nil, err
+			}
+			r = &row{BlockSize: size, Fits: fits(&result), Result: result}
+		}
+		if r.Fits {
+			return outcome(fmt.Sprintf("a smaller block: /%d", size), with, &r.Result), nil
+		}
+		tried = append(tried, *r)
+	}
+	r := best(tried)[0]
+	c := outcome(fmt.Sprintf("a smaller block: /%d", r.BlockSize), sized(s, r.BlockSize), &r.Result)
+	if len(tried) > 1 {
+		c.What = fmt.Sprintf("a smaller block: none of /%d to /%d", s.BlockSize+1, smallest)
+		c.Why = fmt.Sprintf("at best, with /%d, %s", r.BlockSize, c.Why)
+	}
+	return c, nil
+}
+
+// strictOff lets nodes borrow. It works if nobody is refused any more, though
+// nobody's addresses are all its own.
+func (t *trial) strictOff() (*change, error) {
+	s := *t.scenario
+	if !s.StrictAffinity || s.NoAutoAllocate {
+		return nil, nil
+	}
+	what := "strict affinity off"
+	s.StrictAffinity = false
+	if s.MaxBlocksPerHost > 0 { // which Calico takes with strict affinity only
+		s.MaxBlocksPerHost = 0
+		what += ", and the limit of blocks with it"
+	}
+	r, err := t.run(&s)
+	if err != nil {
+		return nil, err
+	}
+	c := outcome(what, &s, &r)
+	if r.Refused() == 0 && !c.Works {
+		c.Works = true
+		c.Why = "nothing is refused, but " + shortcomings(&s, &r)
+	}
+	return c, nil
+}
+
+// largerPool doubles the pool until the scenario fits. If it was too small for a block of
+// the default size, it may have blocks of any size then, of that one if they fit.
+func (t *trial) largerPool() (*change, error) {
+	s := *t.scenario
+	if len(s.Pools) > 0 {
+		return nil, nil
+	}
+	least := max(8, s.BlockSize-workload.MaxBlockBits) // there is no larger private range, nor are more blocks run
+	from, sizes := s.Pool.Bits(), []int{s.BlockSize}
+	if standard := common(&s); t.plan.compared() && from > standard {
+		sizes = sizes[:0]
+		for size := standard; size <= addressBits(&s); size++ {
+			sizes = append(sizes, size)
+		}
+	}
+	for step := range steps {
+		length := from - 1 - step
+		if length < least {
+			break
+		}
+		s.Pool = netip.PrefixFrom(s.Pool.Addr(), length).Masked()
+		var tried []row
+		for _, s.BlockSize = range sizes {
+			if s.BlockSize < length {
+				continue
+			}
+			r, err := t.run(&s)
+			if err != nil {
+				return nil, err
+			}
+			tried = append(tried, row{BlockSize: s.BlockSize, Fits: fits(&r), Result: r})
+			if fits(&r) {
+				break
+			}
+		}
+		of := best(tried)[0]
+		r := &of.Result
+		c := outcome(fmt.Sprintf("a larger pool: %s", s.Pool), &s, r)
+		if len(sizes) > 1 {
+			c.What += fmt.Sprintf(" in blocks of /%d", of.BlockSize)
+		}
+		if c.Works && s.ServiceCIDR.IsValid() && s.ServiceCIDR.Overlaps(s.Pool) {
+			c.Works = false
+			c.Why = fmt.Sprintf("it would touch the service CIDR, %s", s.ServiceCIDR)
+		}
+		blocks := r.Borrowed + r.RefusedPoolEmptyOrStrict - r.RefusedNoPool // for want of blocks
+		if c.Works || len(sizes) == 1 && blocks <= 0 && r.NodesInNeed == 0 || step == steps-1 || length == least {
+			return c, nil
+		}
+	}
+	return nil, nil
+}
+
+// fewerPods starts as many pods on every node as fit.
+func (t *trial) fewerPods() (*change, error) {
+	s := *t.scenario
+	if s.PodsPerNode < 2 || len(s.PodHistogram) > 0 || len(s.Groups) > 0 {
+		return nil, nil
+	}
+	pods := s.PodsPerNode
+	s.PodsPerNode = 1
+	r, err := t.run(&s)
+	if err != nil {
+		return nil, err
+	}
+	if !fits(&r) {
+		return outcome("fewer pods: 1 a node is too many", &s, &r), nil
+	}
+	best := r
+	n := 1 + sort.Search(pods-2, func(i int) bool { // of 2 to pods-1, the first that is too many
+		s.PodsPerNode = 2 + i
+		if err == nil {
+			r, err = t.run(&s)
+		}
+		if err != nil || !fits(&r) {
+			return true
+		}
+		best = r
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.PodsPerNode = n
+	return outcome(fmt.Sprintf("fewer pods: %s a node", cli.Number(n)), &s, &best), nil
+}

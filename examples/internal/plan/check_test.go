@@ -1,0 +1,222 @@
+package plan
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+const recorded = "../../../testdata/plan.jsonl"
+
+// small1 is a scenario with its results.
+const small1 = `name: small
+pool: 10.0.0.0/25
+blockSize: 26
+nodes: 3
+podsPerNode: 2
+requests: 6
+borrowed: 2
+routes: 4
+firstBorrowRequest: 3
+`
+
+// quick is the file of recordings, without the datastore calls of all scenarios but
+// the smallest: only the slow allocator makes them.
+func quick(t *testing.T) string {
+	text, err := os.ReadFile(recorded)
+	require.NoError(t, err)
+	return file(t, "plan.jsonl", regexp.MustCompile(`,"datastoreOps":(\d{6}|9\d{4})`).ReplaceAllString(string(text), ""))
+}
+
+func TestCheck(t *testing.T) {
+	path := quick(t)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "datastoreOps")
+	status, out, errs := do("-check", path)
+	require.Equal(t, fine, status, out)
+	require.Empty(t, errs)
+	require.Contains(t, out, "12 scenarios 136,665 requests  ok\n")
+	require.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 0 differences\n"))
+
+	_, again, _ := do("-check", "-scenario", path)
+	require.Equal(t, out, again)
+	status, out, _ = do("-check", "-shard", "2/5", path)
+	require.Equal(t, fine, status)
+	require.Contains(t, out, "\n2 scenarios, 24,600 requests: 0 differences\n")
+	status, out, errs = do("-check", "-shard", "13/16", path)
+	require.Equal(t, fine, status, "there are fewer scenarios than shards")
+	require.Equal(t, "0 scenarios in shard 13/16\n", out)
+	require.Empty(t, errs)
+}
+
+// TestCheckAll compares the datastore calls of every scenario.
+func TestCheckAll(t *testing.T) {
+	if !property.Long() {
+		t.Skip("takes a quarter of a minute; IPAMSIM_LONG=1 runs it")
+	}
+	status, out, _ := do("-check", recorded)
+	require.Equal(t, fine, status, out)
+	require.Contains(t, out, "\n12 scenarios, 136,665 requests: 0 differences\n")
+}
+
+// TestCheckFindsDifferences: a result that is false is named, with its line.
+func TestCheckFindsDifferences(t *testing.T) {
+	path := quick(t)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.SplitAfter(string(text), "\n")
+	lines[2] = strings.Replace(lines[2], `"borrowed":2278`, `"borrowed":2277`, 1)
+	lines[11] = regexp.MustCompile(`"datastoreOps":\d+`).ReplaceAllString(lines[11], `"datastoreOps":7`)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")), 0o644))
+	status, out, errs := do("-check", path)
+	require.Equal(t, found, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "136,665 requests  2 differences\n")
+	require.Contains(t, out, "\n"+path+":3: 300-nodes-x-40-pods /26: borrowed: 2278, want 2277\n")
+	require.Regexp(t, `plan.jsonl:12: 65th-node /26: datastoreOps: \d{4,}, want 7\n`, out)
+	require.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 2 differences\n"))
+
+	status, out, _ = do("-check", "-json", path)
+	require.Equal(t, found, status)
+	var r checked
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.Equal(t, 12, r.Scenarios)
+	require.Len(t, r.Details, 2)
+}
+
+// TestCheckBetween: the two allocators are held against each other, too.
+func TestCheckBetween(t *testing.T) {
+	status, out, _ := do("-check", file(t, "a.yaml", "pool: 10.0.0.0/25\nnodes: 3\npodsPerNode: 2\ndatastoreOps: 1\n"))
+	require.Equal(t, found, status)
+	require.Contains(t, out, "  1 difference\n", "the calls only")
+
+	moment := workload.Moment{Request: 3, Node: "node-2", Outcome: workload.Borrowed}
+	other := moment
+	other.Node = "node-1"
+	for _, c := range []struct {
+		name       string
+		fast, slow workload.Result
+		want       []string
+	}{
+		{"nothing", workload.Result{FirstBorrow: &moment}, workload.Result{FirstBorrow: &moment}, nil},
+		{"a number", workload.Result{Totals: workload.Totals{Routes: 5}}, workload.Result{Totals: workload.Totals{Routes: 4}},
+			[]string{"with a datastore: routes: 4, want 5 as without"}},
+		{"whose it was", workload.Result{FirstBorrow: &moment}, workload.Result{FirstBorrow: &other},
+			[]string{`with a datastore: firstBorrow.node: "node-1", want "node-2" as without`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := between(&c.fast, &c.slow)
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+// TestCheckSeveral: more than one file, packed ones too, and scenarios without
+// results among others.
+func TestCheckSeveral(t *testing.T) {
+	a := file(t, "a.yaml", small1+"---\npool: 10.0.0.0/24\nnodes: 1\n")
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write([]byte(small1))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	b := file(t, "b.yaml.gz", packed.String())
+	status, out, errs := do("-check", a, b)
+	require.Equal(t, fine, status, errs)
+	require.Contains(t, out, "a.yaml")
+	require.Contains(t, out, "  ok (1 more without results)\n")
+	require.True(t, strings.HasSuffix(out, "\n2 scenarios, 12 requests: 0 differences\n"))
+
+	status, out, errs = do("-check", a, file(t, "none.yaml", "pool: 10.0.0.0/24\nnodes: 1\n"))
+	require.Equal(t, bad, status, "a check that compares nothing does not pass")
+	require.Empty(t, out)
+	require.Contains(t, errs, "none.yaml: nothing to compare with")
+}
+
+// TestShards: what shards print, put together, is what is printed without.
+func TestShards(t *testing.T) {
+	name, scenarios := recorded, 12
+	if property.UnderRace {
+		name, scenarios = "../../plan/stories/drain.yaml", 4
+	}
+	status, whole, _ := do("-scenario", name, "-json")
+	require.Equal(t, found, status)
+	require.Equal(t, scenarios, strings.Count(whole, "\n"))
+	for _, n := range []int{1, 5} {
+		got := make([]string, scenarios)
+		for i := range n {
+			status, out, _ := do("-scenario", name, "-shard", fmt.Sprintf("%d/%d", i, n))
+			require.Equal(t, fine, status, "a shard that was run")
+			for line := range strings.Lines(out) {
+				var p plan
+				require.NoError(t, json.Unmarshal([]byte(line), &p))
+				require.Equal(t, i, p.Index%n)
+				require.Empty(t, got[p.Index])
+				got[p.Index] = line
+			}
+		}
+		require.Equal(t, whole, strings.Join(got, ""), "%d shards", n)
+	}
+	status, out, errs := do("-scenario", name, "-shard", "15/16")
+	require.Equal(t, fine, status, "there are fewer scenarios than shards")
+	require.Empty(t, out+errs)
+}
+
+// TestJSON: one document of one scenario, with everything in it.
+func TestJSON(t *testing.T) {
+	status, out, _ := do("-json", "-samples", "5", "-name", "mine")
+	require.Equal(t, fine, status)
+	var p plan
+	d := json.NewDecoder(strings.NewReader(out))
+	d.DisallowUnknownFields()
+	require.NoError(t, d.Decode(&p))
+	require.False(t, d.More())
+	require.Equal(t, "mine", p.Scenario.Name)
+	require.Len(t, p.Rows, 13)
+	require.Equal(t, 28, p.Verdict.BlockSize)
+	require.Len(t, p.Verdict.Changes, 3)
+	require.NotEmpty(t, p.Warnings)
+	for _, r := range p.Rows {
+		require.Len(t, r.Result.Samples, 5)
+		require.Len(t, r.Result.PerNode, 300)
+		require.Equal(t, r.Fits, r.FailsAt == "")
+	}
+	require.Equal(t, 99, p.at(28).Result.Headroom.Nodes)
+
+	path := file(t, "one.yaml", "pool: 10.0.0.0/24\nnodes: 1\npodsPerNode: 3\n")
+	_, out, _ = do("-json", "-scenario", path)
+	require.Contains(t, out, "\n \"file\": ", "one of a file is indented, too")
+}
+
+// TestWorkers: the output is the same however many run at a time.
+func TestWorkers(t *testing.T) {
+	for _, args := range [][]string{{}, {"-json", "-samples", "3", "-strict"}, {"-scenario", "../../plan/stories/strict.yaml"}, {"-scenario", "../../plan/stories/drain.yaml", "-json"}} {
+		_, one, _ := do(append(args, "-j", "1")...)
+		_, eight, _ := do(append(args, "-j", "8")...)
+		require.NotEmpty(t, one)
+		require.Equal(t, one, eight, args)
+	}
+}
+
+// TestCheckInterrupted: it does not wait for the slow allocator.
+func TestCheckInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	var out, errs bytes.Buffer
+	require.Equal(t, interrupted, run(ctx, []string{"-check", filepath.Clean(recorded)}, nil, &out, &errs))
+	require.Empty(t, out.String())
+}

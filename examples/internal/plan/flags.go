@@ -1,0 +1,328 @@
+package plan
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+const usage = `Which block size: run a cluster at every size that Calico allows, and compare.
+
+Usage: go run ./examples/plan [flags]
+       go run ./examples/plan -check [-json] FILE...
+
+  go run ./examples/plan -nodes 300 -pods 40 -pool 10.0.0.0/18
+  go run ./examples/plan -nodes 65 -pods 20 -pool 10.8.0.0/20 -block-size 26 \
+      -strict
+  go run ./examples/plan -scenario cluster.yaml -o report.html
+  go run ./examples/plan -scenario testdata/plan.jsonl -shard 0/2 > 0.jsonl
+  go run ./examples/plan -check testdata/plan.jsonl
+
+A FILE has scenarios as JSON, one after the other, or as YAML documents; plain
+or gzip; - is standard input. One that names a block size is run as it stands,
+others are compared. Several pools, several groups of nodes and events
+are for files only:
+
+  name: two zones
+  pools:
+  - {name: a, cidr: 10.0.0.0/20, nodeSelector: zone == 'a'}
+  - {name: b, cidr: 10.1.0.0/20, nodeSelector: zone == 'b'}
+  nodes: 50
+  podsPerNode: 30
+  labels: {zone: a}
+  groups: [{nodes: 20, nodeFormat: b-%d, podsPerNode: 60, labels: {zone: b}}]
+  events: [{at: 10m, do: drain, nodes: [node-0, node-1]}]
+
+Exit status: 0 a block size fits, for every scenario, or nothing differs; with
+-shard: all was run; 1 no block size fits, or something differs; 2 bad usage,
+unreadable input or unwritable output; 130 interrupted.
+
+Flags:
+`
+
+// options are the flags.
+type options struct {
+	scenario workload.Scenario // unless there are files
+	files    []string
+	check    bool
+	json     bool
+	lines    bool // JSON Lines
+	wide     bool
+	report   string
+	only     string // the scenarios of this name
+	samples  int
+	workers  int
+	shard    int
+	shards   int // 0 for all in one
+}
+
+// forFiles are the flags that go with scenarios of files.
+var forFiles = []string{"scenario", "only", "check", "json", "wide", "o", "samples", "shard", "j"}
+
+// flagOf is the flag for what a scenario calls its fields.
+var flagOf = map[string]string{
+	"nodes": "nodes", "podsPerNode": "pods", "podHistogram": "pods-histogram", "pool": "pool", "blockSize": "block-size",
+	"nodeFormat": "node-format", "tunnelIPPerNode": "tunnel", "order": "order", "seed": "seed",
+	"strictAffinity": "strict", "noAutoAllocateBlocks": "no-auto-allocate", "maxBlocksPerHost": "max-blocks",
+	"ipCooldownSeconds": "cooldown", "reservations": "reserve", "serviceCIDR": "service-cidr", "name": "name",
+	"churn.perSecond": "churn-rate", "churn.for": "churn-for", "churn": "churn-rate",
+}
+
+// parse reads the flags. Help goes to stdout.
+func parse(args []string, stdout io.Writer) (options, error) {
+	var o options
+	s := &o.scenario
+	churn := workload.Churn{For: workload.Duration(10 * time.Minute)}
+	flags := flag.NewFlagSet("plan", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.IntVar(&s.Nodes, "nodes", 300, "nodes")
+	flags.IntVar(&s.PodsPerNode, "pods", 40, "pods on each")
+	flags.Func("pods-histogram", "instead: `pods:nodes`, 10:200,60:100 for 10 pods on each of 200 nodes, 60 on 100; shares, if -nodes says how many in all", listOf(&s.PodHistogram, bucket))
+	cidr := flags.String("pool", "10.0.0.0/18", "`CIDR` of the pool, of either family")
+	flags.IntVar(&s.BlockSize, "block-size", 0, "only blocks of this prefix `length` (default: all, compared)")
+	flags.StringVar(&s.NodeFormat, "node-format", "node-%d", "the nodes' names; who is called what decides who gets which block")
+	flags.BoolVar(&s.TunnelIPPerNode, "tunnel", true, "an address for each node's tunnel, too")
+	order := flags.String("order", string(workload.RoundRobin), "how pods arrive: round-robin, node-by-node or random")
+	flags.Int64Var(&s.Seed, "seed", 0, "decides the random order, and which pods -churn-rate restarts")
+	flags.BoolVar(&s.StrictAffinity, "strict", false, "strict affinity: no borrowing")
+	flags.BoolVar(&s.NoAutoAllocate, "no-auto-allocate", false, "nodes claim no blocks (autoAllocateBlocks: false)")
+	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "blocks that a node may have (default 20)")
+	cooldown := flags.Duration("cooldown", 0, "how long an address rests that was given back, up to 20m")
+	flags.Func("reserve", "reserved `addresses` and CIDRs, a comma between two; may be repeated", listOf(&s.Reservations, func(text string) (string, error) { return text, nil }))
+	service := flags.String("service-cidr", "", "the cluster's service `CIDR`, which the pool should not touch")
+	flags.Float64Var(&churn.PerSecond, "churn-rate", 0, "`pods` restarted a second, in the whole cluster")
+	flags.TextVar(&churn.For, "churn-for", churn.For, "for how `long` pods are restarted")
+	flags.StringVar(&s.Name, "name", "", "what to call it in the report")
+	flags.Func("scenario", "scenarios in this `FILE` instead of all the flags above; may be repeated", func(name string) error {
+		o.files = append(o.files, name)
+		return nil
+	})
+	flags.StringVar(&o.only, "only", "", "of the files only the scenarios of this `name`")
+	flags.BoolVar(&o.check, "check", false, "compare scenarios of files with the results that stand beside them")
+	flags.BoolVar(&o.json, "json", false, "print JSON; of files with several scenarios, or with -shard, a line each")
+	flags.StringVar(&o.report, "o", "", "write a report of one scenario to this HTML `file`, too; - prints it instead of the table")
+	flags.IntVar(&o.samples, "samples", 0, "how many `moments` the JSON and the report show (default 0, with -o 100)")
+	flags.BoolVar(&o.wide, "wide", false, "another table: empty blocks, why requests were refused, how much room is left")
+	shard := flags.String("shard", "", "only every `I/N`th scenario: 3/16 are the fourth of 16, the twentieth, …; prints a line of JSON each")
+	flags.IntVar(&o.workers, "j", 0, "how many `runs` at a time (default: as many as there are processors)")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		io.WriteString(stdout, usage)
+		cli.PrintFlags(stdout, flags)
+		return o, err
+	} else if err != nil {
+		return o, err
+	}
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if err := o.arguments(flags.Args()); err != nil {
+		return o, err
+	}
+	if err := o.others(given, *shard); err != nil {
+		return o, err
+	}
+	if len(o.files) > 0 {
+		return o, ofFiles(flags)
+	}
+	s.Order = workload.Order(*order)
+	if len(s.PodHistogram) > 0 {
+		if given["pods"] {
+			return o, errors.New("-pods-histogram: not with -pods: it is one or the other")
+		}
+		s.PodsPerNode = 0
+		if !given["nodes"] {
+			s.Nodes, _ = shares(&s.Group)
+		}
+	}
+	var err error
+	if s.Pool, err = netip.ParsePrefix(*cidr); err != nil {
+		return o, fmt.Errorf("-pool %s: not a CIDR such as 10.0.0.0/18", *cidr)
+	}
+	if *service != "" {
+		if s.ServiceCIDR, err = netip.ParsePrefix(*service); err != nil {
+			return o, fmt.Errorf("-service-cidr %s: not a CIDR such as 10.96.0.0/12", *service)
+		}
+	}
+	if *cooldown%time.Second != 0 {
+		return o, fmt.Errorf("-cooldown %v: must be whole seconds", *cooldown)
+	}
+	if most := ipam.MaxCooldownSeconds * time.Second; *cooldown < 0 || *cooldown > most {
+		return o, fmt.Errorf("-cooldown %v: must be 0s to %v", *cooldown, most)
+	}
+	s.IPCooldownSeconds = int(*cooldown / time.Second)
+	if s.NoAutoAllocate && !s.StrictAffinity {
+		return o, errors.New("-no-auto-allocate needs -strict: Calico refuses nodes that can neither claim blocks nor borrow")
+	}
+	switch {
+	case given["churn-rate"]:
+		s.Churn = &churn
+	case given["churn-for"]:
+		return o, errors.New("-churn-for: needs -churn-rate, how many pods a second")
+	}
+	if s.PodsPerNode == 0 && len(s.PodHistogram) == 0 && !s.TunnelIPPerNode && s.Churn == nil {
+		return o, errors.New("-pods 0: without -tunnel nobody asks for an address")
+	}
+	return o, o.valid()
+}
+
+// arguments takes what is no flag.
+func (o *options) arguments(args []string) error {
+	for _, arg := range args {
+		if len(arg) > 1 && arg[0] == '-' {
+			return fmt.Errorf("%s: flags come before files", arg)
+		}
+		if !o.check {
+			return fmt.Errorf("unexpected argument %q: everything is a flag, but files after -check", arg)
+		}
+		o.files = append(o.files, arg)
+	}
+	return nil
+}
+
+// others looks at the flags that are not about a scenario.
+func (o *options) others(given map[string]bool, shard string) error {
+	if o.check && len(o.files) == 0 {
+		return errors.New("-check: no FILE given")
+	}
+	if o.check {
+		for _, name := range []string{"o", "samples", "wide"} {
+			if given[name] {
+				return fmt.Errorf("-%s: not with -check, which prints differences only", name)
+			}
+		}
+	}
+	if given["o"] && o.report == "" {
+		return errors.New("-o: no file named; - is standard output")
+	}
+	if given["only"] && len(o.files) == 0 {
+		return errors.New("-only: needs -scenario FILE, of which to take the scenarios of that name")
+	}
+	if given["shard"] {
+		if len(o.files) == 0 {
+			return errors.New("-shard: needs -scenario FILE, of which to take every Nth")
+		}
+		before, after, _ := strings.Cut(shard, "/")
+		index, err1 := strconv.Atoi(before)
+		of, err2 := strconv.Atoi(after)
+		if err1 != nil || err2 != nil || of < 1 || index < 0 || index >= of {
+			return fmt.Errorf("-shard %s: must be I/N, with I from 0 to N-1", shard)
+		}
+		o.shard, o.shards, o.lines = index, of, !o.check
+		if given["o"] {
+			return errors.New("-o: not with -shard: a report is of one scenario")
+		}
+	}
+	if o.workers < 0 {
+		return fmt.Errorf("-j %d: must be 1 or more", o.workers)
+	}
+	if o.workers == 0 {
+		o.workers = runtime.GOMAXPROCS(0)
+	}
+	if o.samples < 0 || o.samples == 1 {
+		return fmt.Errorf("-samples %d: must be 0, or 2 and more", o.samples)
+	}
+	for _, name := range []string{"json", "shard"} {
+		if o.wide && given[name] {
+			return fmt.Errorf("-wide: not with -%s, which prints no table", name)
+		}
+	}
+	switch {
+	case o.report != "" && !given["samples"]:
+		o.samples = 100
+	case o.report == "" && o.samples > 0 && !o.json && !o.lines:
+		return errors.New("-samples: needs -json or -o, the table shows none")
+	}
+	return nil
+}
+
+// ofFiles returns an error if a flag is given that scenarios of files say themselves.
+func ofFiles(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if err == nil && !slices.Contains(forFiles, f.Name) {
+			err = fmt.Errorf("-%s: not with a FILE, which says what its scenarios are", f.Name)
+		}
+	})
+	return err
+}
+
+// valid looks at the scenario of the flags. Where no block size is named, any will do
+// that the pool is large enough for.
+func (o *options) valid() error {
+	s := o.scenario
+	if all := sizes(&s); len(all) > 0 {
+		s.BlockSize = all[0]
+	}
+	if err := s.Validate(); err != nil {
+		return inFlags(err)
+	}
+	return reservedInPool(&s)
+}
+
+// reservedInPool fails where a reservation has no address of the pool: it would
+// change nothing, and is likely to be mistyped.
+func reservedInPool(s *workload.Scenario) error {
+	for _, text := range s.Reservations {
+		reserved, err := netip.ParsePrefix(text)
+		if addr, wrong := netip.ParseAddr(text); wrong == nil {
+			reserved, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err == nil && !reserved.Overlaps(s.Pool) {
+			return fmt.Errorf("-reserve %s: no address of it is in the pool %v", text, s.Pool)
+		}
+	}
+	return nil
+}
+
+// inFlags puts what is wrong with a scenario, the first thing of several, in terms of
+// the flags.
+func inFlags(err error) error {
+	var wrong *workload.InvalidError
+	if !errors.As(err, &wrong) {
+		return cli.InFlags(err)
+	}
+	name := flagOf[wrong.Path]
+	if name == "" {
+		end := strings.IndexAny(wrong.Path+".", ".[")
+		name = flagOf[wrong.Path[:end]]
+	}
+	if name == "" {
+		return err
+	}
+	return fmt.Errorf("-%s %s", name, wrong.Reason)
+}
+
+// listOf returns what reads a list with commas, and adds it to the elements.
+func listOf[E any](all *[]E, read func(text string) (E, error)) func(string) error {
+	return func(text string) error {
+		for part := range strings.SplitSeq(text, ",") {
+			e, err := read(strings.TrimSpace(part))
+			if err != nil {
+				return err
+			}
+			*all = append(*all, e)
+		}
+		return nil
+	}
+}
+
+// bucket reads pods:nodes.
+func bucket(text string) (b workload.Bucket, err error) {
+	pods, nodes, _ := strings.Cut(text, ":")
+	var err1, err2 error
+	b.Pods, err1 = strconv.Atoi(pods)
+	b.Nodes, err2 = strconv.Atoi(nodes)
+	if err1 != nil || err2 != nil || b.Pods < 0 || b.Nodes < 1 {
+		return b, fmt.Errorf("%q is not pods:nodes", text)
+	}
+	return b, nil
+}

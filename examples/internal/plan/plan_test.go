@@ -1,0 +1,355 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+func do(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(context.Background(), args, strings.NewReader(""), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// file writes a file that is gone when the test is over, and returns its path.
+func file(t *testing.T, name, text string) string {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+// tableRow returns the cells of a block size's line, the mark aside.
+func tableRow(t *testing.T, out, size string) []string {
+	for line := range strings.Lines(out) {
+		if cells := strings.Fields(strings.Replace(line, "> ", "  ", 1)); len(cells) > 1 && cells[0] == size {
+			return cells
+		}
+	}
+	t.Fatalf("no %s in\n%s", size, out)
+	return nil
+}
+
+// TestReadme: what the README shows is what the program prints.
+func TestReadme(t *testing.T) {
+	t.Chdir("../../..") // where its commands are run
+	readme, err := os.ReadFile("examples/plan/README.md")
+	require.NoError(t, err)
+	_, after, ok := strings.Cut(string(readme), "```yaml\n")
+	require.True(t, ok)
+	example, _, _ := strings.Cut(after, "```")
+	status, _, errs := do("-scenario", file(t, "s.yaml", example))
+	require.NotEqual(t, bad, status, errs)
+
+	shown := 0
+	for _, fence := range strings.Split(string(readme), "```\n$ go run ./examples/plan ")[1:] {
+		command, want, _ := strings.Cut(fence, "\n")
+		want, _, _ = strings.Cut(want, "```")
+		if strings.Contains(command, "plan.jsonl") && !property.Long() { // it takes seconds
+			continue
+		}
+		var args []string
+		for _, arg := range strings.Fields(command) {
+			if files, _ := filepath.Glob(arg); len(files) > 0 {
+				args = append(args, files...)
+			} else {
+				args = append(args, arg)
+			}
+		}
+		_, out, _ := do(args...)
+		require.Equal(t, want, out, command)
+		for line := range strings.Lines(out) {
+			require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+		}
+		shown++
+	}
+	require.GreaterOrEqual(t, shown, 8)
+}
+
+// TestThreeHundredNodes: the figures of the recordings of the real allocator.
+func TestThreeHundredNodes(t *testing.T) {
+	status, out, _ := do()
+	require.Equal(t, fine, status, "these are the defaults")
+	require.Equal(t, strings.Fields("/26 256 256 10,022 2,278 none 44 2,534 4,084"), tableRow(t, out, "/26"))
+	require.Equal(t, strings.Fields("/28 1,024 900 12,300 none none none 900 2,100"), tableRow(t, out, "/28"))
+	require.Contains(t, out, "\n  > /28 ", "the one to take is marked")
+	require.Equal(t, 1, strings.Count(out, ">"))
+}
+
+// TestVerdict: what the program says, in other clusters than the README's.
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		args   string
+		status int
+		says   []string
+		not    []string
+	}{
+		{"the default is best", "-nodes 3 -pods 50 -pool 10.0.0.0/24", fine,
+			[]string{"Take /26, Calico's default: every request gets an address from a block of its\nnode's own, with 3 routes."},
+			[]string{"What would make", "does not fit", "fits as well"}},
+		{"the default fits as well", "-nodes 100 -pods 80 -pool 10.0.0.0/16", fine,
+			[]string{"Take /25: ", "Calico's default, /26, fits as well, with 200 routes.\n"}, []string{"What would make"}},
+		{"as few routes with more room", "-strict -nodes 3 -pods 10 -pool 10.0.0.0/24", fine,
+			[]string{"Take /27: ", "There is room for 5 more nodes", "Calico's default, /26, fits as well, with 3 routes. There is room for 1 more\nnode like these,"}, nil},
+		{"as few routes with room that nobody needs", "-nodes 3 -pods 3 -pool 10.0.0.0/18", fine,
+			[]string{"Take /26, Calico's default: "}, nil},
+		{"none fits", "-nodes 20 -pods 60 -pool 10.0.0.0/24 -strict", found,
+			[]string{
+				"No block size fits: with each of them requests are refused. Fewest are with /29:\n56 requests are refused by strict affinity and 908 requests are refused for want\nof an address; there are 32 routes.\n",
+				"the 5th request, for the tunnel of node-4,\nis the first to be refused, for all 4 blocks are taken.",
+				"  no   a smaller block: none of /27 to /32; at best, with /29, 56 requests are\n       refused by strict affinity and 908 requests are refused for want of an\n       address\n",
+				"  yes  a larger pool: 10.0.0.0/21; 20 routes\n",
+				"  no   fewer pods: 1 a node is too many;",
+			}, []string{"Take", ">"}},
+		{"none fits, and nothing is refused", "-nodes 3 -pods 81 -pool 10.0.0.0/24 -tunnel=false", found,
+			[]string{"No block size fits: with each of them addresses are borrowed or refused, or\nnodes have no block. Best is /29: 1 address is borrowed; there are 33 routes.\n"}, []string{"Take", ">"}},
+		{"strict affinity", "-strict -block-size 26", found,
+			[]string{
+				"/26 does not fit: the 257th request, for the tunnel of node-256, is the first to\nbe refused, for all 256 blocks are taken.",
+				"  yes  strict affinity off; nothing is refused, but 2,278 addresses are borrowed\n       and 44 nodes have no block\n",
+				"  yes  a smaller block: /28; 900 routes\n",
+			}, []string{"What fails first", "limit"}},
+		{"the limit of blocks", "-nodes 3 -pods 3000 -block-size 26", found,
+			[]string{
+				"the 3,841st request, for a pod of node-0, is the first to be\nrefused, for 20 blocks are the limit.",
+				"  yes  a limit of 47 blocks a node and strict affinity, without which Calico\n       takes no limit; 141 routes\n",
+				"  yes  fewer pods: 1,279 a node; 60 routes\n",
+				"  no   a larger pool: 10.0.0.0/17; 5,163 requests are refused at the limit of 20\n       blocks\n",
+			}, []string{"affinity off"}},
+		{"no new blocks", "-nodes 3 -pods 5 -pool 10.0.0.0/24 -strict -no-auto-allocate -block-size 26", found,
+			[]string{"for nodes may not claim blocks.", "  yes  autoAllocateBlocks on; 3 routes\n"}, []string{"affinity off"}},
+		{"a limit of one", "-nodes 300 -pods 30 -max-blocks 1 -strict -pool 10.0.0.0/16 -block-size 28", found,
+			[]string{
+				"for 1 block is the limit", "What would make /28 fit", "  yes  a limit of 2 blocks a node; 600 routes\n",
+				"  yes  strict affinity off, and the limit of blocks with it; 600 routes\n",
+			}, nil},
+		{"a pool smaller than the default", "-nodes 2 -pods 3 -pool 10.0.0.0/28", fine,
+			[]string{"Take /29", "The pool is smaller than a block of Calico's default, /26.\n"}, nil},
+		{"one of each", "-nodes 1 -pods 1 -tunnel=false -pool 10.0.0.0/32", fine,
+			[]string{"1 node of 1 pod in 10.0.0.0/32 (1 address): 1 request.", "every request gets an address from a block of its node's own, with 1\nroute.", "no room for another node"}, nil},
+		{"IPv6", "-nodes 70 -pods 10 -pool fd00::/116", fine,
+			[]string{"Take /123: ", "Calico's default, /122, does not fit", "  yes  a larger pool: fd00::/115; 70 routes\n"}, nil},
+		{"a pool of sixteen million addresses", "-nodes 3 -pods 300 -pool 10.0.0.0/8", fine,
+			[]string{"Take /23: ", "There is room for at least 665 more nodes like these, or 9,939 more pods\non every node, before a request is refused."}, nil},
+		{"a small cluster in a large pool", "-pool 10.0.0.0/11 -nodes 2 -pods 3", fine,
+			[]string{"There is room for 32,766 more nodes like these with\nblocks of their own, at least 50,000 before a request is refused; or for 1,276\nmore pods on every node."}, nil},
+		{"a larger pool of default blocks", "-pool 10.0.0.0/28 -nodes 3 -pods 80", found,
+			[]string{"The pool is smaller than a block of Calico's default, /26.\n", "\nWhat would make it fit, the cheapest first,", "  yes  a larger pool: 10.0.0.0/23 in blocks of /26; 6 routes\n"}, []string{"a smaller block"}},
+		{"a larger pool of other blocks", "-pool 10.0.0.0/27 -nodes 3 -pods 20", found,
+			[]string{"\nWhat would make it fit, the cheapest first,", "  yes  a larger pool: 10.0.0.0/25 in blocks of /27; 3 routes\n"}, []string{"a smaller block"}},
+		{"sizes that are not run", "-nodes 5 -pods 5 -pool fd00:10:244::/56", fine,
+			[]string{"/116 fits: every request", "Blocks of /117 to /128, Calico's default of /122 among them, were not run:\nfd00:10:244::/56 has more than 2^60 of them. They can be compared in a part of\nit, fd00:10:244::/68 say.\n"}, []string{"Take", ">"}},
+		{"the smallest are not run", "-nodes 5 -pods 5 -pool fd00:10:244::/67", fine,
+			[]string{"Take /122, Calico's default: ", "Blocks of /128 were not run: "}, nil},
+		{"the best of those that are run", "-nodes 5 -pods 200 -pool fd00:10:244::/60", fine,
+			[]string{"Of the block sizes that were run /120 is best: every request", "Blocks of /121 to /128, Calico's"}, []string{"Take", ">"}},
+		{"none of those that are run", "-nodes 1 -pods 90000 -pool fd00:10:244::/56", found,
+			[]string{"No block size that was run fits: ", "What would make it fit"}, nil},
+		{"as many blocks as can be run", "-nodes 1 -pods 2000 -pool fd00::/64 -block-size 122", found,
+			[]string{"  no   a smaller block: none of /123 to /124;", "  no   a larger pool: fd00::/63;", "  yes  fewer pods: 1,279 a node;"}, nil},
+		{"more blocks cannot be run", "-nodes 1 -pods 2000 -pool fd00::/62 -block-size 122", found,
+			[]string{"  yes  fewer pods: 1,279 a node;"}, []string{"a smaller block", "a larger pool"}},
+		{"the service CIDR", "-service-cidr 10.0.64.0/18", fine,
+			[]string{"  no   a larger pool: 10.0.0.0/17; it would touch the service CIDR, 10.0.64.0/18\n"}, nil},
+		{"churn", "-nodes 3 -pods 30 -pool 10.0.0.0/20 -churn-rate 2 -churn-for 5m -cooldown 1m -order random", fine,
+			[]string{"\nin random order, cooldown 1m, 2 restarts a second for 5m: 693 requests.\n"}, nil},
+		{"a histogram", "-pods-histogram 10:20,60:10 -node-format w%d", fine,
+			[]string{"30 nodes of 10 to 60 pods and a tunnel address each in 10.0.0.0/18"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, out, _ := do(strings.Fields(c.args)...)
+			require.Equal(t, c.status, status, out)
+			for _, text := range c.says {
+				require.Contains(t, out, text)
+			}
+			for _, text := range c.not {
+				require.NotContains(t, out, text)
+			}
+		})
+	}
+}
+
+// TestRoom: first what has blocks of its own.
+func TestRoom(t *testing.T) {
+	const end = workload.NoEnd
+	for _, c := range []struct {
+		name string
+		room *workload.Headroom
+		says string
+	}{
+		{"not known", nil, ""},
+		{"no end", &workload.Headroom{Nodes: end, NodesFit: end, PodsPerNode: end, PodsFit: end}, ""},
+		{"none", &workload.Headroom{}, " There is no room for another node like these, nor for another pod on every node."},
+		{"many", &workload.Headroom{Nodes: 99, NodesFit: 31, PodsPerNode: 1300, PodsFit: 7},
+			" There is room for 31 more nodes like these with blocks of their own, 99 before a request is refused; " +
+				"or for 7 more pods on every node from its own blocks, 1,300 before a request is refused."},
+		{"none of their own", &workload.Headroom{Nodes: 131, PodsPerNode: 43, PodsFit: 43},
+			" There is room for no more nodes like these with blocks of their own, 131 before a request is refused; or for 43 more pods on every node."},
+		{"one", &workload.Headroom{Nodes: 1, NodesFit: 1, PodsPerNode: 1, PodsFit: 1},
+			" There is room for 1 more node like these, or 1 more pod on every node, before a request is refused."},
+		{"one of its own", &workload.Headroom{Nodes: 2, NodesFit: 1, PodsPerNode: 2, PodsFit: 1},
+			" There is room for 1 more node like these with blocks of its own, 2 before a request is refused; " +
+				"or for 1 more pod on every node from its own blocks, 2 before a request is refused."},
+		{"equal", &workload.Headroom{Nodes: 6, NodesFit: 6, PodsPerNode: 9, PodsFit: 9},
+			" There is room for 6 more nodes like these, or 9 more pods on every node, before a request is refused."},
+		{"nodes only", &workload.Headroom{Nodes: 6, NodesFit: 6},
+			" There is room for 6 more nodes like these before a request is refused, but not for another pod on every node."},
+		{"nodes that borrow only", &workload.Headroom{Nodes: 6},
+			" There is room for no more nodes like these with blocks of their own, 6 before a request is refused, but not for another pod on every node."},
+		{"pods only", &workload.Headroom{PodsPerNode: 4, PodsFit: 4},
+			" There is room for 4 more pods on every node before a request is refused, but not for another node."},
+		{"pods, and nodes that ask for nothing", &workload.Headroom{Nodes: end, NodesFit: end, PodsPerNode: 4, PodsFit: 4},
+			" There is room for 4 more pods on every node before a request is refused."},
+		{"at least", &workload.Headroom{Nodes: 50000, NodesFit: 50000, NodesAtLeast: true, PodsPerNode: 900, PodsFit: 20, PodsAtLeast: true},
+			" There is room for at least 50,000 more nodes like these; or for 20 more pods on every node from its own blocks, at least 900 before a request is refused."},
+	} {
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.says, room(c.room)) })
+	}
+}
+
+// TestInNeed: a node that has no block and needs none is no fault.
+func TestInNeed(t *testing.T) {
+	for name, text := range map[string]string{
+		"a drained node's block went to a new one": `
+nodes: 4
+podsPerNode: 20
+events:
+- {at: 1h, do: drain, nodes: [node-3]}
+- {at: 2h, do: add-nodes, group: {nodes: 1, podsPerNode: 20}}
+`,
+		"new nodes without pods": `
+nodes: 4
+podsPerNode: 20
+events: [{at: 1h, do: add-nodes, group: {nodes: 1, podHistogram: [{pods: 0, nodes: 1}]}}]
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, out, errs := do("-scenario", file(t, "s.yaml", "pool: 10.0.0.0/24\nblockSize: 26"+text))
+			require.NotEqual(t, bad, status, errs)
+			require.Equal(t, fine, status, out)
+			require.Contains(t, out, "/26 fits: ")
+			require.Equal(t, "none", tableRow(t, out, "/26")[6])
+		})
+	}
+}
+
+const zones = `name: two zones
+about: A zone with a pool each, and a drain.
+pools:
+- {name: a, cidr: 10.0.0.0/24, nodeSelector: zone == 'a'}
+- {name: b, cidr: 10.1.0.0/20, nodeSelector: zone == 'b'}
+nodes: 5
+podsPerNode: 30
+labels: {zone: a}
+groups: [{nodes: 2, nodeFormat: b-%d, podsPerNode: 60, labels: {zone: b}}]
+events: [{at: 10m, do: drain, nodes: [node-0, node-1]}]
+---
+# The same in one pool.
+pool: 10.0.0.0/24
+nodes: 5
+podsPerNode: 30
+`
+
+// TestFile: several pools are run as they are, others are compared.
+func TestFile(t *testing.T) {
+	path := file(t, "zones.yaml", zones)
+	status, out, errs := do("-scenario", path)
+	require.Equal(t, found, status, "of two one does not fit")
+	require.Regexp(t, `^warning: .*/zones.yaml:1[0-9]: with Calico's default, /26: 5 nodes and 4 blocks: .*\n$`, errs)
+	require.Contains(t, out, "two zones: 5 nodes of 30 pods and 2 nodes of 60 pods in 2 pools, 1 event:")
+	require.Contains(t, out, "\nA zone with a pool each, and a drain.\n")
+	require.Contains(t, out, "/26 does not fit: the 5th request, for a pod of node-4, is the first to be\nborrowed, for no block is left that its node may claim.")
+	require.Contains(t, out, "5 nodes of 30 pods in 10.0.0.0/24 (256 addresses): 150 requests.\n")
+	require.Contains(t, out, "Take /27:")
+	require.NotContains(t, out, "\n\n\n")
+
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, found, run(context.Background(), []string{"-scenario", "-"}, strings.NewReader(zones), &stdout, &stderr))
+	require.Equal(t, out, stdout.String())
+}
+
+// TestDisabledPools: pools that nobody uses do not decide which block size it is.
+func TestDisabledPools(t *testing.T) {
+	status, out, _ := do("-scenario", file(t, "s.yaml", `pools:
+- {name: old, cidr: 10.1.0.0/24, blockSize: 28, disabled: true}
+- {name: new, cidr: 10.2.0.0/16}
+nodes: 1
+podsPerNode: 1400
+`))
+	require.Equal(t, found, status)
+	tableRow(t, out, "/26")
+	require.Contains(t, out, "  yes  a limit of 22 blocks a node and strict affinity,")
+}
+
+// TestSameNameInOneTable: lines of a file that differ in their block sizes are
+// compared with each other.
+func TestSameNameInOneTable(t *testing.T) {
+	status, out, errs := do("-scenario", recorded)
+	require.Equal(t, found, status)
+	require.Equal(t, 3, strings.Count(out, "  block"), "tables")
+	require.Equal(t, 1, strings.Count(out, legend[:20]))
+	require.Equal(t, 2, strings.Count(out, "Take /28"))
+	require.Contains(t, out, "Calico's default, /26, does not fit: the 257th request")
+	require.Contains(t, errs, "warning: ../../../testdata/plan.jsonl:1: 300 nodes and 64 blocks")
+}
+
+func TestWide(t *testing.T) {
+	status, out, _ := do("-wide")
+	require.Equal(t, fine, status)
+	_, second, _ := strings.Cut(out, "borrows")
+	require.Equal(t, strings.Fields("/28 0 0 none none none none none none 41 99 7 13"), tableRow(t, second, "/28"))
+	_, out, _ = do("-wide", "-pods", "0", "-pool", "10.0.0.0/20")
+	require.Contains(t, out, "/20")
+}
+
+// TestInterrupted: who interrupts does not wait, and gets no half a file.
+func TestInterrupted(t *testing.T) {
+	report := filepath.Join(t.TempDir(), "report.html")
+	ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer stop()
+	var out, errs bytes.Buffer
+	start := time.Now()
+	status := run(ctx, strings.Fields("-nodes 5000 -pods 110 -pool 10.0.0.0/12 -o "+report), strings.NewReader(""), &out, &errs)
+	require.Equal(t, interrupted, status)
+	require.Less(t, time.Since(start), 30*time.Second)
+	require.Equal(t, "plan: interrupted\n", errs.String())
+	require.Empty(t, out.String())
+	files, err := os.ReadDir(filepath.Dir(report))
+	require.NoError(t, err)
+	require.Empty(t, files)
+}
+
+func TestReportFile(t *testing.T) {
+	report := filepath.Join(t.TempDir(), "report.html")
+	status, out, errs := do("-nodes", "3", "-pods", "5", "-pool", "10.0.0.0/24", "-o", report)
+	require.Equal(t, fine, status, errs)
+	require.Contains(t, out, "Take /")
+	text, err := os.ReadFile(report)
+	require.NoError(t, err)
+	require.NotEmpty(t, text)
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestUnwritable(t *testing.T) {
+	small := []string{"-nodes", "3", "-pods", "5", "-pool", "10.0.0.0/24"}
+	plans := file(t, "a.yaml", zones)
+	for _, args := range [][]string{small, append(small, "-json"), {"-scenario", plans, "-json"}, {"-check", file(t, "w.yaml", small1)}} {
+		var errs bytes.Buffer
+		require.Equal(t, bad, run(context.Background(), args, nil, full{}, &errs), args)
+		require.Contains(t, errs.String(), "plan: no space left\n", args)
+	}
+}

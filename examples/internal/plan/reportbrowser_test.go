@@ -1,0 +1,420 @@
+package plan
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/chart"
+	"github.com/ipamsim/ipamsim/ipam/workload"
+)
+
+// writtenReport is the report of a plan.
+func writtenReport(t testing.TB, p *plan) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, writeReport(&b, p))
+	return b.Bytes()
+}
+
+// mappedPlan is a plan of these maps, one a block size from /26 on.
+func mappedPlan(ms ...*workload.Map) *plan {
+	p := &plan{}
+	p.Scenario.Pool = netip.MustParsePrefix("10.0.0.0/16")
+	for i, m := range ms {
+		r := row{BlockSize: 26 + i}
+		r.Result.Map = m
+		for _, f := range m.Frames {
+			r.Result.Samples = append(r.Result.Samples, workload.Sample{At: f.At, Request: f.Request})
+		}
+		p.Rows = append(p.Rows, r)
+	}
+	return p
+}
+
+// blockLines is what the page is to say of a block.
+func blockLines(m *workload.Map, state map[int]workload.Cell, p *workload.MapPool, block int) string {
+	addr, size := p.CIDR.Addr(), 1<<(p.CIDR.Addr().BitLen()-p.BlockSize)
+	raw := addr.AsSlice()
+	for i, carry := len(raw)-1, (block-p.First)*size; carry > 0; i-- {
+		carry += int(raw[i])
+		raw[i] = byte(carry)
+		carry >>= 8
+	}
+	addr, _ = netip.AddrFromSlice(raw)
+	cidr := netip.PrefixFrom(addr, p.BlockSize).String()
+	c, exists := state[block]
+	if !exists {
+		return cidr + "|State: free, no node has claimed it"
+	}
+	owner, words := "nobody", "belongs to nobody"
+	if c.Owner >= 0 {
+		owner = m.Owners[c.Owner]
+		switch {
+		case c.InUse == size:
+			words = "full"
+		case c.InUse+c.Cooling == size:
+			words = "full, counting those that cool down"
+		case c.InUse > 0:
+			words = "in use"
+		default:
+			words = "empty, but claimed"
+		}
+	}
+	return fmt.Sprintf("%s|Owner: %s|In use: %s of %s (%d %%)|Borrowed by other nodes: %s|Cooling down: %s|State: %s", cidr, owner,
+		chart.Thousands(c.InUse), chart.Thousands(size), 100*c.InUse/size, chart.Thousands(c.Borrowed), chart.Thousands(c.Cooling), words)
+}
+
+const (
+	// pageHover points at the middle of every cell of every pool and returns what the
+	// page says, by pool and by row of cells.
+	pageHover = `[...document.querySelectorAll("#map-pools canvas")].map(canvas => {
+		const r = canvas.getBoundingClientRect(), [w, h] = canvas.dataset.cells.split("x").map(Number), rows = [];
+		for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
+			(rows[y] ??= []).push("");
+			canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: r.left + (x + 0.5) * r.width / w, clientY: r.top + (y + 0.5) * r.height / h }));
+			const tip = document.getElementById("map-tip");
+			if (!tip.hidden) rows[y][x] = [...tip.children].map(e => e.textContent).join("|");
+		}
+		canvas.dispatchEvent(new PointerEvent("pointerleave"));
+		return rows;
+	})`
+	// pagePixels is a sum over what the map shows.
+	pagePixels = `[...document.querySelectorAll("#map-pools canvas")].map(c => {
+		let sum = 7;
+		for (const v of ` + pageCopied + `.getImageData(0, 0, c.width, c.height).data) sum = (sum * 31 + v) % 1000003;
+		return sum;
+	}).join()`
+	// pageCopied is the context of a copy of the canvas c: the browser warns of reading
+	// one that is meant to be looked at.
+	pageCopied = `(() => {
+		const copy = document.createElement("canvas"), g = copy.getContext("2d", { willReadFrequently: true });
+		copy.width = c.width;
+		copy.height = c.height;
+		g.drawImage(c, 0, 0);
+		return g;
+	})()`
+	pageMoment  = `document.getElementById("map-when").textContent`
+	pageCursor  = `[...document.getElementById("map-cell").children].map(e => e.textContent).join("|")`
+	pageTip     = `[...document.getElementById("map-tip").children].map(e => e.textContent).join("|")`
+	pageFocused = `document.activeElement.tagName`
+)
+
+// moveTo moves the slider.
+func moveTo(c *chromium, frame int) {
+	c.run(fmt.Sprintf(`{ const s = document.getElementById("map-moment"); s.value = %d; s.dispatchEvent(new Event("input")); }`, frame))
+}
+
+// winding returns what is wrong with a map of rows of blocks, of which there are so
+// many: each must be there once, and beside the one before.
+func winding(rows [][]string, blocks []string) error {
+	at := map[string][2]int{}
+	for y := range rows {
+		for x, text := range rows[y] {
+			block, _, _ := strings.Cut(text, "|")
+			if _, twice := at[block]; twice && block != "" {
+				return fmt.Errorf("%s is there twice", block)
+			}
+			at[block] = [2]int{x, y}
+		}
+	}
+	for i, block := range blocks {
+		here, ok := at[block]
+		if !ok {
+			return fmt.Errorf("%s is not there", block)
+		}
+		if i == 0 {
+			continue
+		}
+		before := at[blocks[i-1]]
+		if d := math.Abs(float64(here[0]-before[0])) + math.Abs(float64(here[1]-before[1])); d != 1 {
+			return fmt.Errorf("%s is not beside %s", block, blocks[i-1])
+		}
+	}
+	return nil
+}
+
+func TestReportInBrowser(t *testing.T) {
+	browser := startChromium(t)
+	part := func(name string, test func(t *testing.T, c *chromium)) {
+		t.Run(name, func(t *testing.T) { test(t, browser.on(t)) })
+	}
+
+	// Of any of these somebody would hear: the test that nothing is amiss can fail.
+	part("complaints", func(t *testing.T, c *chromium) {
+		page := writtenReport(t, mappedPlan(randomMap(rand.New(rand.NewPCG(1, 1)), poolsOf([]int{28}, "10.0.0.0/24"), 3, 9)))
+		for _, broken := range []struct{ old, new string }{
+			{"</body>", "<script>1</script></body>"},
+			{"</body>", `<img src="https://example.com/x.png"></body>`},
+			{"</main>", `<p style="color:red">x</p></main>`},
+			{`"use strict";`, `"use  strict";`},
+			{`"deflate"`, `"inflate"`},
+		} {
+			require.Contains(t, string(page), broken.old)
+			c.open([]byte("<title>x</title>"), 1200)
+			c.silent()
+			text := strings.Replace(string(page), broken.old, broken.new, 1)
+			if broken.old == `"deflate"` { // the script is to run, and to fail
+				text = strings.Replace(text, "Content-Security-Policy", "x", 1)
+				text = strings.Replace(text, `id="map-card"`, `id="map-card" data-ready`, 1)
+			}
+			if broken.old == `"use strict";` {
+				text = strings.Replace(text, `id="map-card"`, `id="map-card" data-ready`, 1)
+			}
+			c.open([]byte(text), 1200)
+			c.run("new Promise(done => setTimeout(done, 50))")
+			require.NotEmpty(t, c.complaints(), broken.new)
+		}
+	})
+
+	// What the page says of every block, at every moment, forwards and backwards.
+	part("every block", func(t *testing.T, c *chromium) {
+		pools := [][]workload.MapPool{
+			poolsOf([]int{28, 26, 29, 32}, "10.0.0.0/22", "10.8.0.0/21", "10.9.0.8/29", "10.255.255.240/28"),
+			poolsOf([]int{122, 124, 122, 116, 128}, "fd00:0:0:1::/118", "2001:db8:1:2:3:0:5:6000/119", "2001:db8::1:0:0:0/121", "0:0:1::/113", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124"),
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		p := mappedPlan(randomMap(r, pools[0], 6, 70), randomMap(r, pools[1], 4, 50))
+		c.open(writtenReport(t, p), 1200)
+		for i := range p.Rows {
+			m := p.Rows[i].Result.Map
+			if i > 0 {
+				c.run(fmt.Sprintf(`{ const s = document.getElementById("map-size"); s.selectedIndex = %d; s.dispatchEvent(new Event("change")); }`, i))
+				c.wait(fmt.Sprintf(`document.getElementById("map-card").dataset.ready === "/%d"`, 26+i))
+			}
+			states := statesOf(m)
+			for _, frame := range []int{len(states) - 1, 0, 2, 1, 3} {
+				moveTo(c, frame)
+				require.Equal(t, fmt.Sprintf("request %d of %d, after %ds", frame*100, len(states)*100-100, frame), c.text(pageMoment))
+				got := eval[[][][]string](c, pageHover)
+				require.Len(t, got, len(m.Pools))
+				for j, pool := range m.Pools {
+					want := map[string]bool{}
+					var blocks []string
+					for b := range pool.Blocks {
+						text := blockLines(m, states[frame], &pool, pool.First+b)
+						want[text] = true
+						block, _, _ := strings.Cut(text, "|")
+						blocks = append(blocks, block)
+					}
+					require.NoError(t, winding(got[j], blocks))
+					for _, row := range got[j] {
+						for _, text := range row {
+							require.True(t, want[text], "%q, at %d", text, frame)
+						}
+					}
+				}
+			}
+		}
+		c.silent()
+		// Blocks in rows, as text is written, are no winding line.
+		require.ErrorContains(t, winding([][]string{{"a|x", "b"}, {"c", "d"}}, []string{"a", "b", "c", "d"}), "c is not beside b")
+		require.NoError(t, winding([][]string{{"a|x", "b"}, {"d", "c"}}, []string{"a", "b", "c", "d"}))
+		require.Error(t, winding([][]string{{"a", "a"}}, []string{"a"}))
+		require.Error(t, winding([][]string{{"a", ""}}, []string{"a", "b"}))
+	})
+
+	part("keyboard and mouse", func(t *testing.T, c *chromium) {
+		m := randomMap(rand.New(rand.NewPCG(3, 1)), poolsOf([]int{28}, "10.0.0.0/24"), 5, 6)
+		m.Owners[0] = "</script><b>bold</b>"
+		for i := range m.Frames {
+			m.Frames[i].Cells = append(m.Frames[i].Cells, workload.Cell{Block: 0, InUse: i + 1})
+		}
+		states, pool := statesOf(m), m.Pools[0]
+		c.open(writtenReport(t, mappedPlan(m)), 1200)
+		require.Equal(t, "0", c.text(`String(document.querySelectorAll("main b").length)`), "names are text")
+
+		c.run(`document.getElementById("map-moment").focus()`)
+		before := c.text(pagePixels)
+		c.press(kb.ArrowLeft)
+		require.Equal(t, "request 300 of 400, after 3s", c.text(pageMoment))
+		require.Equal(t, c.text(pageMoment), c.text(`document.getElementById("map-moment").getAttribute("aria-valuetext")`))
+		require.NotEqual(t, before, c.text(pagePixels), "the slider moves the map")
+		c.press(kb.ArrowRight)
+		require.Equal(t, before, c.text(pagePixels), "and back")
+		c.press(kb.Home)
+		require.Equal(t, "request 0 of 400, after 0s", c.text(pageMoment))
+		require.NotEqual(t, before, c.text(pagePixels))
+
+		c.press(kb.Tab)
+		require.Equal(t, "CANVAS", c.text(pageFocused))
+		require.Equal(t, blockLines(m, states[0], &pool, 0), c.text(pageCursor))
+		require.Contains(t, c.text(pageCursor), "Owner: </script><b>bold</b>|In use: 1 of 16")
+		c.press(kb.End)
+		require.Equal(t, blockLines(m, states[0], &pool, 15), c.text(pageCursor))
+		c.press(kb.Home)
+		require.Equal(t, blockLines(m, states[0], &pool, 0), c.text(pageCursor))
+		for block := 1; block < 16; block++ {
+			c.press(kb.PageDown)
+			require.Equal(t, blockLines(m, states[0], &pool, block), c.text(pageCursor))
+		}
+		c.press(kb.PageDown) // there is no more
+		c.press(kb.PageUp)
+		require.Equal(t, blockLines(m, states[0], &pool, 14), c.text(pageCursor))
+		// The arrows move in the picture: to the left until its edge, and then up.
+		rows := eval[[][][]string](c, pageHover)
+		for range 4 {
+			c.press(kb.ArrowLeft)
+		}
+		for range 4 {
+			c.press(kb.ArrowDown)
+		}
+		require.Equal(t, rows[0][3][0], c.text(pageCursor))
+		c.press(kb.ArrowRight)
+		require.Equal(t, rows[0][3][1], c.text(pageCursor))
+		c.press(kb.ArrowUp)
+		require.Equal(t, rows[0][2][1], c.text(pageCursor))
+		moveTo(c, 4)
+		rows = eval[[][][]string](c, pageHover)
+		require.Equal(t, rows[0][2][1], c.text(pageCursor), "what is told of the block is of the moment")
+
+		c.point("#map-pools canvas", 1, 1)
+		c.wait(`!document.getElementById("map-tip").hidden`)
+		tip := c.text(pageTip)
+		rows = eval[[][][]string](c, pageHover)
+		require.Equal(t, rows[0][2][2], tip)
+		show, hidden := func() {
+			c.point("#map-pools canvas", -1, 1)
+			c.point("#map-pools canvas", 1, 1)
+			c.wait(`!document.getElementById("map-tip").hidden`)
+		}, `document.getElementById("map-tip").hidden`
+		show()
+		moveTo(c, 0)
+		was := c.text(pageTip)
+		moveTo(c, 4)
+		require.Equal(t, tip, c.text(pageTip), "what is shown is of the moment")
+		require.NotEqual(t, was, tip)
+		c.point("#map-note", 0, 0)
+		c.wait(hidden)
+		show()
+		c.press(kb.End)
+		c.wait(hidden)
+		show()
+		c.run("scrollTo(0, 0)")
+		c.wait(hidden)
+
+		moveTo(c, 3)
+		c.run(`document.getElementById("map-play").click()`)
+		c.wait(pageMoment + ` === "request 400 of 400, after 4s" && document.getElementById("map-play").textContent === "Play"`)
+		c.run(`document.getElementById("map-play").click()`)
+		require.Equal(t, "request 0 of 400, after 0s", c.text(pageMoment), "from the end it begins again")
+		require.Equal(t, "Stop", c.text(`document.getElementById("map-play").textContent`))
+		c.silent()
+	})
+
+	part("states look different", statesLookDifferent)
+
+	part("large", func(t *testing.T, c *chromium) {
+		m := randomMap(rand.New(rand.NewPCG(4, 4)), poolsOf([]int{30}, "10.0.0.0/10"), 3, 60_000)
+		c.open(writtenReport(t, mappedPlan(m)), 1200)
+		took := eval[float64](c, `{ const s = document.getElementById("map-moment"), from = performance.now(); s.value = 1; s.dispatchEvent(new Event("input")); performance.now() - from }`)
+		t.Logf("a moment of 1,048,576 blocks is drawn in %.0f ms", took)
+		require.Equal(t, "1024 1024", c.text(`(c => c.width + " " + c.height)(document.querySelector("#map-pools canvas"))`))
+		c.run(`document.querySelector("#map-pools canvas").focus()`)
+		c.press(kb.End)
+		require.Equal(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.text(pageCursor))
+		c.wait(`document.querySelector(".frame").scrollLeft > 100`) // it is at the right
+		c.silent()
+	})
+
+	part("nearly nothing", func(t *testing.T, c *chromium) {
+		pools := poolsOf([]int{122}, "fd00::/64")
+		last := pools[0].Blocks - 1
+		huge := &workload.Map{Pools: pools, Owners: []string{"a"}, Frames: []workload.Frame{{}, {Cells: []workload.Cell{{Block: last, InUse: 3}}}}}
+		for _, p := range []*plan{
+			{},
+			{Rows: []row{{BlockSize: 26}}},
+			mappedPlan(&workload.Map{Pools: poolsOf([]int{26}, "10.0.0.0/26"), Frames: []workload.Frame{{}}}),
+			mappedPlan(&workload.Map{Pools: poolsOf([]int{122}, "fd00::/64"), Frames: []workload.Frame{{}}}),
+			mappedPlan(&workload.Map{Pools: poolsOf([]int{26}, "10.0.0.0/24")}),
+			mappedPlan(huge),
+		} {
+			c.open(writtenReport(t, p), 400)
+			c.silent()
+		}
+		c.run(`document.querySelector("#map-pools canvas").focus()`)
+		require.Equal(t, "fd00::ffff:ffff:ffff:ffc0/122|Owner: a|In use: 3 of 64 (4 %)|Borrowed by other nodes: 0|Cooling down: 0|State: in use", c.text(pageCursor))
+	})
+
+	part("screens and paper", func(t *testing.T, c *chromium) {
+		f := filled{pools: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/20")}, nodes: 60, pods: 40, moments: 20}
+		page := writtenReport(t, planOf(t, f, 24, 25, 26, 27, 28))
+		for _, width := range []int64{320, 400, 700, 1000, 1600} {
+			c.open(page, width)
+			require.LessOrEqual(t, c.text(`String(document.documentElement.scrollWidth).padStart(5)`), fmt.Sprintf("%5d", width), "nothing sticks out")
+			c.silent()
+		}
+		light := c.text(pagePixels)
+		wide := c.text(`document.querySelector("#map-pools canvas").style.width`)
+		c.resize(400)
+		c.wait(`parseFloat(document.querySelector("#map-pools canvas").style.width) < 400`)
+		c.resize(1600)
+		c.wait(fmt.Sprintf(`document.querySelector("#map-pools canvas").style.width === %q`, wide))
+		require.Equal(t, light, c.text(pagePixels), "a map drawn anew is the same")
+		c.silent()
+		folded := `String(document.querySelectorAll("details:not([open])").length)`
+		require.NotEqual(t, "0", c.text(folded))
+		colours := func(theme string) (background, chart string) {
+			c.media("", theme)
+			c.settle()
+			return c.text(`getComputedStyle(document.body).backgroundColor`), c.text(`getComputedStyle(document.querySelector(".f-text")).fill`)
+		}
+		b1, t1 := colours("light")
+		ink := c.text(`getComputedStyle(document.querySelector("h3")).color`)
+		b2, t2 := colours("dark")
+		require.NotEqual(t, b1, b2)
+		require.NotEqual(t, t1, t2, "charts follow the page")
+		require.NotEqual(t, light, c.text(pagePixels), "and so does the map")
+		c.run(`dispatchEvent(new Event("beforeprint"))`)
+		require.Equal(t, light, c.text(pagePixels), "paper is white")
+		require.Equal(t, "0", c.text(folded), "and shows everything")
+		c.run(`dispatchEvent(new Event("afterprint"))`)
+		require.NotEqual(t, "0", c.text(folded))
+		c.media("print", "dark")
+		require.Equal(t, "rgb(255, 255, 255)", c.text(`getComputedStyle(document.body).backgroundColor`))
+		require.Equal(t, ink, c.text(`getComputedStyle(document.querySelector("h3")).color`))
+		c.silent()
+	})
+}
+
+// statesLookDifferent: what a block is can be seen, in both themes and both ways to
+// colour.
+func statesLookDifferent(t *testing.T, c *chromium) {
+	m := &workload.Map{Pools: poolsOf([]int{28}, "10.0.0.0/26"), Owners: []string{"a"}, Frames: []workload.Frame{{Cells: []workload.Cell{
+		{Block: 1}, {Block: 2, InUse: 5}, {Block: 3, Owner: workload.Nobody, InUse: 5}, // and 0 is free
+	}}}}
+	c.open(writtenReport(t, mappedPlan(m)), 1200)
+	for _, theme := range []string{"light", "dark"} {
+		c.media("", theme)
+		for _, mode := range []string{"owner", "fullness"} {
+			c.run(fmt.Sprintf(`document.querySelector("input[value=%s]").click()`, mode))
+			c.settle()
+			// A pixel near the corner of each, and the one in the middle.
+			looks := eval[[][]float64](c, `(c => {
+				const side = c.width / 2, g = `+pageCopied+`;
+				return [0, 1, 2, 3].map(i => [0.06, 0.5].flatMap(d => [...g.getImageData((i % 2 + d) * side, ((i >> 1) + d) * side, 1, 1).data.slice(0, 3)]));
+			})(document.querySelector("#map-pools canvas"))`)
+			for i := range looks {
+				for j := range i {
+					distance := 0.0
+					for k := range looks[i] {
+						distance += math.Abs(looks[i][k] - looks[j][k])
+					}
+					require.Greater(t, distance, 60.0, "%s, by %s: %v, %v", theme, mode, looks[i], looks[j])
+				}
+			}
+			// The line goes down, to the right, and up.
+			require.Equal(t, looks[3][:3], looks[3][3:], "what is in use is filled")
+			require.NotEqual(t, looks[2][:3], looks[2][3:], "what is empty is hollow")
+			require.NotEqual(t, looks[1][:3], looks[1][3:], "what is nobody's is struck through")
+		}
+	}
+	c.silent()
+}

@@ -1,0 +1,137 @@
+package predict
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"net/netip"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// A predictor brings nodes up one after the other on an empty cluster.
+type predictor struct {
+	cluster     *ipam.Allocator
+	pool        *pool.Pool
+	independent bool
+	first       map[string]netip.Prefix // what nodes have got
+}
+
+// newPredictor makes a cluster with the nodes and the pool.
+func newPredictor(o options, names []string) (*predictor, error) {
+	p, err := pool.New(o.pool)
+	if err != nil {
+		return nil, cli.InFlags(err)
+	}
+	a := ipam.New(ipam.Options{Now: func() time.Time { return o.at }})
+	if err := a.SetPool(o.pool); err != nil {
+		return nil, err
+	}
+	// Nodes without a block of their own must not get one by borrowing.
+	if err := a.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if err := a.SetNode(ipam.Node{Name: name}); err != nil {
+			return nil, err
+		}
+	}
+	return &predictor{a, p, o.independent, make(map[string]netip.Prefix, len(names))}, nil
+}
+
+// byClock reports whether the clock, and not the name, decides on the block.
+func (p *predictor) byClock() bool { return p.pool.BlockSize() == p.pool.CIDR().Addr().BitLen() }
+
+// next returns the first block of the node: the one that its first pod's
+// address is from. A node that comes up again keeps its block.
+func (p *predictor) next(node string) (netip.Prefix, error) {
+	if block, ok := p.first[node]; ok {
+		return block, nil
+	}
+	args := ipam.AutoAssignArgs{Host: node, Use: pool.Workload, Num4: 1}
+	if !p.pool.Is4() {
+		args.Num4, args.Num6 = 0, 1
+	}
+	v4, v6, err := p.cluster.AutoAssign(args)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	got := append(v4.IPs, v6.IPs...)
+	if len(got) == 0 {
+		blocks := new(big.Int).Lsh(big.NewInt(1), uint(p.pool.BlockBits()))
+		return netip.Prefix{}, fmt.Errorf("all blocks of %s (%v) belong to other nodes: it can only borrow addresses", p.pool.CIDR(), blocks)
+	}
+	block := got[0].Masked()
+	if p.independent {
+		if err := p.forget(node, got[0].Addr()); err != nil {
+			return netip.Prefix{}, err
+		}
+	}
+	p.first[node] = block
+	return block, nil
+}
+
+// forget makes the cluster an empty one again.
+func (p *predictor) forget(node string, ip netip.Addr) error {
+	if _, _, err := p.cluster.ReleaseIPs(ipam.Release{IP: ip}); err != nil {
+		return err
+	}
+	return p.cluster.RemoveIPAMHost(affinity.HostOwner(node))
+}
+
+// prediction is one object of the JSON output.
+type prediction struct {
+	Node  string `json:"node"`
+	Block string `json:"block,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// maxRefusals is how many of the nodes that get no block are named on standard
+// error; there can be as many as nodes.
+const maxRefusals = 20
+
+// printAll writes the block of each node to out, and to stderr who gets none and
+// why. It reports whether there was one. Errors of out stay in it.
+func printAll(out *bufio.Writer, stderr io.Writer, p *predictor, names []string, asJSON bool) (refused bool) {
+	errs := bufio.NewWriter(stderr)
+	defer errs.Flush()
+	separator := "[\n"
+	refusals := 0
+	for _, name := range names {
+		block, err := p.next(name)
+		line := prediction{Node: name}
+		if err != nil {
+			line.Error = err.Error()
+			if refusals++; refusals <= maxRefusals {
+				fmt.Fprintf(errs, "predict: %s: no block: %v\n", name, err)
+			}
+		} else {
+			line.Block = block.String()
+		}
+		switch {
+		case asJSON:
+			text, err := json.Marshal(line)
+			if err != nil {
+				panic(err) // three strings
+			}
+			out.WriteString(separator)
+			out.Write(text)
+			separator = ",\n"
+		case err == nil:
+			out.WriteString(name + "\t" + line.Block + "\n")
+		}
+	}
+	if asJSON {
+		out.WriteString("\n]\n")
+	}
+	if refusals > maxRefusals {
+		fmt.Fprintf(errs, "predict: and %d more nodes without a block; -json names them all\n", refusals-maxRefusals)
+	}
+	return refusals > 0
+}

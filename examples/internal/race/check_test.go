@@ -1,0 +1,147 @@
+package race
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A race in which a host dies while it claims the only block, and the same with a
+// result that nobody could get.
+const right = `{"version":1,"name":"right","setting":{"version":1,"name":"","start":"2026-01-01T00:00:00Z","pools":[{"name":"p","cidr":"10.0.0.0/30","blockSize":30}],"nodes":[{"name":"n"}]},"clients":[{"host":"n","steps":[{"op":"ClaimAffinity","in":{"host":"n","cidr":"10.0.0.0/30"}}],"diesAfter":2}],"schedule":[0,0],"calls":[{"c":0,"op":0,"call":"get","key":"config","result":"missing"},{"c":0,"op":0,"call":"create","key":"affinity/host:n/10.0.0.0/30","result":"ok"}],"state":{"affinities":[{"type":"host","host":"n","cidr":"10.0.0.0/30","state":"pending"}]}}` + "\n"
+
+var wrong = strings.NewReplacer(`"name":"right"`, `"name":"wrong"`, `"result":"ok"`, `"result":"exists"`).Replace(right)
+
+// written puts races into a file and returns its path.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "t.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func do(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, strings.NewReader(right), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestRecorded(t *testing.T) {
+	status, out, errs := do("-check", "../../../testdata/races.jsonl.gz")
+	require.Equal(t, 0, status)
+	require.Empty(t, errs)
+	require.Equal(t, "../../../testdata/races.jsonl.gz            600 races   24,339 calls  ok\n"+
+		"1 recording: 0 differences in 600 races, 24,339 calls\n", out)
+}
+
+func TestDiffers(t *testing.T) {
+	path := written(t, right+wrong+right+strings.Replace(wrong, "wrong", "wrong too", 1))
+	status, out, errs := do("-check", path)
+	require.Equal(t, 1, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "4 races        8 calls  2 differ\n")
+	require.Contains(t, out, "wrong: call 1\n"+
+		"  want: client 0, operation 0: create affinity/host:n/10.0.0.0/30, exists\n"+
+		"  got:  client 0, operation 0: create affinity/host:n/10.0.0.0/30, ok\n"+
+		"wrong too: call 1\n")
+	require.Contains(t, out, "\n1 recording: 2 differences in 4 races, 8 calls\n")
+}
+
+func TestPlainAndGzip(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write([]byte(right))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	status, out, _ := do("-check", written(t, right), written(t, packed.String()), "-")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "3 recordings: 0 differences in 3 races, 6 calls\n")
+}
+
+func TestJSON(t *testing.T) {
+	good, bad := written(t, right), written(t, right+wrong)
+	status, out, _ := do("-check", "-json", good, bad)
+	require.Equal(t, 1, status)
+	d := json.NewDecoder(strings.NewReader(out))
+	var r [2]fileResult
+	require.NoError(t, d.Decode(&r[0]))
+	require.NoError(t, d.Decode(&r[1]))
+	require.Equal(t, fileResult{File: good, Races: 1, Calls: 2}, r[0])
+	require.Equal(t, 1, r[1].Different)
+	require.Len(t, r[1].Details, 1)
+	require.False(t, d.More())
+}
+
+func TestUnreadable(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":         {"", "t.jsonl:1: empty: no race"},
+		"cut off":       {right[:40], "t.jsonl:1: line ends in the middle of a JSON value"},
+		"version":       {strings.Replace(right, `"version":1`, `"version":2`, 1), "t.jsonl:1: version 2, want 1"},
+		"unknown field": {strings.Replace(right, `"steps"`, `"stairs"`, 1), `t.jsonl:1: json: unknown field "stairs"`},
+		"no such client": {
+			strings.Replace(right, `"schedule":[0,0]`, `"schedule":[0,1]`, 1),
+			"t.jsonl:1: schedule entry 1 names client 1 of 1",
+		},
+		"no such operation": {strings.Replace(right, `"ClaimAffinity"`, `"Steal"`, 1), `t.jsonl:1: operation 0 of client 0: trace: unknown operation "Steal"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, out, errs := do("-check", written(t, c.text))
+			require.Equal(t, 2, status)
+			require.Contains(t, errs, c.want)
+			require.Contains(t, out, "0 races        0 calls  unreadable\n")
+		})
+	}
+	status, out, _ := do("-check", written(t, right+right[:40]))
+	require.Equal(t, 2, status)
+	require.Contains(t, out, "1 race        2 calls  ok so far, then unreadable\n")
+
+	status, _, errs := do("-check", filepath.Join(t.TempDir(), "missing.gz"))
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "missing.gz: no such file")
+}
+
+// full is a writer that has no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestUnwritable(t *testing.T) {
+	for _, args := range [][]string{{"-check", "-"}, {"-check", "-json", "-"}, {"-seed", "7"}, {"-seed", "7", "-json"}} {
+		var errs bytes.Buffer
+		require.Equal(t, 2, run(args, strings.NewReader(right), full{}, &errs))
+		require.Equal(t, "race: no space left\n", errs.String())
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"-check", "-h"}, {"-seed", "7", "-h"}} {
+		status, out, errs := do(args...)
+		require.Equal(t, 0, status)
+		require.Contains(t, out, "Exit status")
+		require.Contains(t, out, "go run ./examples/race -")
+		require.Empty(t, errs)
+	}
+
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "nothing to do"},
+		{[]string{"testdata/races.jsonl.gz"}, "testdata/races.jsonl.gz: want -seed, -check or -storm"},
+		{[]string{"-check"}, "no recording given"},
+		{[]string{"-chek", "x"}, "-chek: want -seed, -check or -storm"},
+		{[]string{"-check", "-all", "x"}, "-all"},
+	} {
+		status, out, errs := do(c.args...)
+		require.Equal(t, 2, status)
+		require.Empty(t, out)
+		require.Contains(t, errs, c.want)
+	}
+}

@@ -1,0 +1,182 @@
+package race
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam/protocol"
+	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// TestSeeded pins what the README's command prints, on every machine.
+func TestSeeded(t *testing.T) {
+	status, out, errs := do("-seed", "7")
+	require.Equal(t, 0, status)
+	require.Empty(t, errs)
+	golden, err := os.ReadFile("testdata/seed-7.txt")
+	require.NoError(t, err)
+	require.Equal(t, string(golden), out)
+
+	_, again, _ := do("-seed=7", "-schedule", scheduleIn(out))
+	require.Equal(t, out, again, "the command at the end shows the same")
+}
+
+// scheduleIn returns the schedule of the command at the end.
+func scheduleIn(out string) string {
+	_, text, _ := strings.Cut(out, `-schedule "`)
+	text, _, _ = strings.Cut(text, `"`)
+	return text
+}
+
+// The tables of any seed keep to 80 columns, and no seed breaks an invariant.
+func TestWidth(t *testing.T) {
+	for _, seed := range []string{"0", "-1", "1", "2", "3", "4", "5", "6", "8", "9", "10", "11", "12", "9223372036854775807"} {
+		status, out, errs := do("-seed", seed)
+		require.Equal(t, 0, status, errs)
+		require.Contains(t, out, "0 violations")
+		require.NotContains(t, out, "\x1b", "no colours in a pipe")
+		for _, line := range strings.Split(out, "\n") {
+			if !strings.HasPrefix(line, "  go run") {
+				require.LessOrEqual(t, len(line), width, "seed %s: %s", seed, line)
+			}
+		}
+	}
+}
+
+func TestSchedule(t *testing.T) {
+	status, out, _ := do("-seed", "7", "-schedule", "a*8 a:dies b*4 a:fails a* b:lost b:stale b*")
+	require.Equal(t, 2, status)
+	require.Empty(t, out)
+	status, out, _ = do("-seed", "7", "-schedule", "a*8 a:dies b*4 a:fails b*20")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "dies")
+	require.Contains(t, out, "get fails")
+	require.Contains(t, out, "did not")
+}
+
+func TestSavedCase(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "case.json")
+	status, shown, errs := do("-seed", "9", "-save", file)
+	require.Equal(t, 0, status, errs)
+	status, again, errs := do("-seed", file)
+	require.Equal(t, 0, status, errs)
+	body := func(out string) string {
+		_, out, _ = strings.Cut(out, "\n") // what it is called
+		out, _, _ = strings.Cut(out, "  go run")
+		return out
+	}
+	require.Equal(t, body(shown), body(again))
+
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), `"version":1`, `"version":2`, 1)), 0o600))
+	status, out, errs := do("-seed", file)
+	require.Equal(t, 2, status)
+	require.Empty(t, out)
+	require.Contains(t, errs, "case.json:1: version 2, want 1")
+}
+
+func TestSeededJSON(t *testing.T) {
+	status, out, _ := do("-seed", "7", "-json")
+	require.Equal(t, 0, status)
+	var v shown
+	require.NoError(t, json.Unmarshal([]byte(out), &v))
+	require.Equal(t, "7", v.Seed)
+	require.NotEmpty(t, v.State.Blocks)
+	s, err := explore.ParseSchedule(v.Schedule)
+	require.NoError(t, err)
+	require.Len(t, v.Steps, len(s))
+	require.Empty(t, v.Violation)
+}
+
+func TestTryAll(t *testing.T) {
+	status, out, errs := do("-seed", "9", "-explore", "-deaths", "0")
+	require.Equal(t, 0, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "complete: there is nothing else")
+	require.Contains(t, out, "0 violations\n")
+
+	status, out, _ = do("-seed", "9", "-explore", "-states", "100")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "100 states")
+	require.Contains(t, out, "stopped at the bound")
+
+	status, out, _ = do("-seed", "9", "-random", "50", "-failures", "1", "-stale", "1", "-json")
+	require.Equal(t, 0, status)
+	var v tried
+	require.NoError(t, json.Unmarshal([]byte(out), &v))
+	require.EqualValues(t, 50, v.Schedules)
+	require.Empty(t, v.Violations)
+}
+
+// hasty confirms an affinity before there is a block.
+type hasty struct{ protocol.Access }
+
+func (h hasty) Do(r protocol.Request) protocol.Response {
+	if a, ok := r.Object.(*protocol.Affinity); ok && r.Verb == protocol.Create {
+		a.State = affinity.Confirmed
+	}
+	return h.Access.Do(r)
+}
+
+// A violation is shown with the schedule that leads there, and the program says so
+// as it ends.
+func TestViolation(t *testing.T) {
+	for _, args := range [][]string{{"-seed", "5"}, {"-seed", "5", "-explore"}, {"-seed", "5", "-random", "9"}, {"-seed", "5", "-json"}, {"-seed", "5", "-explore", "-json"}} {
+		r, err := parseSeeded(args, strings.NewReader(""))
+		require.NoError(t, err)
+		r.options.Engine = func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
+			return c.Client(hasty{access}, now)
+		}
+		var out, errs strings.Builder
+		require.Equal(t, 1, r.do(&out, &errs), args)
+		require.Contains(t, out.String(), "is confirmed, and there is no block")
+		require.Empty(t, errs.String())
+		if !r.json {
+			_, err := explore.ParseSchedule(scheduleIn(out.String()))
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestSeededUsage(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-seed"}, "flag needs an argument"},
+		{[]string{"-seed", ""}, "want a number or a file"},
+		{[]string{"-seed", missing}, "no such file"},
+		{[]string{"-seed", "-"}, "standard input:1: "}, // a race is no case
+		{[]string{"-seed", "7", "-schedule", "a d"}, "move 2 is of client d, and there are only a to b"},
+		{[]string{"-seed", "7", "-schedule", "a*1000"}, "a has nothing left to do"},
+		{[]string{"-seed", "7", "-schedule", "a:sleeps"}, `word 1, "a:sleeps"`},
+		{[]string{"-seed", "7", "-schedule", "a", "b"}, "b: what for?"},
+		{[]string{"-seed", "7", "-explore", "-random", "5"}, "not both"},
+		{[]string{"-seed", "7", "-random", "0"}, "want 1 or more"},
+		{[]string{"-seed", "7", "-random", "1000000000"}, "want 1 to 100000000"},
+		{[]string{"-seed", "7", "-explore", "-states", "0"}, "would explore forever"},
+		{[]string{"-seed", "7", "-explore", "-states", "1000000000"}, "would explore forever"},
+		{[]string{"-seed", "7", "-explore", "-deaths", "100"}, "would explore forever"},
+		{[]string{"-seed", "7", "-explore", "-deaths", "-1"}, "-1 deaths"},
+		{[]string{"-seed", "7", "-explore", "-conflicts", "0"}, "-conflicts 0"},
+		{[]string{"-seed", "7", "-explore", "-conflicts", "50"}, "would explore forever"},
+		{[]string{"-seed", "7", "-explore", "-schedule", "a"}, "-schedule and -save are for one"},
+		{[]string{"-seed", "7", "-deaths", "2"}, "-deaths is for -explore or -random"},
+		{[]string{"-seed", "7", "-save", filepath.Join(missing, "x")}, "no such file"},
+	} {
+		status, out, errs := do(c.args...)
+		require.Equal(t, 2, status, c.args)
+		require.Empty(t, out)
+		require.Contains(t, errs, c.want)
+	}
+}

@@ -1,0 +1,198 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const header = `{"version":1,"name":"t","start":"2026-01-01T00:00:00Z","pools":[{"name":"p","cidr":"10.244.0.0/16","blockSize":26}],"nodes":[{"name":"minikube"}]}` + "\n"
+
+const (
+	assignRight = `{"i":1,"op":"AutoAssign","in":{"host":"minikube","num4":1,"use":"Workload"},"out":{"ips4":["10.244.120.64/26"]}}` + "\n"
+	assignWrong = `{"i":2,"op":"AutoAssign","in":{"host":"minikube","num4":1,"use":"Workload"},"out":{"ips4":["10.244.120.99/26"]}}` + "\n"
+	assignLater = `{"i":3,"op":"AutoAssign","in":{"host":"minikube","num4":1,"use":"Workload"},"out":{"ips4":["10.244.120.98/26"]}}` + "\n"
+)
+
+// written puts a recording into a file and returns its path.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "t.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func do(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, strings.NewReader(header+assignRight), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestAgrees(t *testing.T) {
+	path := written(t, header+assignRight)
+	status, out, errs := do(path)
+	require.Equal(t, 0, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "1 operation  ok\n")
+	require.True(t, strings.HasSuffix(out, "\n1 recording: 0 divergences in 1 operation\n"), out)
+}
+
+func TestRecordings(t *testing.T) {
+	files, err := filepath.Glob("../../../testdata/traces/c*.gz")
+	require.NoError(t, err)
+	require.Len(t, files, 15)
+	status, out, _ := do(files...)
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "15 recordings: 0 divergences in 8,")
+}
+
+func TestLifecycleRecordings(t *testing.T) {
+	files, err := filepath.Glob("../../../testdata/lifecycle/*.gz")
+	require.NoError(t, err)
+	require.Len(t, files, 40)
+	status, out, errs := do(files...)
+	require.Equal(t, 0, status, errs)
+	require.Contains(t, out, "40 recordings: 0 divergences in 17,201 operations")
+}
+
+func TestDiverges(t *testing.T) {
+	path := written(t, header+assignRight+assignWrong+assignLater)
+	status, out, errs := do(path)
+	require.Equal(t, 1, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "3 operations  2 operations diverge\n")
+	require.Contains(t, out, "t.jsonl:3: operation 2, AutoAssign\n")
+	require.Contains(t, out, `want: {"ips4":["10.244.120.99/26"]}`)
+	require.Contains(t, out, `got:  {"ips4":["10.244.120.65/26"]}`)
+	require.NotContains(t, out, "operation 3,", "only the first, unless asked")
+	require.Contains(t, out, "1 recording: 2 divergences in 3 operations\n")
+
+	_, out, _ = do("-all", path)
+	require.Contains(t, out, "operation 3,")
+}
+
+func TestJSON(t *testing.T) {
+	good, bad := written(t, header+assignRight), written(t, header+assignRight+assignWrong)
+	status, out, _ := do("-json", good, bad)
+	require.Equal(t, 1, status)
+	d := json.NewDecoder(strings.NewReader(out))
+	var r [2]fileResult
+	require.NoError(t, d.Decode(&r[0]))
+	require.NoError(t, d.Decode(&r[1]))
+	require.Equal(t, fileResult{File: good, Operations: 1}, r[0])
+	require.Equal(t, 1, r[1].Divergences)
+	require.Len(t, r[1].Details, 1)
+	require.False(t, d.More())
+}
+
+// TestSnapshots: recordings that go on from a snapshot find it beside themselves.
+func TestSnapshots(t *testing.T) {
+	files, err := filepath.Glob("../../../testdata/snapshots/*.jsonl.gz")
+	require.NoError(t, err)
+	for _, args := range [][]string{nil, {"-snapshot", "v3"}} {
+		status, out, errs := do(append(args, files...)...)
+		require.Equal(t, 0, status)
+		require.Empty(t, errs)
+		require.Contains(t, out, "16 recordings: 0 divergences in 1,952 operations\n")
+	}
+}
+
+func TestSnapshotProblems(t *testing.T) {
+	goesOn := strings.Replace(header, `"name":"t"`, `"name":"t","snapshot":"NAME"`, 1)
+	missing := written(t, strings.Replace(goesOn, "NAME", "t", 1)+assignRight)
+	status, out, errs := do(missing)
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "there is no "+filepath.Join(filepath.Dir(missing), "t.v1")+".yaml.gz, .yaml")
+	require.Contains(t, out, "0 operations  unreadable\n")
+
+	snapshot := filepath.Join(filepath.Dir(missing), "t.v3.json")
+	require.NoError(t, os.WriteFile(snapshot, []byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","apiVersion":"v1"}]}`), 0o600))
+	status, _, errs = do("-snapshot", "v3", missing)
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, `t.v3.json:1: Secret: kind: "Secret" of "v1" is not read`)
+
+	for _, name := range []string{"../t", "/etc/passwd", ".."} {
+		status, _, errs = do(written(t, strings.Replace(goesOn, "NAME", name, 1)))
+		require.Equal(t, 2, status)
+		require.Contains(t, errs, "is not the name of a file beside the recording")
+	}
+
+	status, _, errs = do("-snapshot", "v2", missing)
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "-snapshot v2: must be v1 or v3")
+}
+
+func TestUnreadable(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":             {"", "t.jsonl:1: empty: no header"},
+		"cut off":           {header + assignRight[:40], "t.jsonl:2: line ends in the middle of a JSON value"},
+		"unknown field":     {strings.Replace(header, `"name":"t"`, `"nome":"t"`, 1), `t.jsonl:1: json: unknown field "nome"`},
+		"unknown operation": {header + `{"i":1,"op":"Steal","in":{},"out":{}}`, `t.jsonl:2: trace: unknown operation "Steal"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, out, errs := do(written(t, c.text))
+			require.Equal(t, 2, status)
+			require.Contains(t, errs, c.want)
+			require.Contains(t, out, "0 operations  unreadable\n")
+		})
+	}
+	status, out, _ := do(written(t, header+assignRight+assignRight[:40]))
+	require.Equal(t, 2, status)
+	require.Contains(t, out, "1 operation  ok so far, then unreadable\n")
+
+	status, _, errs := do(filepath.Join(t.TempDir(), "missing.gz"))
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "missing.gz: no such file")
+
+	const plan = "../../../testdata/plan.jsonl"
+	status, out, errs = do(plan)
+	require.Equal(t, 2, status)
+	require.Equal(t, "replay: "+plan+": holds scenarios with results, not a recording: use go run ./examples/plan -check "+plan+"\n", errs)
+	require.Contains(t, out, "0 operations  unreadable\n")
+}
+
+func TestStandardInput(t *testing.T) {
+	status, out, _ := do("-")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "1 recording: 0 divergences in 1 operation\n")
+}
+
+// full is a writer that has no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestUnwritable(t *testing.T) {
+	for _, args := range [][]string{{"-"}, {"-json", "-"}} {
+		var errs bytes.Buffer
+		require.Equal(t, 2, run(args, strings.NewReader(header+assignRight), full{}, &errs))
+		require.Equal(t, "replay: no space left\n", errs.String())
+	}
+}
+
+func TestUsage(t *testing.T) {
+	status, out, errs := do("-h")
+	require.Equal(t, 0, status)
+	require.Contains(t, out, "Exit status")
+	require.Contains(t, out, "-json")
+	require.Empty(t, errs)
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+	}
+
+	status, out, errs = do()
+	require.Equal(t, 2, status)
+	require.Empty(t, out)
+	require.Contains(t, errs, "no recording given")
+
+	status, _, errs = do("-al", "x")
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "-al")
+	require.Contains(t, errs, "-h for help")
+}

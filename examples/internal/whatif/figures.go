@@ -1,0 +1,194 @@
+package whatif
+
+import (
+	"cmp"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// figures are a cluster in numbers.
+type figures struct {
+	Pools    []poolFigures   `json:"pools"`
+	Families []familyFigures `json:"families"` // those that there are pools or blocks of
+	Loans    []loan          `json:"loans"`
+	Nodes    int             `json:"nodes"`
+	Pods     int             `json:"pods"`
+	Orphans  int             `json:"blocksInNoPool"`
+	Strict   bool            `json:"strictAffinity"`
+}
+
+// poolFigures are a pool in numbers.
+type poolFigures struct {
+	Name      string   `json:"name"`
+	CIDR      string   `json:"cidr"`
+	BlockSize int      `json:"blockSize"`
+	Disabled  bool     `json:"disabled,omitempty"`
+	Blocks    *big.Int `json:"blocks"`  // that it has room for
+	Claimed   int      `json:"claimed"` // that somebody owns
+	Empty     int      `json:"empty"`   // of those that exist
+	OnePod    int      `json:"onePod"`  // held by a single address
+	Free      *big.Int `json:"free"`    // that do not exist yet
+}
+
+// familyFigures are all that the cluster has of IPv4, or of IPv6.
+type familyFigures struct {
+	Family  string `json:"family"`
+	InUse   int    `json:"inUse"` // addresses that somebody holds
+	Cooling int    `json:"cooling"`
+	// Stranded addresses are free, in blocks of nodes or of nobody: another node
+	// gets them only by borrowing. Of those left behind, no node is the owner.
+	Stranded   int `json:"stranded"`
+	LeftBehind int `json:"strandedLeftBehind"`
+	Borrowed   int `json:"borrowed"`
+	// Routes are the blocks with a confirmed affinity and the borrowed addresses.
+	Routes            int      `json:"routes"`
+	NodesWithoutBlock []string `json:"nodesWithoutBlock"`
+	// Headroom is how many blocks are left to claim, in enabled pools for pods:
+	// as many nodes more could have one of their own.
+	Headroom *big.Int `json:"headroom"`
+
+	owns map[string]bool // nodes that own a block
+}
+
+// loan is how many addresses one node has borrowed from another.
+type loan struct {
+	Lender   string `json:"lender"` // empty for nobody
+	Borrower string `json:"borrower"`
+	Count    int    `json:"count"`
+}
+
+// figures counts the cluster as it stands.
+func (w *world) figures() figures {
+	s, specs, nodes := w.a.State(), w.a.Pools(), w.a.Nodes()
+	f := figures{Strict: w.a.GetIPAMConfig().StrictAffinity, Nodes: len(nodes), Pods: len(w.pods), Loans: []loan{}}
+	index := make(map[string]int)
+	for i, p := range specs {
+		index[p.Name] = i
+		total := poolBlocks(p)
+		f.Pools = append(f.Pools, poolFigures{
+			Name: p.Name, CIDR: p.CIDR.String(), BlockSize: p.BlockSize, Disabled: p.Disabled, Blocks: total, Free: new(big.Int).Set(total),
+		})
+	}
+	isNode := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		isNode[n.Name] = true
+	}
+	both := [2]familyFigures{
+		{Family: "IPv4", Headroom: new(big.Int), NodesWithoutBlock: []string{}, owns: make(map[string]bool)},
+		{Family: "IPv6", Headroom: new(big.Int), NodesWithoutBlock: []string{}, owns: make(map[string]bool)},
+	}
+	loans := make(map[loan]int)
+	var there [2]bool
+	for i := range s.Blocks {
+		b := &s.Blocks[i]
+		k := familyOf(b.CIDR.Addr().Is4())
+		there[k] = true
+		held := both[k].count(b, isNode, loans)
+		if p := poolOf(specs, b.CIDR.Addr()); p != nil {
+			f.Pools[index[p.Name]].count(b, held)
+		} else {
+			f.Orphans++
+		}
+	}
+	for _, a := range s.Affinities {
+		if a.State == affinity.Confirmed {
+			both[familyOf(a.CIDR.Addr().Is4())].Routes++
+		}
+	}
+	for i, p := range specs {
+		k := familyOf(p.CIDR.Addr().Is4())
+		there[k] = true
+		if !p.Disabled && (len(p.AllowedUses) == 0 || slices.Contains(p.AllowedUses, pool.Workload)) {
+			both[k].Headroom.Add(both[k].Headroom, f.Pools[i].Free)
+		}
+	}
+	for k := range both {
+		if !there[k] {
+			continue
+		}
+		for _, n := range nodes {
+			if !both[k].owns[n.Name] {
+				both[k].NodesWithoutBlock = append(both[k].NodesWithoutBlock, n.Name)
+			}
+		}
+		f.Families = append(f.Families, both[k])
+	}
+	for l, n := range loans {
+		l.Count = n
+		f.Loans = append(f.Loans, l)
+	}
+	slices.SortFunc(f.Loans, func(x, y loan) int {
+		return cmp.Or(cmp.Compare(y.Count, x.Count), strings.Compare(x.Lender, y.Lender), strings.Compare(x.Borrower, y.Borrower))
+	})
+	return f
+}
+
+func familyOf(is4 bool) int {
+	if is4 {
+		return 0
+	}
+	return 1
+}
+
+// count adds a block of the pool's, which so many addresses hold.
+func (f *poolFigures) count(b *ipam.BlockState, held int) {
+	f.Free.Sub(f.Free, big.NewInt(1))
+	if !b.Owner.IsZero() {
+		f.Claimed++
+	}
+	switch held {
+	case 0:
+		f.Empty++
+	case 1:
+		f.OnePod++
+	}
+}
+
+// count adds up a block's addresses, and returns how many of them hold it: all
+// but those kept for the host.
+func (f *familyFigures) count(b *ipam.BlockState, isNode map[string]bool, loans map[loan]int) (held int) {
+	if b.Owner.Type == affinity.Host {
+		f.owns[b.Owner.Name] = true
+	}
+	if b.Owner.Type != affinity.Virtual {
+		f.Stranded += len(b.Free)
+		if !isNode[b.Owner.Name] {
+			f.LeftBehind += len(b.Free)
+		}
+	}
+	for _, al := range b.Allocations {
+		if !al.ReleasedAt.IsZero() {
+			f.Cooling++
+			held++
+			continue
+		}
+		f.InUse++
+		if block.IsHostReserved(al.Handle) {
+			continue
+		}
+		held++
+		node, _ := al.Active.Get(ipam.AttrNode)
+		if node != "" && b.Owner != affinity.HostOwner(node) {
+			loans[loan{Lender: b.Owner.Name, Borrower: node}]++
+			f.Borrowed++
+			f.Routes++
+		}
+	}
+	return held
+}
+
+// borrows reports whether the pod has an address of a block that is not its node's.
+func (w *world) borrows(p *pod) bool {
+	for _, ip := range p.ips {
+		if _, owner, _ := w.a.BlockOf(ip); owner != affinity.HostOwner(p.node) {
+			return true
+		}
+	}
+	return false
+}

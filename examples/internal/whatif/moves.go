@@ -1,0 +1,259 @@
+package whatif
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// targets are the nodes that pods can move to, with the number of pods on each.
+type targets struct {
+	nodes []ipam.Node
+	count map[string]int
+}
+
+// targets returns the nodes that take pods: not those that were drained, and those
+// of the control plane only where there are no others.
+func (w *world) targets() *targets {
+	t := &targets{count: make(map[string]int)}
+	for _, p := range w.pods {
+		t.count[p.node]++
+	}
+	for _, control := range []bool{false, true} {
+		for _, n := range w.a.Nodes() {
+			_, isControl := n.Labels["node-role.kubernetes.io/control-plane"]
+			if isControl == control && !w.cordoned[n.Name] {
+				t.nodes = append(t.nodes, n)
+			}
+		}
+		if len(t.nodes) > 0 {
+			break
+		}
+	}
+	return t
+}
+
+// next returns the node with the fewest pods, the first by name of several, among
+// those of the same operating system; "" if there is none.
+func (t *targets) next(os string) string {
+	best := ""
+	for _, n := range t.nodes {
+		if its := n.Labels["kubernetes.io/os"]; os != "" && its != "" && its != os {
+			continue
+		}
+		if best == "" || t.count[n.Name] < t.count[best] {
+			best = n.Name
+		}
+	}
+	if best != "" {
+		t.count[best]++
+	}
+	return best
+}
+
+// drain moves the pods of a node to others.
+func (w *world) drain(c *change, node string) error {
+	if err := w.nodeCalled(node); err != nil {
+		return err
+	}
+	if w.cordoned[node] {
+		return fmt.Errorf("node %q was drained already", node)
+	}
+	w.cordoned[node] = true
+	os := ""
+	for _, n := range w.a.Nodes() {
+		if n.Name == node {
+			os = n.Labels["kubernetes.io/os"]
+		}
+	}
+	t := w.targets()
+	gone := make(map[*pod]bool)
+	moved := 0
+	for _, p := range w.pods {
+		if p.node != node {
+			continue
+		}
+		w.release(p)
+		to := t.next(os)
+		if to == "" {
+			c.refuse(p.label(), "", "there is no node left to move to")
+			gone[p] = true
+			continue
+		}
+		p.node = to
+		if why := w.ask(p); why != "" {
+			c.refuse(p.label(), to, why)
+			gone[p] = true
+			continue
+		}
+		moved++
+		c.Moved = append(c.Moved, move{p.label(), node, to, p.ips[0].String(), w.borrows(p)})
+	}
+	w.remove(gone)
+	c.say("%s moved from %s to other nodes, %d could not", plural(moved, "pod"), node, len(gone))
+	return nil
+}
+
+// removeNode drains a node that may be drained already, and deletes it with what
+// it has, as kube-controllers does.
+func (w *world) removeNode(c *change, node string) error {
+	if !w.cordoned[node] {
+		if err := w.drain(c, node); err != nil {
+			return err
+		}
+	} else if err := w.nodeCalled(node); err != nil {
+		return err
+	}
+	tunnels, before := w.releaseTunnels(node), w.owned(node)
+	w.a.DeleteNode(node)
+	delete(w.cordoned, node)
+	// The controller comes back when what cools down is cold.
+	w.clock.Advance(time.Duration(w.a.GetIPAMConfig().IPCooldownSeconds) * time.Second)
+	_ = w.a.ReleaseHostAffinities(affinity.HostOwner(node), true) // what is not empty stays
+	left := w.owned(node)
+	c.say("node %s is gone, with %s and %s", node, plural(tunnels, "tunnel address"), plural(before-left, "block"))
+	if left > 0 {
+		c.say("%s of it stay: other nodes have borrowed addresses there, or addresses there have leaked", plural(left, "block"))
+	}
+	return nil
+}
+
+// scale gives every node that many pods.
+func (w *world) scale(c *change, want int) error {
+	on := make(map[string][]*pod)
+	for _, p := range w.pods {
+		on[p.node] = append(on[p.node], p)
+	}
+	gone := make(map[*pod]bool)
+	for _, pods := range on {
+		for _, p := range pods[min(want, len(pods)):] {
+			gone[p] = true
+		}
+	}
+	for _, p := range w.pods { // in their order, not that of the map
+		if gone[p] {
+			w.release(p)
+		}
+	}
+	w.remove(gone)
+	want4, want6 := w.families()
+	started, refused := 0, 0
+	given := w.targets().nodes
+	for round := range want {
+		for _, n := range given {
+			if len(on[n.Name]) > round {
+				continue
+			}
+			p := &pod{namespace: "whatif", name: fmt.Sprintf("%s-%d", n.Name, round), node: n.Name, want4: want4, want6: want6}
+			if why := w.ask(p); why != "" {
+				c.refuse(p.label(), n.Name, why)
+				refused++
+				continue
+			}
+			started++
+			w.pods = append(w.pods, p)
+		}
+	}
+	slices.SortStableFunc(w.pods, comparePods)
+	c.say("%s started, %d ended, %d could not start", plural(started, "pod"), len(gone), refused)
+	return nil
+}
+
+// collect gives back what nobody uses: leaked addresses, cold ones, empty blocks
+// but a node's last, affinities that are no longer true, blocks of nodes that are
+// gone, and handles that hold nothing.
+func (w *world) collect(c *change) error {
+	released := 0
+	for _, ip := range w.leaked {
+		if allocated, err := w.a.ReleaseIP(ipam.Release{IP: ip}); err == nil && allocated {
+			released++
+		}
+	}
+	w.leaked = nil
+	before := w.a.State()
+	w.a.GarbageCollectColdIPs()
+	isNode := make(map[string]bool)
+	for _, n := range w.a.Nodes() {
+		isNode[n.Name] = true
+	}
+	// Affinities of nodes that are gone, and those whose block is another's or
+	// does not exist: the latter, if it is a node's, is about to be made.
+	blocks := make(map[string]affinity.Owner)
+	for _, b := range before.Blocks {
+		blocks[b.CIDR.String()] = b.Owner
+	}
+	dropped := 0
+	for _, a := range before.Affinities {
+		owner, exists := blocks[a.CIDR.String()]
+		gone := a.Owner.Type == affinity.Host && !isNode[a.Owner.Name]
+		if exists && owner != a.Owner || !exists && gone {
+			if w.a.DropAffinity(a.Owner, a.CIDR) {
+				dropped++
+			}
+		}
+	}
+	w.emptyBlocks(isNode)
+	empty, err := w.dropEmptyHandles()
+	if err != nil {
+		return err
+	}
+	after := w.a.State()
+	c.say("%s that leaked, %s, %s and %s were given back",
+		plural(released, "address"), plural(len(before.Blocks)-len(after.Blocks), "block"), plural(dropped, "stale affinity"), plural(empty, "handle")+" without addresses")
+	return nil
+}
+
+// emptyBlocks releases the affinities of empty blocks: all of an owner that is no
+// node, all but one of a node.
+func (w *world) emptyBlocks(isNode map[string]bool) {
+	owned := make(map[affinity.Owner]int)
+	s := w.a.State()
+	for _, b := range s.Blocks {
+		owned[b.Owner]++
+	}
+	for _, b := range s.Blocks {
+		if b.Owner.Type != affinity.Host || isNode[b.Owner.Name] && owned[b.Owner] < 2 {
+			continue
+		}
+		if err := w.a.ReleaseBlockAffinity(b.CIDR, true); err == nil {
+			owned[b.Owner]--
+		}
+	}
+}
+
+// dropEmptyHandles deletes the handles that hold no address.
+func (w *world) dropEmptyHandles() (dropped int, err error) {
+	cluster := w.a.Cluster()
+	holds := make(map[string]bool)
+	for _, b := range cluster.Blocks {
+		for _, al := range b.Allocations {
+			holds[al.Handle] = true
+		}
+	}
+	had := len(cluster.Handles)
+	cluster.Handles = slices.DeleteFunc(cluster.Handles, func(h ipam.HandleState) bool { return !holds[h.ID] })
+	if len(cluster.Handles) == had {
+		return 0, nil
+	}
+	a, err := ipam.Restore(cluster, ipam.Options{Now: w.clock.Now})
+	if err != nil {
+		return 0, err
+	}
+	w.a = a
+	return had - len(cluster.Handles), nil
+}
+
+// byCount orders names by a count, then by name.
+func byCount(count map[string]int) []string {
+	names := make([]string, 0, len(count))
+	for name := range count {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(x, y string) int { return cmp.Or(cmp.Compare(count[x], count[y]), strings.Compare(x, y)) })
+	return names
+}

@@ -1,0 +1,324 @@
+package whatif
+
+import (
+	"fmt"
+	"io"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/ipamsim/ipamsim/ipam/report"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
+)
+
+// result is what -json prints.
+type result struct {
+	Cluster figures          `json:"cluster"`
+	Check   *snapshot.Report `json:"check,omitempty"`
+	Steps   []change         `json:"steps,omitempty"`
+}
+
+// printer writes what is found as text, unless it is quiet. Errors of out are found
+// when it is flushed.
+type printer struct {
+	out   io.Writer
+	quiet bool
+}
+
+// most is how many lines of a list are printed; -json has all.
+const most = 12
+
+func (p *printer) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+
+// cluster prints the cluster as it stands.
+func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
+	if p.quiet {
+		return
+	}
+	f := &r.Cluster
+	p.line("== The cluster as it stands (%s)\n", w.clock.Now().Format("2006-01-02 15:04:05"))
+	p.pools(f)
+	p.line("%s, %s with addresses, strict affinity %s\n", plural(f.Nodes, "node"), plural(f.Pods, "pod"), onOff(f.Strict))
+	p.families(f)
+	if f.Nodes == 0 {
+		p.line("\nNote: there are no nodes; add nodes to what kubectl gets.")
+	}
+	if n := len(w.leaked); n > 0 {
+		p.line("\nNote: %s allocated but used by nobody; -check names them, -gc gives them back.", plural(n, "address is", "addresses are"))
+	}
+	p.loans(f)
+	if problems := len(s.Problems); problems > 0 {
+		p.line("\nNote: %s in the files; -check names them.", plural(problems, "thing is not as it should be", "things are not as they should be"))
+	}
+	if r.Check != nil {
+		p.line("\n== Check\n")
+		_ = r.Check.WriteText(p.out, most)
+	}
+}
+
+// families prints a column for each family.
+func (p *printer) families(f *figures) {
+	headings := []string{""}
+	var rows [][]string
+	for _, row := range familyRows {
+		cells := []string{row.what}
+		for i := range f.Families {
+			cells = append(cells, row.value(&f.Families[i]))
+		}
+		rows = append(rows, cells)
+	}
+	for _, of := range f.Families {
+		headings = append(headings, of.Family)
+	}
+	fmt.Fprint(p.out, report.Columns(headings, rows))
+	for _, of := range f.Families {
+		if n := len(of.NodesWithoutBlock); n > 0 {
+			p.line("\nWithout a block of %s: %s", of.Family, listText(of.NodesWithoutBlock))
+		}
+	}
+}
+
+// familyRows are the figures of a family, as they are printed.
+var familyRows = []struct {
+	what  string
+	value func(*familyFigures) string
+}{
+	{"addresses in use", func(f *familyFigures) string { return strconv.Itoa(f.InUse) }},
+	{"cooling down", func(f *familyFigures) string { return strconv.Itoa(f.Cooling) }},
+	{"borrowed", func(f *familyFigures) string { return strconv.Itoa(f.Borrowed) }},
+	{"stranded: free, but in a block of a node or nobody", func(f *familyFigures) string { return strconv.Itoa(f.Stranded) }},
+	{"  of these in blocks that no node owns", func(f *familyFigures) string { return strconv.Itoa(f.LeftBehind) }},
+	{"routes: confirmed blocks and borrowed addresses", func(f *familyFigures) string { return strconv.Itoa(f.Routes) }},
+	{"nodes without a block", func(f *familyFigures) string { return strconv.Itoa(len(f.NodesWithoutBlock)) }},
+	{"headroom: blocks left for more nodes", func(f *familyFigures) string { return f.Headroom.String() }},
+}
+
+func (p *printer) pools(f *figures) {
+	var rows [][]string
+	for _, pf := range f.Pools {
+		name := pf.Name
+		if pf.Disabled {
+			name += " (disabled)"
+		}
+		rows = append(rows, []string{
+			name, pf.CIDR, "/" + strconv.Itoa(pf.BlockSize), pf.Blocks.String(),
+			strconv.Itoa(pf.Claimed), strconv.Itoa(pf.Empty), strconv.Itoa(pf.OnePod), pf.Free.String(),
+		})
+	}
+	table := report.Columns([]string{"POOL", "CIDR", "SIZE", "BLOCKS", "CLAIMED", "EMPTY", "ONE POD", "FREE"}, rows)
+	fmt.Fprint(p.out, table)
+	if f.Orphans > 0 {
+		p.line("and %s in no pool", plural(f.Orphans, "block"))
+	}
+	p.line("")
+}
+
+// loans prints who lends to whom.
+func (p *printer) loans(f *figures) {
+	if len(f.Loans) == 0 {
+		return
+	}
+	var rows [][]string
+	for i, l := range f.Loans {
+		if i == most {
+			rows = append(rows, []string{"…", "", strconv.Itoa(len(f.Loans) - most)})
+			break
+		}
+		lender := l.Lender
+		if lender == "" {
+			lender = "nobody"
+		}
+		rows = append(rows, []string{lender, l.Borrower, strconv.Itoa(l.Count)})
+	}
+	fmt.Fprint(p.out, "\n"+report.Columns([]string{"LENDER", "BORROWER", "ADDRESSES"}, rows))
+}
+
+// step prints what a change did.
+func (p *printer) step(c change) {
+	if p.quiet {
+		return
+	}
+	p.line("\n== %s", c.Step)
+	for i, s := range c.Says {
+		if i == 0 {
+			p.line("")
+		}
+		p.line("%s.", strings.ToUpper(s[:1])+s[1:])
+	}
+	for i, node := range c.Drain {
+		if i == 0 {
+			fmt.Fprint(p.out, "\nDrain in this order:")
+		}
+		if i%8 == 0 {
+			fmt.Fprint(p.out, "\n ")
+		}
+		if fmt.Fprint(p.out, " "+node); i == len(c.Drain)-1 {
+			p.line("")
+		}
+	}
+	if len(c.Moved) > 0 {
+		var rows [][]string
+		for i, m := range c.Moved {
+			if i == most {
+				rows = append(rows, []string{"…", fmt.Sprintf("%d more", len(c.Moved)-most), "", ""})
+				break
+			}
+			whose := "own"
+			if m.Borrowed {
+				whose = "borrowed"
+			}
+			rows = append(rows, []string{m.Pod, m.To, m.IP, whose})
+		}
+		fmt.Fprint(p.out, "\n"+report.Columns([]string{"MOVED", "TO", "ADDRESS", "BLOCK"}, rows))
+	}
+	p.differences(&c.Before, &c.After)
+	if len(c.Refused) > 0 {
+		p.line("\nREFUSED: %d", len(c.Refused))
+		groups := group(c.Refused)
+		for i, g := range groups {
+			if i == 2*most {
+				p.line("  … and more on %s; -json names all", plural(len(groups)-i, "node"))
+				break
+			}
+			p.line("  %s%s: %s", listText(g.who), g.where, g.why)
+		}
+	}
+}
+
+// refusals are those of one node for one reason.
+type refusals struct {
+	who        []string
+	where, why string
+}
+
+// group puts refusals together that differ only in who was refused.
+func group(all []refusal) []refusals {
+	var groups []refusals
+	at := make(map[refusal]int)
+	for _, r := range all {
+		key := refusal{Node: r.Node, Why: r.Why}
+		i, seen := at[key]
+		if !seen {
+			i = len(groups)
+			at[key] = i
+			where := ""
+			if r.Node != "" {
+				where = " on " + r.Node
+			}
+			groups = append(groups, refusals{where: where, why: r.Why})
+		}
+		groups[i].who = append(groups[i].who, r.Who)
+	}
+	return groups
+}
+
+// differences prints the figures that a change changed.
+func (p *printer) differences(before, after *figures) {
+	var rows [][]string
+	row := func(what, x, y string) {
+		if x != y {
+			rows = append(rows, []string{what, x, y})
+		}
+	}
+	number := func(what string, x, y int) { row(what, strconv.Itoa(x), strconv.Itoa(y)) }
+	row("strict affinity", onOff(before.Strict), onOff(after.Strict))
+	number("nodes", before.Nodes, after.Nodes)
+	number("pods with addresses", before.Pods, after.Pods)
+	number("blocks in no pool", before.Orphans, after.Orphans)
+	for i := range after.Families {
+		x := familyFigures{Headroom: new(big.Int)}
+		for _, of := range before.Families {
+			if of.Family == after.Families[i].Family {
+				x = of
+			}
+		}
+		for _, r := range familyRows {
+			what, _, _ := strings.Cut(strings.TrimSpace(r.what), ":")
+			row(after.Families[i].Family+": "+what, r.value(&x), r.value(&after.Families[i]))
+		}
+	}
+	was := make(map[string]poolFigures)
+	for _, pf := range before.Pools {
+		was[pf.Name] = pf
+	}
+	for _, pf := range after.Pools {
+		x, existed := was[pf.Name]
+		delete(was, pf.Name)
+		if !existed {
+			row("pool "+pf.Name, "none", pf.CIDR+", blocks of /"+strconv.Itoa(pf.BlockSize))
+			continue
+		}
+		row("pool "+pf.Name+": block size", "/"+strconv.Itoa(x.BlockSize), "/"+strconv.Itoa(pf.BlockSize))
+		row("pool "+pf.Name+": disabled", strconv.FormatBool(x.Disabled), strconv.FormatBool(pf.Disabled))
+		number("pool "+pf.Name+": blocks claimed", x.Claimed, pf.Claimed)
+		number("pool "+pf.Name+": blocks empty", x.Empty, pf.Empty)
+		row("pool "+pf.Name+": blocks free", x.Free.String(), pf.Free.String())
+	}
+	if len(rows) == 0 {
+		p.line("\nNo figure changed.")
+		return
+	}
+	fmt.Fprint(p.out, "\n"+report.Columns([]string{"FIGURE", "BEFORE", "AFTER"}, rows))
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// plural puts a number and a noun together; the plural may be given.
+func plural(n int, noun string, many ...string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %s", n, pluralOf(noun, many...))
+}
+
+func pluralOf(noun string, many ...string) string {
+	switch {
+	case len(many) > 0:
+		return many[0]
+	case strings.Contains(noun, " "):
+		first, rest, _ := strings.Cut(noun, " ")
+		if rest == "address" || strings.HasSuffix(noun, "affinity") {
+			return first + " " + pluralOf(rest)
+		}
+		return pluralOf(first) + " " + rest
+	case strings.HasSuffix(noun, "s"):
+		return noun + "es"
+	case strings.HasSuffix(noun, "y"):
+		return noun[:len(noun)-1] + "ies"
+	}
+	return noun + "s"
+}
+
+func bigPlural(n *big.Int, noun string) string {
+	if n.IsInt64() && n.Int64() == 1 {
+		return "1 " + noun
+	}
+	return n.String() + " " + pluralOf(noun)
+}
+
+// areText says that so many are.
+func areText(n int) string {
+	switch n {
+	case 0:
+		return "none would be"
+	case 1:
+		return "1 would be"
+	}
+	return fmt.Sprintf("%d would be", n)
+}
+
+// listText names the first few of a list.
+func listText(names []string) string {
+	switch {
+	case len(names) == 0:
+		return "none"
+	case len(names) > most:
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(", … (%d in all)", len(names))
+	}
+	return strings.Join(names, ", ")
+}
