@@ -64,7 +64,7 @@ func TestBadUsage(t *testing.T) {
 		"-scenario ../../plan/stories/drain.yaml -only x": "-only x: no scenario of that name in ../../plan/stories/drain.yaml",
 		"-scenario ../../plan/stories/drain.yaml -o x":    "-o: a report is of one scenario, or one at several block sizes, and ../../plan/stories/drain.yaml has 4: pick one with -only NAME",
 		"-scenario /nowhere":                              "open /nowhere: no such file",
-		"-scenario command.go":                               "command.go",
+		"-scenario command.go":                            "command.go",
 		"-check /nowhere " + recorded + " x":              "open /nowhere: no such file",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
