@@ -54,6 +54,11 @@ type Options struct {
 	// at the Unix epoch.
 	Now func() time.Time
 
+	// Calico is the release whose behaviour is wanted; the zero value is the
+	// newest that this package knows. Releases that are not covered go by the
+	// nearest one that is ([Version.Covered]).
+	Calico Version
+
 	// NoReclaim keeps AutoAssign and EnsureBlock from taking an empty block from
 	// its owner when no other is left, as older Calico did: §5 without
 	// its last step.
@@ -83,7 +88,9 @@ type Allocator struct {
 	reservations     *pool.Reservations
 	reservationTexts []string // the reservations as they were given
 
-	noReclaim bool // see [Options]
+	version   Version // the release of Calico
+	rules     Rules   // its rules
+	noReclaim bool    // see [Options]
 
 	lastSeq uint64 // highest sequence number of any block, ever
 	watches []*Watch
@@ -103,6 +110,8 @@ func New(o Options) *Allocator {
 	}
 	return &Allocator{
 		clock:        o.Now,
+		version:      o.Calico,
+		rules:        o.Calico.Rules(),
 		noReclaim:    o.NoReclaim,
 		config:       DefaultConfig(),
 		poolBlocks:   make(map[string]*poolBlocks),
@@ -127,6 +136,9 @@ func (a *Allocator) Now() time.Time {
 	defer a.mu.Unlock()
 	return a.clock()
 }
+
+// Calico returns the release that the allocator goes by.
+func (a *Allocator) Calico() Version { return a.version.known() }
 
 // SetPool adds a pool or replaces the one of its name. It refuses a pool that
 // is invalid ([pool.ErrInvalid]), overlaps another ([pool.ErrOverlap]), changes

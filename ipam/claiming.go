@@ -58,7 +58,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 			return cidr, nil
 		}
 	}
-	if a.noReclaim {
+	if a.noReclaim || !a.rules.ReclaimEmptyBlocks {
 		return netip.Prefix{}, ErrNoFreeBlocks
 	}
 	for _, pb := range pools {

@@ -209,6 +209,7 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 		wipe(changed)
 		return said
 	},
+	"Calico":  func(a *ipam.Allocator, _ int) any { return a.Calico() },
 	"Summary": func(a *ipam.Allocator, _ int) any { return a.Summary() },
 	"Check":   func(a *ipam.Allocator, _ int) any { return a.Check() },
 }

@@ -1,0 +1,234 @@
+package ipam
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Version is a release of Calico, such as v3.28.2. The zero value is the newest
+// that this package knows. [ParseVersion] makes one of a text.
+type Version int
+
+// The releases that this package covers, each the last patch of its line.
+//
+//nolint:revive // that is how releases are called
+const (
+	V3_22 = (major3+22+Version(iota))*linePatches + lastPatch
+	V3_23
+	V3_24
+	V3_25
+	V3_26
+	V3_27
+	V3_28
+	V3_29
+	V3_30
+	V3_31
+	V3_32
+	V3_33
+)
+
+const (
+	major3      Version = 300    // v3.28.2 is 328*10,000 + 2
+	linePatches Version = 10_000 // more than any line has
+	lastPatch           = linePatches - 1
+
+	oldestVersion = V3_22 - lastPatch
+	newestVersion = V3_33
+)
+
+// ParseVersion reads a version such as "v3.28.2", "3.28" or "v3.31.7-12-gabc": what
+// follows the three numbers is ignored. "master" and the empty text are the newest.
+// Any other text, also one of another major version than 3, matches
+// [ErrInvalidArgument]. Releases older than v3.22 and newer than v3.33 are read as
+// well; [Version.Covered] tells whether this package has rules for them.
+func ParseVersion(text string) (Version, error) {
+	if text == "" || text == "master" {
+		return 0, nil
+	}
+	wrong := &ArgumentError{"version", text, "must be a release of Calico such as v3.28 or v3.28.2"}
+	major, rest, dotted := strings.Cut(strings.TrimPrefix(text, "v"), ".")
+	if major != "3" || !dotted {
+		return 0, wrong
+	}
+	line, rest, patched := strings.Cut(rest, ".")
+	n, err := number(line)
+	if err != nil {
+		return 0, wrong
+	}
+	v := (major3+n)*linePatches + lastPatch
+	if patched {
+		digits := rest
+		if i := strings.IndexAny(rest, "-+"); i >= 0 {
+			digits = rest[:i]
+		}
+		patch, err := number(digits)
+		if err != nil {
+			return 0, wrong
+		}
+		v += min(patch, lastPatch) - lastPatch
+	}
+	return v, nil
+}
+
+// number reads a number of up to four digits.
+func number(digits string) (Version, error) {
+	if len(digits) > 4 {
+		return 0, strconv.ErrRange
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return Version(n), err
+}
+
+// String returns the version as it is written: "v3.28.2", or "v3.28" for the last
+// patch of a line.
+func (v Version) String() string {
+	v = v.known()
+	if v.patch() == lastPatch {
+		return fmt.Sprintf("v3.%d", int(v.line()))
+	}
+	return fmt.Sprintf("v3.%d.%d", int(v.line()), int(v.patch()))
+}
+
+// known returns the release that the version stands for.
+func (v Version) known() Version {
+	if v == 0 {
+		return newestVersion
+	}
+	return v
+}
+
+// line returns 28 for v3.28.2, and patch 2.
+func (v Version) line() Version  { return v/linePatches - major3 }
+func (v Version) patch() Version { return v % linePatches }
+
+// Covered reports whether the rules of this release are known: those of v3.22 to
+// v3.33. An older release goes by the oldest rules and a newer one by the newest,
+// which may be wrong for them.
+func (v Version) Covered() bool {
+	v = v.known()
+	return oldestVersion <= v && v <= newestVersion
+}
+
+// Rules are what Calico's releases do differently. A true field is the newer
+// behaviour, except where its comment says otherwise. All are true for the newest
+// release (docs/calico.md, "Releases").
+type Rules struct {
+	// The allocator.
+
+	ReclaimEmptyBlocks  bool // an empty block of another owner is taken when none is left to claim
+	LowerByReleased     bool // ReleaseIPs lowers a handle by what it released, not by one a block
+	QueueByOrdinal      bool // ReleaseIPs queues ascending ordinals, not addresses as text
+	FreeHasNoNumber     bool // ReleaseByHandle clears the sequence number of what it frees
+	ReservationsInUsage bool // reservations count in utilization
+	EnsureByPools6      bool // EnsureBlock goes by the IPv6 pools for IPv6
+	TellReleased        bool // ReleaseIPs names what it released
+	DisabledByAddress   bool // the block of an address in a disabled pool has the pool's size
+	LoadBalancer        bool // virtual owners, use LoadBalancer, assignment mode Manual, a use for AssignIP
+	NamespaceSelector   bool // pools have a namespace selector
+	CapsPerHandle       bool // requests may limit what a handle holds
+	AlternateOwners     bool // addresses have an alternate owner; SetOwnerAttributes
+	AssignIPChecksUse   bool // AssignIP refuses a use that the pool does not allow
+	Cooldown            bool // a released address rests before it is free
+	ReleaseReadsConfig  bool // releases read the configuration
+
+	// What calicoctl prints.
+
+	GoPrettyTables bool // tables in the style of go-pretty, not of tablewriter
+	ReservedColumn bool // tables have the column IPS RESERVED
+	BorrowedVMIs   bool // borrowed addresses of virtual machines are of type vmi
+	OwnersOfIP     bool // the page of one address has its handle and both owners
+}
+
+// Rules returns the rules of the release.
+func (v Version) Rules() Rules {
+	var r Rules
+	for i := range releases {
+		*releases[i].field(&r) = releases[i].in(v)
+	}
+	return r
+}
+
+// A change is one behaviour that a release of Calico brought.
+type change struct {
+	field func(*Rules) *bool
+	what  string // the name of what a configuration may ask for, or what changed
+	// since has the first release of each line that has the change, ascending.
+	// Lines after the last have it, other lines before do not: a backport may
+	// reach v3.31.7 while v3.32 lacks it.
+	since []Version
+	pull  string // the pull request of projectcalico/calico
+	cite  string // the section of docs/calico.md
+}
+
+// in reports whether the release has the change.
+func (c *change) in(v Version) bool {
+	v = v.known()
+	for _, first := range c.since {
+		if v.line() == first.line() {
+			return v >= first
+		}
+	}
+	return v > c.since[len(c.since)-1]
+}
+
+// releases has every change that we know of, those of the allocator first.
+var releases = []change{
+	{func(r *Rules) *bool { return &r.ReclaimEmptyBlocks }, "reclaim of empty blocks, claim times", firsts("v3.32.0"), "#11149", "§5"},
+	{func(r *Rules) *bool { return &r.LowerByReleased }, "handles lowered by what was released", firsts("v3.33.0"), "#12554", "§9"},
+	{func(r *Rules) *bool { return &r.QueueByOrdinal }, "released addresses queued by ordinal", firsts("v3.33.0"), "#12638", "§6"},
+	{func(r *Rules) *bool { return &r.FreeHasNoNumber }, "no sequence number for free addresses", firsts("v3.33.0"), "#12638", "§6"},
+	{func(r *Rules) *bool { return &r.ReservationsInUsage }, "reservations in utilization", firsts("v3.33.0"), "#13331", "§9"},
+	{func(r *Rules) *bool { return &r.EnsureByPools6 }, "IPv6 pools for EnsureBlock", firsts("v3.31.7", "v3.33.0"), "#13197", "§9"},
+	{func(r *Rules) *bool { return &r.TellReleased }, "released addresses in the answer", firsts("v3.31.0"), "#10333", "§9"},
+	{func(r *Rules) *bool { return &r.DisabledByAddress }, "disabled pools by address", firsts("v3.30.4", "v3.31.0"), "#10973", "§9"},
+	{func(r *Rules) *bool { return &r.LoadBalancer }, "use LoadBalancer and assignment mode Manual", firsts("v3.30.0"), "#9221", "§3"},
+	{func(r *Rules) *bool { return &r.NamespaceSelector }, "namespaceSelector", firsts("v3.31.0"), "#10888", "§3"},
+	{func(r *Rules) *bool { return &r.CapsPerHandle }, "maxAllocPerHandle", firsts("v3.32.0"), "#11865", "§7"},
+	{func(r *Rules) *bool { return &r.AlternateOwners }, "alternate owners", firsts("v3.32.0"), "#11894", "§9"},
+	{func(r *Rules) *bool { return &r.AssignIPChecksUse }, "AssignIP's check of the use", firsts("v3.33.0"), "#13301", "§9"},
+	{func(r *Rules) *bool { return &r.Cooldown }, "ipCooldownSeconds", firsts("v3.33.0"), "#12638", "§9"},
+	{func(r *Rules) *bool { return &r.ReleaseReadsConfig }, "configuration read by releases", firsts("v3.33.0"), "#12638", "§15"},
+
+	{func(r *Rules) *bool { return &r.GoPrettyTables }, "tables by go-pretty", firsts("v3.33.0"), "#12559", "§11"},
+	{func(r *Rules) *bool { return &r.ReservedColumn }, "column IPS RESERVED", firsts("v3.33.0"), "#13331", "§11"},
+	{func(r *Rules) *bool { return &r.BorrowedVMIs }, "type vmi of borrowed addresses", firsts("v3.32.0"), "#11971", "§11"},
+	{func(r *Rules) *bool { return &r.OwnersOfIP }, "owners of an address", firsts("v3.32.0"), "#11894", "§11"},
+}
+
+// firsts reads the first release of each line that has a change.
+func firsts(texts ...string) []Version {
+	versions := make([]Version, len(texts))
+	for i, text := range texts {
+		v, err := ParseVersion(text)
+		if err != nil {
+			panic(err) // a mistake in this file
+		}
+		versions[i] = v
+	}
+	return versions
+}
+
+// needs refuses what a release does not have yet: the error names it, the release
+// and the first one with it, and matches [ErrInvalidArgument]. It is nil where has,
+// a field of the rules, is true.
+func (v Version) needs(argument, value string, field func(*Rules) *bool) error {
+	rules := v.Rules()
+	if *field(&rules) {
+		return nil
+	}
+	for i := range releases {
+		if c := &releases[i]; c.field(&rules) == field(&rules) {
+			return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, firstRelease(c.since[0]))}
+		}
+	}
+	return nil
+}
+
+// firstRelease returns the release as a line where the whole line has it.
+func firstRelease(v Version) Version {
+	if v.patch() == 0 {
+		return v + lastPatch
+	}
+	return v
+}
