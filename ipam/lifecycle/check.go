@@ -55,7 +55,7 @@ func (k *Controller) Check() error {
 		placed -= len(n.allocations)
 		owned -= len(n.blocks)
 		for _, al := range n.allocations {
-			if n.settled && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.cluster.holds(&al.holder, al.ip))) {
+			if n.settled && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.cluster.holds(&al.holder, al.ip, true))) {
 				wrong("node %s is settled, and %s is not", name, al.ip)
 			}
 		}

@@ -54,6 +54,7 @@ type Cluster struct {
 	allocator   *ipam.Allocator
 	nodes       map[string]struct{}
 	pods        map[PodName]*listed
+	machines    machines
 	controllers []*Controller // which are told of deletions
 }
 
@@ -67,7 +68,7 @@ type listed struct {
 // NewCluster returns a cluster over the allocator, with the nodes that it has
 // already and no pods.
 func NewCluster(a *ipam.Allocator) *Cluster {
-	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: make(map[PodName]*listed)}
+	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: make(map[PodName]*listed), machines: makeMachines()}
 	for _, n := range a.Nodes() {
 		c.nodes[n.Name] = struct{}{}
 	}

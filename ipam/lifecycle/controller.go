@@ -46,6 +46,10 @@ type Result struct {
 	// WorkRemaining says that a node could not be released or that confirmed leaks
 	// remain, so that it is worth coming back soon.
 	WorkRemaining bool
+	// Err is why the leaks, or some of them, could not be released: somebody changed
+	// a block just before. It ended the sync, and cold addresses, empty blocks and
+	// nodes that are gone wait for the next.
+	Err error
 }
 
 // NewController returns a controller with that policy, which matches [ErrInvalid]
@@ -100,10 +104,12 @@ func (k *Controller) Sync(full bool) Result {
 	}
 	k.scan(full || k.nodeDeleted)
 	k.nodeDeleted = false
-	k.releaseLeaks()
-	k.collectCold()
-	k.releaseEmpty()
-	left := k.releaseNodes()
+	left := false
+	if result.Err = k.releaseLeaks(); result.Err == nil {
+		k.collectCold()
+		k.releaseEmpty()
+		left = k.releaseNodes()
+	}
 	// What it did itself it knows at once.
 	k.memory.learn(k.watch, k.allocator, &result)
 	result.WorkRemaining = left || len(k.memory.leaks) > 0

@@ -52,21 +52,6 @@ func TestBadPods(t *testing.T) {
 	require.False(t, c.DeleteNode("n"))
 }
 
-// TestKubeVirt: addresses of virtual machines wait for five minutes at least.
-func TestKubeVirt(t *testing.T) {
-	for grace, wait := range map[time.Duration]time.Duration{time.Minute: 5 * time.Minute, 10 * time.Minute: 10 * time.Minute} {
-		c, k, clock := small(t, Policy{GracePeriod: grace})
-		attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: "p", ipam.AttrNamespace: "ns", ipam.AttrNode: "n1", ipam.AttrVMI: "vm"})
-		_, _, err := c.Allocator().AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Attrs: attrs, Use: pool.Workload})
-		require.NoError(t, err)
-		require.Empty(t, k.Sync(true).ReleasedIPs)
-		clock.Advance(wait - time.Second)
-		require.Empty(t, k.Sync(true).ReleasedIPs)
-		clock.Advance(time.Second)
-		require.Len(t, k.Sync(true).ReleasedIPs, 1)
-	}
-}
-
 // TestGivenOutAnew: the same handle gets the same address again, and is trusted.
 func TestGivenOutAnew(t *testing.T) {
 	c, k, clock := small(t, Policy{GracePeriod: time.Minute})

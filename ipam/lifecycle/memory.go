@@ -50,6 +50,7 @@ type node struct {
 	dirty       bool
 	review      bool // its empty blocks are to be looked at
 	settled     bool // see [Controller.judge]
+	existed     bool // in Kubernetes, when it was scanned last
 }
 
 // owned is one block as seen last.

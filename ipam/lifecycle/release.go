@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -8,8 +9,8 @@ import (
 )
 
 // releaseLeaks releases the confirmed leaks whose handles have leaked whole, after
-// a last look at each (§12, "Leaks").
-func (k *Controller) releaseLeaks() {
+// a last look at each (§12, "Leaks"). After an error the sync is at its end.
+func (k *Controller) releaseLeaks() error {
 	m := &k.memory
 	for _, al := range slices.Clone(m.leaks) {
 		if k.rules.held(al) {
@@ -21,51 +22,39 @@ func (k *Controller) releaseLeaks() {
 	})
 	slices.SortFunc(leaks, byText)
 	leaks = leaks[:batch(leaks, k.policy.batch())]
-	k.release(leaks)
+	return k.release(leaks)
 }
 
-// release releases addresses, with handle and sequence number, each block by
-// itself: it succeeds or fails by itself too.
-func (k *Controller) release(leaks []*allocation) {
+// release releases addresses, with handle and sequence number, in one call. What
+// it released is done with, also where some block refused its part.
+func (k *Controller) release(leaks []*allocation) error {
 	if len(leaks) == 0 {
-		return
+		return nil
 	}
-	byBlock := make(map[*owned][]*allocation)
-	var order []*owned
-	for _, al := range leaks {
-		if byBlock[al.block] == nil {
-			order = append(order, al.block)
-		}
-		byBlock[al.block] = append(byBlock[al.block], al)
+	releases := make([]ipam.Release, len(leaks))
+	byIP := make(map[netip.Addr]*allocation, len(leaks))
+	for i, al := range leaks {
+		releases[i] = ipam.Release{IP: al.ip, Handle: al.handle.id, Sequence: &al.seq}
+		byIP[al.ip] = al
 	}
-	slices.SortFunc(order, func(x, y *owned) int { return affinity.CompareCIDRNames(x.cidr, y.cidr) })
+	_, released, err := k.allocator.ReleaseIPs(releases...)
 	pools := k.allocator.Pools()
-	var releases []ipam.Release
-	for _, b := range order {
-		releases = releases[:0]
-		for _, al := range byBlock[b] {
-			releases = append(releases, ipam.Release{IP: al.ip, Handle: al.handle.id, Sequence: &al.seq})
-		}
-		if _, _, err := k.allocator.ReleaseIPs(releases...); err != nil {
-			continue // somebody wrote meanwhile; the next sync learns what
-		}
-		name := poolOf(pools, b.cidr)
-		for _, al := range byBlock[b] {
-			k.reclaimed[series{name, al.holder.node}]++
-		}
+	for _, ip := range released {
+		al := byIP[ip]
+		k.reclaimed[series{poolOf(pools, al.block.cidr), al.holder.node}]++
+		k.memory.trust(al)
 	}
+	return err
 }
 
 // leaked reports whether every allocation of the handle, in whatever block and on
 // whatever node, is a confirmed leak.
 func (h *handle) leaked() bool { return h.confirmed == h.held }
 
-// held is the last look at a leak: whether somebody holds it after all.
+// held is the last look at a leak: whether somebody holds it after all. It goes by
+// the node as the last scan of it found it (§12, "Leaks").
 func (k *Controller) held(al *allocation) bool {
-	if al.holder.kind == ofTunnel {
-		return k.cluster.HasNode(al.holder.node)
-	}
-	return k.cluster.holds(&al.holder, al.ip)
+	return k.cluster.holds(&al.holder, al.ip, al.node.existed)
 }
 
 // batch returns how many of the leaks, which are in the order of handles, make a

@@ -36,24 +36,25 @@ func (k *Controller) scan(full bool) {
 // judge looks at every allocation of the node and reports whether the node is to
 // be released: it is gone, and nothing in use is left of it.
 //
-// A node is settled if it exists and all its pods hold what they have, on it. To
+// A node is settled if it exists and all its pods hold what they have, on it, and no
+// virtual machine has anything. To
 // judge it again would find the same until it is told otherwise: an allocation comes
 // or goes, one of these pods is deleted or replaced, or the node is deleted. Time
 // changes nothing, for there is no suspect.
 func (k *Controller) judge(n *node) bool {
 	exists := k.cluster.HasNode(n.name)
 	leaves := !exists
-	n.settled = exists
+	n.existed, n.settled = exists, exists
 	for _, al := range n.allocations {
 		switch al.holder.kind {
 		case ofWindows, ofTunnel:
 		case foreign:
 			leaves = false
 		case ofPod:
-			if k.cluster.holds(&al.holder, al.ip) {
+			if k.cluster.holds(&al.holder, al.ip, exists) {
 				k.memory.trust(al)
 				leaves = false
-				if al.holder.listed.Node != n.name {
+				if al.holder.isMachine || al.holder.listed.Node != n.name {
 					n.settled = false
 				}
 			} else {
@@ -90,11 +91,11 @@ func (k *Controller) suspect(al *allocation, nodeExists bool) {
 // patient reports whether a suspect of a node that exists stays one for now.
 func (k *Controller) patient(al *allocation) bool {
 	wait := k.policy.GracePeriod
+	if al.holder.machine != "" {
+		wait = max(wait, kubeVirtWait) // without a grace period too
+	}
 	if wait == 0 {
 		return true
-	}
-	if al.holder.isMachine {
-		wait = max(wait, kubeVirtWait)
 	}
 	return !k.elapsed(al.since, wait)
 }

@@ -24,7 +24,8 @@ type holder struct {
 	pod       PodName
 	listed    *listed // the pod, as found last; nil for none
 	node      string  // empty where it is not told
-	isMachine bool    // a KubeVirt virtual machine's
+	isMachine bool    // has the attribute vmi-name: KubeVirt's, not the pod's
+	machine   string  // what it says, perhaps nothing
 }
 
 // holderOf reads attributes (§11, §12).
@@ -42,7 +43,7 @@ func holderOf(handle string, attrs block.Attrs) holder {
 		case ipam.AttrType:
 			use = value
 		case ipam.AttrVMI:
-			h.isMachine = value != ""
+			h.isMachine, h.machine = true, value
 		}
 	}
 	switch {
@@ -65,9 +66,15 @@ func isTunnel(use string) bool {
 	return false
 }
 
-// holds reports whether the pod that an allocation of ip was made for holds it
-// still, in the order of §12, "A scan", 2.
-func (c *Cluster) holds(h *holder, ip netip.Addr) bool {
+// holds reports whether somebody holds an allocation of ip still, where its node,
+// when the controller looked at it, existed or did not (§12, "A scan", 2).
+func (c *Cluster) holds(h *holder, ip netip.Addr, nodeExists bool) bool {
+	switch {
+	case h.kind == ofTunnel:
+		return nodeExists
+	case h.isMachine:
+		return c.machines.hold(h.pod.Namespace, h.machine)
+	}
 	p := h.listed
 	if p == nil || p.deleted {
 		p = c.pods[h.pod]
@@ -76,7 +83,7 @@ func (c *Cluster) holds(h *holder, ip netip.Addr) bool {
 	switch {
 	case p == nil:
 		return false
-	case p.Node != h.node && p.Node != "" && c.HasNode(h.node):
+	case p.Node != h.node && p.Node != "" && nodeExists:
 		return false // it has moved; where the node is gone nobody asks
 	case len(p.IPs) == 0:
 		return true // not reported yet

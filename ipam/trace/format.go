@@ -20,6 +20,7 @@ package trace
 import (
 	"encoding/json"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -45,7 +46,17 @@ type Header struct {
 	// LeakGracePeriodSeconds is the cleaning controller's grace period; 0 for
 	// none. See [lifecycle.Policy].
 	LeakGracePeriodSeconds int64 `json:"leakGracePeriodSeconds,omitempty"`
+	// KubeVirt says that KubeVirt runs in the cluster, with no virtual machine, so
+	// that the cleaning controller can tell that one is gone. A recording from before
+	// there was this field says so in About.
+	KubeVirt bool `json:"kubeVirt,omitempty"`
 }
+
+// aboutKubeVirt is how recordings without the field say in About that KubeVirt runs.
+const aboutKubeVirt = "KubeVirt runs and has no virtual machine"
+
+// kubeVirt reports whether KubeVirt runs.
+func (h *Header) kubeVirt() bool { return h.KubeVirt || strings.Contains(h.About, aboutKubeVirt) }
 
 // Pool is an IPPool as recordings write it.
 type Pool struct {

@@ -46,15 +46,17 @@ type nodes interface {
 
 // oversee puts a cluster and its controller beside the engine, if that is an
 // allocator; another has no operations of a lifecycle.
-func (p *Player) oversee(graceSeconds int64) error {
+func (p *Player) oversee(h *Header) error {
 	a, ok := p.engine.(*ipam.Allocator)
 	if !ok {
 		return nil
 	}
+	graceSeconds := h.LeakGracePeriodSeconds
 	if graceSeconds < 0 || graceSeconds > int64(math.MaxInt64/time.Second) {
 		return fmt.Errorf("leakGracePeriodSeconds %d is not a period", graceSeconds)
 	}
 	p.cluster = lifecycle.NewCluster(a)
+	p.cluster.SetKubeVirt(h.kubeVirt())
 	p.nodes = p.cluster
 	var err error
 	p.controller, err = lifecycle.NewController(p.cluster, lifecycle.Policy{GracePeriod: time.Duration(graceSeconds) * time.Second})

@@ -78,7 +78,7 @@ func (p *Player) Set(h Header) error {
 		}
 	}
 	p.engine.SetReservations(h.Reservations)
-	return p.oversee(h.LeakGracePeriodSeconds)
+	return p.oversee(&h)
 }
 
 // Engine returns the engine that the player works on.

@@ -53,12 +53,17 @@ func TestRecordings(t *testing.T) {
 }
 
 func TestLifecycleRecordings(t *testing.T) {
-	files, err := filepath.Glob("../../../testdata/lifecycle/*.gz")
-	require.NoError(t, err)
-	require.Len(t, files, 40)
-	status, out, errs := do(files...)
-	require.Equal(t, 0, status, errs)
-	require.Contains(t, out, "40 recordings: 0 divergences in 17,201 operations")
+	for pattern, total := range map[string]string{
+		"lifecycle/*.gz":            "40 recordings: 0 divergences in 17,201 operations",
+		"lifecycle-2/*.gz":          "80 recordings: 0 divergences in 9,772 operations",
+		"minimal/lifecycle/*.jsonl": "7 recordings: 0 divergences in 73 operations",
+	} {
+		files, err := filepath.Glob("../../../testdata/" + pattern)
+		require.NoError(t, err)
+		status, out, errs := do(files...)
+		require.Equal(t, 0, status, errs)
+		require.Contains(t, out, total)
+	}
 }
 
 func TestDiverges(t *testing.T) {
