@@ -47,6 +47,7 @@ var (
 	ErrMaxAlloc          error = &codeError{"max-alloc", "handle has as many addresses as it may"}
 	ErrUpdateConflict    error = &codeError{"update-conflict", "owner is not the expected one"}
 	ErrMaxRetries        error = &codeError{"max-retries", "gave up after 100 tries"}
+	ErrConflict          error = &codeError{"conflict", "somebody else wrote meanwhile, and there is no second try"}
 
 	// Configuration.
 	ErrConfigConflict error = &codeError{"config-conflict", "configuration contradicts itself"}

@@ -100,7 +100,7 @@ var (
 
 // onlyInRaces are the errors that no call of this package returns, since each
 // operation is one step: for the protocol in which they are many.
-var onlyInRaces = []string{"block-claim-conflict"}
+var onlyInRaces = []string{"block-claim-conflict", "conflict"}
 
 // TestErrors provokes every error of §13. Where the operation is
 // refused, nothing changes.
@@ -294,7 +294,7 @@ func TestErrors(t *testing.T) {
 	}
 	slices.Sort(provoked)
 	require.Equal(t, strings.Fields(`affinity-mismatch already-exists bad-handle bad-host-reservation bad-sequence-number
-		block-claim-conflict block-limit block-not-empty block-too-small config-conflict does-not-exist invalid-size ip-in-cooldown
+		block-claim-conflict block-limit block-not-empty block-too-small config-conflict conflict does-not-exist invalid-size ip-in-cooldown
 		max-alloc max-retries no-block no-free-blocks no-pools-for-node no-qualified-pool no-such-block not-in-pool pool-not-enabled
 		update-conflict use-not-allowed use-required wrong-family wrong-handle`), slices.Compact(provoked))
 }

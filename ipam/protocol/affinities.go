@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,9 +38,7 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 	if err != nil {
 		return nil, nil, err
 	}
-	last := p.IndexOf(netipx.PrefixLastIP(cidr))
-	for at := p.IndexOf(cidr.Addr()); ; at = at.Next() {
-		b := p.BlockAt(at)
+	for b := range blocksOf(cidr, p.BlockSize()) {
 		err := retry(func() error {
 			a, err := c.pend(owner, b)
 			if err == nil {
@@ -54,16 +54,15 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 		default:
 			return claimed, failed, outcome(err)
 		}
-		if at == last {
-			return claimed, failed, nil
-		}
 	}
+	return claimed, failed, nil
 }
 
-// enabledPool returns the enabled pool that the CIDR, which must be no smaller
-// than a block, lies in.
+// enabledPool returns the enabled pool that the first address of the CIDR lies
+// in. The CIDR must be no smaller than a block, and may be wider than the pool: it
+// goes on in blocks of the same size (§9).
 func (c *Client) enabledPool(cidr netip.Prefix) (*pool.Pool, error) {
-	p := c.pools.Covering(cidr)
+	p := c.pools.ByAddr(cidr.Addr())
 	if p == nil || p.Disabled() {
 		return nil, about(ipam.ErrNotInPool, cidr)
 	}
@@ -73,40 +72,64 @@ func (c *Client) enabledPool(cidr netip.Prefix) (*pool.Pool, error) {
 	return p, nil
 }
 
-// within reports whether all of the block lies in the CIDR.
-func within(block, cidr netip.Prefix) bool {
-	return block.Bits() >= cidr.Bits() && cidr.Contains(block.Addr())
-}
-
 // ReleaseAffinity gives up the host's claims on the blocks of the CIDR, as
-// [ipam.Allocator.ReleaseAffinity] does. Recordings do not show its requests. It
-// lists the owner's affinities and goes through those in the CIDR by address:
-// a CIDR can have more blocks than anybody could ask for one by one.
+// [ipam.Allocator.ReleaseAffinity] does: each block in turn, in the order of
+// addresses, without a list. It stops at the first error.
 func (c *Client) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) error {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return err
 	}
-	if _, err := c.enabledPool(cidr); err != nil {
+	p, err := c.enabledPool(cidr)
+	if err != nil {
 		return err
 	}
 	s, err := c.settings()
 	if err != nil {
 		return err
 	}
-	affinities, err := list[*Affinity](c, OwnerKey(owner, cidr.Addr().Is4()))
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(affinities, func(x, y *Affinity) int { return netipx.ComparePrefix(x.CIDR, y.CIDR) })
-	for _, a := range affinities {
-		if !within(a.CIDR, cidr) {
-			continue
+	blocks := blocksOf(cidr, p.BlockSize())
+	if p.BlockSize()-cidr.Bits() > maxClaimBits {
+		// More than anybody could ask for one by one. The outcome is the same.
+		if blocks, err = c.claimsOf(owner, cidr, p.BlockSize()); err != nil {
+			return err
 		}
-		if err := c.release(owner, a.CIDR, mustBeEmpty, s); err != nil && !errors.Is(err, errStale) {
+	}
+	for b := range blocks {
+		if err := c.release(owner, b, mustBeEmpty, s); err != nil && !errors.Is(err, errStale) {
 			return outcome(err)
 		}
 	}
 	return nil
+}
+
+// blocksOf goes through the blocks of a size that the CIDR consists of, in the
+// order of addresses.
+func blocksOf(cidr netip.Prefix, size int) iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		for at := cidr.Addr(); cidr.Contains(at); {
+			b := netip.PrefixFrom(at, size)
+			if !yield(b) {
+				return
+			}
+			at = netipx.PrefixLastIP(b).Next()
+		}
+	}
+}
+
+// claimsOf goes through those blocks that the owner has affinities to.
+func (c *Client) claimsOf(owner affinity.Owner, cidr netip.Prefix, size int) (iter.Seq[netip.Prefix], error) {
+	affinities, err := list[*Affinity](c, OwnerKey(owner, cidr.Addr().Is4()))
+	if err != nil {
+		return nil, err
+	}
+	var blocks []netip.Prefix
+	for _, a := range affinities {
+		if a.CIDR.Bits() == size && cidr.Contains(a.CIDR.Addr()) {
+			blocks = append(blocks, a.CIDR)
+		}
+	}
+	slices.SortFunc(blocks, netipx.ComparePrefix)
+	return slices.Values(blocks), nil
 }
 
 // ReleaseHostAffinities gives up all claims of the owner, as
@@ -140,8 +163,9 @@ func (c *Client) RemoveIPAMHost(owner affinity.Owner) error {
 }
 
 // ReleasePoolAffinities gives up every claim on a block in the CIDR, as
-// [ipam.Allocator.ReleasePoolAffinities] does. Recordings do not show its
-// requests: get config, list all affinities, release the last of each block.
+// [ipam.Allocator.ReleasePoolAffinities] does: get config, list all affinities,
+// release by block name. Of several affinities to one block it is the last by
+// name. Where any was stale it begins again with a new list.
 func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err
@@ -155,13 +179,15 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 		if err != nil {
 			return err
 		}
-		stale := false
-		for i, a := range affinities {
-			another := func(later *Affinity) bool { return later.CIDR == a.CIDR }
-			if !within(a.CIDR, cidr) || slices.ContainsFunc(affinities[i+1:], another) {
-				continue
+		owners := make(map[netip.Prefix]affinity.Owner)
+		for _, a := range affinities {
+			if cidr.Contains(a.CIDR.Addr()) { // a larger block may begin there
+				owners[a.CIDR] = a.Owner
 			}
-			err := c.release(a.Owner, a.CIDR, false, s)
+		}
+		stale := false
+		for _, b := range slices.SortedFunc(maps.Keys(owners), affinity.CompareCIDRNames) {
+			err := c.release(owners[b], b, false, s)
 			if errors.Is(err, errStale) {
 				stale = true
 			} else if err != nil {
@@ -177,7 +203,8 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 
 // ReleaseBlockAffinity gives up the claim of the block's owner, if it has one,
 // as [ipam.Allocator.ReleaseBlockAffinity] does. The block that the caller
-// would pass is read first.
+// would pass is read first. It is tried once: [ipam.ErrConflict] where somebody
+// else writes meanwhile (§15).
 func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err
@@ -193,10 +220,14 @@ func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
 	if err != nil {
 		return err
 	}
-	if err := c.release(b.Owner, cidr, mustBeEmpty, s); !errors.Is(err, errStale) {
-		return outcome(err)
+	switch err := c.releaseOnce(b.Owner, cidr, mustBeEmpty, s); {
+	case errors.Is(err, errStale):
+		return nil
+	case errors.Is(err, errConflict):
+		return about(ipam.ErrConflict, cidr)
+	default:
+		return err
 	}
-	return nil
 }
 
 // compareOwners orders owners by type and name.

@@ -59,7 +59,7 @@ func (c *Client) assignIPOnce(args *ipam.AssignIPArgs, cidr netip.Prefix, s sett
 	if args.Handle != "" {
 		err := c.raise(args.Handle, cidr, 1, args.MaxAllocPerHandle)
 		if errors.Is(err, errLimit) {
-			return c.alreadyHeld(args, s)
+			return c.alreadyHeld(args)
 		}
 		if err != nil {
 			return err
@@ -92,10 +92,10 @@ func (c *Client) claimFor(owner affinity.Owner, cidr netip.Prefix, reserve *ipam
 // alreadyHeld is what a refused raise comes to: success where the first address
 // that the handle holds of the family is the one that is asked for. A handle that
 // holds none is tried again: others may change it meanwhile (§15).
-func (c *Client) alreadyHeld(args *ipam.AssignIPArgs, s settings) error {
-	held, err := c.held(args.Handle, s, func(cidr netip.Prefix) bool { return cidr.Addr().Is4() == args.IP.Is4() })
+func (c *Client) alreadyHeld(args *ipam.AssignIPArgs) error {
+	held, err := c.heldIn(args.Handle, args.IP.Is4())
 	switch {
-	case err != nil && !errors.Is(err, errMissing):
+	case err != nil:
 		return err
 	case len(held) == 0:
 		return about(errConflict, args.Handle)

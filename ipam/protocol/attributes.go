@@ -16,30 +16,39 @@ func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
 	if err := checkAddr(ip); err != nil {
 		return ipam.Attributes{}, err
 	}
-	b, err := c.assignment(ip)
+	cidr, err := c.enabledBlock(ip)
+	if err != nil {
+		return ipam.Attributes{}, about(ipam.ErrDoesNotExist, err)
+	}
+	s, err := c.settings()
 	if err != nil {
 		return ipam.Attributes{}, err
+	}
+	b, err := c.assignment(ip, cidr, s)
+	if err != nil {
+		return ipam.Attributes{}, outcome(err)
 	}
 	ord := b.ordinal(ip)
 	r := b.record(ord)
 	return ipam.Attributes{Handle: r.Handle, Active: r.Active, Alternate: r.Alternate, Sequence: b.Sequences[ord]}, nil
 }
 
-// assignment reads the block of an address that is allocated, in an enabled
+// enabledBlock returns where the block of an address is that lies in an enabled
 // pool.
-func (c *Client) assignment(ip netip.Addr) (*Block, error) {
+func (c *Client) enabledBlock(ip netip.Addr) (netip.Prefix, error) {
 	p := c.pools.ByAddr(ip)
 	if p == nil || p.Disabled() {
-		return nil, about(ipam.ErrDoesNotExist, ip.String()+" is in no enabled pool")
-	}
-	s, err := c.settings()
-	if err != nil {
-		return nil, err
+		return netip.Prefix{}, about(ipam.ErrNotInPool, ip)
 	}
 	cidr, _ := p.BlockOf(ip)
+	return cidr, nil
+}
+
+// assignment reads the block of an address that is allocated.
+func (c *Client) assignment(ip netip.Addr, cidr netip.Prefix, s settings) (*Block, error) {
 	b, err := c.getBlock(cidr, s)
 	if err != nil {
-		return nil, outcome(err)
+		return nil, err
 	}
 	switch r := b.record(b.ordinal(ip)); {
 	case r == nil:
@@ -51,18 +60,22 @@ func (c *Client) assignment(ip netip.Addr) (*Block, error) {
 }
 
 // SetOwnerAttributes changes the active and the alternate owner attributes of an
-// address in one step, as [ipam.Allocator.SetOwnerAttributes] does. Recordings
-// do not show its requests: get config, get and update the block; after a
-// conflict again from the start.
+// address in one step, as [ipam.Allocator.SetOwnerAttributes] does: get config
+// once, get and update the block, and after a conflict these two again.
 func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
 	}
-	if p := c.pools.ByAddr(ip); p == nil || p.Disabled() {
-		return about(ipam.ErrNotInPool, ip)
+	cidr, err := c.enabledBlock(ip)
+	if err != nil {
+		return err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
 	}
 	return outcome(retry(func() error {
-		b, err := c.assignment(ip)
+		b, err := c.assignment(ip, cidr, s)
 		if errors.Is(err, ipam.ErrIPInCooldown) {
 			return about(ipam.ErrWrongHandle, ip.String()+" is cooling down, and nobody holds it")
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,12 @@ type request struct {
 // missing returns how many addresses are still to be found.
 func (r *request) missing() int { return r.num - len(r.out.IPs) }
 
-func (r *request) say(msg string) { r.out.Msgs = append(r.out.Msgs, msg) }
+// say adds a message, unless the answer has it already.
+func (r *request) say(msg string) {
+	if !slices.Contains(r.out.Msgs, msg) {
+		r.out.Msgs = append(r.out.Msgs, msg)
+	}
+}
 
 // errEnough ends a request whose handle may hold no more, but has what is asked
 // for (§7).
@@ -105,7 +111,7 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 			// The search may come upon this block again and again until the
 			// limit of blocks, which can be as good as none.
 			refused++
-		case err != nil && !errors.Is(err, errEnough) && !errors.Is(err, ipam.ErrMaxAlloc):
+		case err != nil && !errors.Is(err, errEnough) && !again(err):
 			r.say("assign-failed")
 		}
 	}
@@ -129,15 +135,24 @@ func (s *settings) blockLimit(requested int) int {
 }
 
 // assignFrom takes as many addresses as are still missing from the block. After a
-// conflict it reads the block again, whoever owns it by then.
-func (c *Client) assignFrom(r *request, b *Block) error {
-	err := c.assignOnce(r, b)
-	for try := 1; errors.Is(err, errConflict) && try < maxTries; try++ {
-		if b, err = c.getBlock(b.CIDR, r.settings); err == nil {
-			err = c.assignOnce(r, b)
+// conflict, and where the handle may hold no more, it reads the block and tries
+// again, whoever owns it by then. It ends without an error where the block is gone.
+func (c *Client) assignFrom(r *request, b *Block) (err error) {
+	for range maxTries {
+		if err = c.assignOnce(r, b); !again(err) {
+			return err
+		}
+		var unread error
+		if b, unread = c.getBlock(b.CIDR, r.settings); unread != nil {
+			return nil
 		}
 	}
 	return err
+}
+
+// again reports whether others may change meanwhile what an assignment met.
+func again(err error) bool {
+	return errors.Is(err, errConflict) || errors.Is(err, ipam.ErrMaxAlloc)
 }
 
 // assignOnce takes as many addresses as are still missing from the block as it
@@ -182,8 +197,8 @@ func (c *Client) assignOnce(r *request, b *Block) error {
 // giveHeld answers with addresses that the handle holds already, if it holds as
 // many as the request asks for.
 func (c *Client) giveHeld(r *request) error {
-	held, err := c.held(r.record.Handle, r.settings, func(cidr netip.Prefix) bool { return cidr.Addr().Is4() == r.is4 })
-	if err != nil && !errors.Is(err, errMissing) {
+	held, err := c.heldIn(r.record.Handle, r.is4)
+	if err != nil {
 		return err
 	}
 	if len(held) < r.num {
@@ -204,11 +219,7 @@ func (c *Client) borrow(r *request) {
 			if c.reservations.CoversPrefix(cidr) {
 				continue
 			}
-			b, err := c.getBlock(cidr, r.settings)
-			if err != nil {
-				continue
-			}
-			if err := c.assignFrom(r, b); errors.Is(err, errEnough) {
+			if err := c.borrowFrom(r, cidr); errors.Is(err, errEnough) {
 				return
 			}
 			if r.missing() <= 0 {
@@ -223,4 +234,19 @@ func (c *Client) borrow(r *request) {
 	if len(exhausted) > 0 {
 		r.say("exhausted:" + strings.Join(exhausted, ","))
 	}
+}
+
+// borrowFrom takes what is still missing from a block. Unlike assignFrom it reads
+// the block before every try, and not after the last.
+func (c *Client) borrowFrom(r *request, cidr netip.Prefix) (err error) {
+	for range maxTries {
+		var b *Block
+		if b, err = c.getBlock(cidr, r.settings); err == nil {
+			err = c.assignOnce(r, b)
+		}
+		if !again(err) {
+			break
+		}
+	}
+	return err
 }

@@ -108,54 +108,50 @@ func (c *Client) recover(a *Affinity, s settings, reserve *ipam.HostReservation)
 	return b, c.updateState(a, affinity.Confirmed)
 }
 
-// errNotReclaimed tells why a block is not taken from its owner.
-var errNotReclaimed = errors.New("protocol: block is not to be reclaimed")
+// errNothing is what a release ends with that finds nothing to give up, or finds
+// it gone half-way.
+var errNothing = errors.New("protocol: there is nothing to give up")
 
 // release gives up the owner's claim on a block, and the block with it if it is
-// empty (§9, "Releasing affinity"). A missing affinity or block is
-// nothing to do. errStale where the block is somebody else's, the affinity being
-// deleted then; [ipam.ErrBlockNotEmpty] where it must be empty and is not.
+// empty (§9, "Releasing affinity"). Whatever is missing, at any request, means
+// that there is nothing more to do. errStale where the block is somebody else's;
+// [ipam.ErrBlockNotEmpty] where it must be empty and is not. After a conflict it
+// begins again.
 func (c *Client) release(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings) error {
-	return retry(func() error {
-		err := c.releaseOnce(owner, cidr, mustBeEmpty, s, nil)
-		if errors.Is(err, errNotReclaimed) {
-			return nil
-		}
-		return err
-	})
+	return retry(func() error { return c.releaseOnce(owner, cidr, mustBeEmpty, s) })
+}
+
+// releaseOnce is release without a second try.
+func (c *Client) releaseOnce(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings) error {
+	err := c.giveUp(owner, cidr, mustBeEmpty, s, nil)
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
 }
 
 // reclaim releases an empty block that was listed, so that another may claim it.
 // It tries once, and only if the block was not written since.
 func (c *Client) reclaim(listed *Block, s settings) error {
-	return c.releaseOnce(listed.Owner, listed.CIDR, true, s, listed)
+	return c.giveUp(listed.Owner, listed.CIDR, true, s, listed)
 }
 
-// releaseOnce is release without a second try. With a block that was listed it
-// gives up if that has moved since. errNotReclaimed where there is nothing to
-// do.
-func (c *Client) releaseOnce(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings, listed *Block) error {
+// giveUp is releaseOnce that says [errNothing] where there is nothing to do. With
+// a block that was listed it does so too if that has moved since.
+func (c *Client) giveUp(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings, listed *Block) error {
 	a, err := c.getAffinity(owner, cidr)
-	if errors.Is(err, errMissing) {
-		return errNotReclaimed
-	}
 	if err != nil {
-		return err
+		return unlessMissing(err)
 	}
 	b, err := c.getBlock(cidr, s)
-	if errors.Is(err, errMissing) {
-		return errNotReclaimed
-	}
 	if err != nil {
-		return err
+		return unlessMissing(err)
 	}
 	if listed != nil && b.Sequence != listed.Sequence {
-		return errNotReclaimed
+		return errNothing
 	}
 	if !b.Owner.IsZero() && b.Owner != owner {
-		if err := c.delete(a); err != nil && !errors.Is(err, errMissing) {
-			return err
-		}
+		_ = c.delete(a) // whatever comes of it
 		return about(errStale, cidr)
 	}
 	empty := b.empty()
@@ -163,19 +159,31 @@ func (c *Client) releaseOnce(owner affinity.Owner, cidr netip.Prefix, mustBeEmpt
 		return about(ipam.ErrBlockNotEmpty, cidr)
 	}
 	if err := c.updateState(a, affinity.PendingDeletion); err != nil {
-		return err
+		return unlessMissing(err)
 	}
 	if empty {
 		err = c.delete(b)
+		if errors.Is(err, errMissing) {
+			err = nil // as it should be
+		}
 	} else {
 		b.disown()
 		err = c.updateBlock(b)
 	}
-	if err != nil && !(empty && errors.Is(err, errMissing)) {
-		return err
+	if err != nil {
+		return unlessMissing(err)
 	}
-	if err := c.delete(a); err != nil && !errors.Is(err, errMissing) {
+	if err := c.delete(a); !errors.Is(err, errMissing) {
 		return err
 	}
 	return nil
+}
+
+// unlessMissing returns [errNothing] in place of an error that something is
+// missing.
+func unlessMissing(err error) error {
+	if errors.Is(err, errMissing) {
+		return errNothing
+	}
+	return err
 }

@@ -130,7 +130,7 @@ func TestRequests(t *testing.T) {
 		want []string
 	}{
 		{"IPsByHandle", func(c *Client) error { _, err := c.IPsByHandle("h"); return err },
-			[]string{"get handle/h ok", "get block/10.0.0.0/30 ok"}},
+			[]string{"get handle/h ok", "get config missing", "get block/10.0.0.0/30 ok"}},
 		{"GetAssignmentAttributes", func(c *Client) error { _, err := c.GetAssignmentAttributes(ip); return err },
 			[]string{"get config missing", "get block/10.0.0.0/30 ok"}},
 		{"SetOwnerAttributes", func(c *Client) error {
@@ -141,9 +141,9 @@ func TestRequests(t *testing.T) {
 		{"ReleaseIPs of more than two", func(c *Client) error {
 			_, _, err := c.ReleaseIPs(ipam.Release{IP: ip}, ipam.Release{IP: ip.Next()}, ipam.Release{IP: ip.Next().Next()})
 			return err
-		}, []string{"get config missing", "list handles ok", "get block/10.0.0.0/30 ok", "update block/10.0.0.0/30 ok", "delete handle/h ok", "get node/n ok"}},
+		}, []string{"list handles ok", "get config missing", "get block/10.0.0.0/30 ok", "update block/10.0.0.0/30 ok", "delete handle/h ok", "get node/n ok"}},
 		{"ReleaseAffinity", func(c *Client) error { return c.ReleaseAffinity(first, n, false) },
-			[]string{"get config missing", "list affinities/host:n/ipv4 ok", "get affinity/host:n/10.0.0.0/30 ok", "get block/10.0.0.0/30 ok",
+			[]string{"get config missing", "get affinity/host:n/10.0.0.0/30 ok", "get block/10.0.0.0/30 ok",
 				"update affinity/host:n/10.0.0.0/30 ok", "update block/10.0.0.0/30 ok", "delete affinity/host:n/10.0.0.0/30 ok"}},
 		{"ReleasePoolAffinities", func(c *Client) error { return c.ReleasePoolAffinities(first) },
 			[]string{"get config missing", "list affinities ok", "get affinity/host:n/10.0.0.0/30 ok", "get block/10.0.0.0/30 ok",

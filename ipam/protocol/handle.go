@@ -68,14 +68,18 @@ func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 }
 
 // lower counts n addresses of the block less for the handle, and deletes the
-// handle when nothing is left. It begins with the handle as read before, or
-// reads it if that is nil. A handle that is not there, as for host-reserved
-// addresses, or counts less is left alone: that is what Calico's failure amounts
-// to.
-func (c *Client) lower(read *Handle, id string, cidr netip.Prefix, n int) error {
+// handle when nothing is left. It begins with the handle as listed, whose counts
+// it lowers too, or reads it if that is nil. A handle that is not there, as for
+// host-reserved addresses, or counts less is left alone: that is what Calico's
+// failure amounts to.
+func (c *Client) lower(listed *Handle, id string, cidr netip.Prefix, n int) error {
 	return retry(func() error {
-		h, err := read, error(nil)
-		if read = nil; h == nil {
+		var h *Handle
+		if listed != nil {
+			same := *listed // but for the revision, which stays as listed
+			h, listed = &same, nil
+		} else {
+			var err error
 			if h, err = get[*Handle](c, HandleKey(id)); err != nil {
 				return err
 			}
@@ -95,16 +99,17 @@ func (c *Client) lower(read *Handle, id string, cidr netip.Prefix, n int) error 
 
 // held returns what the handle holds, blocks by name and addresses ascending;
 // cooling ones are nobody's. Blocks that are gone hold nothing.
-func (c *Client) held(id string, s settings, family func(netip.Prefix) bool) ([]netip.Addr, error) {
+func (c *Client) held(id string) ([]netip.Addr, error) {
 	h, err := get[*Handle](c, HandleKey(id))
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.settings()
 	if err != nil {
 		return nil, err
 	}
 	var ips []netip.Addr
 	for _, cidr := range h.blocks() {
-		if !family(cidr) {
-			continue
-		}
 		b, err := c.getBlock(cidr, s)
 		if errors.Is(err, errMissing) {
 			continue
@@ -119,12 +124,20 @@ func (c *Client) held(id string, s settings, family func(netip.Prefix) bool) ([]
 	return ips, nil
 }
 
+// heldIn is held for the addresses of one family. A handle that is gone holds
+// nothing. All blocks are read all the same.
+func (c *Client) heldIn(id string, is4 bool) ([]netip.Addr, error) {
+	ips, err := c.held(id)
+	if errors.Is(err, errMissing) {
+		return nil, nil
+	}
+	return slices.DeleteFunc(ips, func(ip netip.Addr) bool { return ip.Is4() != is4 }), err
+}
+
 // IPsByHandle returns the addresses that the handle holds, as
-// [ipam.Allocator.IPsByHandle] does. Recordings do not show its requests: get
-// the handle, then each block. Cooling addresses have no handle, so that the
-// configuration does not matter.
+// [ipam.Allocator.IPsByHandle] does.
 func (c *Client) IPsByHandle(id string) ([]netip.Addr, error) {
-	ips, err := c.held(handleID(id), settings{}, func(netip.Prefix) bool { return true })
+	ips, err := c.held(handleID(id))
 	if errors.Is(err, errMissing) {
 		return nil, about(ipam.ErrDoesNotExist, "handle "+id)
 	}

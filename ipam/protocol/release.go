@@ -17,15 +17,15 @@ func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []n
 			return nil, nil, err
 		}
 	}
+	l := lowering{c: c}
+	if len(releases) > 2 {
+		if err := l.list(); err != nil {
+			return nil, nil, err
+		}
+	}
 	s, err := c.settings()
 	if err != nil {
 		return nil, nil, err
-	}
-	l := lowering{c: c}
-	if len(releases) > 2 {
-		if l.listed, err = list[*Handle](c, HandlesKey); err != nil {
-			return nil, nil, err
-		}
 	}
 	for _, b := range c.batches(releases) {
 		if !b.cidr.IsValid() {
@@ -86,7 +86,6 @@ func (c *Client) batches(releases []ipam.Release) []batch {
 // that were free or cooling.
 func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []netip.Addr, err error) {
 	err = c.releaseFrom(r.cidr, s, l, func(b *Block) (p picked, err error) {
-		p.renumber = true
 		p.ords, unallocated, err = r.judge(b)
 		// An address given twice is fewer that are unallocated than were given.
 		p.nothing = len(unallocated) == len(r.releases)
@@ -125,9 +124,11 @@ func (r *batch) judge(b *Block) (ords []int, unallocated []netip.Addr, err error
 
 // picked is what a release takes from a block.
 type picked struct {
-	ords     []int
-	nothing  bool // there is nothing to release: the block is not written
-	renumber bool // what cools down gets a new sequence number
+	ords    []int
+	nothing bool // there is nothing to release: the block is not written
+	// byHandle is a ReleaseByHandle: what cools down keeps its sequence number,
+	// and a block that somebody else deletes meanwhile is released (§6, §15).
+	byHandle bool
 }
 
 // releaseFrom releases what judge picks of a block, nil if there is none, and
@@ -148,8 +149,12 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 			return err
 		}
 		counts := b.countHandles(p.ords)
-		b.release(p.ords, p.renumber, c.now(), s.cooldown)
-		if err := c.writeOrDelete(b); err != nil {
+		b.release(p.ords, !p.byHandle, c.now(), s.cooldown)
+		err = c.writeOrDelete(b)
+		if errors.Is(err, errMissing) && p.byHandle && b.abandoned() {
+			err = nil // somebody else deleted it
+		}
+		if err != nil {
 			return err
 		}
 		for _, n := range counts {
@@ -163,11 +168,14 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 // writeOrDelete writes a block from which something was released, or deletes it
 // when it is empty and nobody's.
 func (c *Client) writeOrDelete(b *Block) error {
-	if b.Owner.IsZero() && b.empty() {
+	if b.abandoned() {
 		return c.delete(b)
 	}
 	return c.updateBlock(b)
 }
+
+// abandoned reports whether the block is empty and nobody's.
+func (b *Block) abandoned() bool { return b.Owner.IsZero() && b.empty() }
 
 // handleCount is how many of some ordinals a handle holds.
 type handleCount struct {
@@ -195,27 +203,38 @@ func (b *Block) countHandles(ords []int) []handleCount {
 	return counts
 }
 
-// lowering is the lowering of handles in one release. The first of each handle
-// begins with the handle as it was listed, if it was.
+// lowering is the lowering of handles in one release. That of a handle which was
+// listed always begins with what was listed, as the lowerings before have left
+// it, at the revision that it had then: where a handle is lowered in a second
+// block, its first try is in vain (§15).
 type lowering struct {
 	c      *Client
-	listed []*Handle
+	listed map[string]*Handle // by id, in its maker's letters; the client's own
+}
+
+// list lists the handles.
+func (l *lowering) list() error {
+	handles, err := list[*Handle](l.c, HandlesKey)
+	if err != nil {
+		return err
+	}
+	l.listed = make(map[string]*Handle, len(handles))
+	for _, h := range handles {
+		l.listed[h.ID] = h.copy().(*Handle)
+	}
+	return nil
 }
 
 func (l *lowering) lower(id string, cidr netip.Prefix, n int) {
-	var read *Handle
-	if i := slices.IndexFunc(l.listed, func(h *Handle) bool { return h.ID == id }); i >= 0 {
-		read = l.listed[i].copy().(*Handle)
-		l.listed = slices.Delete(slices.Clone(l.listed), i, i+1)
-	}
-	_ = l.c.lower(read, id, cidr, n) // a count that stays too high is no error
+	_ = l.c.lower(l.listed[id], id, cidr, n) // a count that stays too high is no error
 }
 
 // giveBackUnselected releases the block's affinity, if the block is empty, where
-// its enabled pool no longer selects the owning node, which still exists. A block
-// without an owner, deleted or not, is nobody's to give back.
+// its enabled pool no longer selects the owning node, which still exists: that of
+// the owner's name, even where the owner is virtual. A block without an owner,
+// deleted or not, is nobody's to give back. It is tried once.
 func (c *Client) giveBackUnselected(b *Block, s settings) {
-	if b.Owner.Type != affinity.Host {
+	if b.Owner.IsZero() {
 		return
 	}
 	n, err := get[*Node](c, NodeKey(b.Owner.Name))
@@ -226,7 +245,7 @@ func (c *Client) giveBackUnselected(b *Block, s settings) {
 	if p == nil || p.Disabled() || p.SelectsNode(n.Labels) {
 		return
 	}
-	_ = c.release(b.Owner, b.CIDR, true, s) // it stays where it is in use
+	_ = c.releaseOnce(b.Owner, b.CIDR, true, s) // it stays where it is in use
 }
 
 // ReleaseByHandle gives back everything that the handle holds, as
@@ -247,7 +266,7 @@ func (c *Client) ReleaseByHandle(id string) error {
 	for _, cidr := range h.blocks() {
 		err := c.releaseFrom(cidr, s, &lowering{c: c}, func(b *Block) (picked, error) {
 			ords := b.heldBy(id)
-			return picked{ords: ords, nothing: len(ords) == 0}, nil
+			return picked{ords: ords, nothing: len(ords) == 0, byHandle: true}, nil
 		})
 		if err != nil {
 			return outcome(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -14,9 +15,12 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// recorded reads the races of the real allocator, once.
-var recorded = sync.OnceValues(func() ([]*Race, error) {
-	r, err := Open("../../../testdata/races.jsonl.gz")
+// recorded reads the first races of the real allocator, once.
+var recorded = sync.OnceValues(func() ([]*Race, error) { return readAll("../../../testdata/races.jsonl.gz") })
+
+// readAll reads the races of a file.
+func readAll(name string) ([]*Race, error) {
+	r, err := Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +36,7 @@ var recorded = sync.OnceValues(func() ([]*Race, error) {
 		}
 		races = append(races, race)
 	}
-})
+}
 
 // TestRecorded replays every race of the real allocator, call by call.
 func TestRecorded(t *testing.T) {
@@ -59,6 +63,27 @@ func TestRecorded(t *testing.T) {
 	require.Zero(t, different)
 	require.Equal(t, 24339, calls)
 	require.Equal(t, 337, deaths)
+}
+
+// TestMoreRecorded replays the later races of the real allocator: those that show
+// one cause each, and fourteen kinds of random ones, with up to five clients.
+func TestMoreRecorded(t *testing.T) {
+	for pattern, files := range map[string]int{"minimal/races/*.jsonl": 26, "races-2/*.jsonl.gz": 14} {
+		names, err := filepath.Glob("../../../testdata/" + pattern)
+		require.NoError(t, err)
+		require.Len(t, names, files)
+		for _, name := range names {
+			t.Run(filepath.Base(name), func(t *testing.T) {
+				races, err := readAll(name)
+				require.NoError(t, err)
+				for _, race := range races {
+					d, err := Replay(race)
+					require.NoError(t, err)
+					require.Nil(t, d, "%v", d)
+				}
+			})
+		}
+	}
 }
 
 // broken is a datastore, or a client's idea of one, with a fault: requests and
