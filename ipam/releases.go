@@ -138,6 +138,23 @@ type Rules struct {
 	ReservedColumn bool // tables have the column IPS RESERVED
 	BorrowedVMIs   bool // borrowed addresses of virtual machines are of type vmi
 	OwnersOfIP     bool // the page of one address has its handle and both owners
+
+	// The cleaning controller. None of these has a recording: they are known by
+	// reading.
+
+	ScansDirtyNodes      bool // a sync looks at the nodes of which something changed, not at all of them
+	ReleasesAnyEmpty     bool // an empty block goes however few addresses are free in its node's others
+	UseForgetsEmpty      bool // a block that is used counts as first empty when it is so again
+	EvictedLoseAddresses bool // an evicted pod loses the addresses that it reports
+	ReleasesLeaksAtOnce  bool // leaks go in one ReleaseIPs, not each in one of its own
+	RetriesWithBackoff   bool // a sync that failed waits longer each time; nodes have no rate limit
+	CleansNodeByNode     bool // a node is clean once it was looked at, not once the sync succeeded
+	DeletedBlockForgets  bool // allocations of a deleted block are no leaks and belong to no handle
+	JudgesMachines       bool // virtual machines hold their addresses, not their pods
+	RenewsGivenOut       bool // an address given out anew to its handle is trusted, and known by its new number
+	CollectsCold         bool // addresses whose cooldown is over are collected
+	RepeatsForLeaks      bool // leaks that remain are a reason for another sync
+	RepeatsForNodes      bool // nodes that could not be released are a reason too, and not an error
 }
 
 // Rules returns the rules of the release.
@@ -172,7 +189,8 @@ func (c *change) in(v Version) bool {
 	return v > c.since[len(c.since)-1]
 }
 
-// releases has every change that we know of, those of the allocator first.
+// releases has every change that we know of, those of the allocator first,
+// then those of calicoctl and of the cleaning controller.
 var releases = []change{
 	{func(r *Rules) *bool { return &r.ReclaimEmptyBlocks }, "reclaim of empty blocks, claim times", firsts("v3.32.0"), "#11149", "§5"},
 	{func(r *Rules) *bool { return &r.LowerByReleased }, "handles lowered by what was released", firsts("v3.33.0"), "#12554", "§9"},
@@ -194,6 +212,20 @@ var releases = []change{
 	{func(r *Rules) *bool { return &r.ReservedColumn }, "column IPS RESERVED", firsts("v3.33.0"), "#13331", "§11"},
 	{func(r *Rules) *bool { return &r.BorrowedVMIs }, "type vmi of borrowed addresses", firsts("v3.32.0"), "#11971", "§11"},
 	{func(r *Rules) *bool { return &r.OwnersOfIP }, "owners of an address", firsts("v3.32.0"), "#11894", "§11"},
+
+	{func(r *Rules) *bool { return &r.ScansDirtyNodes }, "scans of dirty nodes", firsts("v3.30.0"), "#9654", "§12"},
+	{func(r *Rules) *bool { return &r.ReleasesAnyEmpty }, "release of an empty block beside full ones", firsts("v3.28.0"), "#8454", "§12"},
+	{func(r *Rules) *bool { return &r.UseForgetsEmpty }, "new grace period after a block was used", firsts("v3.28.0"), "#8454", "§12"},
+	{func(r *Rules) *bool { return &r.EvictedLoseAddresses }, "release of evicted pods' addresses", firsts("v3.29.0"), "#7713", "§12"},
+	{func(r *Rules) *bool { return &r.ReleasesLeaksAtOnce }, "release of leaks in one call", firsts("v3.31.0"), "#10333", "§12"},
+	{func(r *Rules) *bool { return &r.RetriesWithBackoff }, "backoff of syncs", firsts("v3.31.0"), "#10333", "§12"},
+	{func(r *Rules) *bool { return &r.CleansNodeByNode }, "nodes clean one by one", firsts("v3.31.6"), "#11906", "§12"},
+	{func(r *Rules) *bool { return &r.DeletedBlockForgets }, "end of what a deleted block held", firsts("v3.31.5"), "#12277", "§12"},
+	{func(r *Rules) *bool { return &r.JudgesMachines }, "addresses judged by virtual machines", firsts("v3.32.0"), "#11969", "§12"},
+	{func(r *Rules) *bool { return &r.RenewsGivenOut }, "trust in what is given out anew", firsts("v3.33.0"), "#12839", "§12"},
+	{func(r *Rules) *bool { return &r.CollectsCold }, "collection of cold addresses", firsts("v3.33.0"), "#12638", "§12"},
+	{func(r *Rules) *bool { return &r.RepeatsForLeaks }, "syncs for leaks that remain", firsts("v3.31.0"), "#10333", "§12"},
+	{func(r *Rules) *bool { return &r.RepeatsForNodes }, "syncs for nodes that remain", firsts("v3.31.6"), "#11906", "§12"},
 }
 
 // firsts reads the first release of each line that has a change.
