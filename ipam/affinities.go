@@ -10,6 +10,7 @@ import (
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 // maxClaimBits is the binary logarithm of how many blocks one ClaimAffinity may
@@ -18,8 +19,9 @@ const maxClaimBits = 20
 
 // ClaimAffinity claims every block of the CIDR for the owner, in address order,
 // and returns those claimed and those that others or nobody hold. The block
-// limit does not apply (§9). The CIDR must lie in an enabled pool
-// ([ErrNotInPool]) and be no smaller than its blocks ([ErrInvalidSize]); more
+// limit does not apply (§9). The CIDR's first address must lie in an enabled pool
+// ([ErrNotInPool]), and it be no smaller than the pool's blocks ([ErrInvalidSize]).
+// A CIDR that is wider than the pool goes on beyond it, in blocks of that size. More
 // than 2^20 blocks at once match [ErrInvalidArgument].
 func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
@@ -27,40 +29,37 @@ func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (clai
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	pb, err := a.enabledPool(cidr)
+	size, err := a.blockSizeAt(cidr)
 	if err != nil {
 		return nil, nil, err
 	}
-	if spread := pb.pool.BlockSize() - cidr.Bits(); spread > maxClaimBits {
+	if size-cidr.Bits() > maxClaimBits {
 		return nil, nil, &ArgumentError{"cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits)}
 	}
 	o := a.openOwner(owner)
 	defer a.forget(o)
-	last := pb.pool.IndexOf(netipx.PrefixLastIP(cidr))
-	for at := pb.pool.IndexOf(cidr.Addr()); ; at = at.Next() {
-		b := pb.pool.BlockAt(at)
+	for b := range pool.Blocks(cidr, size) {
 		if _, err := a.claimBlock(o, b, nil); err != nil {
 			failed = append(failed, b)
 		} else {
 			claimed = append(claimed, b)
 		}
-		if at == last {
-			return claimed, failed, nil
-		}
 	}
+	return claimed, failed, nil
 }
 
-// enabledPool returns the enabled pool, with its blocks, that the CIDR, which must
-// be no smaller than a block, lies in.
-func (a *Allocator) enabledPool(cidr netip.Prefix) (*poolBlocks, error) {
-	p := a.pools.Covering(cidr)
-	if p == nil || p.Disabled() {
-		return nil, fail(ErrNotInPool, cidr)
+// blockSizeAt returns the prefix length of the blocks of the enabled pool that the
+// CIDR's first address lies in. The CIDR must be no smaller than such a block.
+func (a *Allocator) blockSizeAt(cidr netip.Prefix) (int, error) {
+	pb := a.poolOf(cidr.Addr())
+	if pb == nil || pb.pool.Disabled() {
+		return 0, fail(ErrNotInPool, cidr)
 	}
-	if cidr.Bits() > p.BlockSize() {
-		return nil, fail(ErrInvalidSize, fmt.Sprintf("%s, blocks are /%d", cidr, p.BlockSize()))
+	size := pb.pool.BlockSize()
+	if cidr.Bits() > size {
+		return 0, fail(ErrInvalidSize, fmt.Sprintf("%s, blocks are /%d", cidr, size))
 	}
-	return a.poolBlocks[p.Name()], nil
+	return size, nil
 }
 
 // checkOwner refuses an owner that cannot be.
@@ -81,12 +80,12 @@ var errForeign = errors.New("ipam: block is another's")
 // stale claim being dropped then; [ErrBlockNotEmpty] where it must be empty
 // and is not.
 func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) error {
-	c, b := o.claims.Get(cidr), a.block(cidr)
+	c, b := a.claimOn(o, cidr), a.block(cidr)
 	if c == nil || b == nil {
 		return nil
 	}
 	if b.owner != nil && b.owner != o {
-		o.claims.Drop(cidr)
+		a.dropClaim(o, cidr)
 		return errForeign
 	}
 	empty := b.Empty(a.cold)
@@ -103,7 +102,7 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 		b.Collect(a.cold)
 		a.write(b)
 	}
-	o.claims.Drop(cidr)
+	a.dropClaim(o, cidr)
 	return nil
 }
 
@@ -117,15 +116,17 @@ func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mus
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if _, err := a.enabledPool(cidr); err != nil {
+	size, err := a.blockSizeAt(cidr)
+	if err != nil {
 		return err
 	}
-	o := a.known(owner)
-	if o == nil {
-		return nil
-	}
+	o := a.openOwner(owner)
 	defer a.forget(o)
-	for _, c := range claimsIn(o.claims.All(), cidr) {
+	claims := o.claims.All()
+	if n := a.namesake(o); n != nil {
+		claims = slices.Concat(claims, n.claims.All())
+	}
+	for _, c := range claimsIn(claims, cidr, size) {
 		if err := a.releaseClaim(o, c, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
 			return err
 		}
@@ -133,22 +134,17 @@ func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mus
 	return nil
 }
 
-// claimsIn returns the blocks of the claims that lie in the CIDR, in address
-// order.
-func claimsIn(claims []*affinity.Claim, cidr netip.Prefix) []netip.Prefix {
+// claimsIn returns the blocks of that size in the CIDR that the claims are on, in
+// address order.
+func claimsIn(claims []*affinity.Claim, cidr netip.Prefix, size int) []netip.Prefix {
 	var in []netip.Prefix
 	for _, c := range claims {
-		if within(c.CIDR, cidr) {
+		if c.CIDR.Bits() == size && cidr.Contains(c.CIDR.Addr()) {
 			in = append(in, c.CIDR)
 		}
 	}
 	slices.SortFunc(in, netipx.ComparePrefix)
 	return slices.Compact(in)
-}
-
-// within reports whether all of the block lies in the CIDR.
-func within(block, cidr netip.Prefix) bool {
-	return block.Bits() >= cidr.Bits() && cidr.Contains(block.Addr())
 }
 
 // ReleaseHostAffinities gives up all claims of the owner, IPv4 first, each
@@ -184,8 +180,8 @@ func (a *Allocator) RemoveIPAMHost(owner affinity.Owner) error {
 	return a.ReleaseHostAffinities(owner, false)
 }
 
-// ReleasePoolAffinities gives up every claim on a block in the CIDR, in use or
-// not. Where several owners have claims on one block it takes the last by
+// ReleasePoolAffinities gives up every claim on a block whose first address is in
+// the CIDR, in use or not. Where several owners have claims on one block it takes the last by
 // name, and starts over if any turned out stale (§9).
 func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 	if err := checkCIDR(cidr); err != nil {
@@ -220,7 +216,7 @@ func (a *Allocator) lastClaims(cidr netip.Prefix) []*affinity.Claim {
 	at := make(map[netip.Prefix]int)
 	var last []*affinity.Claim
 	for _, c := range claims {
-		if !within(c.CIDR, cidr) {
+		if !cidr.Contains(c.CIDR.Addr()) {
 			continue
 		}
 		if i, seen := at[c.CIDR]; seen {

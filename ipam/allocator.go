@@ -77,12 +77,12 @@ type Allocator struct {
 
 	config           Config
 	pools            pool.Set
-	poolBlocks       map[string]*poolBlocks // by pool name
-	recent           *poolBlocks            // the one last found by an address, or nil
-	poolsVersion     uint64                 // counts changes of the pools, from 1
-	orphans          map[netip.Prefix]*ipamBlock
-	hosts            map[string]*owner // nodes, and owners of type host, by name
-	virtual          map[string]*owner // owners of type virtual by name
+	poolBlocks       map[string]*poolBlocks      // by pool name
+	recent           *poolBlocks                 // the one last found by an address, or nil
+	poolsVersion     uint64                      // counts changes of the pools, from 1
+	strays           map[netip.Prefix]*ipamBlock // blocks in no pool, or not of their pool's size
+	hosts            map[string]*owner           // nodes, and owners of type host, by name
+	virtual          map[string]*owner           // owners of type virtual by name
 	claims           affinity.Index
 	handles          handleTable
 	reservations     *pool.Reservations
@@ -116,7 +116,7 @@ func New(o Options) *Allocator {
 		config:       DefaultConfig(),
 		poolBlocks:   make(map[string]*poolBlocks),
 		poolsVersion: 1,
-		orphans:      make(map[netip.Prefix]*ipamBlock),
+		strays:       make(map[netip.Prefix]*ipamBlock),
 		hosts:        make(map[string]*owner),
 		virtual:      make(map[string]*owner),
 		handles:      newHandleTable(),
@@ -142,8 +142,9 @@ func (a *Allocator) Calico() Version { return a.version.known() }
 
 // SetPool adds a pool or replaces the one of its name. It refuses a pool that
 // is invalid ([pool.ErrInvalid]), overlaps another ([pool.ErrOverlap]), changes
-// its CIDR or block size ([pool.ErrImmutable]), or has another block size than
-// the blocks already lying in its CIDR ([pool.ErrBlockSize]) (§1).
+// its CIDR or block size ([pool.ErrImmutable]). A new pool is also refused where
+// its block size differs from that of blocks lying in its CIDR already
+// ([pool.ErrBlockSize]) (§1).
 func (a *Allocator) SetPool(spec pool.Spec) error {
 	p, err := pool.New(spec)
 	if err != nil {
@@ -151,9 +152,17 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	if pb := a.poolBlocks[p.Name()]; pb != nil {
+		if err := a.pools.Put(p); err != nil {
+			return err
+		}
+		a.poolsVersion++
+		pb.pool = p
+		return nil
+	}
 	var errs []error
 	var adopt []*ipamBlock
-	for _, b := range a.orphansInOrder() {
+	for _, b := range a.straysInOrder() {
 		if err := p.CheckBlock(b.CIDR()); err != nil {
 			errs = append(errs, err)
 		} else if p.Contains(b.CIDR().Addr()) {
@@ -167,15 +176,11 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 		return err
 	}
 	a.poolsVersion++
-	if pb := a.poolBlocks[p.Name()]; pb != nil {
-		pb.pool = p
-		return nil
-	}
 	pb := &poolBlocks{pool: p, tree: blocktree.New[*ipamBlock](p.BlockBits())}
 	a.poolBlocks[p.Name()] = pb
 	for _, b := range adopt {
-		delete(a.orphans, b.CIDR())
-		a.add(b, pb)
+		delete(a.strays, b.CIDR())
+		a.add(b)
 	}
 	return nil
 }
@@ -195,15 +200,15 @@ func (a *Allocator) DeletePool(name string) bool {
 	a.recent = nil
 	for _, b := range pb.appendBlocks(nil) {
 		b.pool, b.leaf.At = nil, pool.Index{}
-		a.orphans[b.CIDR()] = b
+		a.strays[b.CIDR()] = b
 	}
 	a.dropPlans()
 	return true
 }
 
-// orphansInOrder returns the blocks in no pool, by name.
-func (a *Allocator) orphansInOrder() []*ipamBlock {
-	return slices.SortedFunc(maps.Values(a.orphans), compareNames)
+// straysInOrder returns the strays by name.
+func (a *Allocator) straysInOrder() []*ipamBlock {
+	return slices.SortedFunc(maps.Values(a.strays), compareNames)
 }
 
 // Node is a node of the cluster, as far as IPAM looks at it.
@@ -286,13 +291,13 @@ func (a *Allocator) Reservations() []string {
 }
 
 // allBlocks returns every block, those of the pools in the order of pools and
-// addresses, then those in no pool.
+// addresses, then the strays.
 func (a *Allocator) allBlocks() []*ipamBlock {
 	var all []*ipamBlock
 	for _, p := range a.pools.All() {
 		all = a.poolBlocks[p.Name()].appendBlocks(all)
 	}
-	return append(all, a.orphansInOrder()...)
+	return append(all, a.straysInOrder()...)
 }
 
 // appendBlocks appends the pool's blocks to dst in address order.

@@ -109,7 +109,7 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
 	var held []netip.Addr
 	if h != nil {
-		held = a.addresses(h, args.Handle, func(ip netip.Addr) bool { return ip.Is4() == args.IP.Is4() })
+		held = a.addresses(h, h.id, func(ip netip.Addr) bool { return ip.Is4() == args.IP.Is4() })
 	}
 	if len(held) == 0 {
 		return fail(ErrMaxRetries, args.Handle)

@@ -68,7 +68,8 @@ func (a *Allocator) assignment(ip netip.Addr) (*ipamBlock, block.Allocation, err
 // SequenceNumber returns the sequence number of an address as last written: 0
 // for one that is free, host-reserved or in no block. It is what [Release]
 // compares with, except that an address whose cooldown is over counts as free
-// there, whether or not the block was written since.
+// there, whether or not the block was written since. Of several blocks that hold
+// the address the last by name answers.
 func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	a.begin()
 	defer a.mu.Unlock()
@@ -76,6 +77,11 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 		return 0
 	}
 	b := a.blockAt(ip)
+	for stray := range a.straysAt(ip) {
+		if b == nil || compareNames(stray, b) > 0 {
+			b = stray
+		}
+	}
 	if b == nil {
 		return 0
 	}

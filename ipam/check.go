@@ -16,8 +16,8 @@ import (
 // Check looks at every invariant and returns all that are broken, joined, in a
 // fixed order, or nil. Invariants are of two kinds:
 //
-//   - structure: each block's own; each block in its pool, of its size, and no
-//     block overlapping another; summaries, indices and claims in order;
+//   - structure: each block's own; each block in its pool, or filed as a stray;
+//     summaries, indices and claims in order;
 //   - truth: each confirmed affinity has its block, which has that owner; each
 //     owned block has its affinity; each handle counts at least what it holds.
 //
@@ -86,17 +86,10 @@ func (c *checker) structure() {
 	}
 	c.handles()
 	owned := 0
-	inOrder := a.allBlocks()
-	for _, b := range inOrder {
+	for _, b := range a.allBlocks() {
 		c.block(b)
 		if b.owner != nil {
 			owned++
-		}
-	}
-	slices.SortFunc(inOrder, func(x, y *ipamBlock) int { return comparePrefixes(x.CIDR(), y.CIDR()) })
-	for i := 1; i < len(inOrder); i++ {
-		if x, y := inOrder[i-1].CIDR(), inOrder[i].CIDR(); x.Overlaps(y) {
-			c.broken("blocks %s and %s overlap", x, y)
 		}
 	}
 	for _, owner := range c.owners() {
@@ -149,8 +142,8 @@ func (c *checker) block(b *ipamBlock) {
 	if b.owner != nil && (c.a.known(b.owner.id) != b.owner || !slices.Contains(b.owner.blocks, b)) {
 		c.broken("block %s is not among those of its owner %s", b.CIDR(), b.owner.id)
 	}
-	if b.pool == nil && c.a.orphans[b.CIDR()] != b {
-		c.broken("block %s is in no pool and not filed as such", b.CIDR())
+	if b.pool == nil && (c.a.strays[b.CIDR()] != b || c.a.poolOfBlock(b.CIDR()) != nil) {
+		c.broken("block %s is a stray and not filed as such, or is filed as one and is not", b.CIDR())
 	}
 	whole, reserved := b.whole, b.reserved
 	c.a.reserve(b)
@@ -186,7 +179,7 @@ func (c *checker) truth() {
 	}
 	held := make(map[string]map[netip.Prefix]int)
 	for _, b := range byName(a.allBlocks()) {
-		if b.owner != nil && b.owner.claims.Get(b.CIDR()) == nil {
+		if b.owner != nil && a.claimOn(b.owner, b.CIDR()) == nil {
 			c.untrue("block %s is %s's, which has no affinity on it", b.CIDR(), b.ownerID())
 		}
 		for al := range b.Allocations() {

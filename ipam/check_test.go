@@ -36,8 +36,8 @@ func TestCheckRejects(t *testing.T) {
 		"a claim without its state":  func(a *Allocator) { a.known(n1).claims.Get(cidr).State = 77 },
 		"orphan unknown": func(a *Allocator) {
 			a.DeletePool("a")
-			clear(a.orphans)
-			a.orphans[netip.MustParsePrefix("10.9.0.0/30")] = a.known(n1).blocks[0]
+			clear(a.strays)
+			a.strays[netip.MustParsePrefix("10.9.0.0/30")] = a.known(n1).blocks[0]
 		},
 		"handle lost":              func(a *Allocator) { clear(a.handles.index) },
 		"handle without counts":    func(a *Allocator) { a.handles.find("h").n = 0 },

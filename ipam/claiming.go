@@ -14,11 +14,6 @@ import (
 // it is empty: without it two hosts could pass one back and forth (§5).
 const minClaimAge = time.Minute
 
-// errNoBlock is what recovery finds of a claim left over from a pool whose blocks
-// had another size. Calico would make the block, across those of the pool as it
-// is now; here the claim counts for the limit, and waits to be released.
-var errNoBlock = errors.New("ipam: affinity is on no block of its pool")
-
 // errStale is what recovery finds of a claim whose block is another's.
 var errStale = errors.New("ipam: stale affinity")
 
@@ -33,7 +28,7 @@ func (a *Allocator) claimNew(o *owner, pools []*poolBlocks, reserve *HostReserva
 	if err != nil {
 		return nil, err
 	}
-	return a.recover(o, o.claims.Pend(cidr, a.now), reserve)
+	return a.recover(o, a.pend(o, cidr), reserve)
 }
 
 // findBlock returns the block that the owner should claim next: the first on its
@@ -96,17 +91,61 @@ func sooner(x, y, start pool.Index) bool {
 // reclaimable reports whether an empty block can be taken from its owner: it has
 // had it for long enough, and its claim is there to be released.
 func (a *Allocator) reclaimable(b *ipamBlock) bool {
-	return b.owner != nil && b.owner.claims.Get(b.CIDR()) != nil &&
+	return b.owner != nil && a.claimOn(b.owner, b.CIDR()) != nil &&
 		(b.claimed == noClaimTime || a.now.UnixNano()-b.claimed >= int64(minClaimAge))
 }
 
-// create makes the block cidr of a pool for the owner, which has a claim on it:
-// the second phase of claiming. The reservation must fit.
+// pend writes the owner's claim on the block as pending, and returns it; a
+// confirmed one is left as it is. A claim of the owner's namesake is the same
+// object, and serves both (§1).
+func (a *Allocator) pend(o *owner, cidr netip.Prefix) *affinity.Claim {
+	if n := a.namesake(o); n != nil && n.claims.Get(cidr) != nil {
+		o = n
+	}
+	return o.claims.Pend(cidr, a.now)
+}
+
+// claimOn returns the affinity object of the owner, or of its namesake, for the
+// block, or nil.
+func (a *Allocator) claimOn(o *owner, cidr netip.Prefix) *affinity.Claim {
+	if c := o.claims.Get(cidr); c != nil {
+		return c
+	}
+	if n := a.namesake(o); n != nil {
+		return n.claims.Get(cidr)
+	}
+	return nil
+}
+
+// dropClaim deletes the affinity object of the owner, or of its namesake, for the
+// block, and reports whether there was one. It does not forget the owner.
+func (a *Allocator) dropClaim(o *owner, cidr netip.Prefix) bool {
+	if o.claims.Drop(cidr) {
+		return true
+	}
+	n := a.namesake(o)
+	if n == nil || !n.claims.Drop(cidr) {
+		return false
+	}
+	a.forget(n)
+	return true
+}
+
+// namesake returns the owner of the same name and the other type, or nil. The two
+// share affinity objects, whose names carry no type (§1).
+func (a *Allocator) namesake(o *owner) *owner {
+	if o.id.Type == affinity.Host {
+		return a.virtual[o.id.Name]
+	}
+	return a.hosts[o.id.Name]
+}
+
+// create makes the block cidr for the owner: the second phase of claiming. The
+// reservation must fit.
 func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
 	// A block that is deleted and made again never repeats a number, even
 	// when the clock stands still (§6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
-	pb := a.poolOf(cidr.Addr())
 	b := new(ipamBlock)
 	if err := b.Reset(cidr, seq); err != nil {
 		return nil, err
@@ -118,20 +157,18 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 	}
 	a.lastSeq = seq
 	b.setOwner(o, a.now.UnixNano())
-	a.add(b, pb)
+	a.add(b)
 	return b, nil
 }
 
 // recover makes the owner's claim and the block agree, whatever a client that
 // died left behind, and returns the block; errStale where the block is
-// another's or nobody's, with the claim dropped (§5).
+// another's or nobody's, with the claim dropped (§5). A block that is made has the
+// claim's own size, whatever its pool's is.
 func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservation) (*ipamBlock, error) {
 	b := a.block(c.CIDR)
 	switch {
 	case b == nil:
-		if pb := a.poolOf(c.CIDR.Addr()); pb == nil || pb.pool.BlockSize() != c.CIDR.Bits() {
-			return nil, errNoBlock
-		}
 		err := reserve.fits(c.CIDR)
 		if err != nil {
 			return nil, err
@@ -142,7 +179,7 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 		// The steps in full: tests pin that the machine allows them.
 		return b, errors.Join(c.Step(affinity.Renew), c.Step(affinity.Confirm))
 	case b.owner != o:
-		o.claims.Drop(c.CIDR)
+		a.dropClaim(o, c.CIDR)
 		return nil, errStale
 	case c.State != affinity.Confirmed:
 		err := c.Step(affinity.Renew)
@@ -165,10 +202,10 @@ func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReserva
 			return nil, err
 		}
 	} else if b.owner != o {
-		o.claims.Drop(cidr)
+		a.dropClaim(o, cidr)
 		return nil, fail(ErrBlockClaimConflict, cidr)
 	}
-	c := o.claims.Pend(cidr, a.now)
+	c := a.pend(o, cidr)
 	if b == nil {
 		var err error
 		if b, err = a.create(o, cidr, reserve); err != nil {

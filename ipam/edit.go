@@ -22,6 +22,9 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 	if err := o.claims.Put(cidr, state, a.now); err != nil {
 		return &ArgumentError{"state", state.String(), "must be pending, confirmed or pendingDeletion"}
 	}
+	if n := a.namesake(o); n != nil && n.claims.Drop(cidr) {
+		a.forget(n) // it was the same object
+	}
 	return nil
 }
 

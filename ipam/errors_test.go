@@ -230,7 +230,7 @@ func TestErrors(t *testing.T) {
 			require.NoError(c.t, c.SetPool(s))
 			return assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") })(c)
 		}, false},
-		{ipam.ErrNotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.0/16"), n1); return err }, false},
+		{ipam.ErrNotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.9.0.0/16"), n1); return err }, false},
 		{ipam.ErrNotInPool, "not-in-pool", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.9.0.0/30"), n1, false) }, false},
 		{ipam.ErrNotInPool, "not-in-pool", "address to update", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.9.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})

@@ -27,7 +27,6 @@ func (m *machine) AutoAssignPlainly() error {
 // AutoAssign asks for addresses in every way there is.
 func (m *machine) AutoAssign() error {
 	r := ipam.AutoAssignArgs{
-		Host:          one(m, "host", worldHosts),
 		Num4:          m.count("num4", 1),
 		Num6:          m.count("num6", 0),
 		Handle:        one(m, "handle", worldHandles),
@@ -37,6 +36,7 @@ func (m *machine) AutoAssign() error {
 		HostReserved6: m.reserve(),
 		Namespace:     worldNamespaces[m.pick("namespace", len(worldNamespaces))],
 	}
+	r.Host = m.asker(r.Use)
 	switch m.pick("limit", 6) {
 	case 4:
 		r.MaxBlocksPerHost = 1 + m.pick("blocks", 4)

@@ -17,12 +17,13 @@ import (
 // AssignIP asks for a given address.
 func (m *machine) AssignIP() error {
 	r := ipam.AssignIPArgs{
-		IP: m.ip(), Host: one(m, "host", worldHosts), Handle: one(m, "handle", worldHandles), Attrs: one(m, "attrs", worldAttrs),
+		IP: m.ip(), Handle: one(m, "handle", worldHandles), Attrs: one(m, "attrs", worldAttrs),
 		HostReserved: m.reserve(),
 	}
 	if m.pick("use given", 3) > 0 {
 		r.Use = one(m, "use", worldUses)
 	}
+	r.Host = m.asker(r.Use)
 	if m.pick("limit", 4) == 3 {
 		r.MaxAllocPerHandle = 1 + m.pick("max alloc", 3)
 	}

@@ -33,7 +33,7 @@ var (
 		spec("", "10.0.5.0/24", 26),            // no name
 		spec("bad", "::ffff:10.0.5.0/120", 30), // IPv4-mapped
 	}
-	worldHosts        = []string{"n1", "n2", "n3", "n4", "lb"}
+	worldHosts        = []string{"n1", "n2", "n3", "n4", "n5"}
 	worldHandles      = []string{"h1", "h2", "h3", "", "h1\rold", "H1"}
 	worldUses         = []pool.Use{pool.Workload, pool.Tunnel, pool.LoadBalancer, "", "Walk"}
 	worldSelectors    = []string{"", "all()", "zone == 'a'", "!has(zone)", "zone in {'a','b'}", "zone =", "team == 'x'"}
@@ -80,6 +80,27 @@ func (m *machine) ip() netip.Addr {
 	return ip
 }
 
+// inPool returns the prefix, or the whole pool for one that begins in the pool and
+// goes beyond: there blocks would be made that overlap others, which the model,
+// where an address is in one block, does not know.
+func (m *machine) inPool(cidr netip.Prefix) netip.Prefix {
+	if s, ok := m.want.poolOf(cidr.Addr()); ok && cidr == cidr.Masked() && cidr.Bits() < s.CIDR.Bits() {
+		return s.CIDR
+	}
+	return cidr
+}
+
+// ofPoolSize returns the prefix, or the block that begins there for one that begins
+// in a pool whose blocks have another size: recovery would make it (§5).
+func ofPoolSize(cidr netip.Prefix) netip.Prefix {
+	for _, s := range worldPools[:7] {
+		if s.CIDR.Contains(cidr.Addr()) && cidr == cidr.Masked() {
+			return netip.PrefixFrom(cidr.Addr(), s.BlockSize).Masked()
+		}
+	}
+	return cidr
+}
+
 // cidr picks a block, or some other prefix.
 func (m *machine) cidr() netip.Prefix {
 	if m.pick("kind of cidr", 3) > 0 {
@@ -90,12 +111,22 @@ func (m *machine) cidr() netip.Prefix {
 	return one(m, "cidr", worldCIDRs)
 }
 
+// asker picks who asks for an address of that use. Virtual owners have names of
+// their own: namesakes share affinity objects, which the model does not know.
+func (m *machine) asker(use pool.Use) string {
+	name := one(m, "host", worldHosts)
+	if use == pool.LoadBalancer {
+		return "lb-" + name
+	}
+	return name
+}
+
 // owner picks an owner, rarely one that cannot be.
 func (m *machine) owner() affinity.Owner {
 	o := affinity.HostOwner(one(m, "host", worldHosts))
 	switch m.pick("type of owner", 12) {
 	case 0:
-		o.Type = affinity.Virtual
+		o = affinity.VirtualOwner("lb-" + o.Name)
 	case 1:
 		o.Type = "ghost"
 	case 2:

@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"iter"
 	"math"
 	"net/netip"
 	"slices"
@@ -20,7 +21,7 @@ type ipamBlock struct {
 	owner   *owner // nil for nobody; otherwise the block is among its blocks
 	claimed int64  // when the owner claimed it, in Unix nanoseconds
 
-	pool *poolBlocks // where it lies, nil when no pool covers it
+	pool *poolBlocks // whose block it is; nil for a stray
 
 	// What the reservations in force mean for this block.
 	reserved *block.Ordinals // nil for none
@@ -165,7 +166,8 @@ func (a *Allocator) poolOf(addr netip.Addr) *poolBlocks {
 	return a.recent
 }
 
-// blockAt returns the block that holds addr, or nil.
+// blockAt returns the block in which the allocator looks for addr, or nil: the
+// block of the pool that contains it, else the first stray by name (§9).
 func (a *Allocator) blockAt(addr netip.Addr) *ipamBlock {
 	if pb := a.poolOf(addr); pb != nil {
 		if l := pb.tree.Get(pb.pool.IndexOf(addr)); l != nil {
@@ -173,34 +175,59 @@ func (a *Allocator) blockAt(addr netip.Addr) *ipamBlock {
 		}
 		return nil
 	}
-	if len(a.orphans) == 0 || addr.Zone() != "" {
-		return nil
-	}
-	lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
-	for bits := addr.BitLen(); bits >= lowest; bits-- {
-		if b := a.orphans[netip.PrefixFrom(addr, bits).Masked()]; b != nil {
-			return b
+	first := (*ipamBlock)(nil)
+	for b := range a.straysAt(addr) {
+		if first == nil || compareNames(b, first) < 0 {
+			first = b
 		}
 	}
-	return nil
+	return first
+}
+
+// straysAt yields the strays that hold addr, small ones first. Several can: strays
+// may overlap, other strays as well as blocks of pools (§5).
+func (a *Allocator) straysAt(addr netip.Addr) iter.Seq[*ipamBlock] {
+	return func(yield func(*ipamBlock) bool) {
+		if len(a.strays) == 0 || addr.Zone() != "" {
+			return
+		}
+		lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
+		for bits := addr.BitLen(); bits >= lowest; bits-- {
+			if b := a.strays[netip.PrefixFrom(addr, bits).Masked()]; b != nil && !yield(b) {
+				return
+			}
+		}
+	}
 }
 
 // block returns the block cidr, or nil.
 func (a *Allocator) block(cidr netip.Prefix) *ipamBlock {
-	if b := a.blockAt(cidr.Addr()); b != nil && b.CIDR() == cidr {
-		return b
+	if pb := a.poolOfBlock(cidr); pb != nil {
+		if l := pb.tree.Get(pb.pool.IndexOf(cidr.Addr())); l != nil && l.Value.CIDR() == cidr {
+			return l.Value
+		}
+		return nil
+	}
+	return a.strays[cidr]
+}
+
+// poolOfBlock returns the pool that cidr is a block of: one that contains it and
+// whose blocks have its size. It is nil for strays.
+func (a *Allocator) poolOfBlock(cidr netip.Prefix) *poolBlocks {
+	if pb := a.poolOf(cidr.Addr()); pb != nil && pb.pool.BlockSize() == cidr.Bits() {
+		return pb
 	}
 	return nil
 }
 
-// add files a block that exists from now on, in its pool, nil if no pool
-// covers it.
-func (a *Allocator) add(b *ipamBlock, pb *poolBlocks) {
+// add files a block that exists from now on.
+func (a *Allocator) add(b *ipamBlock) {
 	a.note(b)
 	a.reserve(b)
 	b.leaf.MayBeFree, b.leaf.MayBeEmpty = maybe(b)
+	pb := a.poolOfBlock(b.CIDR())
 	if b.pool = pb; pb == nil {
-		a.orphans[b.CIDR()] = b
+		a.strays[b.CIDR()] = b
 		return
 	}
 	b.leaf.Value = b
@@ -215,7 +242,7 @@ func (a *Allocator) remove(b *ipamBlock) {
 	if b.pool != nil {
 		b.pool.tree.Remove(&b.leaf)
 	} else {
-		delete(a.orphans, b.CIDR())
+		delete(a.strays, b.CIDR())
 	}
 	a.note(b)
 }

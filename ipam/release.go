@@ -205,7 +205,10 @@ func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, renumber bool) {
 // where its enabled pool no longer selects the owning node, which still exists.
 func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	o := b.owner
-	if o == nil || !o.node || b.pool == nil || !b.pool.rejects(o) {
+	if o == nil || !o.node {
+		return
+	}
+	if pb := a.poolOf(b.CIDR().Addr()); pb == nil || !pb.rejects(o) {
 		return
 	}
 	_ = a.releaseClaim(o, b.CIDR(), true) // it stays where it is in use

@@ -226,7 +226,7 @@ func (r *restorer) blocks() {
 			}
 			b.setOwner(r.a.openOwner(given.Owner), claimed)
 		}
-		r.a.add(b, r.a.poolOf(given.CIDR.Addr()))
+		r.a.add(b)
 		r.a.lastSeq = max(r.a.lastSeq, given.Sequence)
 		for _, al := range given.Allocations {
 			r.a.lastSeq = max(r.a.lastSeq, al.Seq)

@@ -97,7 +97,7 @@ type Summary struct {
 func (a *Allocator) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := Summary{Blocks: len(a.orphans)}
+	s := Summary{Blocks: len(a.strays)}
 	for _, pb := range a.poolBlocks {
 		s.Blocks += pb.tree.Len()
 	}

@@ -55,7 +55,7 @@ func (a *Allocator) GetUtilization() []PoolUsage {
 		CIDR:  netip.PrefixFrom(netip.IPv4Unspecified(), 0),
 		Usage: Usage{new(big.Int), new(big.Int), new(big.Int), new(big.Int)},
 	}
-	for _, b := range a.orphansInOrder() {
+	for _, b := range a.straysInOrder() {
 		if b.CIDR().Addr().Is6() {
 			continue // the entry is an IPv4 CIDR
 		}

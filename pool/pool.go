@@ -2,7 +2,10 @@ package pool
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
+
+	"go4.org/netipx"
 )
 
 // Pool is a checked and compiled [Spec]: an immutable value to ask where addresses lie, who may use them and for what.
@@ -114,6 +117,20 @@ func (p *Pool) BlockAt(i Index) netip.Prefix {
 // any other the number means nothing, though it is below 2^BlockBits.
 func (p *Pool) IndexOf(addr netip.Addr) Index {
 	return addrIndex(addr).shr(p.shift).Low(int(p.blockBits))
+}
+
+// Blocks yields the blocks of a size, given as a prefix length, that lie in the CIDR, in address order. The CIDR must be masked.
+// One that is smaller than a block, and the zero Prefix, have none; so has a size longer than an address.
+func Blocks(cidr netip.Prefix, size int) iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		for first := cidr.Addr(); cidr.Bits() <= size && cidr.Contains(first); {
+			block, err := first.Prefix(size)
+			if err != nil || !yield(block) {
+				return
+			}
+			first = netipx.PrefixLastIP(block).Next() // of the highest block: no address
+		}
+	}
 }
 
 // CheckBlock reports whether a block that exists already can live with this pool (§1). It returns nil for a block outside

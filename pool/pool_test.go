@@ -1,7 +1,9 @@
 package pool_test
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/ipamsim/ipamsim/pool"
@@ -148,4 +150,27 @@ func TestPoolDoesNotAllocate(t *testing.T) {
 			t.Error("a wrong answer")
 		}
 	}))
+}
+
+func TestBlocks(t *testing.T) {
+	for _, tc := range []struct {
+		cidr string
+		size int
+		want string
+	}{
+		{"10.0.0.0/26", 26, "[10.0.0.0/26]"},
+		{"10.0.0.0/24", 26, "[10.0.0.0/26 10.0.0.64/26 10.0.0.128/26 10.0.0.192/26]"},
+		{"255.255.255.252/30", 31, "[255.255.255.252/31 255.255.255.254/31]"},
+		{"fd00::/120", 121, "[fd00::/121 fd00::80/121]"},
+		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127", 128, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/128 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128]"},
+		{"10.0.0.0/27", 26, "[]"},
+		{"10.0.0.0/26", 33, "[]"},
+	} {
+		assert.Equal(t, tc.want, fmt.Sprint(slices.Collect(pool.Blocks(netip.MustParsePrefix(tc.cidr), tc.size))), "%s in /%d", tc.cidr, tc.size)
+	}
+	assert.Empty(t, slices.Collect(pool.Blocks(netip.Prefix{}, 26)))
+	for b := range pool.Blocks(netip.MustParsePrefix("10.0.0.0/8"), 32) {
+		assert.Equal(t, "10.0.0.0/32", b.String())
+		break
+	}
 }
