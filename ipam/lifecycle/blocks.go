@@ -48,9 +48,6 @@ func (k *Controller) releaseEmpty() {
 	}
 	m.review = m.review[:0]
 	grace := k.policy.GracePeriod
-	if k.policy.EmptyBlocks == KeepEmpty {
-		return
-	}
 	if grace > 0 {
 		due := k.now.Add(-grace)
 		for b := m.empty.next(due); b != nil; b = m.empty.next(due) {
@@ -61,16 +58,20 @@ func (k *Controller) releaseEmpty() {
 		}
 	}
 	slices.SortFunc(todo, func(x, y *owned) int { return strings.Compare(x.text, y.text) })
-	gone := make(map[*node]int) // blocks given back so far
+	gone := make(map[*node][]*owned) // blocks given back so far
 	for _, b := range slices.Compact(todo) {
-		if !k.rules.spares(b.node, gone[b.node]) {
+		if k.guards.others(b, len(gone[b.node])) < 1 {
+			continue
+		}
+		if !k.rules.ReleasesAnyEmpty && b.freeElsewhere(gone[b.node]) < spareNeeded {
+			b.marked = false
 			continue
 		}
 		if !b.marked {
 			b.marked, b.since = true, k.now
 		}
 		if grace > 0 && k.elapsed(b.since, grace) && k.allocator.ReleaseBlockAffinity(b.cidr, true) == nil {
-			gone[b.node]++
+			gone[b.node] = append(gone[b.node], b)
 			continue
 		}
 		if grace > 0 && !b.queued {
@@ -80,20 +81,17 @@ func (k *Controller) releaseEmpty() {
 	}
 }
 
-// spares reports whether the node, having given back so many blocks, can do
-// without one more of those that are empty.
-func (k *Controller) spares(n *node, gone int) bool {
-	if len(n.blocks)-gone < 2 {
-		return false
-	}
-	if k.policy.EmptyBlocks != KeepTwoEmpty {
-		return true
-	}
-	empty := -gone
-	for _, b := range n.blocks {
-		if b.empty {
-			empty++
+// others returns how many blocks the owner has beside this one, having given back so
+// many.
+func (b *owned) others(gone int) int { return len(b.node.blocks) - gone - 1 }
+
+// freeElsewhere returns how many addresses are free in the owner's other blocks
+// without those that are gone, as their queues were written last.
+func (b *owned) freeElsewhere(gone []*owned) (free int) {
+	for _, x := range b.node.blocks {
+		if x != b && !slices.Contains(gone, x) {
+			free += x.free
 		}
 	}
-	return empty >= 3
+	return free
 }

@@ -15,7 +15,7 @@ func (k *Controller) Check() error {
 	held, confirmed := make(map[*handle]int), make(map[*handle]int)
 	placed, owned := 0, 0
 	for cidr, b := range m.blocks {
-		if b.cidr != cidr || b.marked && !b.empty || b.empty && (b.node == nil || len(b.allocations) > 0) {
+		if b.cidr != cidr || b.marked && !b.empty && m.rules.UseForgetsEmpty || b.empty && (b.node == nil || len(b.allocations) > 0) {
 			wrong("block %s: known as %s, empty %t, marked %t", cidr, b.cidr, b.empty, b.marked)
 		}
 		if b.node != nil {
@@ -26,7 +26,7 @@ func (k *Controller) Check() error {
 		}
 		for i, al := range b.allocations {
 			held[al.handle]++
-			if al.leak > 0 {
+			if al.confirmed {
 				confirmed[al.handle]++
 			}
 			if i > 0 && b.allocations[i-1].ordinal >= al.ordinal || al.block != b || m.handles[al.handle.id] != al.handle {
@@ -46,6 +46,20 @@ func (k *Controller) Check() error {
 			}
 		}
 	}
+	for key, al := range m.ghosts {
+		held[al.handle]++
+		if al.confirmed {
+			confirmed[al.handle]++
+		}
+		if al.handle != m.handles[key.handle] || al.ip != key.ip || al.node != nil {
+			wrong("%s of a deleted block is out of place", al.ip)
+		}
+	}
+	for i, al := range m.leaks {
+		if al.leak != i+1 || !al.confirmed {
+			wrong("%s is a leak, and is not confirmed", al.ip)
+		}
+	}
 	for id, h := range m.handles {
 		if h.held != held[h] || h.confirmed != confirmed[h] || h.held == 0 {
 			wrong("handle %s counts %d and %d leaks, has %d and %d", id, h.held, h.confirmed, held[h], confirmed[h])
@@ -55,7 +69,7 @@ func (k *Controller) Check() error {
 		placed -= len(n.allocations)
 		owned -= len(n.blocks)
 		for _, al := range n.allocations {
-			if n.settled && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.cluster.holds(&al.holder, al.ip, true))) {
+			if n.settled && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.holds(al, true))) {
 				wrong("node %s is settled, and %s is not", name, al.ip)
 			}
 		}

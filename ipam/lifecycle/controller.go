@@ -18,21 +18,24 @@ type Controller struct {
 	watch     *ipam.Watch
 	memory    memory
 
-	rules rules
+	rules  ipam.Rules // what the release of Calico does
+	guards guards
 
 	nodeDeleted bool // since the last sync, so the next is a full one
 	now         time.Time
+	soiled      []*node // that were dirty when the sync began; see [Controller.soilAgain]
 	leaving     []*node // to be released
+	failures    int     // syncs in a row that ended with an error
 	reclaimed   map[series]uint64
 }
 
-// rules are what keeps the controller from harm, one by one, so that tests can see
+// guards are what keeps the controller from harm, one by one, so that tests can see
 // what each is good for.
-type rules struct {
-	patient func(al *allocation) bool         // the suspect has to wait
-	held    func(al *allocation) bool         // the last look: somebody holds it
-	whole   func(h *handle) bool              // all of the handle has leaked
-	spares  func(n *node, givenBack int) bool // the node has empty blocks to spare
+type guards struct {
+	patient func(al *allocation) bool    // the suspect has to wait
+	held    func(al *allocation) bool    // the last look: somebody holds it
+	whole   func(h *handle) bool         // all of the handle has leaked
+	others  func(b *owned, gone int) int // how many more blocks its node has
 }
 
 // Result is what a sync did. The slices are the caller's.
@@ -43,28 +46,39 @@ type Result struct {
 	// ReleasedBlocks are the blocks whose owner gave them up, in the order of
 	// their text.
 	ReleasedBlocks []netip.Prefix
-	// WorkRemaining says that a node could not be released or that confirmed leaks
-	// remain, so that it is worth coming back soon.
+	// WorkRemaining says that another sync is to follow, after [Result.RetryAfter],
+	// though nothing changes until then: a node could not be released, confirmed
+	// leaks remain, or there was an error. Before Calico v3.31, leaks that remain wait
+	// for a change.
 	WorkRemaining bool
 	// Err is why the leaks, or some of them, could not be released: somebody changed
 	// a block just before. It ended the sync, and cold addresses, empty blocks and
-	// nodes that are gone wait for the next.
+	// nodes that are gone wait for the next. Before Calico v3.31.6 it may also be why
+	// a node that is gone could not be released, which ends nothing.
 	Err error
+	// RetryAfter is how long Calico waits after an error: from v3.31 on 5
+	// milliseconds, twice as long each time, and at most 30 seconds; before, a tenth of
+	// a second for each node to be released. 0 where Err is nil.
+	RetryAfter time.Duration
 }
 
 // NewController returns a controller with that policy, which matches [ErrInvalid]
-// if it has negative periods. It looks at nothing before its first sync.
+// if it has negative periods. It does what the controller of the allocator's release
+// does ([ipam.Options]). It looks at nothing before its first sync.
 func NewController(c *Cluster, p Policy) (*Controller, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	k := &Controller{
-		cluster: c, allocator: c.allocator, policy: p, watch: c.allocator.Watch(),
-		memory: newMemory(), reclaimed: make(map[series]uint64),
-	}
-	k.rules = rules{k.patient, k.held, (*handle).leaked, k.spares}
+	k := &Controller{cluster: c, allocator: c.allocator, policy: p, watch: c.allocator.Watch(), reclaimed: make(map[series]uint64)}
+	k.goBy(c.allocator.Calico().Rules())
+	k.guards = guards{k.patient, k.held, (*handle).leaked, (*owned).others}
 	c.controllers = append(c.controllers, k)
 	return k, nil
+}
+
+// goBy makes the controller, which knows nothing yet, go by these rules.
+func (k *Controller) goBy(r ipam.Rules) {
+	k.rules, k.memory = r, newMemory(r)
 }
 
 // Stop ends the controller, as a crash does: it hears of nothing any more, and is
@@ -95,6 +109,9 @@ func (k *Controller) unsettle(name string) {
 // Sync looks at everything, or, unless a node was deleted since, at what changed,
 // and releases what it may (§12). The caller says when: a full sync every
 // [Policy.FullEvery], and others as things change.
+//
+// Before Calico v3.30 every sync is a full one ([ipam.Rules], ScansDirtyNodes), and
+// that a pod was deleted is no reason for one: blocks, nodes and pools are.
 func (k *Controller) Sync(full bool) Result {
 	var result Result
 	k.now = k.allocator.Now()
@@ -102,20 +119,44 @@ func (k *Controller) Sync(full bool) Result {
 	if k.policy.Off {
 		return result
 	}
-	k.scan(full || k.nodeDeleted)
+	k.scan(full || k.nodeDeleted || !k.rules.ScansDirtyNodes)
 	k.nodeDeleted = false
-	left := false
+	nodesRemain := false
 	if result.Err = k.releaseLeaks(); result.Err == nil {
-		k.collectCold()
+		if k.rules.CollectsCold {
+			k.collectCold()
+		}
 		k.releaseEmpty()
-		left = k.releaseNodes()
+		err := k.releaseNodes()
+		if nodesRemain = err != nil; !k.rules.RepeatsForNodes {
+			result.Err = err
+		}
+	} else {
+		k.keepLeaving()
 	}
+	k.countFailure(&result)
 	// What it did itself it knows at once.
 	k.memory.learn(k.watch, k.allocator, &result)
-	result.WorkRemaining = left || len(k.memory.leaks) > 0
+	result.WorkRemaining = nodesRemain || result.Err != nil || k.rules.RepeatsForLeaks && len(k.memory.leaks) > 0
 	sortByText(result.ReleasedIPs)
 	sortByText(result.ReleasedBlocks)
 	return result
+}
+
+// countFailure does what follows from how the sync ended.
+func (k *Controller) countFailure(r *Result) {
+	if r.Err == nil {
+		k.failures = 0
+		return
+	}
+	k.failures++
+	r.RetryAfter = time.Duration(len(k.leaving)) * nodeInterval
+	if k.rules.RetriesWithBackoff {
+		r.RetryAfter = min(minBackoff<<min(k.failures-1, 30), maxBackoff)
+	}
+	if !k.rules.CleansNodeByNode {
+		k.soilAgain()
+	}
 }
 
 // sortByText sorts addresses or blocks as text.

@@ -14,7 +14,7 @@ import (
 )
 
 func TestPolicy(t *testing.T) {
-	for _, p := range []Policy{{GracePeriod: -1}, {SyncPeriod: -1}, {BatchLimit: -1}, {EmptyBlocks: 3}, {EmptyBlocks: -1}} {
+	for _, p := range []Policy{{GracePeriod: -1}, {SyncPeriod: -1}, {BatchLimit: -1}} {
 		require.ErrorIs(t, p.Validate(), ErrInvalid)
 		_, err := NewController(NewCluster(ipam.New(ipam.Options{})), p)
 		require.ErrorIs(t, err, ErrInvalid)
@@ -28,7 +28,7 @@ func TestPolicy(t *testing.T) {
 		require.Equal(t, 15*time.Minute, p.Policy.GracePeriod)
 		names[p.Name] = true
 	}
-	require.Len(t, names, 4)
+	require.Len(t, names, 3)
 }
 
 func TestBadPods(t *testing.T) {
@@ -82,28 +82,6 @@ func TestBatch(t *testing.T) {
 			require.Len(t, r.ReleasedIPs, n, "limit %d, sync %d", limit, i)
 			require.Equal(t, i < len(want)-1, r.WorkRemaining)
 		}
-	}
-}
-
-// TestProfiles: which of five empty blocks of a node are given back.
-func TestProfiles(t *testing.T) {
-	for rule, left := range map[EmptyBlocks]int{ReleaseEmpty: 1, KeepTwoEmpty: 2, KeepEmpty: 5} {
-		clock := ipam.NewClock(time.Unix(1e9, 0))
-		a := ipam.New(ipam.Options{Now: clock.Now})
-		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 29}))
-		c := NewCluster(a)
-		require.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
-		give(t, c, "a", "n1", 40, false)
-		require.NoError(t, a.ReleaseByHandle("h-a"))
-		k, err := NewController(c, Policy{GracePeriod: time.Minute, EmptyBlocks: rule})
-		require.NoError(t, err)
-		released := 0
-		for range 5 {
-			released += len(k.Sync(false).ReleasedBlocks)
-			require.NoError(t, k.Check())
-			clock.Advance(time.Minute)
-		}
-		require.Equal(t, 5-left, released)
 	}
 }
 

@@ -31,9 +31,11 @@ type allocation struct {
 	node    *node // of the attribute; nil without one
 	at      int   // in node.allocations
 
-	suspect bool
-	since   time.Time // when it became suspect
-	leak    int       // its place in memory.leaks, from 1; 0 while not confirmed
+	nodeExisted bool // in Kubernetes, when the node was scanned last
+	suspect     bool
+	since       time.Time // when it became suspect
+	confirmed   bool      // to have leaked
+	leak        int       // its place in memory.leaks, from 1; 0 while not there
 }
 
 // handle counts what the allocations of one handle id are.
@@ -50,7 +52,6 @@ type node struct {
 	dirty       bool
 	review      bool // its empty blocks are to be looked at
 	settled     bool // see [Controller.judge]
-	existed     bool // in Kubernetes, when it was scanned last
 }
 
 // owned is one block as seen last.
@@ -58,6 +59,7 @@ type owned struct {
 	cidr        netip.Prefix
 	text        string
 	node        *node         // the owner; nil for none and for virtual ones
+	free        int           // addresses in its queue
 	allocations []*allocation // those with a handle, by ordinal
 
 	empty  bool // owned, and nothing in it
@@ -65,16 +67,26 @@ type owned struct {
 	since  time.Time
 	queued bool // in memory.empty, perhaps since an earlier mark
 
+	deleted bool
+
 	oldest time.Time // of the releases that are cooling; zero for none
 	cools  bool      // in memory.cooling, perhaps since an earlier release
 }
 
+// ghost names an allocation whose block was deleted.
+type ghost struct {
+	handle string
+	ip     netip.Addr
+}
+
 // memory is everything that a controller loses when it restarts.
 type memory struct {
+	rules   ipam.Rules
 	blocks  map[netip.Prefix]*owned
 	nodes   map[string]*node
 	handles map[string]*handle
-	leaks   []*allocation // confirmed, in no order
+	ghosts  map[ghost]*allocation // which older releases do not forget
+	leaks   []*allocation         // confirmed and not yet released, in no order
 	dirty   []*node
 	review  []*node // whose empty blocks may have become another's turn
 	empty   waits   // marked blocks, since they are empty
@@ -86,11 +98,13 @@ type memory struct {
 	spare   []*allocation
 }
 
-func newMemory() memory {
+func newMemory(r ipam.Rules) memory {
 	return memory{
+		rules:   r,
 		blocks:  make(map[netip.Prefix]*owned),
 		nodes:   make(map[string]*node),
 		handles: make(map[string]*handle),
+		ghosts:  make(map[ghost]*allocation),
 	}
 }
 
@@ -140,6 +154,7 @@ func (m *memory) learn(w *ipam.Watch, a *ipam.Allocator, gone *Result) {
 		if !a.ReadBlock(cidr, &m.state) {
 			if b != nil {
 				m.state = ipam.BlockState{Free: m.state.Free[:0], Allocations: m.state.Allocations[:0]}
+				b.deleted = true
 				m.update(b, gone)
 				delete(m.blocks, cidr)
 			}
@@ -174,8 +189,14 @@ func (m *memory) update(b *owned, gone *Result) {
 		}
 		b.node = owner
 	}
+	if free := len(m.state.Free); free != b.free {
+		b.free = free
+		if !m.rules.ReleasesAnyEmpty {
+			m.reconsider(owner) // its other blocks may go now, or may not any more
+		}
+	}
 	if empty := owner != nil && len(m.state.Allocations) == 0; !empty {
-		b.empty, b.marked = false, false
+		b.empty, b.marked = false, b.marked && !m.rules.UseForgetsEmpty && !b.deleted
 	} else if !b.empty {
 		b.empty = true
 		m.reconsider(owner)
@@ -211,7 +232,7 @@ func (m *memory) mergeAllocations(b *owned, gone *Result) {
 			al := known[0]
 			known = known[1:]
 			if al.handle.id == now.Handle {
-				if al.seq != now.Seq {
+				if al.seq != now.Seq && m.rules.RenewsGivenOut {
 					m.renew(al, now)
 				}
 				m.merged = append(m.merged, al)
@@ -229,6 +250,10 @@ func (m *memory) mergeAllocations(b *owned, gone *Result) {
 
 // take makes an allocation that is new.
 func (m *memory) take(b *owned, now *block.Allocation) *allocation {
+	ip := m.state.Addr(now.Ordinal)
+	if old := m.ghosts[ghost{now.Handle, ip}]; old != nil {
+		m.bury(old)
+	}
 	h := m.handles[now.Handle]
 	if h == nil {
 		h = &handle{id: now.Handle}
@@ -242,8 +267,8 @@ func (m *memory) take(b *owned, now *block.Allocation) *allocation {
 		al = new(allocation)
 	}
 	*al = allocation{
-		ip: m.state.Addr(now.Ordinal), block: b, ordinal: now.Ordinal,
-		handle: h, seq: now.Seq, holder: holderOf(now.Handle, now.Active),
+		ip: ip, block: b, ordinal: now.Ordinal,
+		handle: h, seq: now.Seq, holder: holderOf(now.Handle, now.Active, m.rules.JudgesMachines),
 	}
 	m.place(al, m.nodeOf(al))
 	return al
@@ -253,7 +278,7 @@ func (m *memory) take(b *owned, now *block.Allocation) *allocation {
 // handle, what it is now. It neither came nor went, unless to another node.
 func (m *memory) renew(al *allocation, now *block.Allocation) {
 	m.trust(al)
-	al.seq, al.holder = now.Seq, holderOf(now.Handle, now.Active)
+	al.seq, al.holder = now.Seq, holderOf(now.Handle, now.Active, m.rules.JudgesMachines)
 	if n := m.nodeOf(al); n != al.node {
 		m.place(al, nil)
 		m.place(al, n)
@@ -286,23 +311,49 @@ func (m *memory) place(al *allocation, n *node) {
 	al.node = n
 }
 
-// drop forgets an allocation that is no more.
+// drop forgets an allocation that is no more. Before they forgot the allocations of
+// a deleted block, releases kept them in their handles and among the leaks.
 func (m *memory) drop(al *allocation, gone *Result) {
 	if gone != nil {
 		gone.ReleasedIPs = append(gone.ReleasedIPs, al.ip)
 	}
-	m.trust(al)
 	m.place(al, nil)
+	if al.block.deleted && !m.rules.DeletedBlockForgets {
+		m.ghosts[ghost{al.handle.id, al.ip}] = al
+		return
+	}
+	m.unhold(al)
+	m.spare = append(m.spare, al)
+}
+
+// bury forgets an allocation of a deleted block, whose address its handle has again.
+func (m *memory) bury(al *allocation) {
+	delete(m.ghosts, ghost{al.handle.id, al.ip})
+	m.unhold(al)
+}
+
+// unhold takes the allocation from its handle.
+func (m *memory) unhold(al *allocation) {
+	m.trust(al)
 	if al.handle.held--; al.handle.held == 0 {
 		delete(m.handles, al.handle.id)
 	}
 	al.handle = nil
-	m.spare = append(m.spare, al)
 }
 
 // trust ends all suspicion.
 func (m *memory) trust(al *allocation) {
 	al.suspect = false
+	m.settle(al)
+	if al.confirmed {
+		al.confirmed = false
+		al.handle.confirmed--
+	}
+}
+
+// settle takes the allocation from the leaks, for it has been released. Until its
+// block says so, its handle counts it as confirmed.
+func (m *memory) settle(al *allocation) {
 	if al.leak == 0 {
 		return
 	}
@@ -310,17 +361,18 @@ func (m *memory) trust(al *allocation) {
 	m.leaks[al.leak-1], last.leak = last, al.leak
 	m.leaks = m.leaks[:len(m.leaks)-1]
 	al.leak = 0
-	al.handle.confirmed--
 }
 
 // confirm makes the allocation a leak to be released.
 func (m *memory) confirm(al *allocation) {
-	if al.leak > 0 {
-		return
+	if !al.confirmed {
+		al.confirmed = true
+		al.handle.confirmed++
 	}
-	m.leaks = append(m.leaks, al)
-	al.leak = len(m.leaks)
-	al.handle.confirmed++
+	if al.leak == 0 {
+		m.leaks = append(m.leaks, al)
+		al.leak = len(m.leaks)
+	}
 }
 
 // byText is the order in which leaks are released.

@@ -92,7 +92,7 @@ func (k *Controller) metrics() []metric {
 			if al.holder.node != owner {
 				borrowed[s]++
 			}
-			if al.suspect || al.leak > 0 {
+			if al.suspect || al.confirmed {
 				candidates[s]++
 			}
 		}

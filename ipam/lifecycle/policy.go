@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"fmt"
 	"time"
+
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // Policy says how patient a [Controller] is. The zero value releases no suspect
@@ -17,28 +19,12 @@ type Policy struct {
 	SyncPeriod time.Duration
 	// BatchLimit is how many addresses one sync releases at most: 0 for 10,000.
 	// A handle is not cut in two for it, so a handle that holds more goes in a
-	// batch of its own.
+	// batch of its own. Before Calico v3.31 leaks go one by one, and there is no
+	// limit.
 	BatchLimit int
-	// EmptyBlocks says which empty blocks are given back.
-	EmptyBlocks EmptyBlocks
 	// Off keeps the controller from releasing anything. It still counts.
 	Off bool
 }
-
-// EmptyBlocks is a rule about the empty blocks of a node that exists. None gives
-// back a node's last block.
-type EmptyBlocks int
-
-// The rules.
-const (
-	// ReleaseEmpty gives back a block that has been empty for the grace period.
-	ReleaseEmpty EmptyBlocks = iota
-	// KeepTwoEmpty does so only as long as the node has three empty blocks or
-	// more.
-	KeepTwoEmpty
-	// KeepEmpty gives none back.
-	KeepEmpty
-)
 
 // The patience that is not in a policy (§12).
 const (
@@ -46,6 +32,10 @@ const (
 	defaultFull  = 5 * time.Minute // between full scans, without a grace period
 	defaultBatch = 10_000
 	kubeVirtWait = 5 * time.Minute // at least, for addresses of virtual machines
+	minBackoff   = 5 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+	nodeInterval = time.Second / 10 // between two nodes to be released, before there was a backoff
+	spareNeeded  = 3                // free addresses in a node's other blocks, while they were counted
 )
 
 // DefaultPolicy is Calico's as of August 2026: a grace period of 15 minutes.
@@ -62,38 +52,24 @@ func (p Policy) FullEvery() time.Duration {
 	return defaultFull
 }
 
-// A Profile is how a cluster of some age behaves where it differs from the Calico of
-// August 2026, for which all recordings stand. The older ones are described, not
-// recorded: nothing is held against them. What is known of the releases they stand
-// for:
-//
-//   - current: how empty blocks are collected is as in 3.28.0 and later.
-//   - three-free: up to 3.27. The release notes of 3.28.0 tell of the change
-//     (https://github.com/projectcalico/calico/pull/8454).
-//   - no-empty: from before the controller collected empty blocks at all, and
-//   - no-reclaim: from before the allocator took them when a pool was full. Both are
-//     older than three-free; which release was the last is not known here.
+// A Profile is a release of Calico that behaves in a way of its own, and a policy.
 type Profile struct {
-	Name  string // in lower case, for flags and tables
+	Name  string // for flags and tables
 	About string // in a few words
 	// Policy is the controller's.
 	Policy Policy
-	// NoReclaim is for [ipam.Options]: no empty block is taken from its owner when
-	// a pool is full.
-	NoReclaim bool
+	// Calico is for [ipam.Options]: the release.
+	Calico ipam.Version
 }
 
-// Profiles returns the profiles, newest behaviour first, in a slice that is the
-// caller's. All have Calico's default grace period.
+// Profiles returns the newest release and those before which empty blocks fared
+// otherwise, newest first, in a slice that is the caller's. All have Calico's default
+// grace period.
 func Profiles() []Profile {
-	current := DefaultPolicy()
-	keepsTwo, keepsAll := current, current
-	keepsTwo.EmptyBlocks, keepsAll.EmptyBlocks = KeepTwoEmpty, KeepEmpty
 	return []Profile{
-		{"current", "Calico as of August 2026", current, false},
-		{"three-free", "older: empty blocks stay until their node has three of them", keepsTwo, false},
-		{"no-empty", "older: empty blocks of nodes that exist stay for good", keepsAll, false},
-		{"no-reclaim", "older: a full pool takes no empty block from its owner", current, true},
+		{"current", "Calico as of August 2026", DefaultPolicy(), ipam.V3_33},
+		{"v3.31", "a full pool takes no empty block from its owner", DefaultPolicy(), ipam.V3_31},
+		{"v3.27", "an empty block also stays unless three addresses are free in its node's others", DefaultPolicy(), ipam.V3_27},
 	}
 }
 
@@ -107,8 +83,6 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("%w: sync period %v is negative", ErrInvalid, p.SyncPeriod)
 	case p.BatchLimit < 0:
 		return fmt.Errorf("%w: batch limit %d is negative", ErrInvalid, p.BatchLimit)
-	case p.EmptyBlocks < ReleaseEmpty || p.EmptyBlocks > KeepEmpty:
-		return fmt.Errorf("%w: rule %d about empty blocks", ErrInvalid, p.EmptyBlocks)
 	}
 	return nil
 }

@@ -48,11 +48,27 @@ type lost struct {
 
 const places = 4
 
+// everyRelease is a release for each set of rules that the controller has had.
+var everyRelease = versions("v3.24", "v3.26", "v3.28", "v3.29", "v3.30", "v3.31.4", "v3.31.5", "v3.31", "v3.32", "v3.33")
+
+func versions(texts ...string) (list []ipam.Version) {
+	for _, text := range texts {
+		v, err := ipam.ParseVersion(text)
+		must(err)
+		list = append(list, v)
+	}
+	return list
+}
+
 func newWorld(s property.Source, breakIt func(*Controller)) *world {
 	w := &world{source: s, breakIt: breakIt, clock: ipam.NewClock(time.Unix(1e9, 0)), alive: make(map[PodName]*living)}
-	a := ipam.New(ipam.Options{Now: w.clock.Now})
+	release := everyRelease[len(everyRelease)-1-s.Pick("release", len(everyRelease))]
+	a := ipam.New(ipam.Options{Now: w.clock.Now, Calico: release})
 	w.tunnels = s.Pick("tunnels", 2) == 1
-	cooldown := []int{0, 30}[s.Pick("cooldown", 2)]
+	cooldown := 0
+	if release.Rules().Cooldown {
+		cooldown = []int{0, 30}[s.Pick("cooldown", 2)]
+	}
 	must(a.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: cooldown}))
 	must(a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 30}))
 	w.cluster = NewCluster(a)
@@ -62,7 +78,6 @@ func newWorld(s property.Source, breakIt func(*Controller)) *world {
 	w.policy = Policy{
 		GracePeriod: []time.Duration{time.Minute, 10 * time.Minute, 0}[s.Pick("grace", 3)],
 		BatchLimit:  []int{0, 1, 2}[s.Pick("batch", 3)],
-		EmptyBlocks: EmptyBlocks(s.Pick("rule about empty blocks", 3)),
 	}
 	w.restart()
 	return w
@@ -103,7 +118,7 @@ func (w *world) restart() {
 
 // step does one thing that can happen.
 func (w *world) step() {
-	switch w.source.Pick("what", 14) {
+	switch w.source.Pick("what", 15) {
 	case 0, 1, 2:
 		w.start(PodName{"ns", fmt.Sprintf("p%d", w.source.Pick("pod", 8))})
 	case 3, 4:
@@ -131,7 +146,24 @@ func (w *world) step() {
 		w.restart()
 	case 12, 13:
 		w.reappear()
+	case 14:
+		w.outage()
 	}
+}
+
+// outage has pods of all nodes vanish for as long as it takes until they count as
+// leaked. One comes back, whose address waits for the next batch perhaps.
+func (w *world) outage() {
+	for _, name := range slices.Clone(w.names) {
+		if w.source.Pick("vanishes", 4) > 0 {
+			w.stop(name, true)
+		}
+	}
+	w.sync(true)
+	w.clock.Advance(w.policy.GracePeriod)
+	w.sync(true)
+	w.reappear()
+	w.sync(false)
 }
 
 // reappear brings a pod back that only seemed to be gone, as a static one does: with
@@ -268,8 +300,9 @@ func (w *world) fail(format string, args ...any) {
 // settle gives the controller all the time it needs, and looks whether everything
 // that leaked is gone.
 func (w *world) settle() {
-	if w.policy.GracePeriod == 0 {
-		return
+	rules := w.cluster.allocator.Calico().Rules()
+	if w.policy.GracePeriod == 0 || !rules.DeletedBlockForgets {
+		return // some of it never is
 	}
 	// Kubernetes' own collector deletes pods whose node is gone. As long as there
 	// is one, the node is not clean, and keeps its tunnel address.
@@ -285,7 +318,7 @@ func (w *world) settle() {
 	}
 	keeps := make(map[string]bool)
 	for _, p := range w.alive {
-		keeps[p.handle] = !p.evicted
+		keeps[p.handle] = !p.evicted || !rules.EvictedLoseAddresses
 	}
 	for i := range places {
 		keeps["tunnel-"+place(i)] = w.cluster.HasNode(place(i))
@@ -330,12 +363,12 @@ func FuzzSafe(f *testing.F) {
 // TestSafeRejects: each rule is there for something.
 func TestSafeRejects(t *testing.T) {
 	for name, breakIt := range map[string]func(*Controller){
-		"skip the last look":          func(k *Controller) { k.rules.held = func(*allocation) bool { return false } },
-		"release at first sight":      func(k *Controller) { k.rules.patient = func(*allocation) bool { return false } },
-		"ignore the handle rule":      func(k *Controller) { k.rules.whole = func(*handle) bool { return true } },
-		"release a node's last block": func(k *Controller) { k.rules.spares = func(*node, int) bool { return true } },
+		"skip the last look":          func(k *Controller) { k.guards.held = func(*allocation) bool { return false } },
+		"release at first sight":      func(k *Controller) { k.guards.patient = func(*allocation) bool { return false } },
+		"ignore the handle rule":      func(k *Controller) { k.guards.whole = func(*handle) bool { return true } },
+		"release a node's last block": func(k *Controller) { k.guards.others = func(*owned, int) int { return 1 } },
 		"never release anything":      func(k *Controller) { k.policy.Off = true },
-		"wait for ever":               func(k *Controller) { k.rules.patient = func(*allocation) bool { return true } },
+		"wait for ever":               func(k *Controller) { k.guards.patient = func(*allocation) bool { return true } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			property.Rejects(t, func(s property.Source) error { return safe(s, breakIt) })

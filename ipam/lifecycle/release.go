@@ -1,11 +1,13 @@
 package lifecycle
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 // releaseLeaks releases the confirmed leaks whose handles have leaked whole, after
@@ -13,16 +15,18 @@ import (
 func (k *Controller) releaseLeaks() error {
 	m := &k.memory
 	for _, al := range slices.Clone(m.leaks) {
-		if k.rules.held(al) {
+		if k.guards.held(al) {
 			m.trust(al)
 		}
 	}
 	leaks := slices.DeleteFunc(slices.Clone(m.leaks), func(al *allocation) bool {
-		return !k.rules.whole(al.handle)
+		return !k.guards.whole(al.handle)
 	})
 	slices.SortFunc(leaks, byText)
-	leaks = leaks[:batch(leaks, k.policy.batch())]
-	return k.release(leaks)
+	if !k.rules.ReleasesLeaksAtOnce {
+		return k.releaseEach(leaks)
+	}
+	return k.release(leaks[:batch(leaks, k.policy.batch())])
 }
 
 // release releases addresses, with handle and sequence number, in one call. What
@@ -34,17 +38,42 @@ func (k *Controller) release(leaks []*allocation) error {
 	releases := make([]ipam.Release, len(leaks))
 	byIP := make(map[netip.Addr]*allocation, len(leaks))
 	for i, al := range leaks {
-		releases[i] = ipam.Release{IP: al.ip, Handle: al.handle.id, Sequence: &al.seq}
+		releases[i] = al.release()
 		byIP[al.ip] = al
 	}
 	_, released, err := k.allocator.ReleaseIPs(releases...)
 	pools := k.allocator.Pools()
 	for _, ip := range released {
-		al := byIP[ip]
-		k.reclaimed[series{poolOf(pools, al.block.cidr), al.holder.node}]++
-		k.memory.trust(al)
+		k.reclaim(byIP[ip], pools)
 	}
 	return err
+}
+
+// releaseEach releases addresses one by one, up to the first error. What was not
+// allocated stays a leak, until its block shows that.
+func (k *Controller) releaseEach(leaks []*allocation) error {
+	pools := k.allocator.Pools()
+	for _, al := range leaks {
+		allocated, err := k.allocator.ReleaseIP(al.release())
+		if err != nil && !errors.Is(err, ipam.ErrDoesNotExist) {
+			return err
+		}
+		if allocated || err != nil {
+			k.reclaim(al, pools)
+		}
+	}
+	return nil
+}
+
+// release returns what releases the allocation, and no other of its address.
+func (al *allocation) release() ipam.Release {
+	return ipam.Release{IP: al.ip, Handle: al.handle.id, Sequence: &al.seq}
+}
+
+// reclaim counts a leak that was released.
+func (k *Controller) reclaim(al *allocation, pools []pool.Spec) {
+	k.reclaimed[series{poolOf(pools, al.block.cidr), al.holder.node}]++
+	k.memory.settle(al)
 }
 
 // leaked reports whether every allocation of the handle, in whatever block and on
@@ -54,7 +83,7 @@ func (h *handle) leaked() bool { return h.confirmed == h.held }
 // held is the last look at a leak: whether somebody holds it after all. It goes by
 // the node as the last scan of it found it (§12, "Leaks").
 func (k *Controller) held(al *allocation) bool {
-	return k.cluster.holds(&al.holder, al.ip, al.node.existed)
+	return k.holds(al, al.nodeExisted)
 }
 
 // batch returns how many of the leaks, which are in the order of handles, make a
@@ -74,13 +103,13 @@ func batch(leaks []*allocation, limit int) int {
 	return n
 }
 
-// releaseNodes gives up what the leaving nodes own, and reports whether some could
-// not be released.
-func (k *Controller) releaseNodes() (left bool) {
+// releaseNodes gives up what the leaving nodes own, and returns the last error, after
+// which the others were released all the same.
+func (k *Controller) releaseNodes() (failed error) {
 	m := &k.memory
 	for _, n := range k.leaving {
 		if err := k.allocator.ReleaseHostAffinities(affinity.HostOwner(n.name), true); err != nil {
-			left = true
+			failed = err
 			if n.dirty {
 				m.dirty = append(m.dirty, n)
 			}
@@ -89,5 +118,5 @@ func (k *Controller) releaseNodes() (left bool) {
 		n.dirty = false
 		m.forgetIdle(n)
 	}
-	return left
+	return failed
 }

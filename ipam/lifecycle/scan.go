@@ -13,6 +13,7 @@ func (k *Controller) scan(full bool) {
 	k.leaving = k.leaving[:0]
 	todo := m.dirty
 	m.dirty = nil
+	k.soiled = append(k.soiled[:0], todo...)
 	if full {
 		var all []*node
 		for _, n := range m.nodes {
@@ -33,6 +34,27 @@ func (k *Controller) scan(full bool) {
 	}
 }
 
+// keepLeaving has the nodes to be released, which will not be in this sync, stay as
+// dirty as they were.
+func (k *Controller) keepLeaving() {
+	for _, n := range k.leaving {
+		if n.dirty {
+			k.memory.dirty = append(k.memory.dirty, n)
+		}
+	}
+}
+
+// soilAgain makes dirty again what was so when the sync began.
+func (k *Controller) soilAgain() {
+	m := &k.memory
+	for _, n := range k.soiled {
+		if !n.dirty && m.nodes[n.name] == n { // else it is idle, or already dirty
+			n.dirty = true
+			m.dirty = append(m.dirty, n)
+		}
+	}
+}
+
 // judge looks at every allocation of the node and reports whether the node is to
 // be released: it is gone, and nothing in use is left of it.
 //
@@ -44,14 +66,15 @@ func (k *Controller) scan(full bool) {
 func (k *Controller) judge(n *node) bool {
 	exists := k.cluster.HasNode(n.name)
 	leaves := !exists
-	n.existed, n.settled = exists, exists
+	n.settled = exists
 	for _, al := range n.allocations {
+		al.nodeExisted = exists
 		switch al.holder.kind {
 		case ofWindows, ofTunnel:
 		case foreign:
 			leaves = false
 		case ofPod:
-			if k.cluster.holds(&al.holder, al.ip, exists) {
+			if k.holds(al, exists) {
 				k.memory.trust(al)
 				leaves = false
 				if al.holder.isMachine || al.holder.listed.Node != n.name {
@@ -83,7 +106,7 @@ func (k *Controller) suspect(al *allocation, nodeExists bool) {
 	if !al.suspect {
 		al.suspect, al.since = true, k.now
 	}
-	if !k.rules.patient(al) {
+	if !k.guards.patient(al) {
 		k.memory.confirm(al)
 	}
 }

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/block"
@@ -28,8 +27,9 @@ type holder struct {
 	machine   string  // what it says, perhaps nothing
 }
 
-// holderOf reads attributes (§11, §12).
-func holderOf(handle string, attrs block.Attrs) holder {
+// holderOf reads attributes (§11, §12), those of virtual machines where they are
+// judged.
+func holderOf(handle string, attrs block.Attrs, machines bool) holder {
 	var h holder
 	var use string
 	for key, value := range attrs.All() {
@@ -43,7 +43,9 @@ func holderOf(handle string, attrs block.Attrs) holder {
 		case ipam.AttrType:
 			use = value
 		case ipam.AttrVMI:
-			h.isMachine, h.machine = true, value
+			if machines {
+				h.isMachine, h.machine = true, value
+			}
 		}
 	}
 	switch {
@@ -66,18 +68,19 @@ func isTunnel(use string) bool {
 	return false
 }
 
-// holds reports whether somebody holds an allocation of ip still, where its node,
-// when the controller looked at it, existed or did not (§12, "A scan", 2).
-func (c *Cluster) holds(h *holder, ip netip.Addr, nodeExists bool) bool {
+// holds reports whether somebody holds an allocation still, where its node, when the
+// controller looked at it, existed or did not (§12, "A scan", 2).
+func (k *Controller) holds(al *allocation, nodeExists bool) bool {
+	h := &al.holder
 	switch {
 	case h.kind == ofTunnel:
 		return nodeExists
 	case h.isMachine:
-		return c.machines.hold(h.pod.Namespace, h.machine)
+		return k.cluster.machines.hold(h.pod.Namespace, h.machine)
 	}
 	p := h.listed
 	if p == nil || p.deleted {
-		p = c.pods[h.pod]
+		p = k.cluster.pods[h.pod]
 		h.listed = p
 	}
 	switch {
@@ -87,8 +90,8 @@ func (c *Cluster) holds(h *holder, ip netip.Addr, nodeExists bool) bool {
 		return false // it has moved; where the node is gone nobody asks
 	case len(p.IPs) == 0:
 		return true // not reported yet
-	case p.Evicted:
+	case p.Evicted && k.rules.EvictedLoseAddresses:
 		return false
 	}
-	return slices.Contains(p.IPs, ip)
+	return slices.Contains(p.IPs, al.ip)
 }

@@ -150,11 +150,11 @@ func TestSeed(t *testing.T) {
 
 func TestOtherKinds(t *testing.T) {
 	for name, change := range map[string]func(*fleet.Scenario){
-		"IPv6":       func(s *fleet.Scenario) { s.Pool, s.BlockSize = netip.MustParsePrefix("fd00::/118"), 124 },
-		"strict":     func(s *fleet.Scenario) { s.Strict = true },
-		"cooldown":   func(s *fleet.Scenario) { s.Cooldown = 5 * time.Minute },
-		"full":       func(s *fleet.Scenario) { s.Nodes = 40; s.Strict = true },
-		"no reclaim": func(s *fleet.Scenario) { s.Profile = lifecycle.Profiles()[3] },
+		"IPv6":     func(s *fleet.Scenario) { s.Pool, s.BlockSize = netip.MustParsePrefix("fd00::/118"), 124 },
+		"strict":   func(s *fleet.Scenario) { s.Strict = true },
+		"cooldown": func(s *fleet.Scenario) { s.Cooldown = 5 * time.Minute },
+		"full":     func(s *fleet.Scenario) { s.Nodes = 40; s.Strict = true },
+		"older":    func(s *fleet.Scenario) { s.Profile = lifecycle.Profiles()[2] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := hours(3, fleet.Event{At: time.Minute, Kind: fleet.Interrupt, Count: 2, Every: 5 * time.Minute})

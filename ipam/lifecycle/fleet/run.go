@@ -77,7 +77,7 @@ type runner struct {
 
 func newRunner(s *Scenario) (*runner, error) {
 	r := &runner{scenario: s, clock: ipam.NewClock(Start), random: rand.New(rand.NewSource(s.Seed)), pods: make(map[lifecycle.PodName]*pod)}
-	r.allocator = ipam.New(ipam.Options{Now: r.clock.Now, NoReclaim: s.Profile.NoReclaim})
+	r.allocator = ipam.New(ipam.Options{Now: r.clock.Now, Calico: s.Profile.Calico})
 	config := ipam.DefaultConfig()
 	config.StrictAffinity, config.IPCooldownSeconds = s.Strict, int(s.Cooldown/time.Second)
 	if err := r.allocator.SetIPAMConfig(config); err != nil {
