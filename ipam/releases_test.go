@@ -78,7 +78,7 @@ func TestEveryRuleHasItsRow(t *testing.T) {
 	for _, c := range releases {
 		assert.NotEmpty(t, c.what)
 		assert.Regexp(t, `^#\d+$`, c.pull)
-		assert.Regexp(t, `^§\d+$`, c.cite)
+		assert.Regexp(t, "^\u00a7\\d+$", c.cite)
 		assert.IsIncreasing(t, append([]Version{0}, c.since...))
 	}
 }
