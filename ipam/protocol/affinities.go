@@ -38,11 +38,11 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 	if err != nil {
 		return nil, nil, err
 	}
-	for b := range blocksOf(cidr, p.BlockSize()) {
+	for b := range pool.Blocks(cidr, p.BlockSize()) {
 		err := retry(func() error {
 			a, err := c.pend(owner, b)
 			if err == nil {
-				_, err = c.claim(a, s, nil)
+				_, err = c.claim(a, owner, s, nil)
 			}
 			return err
 		})
@@ -87,7 +87,7 @@ func (c *Client) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBe
 	if err != nil {
 		return err
 	}
-	blocks := blocksOf(cidr, p.BlockSize())
+	blocks := pool.Blocks(cidr, p.BlockSize())
 	if p.BlockSize()-cidr.Bits() > maxClaimBits {
 		// More than anybody could ask for one by one. The outcome is the same.
 		if blocks, err = c.claimsOf(owner, cidr, p.BlockSize()); err != nil {
@@ -100,20 +100,6 @@ func (c *Client) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBe
 		}
 	}
 	return nil
-}
-
-// blocksOf goes through the blocks of a size that the CIDR consists of, in the
-// order of addresses.
-func blocksOf(cidr netip.Prefix, size int) iter.Seq[netip.Prefix] {
-	return func(yield func(netip.Prefix) bool) {
-		for at := cidr.Addr(); cidr.Contains(at); {
-			b := netip.PrefixFrom(at, size)
-			if !yield(b) {
-				return
-			}
-			at = netipx.PrefixLastIP(b).Next()
-		}
-	}
 }
 
 // claimsOf goes through those blocks that the owner has affinities to.

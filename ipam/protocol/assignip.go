@@ -86,14 +86,14 @@ func (c *Client) claimFor(owner affinity.Owner, cidr netip.Prefix, reserve *ipam
 	if err != nil {
 		return nil, err
 	}
-	return c.claim(a, s, reserve)
+	return c.claim(a, owner, s, reserve)
 }
 
 // alreadyHeld is what a refused raise comes to: success where the first address
 // that the handle holds of the family is the one that is asked for. A handle that
 // holds none is tried again: others may change it meanwhile (§15).
 func (c *Client) alreadyHeld(args *ipam.AssignIPArgs) error {
-	held, err := c.heldIn(args.Handle, args.IP.Is4())
+	held, err := c.heldIn(args.Handle, true, args.IP.Is4())
 	switch {
 	case err != nil:
 		return err

@@ -197,7 +197,7 @@ func (c *Client) assignOnce(r *request, b *Block) error {
 // giveHeld answers with addresses that the handle holds already, if it holds as
 // many as the request asks for.
 func (c *Client) giveHeld(r *request) error {
-	held, err := c.heldIn(r.record.Handle, r.is4)
+	held, err := c.heldIn(r.record.Handle, false, r.is4)
 	if err != nil {
 		return err
 	}

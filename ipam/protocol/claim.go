@@ -11,15 +11,9 @@ import (
 // This file is the claiming of blocks: the two phases, and the recovery of what
 // a client left that died between them (§5, §15).
 
-var (
-	// errStale is what recovery finds of an affinity whose block is another's
-	// or nobody's. The affinity is gone then.
-	errStale = errors.New("protocol: stale affinity")
-	// errMisfit is what recovery finds of an affinity left over from a pool
-	// whose blocks had another size, as [ipam.Allocator] does: the block is not
-	// made, across those of the pool as it is now.
-	errMisfit = errors.New("protocol: affinity is on no block of its pool")
-)
+// errStale is what recovery finds of an affinity whose block is another's or
+// nobody's. The affinity is gone then.
+var errStale = errors.New("protocol: stale affinity")
 
 // pend announces a claim. A confirmed affinity that is there is as good as a new
 // one, any other is written back as pending.
@@ -50,15 +44,15 @@ func (c *Client) confirm(a *Affinity) error {
 // claim creates the block of a pending affinity and confirms that.
 // [ipam.ErrBlockClaimConflict] where the block is another's or nobody's, with
 // the affinity deleted.
-func (c *Client) claim(a *Affinity, s settings, reserve *ipam.HostReservation) (*Block, error) {
+func (c *Client) claim(a *Affinity, owner affinity.Owner, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	now := c.now()
-	b := newBlock(a.CIDR, a.Owner, now, uint64(max(0, now.UnixNano())), reserve)
+	b := newBlock(a.CIDR, owner, now, uint64(max(0, now.UnixNano())), reserve)
 	err := c.create(b)
 	if errors.Is(err, errExists) {
 		if b, err = c.getBlock(a.CIDR, s); err != nil {
 			return nil, err
 		}
-		if b.Owner != a.Owner {
+		if b.Owner != owner {
 			_ = c.delete(a) // whatever comes of it
 			return nil, about(ipam.ErrBlockClaimConflict, a.CIDR)
 		}
@@ -71,13 +65,10 @@ func (c *Client) claim(a *Affinity, s settings, reserve *ipam.HostReservation) (
 
 // recover makes an affinity and its block agree, whatever a client that died
 // left behind, and returns the block. Stale affinities are deleted.
-func (c *Client) recover(a *Affinity, s settings, reserve *ipam.HostReservation) (*Block, error) {
+func (c *Client) recover(a *Affinity, owner affinity.Owner, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	b, err := c.getBlock(a.CIDR, s)
 	switch {
 	case errors.Is(err, errMissing):
-		if p := c.pools.ByAddr(a.CIDR.Addr()); p == nil || p.BlockSize() != a.CIDR.Bits() {
-			return nil, about(errMisfit, a.CIDR)
-		}
 		if err := fits(reserve, a.CIDR); err != nil {
 			return nil, err
 		}
@@ -87,10 +78,10 @@ func (c *Client) recover(a *Affinity, s settings, reserve *ipam.HostReservation)
 		if s, err = c.settings(); err != nil {
 			return nil, err
 		}
-		return c.claim(a, s, reserve)
+		return c.claim(a, owner, s, reserve)
 	case err != nil:
 		return nil, err
-	case b.Owner != a.Owner:
+	case b.Owner != owner:
 		if err := c.delete(a); err != nil {
 			return nil, err
 		}

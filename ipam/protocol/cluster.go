@@ -39,11 +39,12 @@ func (c *Cluster) SetPool(spec pool.Spec) error {
 	if err != nil {
 		return err
 	}
+	if c.pools.Get(spec.Name) != nil {
+		return c.pools.Put(p) // whatever blocks are in it
+	}
 	var errs []error
 	for _, b := range c.store.blocks.live() {
-		if c.pools.Covering(b.CIDR) == nil {
-			errs = append(errs, p.CheckBlock(b.CIDR))
-		}
+		errs = append(errs, p.CheckBlock(b.CIDR))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -88,9 +89,9 @@ func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
 }
 
 // peek returns the block that holds the address as it is in the datastore, or
-// nil.
+// nil. Where blocks overlap, it is the last by name.
 func (c *Cluster) peek(ip netip.Addr) *Block {
-	for _, b := range c.store.blocks.live() {
+	for _, b := range slices.Backward(c.store.blocks.live()) {
 		if b.CIDR.Contains(ip) {
 			return b
 		}

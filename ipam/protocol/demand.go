@@ -138,7 +138,7 @@ func (c *Client) nextAffine(d *demand, free int) *Block {
 		err := retry(func() error {
 			a, err := c.getAffinity(d.owner(), cidr)
 			if err == nil {
-				b, err = c.recover(a, d.settings, d.reserve)
+				b, err = c.recover(a, d.owner(), d.settings, d.reserve)
 			}
 			return err
 		})

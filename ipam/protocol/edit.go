@@ -104,11 +104,11 @@ func (c *Client) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affi
 		return &ipam.ArgumentError{Argument: "state", Value: state.String(), Reason: "must be pending, confirmed or pendingDeletion"}
 	}
 	a, err := c.getAffinity(owner, cidr)
-	if errors.Is(err, errMissing) {
-		a, err = &Affinity{Owner: owner, CIDR: cidr, Created: c.now().UTC()}, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errMissing) {
 		return err
+	}
+	if err != nil || a.Owner != owner { // a namesake's is replaced
+		a = &Affinity{Owner: owner, CIDR: cidr, Created: c.now().UTC()}
 	}
 	a.State = state
 	return outcome(c.write(Apply, a))

@@ -28,7 +28,7 @@ func (c *Client) claimNew(d *demand) (b *Block, err error) {
 		err = retry(func() error {
 			a, err := c.pend(d.owner(), cidr)
 			if err == nil {
-				b, err = c.recover(a, d.settings, d.reserve)
+				b, err = c.recover(a, d.owner(), d.settings, d.reserve)
 			}
 			return err
 		})

@@ -97,12 +97,17 @@ func (c *Client) lower(listed *Handle, id string, cidr netip.Prefix, n int) erro
 	})
 }
 
-// held returns what the handle holds, blocks by name and addresses ascending;
-// cooling ones are nobody's. Blocks that are gone hold nothing.
-func (c *Client) held(id string) ([]netip.Addr, error) {
+// held returns the addresses of which the block says that the handle holds them,
+// blocks by name and addresses ascending; cooling ones are nobody's. Blocks that
+// are gone hold nothing. Of ids that differ in letters only it is the given one
+// that counts, or with stored that of the handle's object.
+func (c *Client) held(id string, stored bool) ([]netip.Addr, error) {
 	h, err := get[*Handle](c, HandleKey(id))
 	if err != nil {
 		return nil, err
+	}
+	if stored {
+		id = h.ID
 	}
 	s, err := c.settings()
 	if err != nil {
@@ -126,8 +131,8 @@ func (c *Client) held(id string) ([]netip.Addr, error) {
 
 // heldIn is held for the addresses of one family. A handle that is gone holds
 // nothing. All blocks are read all the same.
-func (c *Client) heldIn(id string, is4 bool) ([]netip.Addr, error) {
-	ips, err := c.held(id)
+func (c *Client) heldIn(id string, stored, is4 bool) ([]netip.Addr, error) {
+	ips, err := c.held(id, stored)
 	if errors.Is(err, errMissing) {
 		return nil, nil
 	}
@@ -137,7 +142,7 @@ func (c *Client) heldIn(id string, is4 bool) ([]netip.Addr, error) {
 // IPsByHandle returns the addresses that the handle holds, as
 // [ipam.Allocator.IPsByHandle] does.
 func (c *Client) IPsByHandle(id string) ([]netip.Addr, error) {
-	ips, err := c.held(handleID(id))
+	ips, err := c.held(handleID(id), false)
 	if errors.Is(err, errMissing) {
 		return nil, about(ipam.ErrDoesNotExist, "handle "+id)
 	}

@@ -35,7 +35,8 @@ func HandleKey(id string) Key { return Key("handle/" + strings.ToLower(id)) }
 func NodeKey(name string) Key { return Key("node/" + name) }
 
 // AffinityKey returns the key of an owner's affinity to a block:
-// affinity/TYPE:HOST/CIDR.
+// affinity/TYPE:HOST/CIDR. The object's name has no type, so that a host and a
+// virtual owner of one name share one object for a block, under two keys (§1).
 func AffinityKey(owner affinity.Owner, cidr netip.Prefix) Key {
 	return Key("affinity/" + owner.String() + "/" + cidr.String())
 }
@@ -47,6 +48,15 @@ func OwnerKey(owner affinity.Owner, is4 bool) Key {
 		return Key("affinities/" + owner.String() + "/ipv4")
 	}
 	return Key("affinities/" + owner.String() + "/ipv6")
+}
+
+// identity returns what the keys of one object have in common.
+func (k Key) identity() Key {
+	if of, is := strings.CutPrefix(string(k), "affinity/"); is {
+		_, name, _ := strings.Cut(of, ":")
+		return Key("affinity/" + name)
+	}
+	return k
 }
 
 // An Object is what a datastore holds: a [*Block], [*Affinity], [*Handle],
@@ -106,7 +116,8 @@ func (b *Block) copy() Object {
 	return &c
 }
 
-// Affinity is a BlockAffinity: an owner's claim on a block.
+// Affinity is a BlockAffinity: an owner's claim on a block. The owner is that for
+// which it was made; whoever reads it by the key of a namesake gets it as it is.
 type Affinity struct {
 	Meta
 	Owner   affinity.Owner

@@ -18,7 +18,7 @@ import (
 // whoever meets it completes the deletion and finds it missing.
 type Store struct {
 	revision uint64
-	objects  map[Key]Object
+	objects  map[Key]Object // by the identity of their keys
 	// What can be listed, by name.
 	blocks     index[*Block]
 	affinities index[*Affinity]
@@ -69,7 +69,7 @@ func (s *Store) carryOut(r Request) Response {
 	if r.Verb == List {
 		return Response{Result: OK, List: s.list(r.Key)}
 	}
-	there := s.objects[r.Key]
+	there := s.objects[r.Key.identity()]
 	if there != nil && there.meta().Deleted {
 		s.remove(there)
 		there = nil
@@ -115,7 +115,7 @@ func (s *Store) create(o Object) Object {
 // none. It is no request and counts for nothing. The object must not be changed;
 // nor does the datastore ever change it, which puts another in its place.
 func (s *Store) Look(key Key) Object {
-	if o := s.objects[key]; o != nil && !o.meta().Deleted {
+	if o := s.objects[key.identity()]; o != nil && !o.meta().Deleted {
 		return o
 	}
 	return nil
@@ -130,7 +130,10 @@ func (s *Store) put(o Object) Object {
 	s.revision++
 	o = o.copy()
 	o.meta().Revision = s.revision
-	s.objects[o.Key()] = o
+	if old := s.objects[o.Key().identity()]; old != nil && old.Key() != o.Key() {
+		s.remove(old) // a namesake's: it has another place in lists
+	}
+	s.objects[o.Key().identity()] = o
 	switch o := o.(type) {
 	case *Block:
 		s.blocks.put(o)
@@ -144,7 +147,7 @@ func (s *Store) put(o Object) Object {
 }
 
 func (s *Store) remove(o Object) {
-	delete(s.objects, o.Key())
+	delete(s.objects, o.Key().identity())
 	switch o := o.(type) {
 	case *Block:
 		s.blocks.remove(o)

@@ -47,7 +47,7 @@ func TestMinimalRecordings(t *testing.T) {
 	for i := range divergences {
 		t.Errorf("%v", &divergences[i])
 	}
-	require.Positive(t, files)
+	require.GreaterOrEqual(t, files, 37)
 }
 
 // TestStates plays recordings on both engines and compares everything that they
