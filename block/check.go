@@ -63,7 +63,7 @@ func (c *checker) ordinals() {
 		i := cell.record
 		c.broken((i == 0) == (b.freeWord(ord/64)>>(ord%64)&1 != 0), "bitmap: wrong about ordinal %d", ord)
 		if i == 0 {
-			c.broken(cell.seq == 0, "ordinal %d: free with sequence number %d", ord, cell.seq)
+			c.broken(cell.seq < b.seq || cell.seq == 0, "ordinal %d: free with sequence number %d of a block at %d", ord, cell.seq, b.seq)
 			continue
 		}
 		if int(i) >= len(b.records) {

@@ -66,6 +66,24 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 	}
 }
 
+// ReleaseInOrder takes ordinals from their owners and puts them at the tail of the
+// queue in the order given, as Calico did before it had a cooldown
+// (docs/calico.md, "Releases"). Where keep is true they go on remembering their
+// sequence numbers until they are allocated again.
+//
+// Each ordinal must be allocated, not cooling, and given once, which the caller has
+// checked: ReleaseInOrder panics if not. The slice is only read.
+func (b *Block) ReleaseInOrder(ords []int, keep bool) {
+	for _, ord := range ords {
+		rec, seq := b.held(ord), b.cells[ord].seq
+		b.unrefer(rec)
+		b.push(uint16(ord))
+		if keep {
+			b.cells[ord].seq = seq
+		}
+	}
+}
+
 // Renumber gives those of the ordinals that cool down the block's current sequence
 // number, as a release of single addresses does, but not one of a whole handle
 // (§6).

@@ -90,10 +90,14 @@ func (b *Block) AppendHandle(dst []int, handle string) []int {
 // by cold: its handle (empty if it has none), the sequence number it remembers, and
 // whether it is held by anyone. A cooling ordinal is held by nobody, but has its
 // number; a free one, or one that the block does not have, has the number 0 (§6,
-// §9 ReleaseIPs). It is the cheap part of [Block.Allocation].
+// §9 ReleaseIPs), unless [Block.ReleaseInOrder] kept it. It is the cheap part of
+// [Block.Allocation].
 func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool) {
-	if !b.has(ord) || b.isFree(uint16(ord)) {
+	if !b.has(ord) {
 		return "", 0, false
+	}
+	if b.isFree(uint16(ord)) {
+		return "", b.cells[ord].seq, false
 	}
 	i := b.cells[ord].record
 	if b.cooled(i, cold) {

@@ -144,9 +144,13 @@ func (a *Allocator) Calico() Version { return a.version.known() }
 // is invalid ([pool.ErrInvalid]), overlaps another ([pool.ErrOverlap]), changes
 // its CIDR or block size ([pool.ErrImmutable]). A new pool is also refused where
 // its block size differs from that of blocks lying in its CIDR already
-// ([pool.ErrBlockSize]) (§1).
+// ([pool.ErrBlockSize]) (§1). A field that the release of Calico does not have
+// matches [ErrInvalidArgument].
 func (a *Allocator) SetPool(spec pool.Spec) error {
 	p, err := pool.New(spec)
+	if err == nil {
+		err = a.version.supportsPool(spec)
+	}
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ type AssignIPArgs struct {
 	Host   string // who asks; the node need not exist
 	Handle string // empty for none
 	Attrs  block.Attrs
-	// Use, if given, must be allowed by the pool. LoadBalancer makes the
-	// host a virtual owner.
+	// Use, if given, must be allowed by the pool, since Calico v3.33.
+	// LoadBalancer makes the host a virtual owner.
 	Use pool.Use
 	// HostReserved reserves the ends of the block, of either family, if it
 	// must be created; nil reserves nothing.
@@ -40,7 +40,8 @@ func (r *AssignIPArgs) Validate() error {
 //
 // Errors: [ErrNotInPool], [ErrUseNotAllowed], [ErrAffinityMismatch] with strict
 // affinity, [ErrAlreadyExists] for a taken or cooling address, [ErrMaxAlloc];
-// [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block.
+// [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block;
+// [ErrInvalidArgument] also for what the release of Calico does not have.
 // A block that was claimed stays so when the address is refused after that.
 func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	err := args.Validate()
@@ -50,11 +51,14 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	args.Handle = handleID(args.Handle)
 	a.begin()
 	defer a.mu.Unlock()
+	if err := a.supports(args.Use, args.MaxAllocPerHandle); err != nil {
+		return err
+	}
 	pb := a.poolOf(args.IP)
 	if pb == nil || pb.pool.Disabled() {
 		return fail(ErrNotInPool, args.IP)
 	}
-	if args.Use != "" && !pb.pool.Allows(args.Use) {
+	if args.Use != "" && !pb.pool.Allows(args.Use) && a.rules.AssignIPChecksUse {
 		return fail(ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()))
 	}
 	owner := affinity.HostOwner(args.Host)

@@ -3,6 +3,7 @@ package ipam
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -65,8 +66,11 @@ func (a *Allocator) assignment(ip netip.Addr) (*ipamBlock, block.Allocation, err
 	return b, held, nil
 }
 
+// nothingCold is a moment by which nothing has cooled down.
+const nothingCold = block.Cold(math.MinInt64)
+
 // SequenceNumber returns the sequence number of an address as last written: 0
-// for one that is free, host-reserved or in no block. It is what [Release]
+// for one that is free (but see [Rules]), host-reserved or in no block. It is what [Release]
 // compares with, except that an address whose cooldown is over counts as free
 // there, whether or not the block was written since. Of several blocks that hold
 // the address the last by name answers.
@@ -86,8 +90,8 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 		return 0
 	}
 	ord, _ := b.Ordinal(ip)
-	held, _ := b.Allocation(ord)
-	return held.Seq
+	_, seq, _ := b.Holder(ord, nothingCold)
+	return seq
 }
 
 // BlockOf returns the block that holds the address and who owns it, the zero
@@ -148,12 +152,16 @@ func checkSide(name string, set block.Attrs, clear bool, expect *OwnerRef, empty
 // attributes, so a change shows on all of them. The block is written even where
 // nothing changes.
 //
-// Errors: [ErrInvalidArgument] as for [OwnerUpdate.Validate]; [ErrNotInPool] for
+// Errors: [ErrInvalidArgument] as for [OwnerUpdate.Validate], and before Calico
+// v3.32; [ErrNotInPool] for
 // an address in no enabled pool; [ErrDoesNotExist] for a free address;
 // [ErrWrongHandle] if another handle, or none, holds the address, which is so
 // while it cools down; [ErrUpdateConflict] if a precondition does not hold.
 func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update OwnerUpdate, pre OwnerPreconditions) error {
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
+		return err
+	}
+	if err := a.version.needs("operation", "SetOwnerAttributes", func(r *Rules) *bool { return &r.AlternateOwners }); err != nil {
 		return err
 	}
 	a.begin()

@@ -93,7 +93,8 @@ type Assignment struct {
 // Errors: [ErrWrongFamily], [ErrUseRequired], [ErrDoesNotExist] (the node),
 // [ErrBadHostReservation], [ErrNoQualifiedPool], [ErrPoolNotEnabled],
 // [ErrNoPoolsForNode], [ErrBlockLimit], [ErrNoBlock], [ErrBlockTooSmall];
-// [ErrInvalidArgument] before anything happens. Running out of addresses is no
+// [ErrInvalidArgument] before anything happens, also for what the release of Calico
+// does not have ([Options]). Running out of addresses is no
 // error: the answer is short and has a message.
 func (a *Allocator) AutoAssign(args AutoAssignArgs) (v4, v6 Assignment, err error) {
 	err = a.AutoAssignInto(&args, &v4, &v6)
@@ -111,6 +112,9 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	if err := a.supports(args.Use, args.MaxAllocPerHandle); err != nil {
+		return err
+	}
 	if args.Num4 > 0 {
 		if err := checkRequested(args.Pools4, true); err != nil {
 			return err

@@ -156,7 +156,11 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 		}
 	}
 	a.lastSeq = seq
-	b.setOwner(o, a.now.UnixNano())
+	claimed := int64(noClaimTime) // there were none before empty blocks were reclaimed
+	if a.rules.ReclaimEmptyBlocks {
+		claimed = a.now.UnixNano()
+	}
+	b.setOwner(o, claimed)
 	a.add(b)
 	return b, nil
 }

@@ -28,7 +28,8 @@ func (r *EnsureBlockArgs) Validate() error {
 // (§9, §10). Where nothing is left to claim it returns
 // [ErrNoFreeBlocks]; with automatic allocation off, [ErrNoBlock]; otherwise
 // errors are those of [Allocator.AutoAssign]. On an error no block is named,
-// though an IPv4 block may have been claimed.
+// though an IPv4 block may have been claimed. Before Calico v3.31.7, and in v3.32,
+// Pools4 is asked for IPv6 too, whatever Pools6 says.
 func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
 	if err := args.Validate(); err != nil {
 		return block4, block6, err
@@ -40,12 +41,21 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 		HostReserved4: args.HostReserved4, HostReserved6: args.HostReserved6,
 	}
 	if args.HostReserved4 != nil {
+		if err := checkRequested(args.Pools4, true); err != nil {
+			return netip.Prefix{}, netip.Prefix{}, err
+		}
 		block4, err = a.ensureBlock(&request, true)
 		if err != nil {
 			return netip.Prefix{}, netip.Prefix{}, err
 		}
 	}
 	if args.HostReserved6 != nil {
+		if err := checkRequested(args.Pools6, false); err != nil {
+			return netip.Prefix{}, netip.Prefix{}, err
+		}
+		if !a.rules.EnsureByPools6 {
+			request.Pools6 = args.Pools4
+		}
 		block6, err = a.ensureBlock(&request, false)
 		if err != nil {
 			return netip.Prefix{}, netip.Prefix{}, err
@@ -57,9 +67,6 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 // ensureBlock is EnsureBlock for one family.
 func (a *Allocator) ensureBlock(args *AutoAssignArgs, is4 bool) (netip.Prefix, error) {
 	r := request{args: args, is4: is4}
-	if err := checkRequested(r.requested(), is4); err != nil {
-		return netip.Prefix{}, err
-	}
 	if err := a.prepare(&r); err != nil {
 		return netip.Prefix{}, err
 	}

@@ -3,6 +3,7 @@ package ipam
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 )
@@ -23,8 +24,8 @@ type Release struct {
 // Unallocated are those that were not allocated to begin with: free, cooling,
 // in a block that does not exist, or in no pool and no block. That is not an
 // error. Released are all addresses of the batches that went through, as often
-// as they were given, unallocated ones included. Both are in the order of
-// blocks' names, within a block in the order given.
+// as they were given, unallocated ones included; none before Calico v3.31. Both
+// are in the order of blocks' names, within a block in the order given.
 //
 // An address whose handle or sequence number differs ([ErrBadHandle],
 // [ErrBadSequenceNumber]) keeps its whole block's batch from being released;
@@ -39,6 +40,9 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	if !a.rules.TellReleased {
+		defer func() { released = nil }()
+	}
 	for _, b := range a.batches(releases) {
 		if b.block == nil {
 			for _, r := range b.releases {
@@ -72,7 +76,7 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	b := a.blockAt(r.IP)
+	b := a.blockToRelease(r.IP)
 	if b == nil {
 		return false, nil
 	}
@@ -86,6 +90,25 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	return true, nil
 }
 
+// blockToRelease returns the block in which a release looks for the address, or
+// nil. Before Calico v3.30.4 an address of a disabled pool was looked for like one
+// in no pool.
+func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
+	b := a.blockAt(ip)
+	if a.rules.DisabledByAddress || len(a.strays) == 0 {
+		return b
+	}
+	if pb := a.poolOf(ip); pb == nil || !pb.pool.Disabled() {
+		return b
+	}
+	for stray := range a.straysAt(ip) {
+		if b == nil || compareNames(stray, b) < 0 {
+			b = stray
+		}
+	}
+	return b
+}
+
 // batch is the part of a ReleaseIPs that is about one block.
 type batch struct {
 	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
@@ -97,7 +120,7 @@ type batch struct {
 func (a *Allocator) batches(releases []Release) []batch {
 	var batches []batch
 	for _, r := range releases {
-		b := batch{block: a.blockAt(r.IP)}
+		b := batch{block: a.blockToRelease(r.IP)}
 		if b.block != nil {
 			b.cidr = b.block.CIDR()
 		} else if pb := a.poolOf(r.IP); pb != nil {
@@ -178,10 +201,17 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 		if i < 0 {
 			i, lower = len(lower), append(lower, lowering{handle: id})
 		}
-		lower[i].n++
+		if a.rules.LowerByReleased || lower[i].n == 0 {
+			lower[i].n++
+		}
 	}
-	b.Release(a.ordinals, a.now, a.cold)
-	b.Renumber(a.ordinals)
+	if a.rules.QueueByOrdinal {
+		b.Release(a.ordinals, a.now, a.cold)
+		b.Renumber(a.ordinals)
+	} else {
+		slices.SortFunc(a.ordinals, func(x, y int) int { return strings.Compare(b.Addr(x).String(), b.Addr(y).String()) })
+		b.ReleaseInOrder(a.ordinals, false)
+	}
 	a.writeReleased(b)
 	for _, l := range lower {
 		a.lower(a.handles.find(l.handle), b, l.n)
@@ -192,7 +222,11 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 // releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
 // A ReleaseByHandle does not renumber what cools down (§6).
 func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, renumber bool) {
-	b.Release(a.ordinals, a.now, a.cold)
+	if !renumber && !a.rules.FreeHasNoNumber {
+		b.ReleaseInOrder(a.ordinals, true)
+	} else {
+		b.Release(a.ordinals, a.now, a.cold)
+	}
 	if renumber {
 		b.Renumber(a.ordinals)
 	}

@@ -1,7 +1,10 @@
 package ipam
 
 import (
+	"errors"
 	"fmt"
+	"github.com/ipamsim/ipamsim/pool"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -226,6 +229,32 @@ var releases = []change{
 	{func(r *Rules) *bool { return &r.CollectsCold }, "collection of cold addresses", firsts("v3.33.0"), "#12638", "§12"},
 	{func(r *Rules) *bool { return &r.RepeatsForLeaks }, "syncs for leaks that remain", firsts("v3.31.0"), "#10333", "§12"},
 	{func(r *Rules) *bool { return &r.RepeatsForNodes }, "syncs for nodes that remain", firsts("v3.31.6"), "#11906", "§12"},
+}
+
+// supports refuses a use or a limit that the release does not have.
+func (a *Allocator) supports(use pool.Use, maxAllocPerHandle int) error {
+	if use == pool.LoadBalancer && !a.rules.LoadBalancer {
+		return a.version.needs("use", string(use), func(r *Rules) *bool { return &r.LoadBalancer })
+	}
+	if maxAllocPerHandle > 0 && !a.rules.CapsPerHandle {
+		return a.version.needs("maxAllocPerHandle", strconv.Itoa(maxAllocPerHandle), func(r *Rules) *bool { return &r.CapsPerHandle })
+	}
+	return nil
+}
+
+// supportsPool refuses a pool with a field that the release does not have.
+func (v Version) supportsPool(s pool.Spec) error {
+	var errs []error
+	if selector := strings.TrimSpace(s.NamespaceSelector); selector != "" && selector != "all()" {
+		errs = append(errs, v.needs("namespaceSelector", s.NamespaceSelector, func(r *Rules) *bool { return &r.NamespaceSelector }))
+	}
+	if slices.Contains(s.AllowedUses, pool.LoadBalancer) {
+		errs = append(errs, v.needs("allowedUses", string(pool.LoadBalancer), func(r *Rules) *bool { return &r.LoadBalancer }))
+	}
+	if s.AssignmentMode == pool.Manual {
+		errs = append(errs, v.needs("assignmentMode", string(s.AssignmentMode), func(r *Rules) *bool { return &r.LoadBalancer }))
+	}
+	return errors.Join(errs...)
 }
 
 // firsts reads the first release of each line that has a change.

@@ -168,6 +168,9 @@ func (r *restorer) pools() {
 	names := make(map[string]bool)
 	for i, spec := range r.c.Pools {
 		p, err := pool.New(spec)
+		if err == nil {
+			err = r.a.version.supportsPool(spec)
+		}
 		if err == nil && names[spec.Name] {
 			err = ErrDuplicate
 		}

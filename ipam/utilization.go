@@ -56,24 +56,27 @@ func (a *Allocator) GetUtilization() []PoolUsage {
 		Usage: Usage{new(big.Int), new(big.Int), new(big.Int), new(big.Int)},
 	}
 	for _, b := range a.straysInOrder() {
-		if b.CIDR().Addr().Is6() {
+		if b.CIDR().Addr().Is6() || a.poolOf(b.CIDR().Addr()) != nil {
 			continue // the entry is an IPv4 CIDR
 		}
-		orphans.Blocks = append(orphans.Blocks, BlockUsage{b.CIDR(), b.usage()})
+		orphans.Blocks = append(orphans.Blocks, BlockUsage{b.CIDR(), a.usage(b)})
 	}
 	return append(usage, orphans)
 }
 
 // poolUsage adds up the pool's blocks and the space outside them.
 func (a *Allocator) poolUsage(p *pool.Pool) PoolUsage {
+	if !a.rules.ReservationsInUsage {
+		return a.plainUsage(p)
+	}
 	capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
 	reserved := a.reservations.CountIn(p.CIDR())
 	u := PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
 	// Outside blocks everything unreserved is available.
 	outside := new(big.Int).Sub(capacity, reserved)
 	inUse, available := int64(0), int64(0)
-	for _, b := range byName(a.poolBlocks[p.Name()].appendBlocks(nil)) {
-		used := b.usage()
+	for _, b := range a.blocksIn(p) {
+		used := a.usage(b)
 		inUse += used.InUse.Int64()
 		available += used.Available.Int64()
 		outside.Sub(outside, used.Capacity)
@@ -82,6 +85,33 @@ func (a *Allocator) poolUsage(p *pool.Pool) PoolUsage {
 	}
 	available += atMost63(outside).Int64()
 	u.Usage = Usage{atMost63(capacity), big.NewInt(inUse), atMost63(reserved), big.NewInt(available)}
+	return u
+}
+
+// blocksIn returns the blocks that begin in the pool, strays too, by name.
+func (a *Allocator) blocksIn(p *pool.Pool) []*ipamBlock {
+	blocks := a.poolBlocks[p.Name()].appendBlocks(nil)
+	for _, b := range a.strays {
+		if p.Contains(b.CIDR().Addr()) {
+			blocks = append(blocks, b)
+		}
+	}
+	return byName(blocks)
+}
+
+// plainUsage is poolUsage before Calico v3.33, which did not count reservations.
+// Calico gave the blocks alone, and calicoctl added up the pool: all addresses of
+// the CIDR less those in use in its blocks are available.
+func (a *Allocator) plainUsage(p *pool.Pool) PoolUsage {
+	capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
+	u := PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
+	inUse := new(big.Int)
+	for _, b := range a.blocksIn(p) {
+		used := a.usage(b)
+		inUse.Add(inUse, used.InUse)
+		u.Blocks = append(u.Blocks, BlockUsage{b.CIDR(), used})
+	}
+	u.Usage = Usage{capacity, inUse, new(big.Int), new(big.Int).Sub(capacity, inUse)}
 	return u
 }
 
@@ -94,11 +124,15 @@ func atMost63(n *big.Int) *big.Int {
 }
 
 // usage counts the addresses of the block as last written.
-func (b *ipamBlock) usage() Usage {
+func (a *Allocator) usage(b *ipamBlock) Usage {
+	reserved := b.reserved
+	if !a.rules.ReservationsInUsage {
+		reserved = nil
+	}
 	return Usage{
 		Capacity:  big.NewInt(int64(b.Size())),
 		InUse:     big.NewInt(int64(b.InUse())),
-		Reserved:  big.NewInt(int64(b.reserved.Len())),
-		Available: big.NewInt(int64(b.FreeUnreserved(b.reserved))),
+		Reserved:  big.NewInt(int64(reserved.Len())),
+		Available: big.NewInt(int64(b.FreeUnreserved(reserved))),
 	}
 }
