@@ -21,6 +21,7 @@ import (
 // for nothing, and may be called between any two steps of a client.
 type Cluster struct {
 	store        *Store
+	version      ipam.Version
 	pools        pool.Set
 	reservations *pool.Reservations
 }
@@ -28,6 +29,13 @@ type Cluster struct {
 // NewCluster returns an empty cluster: no pools, no nodes, the default
 // configuration.
 func NewCluster() *Cluster { return &Cluster{store: NewStore()} }
+
+// SetCalico chooses the release of Calico that the clients are of; without it they
+// are of the newest.
+func (c *Cluster) SetCalico(v ipam.Version) { c.version = v }
+
+// Calico returns the release that the clients are of.
+func (c *Cluster) Calico() ipam.Version { return c.version }
 
 // Store returns the cluster's datastore.
 func (c *Cluster) Store() *Store { return c.store }

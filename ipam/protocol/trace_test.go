@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -20,7 +21,7 @@ func replayed(t *testing.T, pattern string, engine makeEngine) (files, operation
 	for _, name := range names {
 		r, err := trace.Open(name)
 		require.NoError(t, err)
-		result, err := trace.ReplayOn(r, engine)
+		result, err := trace.ReplayOn(r, func(o ipam.Options) trace.Engine { return engine(o.Now) })
 		require.NoError(t, err)
 		require.NoError(t, r.Close())
 		operations += result.Operations

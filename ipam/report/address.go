@@ -16,11 +16,12 @@ type Attributes interface {
 }
 
 // IP returns what `calicoctl ipam show --ip=ADDRESS` prints: the handle and the
-// attributes of the active owner, and of the alternate one if it has any. An
+// attributes of the active owner, and of the alternate one if it has any; before
+// v3.32 the attributes alone, in no certain order, here that of their keys. An
 // address is not assigned if it is free, or in no enabled pool. For a cooling
 // address calicoctl fails and prints nothing: IP returns the error, which matches
 // [ipam.ErrIPInCooldown] (§11).
-func IP(a Attributes, ip netip.Addr) (string, error) {
+func (c Calicoctl) IP(a Attributes, ip netip.Addr) (string, error) {
 	held, err := a.GetAssignmentAttributes(ip)
 	switch {
 	case errors.Is(err, ipam.ErrDoesNotExist):
@@ -29,6 +30,15 @@ func IP(a Attributes, ip netip.Addr) (string, error) {
 		return "", err
 	}
 	var out strings.Builder
+	if !c.rules().OwnersOfIP {
+		out.WriteString("IP " + ip.String() + " is in use\n")
+		if held.Active.Len() == 0 {
+			out.WriteString("No attributes defined\n")
+		} else {
+			writeAttributes(&out, "Attributes", held.Active)
+		}
+		return out.String(), nil
+	}
 	handle := held.Handle
 	if handle == "" {
 		handle = "<none>"
@@ -37,16 +47,16 @@ func IP(a Attributes, ip netip.Addr) (string, error) {
 	if held.Active.Len() == 0 {
 		out.WriteString("No Active Owner attributes defined\n")
 	} else {
-		writeOwner(&out, "Active", held.Active)
+		writeAttributes(&out, "Active Owner Attributes", held.Active)
 	}
 	if held.Alternate.Len() > 0 {
-		writeOwner(&out, "Alternate", held.Alternate)
+		writeAttributes(&out, "Alternate Owner Attributes", held.Alternate)
 	}
 	return out.String(), nil
 }
 
-func writeOwner(out *strings.Builder, side string, attrs block.Attrs) {
-	out.WriteString(side + " Owner Attributes:\n")
+func writeAttributes(out *strings.Builder, title string, attrs block.Attrs) {
+	out.WriteString(title + ":\n")
 	for key, value := range attrs.All() {
 		out.WriteString("  " + key + ": " + value + "\n")
 	}

@@ -38,7 +38,7 @@ func assign(t *testing.T, a *ipam.Allocator, ip, host, handle string, attrs map[
 // shown is IP of an address that does not cool down.
 func shown(t *testing.T, a *ipam.Allocator, ip netip.Addr) string {
 	t.Helper()
-	text, err := IP(a, ip)
+	text, err := newest.IP(a, ip)
 	require.NoError(t, err)
 	return text
 }
@@ -122,9 +122,9 @@ func TestIPCooling(t *testing.T) {
 	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	ip := assign(t, a, "10.0.0.0", "a", "h", map[string]string{"node": "a"})
 	require.NoError(t, a.ReleaseByHandle("h"))
-	_, err := IP(a, ip)
+	_, err := newest.IP(a, ip)
 	require.ErrorIs(t, err, ipam.ErrIPInCooldown)
-	require.Contains(t, Borrowed(a.State()), "Note: found 1 IP allocations", "it is nobody's, but still in use")
+	require.Contains(t, newest.Borrowed(a.State()), "Note: found 1 IP allocations", "it is nobody's, but still in use")
 }
 
 func TestBorrowed(t *testing.T) {
@@ -145,7 +145,7 @@ func TestBorrowed(t *testing.T) {
 | 10.0.0.6  | b              | 10.0.0.4/30  | a           | pod                | default/pod-344 |
 | 10.0.0.7  | b              | 10.0.0.4/30  | a           | vxlanTunnelAddress |                 |
 +-----------+----------------+--------------+-------------+--------------------+-----------------+
-`), Borrowed(a.State()))
+`), newest.Borrowed(a.State()))
 }
 
 // From the recordings (caps-1).
@@ -161,8 +161,8 @@ func TestBorrowedNote(t *testing.T) {
 +----+----------------+-------+-------------+------+--------------+
 
 Note: found 4 IP allocations without an explicit node association. Unable to determine if they are borrowed.
-`), Borrowed(a.State()))
-	require.NotContains(t, Borrowed(ipam.State{}), "Note")
+`), newest.Borrowed(a.State()))
+	require.NotContains(t, newest.Borrowed(ipam.State{}), "Note")
 }
 
 // A virtual owner is known by its name alone, which may be a node's.
@@ -180,5 +180,5 @@ func TestBorrowedFromVirtual(t *testing.T) {
 | 10.0.0.2 | b              | 10.0.0.0/30 | a           | vmi  | default/vm   |
 | 10.0.0.3 |                | 10.0.0.0/30 | a           | pod  | /            |
 +----------+----------------+-------------+-------------+------+--------------+
-`), Borrowed(a.State()))
+`), newest.Borrowed(a.State()))
 }

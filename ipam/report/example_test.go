@@ -29,8 +29,8 @@ func Example() {
 	}
 	clock.Advance(3*time.Minute + 20*time.Second)
 
-	fmt.Print(report.Blocks(a.GetUtilization()))
-	shown, err := report.IP(a, v4.IPs[0].Addr())
+	fmt.Print(report.Calicoctl(ipam.V3_33).Blocks(a.GetUtilization()))
+	shown, err := report.Calicoctl(ipam.V3_33).IP(a, v4.IPs[0].Addr())
 	if err != nil {
 		panic(err)
 	}

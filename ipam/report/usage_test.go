@@ -42,6 +42,9 @@ func orphans(blocks ...ipam.BlockUsage) ipam.PoolUsage {
 func golden(text string) string { return strings.TrimPrefix(text, "\n") }
 
 // From the recordings (affinity-0, reservations-2, churn-0, large-blocks-0).
+// newest is the calicoctl of the newest release.
+var newest Calicoctl
+
 func TestPools(t *testing.T) {
 	for name, c := range map[string]struct {
 		usage []ipam.PoolUsage
@@ -82,7 +85,7 @@ func TestPools(t *testing.T) {
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, golden(c.want), Pools(c.usage))
+			require.Equal(t, golden(c.want), newest.Pools(c.usage))
 		})
 	}
 }
@@ -106,8 +109,8 @@ func TestBlocks(t *testing.T) {
 | Block    | 10.2.0.16/29  |         8 |     0 (0%) |       0 (0%) |  8 (100%) |
 | Block    | 10.3.0.56/30  |         4 |     0 (0%) |       0 (0%) |  4 (100%) |
 +----------+---------------+-----------+------------+--------------+-----------+
-`), Blocks(u))
-	require.NotContains(t, Pools(u), "Block ", "blocks belong to the other table")
+`), newest.Blocks(u))
+	require.NotContains(t, newest.Pools(u), "Block ", "blocks belong to the other table")
 }
 
 // Large numbers have five digits, and halves of a percent go to the even side.
@@ -115,16 +118,16 @@ func TestUsageNumbers(t *testing.T) {
 	huge := ipam.PoolUsage{Name: "six", CIDR: netip.MustParsePrefix("fd5f:abcd:64::/48"), Usage: usage(0, 5, 0, 0)}
 	huge.Capacity = new(big.Int).Lsh(big.NewInt(1), 80)
 	huge.Available = new(big.Int).Sub(huge.Capacity, huge.InUse)
-	require.Contains(t, Pools([]ipam.PoolUsage{huge}), "| 1.2089e+24 |     5 (0%) |       0 (0%) | 1.2089e+24 (100%) |")
+	require.Contains(t, newest.Pools([]ipam.PoolUsage{huge}), "| 1.2089e+24 |     5 (0%) |       0 (0%) | 1.2089e+24 (100%) |")
 
 	for inUse, percent := range map[int64]string{1: "12", 3: "38", 5: "62", 7: "88"} {
-		require.Contains(t, Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/29", inUse, 0, 8-inUse)}), fmt.Sprintf(" %d (%s%%) |", inUse, percent))
+		require.Contains(t, newest.Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/29", inUse, 0, 8-inUse)}), fmt.Sprintf(" %d (%s%%) |", inUse, percent))
 	}
-	require.Contains(t, Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/12", 123456, 0, 925120)}), "| 1.0486e+06 | 1.2346e+05 (12%) |")
+	require.Contains(t, newest.Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/12", 123456, 0, 925120)}), "| 1.0486e+06 | 1.2346e+05 (12%) |")
 }
 
 // The form of older releases, as Calico's documentation prints it.
-func TestNoReserved(t *testing.T) {
+func TestUsageOfOlderReleases(t *testing.T) {
 	four := poolUsage("10.65.0.0/16", 78, 6, 65452, blockUsage("10.65.79.0/26", 78, 6, 0))
 	four.Blocks[0].InUse = big.NewInt(5)
 	six := ipam.PoolUsage{Name: "six", CIDR: netip.MustParsePrefix("fd5f:abcd:64::/48"), Usage: usage(0, 0, 0, 0)}
@@ -139,7 +142,7 @@ func TestNoReserved(t *testing.T) {
 | IP Pool  | 10.65.0.0/16      |      65536 | 78 (0%)    | 65458 (100%)      |
 | IP Pool  | fd5f:abcd:64::/48 | 1.2089e+24 | 0 (0%)     | 1.2089e+24 (100%) |
 +----------+-------------------+------------+------------+-------------------+
-`), Style{NoReserved: true}.Pools(u))
+`), Calicoctl(ipam.V3_28).Pools(u))
 	require.Equal(t, golden(`
 +----------+-------------------+------------+------------+-------------------+
 | GROUPING |       CIDR        | IPS TOTAL  | IPS IN USE |     IPS FREE      |
@@ -149,19 +152,17 @@ func TestNoReserved(t *testing.T) {
 | IP Pool  | fd5f:abcd:64::/48 | 1.2089e+24 | 0 (0%)     | 1.2089e+24 (100%) |
 | Block    | 10.0.0.0/29       |          8 | 3 (38%)    | 5 (62%)           |
 +----------+-------------------+------------+------------+-------------------+
-`), Style{NoReserved: true}.Blocks(u))
+`), Calicoctl(ipam.V3_28).Blocks(u))
 	require.Equal(t, golden(`
 +----------+------+-----------+------------+----------+
 | GROUPING | CIDR | IPS TOTAL | IPS IN USE | IPS FREE |
 +----------+------+-----------+------------+----------+
 +----------+------+-----------+------------+----------+
-`), Style{NoReserved: true}.Pools(nil))
-	require.Equal(t, Pools(u), Style{}.Pools(u))
-	require.Equal(t, Blocks(u), Style{}.Blocks(u))
+`), Calicoctl(ipam.V3_28).Pools(nil))
 }
 
 // A Usage without numbers counts nothing.
 func TestUsageZero(t *testing.T) {
 	u := []ipam.PoolUsage{{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Usage: ipam.Usage{Capacity: big.NewInt(256)}}}
-	require.Contains(t, Pools(u), "|       256 |     0 (0%) |       0 (0%) |   0 (0%) |")
+	require.Contains(t, newest.Pools(u), "|       256 |     0 (0%) |       0 (0%) |   0 (0%) |")
 }

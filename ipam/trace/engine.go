@@ -40,6 +40,8 @@ type Engine interface {
 	DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool
 	DropBlock(cidr netip.Prefix) bool
 
+	// Calico tells whose calicoctl prints.
+	Calico() ipam.Version
 	GetUtilization() []ipam.PoolUsage
 	State() ipam.State
 	// SequenceNumber tells what a release calls the current number.

@@ -38,6 +38,9 @@ type Header struct {
 	Reservations []string  `json:"reservations,omitempty"`
 	Nodes        []Node    `json:"nodes,omitempty"`
 	Config       *Config   `json:"config,omitempty"` // nil for the defaults
+	// Calico is the release whose allocator was recorded, such as v3.28; empty for
+	// the newest that package ipam knows.
+	Calico string `json:"calico,omitempty"`
 	// Snapshot names the cluster from which the recording goes on; it then has
 	// no pools, reservations, nodes or configuration of its own. The caller finds
 	// the cluster, and plays with [PlayOn].

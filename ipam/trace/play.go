@@ -38,11 +38,23 @@ var ErrSnapshot = errors.New("trace: goes on from a snapshot")
 // header sets it; [ErrSnapshot] if that is in a snapshot.
 func NewPlayer(h Header) (*Player, error) {
 	clock := ipam.NewClock(h.Start)
-	p := PlayOn(ipam.New(ipam.Options{Now: clock.Now}), clock)
+	o, err := h.Options(clock)
+	if err != nil {
+		return nil, err
+	}
+	p := PlayOn(ipam.New(o), clock)
 	if err := p.Set(h); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// Options returns the options of the allocator that was recorded, on that clock:
+// those of the header's release of Calico. The error matches
+// [ipam.ErrInvalidArgument] where it has no such release.
+func (h *Header) Options(clock *ipam.Clock) (ipam.Options, error) {
+	v, err := ipam.ParseVersion(h.Calico)
+	return ipam.Options{Now: clock.Now, Calico: v}, err
 }
 
 // PlayOn returns a player on an engine that is the caller's and goes by that
@@ -270,19 +282,20 @@ func shownOut(shown string, err error) (Out, error) {
 // for an address that cools down, of which nothing is shown, and
 // [ipam.ErrInvalidArgument] for one that cannot be allocated.
 func Show(e Engine, what, ip string) (string, error) {
+	calicoctl := report.Calicoctl(e.Calico())
 	switch what {
 	case "pools":
-		return report.Pools(e.GetUtilization()), nil
+		return calicoctl.Pools(e.GetUtilization()), nil
 	case "blocks":
-		return report.Blocks(e.GetUtilization()), nil
+		return calicoctl.Blocks(e.GetUtilization()), nil
 	case "borrowed":
-		return report.Borrowed(e.State()), nil
+		return calicoctl.Borrowed(e.State()), nil
 	case "ip":
 		addr, err := netip.ParseAddr(ip)
 		if err != nil {
 			return "", err
 		}
-		return report.IP(e, addr)
+		return calicoctl.IP(e, addr)
 	}
 	return "", fmt.Errorf("state %q is none of pools, blocks, borrowed, ip", what)
 }
@@ -334,15 +347,20 @@ type Result struct {
 // against the recorded one. It goes on after a divergence, though one may cause
 // the next. Its error is about the recording: see [SyntaxError].
 func Replay(r *Reader) (Result, error) {
-	return ReplayOn(r, func(now func() time.Time) Engine { return ipam.New(ipam.Options{Now: now}) })
+	return ReplayOn(r, func(o ipam.Options) Engine { return ipam.New(o) })
 }
 
 // ReplayOn is [Replay] on another engine than the allocator: one of an empty
-// cluster that goes by the clock now.
-func ReplayOn(r *Reader, engine func(now func() time.Time) Engine) (Result, error) {
-	clock := ipam.NewClock(r.Header().Start)
-	p := PlayOn(engine(clock.Now), clock)
-	if err := p.Set(r.Header()); err != nil {
+// cluster with those options.
+func ReplayOn(r *Reader, engine func(ipam.Options) Engine) (Result, error) {
+	h := r.Header()
+	clock := ipam.NewClock(h.Start)
+	o, err := h.Options(clock)
+	if err != nil {
+		return Result{}, &SyntaxError{r.Name(), r.headerAt, err}
+	}
+	p := PlayOn(engine(o), clock)
+	if err := p.Set(h); err != nil {
 		return Result{}, &SyntaxError{r.Name(), r.headerAt, err}
 	}
 	return p.Replay(r)

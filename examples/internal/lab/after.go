@@ -94,7 +94,7 @@ func (l *lab) showBlocks(n *node) {
 		l.show(fmt.Sprintf("(of %d blocks, those of %s)\n", len(u[0].Blocks), n.name))
 		u[0].Blocks = kept
 	}
-	l.show(report.Blocks(u))
+	l.show(report.Calicoctl(l.ipam.Calico()).Blocks(u))
 }
 
 // giveBack deletes a pod and starts others until its address is given out

@@ -88,7 +88,7 @@ func (l *lab) getNodes() {
 // ipamShow is exercise 4.
 func (l *lab) ipamShow() {
 	u := l.ipam.GetUtilization()
-	l.show(report.Pools(u))
+	l.show(report.Calicoctl(l.ipam.Calico()).Pools(u))
 	blocks := len(u[0].Blocks)
 	end := "The blocks run out first."
 	switch free := u[0].Available; {
