@@ -1,7 +1,5 @@
-// Command lab is the three-node lab of the course on Calico IPAM, on a simulated
-// cluster: its seven exercises, what comes before them (how a node claims its
-// first block) and after (a full block, an address that comes back, the checks
-// of ranges, what to look at when something is wrong).
+// Command lab is "ipamsim lab" alone: the three-node lab of the course on Calico
+// IPAM, on a simulated cluster.
 //
 //	$ go run ./examples/lab             the whole lab
 //	$ go run ./examples/lab -step 4     one exercise
@@ -11,13 +9,12 @@
 // the addresses and blocks that a real one would have, and a clock that moves
 // only when told: the output is the same on every run and every machine.
 //
-// Exit codes: 0; 1 if the simulation itself fails; 2 for bad usage.
+// Its help, -h, tells the rest.
 package main
 
 import (
-	"os"
-
 	"github.com/ipamsim/ipamsim/examples/internal/lab"
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
-func main() { os.Exit(lab.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() { cli.Main(lab.Command()) }

@@ -1,4 +1,5 @@
-// Plan answers the question of day 0: which block size.
+// Command plan is "ipamsim plan" alone. It answers the question of day 0: which block
+// size.
 //
 //	go run ./examples/plan -nodes 300 -pods 40 -pool 10.0.0.0/18
 //
@@ -10,15 +11,12 @@
 //
 // compares scenarios with the results that stand beside them.
 //
-// Exit status: 0 when a block size fits or nothing differs, 1 when none fits or
-// something differs, 2 on bad usage, unreadable input or unwritable output, 130 when
-// interrupted.
+// Its help, -h, tells the rest.
 package main
 
 import (
-	"os"
-
 	"github.com/ipamsim/ipamsim/examples/internal/plan"
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
-func main() { os.Exit(plan.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() { cli.Main(plan.Command()) }

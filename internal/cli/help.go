@@ -1,30 +1,119 @@
 package cli
 
 import (
-	"bytes"
-	"flag"
+	"fmt"
 	"io"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// PrintFlags writes the flags as [flag.FlagSet.PrintDefaults] does, in lines of at
-// most 80 columns. It leaves the output of the flags at w.
-func PrintFlags(w io.Writer, flags *flag.FlagSet) {
-	const indent, width = "    \t", 72 // a tab ends at column 8
-	var text bytes.Buffer
-	flags.SetOutput(&text)
-	flags.PrintDefaults()
-	flags.SetOutput(w)
+// helpWidth is how wide a help may be.
+const helpWidth = 80
+
+// Help writes the help of a command to its output.
+func Help(cmd *cobra.Command) {
 	var out strings.Builder
-	for line := range strings.Lines(text.String()) {
-		says, found := strings.CutPrefix(line, indent)
-		if !found {
-			out.WriteString(line)
-			continue
-		}
-		for _, part := range Wrap(says, width) {
-			out.WriteString(indent + part + "\n")
+	out.WriteString(Called(cmd, cmd.Long))
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			fmt.Fprintf(&out, "  %-12s%s\n", sub.Name(), strings.ToLower(sub.Short[:1])+sub.Short[1:])
 		}
 	}
-	_, _ = io.WriteString(w, out.String()) // help that nobody reads
+	if cmd.HasSubCommands() {
+		fmt.Fprintf(&out, "\n%s COMMAND -h tells more.\n", cmd.CommandPath())
+	}
+	PrintFlags(&out, cmd.Flags())
+	_, _ = io.WriteString(cmd.OutOrStdout(), out.String()) // help that nobody reads
+}
+
+// Called puts how the user has called the command into a text: "ipamsim NAME" as it
+// is, or "go run ./examples/NAME".
+func Called(cmd *cobra.Command, text string) string {
+	if cmd.HasParent() {
+		return text
+	}
+	return strings.ReplaceAll(text, "ipamsim "+cmd.Name(), "go run ./examples/"+cmd.Name())
+}
+
+// Sibling returns how the user calls another program.
+func Sibling(cmd *cobra.Command, name string) string {
+	if cmd.HasParent() {
+		return "ipamsim " + name
+	}
+	return "go run ./examples/" + name
+}
+
+// group is the annotation of a flag that says under which heading it stands.
+const group = "group"
+
+// Group puts flags under a heading of their own in the help. Headings come in the order
+// of their first flags.
+func Group(flags *pflag.FlagSet, heading string, names ...string) {
+	for _, name := range names {
+		_ = flags.SetAnnotation(name, group, []string{heading}) // fails if there is no such flag
+	}
+}
+
+// PrintFlags writes what each flag is for, in lines of at most 80 columns.
+func PrintFlags(w io.Writer, flags *pflag.FlagSet) {
+	const column = 22 // where texts begin
+	last := "none"
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" || f.Name == "version" {
+			return
+		}
+		heading := "Flags"
+		if g := f.Annotations[group]; len(g) > 0 {
+			heading = g[0]
+		}
+		if heading != last {
+			fmt.Fprintf(w, "\n%s:\n\n", heading)
+			last = heading
+		}
+		what, says := unquote(f)
+		left := strings.TrimRight(fmt.Sprintf("  %s %s", Flag(f), what), " ")
+		lines := Wrap(says+byDefault(f), helpWidth-column)
+		if len(left) > column-2 {
+			fmt.Fprintln(w, left)
+			left = ""
+		}
+		for _, line := range lines {
+			fmt.Fprintf(w, "%-*s%s\n", column, left, line)
+			left = ""
+		}
+	})
+}
+
+// unquote returns what the value of a flag is called, and what the flag is for.
+func unquote(f *pflag.Flag) (what, says string) {
+	what, says = pflag.UnquoteUsage(f)
+	if rest, ok := strings.CutPrefix(f.Usage, "`"+what+"`: "); ok { // it stands beside it anyway
+		says = rest
+	}
+	switch what {
+	case "int":
+		what = "N"
+	case "float":
+		what = "X"
+	case "duration":
+		what = "TIME"
+	case "string", "value":
+		what = "TEXT"
+	}
+	return what, says
+}
+
+// byDefault says what a flag is when it is not given, unless the text does or that is
+// nothing.
+func byDefault(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "", "0", "0s", "false", "[]", "none":
+		return ""
+	}
+	if strings.Contains(f.Usage, "(default") {
+		return ""
+	}
+	return " (default " + f.DefValue + ")"
 }

@@ -1,25 +1,41 @@
 package cli
 
 import (
-	"flag"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
 // TestPrintFlags: long texts go on in another line, and lose no word.
 func TestPrintFlags(t *testing.T) {
-	flags := flag.NewFlagSet("x", flag.ContinueOnError)
-	flags.Bool("a", false, "short")
-	flags.Int("long", 3, strings.TrimSpace(strings.Repeat("word ", 30))+" of `nodes`")
-	var plain, wrapped strings.Builder
-	flags.SetOutput(&plain)
-	flags.PrintDefaults()
-	PrintFlags(&wrapped, flags)
-	require.Equal(t, strings.Fields(plain.String()), strings.Fields(wrapped.String()))
-	require.Contains(t, wrapped.String(), "  -a\tshort\n  -long nodes\n    \tword word")
-	for line := range strings.Lines(wrapped.String()) {
-		require.LessOrEqual(t, len(strings.Replace(line, "    \t", "        ", 1)), 80+len("\n"), line)
-	}
+	flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.Bool("a-flag", false, "short")
+	long := strings.TrimSpace(strings.Repeat("word ", 30))
+	flags.Int("long", 3, long+" of `nodes`")
+	flags.StringP("file", "f", "", "a `FILE`")
+	DurationVar(flags, new(time.Duration), "a-flag-of-many-letters", 5*time.Minute, "how long")
+	flags.Bool("old", false, "not shown")
+	require.NoError(t, flags.MarkHidden("old"))
+	Group(flags, "Others", "a-flag-of-many-letters")
+	var out strings.Builder
+	PrintFlags(&out, flags)
+	require.Equal(t, `
+Flags:
+
+  -a-flag             short
+  -long nodes         word word word word word word word word word word word
+                      word word word word word word word word word word word
+                      word word word word word word word word of nodes (default
+                      3)
+  -f FILE             a FILE
+
+Others:
+
+  -a-flag-of-many-letters TIME
+                      how long (default 5m)
+`, out.String())
 }

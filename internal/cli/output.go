@@ -32,8 +32,15 @@ func (t *Output) IsStandard() bool { return t.stdout }
 
 // NewOutput finds out what the name after a flag, such as "-o", refers to, and fails
 // if it cannot be written: the work before may take long. It does not open pipes,
-// whose reader may not be there yet. Errors start with the flag and the name.
+// whose reader may not be there yet. The name "-" is standard output. Errors start with
+// the flag and the name.
 func NewOutput(flag, name string, stdout io.Writer) (*Output, error) {
+	switch name {
+	case "":
+		return nil, Usagef("%s: no file named; - is standard output", flag)
+	case "-":
+		return StandardOutput(), nil
+	}
 	t := &Output{flag: flag, name: name, path: name}
 	info, err := os.Stat(name)
 	switch {

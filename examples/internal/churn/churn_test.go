@@ -16,7 +16,7 @@ import (
 
 func do(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(args, &out, &errs, false)
+	status = run(args, nil, &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -42,7 +42,7 @@ func TestSuffices(t *testing.T) {
 }
 
 func TestDoesNotSuffice(t *testing.T) {
-	status, out, errs := do("-nodes", "4", "-pods", "20", "-pool", "10.0.0.0/26", "-block-size", "28", "-for", "1h", "-only", "-together")
+	status, out, errs := do("-nodes", "4", "-pods", "20", "-pool", "10.0.0.0/26", "-block-size", "28", "-for", "1h", "-compare=false", "-together")
 	require.Equal(t, 1, status)
 	require.Empty(t, errs)
 	require.Contains(t, out, "The pool does NOT suffice: of ")
@@ -82,7 +82,7 @@ func TestJSON(t *testing.T) {
 
 func TestChartFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "day.svg")
-	status, _, errs := do(small("-only", "-chart", path)...)
+	status, _, errs := do(small("-compare=false", "-o", path)...)
 	require.Equal(t, 0, status, errs)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -99,9 +99,9 @@ func TestChartFile(t *testing.T) {
 		}
 	}
 	require.Greater(t, elements, 12)
-	status, _, errs = do(small("-only", "-chart", filepath.Join(path, "no"))...)
+	status, _, errs = do(small("-compare=false", "-o", filepath.Join(path, "no"))...)
 	require.Equal(t, 2, status)
-	require.Equal(t, "churn: -chart "+filepath.Join(path, "no")+": not a directory\n", errs)
+	require.Equal(t, "churn: -o "+filepath.Join(path, "no")+": not a directory\n", errs)
 }
 
 func TestBadUsage(t *testing.T) {
@@ -118,7 +118,7 @@ func TestBadUsage(t *testing.T) {
 		"-leaks 2 -drain":         "share of leaks 2",
 		"-leaks 0.1":              "-leaks needs -drain",
 		"-profile old":            "-profile old: none of current, v3.31, v3.27",
-		"-grcae 1m":               "-grcae (-h for help)",
+		"-grcae 1m":               "-grcae: no such flag; did you mean -grace? (-h for help)",
 		"-upgrade -1":             "count -1",
 		"-upgrade 0":              "churn: -upgrade 0: must be 1 or more nodes at a time",
 		"day":                     `unexpected argument "day"`,
@@ -144,10 +144,13 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestOutput(t *testing.T) {
 	var errs bytes.Buffer
-	require.Equal(t, 2, run(small("-only"), full{}, &errs, false))
+	require.Equal(t, 2, run(small("-compare=false"), nil, full{}, &errs))
 	require.Equal(t, "churn: no space left\n", errs.String())
-	errs.Reset()
-	require.Equal(t, 0, run(small("-only"), io.Discard, &errs, true))
-	require.Contains(t, errs.String(), "100 % of 1 times 3h", "progress where somebody looks")
-	require.True(t, strings.HasSuffix(errs.String(), "\r\x1b[K"), "and none left behind")
+	_, out, _ := do(small("-compare=false")...)
+	status, older, _ := do(small("-only", "-chart", filepath.Join(t.TempDir(), "day.svg"))...)
+	require.Zero(t, status)
+	require.Equal(t, out, older, "the older spellings")
+	status, chart, _ := do(small("-compare=false", "-o", "-")...)
+	require.Zero(t, status)
+	require.True(t, strings.HasPrefix(chart, "<"), "nothing but the chart")
 }

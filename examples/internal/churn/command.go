@@ -3,196 +3,206 @@ package churn
 
 import (
 	"bufio"
-	"context"
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
 )
 
-// Run runs the program with its arguments and returns its exit status.
-func Run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-	return run(args, stdout, stderr, cli.Terminal(stderr))
-}
-
 const usage = `Live through a day of nodes that come and go, and see whether the pool suffices.
 
-Usage: go run ./examples/churn [flags]
+Usage: ipamsim churn [flags]
 
 Every node is replaced once in -replace-every by one of a new name, as many pods
 start on it, and what the old one leaves behind is for the cleaning controller.
 
-  go run ./examples/churn -nodes 250 -replace-every 15m -pods 20 \
+  ipamsim churn -nodes 250 -replace-every 15m -pods 20 \
       -pool 10.0.0.0/16
-  go run ./examples/churn -pool 10.0.0.0/17 -only -chart day.svg
-  go run ./examples/churn -drain -replace-pods-every 10m -leaks 0.05 -grace 1h
-  go run ./examples/churn -json |
+  ipamsim churn -pool 10.0.0.0/17 -compare=false -o day.svg
+  ipamsim churn -drain -replace-pods-every 10m -leaks 0.05 -grace 1h
+  ipamsim churn -json |
       jq '.runs[] | {name, suffices, peakDeadBlocks}'
 
-Exit status: 0 the pool suffices, 1 it does not, 2 bad usage or unwritable
-output.
-
-Flags:
+Exit status: 0 the pool suffices; 1 it does not; 2 bad usage or unwritable
+output; 130 interrupted.
 `
 
 // options are the flags.
 type options struct {
-	scenario fleet.Scenario
-	every    time.Duration
-	down     time.Duration
-	only     bool
-	json     bool
-	chart    string
+	scenario  fleet.Scenario
+	every     time.Duration
+	drain     bool
+	podsEvery time.Duration
+	together  bool
+	upgrade   int
+	grace     time.Duration
+	profile   string
+	down      time.Duration
+	compare   bool
+	only      bool // the older way to say that
+	json      bool
+	chart     string
 }
 
-func run(args []string, stdout, stderr io.Writer, terminal bool) int {
-	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+// Command returns the program.
+func Command() *cobra.Command {
+	o := new(options)
+	cmd := cli.New("churn", "does a pool suffice for nodes that come and go", usage)
+	o.define(cmd.Flags())
+	_ = cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profiles(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.finish(cmd.Flags(), args); err != nil {
+			return cli.Usage(err)
+		}
+		return o.run(cmd)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "churn: %v (-h for help)\n", err)
-		return 2
-	}
-	var progress io.Writer
-	if terminal {
-		progress = stderr
-	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	return cmd
+}
+
+// run lives through the day and prints what came of it.
+func (o *options) run(cmd *cobra.Command) (err error) {
+	stdout := cmd.OutOrStdout()
 	var chart *cli.Output
 	if o.chart != "" {
-		if chart, err = cli.NewOutput("-chart", o.chart, stdout); err != nil {
-			fmt.Fprintf(stderr, "churn: %v\n", err)
-			return 2
+		if chart, err = cli.NewOutput("-o", o.chart, stdout); err != nil {
+			return err
 		}
 	}
-	runs := live(&o, progress)
+	runs, err := live(cmd.Context(), o, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
 	out := bufio.NewWriter(stdout)
-	if o.json {
-		err = writeJSON(out, &o, runs)
-	} else {
-		writePage(out, &o, runs)
+	switch {
+	case chart != nil && chart.IsStandard(): // instead of the page
+	case o.json:
+		err = writeJSON(out, o, runs)
+	default:
+		writePage(out, o, runs)
 	}
-	if err == nil {
-		err = out.Flush()
+	if err := cmp.Or(err, out.Flush()); err != nil {
+		return err
 	}
-	if err == nil && chart != nil {
-		err = chart.Write(context.Background(), stdout, func(w io.Writer) error {
+	if chart != nil {
+		err := chart.Write(cmd.Context(), stdout, func(w io.Writer) error {
 			_, err := w.Write(svg(&runs[0].result))
 			return err
 		})
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "churn: %v\n", err)
-		return 2
+		if err != nil {
+			return err
+		}
 	}
 	if !runs[0].result.Suffices() {
-		return 1
+		return cli.ErrNo
 	}
-	return 0
+	return nil
 }
 
-// parse reads the flags into a scenario that can be run. Help goes to stdout.
-func parse(args []string, stdout io.Writer) (options, error) {
-	var o options
-	s := &o.scenario
-	flags := flag.NewFlagSet("churn", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	cidr := flags.String("pool", "10.0.0.0/16", "`CIDR` of the pool")
-	flags.IntVar(&s.BlockSize, "block-size", 0, "prefix `length` of its blocks (default 26, for IPv6 122)")
-	flags.IntVar(&s.Nodes, "nodes", 250, "nodes at any time")
-	flags.IntVar(&s.PodsPerNode, "pods", 20, "pods on each")
-	flags.DurationVar(&o.every, "replace-every", 15*time.Minute, "how long a node lives")
-	drain := flags.Bool("drain", false, "drain nodes first, so that addresses are given back (default: they vanish, as spot instances do)")
-	pods := flags.Duration("replace-pods-every", 0, "how long a pod lives on a node that stays; 0 for as long as its node")
-	flags.Float64Var(&s.Leaks, "leaks", 0, "the `share` of releases, 0 to 1, of which the allocator never hears")
-	together := flags.Bool("together", false, "replace all nodes at one moment (default: evenly over -replace-every)")
-	upgrade := flags.Int("upgrade", 0, "half-way, upgrade all nodes as well, this `surge` at a time, a step a minute")
-	flags.BoolVar(&s.Strict, "strict", false, "strict affinity: no borrowing")
-	flags.DurationVar(&s.Cooldown, "cooldown", 0, "cooldown of addresses, up to 20m")
-	grace := flags.Duration("grace", 15*time.Minute, "the controller's grace period; 0 to release no suspect of a node that exists")
-	names := make([]string, 0, 4)
+// profiles returns the names of the controller's behaviours.
+func profiles() (names []string) {
 	for _, p := range lifecycle.Profiles() {
 		names = append(names, p.Name)
 	}
-	profile := flags.String("profile", names[0], "behaviour: "+strings.Join(names, ", "))
-	flags.DurationVar(&s.Reaction, "reaction", 10*time.Second, "how long after a change the controller looks at it")
-	flags.DurationVar(&o.down, "down", time.Hour, "how long the controller is down in the comparison, from half-way on")
-	flags.DurationVar(&s.For, "for", 24*time.Hour, "how long to run")
+	return names
+}
+
+// define defines the flags.
+func (o *options) define(flags *pflag.FlagSet) {
+	s := &o.scenario
+	cli.PrefixVar(flags, &s.Pool, "pool", "10.0.0.0/16", "", "the pool of addresses, of either family")
+	flags.IntVar(&s.BlockSize, "block-size", 0, "prefix `length` of its blocks (default 26, for IPv6 122)")
+	flags.IntVar(&s.Nodes, "nodes", 250, "nodes at any time")
+	flags.IntVar(&s.PodsPerNode, "pods", 20, "pods on each")
+	cli.DurationVar(flags, &o.every, "replace-every", 15*time.Minute, "how long a node lives")
+	flags.BoolVar(&o.drain, "drain", false, "drain nodes first, so that addresses are given back (default: they vanish, as spot instances do)")
+	cli.DurationVar(flags, &o.podsEvery, "replace-pods-every", 0, "how long a pod lives on a node that stays; 0 for as long as its node")
+	flags.Float64Var(&s.Leaks, "leaks", 0, "the `share` of releases, 0 to 1, of which the allocator never hears")
+	flags.BoolVar(&o.together, "together", false, "replace all nodes at one moment (default: evenly over -replace-every)")
+	flags.IntVar(&o.upgrade, "upgrade", 0, "half-way, upgrade all nodes as well, `N` at a time, a step a minute")
+	flags.BoolVar(&s.Strict, "strict", false, "strict affinity: no borrowing")
+	cli.DurationVar(flags, &s.Cooldown, "cooldown", 0, "how long a released address rests, up to 20m")
+	cli.DurationVar(flags, &o.grace, "grace", 15*time.Minute, "the controller's grace period; 0 to release no suspect of a node that exists")
+	flags.StringVar(&o.profile, "profile", profiles()[0], "behaviour of the controller: "+strings.Join(profiles(), ", "))
+	cli.DurationVar(flags, &s.Reaction, "reaction", 10*time.Second, "how long after a change the controller looks at it")
+	cli.DurationVar(flags, &o.down, "down", time.Hour, "how long the controller is down in the comparison, from half-way on")
+	cli.DurationVar(flags, &s.For, "for", 24*time.Hour, "how long to run")
 	flags.Int64Var(&s.Seed, "seed", 1, "decides which nodes go first and whose releases are lost")
-	flags.BoolVar(&o.only, "only", false, "only what is asked for, without the comparisons")
+	flags.BoolVar(&o.compare, "compare", true, "compare with other grace periods, profiles and so on; -compare=false for only what is asked for")
+	flags.BoolVar(&o.only, "only", false, "-compare=false")
+	_ = flags.MarkHidden("only")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.StringVar(&o.chart, "chart", "", "write the chart to this SVG `file` too")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		cli.PrintFlags(stdout, flags)
-		return o, err
-	} else if err != nil {
-		return o, err
+	flags.StringVarP(&o.chart, "output", "o", "", "write the chart to this SVG `FILE`, too; - prints it instead of the page")
+	cli.Renamed(flags, map[string]string{"chart": "output"})
+}
+
+// finish makes what was given a scenario that can be run.
+func (o *options) finish(flags *pflag.FlagSet, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: everything is a flag", args[0])
 	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q: everything is a flag", flags.Arg(0))
+	if o.chart == "-" && o.json {
+		return errors.New("-o -: not with -json: both would go to standard output")
 	}
-	var err error
-	if s.Pool, err = netip.ParsePrefix(*cidr); err != nil {
-		return o, fmt.Errorf("-pool %s: not a CIDR such as 10.0.0.0/16", *cidr)
-	}
+	o.compare = o.compare && !o.only
+	s := &o.scenario
 	found := false
 	for _, p := range lifecycle.Profiles() {
-		if p.Name == *profile {
+		if p.Name == o.profile {
 			s.Profile, found = p, true
 		}
 	}
 	if !found {
-		return o, fmt.Errorf("-profile %s: none of %s", *profile, strings.Join(names, ", "))
+		return fmt.Errorf("-profile %s: none of %s", o.profile, strings.Join(profiles(), ", "))
 	}
-	s.Profile.Policy.GracePeriod = *grace
+	s.Profile.Policy.GracePeriod = o.grace
 	s.Tunnel = true
 	for _, f := range []struct {
 		name  string
 		value time.Duration
 		least time.Duration
-	}{{"replace-every", o.every, time.Second}, {"down", o.down, time.Second}, {"reaction", s.Reaction, time.Second}, {"grace", *grace, 0}} {
+	}{{"replace-every", o.every, time.Second}, {"down", o.down, time.Second}, {"reaction", s.Reaction, time.Second}, {"grace", o.grace, 0}} {
 		if f.value < f.least {
-			return o, fmt.Errorf("-%s %v: must be %v or more", f.name, f.value, f.least)
+			return fmt.Errorf("-%s %s: must be %s or more", f.name, cli.Short(f.value), cli.Short(f.least))
 		}
 	}
-	if s.Leaks > 0 && !*drain && *pods == 0 {
-		return o, errors.New("-leaks needs -drain or -replace-pods-every: nodes that vanish leak everything anyway")
+	if s.Leaks > 0 && !o.drain && o.podsEvery == 0 {
+		return errors.New("-leaks needs -drain or -replace-pods-every: nodes that vanish leak everything anyway")
 	}
-	if *pods != 0 && *pods < time.Second {
-		return o, fmt.Errorf("-replace-pods-every %v: must be 1s or more, or 0", *pods)
+	if o.podsEvery != 0 && o.podsEvery < time.Second {
+		return fmt.Errorf("-replace-pods-every %s: must be 1s or more, or 0", cli.Short(o.podsEvery))
 	}
 	e := fleet.Event{At: o.every, Kind: fleet.Interrupt, Count: s.Nodes, Every: o.every, Over: o.every}
-	if *drain {
+	if o.drain {
 		e.Kind = fleet.ReplaceNodes
 	}
-	if *together {
+	if o.together {
 		e.Over = 0
 	}
 	s.Events = []fleet.Event{e}
-	if *pods > 0 && s.Nodes*s.PodsPerNode > 0 {
-		add(s, fleet.Event{Kind: fleet.ReplacePods, Count: s.Nodes * s.PodsPerNode, Every: *pods, Over: *pods})
+	if o.podsEvery > 0 && s.Nodes*s.PodsPerNode > 0 {
+		add(s, fleet.Event{Kind: fleet.ReplacePods, Count: s.Nodes * s.PodsPerNode, Every: o.podsEvery, Over: o.podsEvery})
 	}
-	given := false
-	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "upgrade" })
-	if given && *upgrade == 0 {
-		return o, errors.New("-upgrade 0: must be 1 or more nodes at a time; without -upgrade there is none")
+	if flags.Changed("upgrade") && o.upgrade == 0 {
+		return errors.New("-upgrade 0: must be 1 or more nodes at a time; without -upgrade there is none")
 	}
-	if *upgrade != 0 {
-		add(s, fleet.Event{At: s.For / 2, Kind: fleet.Upgrade, Count: *upgrade, Every: time.Minute})
+	if o.upgrade != 0 {
+		add(s, fleet.Event{At: s.For / 2, Kind: fleet.Upgrade, Count: o.upgrade, Every: time.Minute})
 	}
 	if err := s.Validate(); err != nil {
 		if flagged := cli.InFlags(err); flagged != err {
-			return o, flagged
+			return flagged
 		}
-		return o, errors.New(strings.ReplaceAll(err.Error(), fleet.ErrInvalid.Error()+": ", ""))
+		return errors.New(strings.ReplaceAll(err.Error(), fleet.ErrInvalid.Error()+": ", ""))
 	}
-	return o, nil
+	return nil
 }

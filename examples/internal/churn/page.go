@@ -4,25 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
 )
-
-// short writes a duration without the zeros at its end: 15m and not 15m0s.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
 
 // clock writes a moment of the run as hours and minutes.
 func clock(at time.Duration) string {
@@ -42,7 +29,7 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	s, r := &o.scenario, &runs[0].result
 	fmt.Fprintf(w, "%s of %s in %s (%s); each node lives for %s; %s, grace %s, profile %s\n\n",
 		cli.Count(s.Nodes, "node"), cli.Count(s.PodsPerNode, "pod"), s.Pool, cli.Count(r.BlocksTotal, "block"),
-		short(o.every), short(s.For), short(s.Profile.Policy.GracePeriod), s.Profile.Name)
+		cli.Short(o.every), cli.Short(s.For), cli.Short(s.Profile.Policy.GracePeriod), s.Profile.Name)
 	if r.Suffices() {
 		fmt.Fprintf(w, "The pool suffices: %s and %s got their addresses.\n", cli.Count(r.NodeLives, "node"), cli.Count(r.PodLives, "pod"))
 	} else {

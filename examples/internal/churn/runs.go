@@ -2,13 +2,15 @@ package churn
 
 import (
 	"cmp"
-	"fmt"
+	"context"
 	"io"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
 )
@@ -30,7 +32,7 @@ func add(s *fleet.Scenario, e fleet.Event) {
 func variants(o *options) []variant {
 	asked := o.scenario
 	all := []variant{{name: "as asked", scenario: asked}}
-	if o.only {
+	if !o.compare {
 		return all
 	}
 	vary := func(name string, change func(s *fleet.Scenario)) {
@@ -40,10 +42,10 @@ func variants(o *options) []variant {
 	}
 	for _, grace := range []time.Duration{0, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
 		if grace != asked.Profile.Policy.GracePeriod {
-			vary("grace "+short(grace), func(s *fleet.Scenario) { s.Profile.Policy.GracePeriod = grace })
+			vary("grace "+cli.Short(grace), func(s *fleet.Scenario) { s.Profile.Policy.GracePeriod = grace })
 		}
 	}
-	vary("controller down for "+short(o.down), func(s *fleet.Scenario) {
+	vary("controller down for "+cli.Short(o.down), func(s *fleet.Scenario) {
 		add(s, fleet.Event{At: s.For / 2, Kind: fleet.ControllerDown, For: o.down})
 	})
 	vary("no controller", func(s *fleet.Scenario) { s.Profile.Policy.Off = true })
@@ -59,38 +61,36 @@ func variants(o *options) []variant {
 }
 
 // live lives through every variant, as many at a time as there are processors, and
-// tells progress, unless that is nil, how far it is.
-func live(o *options, progress io.Writer) []variant {
+// shows on w, if that is a terminal, how far it is.
+func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 	all := variants(o)
-	var mu sync.Mutex
-	done := make([]time.Duration, len(all))
-	tell := func(i int, at time.Duration) {
-		if progress == nil {
-			return
+	bar := cli.NewCount(w, "minutes of "+cli.Count(len(all), "run"), int64(len(all))*minutes(o.scenario.For))
+	defer bar.Stop()
+	var done atomic.Int64
+	err := cli.Wait(ctx, func() error {
+		var wg sync.WaitGroup
+		slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+		for i := range all {
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				if ctx.Err() != nil {
+					return
+				}
+				last := int64(0)
+				// What was asked for is valid, and so is each change to it.
+				all[i].result, _ = fleet.Run(all[i].scenario, func(at time.Duration) {
+					now := minutes(at)
+					bar.Set(done.Add(now - last))
+					last = now
+				})
+			})
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		done[i] = at
-		sum := 0.0
-		for _, d := range done {
-			sum += d.Seconds()
-		}
-		part := sum / o.scenario.For.Seconds() / float64(len(all))
-		fmt.Fprintf(progress, "\r\x1b[K%.0f %% of %d times %s", 100*part, len(all), short(o.scenario.For))
-	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i := range all {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			// What was asked for is valid, and so is each change to it.
-			all[i].result, _ = fleet.Run(all[i].scenario, func(at time.Duration) { tell(i, at) })
-		})
-	}
-	wg.Wait()
-	if progress != nil {
-		fmt.Fprint(progress, "\r\x1b[K")
-	}
-	return all
+		wg.Wait()
+		return nil
+	})
+	return all, err
 }
+
+// minutes returns how many whole minutes a time span has.
+func minutes(d time.Duration) int64 { return int64(d / time.Minute) }

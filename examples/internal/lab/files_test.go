@@ -56,7 +56,7 @@ func TestBadFiles(t *testing.T) {
 		{[]string{"-f", edited(t, kindFile, "role: worker", "role: boss")}, "nodes[1].role: is \"boss\", must be control-plane or worker"},
 	} {
 		var out, errs bytes.Buffer
-		require.Equal(t, 2, run(c.args, &out, &errs))
+		require.Equal(t, 2, run(c.args, nil, &out, &errs))
 		require.Contains(t, errs.String(), c.want)
 		require.Empty(t, out.String())
 	}

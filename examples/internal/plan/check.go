@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ type compared struct {
 
 // check runs the scenarios of files that have results beside them, and prints where
 // what comes out differs.
-func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) (int, error) {
+func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) error {
 	total := 0
 	with := 0
 	for i := range entries {
@@ -49,29 +50,22 @@ func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.W
 			what += " with results"
 		}
 		_, err := fmt.Fprintf(stdout, "%s in shard %d/%d\n", what, o.shard, o.shards)
-		return ended(fine, err)
+		return err
 	}
 	c := newCrew(ctx, o.workers, stderr, total)
 	results := make([]compared, len(entries))
-	done := make(chan error, 1)
-	go func() {
-		done <- together(len(entries), func(i int) error {
+	err := cli.Wait(ctx, func() error {
+		return together(len(entries), func(i int) error {
 			err := c.compare(&entries[i], &results[i])
 			if err != nil {
 				return entries[i].wrong(err)
 			}
 			return nil
 		})
-	}()
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = workload.ErrStopped
-	}
+	})
 	c.bar.Stop()
 	if err != nil {
-		return bad, err
+		return err
 	}
 	out := bufio.NewWriter(stdout)
 	files, sum := perFile(entries, results)
@@ -89,19 +83,11 @@ func check(ctx context.Context, o *options, entries []entry, stdout, stderr io.W
 	if !o.json {
 		fmt.Fprintf(out, "%s, %s: %s\n", cli.Count(sum.Scenarios, "scenario"), cli.Count(sum.Requests, "request"), cli.Count(sum.Differences, "difference"))
 	}
-	status := fine
+	var answer error
 	if sum.Differences > 0 {
-		status = found
+		answer = cli.ErrNo
 	}
-	return ended(status, out.Flush())
-}
-
-// ended returns the status, unless the output could not be written.
-func ended(status int, err error) (int, error) {
-	if err != nil {
-		return bad, err
-	}
-	return status, nil
+	return cmp.Or(out.Flush(), answer)
 }
 
 // without returns a file of which no scenario has results, or nothing.

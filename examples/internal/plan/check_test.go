@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
@@ -46,18 +47,18 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(text), "datastoreOps")
 	status, out, errs := do("-check", path)
-	require.Equal(t, fine, status, out)
+	require.Equal(t, cli.Fine, status, out)
 	require.Empty(t, errs)
 	require.Contains(t, out, "12 scenarios 136,665 requests  ok\n")
 	require.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 0 differences\n"))
 
-	_, again, _ := do("-check", "-scenario", path)
+	_, again, _ := do("-check", "-f", path)
 	require.Equal(t, out, again)
 	status, out, _ = do("-check", "-shard", "2/5", path)
-	require.Equal(t, fine, status)
+	require.Equal(t, cli.Fine, status)
 	require.Contains(t, out, "\n2 scenarios, 24,600 requests: 0 differences\n")
 	status, out, errs = do("-check", "-shard", "13/16", path)
-	require.Equal(t, fine, status, "there are fewer scenarios than shards")
+	require.Equal(t, cli.Fine, status, "there are fewer scenarios than shards")
 	require.Equal(t, "0 scenarios in shard 13/16\n", out)
 	require.Empty(t, errs)
 }
@@ -68,7 +69,7 @@ func TestCheckAll(t *testing.T) {
 		t.Skip("takes a quarter of a minute; IPAMSIM_LONG=1 runs it")
 	}
 	status, out, _ := do("-check", recorded)
-	require.Equal(t, fine, status, out)
+	require.Equal(t, cli.Fine, status, out)
 	require.Contains(t, out, "\n12 scenarios, 136,665 requests: 0 differences\n")
 }
 
@@ -82,7 +83,7 @@ func TestCheckFindsDifferences(t *testing.T) {
 	lines[11] = regexp.MustCompile(`"datastoreOps":\d+`).ReplaceAllString(lines[11], `"datastoreOps":7`)
 	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")), 0o644))
 	status, out, errs := do("-check", path)
-	require.Equal(t, found, status)
+	require.Equal(t, cli.No, status)
 	require.Empty(t, errs)
 	require.Contains(t, out, "136,665 requests  2 differences\n")
 	require.Contains(t, out, "\n"+path+":3: 300-nodes-x-40-pods /26: borrowed: 2278, want 2277\n")
@@ -90,7 +91,7 @@ func TestCheckFindsDifferences(t *testing.T) {
 	require.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 2 differences\n"))
 
 	status, out, _ = do("-check", "-json", path)
-	require.Equal(t, found, status)
+	require.Equal(t, cli.No, status)
 	var r checked
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	require.Equal(t, 12, r.Scenarios)
@@ -100,7 +101,7 @@ func TestCheckFindsDifferences(t *testing.T) {
 // TestCheckBetween: the two allocators are held against each other, too.
 func TestCheckBetween(t *testing.T) {
 	status, out, _ := do("-check", file(t, "a.yaml", "pool: 10.0.0.0/25\nnodes: 3\npodsPerNode: 2\ndatastoreOps: 1\n"))
-	require.Equal(t, found, status)
+	require.Equal(t, cli.No, status)
 	require.Contains(t, out, "  1 difference\n", "the calls only")
 
 	moment := workload.Moment{Request: 3, Node: "node-2", Outcome: workload.Borrowed}
@@ -136,13 +137,13 @@ func TestCheckSeveral(t *testing.T) {
 	require.NoError(t, z.Close())
 	b := file(t, "b.yaml.gz", packed.String())
 	status, out, errs := do("-check", a, b)
-	require.Equal(t, fine, status, errs)
+	require.Equal(t, cli.Fine, status, errs)
 	require.Contains(t, out, "a.yaml")
 	require.Contains(t, out, "  ok (1 more without results)\n")
 	require.True(t, strings.HasSuffix(out, "\n2 scenarios, 12 requests: 0 differences\n"))
 
 	status, out, errs = do("-check", a, file(t, "none.yaml", "pool: 10.0.0.0/24\nnodes: 1\n"))
-	require.Equal(t, bad, status, "a check that compares nothing does not pass")
+	require.Equal(t, cli.Bad, status, "a check that compares nothing does not pass")
 	require.Empty(t, out)
 	require.Contains(t, errs, "none.yaml: nothing to compare with")
 }
@@ -153,14 +154,14 @@ func TestShards(t *testing.T) {
 	if property.UnderRace {
 		name, scenarios = "../../plan/stories/drain.yaml", 4
 	}
-	status, whole, _ := do("-scenario", name, "-json")
-	require.Equal(t, found, status)
+	status, whole, _ := do("-f", name, "-json")
+	require.Equal(t, cli.No, status)
 	require.Equal(t, scenarios, strings.Count(whole, "\n"))
 	for _, n := range []int{1, 5} {
 		got := make([]string, scenarios)
 		for i := range n {
-			status, out, _ := do("-scenario", name, "-shard", fmt.Sprintf("%d/%d", i, n))
-			require.Equal(t, fine, status, "a shard that was run")
+			status, out, _ := do("-f", name, "-shard", fmt.Sprintf("%d/%d", i, n))
+			require.Equal(t, cli.Fine, status, "a shard that was run")
 			for line := range strings.Lines(out) {
 				var p plan
 				require.NoError(t, json.Unmarshal([]byte(line), &p))
@@ -171,15 +172,15 @@ func TestShards(t *testing.T) {
 		}
 		require.Equal(t, whole, strings.Join(got, ""), "%d shards", n)
 	}
-	status, out, errs := do("-scenario", name, "-shard", "15/16")
-	require.Equal(t, fine, status, "there are fewer scenarios than shards")
+	status, out, errs := do("-f", name, "-shard", "15/16")
+	require.Equal(t, cli.Fine, status, "there are fewer scenarios than shards")
 	require.Empty(t, out+errs)
 }
 
 // TestJSON: one document of one scenario, with everything in it.
 func TestJSON(t *testing.T) {
 	status, out, _ := do("-json", "-samples", "5", "-name", "mine")
-	require.Equal(t, fine, status)
+	require.Equal(t, cli.Fine, status)
 	var p plan
 	d := json.NewDecoder(strings.NewReader(out))
 	d.DisallowUnknownFields()
@@ -198,13 +199,13 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, 99, p.at(28).Result.Headroom.Nodes)
 
 	path := file(t, "one.yaml", "pool: 10.0.0.0/24\nnodes: 1\npodsPerNode: 3\n")
-	_, out, _ = do("-json", "-scenario", path)
+	_, out, _ = do("-json", "-f", path)
 	require.Contains(t, out, "\n \"file\": ", "one of a file is indented, too")
 }
 
 // TestWorkers: the output is the same however many run at a time.
 func TestWorkers(t *testing.T) {
-	for _, args := range [][]string{{}, {"-json", "-samples", "3", "-strict"}, {"-scenario", "../../plan/stories/strict.yaml"}, {"-scenario", "../../plan/stories/drain.yaml", "-json"}} {
+	for _, args := range [][]string{{}, {"-json", "-samples", "3", "-strict"}, {"-f", "../../plan/stories/strict.yaml"}, {"-f", "../../plan/stories/drain.yaml", "-json"}} {
 		_, one, _ := do(append(args, "-j", "1")...)
 		_, eight, _ := do(append(args, "-j", "8")...)
 		require.NotEmpty(t, one)
@@ -217,6 +218,6 @@ func TestCheckInterrupted(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	var out, errs bytes.Buffer
-	require.Equal(t, interrupted, run(ctx, []string{"-check", filepath.Clean(recorded)}, nil, &out, &errs))
+	require.Equal(t, cli.Interrupted, cli.Execute(ctx, Command(), []string{"-check", filepath.Clean(recorded)}, nil, &out, &errs))
 	require.Empty(t, out.String())
 }

@@ -3,97 +3,66 @@ package plan
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
-	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
-// Run runs the program with its arguments and returns its exit status.
-func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	// Memory that is never touched, and so never there. The collector waits until as
-	// much again is in use, which most scenarios never need, and they end sooner.
-	ballast := make([]byte, 64<<20)
-	defer runtime.KeepAlive(ballast)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	status := make(chan int, 1)
-	go func() { status <- run(ctx, args, stdin, stdout, stderr) }()
-	select {
-	case s := <-status:
-		return s
-	case <-ctx.Done():
+// Command returns the program.
+func Command() *cobra.Command {
+	o := new(options)
+	cmd := cli.New("plan", "which block size to take for a cluster, and why", usage)
+	o.define(cmd.Flags())
+	_ = cmd.RegisterFlagCompletionFunc("order", cobra.FixedCompletions(orders, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		// Memory that is never touched, and so never there. The collector waits until as
+		// much again is in use, which most scenarios never need, and they end sooner.
+		ballast := make([]byte, 64<<20)
+		defer runtime.KeepAlive(ballast)
+		if err := o.finish(cmd.Flags(), args); err != nil {
+			return cli.Usage(err)
+		}
+		return o.run(cmd)
 	}
-	select {
-	case s := <-status:
-		return s
-	case <-time.After(time.Second): // it waits for somebody else: standard input
-		fmt.Fprintln(stderr, "plan: interrupted")
-		return interrupted
-	}
+	return cmd
 }
 
-// What the program ends with.
-const (
-	fine        = 0
-	found       = 1 // nothing fits, or there are differences
-	bad         = 2
-	interrupted = 130 // as shells say for Ctrl-C
-)
-
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return fine
-	}
+// run does what the flags ask for.
+func (o *options) run(cmd *cobra.Command) error {
+	ctx, stdout, stderr := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	entries, err := load(o, cmd.InOrStdin())
 	if err != nil {
-		fmt.Fprintf(stderr, "plan: %v (-h for help)\n", err)
-		return bad
+		return err
 	}
-	entries, err := load(&o, stdin)
-	if err != nil {
-		fmt.Fprintf(stderr, "plan: %v\n", err)
-		return bad
-	}
-	var status int
 	if o.check {
-		status, err = check(ctx, &o, entries, stdout, stderr)
+		err = check(ctx, o, entries, stdout, stderr)
 	} else {
-		status, err = makePlans(ctx, &o, entries, stdout, stderr)
+		err = makePlans(ctx, o, entries, stdout, stderr)
 	}
 	if errors.Is(err, workload.ErrStopped) {
-		fmt.Fprintln(stderr, "plan: interrupted")
-		return interrupted
+		return cli.ErrInterrupted
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "plan: %v\n", err)
-		return bad
-	}
-	return status
+	return err
 }
 
 // makePlans makes and prints the plans of all scenarios.
-func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) (int, error) {
+func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) error {
 	var report *cli.Output
-	if o.report == "-" {
-		report = cli.StandardOutput()
-	} else if o.report != "" {
+	if o.report != "" {
 		var err error
 		if report, err = cli.NewOutput("-o", o.report, stdout); err != nil {
-			return bad, err
+			return err
 		}
 	}
 	if report != nil && report.IsStandard() && (o.json || o.wide) {
-		return bad, fmt.Errorf("-o %s: the report is printed instead of the table: not with -json or -wide", o.report)
+		return cli.Usagef("-o %s: the report is printed instead of the table: not with -json or -wide", o.report)
 	}
 	for i := range entries {
 		entries[i].warn(stderr)
@@ -106,11 +75,11 @@ func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr 
 	c := newCrew(ctx, o.workers, stderr, total)
 	defer c.bar.Stop()
 	out := bufio.NewWriter(stdout)
-	status := fine
+	var answer error
 	var plans []*plan
 	err := c.plans(entries, extras{samples: o.samples, headroom: o.wide || o.report != ""}, func(p *plan) error {
 		if !p.fits() {
-			status = found
+			answer = cli.ErrNo
 		}
 		if !o.lines || report != nil {
 			plans = append(plans, p)
@@ -125,34 +94,31 @@ func makePlans(ctx context.Context, o *options, entries []entry, stdout, stderr 
 	})
 	c.bar.Stop()
 	if err != nil {
-		return bad, err
+		return err
 	}
 	if report != nil {
 		p := sections(plans)[0].plan // there is one, see load
 		err := report.Write(ctx, stdout, func(w io.Writer) error { return writeReport(w, p) })
-		if errors.Is(err, context.Canceled) {
-			err = workload.ErrStopped
+		if err != nil {
+			return err
 		}
-		if err != nil || report.IsStandard() {
-			return ended(status, err)
+		if report.IsStandard() {
+			return answer
 		}
 	}
 	switch {
 	case o.lines:
 		// All is written. That a scenario does not fit is no failure of the shard.
 		if o.shards > 0 {
-			status = fine
+			answer = nil
 		}
-		return status, nil
+		return answer
 	case o.json:
 		err = writeDocument(out, plans[0])
 	default:
 		writePage(out, o, plans)
 	}
-	if err == nil {
-		err = out.Flush()
-	}
-	return status, err
+	return cmp.Or(err, out.Flush(), answer)
 }
 
 // plans makes the plans of all scenarios and hands them on in order. A few are

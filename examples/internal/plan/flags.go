@@ -2,15 +2,15 @@ package plan
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net/netip"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -19,15 +19,15 @@ import (
 
 const usage = `Which block size: run a cluster at every size that Calico allows, and compare.
 
-Usage: go run ./examples/plan [flags]
-       go run ./examples/plan -check [-json] FILE...
+Usage: ipamsim plan [flags]
+       ipamsim plan -check [-json] FILE...
 
-  go run ./examples/plan -nodes 300 -pods 40 -pool 10.0.0.0/18
-  go run ./examples/plan -nodes 65 -pods 20 -pool 10.8.0.0/20 -block-size 26 \
+  ipamsim plan -nodes 300 -pods 40 -pool 10.0.0.0/18
+  ipamsim plan -nodes 65 -pods 20 -pool 10.8.0.0/20 -block-size 26 \
       -strict
-  go run ./examples/plan -scenario cluster.yaml -o report.html
-  go run ./examples/plan -scenario testdata/plan.jsonl -shard 0/2 > 0.jsonl
-  go run ./examples/plan -check testdata/plan.jsonl
+  ipamsim plan -f cluster.yaml -o report.html
+  ipamsim plan -f testdata/plan.jsonl -shard 0/2 > 0.jsonl
+  ipamsim plan -check testdata/plan.jsonl
 
 A FILE has scenarios as JSON, one after the other, or as YAML documents; plain
 or gzip; - is standard input. One that names a block size is run as it stands,
@@ -47,13 +47,16 @@ are for files only:
 Exit status: 0 a block size fits, for every scenario, or nothing differs; with
 -shard: all was run; 1 no block size fits, or something differs; 2 bad usage,
 unreadable input or unwritable output; 130 interrupted.
-
-Flags:
 `
 
 // options are the flags.
 type options struct {
 	scenario workload.Scenario // unless there are files
+	churn    workload.Churn
+	order    string
+	cooldown time.Duration
+	churnFor time.Duration
+	shardOf  string
 	files    []string
 	check    bool
 	json     bool
@@ -68,7 +71,7 @@ type options struct {
 }
 
 // forFiles are the flags that go with scenarios of files.
-var forFiles = []string{"scenario", "only", "check", "json", "wide", "o", "samples", "shard", "j"}
+var forFiles = []string{"file", "only", "check", "json", "wide", "output", "samples", "shard", "jobs"}
 
 // flagOf is the flag for what a scenario calls its fields.
 var flagOf = map[string]string{
@@ -79,108 +82,97 @@ var flagOf = map[string]string{
 	"churn.perSecond": "churn-rate", "churn.for": "churn-for", "churn": "churn-rate",
 }
 
-// parse reads the flags. Help goes to stdout.
-func parse(args []string, stdout io.Writer) (options, error) {
-	var o options
+// orders are those in which pods may arrive.
+var orders = []string{string(workload.RoundRobin), string(workload.NodeByNode), string(workload.Random)}
+
+// define defines the flags.
+func (o *options) define(flags *pflag.FlagSet) {
 	s := &o.scenario
-	churn := workload.Churn{For: workload.Duration(10 * time.Minute)}
-	flags := flag.NewFlagSet("plan", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.IntVar(&s.Nodes, "nodes", 300, "nodes")
 	flags.IntVar(&s.PodsPerNode, "pods", 40, "pods on each")
-	flags.Func("pods-histogram", "instead: `pods:nodes`, 10:200,60:100 for 10 pods on each of 200 nodes, 60 on 100; shares, if -nodes says how many in all", listOf(&s.PodHistogram, bucket))
-	cidr := flags.String("pool", "10.0.0.0/18", "`CIDR` of the pool, of either family")
+	flags.Func("pods-histogram", "`pods:nodes`: instead, 10:200,60:100 for 10 pods on each of 200 nodes, 60 on 100; shares, if -nodes says how many in all", listOf(&s.PodHistogram, bucket))
+	cli.PrefixVar(flags, &s.Pool, "pool", "10.0.0.0/18", "", "the pool of addresses, of either family")
 	flags.IntVar(&s.BlockSize, "block-size", 0, "only blocks of this prefix `length` (default: all, compared)")
 	flags.StringVar(&s.NodeFormat, "node-format", "node-%d", "the nodes' names; who is called what decides who gets which block")
 	flags.BoolVar(&s.TunnelIPPerNode, "tunnel", true, "an address for each node's tunnel, too")
-	order := flags.String("order", string(workload.RoundRobin), "how pods arrive: round-robin, node-by-node or random")
+	flags.StringVar(&o.order, "order", orders[0], "how pods arrive: "+strings.Join(orders, ", "))
 	flags.Int64Var(&s.Seed, "seed", 0, "decides the random order, and which pods -churn-rate restarts")
 	flags.BoolVar(&s.StrictAffinity, "strict", false, "strict affinity: no borrowing")
 	flags.BoolVar(&s.NoAutoAllocate, "no-auto-allocate", false, "nodes claim no blocks (autoAllocateBlocks: false)")
-	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "blocks that a node may have (default 20)")
-	cooldown := flags.Duration("cooldown", 0, "how long an address rests that was given back, up to 20m")
+	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "how many blocks a node may have (default 20)")
+	cli.DurationVar(flags, &o.cooldown, "cooldown", 0, "how long a released address rests, up to 20m")
 	flags.Func("reserve", "reserved `addresses` and CIDRs, a comma between two; may be repeated", listOf(&s.Reservations, func(text string) (string, error) { return text, nil }))
-	service := flags.String("service-cidr", "", "the cluster's service `CIDR`, which the pool should not touch")
-	flags.Float64Var(&churn.PerSecond, "churn-rate", 0, "`pods` restarted a second, in the whole cluster")
-	flags.TextVar(&churn.For, "churn-for", churn.For, "for how `long` pods are restarted")
+	cli.PrefixVar(flags, &s.ServiceCIDR, "service-cidr", "", "10.96.0.0/12", "the cluster's service addresses, which the pool should not touch")
+	flags.Float64Var(&o.churn.PerSecond, "churn-rate", 0, "`pods` restarted a second, in the whole cluster")
+	cli.DurationVar(flags, &o.churnFor, "churn-for", 10*time.Minute, "for how long pods are restarted")
 	flags.StringVar(&s.Name, "name", "", "what to call it in the report")
-	flags.Func("scenario", "scenarios in this `FILE` instead of all the flags above; may be repeated", func(name string) error {
-		o.files = append(o.files, name)
-		return nil
-	})
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "scenarios in this `FILE` instead of all the flags above; may be repeated; - is standard input")
 	flags.StringVar(&o.only, "only", "", "of the files only the scenarios of this `name`")
 	flags.BoolVar(&o.check, "check", false, "compare scenarios of files with the results that stand beside them")
 	flags.BoolVar(&o.json, "json", false, "print JSON; of files with several scenarios, or with -shard, a line each")
-	flags.StringVar(&o.report, "o", "", "write a report of one scenario to this HTML `file`, too; - prints it instead of the table")
+	flags.StringVarP(&o.report, "output", "o", "", "write a report of one scenario to this HTML `FILE`, too; - prints it instead of the table")
 	flags.IntVar(&o.samples, "samples", 0, "how many `moments` the JSON and the report show (default 0, with -o 100)")
 	flags.BoolVar(&o.wide, "wide", false, "another table: empty blocks, why requests were refused, how much room is left")
-	shard := flags.String("shard", "", "only every `I/N`th scenario: 3/16 are the fourth of 16, the twentieth, …; prints a line of JSON each")
-	flags.IntVar(&o.workers, "j", 0, "how many `runs` at a time (default: as many as there are processors)")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		io.WriteString(stdout, usage)
-		cli.PrintFlags(stdout, flags)
-		return o, err
-	} else if err != nil {
-		return o, err
-	}
+	flags.StringVar(&o.shardOf, "shard", "", "only every `I/N`th scenario: 3/16 are the fourth of 16, the twentieth, …; prints a line of JSON each")
+	flags.IntVarP(&o.workers, "jobs", "j", 0, "how many runs at a time (default: as many as there are processors)")
+	cli.Renamed(flags, map[string]string{"scenario": "file"})
+}
+
+// finish looks at what was given, and completes the options.
+func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 	given := make(map[string]bool)
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if err := o.arguments(flags.Args()); err != nil {
-		return o, err
+	flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
+	if err := o.arguments(args); err != nil {
+		return err
 	}
-	if err := o.others(given, *shard); err != nil {
-		return o, err
+	if err := o.others(given, o.shardOf); err != nil {
+		return err
 	}
 	if len(o.files) > 0 {
-		return o, ofFiles(flags)
+		return ofFiles(flags)
 	}
-	s.Order = workload.Order(*order)
+	return o.finishScenario(given)
+}
+
+// finishScenario completes the scenario of the flags.
+func (o *options) finishScenario(given map[string]bool) error {
+	s := &o.scenario
+	s.Order = workload.Order(o.order)
 	if len(s.PodHistogram) > 0 {
 		if given["pods"] {
-			return o, errors.New("-pods-histogram: not with -pods: it is one or the other")
+			return errors.New("-pods-histogram: not with -pods: it is one or the other")
 		}
 		s.PodsPerNode = 0
 		if !given["nodes"] {
 			s.Nodes, _ = shares(&s.Group)
 		}
 	}
-	var err error
-	if s.Pool, err = netip.ParsePrefix(*cidr); err != nil {
-		return o, fmt.Errorf("-pool %s: not a CIDR such as 10.0.0.0/18", *cidr)
+	if o.cooldown%time.Second != 0 {
+		return fmt.Errorf("-cooldown %s: must be whole seconds", cli.Short(o.cooldown))
 	}
-	if *service != "" {
-		if s.ServiceCIDR, err = netip.ParsePrefix(*service); err != nil {
-			return o, fmt.Errorf("-service-cidr %s: not a CIDR such as 10.96.0.0/12", *service)
-		}
+	if most := ipam.MaxCooldownSeconds * time.Second; o.cooldown < 0 || o.cooldown > most {
+		return fmt.Errorf("-cooldown %s: must be from 0s to %s", cli.Short(o.cooldown), cli.Short(most))
 	}
-	if *cooldown%time.Second != 0 {
-		return o, fmt.Errorf("-cooldown %v: must be whole seconds", *cooldown)
-	}
-	if most := ipam.MaxCooldownSeconds * time.Second; *cooldown < 0 || *cooldown > most {
-		return o, fmt.Errorf("-cooldown %v: must be 0s to %v", *cooldown, most)
-	}
-	s.IPCooldownSeconds = int(*cooldown / time.Second)
+	s.IPCooldownSeconds = int(o.cooldown / time.Second)
 	if s.NoAutoAllocate && !s.StrictAffinity {
-		return o, errors.New("-no-auto-allocate needs -strict: Calico refuses nodes that can neither claim blocks nor borrow")
+		return errors.New("-no-auto-allocate needs -strict: Calico refuses nodes that can neither claim blocks nor borrow")
 	}
 	switch {
 	case given["churn-rate"]:
-		s.Churn = &churn
+		o.churn.For = workload.Duration(o.churnFor)
+		s.Churn = &o.churn
 	case given["churn-for"]:
-		return o, errors.New("-churn-for: needs -churn-rate, how many pods a second")
+		return errors.New("-churn-for: needs -churn-rate, how many pods a second")
 	}
 	if s.PodsPerNode == 0 && len(s.PodHistogram) == 0 && !s.TunnelIPPerNode && s.Churn == nil {
-		return o, errors.New("-pods 0: without -tunnel nobody asks for an address")
+		return errors.New("-pods 0: without -tunnel nobody asks for an address")
 	}
-	return o, o.valid()
+	return o.valid()
 }
 
 // arguments takes what is no flag.
 func (o *options) arguments(args []string) error {
 	for _, arg := range args {
-		if len(arg) > 1 && arg[0] == '-' {
-			return fmt.Errorf("%s: flags come before files", arg)
-		}
 		if !o.check {
 			return fmt.Errorf("unexpected argument %q: everything is a flag, but files after -check", arg)
 		}
@@ -195,21 +187,21 @@ func (o *options) others(given map[string]bool, shard string) error {
 		return errors.New("-check: no FILE given")
 	}
 	if o.check {
-		for _, name := range []string{"o", "samples", "wide"} {
+		for _, name := range []string{"output", "samples", "wide"} {
 			if given[name] {
-				return fmt.Errorf("-%s: not with -check, which prints differences only", name)
+				return fmt.Errorf("-%s: not with -check, which prints differences only", strings.Replace(name, "output", "o", 1))
 			}
 		}
 	}
-	if given["o"] && o.report == "" {
+	if given["output"] && o.report == "" {
 		return errors.New("-o: no file named; - is standard output")
 	}
 	if given["only"] && len(o.files) == 0 {
-		return errors.New("-only: needs -scenario FILE, of which to take the scenarios of that name")
+		return errors.New("-only: needs -f FILE, of which to take the scenarios of that name")
 	}
 	if given["shard"] {
 		if len(o.files) == 0 {
-			return errors.New("-shard: needs -scenario FILE, of which to take every Nth")
+			return errors.New("-shard: needs -f FILE, of which to take every Nth")
 		}
 		before, after, _ := strings.Cut(shard, "/")
 		index, err1 := strconv.Atoi(before)
@@ -218,7 +210,7 @@ func (o *options) others(given map[string]bool, shard string) error {
 			return fmt.Errorf("-shard %s: must be I/N, with I from 0 to N-1", shard)
 		}
 		o.shard, o.shards, o.lines = index, of, !o.check
-		if given["o"] {
+		if given["output"] {
 			return errors.New("-o: not with -shard: a report is of one scenario")
 		}
 	}
@@ -246,10 +238,10 @@ func (o *options) others(given map[string]bool, shard string) error {
 }
 
 // ofFiles returns an error if a flag is given that scenarios of files say themselves.
-func ofFiles(flags *flag.FlagSet) (err error) {
-	flags.Visit(func(f *flag.Flag) {
+func ofFiles(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
 		if err == nil && !slices.Contains(forFiles, f.Name) {
-			err = fmt.Errorf("-%s: not with a FILE, which says what its scenarios are", f.Name)
+			err = fmt.Errorf("%s: not with a FILE, which says what its scenarios are", cli.Flag(f))
 		}
 	})
 	return err

@@ -5,70 +5,73 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 // TestBadUsage: one line says what is wrong, and nothing else is printed.
 func TestBadUsage(t *testing.T) {
 	for args, says := range map[string]string{
-		"-nodes 0":                          "-nodes 0: must be 1 to ",
-		"-nodes many":                       `invalid value "many" for flag -nodes`,
-		"-pods -1":                          "-pods -1: must be 0",
-		"-pods 0 -tunnel=false":             "-pods 0: without -tunnel nobody asks for an address",
-		"-pods 3 -pods-histogram 3:4":       "-pods-histogram: not with -pods",
-		"-pods-histogram 3":                 `"3" is not pods:nodes`,
-		"-pods-histogram 3:0":               `"3:0" is not pods:nodes`,
-		"-pool 10.0.0.0":                    "-pool 10.0.0.0: not a CIDR such as",
-		"-pool 10.0.0.1/18":                 "-pool 10.0.0.1/18: has host bits set",
-		"-pool 10.0.0.0/28 -block-size 26":  "-pool 10.0.0.0/28: is smaller than a block of /26",
-		"-pool fd00::/48":                   "-pool fd00::/48: has 2^74 blocks of /122",
-		"-block-size 19":                    "-block-size 19: must be from 20 to 32",
-		"-node-format node":                 `-node-format "node": must hold one %d`,
-		"-labels a=b":                       "-labels (-h for help)",
-		"-wide -json":                       "-wide: not with -json, which prints no table",
-		"-scenario a.yaml -wide -shard 0/2": "-wide: not with -shard, which prints no table",
-		"-order sideways":                   `-order "sideways": must be round-robin,`,
-		"-no-auto-allocate":                 "-no-auto-allocate needs -strict: Calico refuses",
-		"-max-blocks -1":                    "-max-blocks -1: must be 0 ",
-		"-cooldown 21m":                     "-cooldown 21m0s: must be 0s to 20m0s",
-		"-cooldown -1s":                     "-cooldown -1s: must be 0s to 20m0s",
-		"-cooldown 1500ms":                  "-cooldown 1.5s: must be whole seconds",
-		"-reserve 10.0.0.0/40":              `-reserve "10.0.0.0/40": must be an address or a CIDR`,
-		"-reserve 10.9.0.0/24":              "-reserve 10.9.0.0/24: no address of it is in the pool 10.0.0.0/18",
-		"-reserve 10.0.0.1,fd00::1":         "-reserve fd00::1: no address of it is in the pool 10.0.0.0/18",
-		"-service-cidr x":                   "-service-cidr x: not a CIDR such as",
-		"-service-cidr 10.96.0.1/12":        "-service-cidr 10.96.0.1/12: has host bits",
-		"-churn-rate -1":                    "-churn-rate -1: must be more than 0",
-		"-churn-rate 1 -churn-for -1s":      "-churn-for -1s: must be more than 0s",
-		"-churn-for 1m":                     "-churn-for: needs -churn-rate",
-		"-nodse 3":                          "-nodse (-h for help)",
-		"cluster.yaml":                      `unexpected argument "cluster.yaml"`,
-		"-check":                            "-check: no FILE given",
-		"-check a.yaml -json":               "-json: flags come before files",
-		"-check -wide a.yaml":               "-wide: not with -check",
-		"-check -nodes 3 a.yaml":            "-nodes: not with a FILE, which says",
-		"-scenario a.yaml -strict":          "-strict: not with a FILE, which says",
-		"-scenario a.yaml -shard 16/16":     "-shard 16/16: must be I/N, with I from 0 to N-1",
-		"-scenario a.yaml -shard /16":       "-shard /16: must be I/N",
-		"-scenario a.yaml -shard 0/2 -o r":  "-o: not with -shard",
-		"-shard 0/2":                        "-shard: needs -scenario FILE",
-		"-j -1":                             "-j -1: must be 1 or more",
-		"-samples 1 -json":                  "-samples 1: must be 0, or 2 and more",
-		"-samples 5":                        "-samples: needs -json or -o",
-		"-scenario " + recorded + " -o x":   "-o: a report is of one scenario, or one at several block sizes, and " + recorded + " has 3",
-		"-only x":                           "-only: needs -scenario FILE",
-		"-o=":                               "-o: no file named; - is standard output",
-		"-o /nowhere/r":                     "-o /nowhere/r: no such file or directory",
-		"-o ../../plan/stories":             "-o ../../plan/stories: is a directory",
-		"-o - -json":                        "-o -: the report is printed instead of the table: not with -json",
-		"-o flags.go/r":                     "-o flags.go/r: not a directory",
-		"-scenario ../../plan/stories/drain.yaml -only x": "-only x: no scenario of that name in ../../plan/stories/drain.yaml",
-		"-scenario ../../plan/stories/drain.yaml -o x":    "-o: a report is of one scenario, or one at several block sizes, and ../../plan/stories/drain.yaml has 4: pick one with -only NAME",
-		"-scenario /nowhere":                              "open /nowhere: no such file",
-		"-scenario command.go":                            "command.go",
-		"-check /nowhere " + recorded + " x":              "open /nowhere: no such file",
+		"-nodes 0":                                 "-nodes 0: must be 1 to ",
+		"-nodes many":                              "-nodes many: must be a whole number",
+		"-pods -1":                                 "-pods -1: must be 0",
+		"-pods 0 -tunnel=false":                    "-pods 0: without -tunnel nobody asks for an address",
+		"-pods 3 -pods-histogram 3:4":              "-pods-histogram: not with -pods",
+		"-pods-histogram 3":                        `"3" is not pods:nodes`,
+		"-pods-histogram 3:0":                      `"3:0" is not pods:nodes`,
+		"-pool 10.0.0.0":                           "-pool 10.0.0.0: not a CIDR such as",
+		"-pool 10.0.0.1/18":                        "-pool 10.0.0.1/18: has host bits set",
+		"-pool 10.0.0.0/28 -block-size 26":         "-pool 10.0.0.0/28: is smaller than a block of /26",
+		"-pool fd00::/48":                          "-pool fd00::/48: has 2^74 blocks of /122",
+		"-block-size 19":                           "-block-size 19: must be from 20 to 32",
+		"-node-format node":                        `-node-format "node": must hold one %d`,
+		"-labels a=b":                              "-labels: no such flag (-h for help)",
+		"-wide -json":                              "-wide: not with -json, which prints no table",
+		"-f a.yaml -wide -shard 0/2":               "-wide: not with -shard, which prints no table",
+		"-order sideways":                          `-order "sideways": must be round-robin,`,
+		"-no-auto-allocate":                        "-no-auto-allocate needs -strict: Calico refuses",
+		"-max-blocks -1":                           "-max-blocks -1: must be 0 ",
+		"-cooldown 21m":                            "-cooldown 21m: must be from 0s to 20m",
+		"-cooldown -1s":                            "-cooldown -1s: must be from 0s to 20m",
+		"-cooldown 1500ms":                         "-cooldown 1.5s: must be whole seconds",
+		"-reserve 10.0.0.0/40":                     `-reserve "10.0.0.0/40": must be an address or a CIDR`,
+		"-reserve 10.9.0.0/24":                     "-reserve 10.9.0.0/24: no address of it is in the pool 10.0.0.0/18",
+		"-reserve 10.0.0.1,fd00::1":                "-reserve fd00::1: no address of it is in the pool 10.0.0.0/18",
+		"-service-cidr x":                          "-service-cidr x: not a CIDR such as",
+		"-service-cidr 10.96.0.1/12":               "-service-cidr 10.96.0.1/12: has host bits",
+		"-churn-rate -1":                           "-churn-rate -1: must be more than 0",
+		"-churn-rate 1 -churn-for -1s":             "-churn-for -1s: must be more than 0s",
+		"-churn-for 1m":                            "-churn-for: needs -churn-rate",
+		"-nodse 3":                                 "-nodse: no such flag; did you mean -nodes? (-h for help)",
+		"cluster.yaml":                             `unexpected argument "cluster.yaml"`,
+		"-check":                                   "-check: no FILE given",
+		"-check a.yaml -json":                      "open a.yaml: no such file",
+		"-cooldown 300":                            "-cooldown 300: write 300s or 5m",
+		"-check -wide a.yaml":                      "-wide: not with -check",
+		"-check -nodes 3 a.yaml":                   "-nodes: not with a FILE, which says",
+		"-f a.yaml -strict":                        "-strict: not with a FILE, which says",
+		"-f a.yaml -shard 16/16":                   "-shard 16/16: must be I/N, with I from 0 to N-1",
+		"-f a.yaml -shard /16":                     "-shard /16: must be I/N",
+		"-f a.yaml -shard 0/2 -o r":                "-o: not with -shard",
+		"-shard 0/2":                               "-shard: needs -f FILE",
+		"-j -1":                                    "-j -1: must be 1 or more",
+		"-samples 1 -json":                         "-samples 1: must be 0, or 2 and more",
+		"-samples 5":                               "-samples: needs -json or -o",
+		"-f " + recorded + " -o x":                 "-o: a report is of one scenario, or one at several block sizes, and " + recorded + " has 3",
+		"-only x":                                  "-only: needs -f FILE",
+		"-o=":                                      "-o: no file named; - is standard output",
+		"-o /nowhere/r":                            "-o /nowhere/r: no such file or directory",
+		"-o ../../plan/stories":                    "-o ../../plan/stories: is a directory",
+		"-o - -json":                               "-o -: the report is printed instead of the table: not with -json",
+		"-o flags.go/r":                            "-o flags.go/r: not a directory",
+		"-f ../../plan/stories/drain.yaml -only x": "-only x: no scenario of that name in ../../plan/stories/drain.yaml",
+		"-f ../../plan/stories/drain.yaml -o x":    "-o: a report is of one scenario, or one at several block sizes, and ../../plan/stories/drain.yaml has 4: pick one with -only NAME",
+		"-f /nowhere":                              "open /nowhere: no such file",
+		"-f command.go":                            "command.go",
+		"-check /nowhere " + recorded + " x":       "open /nowhere: no such file",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.Equal(t, bad, status, args)
+		require.Equal(t, cli.Bad, status, args)
 		require.Empty(t, out, args)
 		require.True(t, strings.HasPrefix(errs, "plan: "), errs)
 		require.Contains(t, errs, says, args)
@@ -91,9 +94,9 @@ func TestBadFiles(t *testing.T) {
 		"nodes: 3\npool: 10.0.0.0/24\n---\nnodes: -3\npool: 10.0.0.0/24\n": "s.yaml:4: nodes -3",
 	} {
 		path := file(t, "s.yaml", text)
-		for _, args := range [][]string{{"-scenario", path}, {"-check", path}, {"-scenario", path, "-json"}} {
+		for _, args := range [][]string{{"-f", path}, {"-check", path}, {"-f", path, "-json"}} {
 			status, out, errs := do(args...)
-			require.Equal(t, bad, status, text)
+			require.Equal(t, cli.Bad, status, text)
 			require.Empty(t, out, text)
 			require.Contains(t, errs, says, text)
 			require.Equal(t, 1, strings.Count(errs, "\n"), errs)
@@ -111,7 +114,7 @@ func TestWarnings(t *testing.T) {
 		"-nodes 2 -pods 9 -pool 10.96.0.0/24 -service-cidr 10.96.0.0/12":           "warning: 10.96.0.0/24 touches the service CIDR 10.96.0.0/12",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.NotEqual(t, bad, status, args)
+		require.NotEqual(t, cli.Bad, status, args)
 		require.NotEmpty(t, out)
 		require.Contains(t, errs, says, args)
 	}
@@ -119,7 +122,7 @@ func TestWarnings(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	status, out, errs := do("-h")
-	require.Equal(t, fine, status)
+	require.Equal(t, cli.Fine, status)
 	require.Empty(t, errs)
 	require.Contains(t, out, "Exit status")
 	require.Contains(t, out, "-pods-histogram pods:nodes")
@@ -135,7 +138,7 @@ func TestHelp(t *testing.T) {
 func TestUsageRuns(t *testing.T) {
 	_, after, _ := strings.Cut(usage, "are for files only:\n\n")
 	text, _, _ := strings.Cut(after, "\n\n")
-	status, out, errs := do("-scenario", file(t, "s.yaml", strings.ReplaceAll(text, "\n  ", "\n")[2:]))
-	require.Equal(t, fine, status, errs)
+	status, out, errs := do("-f", file(t, "s.yaml", strings.ReplaceAll(text, "\n  ", "\n")[2:]))
+	require.Equal(t, cli.Fine, status, errs)
 	require.Contains(t, out, "two zones: 50 nodes of 30 pods and 20 nodes of 60 pods in 2 pools, 1 event")
 }

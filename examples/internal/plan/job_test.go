@@ -1,13 +1,14 @@
 package plan
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"sigs.k8s.io/yaml"
 )
 
@@ -86,11 +87,11 @@ func TestJob(t *testing.T) {
 	require.Nil(t, rules[0].OnExitCodes)
 	require.Equal(t, "FailJob", rules[1].Action)
 	require.Equal(t, c.Name, rules[1].OnExitCodes.ContainerName)
-	require.Equal(t, []int{bad}, rules[1].OnExitCodes.Values)
+	require.Equal(t, []int{cli.Bad}, rules[1].OnExitCodes.Values)
 	require.Positive(t, job.Spec.BackoffLimitPerIndex)
 
 	args := strings.ReplaceAll(strings.Join(c.Args, " "), "$(JOB_COMPLETION_INDEX)", "15")
-	o, err := parse(strings.Fields(args), io.Discard)
+	o, err := parse(strings.Fields(args)...)
 	require.NoError(t, err)
 	require.Equal(t, job.Spec.Completions, o.shards)
 	require.Equal(t, job.Spec.Parallelism, o.shards)
@@ -101,8 +102,8 @@ func TestJob(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "scenarios.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(file), 0o644))
-	status, out, errs := do("-scenario", path, "-shard", "1/16")
-	require.Equal(t, fine, status, errs)
+	status, out, errs := do("-f", path, "-shard", "1/16")
+	require.Equal(t, cli.Fine, status, errs)
 	require.Equal(t, 1, strings.Count(out, "\n"))
 	require.Contains(t, out, `"name":"next year"`)
 }

@@ -4,7 +4,6 @@ package plan
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -15,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 const page = "<!doctype html>"
@@ -52,7 +53,7 @@ func TestReportGoesThere(t *testing.T) {
 			c.make(t, path)
 			was, _ := os.Lstat(path)
 			status, out, errs := do(little(path)...)
-			require.Equal(t, fine, status, errs)
+			require.Equal(t, cli.Fine, status, errs)
 			require.Contains(t, out, "Take /")
 			text, err := os.ReadFile(filepath.Join(dir, c.in))
 			require.NoError(t, err)
@@ -79,7 +80,7 @@ func TestReportGoesThere(t *testing.T) {
 			got <- string(text)
 		}()
 		status, _, errs := do(little(path)...)
-		require.Equal(t, fine, status, errs)
+		require.Equal(t, cli.Fine, status, errs)
 		require.True(t, strings.HasPrefix(strings.ToLower(<-got), page))
 		info, err := os.Stat(path)
 		require.NoError(t, err)
@@ -87,7 +88,7 @@ func TestReportGoesThere(t *testing.T) {
 	})
 	t.Run("a device", func(t *testing.T) {
 		status, out, errs := do(little(os.DevNull)...)
-		require.Equal(t, fine, status, errs)
+		require.Equal(t, cli.Fine, status, errs)
 		require.Contains(t, out, "Take /")
 		info, err := os.Stat(os.DevNull)
 		require.NoError(t, err)
@@ -98,7 +99,7 @@ func TestReportGoesThere(t *testing.T) {
 // TestReportIsPrinted: to where the table would go the page goes instead.
 func TestReportIsPrinted(t *testing.T) {
 	status, out, errs := do(little("-")...)
-	require.Equal(t, fine, status, errs)
+	require.Equal(t, cli.Fine, status, errs)
 	require.True(t, strings.HasPrefix(strings.ToLower(out), page))
 	require.NotContains(t, out, "\n  block  in pool")
 
@@ -107,7 +108,7 @@ func TestReportIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 	var stderr bytes.Buffer
-	require.Equal(t, fine, run(context.Background(), little(path), nil, f, &stderr), stderr.String())
+	require.Equal(t, cli.Fine, run(little(path), nil, f, &stderr), stderr.String())
 	_, err = f.Seek(0, io.SeekStart)
 	require.NoError(t, err)
 	text, err := io.ReadAll(f)
@@ -121,13 +122,13 @@ func TestReportOfFiles(t *testing.T) {
 	require.NoError(t, err)
 	nine := file(t, "nine.jsonl", strings.Join(strings.SplitAfter(string(text), "\n")[:9], ""))
 	for _, args := range [][]string{
-		{"-scenario", nine, "-samples", "2"},
-		{"-scenario", nine, "-samples", "2", "-json"},
-		{"-scenario", "../../plan/stories/drain.yaml", "-only", "before"},
+		{"-f", nine, "-samples", "2"},
+		{"-f", nine, "-samples", "2", "-json"},
+		{"-f", "../../plan/stories/drain.yaml", "-only", "before"},
 	} {
 		report := filepath.Join(t.TempDir(), "r.html")
 		status, out, errs := do(append(args, "-o", report)...)
-		require.NotEqual(t, bad, status, errs)
+		require.NotEqual(t, cli.Bad, status, errs)
 		require.NotEmpty(t, out)
 		html, err := os.ReadFile(report)
 		require.NoError(t, err)
@@ -138,8 +139,8 @@ func TestReportOfFiles(t *testing.T) {
 		require.Equal(t, 1, strings.Count(out, "  block"))
 		require.Contains(t, out, "before: 4 nodes")
 	}
-	status, out, errs := do("-scenario", "../../plan/stories/drain.yaml", "-only", "before", "-json")
-	require.Equal(t, fine, status, errs)
+	status, out, errs := do("-f", "../../plan/stories/drain.yaml", "-only", "before", "-json")
+	require.Equal(t, cli.Fine, status, errs)
 	var p plan
 	require.NoError(t, json.Unmarshal([]byte(out), &p))
 	require.Equal(t, "before", p.Scenario.Name)

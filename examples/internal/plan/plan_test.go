@@ -12,13 +12,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/workload"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(context.Background(), args, strings.NewReader(""), &out, &errs)
+	status = run(args, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -48,8 +49,8 @@ func TestReadme(t *testing.T) {
 	_, after, ok := strings.Cut(string(readme), "```yaml\n")
 	require.True(t, ok)
 	example, _, _ := strings.Cut(after, "```")
-	status, _, errs := do("-scenario", file(t, "s.yaml", example))
-	require.NotEqual(t, bad, status, errs)
+	status, _, errs := do("-f", file(t, "s.yaml", example))
+	require.NotEqual(t, cli.Bad, status, errs)
 
 	shown := 0
 	for _, fence := range strings.Split(string(readme), "```\n$ go run ./examples/plan ")[1:] {
@@ -79,7 +80,7 @@ func TestReadme(t *testing.T) {
 // TestThreeHundredNodes: the figures of the recordings of the real allocator.
 func TestThreeHundredNodes(t *testing.T) {
 	status, out, _ := do()
-	require.Equal(t, fine, status, "these are the defaults")
+	require.Equal(t, cli.Fine, status, "these are the defaults")
 	require.Equal(t, strings.Fields("/26 256 256 10,022 2,278 none 44 2,534 4,084"), tableRow(t, out, "/26"))
 	require.Equal(t, strings.Fields("/28 1,024 900 12,300 none none none 900 2,100"), tableRow(t, out, "/28"))
 	require.Contains(t, out, "\n  > /28 ", "the one to take is marked")
@@ -95,16 +96,16 @@ func TestVerdict(t *testing.T) {
 		says   []string
 		not    []string
 	}{
-		{"the default is best", "-nodes 3 -pods 50 -pool 10.0.0.0/24", fine,
+		{"the default is best", "-nodes 3 -pods 50 -pool 10.0.0.0/24", cli.Fine,
 			[]string{"Take /26, Calico's default: every request gets an address from a block of its\nnode's own, with 3 routes."},
 			[]string{"What would make", "does not fit", "fits as well"}},
-		{"the default fits as well", "-nodes 100 -pods 80 -pool 10.0.0.0/16", fine,
+		{"the default fits as well", "-nodes 100 -pods 80 -pool 10.0.0.0/16", cli.Fine,
 			[]string{"Take /25: ", "Calico's default, /26, fits as well, with 200 routes.\n"}, []string{"What would make"}},
-		{"as few routes with more room", "-strict -nodes 3 -pods 10 -pool 10.0.0.0/24", fine,
+		{"as few routes with more room", "-strict -nodes 3 -pods 10 -pool 10.0.0.0/24", cli.Fine,
 			[]string{"Take /27: ", "There is room for 5 more nodes", "Calico's default, /26, fits as well, with 3 routes. There is room for 1 more\nnode like these,"}, nil},
-		{"as few routes with room that nobody needs", "-nodes 3 -pods 3 -pool 10.0.0.0/18", fine,
+		{"as few routes with room that nobody needs", "-nodes 3 -pods 3 -pool 10.0.0.0/18", cli.Fine,
 			[]string{"Take /26, Calico's default: "}, nil},
-		{"none fits", "-nodes 20 -pods 60 -pool 10.0.0.0/24 -strict", found,
+		{"none fits", "-nodes 20 -pods 60 -pool 10.0.0.0/24 -strict", cli.No,
 			[]string{
 				"No block size fits: with each of them requests are refused. Fewest are with /29:\n56 requests are refused by strict affinity and 908 requests are refused for want\nof an address; there are 32 routes.\n",
 				"the 5th request, for the tunnel of node-4,\nis the first to be refused, for all 4 blocks are taken.",
@@ -112,59 +113,59 @@ func TestVerdict(t *testing.T) {
 				"  yes  a larger pool: 10.0.0.0/21; 20 routes\n",
 				"  no   fewer pods: 1 a node is too many;",
 			}, []string{"Take", ">"}},
-		{"none fits, and nothing is refused", "-nodes 3 -pods 81 -pool 10.0.0.0/24 -tunnel=false", found,
+		{"none fits, and nothing is refused", "-nodes 3 -pods 81 -pool 10.0.0.0/24 -tunnel=false", cli.No,
 			[]string{"No block size fits: with each of them addresses are borrowed or refused, or\nnodes have no block. Best is /29: 1 address is borrowed; there are 33 routes.\n"}, []string{"Take", ">"}},
-		{"strict affinity", "-strict -block-size 26", found,
+		{"strict affinity", "-strict -block-size 26", cli.No,
 			[]string{
 				"/26 does not fit: the 257th request, for the tunnel of node-256, is the first to\nbe refused, for all 256 blocks are taken.",
 				"  yes  strict affinity off; nothing is refused, but 2,278 addresses are borrowed\n       and 44 nodes have no block\n",
 				"  yes  a smaller block: /28; 900 routes\n",
 			}, []string{"What fails first", "limit"}},
-		{"the limit of blocks", "-nodes 3 -pods 3000 -block-size 26", found,
+		{"the limit of blocks", "-nodes 3 -pods 3000 -block-size 26", cli.No,
 			[]string{
 				"the 3,841st request, for a pod of node-0, is the first to be\nrefused, for 20 blocks are the limit.",
 				"  yes  a limit of 47 blocks a node and strict affinity, without which Calico\n       takes no limit; 141 routes\n",
 				"  yes  fewer pods: 1,279 a node; 60 routes\n",
 				"  no   a larger pool: 10.0.0.0/17; 5,163 requests are refused at the limit of 20\n       blocks\n",
 			}, []string{"affinity off"}},
-		{"no new blocks", "-nodes 3 -pods 5 -pool 10.0.0.0/24 -strict -no-auto-allocate -block-size 26", found,
+		{"no new blocks", "-nodes 3 -pods 5 -pool 10.0.0.0/24 -strict -no-auto-allocate -block-size 26", cli.No,
 			[]string{"for nodes may not claim blocks.", "  yes  autoAllocateBlocks on; 3 routes\n"}, []string{"affinity off"}},
-		{"a limit of one", "-nodes 300 -pods 30 -max-blocks 1 -strict -pool 10.0.0.0/16 -block-size 28", found,
+		{"a limit of one", "-nodes 300 -pods 30 -max-blocks 1 -strict -pool 10.0.0.0/16 -block-size 28", cli.No,
 			[]string{
 				"for 1 block is the limit", "What would make /28 fit", "  yes  a limit of 2 blocks a node; 600 routes\n",
 				"  yes  strict affinity off, and the limit of blocks with it; 600 routes\n",
 			}, nil},
-		{"a pool smaller than the default", "-nodes 2 -pods 3 -pool 10.0.0.0/28", fine,
+		{"a pool smaller than the default", "-nodes 2 -pods 3 -pool 10.0.0.0/28", cli.Fine,
 			[]string{"Take /29", "The pool is smaller than a block of Calico's default, /26.\n"}, nil},
-		{"one of each", "-nodes 1 -pods 1 -tunnel=false -pool 10.0.0.0/32", fine,
+		{"one of each", "-nodes 1 -pods 1 -tunnel=false -pool 10.0.0.0/32", cli.Fine,
 			[]string{"1 node of 1 pod in 10.0.0.0/32 (1 address): 1 request.", "every request gets an address from a block of its node's own, with 1\nroute.", "no room for another node"}, nil},
-		{"IPv6", "-nodes 70 -pods 10 -pool fd00::/116", fine,
+		{"IPv6", "-nodes 70 -pods 10 -pool fd00::/116", cli.Fine,
 			[]string{"Take /123: ", "Calico's default, /122, does not fit", "  yes  a larger pool: fd00::/115; 70 routes\n"}, nil},
-		{"a pool of sixteen million addresses", "-nodes 3 -pods 300 -pool 10.0.0.0/8", fine,
+		{"a pool of sixteen million addresses", "-nodes 3 -pods 300 -pool 10.0.0.0/8", cli.Fine,
 			[]string{"Take /23: ", "There is room for at least 665 more nodes like these, or 9,939 more pods\non every node, before a request is refused."}, nil},
-		{"a small cluster in a large pool", "-pool 10.0.0.0/11 -nodes 2 -pods 3", fine,
+		{"a small cluster in a large pool", "-pool 10.0.0.0/11 -nodes 2 -pods 3", cli.Fine,
 			[]string{"There is room for 32,766 more nodes like these with\nblocks of their own, at least 50,000 before a request is refused; or for 1,276\nmore pods on every node."}, nil},
-		{"a larger pool of default blocks", "-pool 10.0.0.0/28 -nodes 3 -pods 80", found,
+		{"a larger pool of default blocks", "-pool 10.0.0.0/28 -nodes 3 -pods 80", cli.No,
 			[]string{"The pool is smaller than a block of Calico's default, /26.\n", "\nWhat would make it fit, the cheapest first,", "  yes  a larger pool: 10.0.0.0/23 in blocks of /26; 6 routes\n"}, []string{"a smaller block"}},
-		{"a larger pool of other blocks", "-pool 10.0.0.0/27 -nodes 3 -pods 20", found,
+		{"a larger pool of other blocks", "-pool 10.0.0.0/27 -nodes 3 -pods 20", cli.No,
 			[]string{"\nWhat would make it fit, the cheapest first,", "  yes  a larger pool: 10.0.0.0/25 in blocks of /27; 3 routes\n"}, []string{"a smaller block"}},
-		{"sizes that are not run", "-nodes 5 -pods 5 -pool fd00:10:244::/56", fine,
+		{"sizes that are not run", "-nodes 5 -pods 5 -pool fd00:10:244::/56", cli.Fine,
 			[]string{"/116 fits: every request", "Blocks of /117 to /128, Calico's default of /122 among them, were not run:\nfd00:10:244::/56 has more than 2^60 of them. They can be compared in a part of\nit, fd00:10:244::/68 say.\n"}, []string{"Take", ">"}},
-		{"the smallest are not run", "-nodes 5 -pods 5 -pool fd00:10:244::/67", fine,
+		{"the smallest are not run", "-nodes 5 -pods 5 -pool fd00:10:244::/67", cli.Fine,
 			[]string{"Take /122, Calico's default: ", "Blocks of /128 were not run: "}, nil},
-		{"the best of those that are run", "-nodes 5 -pods 200 -pool fd00:10:244::/60", fine,
+		{"the best of those that are run", "-nodes 5 -pods 200 -pool fd00:10:244::/60", cli.Fine,
 			[]string{"Of the block sizes that were run /120 is best: every request", "Blocks of /121 to /128, Calico's"}, []string{"Take", ">"}},
-		{"none of those that are run", "-nodes 1 -pods 90000 -pool fd00:10:244::/56", found,
+		{"none of those that are run", "-nodes 1 -pods 90000 -pool fd00:10:244::/56", cli.No,
 			[]string{"No block size that was run fits: ", "What would make it fit"}, nil},
-		{"as many blocks as can be run", "-nodes 1 -pods 2000 -pool fd00::/64 -block-size 122", found,
+		{"as many blocks as can be run", "-nodes 1 -pods 2000 -pool fd00::/64 -block-size 122", cli.No,
 			[]string{"  no   a smaller block: none of /123 to /124;", "  no   a larger pool: fd00::/63;", "  yes  fewer pods: 1,279 a node;"}, nil},
-		{"more blocks cannot be run", "-nodes 1 -pods 2000 -pool fd00::/62 -block-size 122", found,
+		{"more blocks cannot be run", "-nodes 1 -pods 2000 -pool fd00::/62 -block-size 122", cli.No,
 			[]string{"  yes  fewer pods: 1,279 a node;"}, []string{"a smaller block", "a larger pool"}},
-		{"the service CIDR", "-service-cidr 10.0.64.0/18", fine,
+		{"the service CIDR", "-service-cidr 10.0.64.0/18", cli.Fine,
 			[]string{"  no   a larger pool: 10.0.0.0/17; it would touch the service CIDR, 10.0.64.0/18\n"}, nil},
-		{"churn", "-nodes 3 -pods 30 -pool 10.0.0.0/20 -churn-rate 2 -churn-for 5m -cooldown 1m -order random", fine,
+		{"churn", "-nodes 3 -pods 30 -pool 10.0.0.0/20 -churn-rate 2 -churn-for 5m -cooldown 1m -order random", cli.Fine,
 			[]string{"\nin random order, cooldown 1m, 2 restarts a second for 5m: 693 requests.\n"}, nil},
-		{"a histogram", "-pods-histogram 10:20,60:10 -node-format w%d", fine,
+		{"a histogram", "-pods-histogram 10:20,60:10 -node-format w%d", cli.Fine,
 			[]string{"30 nodes of 10 to 60 pods and a tunnel address each in 10.0.0.0/18"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -235,9 +236,9 @@ events: [{at: 1h, do: add-nodes, group: {nodes: 1, podHistogram: [{pods: 0, node
 `,
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, out, errs := do("-scenario", file(t, "s.yaml", "pool: 10.0.0.0/24\nblockSize: 26"+text))
-			require.NotEqual(t, bad, status, errs)
-			require.Equal(t, fine, status, out)
+			status, out, errs := do("-f", file(t, "s.yaml", "pool: 10.0.0.0/24\nblockSize: 26"+text))
+			require.NotEqual(t, cli.Bad, status, errs)
+			require.Equal(t, cli.Fine, status, out)
 			require.Contains(t, out, "/26 fits: ")
 			require.Equal(t, "none", tableRow(t, out, "/26")[6])
 		})
@@ -264,8 +265,8 @@ podsPerNode: 30
 // TestFile: several pools are run as they are, others are compared.
 func TestFile(t *testing.T) {
 	path := file(t, "zones.yaml", zones)
-	status, out, errs := do("-scenario", path)
-	require.Equal(t, found, status, "of two one does not fit")
+	status, out, errs := do("-f", path)
+	require.Equal(t, cli.No, status, "of two one does not fit")
 	require.Regexp(t, `^warning: .*/zones.yaml:1[0-9]: with Calico's default, /26: 5 nodes and 4 blocks: .*\n$`, errs)
 	require.Contains(t, out, "two zones: 5 nodes of 30 pods and 2 nodes of 60 pods in 2 pools, 1 event:")
 	require.Contains(t, out, "\nA zone with a pool each, and a drain.\n")
@@ -275,19 +276,19 @@ func TestFile(t *testing.T) {
 	require.NotContains(t, out, "\n\n\n")
 
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, found, run(context.Background(), []string{"-scenario", "-"}, strings.NewReader(zones), &stdout, &stderr))
+	require.Equal(t, cli.No, run([]string{"-f", "-"}, strings.NewReader(zones), &stdout, &stderr))
 	require.Equal(t, out, stdout.String())
 }
 
 // TestDisabledPools: pools that nobody uses do not decide which block size it is.
 func TestDisabledPools(t *testing.T) {
-	status, out, _ := do("-scenario", file(t, "s.yaml", `pools:
+	status, out, _ := do("-f", file(t, "s.yaml", `pools:
 - {name: old, cidr: 10.1.0.0/24, blockSize: 28, disabled: true}
 - {name: new, cidr: 10.2.0.0/16}
 nodes: 1
 podsPerNode: 1400
 `))
-	require.Equal(t, found, status)
+	require.Equal(t, cli.No, status)
 	tableRow(t, out, "/26")
 	require.Contains(t, out, "  yes  a limit of 22 blocks a node and strict affinity,")
 }
@@ -295,8 +296,8 @@ podsPerNode: 1400
 // TestSameNameInOneTable: lines of a file that differ in their block sizes are
 // compared with each other.
 func TestSameNameInOneTable(t *testing.T) {
-	status, out, errs := do("-scenario", recorded)
-	require.Equal(t, found, status)
+	status, out, errs := do("-f", recorded)
+	require.Equal(t, cli.No, status)
 	require.Equal(t, 3, strings.Count(out, "  block"), "tables")
 	require.Equal(t, 1, strings.Count(out, legend[:20]))
 	require.Equal(t, 2, strings.Count(out, "Take /28"))
@@ -306,7 +307,7 @@ func TestSameNameInOneTable(t *testing.T) {
 
 func TestWide(t *testing.T) {
 	status, out, _ := do("-wide")
-	require.Equal(t, fine, status)
+	require.Equal(t, cli.Fine, status)
 	_, second, _ := strings.Cut(out, "borrows")
 	require.Equal(t, strings.Fields("/28 0 0 none none none none none none 41 99 7 13"), tableRow(t, second, "/28"))
 	_, out, _ = do("-wide", "-pods", "0", "-pool", "10.0.0.0/20")
@@ -320,8 +321,8 @@ func TestInterrupted(t *testing.T) {
 	defer stop()
 	var out, errs bytes.Buffer
 	start := time.Now()
-	status := run(ctx, strings.Fields("-nodes 5000 -pods 110 -pool 10.0.0.0/12 -o "+report), strings.NewReader(""), &out, &errs)
-	require.Equal(t, interrupted, status)
+	status := cli.Execute(ctx, Command(), strings.Fields("-nodes 5000 -pods 110 -pool 10.0.0.0/12 -o "+report), strings.NewReader(""), &out, &errs)
+	require.Equal(t, cli.Interrupted, status)
 	require.Less(t, time.Since(start), 30*time.Second)
 	require.Equal(t, "plan: interrupted\n", errs.String())
 	require.Empty(t, out.String())
@@ -333,7 +334,7 @@ func TestInterrupted(t *testing.T) {
 func TestReportFile(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.html")
 	status, out, errs := do("-nodes", "3", "-pods", "5", "-pool", "10.0.0.0/24", "-o", report)
-	require.Equal(t, fine, status, errs)
+	require.Equal(t, cli.Fine, status, errs)
 	require.Contains(t, out, "Take /")
 	text, err := os.ReadFile(report)
 	require.NoError(t, err)
@@ -347,9 +348,9 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 func TestUnwritable(t *testing.T) {
 	small := []string{"-nodes", "3", "-pods", "5", "-pool", "10.0.0.0/24"}
 	plans := file(t, "a.yaml", zones)
-	for _, args := range [][]string{small, append(small, "-json"), {"-scenario", plans, "-json"}, {"-check", file(t, "w.yaml", small1)}} {
+	for _, args := range [][]string{small, append(small, "-json"), {"-f", plans, "-json"}, {"-check", file(t, "w.yaml", small1)}} {
 		var errs bytes.Buffer
-		require.Equal(t, bad, run(context.Background(), args, nil, full{}, &errs), args)
+		require.Equal(t, cli.Bad, run(args, nil, full{}, &errs), args)
 		require.Contains(t, errs.String(), "plan: no space left\n", args)
 	}
 }

@@ -78,16 +78,7 @@ func describeGroup(g *workload.Group) string {
 }
 
 // short writes a duration as one would say it: 15m and not 15m0s.
-func short(d workload.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+func short(d workload.Duration) string { return cli.Short(time.Duration(d)) }
 
 // addressesIn writes how many addresses so many bits make.
 func addressesIn(bits int) string {

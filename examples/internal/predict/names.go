@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 // readNames returns the names of nodes given as arguments, then those in the
@@ -30,7 +32,7 @@ func readNames(args []string, file string, stdin io.Reader) ([]string, error) {
 				return nil, err
 			}
 		case strings.HasPrefix(arg, "-"):
-			return nil, fmt.Errorf("%s: flags go before the names of nodes", arg)
+			return nil, cli.Usagef("%s: not the name of a node", arg)
 		default:
 			names = append(names, arg)
 		}
@@ -54,7 +56,7 @@ func readNames(args []string, file string, stdin io.Reader) ([]string, error) {
 		names = append(names, more...)
 	}
 	if len(names) == 0 {
-		return nil, errors.New("no node is named (-h for help)")
+		return nil, cli.Usagef("no node is named")
 	}
 	return names, nil
 }

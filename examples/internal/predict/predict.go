@@ -4,10 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/big"
 	"net/netip"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/cli"
@@ -96,26 +97,36 @@ type prediction struct {
 // error; there can be as many as nodes.
 const maxRefusals = 20
 
-// printAll writes the block of each node to out, and to stderr who gets none and
-// why. It reports whether there was one. Errors of out stay in it.
-func printAll(out *bufio.Writer, stderr io.Writer, p *predictor, names []string, asJSON bool) (refused bool) {
-	errs := bufio.NewWriter(stderr)
-	defer errs.Flush()
+// printAll writes the block of each node to out, and to standard error who gets none
+// and why. It reports whether there was one. Errors of out stay in it.
+func (o *options) printAll(cmd *cobra.Command, out *bufio.Writer, p *predictor, names []string) (refused bool, err error) {
+	var bar *cli.Progress
+	if !cli.Terminal(cmd.OutOrStdout()) { // where what is printed is progress enough
+		bar = cli.NewCount(cmd.ErrOrStderr(), "nodes", int64(len(names)))
+	}
+	var told []string // what standard error is told when the bar is gone
 	separator := "[\n"
 	refusals := 0
-	for _, name := range names {
+	for i, name := range names {
+		if i%1000 == 0 {
+			if cmd.Context().Err() != nil {
+				bar.Stop()
+				return false, cli.ErrInterrupted
+			}
+			bar.Set(int64(i))
+		}
 		block, err := p.next(name)
 		line := prediction{Node: name}
 		if err != nil {
 			line.Error = err.Error()
 			if refusals++; refusals <= maxRefusals {
-				fmt.Fprintf(errs, "predict: %s: no block: %v\n", name, err)
+				told = append(told, fmt.Sprintf("%s: no block: %v", name, err))
 			}
 		} else {
 			line.Block = block.String()
 		}
 		switch {
-		case asJSON:
+		case o.json:
 			text, err := json.Marshal(line)
 			if err != nil {
 				panic(err) // three strings
@@ -127,11 +138,15 @@ func printAll(out *bufio.Writer, stderr io.Writer, p *predictor, names []string,
 			out.WriteString(name + "\t" + line.Block + "\n")
 		}
 	}
-	if asJSON {
+	bar.Stop()
+	if o.json {
 		out.WriteString("\n]\n")
 	}
 	if refusals > maxRefusals {
-		fmt.Fprintf(errs, "predict: and %d more nodes without a block; -json names them all\n", refusals-maxRefusals)
+		told = append(told, fmt.Sprintf("and %s more nodes without a block; -json names them all", cli.Number(refusals-maxRefusals)))
 	}
-	return refusals > 0
+	for _, line := range told {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line)
+	}
+	return refusals > 0, nil
 }

@@ -155,7 +155,7 @@ func TestBadUsage(t *testing.T) {
 		"block size text":   {[]string{"-pool", "10.0.0.0/8", "-block-size", "x", "a"}, "", "block-size"},
 		"time":              {[]string{"-pool", "10.0.0.0/8", "-at", "noon", "a"}, "", "-at noon: not a time"},
 		"unknown flag":      {[]string{"-pools", "10.0.0.0/8", "a"}, "", "-pools"},
-		"flag after names":  {[]string{"-pool", "10.0.0.0/8", "a", "-json"}, "", "-json: flags go before"},
+		"flag after names":  {[]string{"-pool", "10.0.0.0/8", "a", "--", "-json"}, "", "-json: not the name"},
 		"missing file":      {[]string{"-pool", "10.0.0.0/8", "-f", filepath.Join(dir, "none")}, "", "none"},
 		"directory":         {[]string{"-pool", "10.0.0.0/8", "-f", dir}, "", dir},
 		"two on a line":     {[]string{"-pool", "10.0.0.0/8", "-"}, "a\nb c\n", `standard input:2: "b c": one name a line`},
@@ -191,15 +191,15 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestOutputFails(t *testing.T) {
 	var errs bytes.Buffer
-	require.Equal(t, 1, run([]string{"-pool", "10.0.0.0/8", "a"}, nil, full{}, &errs))
+	require.Equal(t, 2, run([]string{"-pool", "10.0.0.0/8", "a"}, nil, full{}, &errs))
 	require.Equal(t, "predict: no space left\n", errs.String())
 }
 
 func TestHelp(t *testing.T) {
-	require.Equal(t, usage, ok(t, "", "-h"))
-	require.Equal(t, usage, ok(t, "", "-help"))
+	help := ok(t, "", "-h")
+	require.Equal(t, help, ok(t, "", "-help"))
 	for _, flag := range []string{"-pool", "-block-size", "-independent", "-json", "-f ", "-at"} {
-		require.Contains(t, usage, flag)
+		require.Contains(t, help, flag)
 	}
 }
 

@@ -4,9 +4,10 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+
+	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/protocol/race"
@@ -14,17 +15,15 @@ import (
 
 const checkUsage = `Replay recorded races, call by call, and report where the library differs.
 
-  go run ./examples/race -check [-json] FILE...
+Usage: ipamsim race -check [-json] FILE...
 
 Each FILE has one race a line as JSON, plain or gzip; - is standard input. For
 each race that differs, the first difference is printed.
 
-  -json   one JSON object a file and no total
+  ipamsim race -check testdata/races.jsonl.gz
+  ipamsim race -check -json testdata/races.jsonl.gz | jq .details[0]
 
-  go run ./examples/race -check testdata/races.jsonl.gz
-  go run ./examples/race -check -json testdata/races.jsonl.gz | jq .details[0]
-
-Exit status: 0 no difference, 1 difference, 2 bad usage, unreadable file or
+Exit status: 0 no difference; 1 difference; 2 bad usage, unreadable file or
 unwritable output.
 `
 
@@ -39,61 +38,43 @@ type fileResult struct {
 }
 
 // check is the program with -check.
-func check(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("race", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Bool("check", false, "")
-	asJSON := flags.Bool("json", false, "")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, checkUsage)
-		return 0
-	} else if err != nil {
-		fmt.Fprintf(stderr, "race: %v (-check -h for help)\n", err)
-		return 2
+func (o *options) check(cmd *cobra.Command, files []string) error {
+	if len(files) == 0 {
+		return cli.Usagef("no recording given: name a FILE, or - for standard input")
 	}
-	if flags.NArg() == 0 {
-		fmt.Fprint(stderr, "race: no recording given\n\n", checkUsage)
-		return 2
-	}
-	return checkAll(flags.Args(), *asJSON, stdin, stdout, stderr)
-}
-
-// checkAll replays the races of every file and returns the exit status.
-func checkAll(files []string, asJSON bool, stdin io.Reader, stdout, stderr io.Writer) int {
-	out := bufio.NewWriter(stdout)
+	out := bufio.NewWriter(cmd.OutOrStdout())
 	var total fileResult
 	unreadable := false
 	for _, file := range files {
-		r := checkFile(file, stdin)
+		r := checkFile(file, cmd.InOrStdin())
 		total.Races += r.Races
 		total.Calls += r.Calls
 		total.Different += r.Different
 		unreadable = unreadable || r.Error != ""
-		if asJSON {
+		if o.json {
 			_ = json.NewEncoder(out).Encode(r) // a failure shows when flushing
 		} else {
 			if r.Error != "" {
-				fmt.Fprintf(stderr, "race: %s\n", r.Error)
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), r.Error)
 			}
 			show(out, &r)
 		}
 		_ = out.Flush() // a line as soon as it is known; the last one reports failure
 	}
-	if !asJSON {
+	if !o.json {
 		fmt.Fprintf(out, "%s: %s in %s, %s\n", cli.Count(len(files), "recording"), cli.Count(total.Different, "difference"),
 			cli.Count(total.Races, "race"), cli.Count(total.Calls, "call"))
 	}
 	if err := out.Flush(); err != nil {
-		fmt.Fprintf(stderr, "race: %v\n", err)
-		return 2
+		return err
 	}
 	switch {
 	case unreadable:
-		return 2
+		return cli.ErrBad
 	case total.Different > 0:
-		return 1
+		return cli.ErrNo
 	}
-	return 0
+	return nil
 }
 
 // show writes what is known of a file.

@@ -136,7 +136,7 @@ func TestUsage(t *testing.T) {
 		{nil, "nothing to do"},
 		{[]string{"testdata/races.jsonl.gz"}, "testdata/races.jsonl.gz: want -seed, -check or -storm"},
 		{[]string{"-check"}, "no recording given"},
-		{[]string{"-chek", "x"}, "-chek: want -seed, -check or -storm"},
+		{[]string{"-chek", "x"}, "-chek: no such flag; did you mean -check?"},
 		{[]string{"-check", "-all", "x"}, "-all"},
 	} {
 		status, out, errs := do(c.args...)

@@ -2,12 +2,14 @@ package race
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
+
+	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
@@ -15,35 +17,26 @@ import (
 
 const seededUsage = `Show a race of two or three hosts, one line a step and one column a client.
 
-  go run ./examples/race -seed N|FILE [-schedule TEXT] [-save FILE] [-json]
-  go run ./examples/race -seed N|FILE -explore [-deaths N] [-failures N] …
-  go run ./examples/race -seed N|FILE -random N [-deaths N] …
+Usage: ipamsim race -seed N|FILE [-schedule TEXT] [-o FILE] [-json]
+       ipamsim race -seed N|FILE -explore [-deaths N] [-failures N] …
+       ipamsim race -seed N|FILE -random N [-deaths N] …
 
-  -seed N|FILE     the race that follows from a number, or one that -save wrote
-  -schedule TEXT   whose call comes next, instead of the race's own schedule:
-                     a        a's next call to the datastore
-                     a*5 a*   five of them; all that a has left
-                     a:dies   a dies before its next call; its host comes back
-                     a:fails  a's next call is not carried out
-                     a:lost   it is, and a is not told
-                     a:stale  a reads what was there before the last write
-                   who is not named goes on when the schedule ends
-  -save FILE       write the race and the schedule that it took, for -seed
-  -json            one JSON object and no table
+  ipamsim race -seed 7
+  ipamsim race -seed 7 -schedule "a*4 b*9 a:dies b* a*"
+  ipamsim race -seed 7 -explore -deaths 2
 
-  -explore         try every schedule, each state once
-  -random N        try N schedules, most with few switches between clients
-  -states N        at most so many states, 1 to 100000000 (1000000)
-  -conflicts N     at most so many conflicts in one operation, 1 to 10 (2)
-  -deaths N        at most so many clients die in a schedule (1)
-  -failures N      at most so many calls fail or are not answered (0)
-  -stale N         at most so many reads are old (0)
+A schedule says whose call comes next:
 
-  go run ./examples/race -seed 7
-  go run ./examples/race -seed 7 -schedule "a*4 b*9 a:dies b* a*"
-  go run ./examples/race -seed 7 -explore -deaths 2
+  a        a's next call to the datastore
+  a*5 a*   five of them; all that a has left
+  a:dies   a dies before its next call; its host comes back
+  a:fails  a's next call is not carried out
+  a:lost   it is, and a is not told
+  a:stale  a reads what was there before the last write
 
-Exit status: 0, 1 an invariant does not hold, 2 bad usage, unreadable file or
+Who is not named goes on when the schedule ends.
+
+Exit status: 0; 1 an invariant does not hold; 2 bad usage, unreadable file or
 unwritable output. Colours on a terminal, unless NO_COLOR is set.
 `
 
@@ -61,98 +54,73 @@ type request struct {
 	options  explore.Options
 }
 
-// seeded is the program with -seed.
-func seeded(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	r, err := parseSeeded(args, stdin)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, seededUsage)
-		return 0
-	}
+// race is the program with -seed.
+func (o *options) race(cmd *cobra.Command, args []string) error {
+	r, err := o.request(cmd, args)
 	if err != nil {
-		fmt.Fprintf(stderr, "race: %v (-seed 1 -h for help)\n", err)
-		return 2
+		return cli.Usage(err)
 	}
-	return r.do(stdout, stderr)
+	return cli.Wait(cmd.Context(), func() error { return r.do(cmd) })
 }
 
-// do does what is asked for and returns the exit status.
-func (r *request) do(stdout, stderr io.Writer) int {
+// do does what is asked for.
+func (r *request) do(cmd *cobra.Command) error {
+	stdout := cmd.OutOrStdout()
 	out := bufio.NewWriter(stdout)
-	p := &page{out: out, colours: cli.Colours(stdout), json: r.json}
+	p := &page{out: out, colours: cli.Colours(stdout), json: r.json, program: cli.Sibling(cmd, "race")}
 	var broken bool
 	var err error
 	if r.save != "" {
-		if r.saved, err = cli.NewOutput("-save", r.save, stdout); err != nil {
-			fmt.Fprintf(stderr, "race: %v\n", err)
-			return 2
+		if r.saved, err = cli.NewOutput("-o", r.save, stdout); err != nil {
+			return err
 		}
 	}
 	if r.explore || r.random > 0 {
-		broken, err = r.tryAll(p, stderr)
+		broken, err = r.tryAll(p, cmd.ErrOrStderr())
 	} else {
 		broken, err = r.show(p, r.chosen.Schedule)
 	}
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "race: %v\n", err)
-		return 2
+	if err := cmp.Or(err, out.Flush()); err != nil {
+		return err
 	}
 	if broken {
-		return 1
+		return cli.ErrNo
 	}
-	return 0
+	return nil
 }
 
-// parseSeeded reads the flags and what they name.
-func parseSeeded(args []string, stdin io.Reader) (*request, error) {
-	r := new(request)
-	flags := flag.NewFlagSet("race", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&r.seed, "seed", "", "")
-	schedule := flags.String("schedule", "", "")
-	flags.StringVar(&r.save, "save", "", "")
-	flags.BoolVar(&r.json, "json", false, "")
-	flags.BoolVar(&r.explore, "explore", false, "")
-	flags.IntVar(&r.random, "random", 0, "")
-	flags.IntVar(&r.bounds.States, "states", explore.DefaultStates, "")
-	flags.IntVar(&r.bounds.Conflicts, "conflicts", explore.DefaultConflicts, "")
-	flags.IntVar(&r.bounds.Deaths, "deaths", 1, "")
-	flags.IntVar(&r.bounds.Failures, "failures", 0, "")
-	flags.IntVar(&r.bounds.Stale, "stale", 0, "")
-	if err := flags.Parse(args); err != nil {
-		return nil, err
-	}
-	given := make(map[string]bool)
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	tries := given["explore"] || given["random"]
+// request returns what the flags ask for.
+func (o *options) request(cmd *cobra.Command, args []string) (*request, error) {
+	r := &o.small
+	r.seed, r.json = o.seed, o.json
+	given := cmd.Flags().Changed
+	tries := given("explore") || given("random")
 	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("%s: what for? A schedule is one argument, in quotes", flags.Arg(0))
-	case given["explore"] && given["random"]:
+	case len(args) > 0:
+		return nil, fmt.Errorf("%s: what for? A schedule is one argument, in quotes", args[0])
+	case given("explore") && given("random"):
 		return nil, errors.New("-explore or -random, not both")
-	case given["random"] && r.random < 1:
+	case given("random") && r.random < 1:
 		return nil, fmt.Errorf("-random %d: want 1 or more schedules", r.random)
 	case r.bounds.States < 1:
 		return nil, fmt.Errorf("-states %d would explore forever, or nothing: want 1 or more", r.bounds.States)
 	case r.bounds.Conflicts < 1:
 		return nil, fmt.Errorf("-conflicts %d: want 1 or more", r.bounds.Conflicts)
-	case tries && (given["schedule"] || given["save"]):
-		return nil, errors.New("-explore and -random find schedules of their own: -schedule and -save are for one")
+	case tries && (given("schedule") || given("output")):
+		return nil, errors.New("-explore and -random find schedules of their own: -schedule and -o are for one")
 	}
 	for _, name := range []string{"states", "conflicts", "deaths", "failures", "stale"} {
-		if given[name] && !tries {
+		if given(name) && !tries {
 			return nil, fmt.Errorf("-%s is for -explore or -random", name)
 		}
 	}
-	c, err := openCase(r.seed, stdin)
+	c, err := openCase(r.seed, cmd.InOrStdin())
 	if err != nil {
 		return nil, err
 	}
-	if r.chosen = *c; given["schedule"] {
+	if r.chosen = *c; given("schedule") {
 		r.schedule = true
-		if r.chosen.Schedule, err = explore.ParseSchedule(*schedule); err != nil {
+		if r.chosen.Schedule, err = explore.ParseSchedule(o.text); err != nil {
 			return nil, err
 		}
 	}

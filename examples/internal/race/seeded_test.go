@@ -1,6 +1,7 @@
 package race
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
 	"github.com/ipamsim/ipamsim/ipam/trace"
@@ -131,16 +133,15 @@ func (h hasty) Do(r protocol.Request) protocol.Response {
 // as it ends.
 func TestViolation(t *testing.T) {
 	for _, args := range [][]string{{"-seed", "5"}, {"-seed", "5", "-explore"}, {"-seed", "5", "-random", "9"}, {"-seed", "5", "-json"}, {"-seed", "5", "-explore", "-json"}} {
-		r, err := parseSeeded(args, strings.NewReader(""))
-		require.NoError(t, err)
-		r.options.Engine = func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
+		o := new(options)
+		o.small.options.Engine = func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
 			return c.Client(hasty{access}, now)
 		}
 		var out, errs strings.Builder
-		require.Equal(t, 1, r.do(&out, &errs), args)
+		require.Equal(t, 1, cli.Execute(context.Background(), o.command(), args, strings.NewReader(""), &out, &errs), args)
 		require.Contains(t, out.String(), "is confirmed, and there is no block")
 		require.Empty(t, errs.String())
-		if !r.json {
+		if !o.json {
 			_, err := explore.ParseSchedule(scheduleIn(out.String()))
 			require.NoError(t, err)
 		}
@@ -153,7 +154,7 @@ func TestSeededUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-seed"}, "flag needs an argument"},
+		{[]string{"-seed"}, "-seed: needs a value: -seed N|FILE"},
 		{[]string{"-seed", ""}, "want a number or a file"},
 		{[]string{"-seed", missing}, "no such file"},
 		{[]string{"-seed", "-"}, "standard input:1: "}, // a race is no case
@@ -170,7 +171,7 @@ func TestSeededUsage(t *testing.T) {
 		{[]string{"-seed", "7", "-explore", "-deaths", "-1"}, "-1 deaths"},
 		{[]string{"-seed", "7", "-explore", "-conflicts", "0"}, "-conflicts 0"},
 		{[]string{"-seed", "7", "-explore", "-conflicts", "50"}, "would explore forever"},
-		{[]string{"-seed", "7", "-explore", "-schedule", "a"}, "-schedule and -save are for one"},
+		{[]string{"-seed", "7", "-explore", "-schedule", "a"}, "-schedule and -o are for one"},
 		{[]string{"-seed", "7", "-deaths", "2"}, "-deaths is for -explore or -random"},
 		{[]string{"-seed", "7", "-save", filepath.Join(missing, "x")}, "no such file"},
 	} {

@@ -56,8 +56,8 @@ func (r *request) show(p *page, s explore.Schedule) (broken bool, err error) {
 	}
 	if r.saved != nil {
 		c := &explore.Case{Program: r.chosen.Program, Schedule: t.Schedule}
-		if err := r.saved.Write(context.Background(), p.out, c.Write); err != nil {
-			return false, err
+		if err := r.saved.Write(context.Background(), p.out, c.Write); err != nil || r.saved.IsStandard() {
+			return t.Violation != nil, err
 		}
 	}
 	if p.json {
@@ -134,7 +134,7 @@ func (r *request) again(p *page, s explore.Schedule) {
 	if _, err := strconv.Atoi(seed); err != nil {
 		seed = "'" + strings.ReplaceAll(seed, "'", `'\''`) + "'"
 	}
-	p.say("  go run ./examples/race -seed %s -schedule %q", seed, s)
+	p.say("  %s -seed %s -schedule %q", p.program, seed, s)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -161,11 +161,19 @@ type triedBreak struct {
 // invariant did not hold.
 func (r *request) tryAll(p *page, stderr io.Writer) (broken bool, err error) {
 	var progress func(explore.Report)
-	if cli.Terminal(stderr) {
+	most := r.bounds.States
+	if r.random > 0 {
+		most = r.random
+	}
+	if bar := cli.NewCount(stderr, doing(r), int64(most)); bar != nil {
 		progress = func(now explore.Report) {
-			fmt.Fprintf(stderr, "\r%s, %s ", cli.Count(now.States, "state"), cli.Count(now.Steps, "step"))
+			if r.random > 0 {
+				bar.Set(int64(now.Schedules))
+			} else {
+				bar.Set(int64(now.States))
+			}
 		}
-		defer fmt.Fprint(stderr, "\r\x1b[K")
+		defer bar.Stop()
 	}
 	var report explore.Report
 	c := &r.chosen.Program
@@ -214,4 +222,12 @@ func (r *request) tryAll(p *page, stderr io.Writer) (broken bool, err error) {
 		r.again(p, f.Schedule)
 	}
 	return broken, nil
+}
+
+// doing is what the bar counts.
+func doing(r *request) string {
+	if r.random > 0 {
+		return "schedules"
+	}
+	return "states, at most"
 }

@@ -20,6 +20,7 @@ type page struct {
 	out     io.Writer
 	colours bool
 	json    bool
+	program string // how it is called
 }
 
 func (p *page) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }

@@ -6,60 +6,39 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
-// Run runs the program with its arguments and returns its exit status.
-func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return run(args, stdin, stdout, stderr)
-}
+const usage = `Take a live cluster, and say what would become of it.
 
-const usage = `whatif takes a live cluster and says what would become of it.
+Usage: ipamsim whatif -f FILE [-f FILE]... [CHANGE]... [-o FILE]
 
-  go run ./examples/whatif -f FILE [-f FILE]... [CHANGE]... [-o FILE]
+It prints the cluster as it stands, then every change in the order given and
+what that changed: who was moved, who was refused and why. Nothing of the real
+cluster is touched. FILE is what kubectl prints:
 
-  -f FILE         what kubectl prints, YAML or JSON, plain or gzip; - is
-                  standard input. Give it once for each file:
-                    kubectl get ippools,ipreservations,ipamblocks,ipamhandles,
-                      blockaffinities,ipamconfigs,nodes -o json > cluster.json
-                    kubectl get pods -A -o json > pods.json
-                  Pods are not needed, but only with them leaks are known
-  -check          look for leaks and contradictions, as calicoctl ipam check
-                  does
-  -lenient        take what contradicts itself as far as it makes sense
-  -json           print one JSON object
-  -o FILE         write what comes of it, as resources; .json is JSON
+  kubectl get ippools,ipreservations,ipamblocks,ipamhandles,\
+  blockaffinities,ipamconfigs,nodes -o json > cluster.json
+  kubectl get pods -A -o json > pods.json
 
-Changes are made in the order given:
+Pods are not needed, but only with them leaks are known.
 
-  -strict                       strict affinity on; -strict=false for off
-  -max-blocks-per-host N        limit of blocks a node; 0 is the default, 20
-  -cooldown SECONDS             how long a released address rests
-  -add-nodes N:NAME[:LABELS]    N nodes, %d in NAME their number, labels as in
-                                k=v,k=v; each starts its tunnels and one pod
-  -drain NODE                   its pods move to the nodes with the fewest
-  -remove-node NODE             -drain, then the node goes with its blocks
-  -scale N                      every node has N pods, neither more nor fewer
-  -disable-pool NAME            no new addresses from this pool
-  -add-pool NAME:CIDR[:SIZE]    a pool, with blocks of that prefix length
-  -resize-pool NAME:SIZE        the pool with other blocks: which stand in the
-                                way, which nodes must drain, does it still fit
-  -gc                           give back what nobody uses
+  ipamsim whatif -f testdata/sample.yaml -strict -drain node-07
+  ipamsim whatif -f testdata/sample.yaml -add-nodes 50:big-%d:zone=a
+  ipamsim whatif -f testdata/sample.yaml -gc -resize-pool blue:29
+  kubectl get ippools,ipamblocks,… -o json | ipamsim whatif -f - -gc
 
-  go run ./examples/whatif -f testdata/sample.yaml -strict -drain node-07
-  go run ./examples/whatif -f testdata/sample.yaml -add-nodes 50:big-%d:zone=a
-  go run ./examples/whatif -f testdata/sample.yaml -gc -resize-pool blue:29
-  kubectl get ippools,ipamblocks,… -o json | go run ./examples/whatif -f - -gc
-
-Exit status: 0 nobody was refused, 1 somebody was, 2 bad usage or input.
+Exit status: 0 nobody was refused; 1 somebody was; 2 bad usage, unreadable input
+or unwritable output.
 `
 
 // options are what the flags say.
@@ -72,36 +51,47 @@ type options struct {
 	steps   []step
 }
 
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	o, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		_, _ = io.WriteString(stdout, usage)
-		return 0
+// Command returns the program.
+func Command() *cobra.Command {
+	o := new(options)
+	cmd := cli.New("whatif", "your cluster as it stands, and what changes would do to it", usage)
+	o.define(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 0:
+			return cli.Usagef("%q: there are no arguments, only flags; files go with -f", args[0])
+		case len(o.files) == 0:
+			return cli.Usagef("no cluster: give the output of kubectl with -f FILE")
+		}
+		return cli.Wait(cmd.Context(), func() error { return o.run(cmd) })
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "whatif: %v (-h for help)\n", err)
-		return 2
-	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	return cmd
+}
+
+// run reads the cluster and makes the changes.
+func (o *options) run(cmd *cobra.Command) error {
+	stdout := cmd.OutOrStdout()
 	var after *cli.Output
 	if o.out != "" {
+		var err error
 		if after, err = cli.NewOutput("-o", o.out, stdout); err != nil {
-			fmt.Fprintf(stderr, "whatif: %v\n", err)
-			return 2
+			return err
+		}
+		if after.IsStandard() && o.json {
+			return cli.Usagef("-o %s: not with -json: both would go to standard output", o.out)
 		}
 	}
-	s, err := load(o, stdin, stderr)
+	s, err := o.load(cmd)
 	if err != nil {
-		complain(stderr, err)
-		return 2
+		return mendable(err)
 	}
 	w, err := newWorld(s)
 	if err != nil {
-		complain(stderr, err)
-		return 2
+		return mendable(err)
 	}
 	if err := w.nodesOf(o.steps); err != nil {
-		fmt.Fprintf(stderr, "whatif: %v\n", err)
-		return 2
+		return err
 	}
 	out := bufio.NewWriter(stdout)
 	w.last = w.figures()
@@ -109,23 +99,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if o.check {
 		r.Check = snapshot.Check(s)
 	}
-	p := &printer{out: out, quiet: o.json}
+	p := &printer{out: out, quiet: o.json || after != nil && after.IsStandard()}
 	p.cluster(w, s, r)
-	for _, st := range o.steps {
-		change, err := w.apply(st)
-		if err != nil {
-			_ = out.Flush()
-			fmt.Fprintf(stderr, "whatif: %s: %v\n", st.text, err)
-			return 2
-		}
-		r.Steps = append(r.Steps, change)
-		p.step(change)
+	if err := o.change(cmd, w, r, p); err != nil {
+		_ = out.Flush()
+		return err
 	}
 	if after != nil {
-		if err := write(after, o.out, out, w.a.Cluster()); err != nil {
+		if err := write(cmd.Context(), after, o.out, out, w.a.Cluster()); err != nil {
 			_ = out.Flush()
-			fmt.Fprintf(stderr, "whatif: %v\n", err)
-			return 2
+			return err
 		}
 	}
 	if o.json {
@@ -135,50 +118,55 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		_ = e.Encode(r) // a failure shows when flushing
 	}
 	if err := out.Flush(); err != nil {
-		fmt.Fprintf(stderr, "whatif: %v\n", err)
-		return 2
+		return err
 	}
 	for _, c := range r.Steps {
 		if len(c.Refused) > 0 {
-			return 1
+			return cli.ErrNo
 		}
 	}
-	return 0
+	return nil
 }
 
-// maxComplaints is how many lines of what is wrong with the input are printed.
-const maxComplaints = 50
-
-// complain prints an error of many lines, each with the program's name.
-func complain(stderr io.Writer, err error) {
-	lines := strings.Split(err.Error(), "\n")
-	for i, line := range lines {
-		if i == maxComplaints {
-			fmt.Fprintf(stderr, "whatif: … and %d more\n", len(lines)-i)
-			break
+// change makes the changes, one after the other.
+func (o *options) change(cmd *cobra.Command, w *world, r *result, p *printer) error {
+	bar := cli.NewCount(cmd.ErrOrStderr(), "changes", int64(len(o.steps)))
+	defer bar.Stop()
+	for _, st := range o.steps {
+		change, err := w.apply(st)
+		if err != nil {
+			return fmt.Errorf("%s: %w", st.text, err)
 		}
-		fmt.Fprintf(stderr, "whatif: %s\n", line)
+		r.Steps = append(r.Steps, change)
+		p.step(change)
+		bar.Add(1)
 	}
+	return nil
+}
+
+// mendable says what to do about an error of the input, where there is something.
+func mendable(err error) error {
 	if errors.Is(err, snapshot.ErrInvalid) {
-		fmt.Fprintln(stderr, "whatif: mend the file, or take it as far as it makes sense with -lenient")
+		return fmt.Errorf("%w\nmend the file, or take it as far as it makes sense with -lenient", err)
 	}
+	return err
 }
 
 // load reads the files, with a progress bar where it takes long.
-func load(o *options, stdin io.Reader, stderr io.Writer) (*snapshot.Snapshot, error) {
+func (o *options) load(cmd *cobra.Command) (*snapshot.Snapshot, error) {
 	var size int64
 	for _, file := range o.files {
 		if info, err := os.Stat(file); err == nil {
 			size += info.Size()
 		}
 	}
-	bar := cli.NewProgress(stderr, "reading", size)
+	bar := cli.NewProgress(cmd.ErrOrStderr(), "reading", size)
 	defer bar.Stop()
 	l := snapshot.NewLoader(snapshot.Options{Lenient: o.lenient, Progress: bar.Set})
 	for _, file := range o.files {
 		var err error
 		if file == "-" {
-			err = l.Add("standard input", stdin)
+			err = l.Add("standard input", cmd.InOrStdin())
 		} else {
 			err = l.AddFile(file)
 		}
@@ -190,8 +178,8 @@ func load(o *options, stdin io.Reader, stderr io.Writer) (*snapshot.Snapshot, er
 }
 
 // write writes the cluster to a file, as JSON if its name says so.
-func write(to *cli.Output, path string, out io.Writer, c ipam.Cluster) error {
-	return to.Write(context.Background(), out, func(w io.Writer) error {
+func write(ctx context.Context, to *cli.Output, path string, out io.Writer, c ipam.Cluster) error {
+	return to.Write(ctx, out, func(w io.Writer) error {
 		if strings.HasSuffix(path, ".json") {
 			return snapshot.WriteJSON(w, c, snapshot.V1)
 		}

@@ -2,13 +2,15 @@ package whatif
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -21,22 +23,24 @@ type step struct {
 	adds string // what added nodes are called, with %d for their number; "" for none
 }
 
-// parse reads the flags; steps keep their order.
-func parse(args []string) (*options, error) {
-	o := new(options)
-	flags := flag.NewFlagSet("whatif", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Func("f", "", func(file string) error { o.files = append(o.files, file); return nil })
-	flags.BoolVar(&o.check, "check", false, "")
-	flags.BoolVar(&o.lenient, "lenient", false, "")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.StringVar(&o.out, "o", "", "")
+// changes is the heading of the flags that are changes.
+const changes = "Changes, made in the order given"
+
+// define defines the flags; steps keep their order.
+func (o *options) define(flags *pflag.FlagSet) {
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "what kubectl prints, YAML or JSON, plain or gzip; - is standard input. Give it once for each `FILE`")
+	flags.BoolVar(&o.check, "check", false, "look for leaks and contradictions, as calicoctl ipam check does")
+	flags.BoolVar(&o.lenient, "lenient", false, "take what contradicts itself as far as it makes sense")
+	flags.BoolVar(&o.json, "json", false, "print one JSON object")
+	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON; - writes them to standard output and nothing else")
+	cli.Renamed(flags, map[string]string{"max-blocks-per-host": "max-blocks"})
+
 	add := func(name, value string, do func(*world, *change) error) {
 		o.steps = append(o.steps, step{text: strings.TrimSpace("-" + name + " " + value), do: do})
 	}
 	// Steps with a value, read and checked before anything is done.
-	with := func(name string, read func(value string) (func(*world, *change) error, error)) {
-		flags.Func(name, "", func(value string) error {
+	with := func(name, usage string, read func(value string) (func(*world, *change) error, error)) {
+		flags.Func(name, usage, func(value string) error {
 			do, err := read(value)
 			if err == nil {
 				add(name, value, do)
@@ -50,8 +54,9 @@ func parse(args []string) (*options, error) {
 			}
 			return err
 		})
+		cli.Group(flags, changes, name)
 	}
-	flags.BoolFunc("strict", "", func(value string) error {
+	flags.BoolFunc("strict", "strict affinity on; -strict=false for off", func(value string) error {
 		on, err := strconv.ParseBool(value)
 		if err != nil {
 			return errors.New("must be true or false")
@@ -63,37 +68,31 @@ func parse(args []string) (*options, error) {
 		add(name, "", func(w *world, c *change) error { return w.strict(c, on) })
 		return nil
 	})
-	flags.BoolFunc("gc", "", func(value string) error {
-		if value != "true" {
-			return errors.New("takes no value")
-		}
-		add("gc", "", (*world).collect)
-		return nil
-	})
-	with("max-blocks-per-host", func(value string) (func(*world, *change) error, error) {
+	cli.Group(flags, changes, "strict")
+	with("max-blocks", "how many blocks a node may have, at most `N`; 0 is Calico's default, 20", func(value string) (func(*world, *change) error, error) {
 		n, err := number(value, 0, 1<<20)
 		return func(w *world, c *change) error { return w.limit(c, n) }, err
 	})
-	with("cooldown", func(value string) (func(*world, *change) error, error) {
-		n, err := number(value, 0, ipam.MaxCooldownSeconds)
+	with("cooldown", "`TIME`: for how long a released address rests, up to 20m", func(value string) (func(*world, *change) error, error) {
+		n, err := readCooldown(value)
 		return func(w *world, c *change) error { return w.cooldown(c, n) }, err
 	})
-	with("scale", func(value string) (func(*world, *change) error, error) {
+	with("add-nodes", "`N:NAME[:LABELS]`: N nodes, %d in NAME their number, labels as in k=v,k=v; each starts its tunnels and one pod", readAddNodes)
+	with("drain", "`NODE`: its pods move to the nodes with the fewest", func(value string) (func(*world, *change) error, error) {
+		return func(w *world, c *change) error { return w.drain(c, value) }, nil
+	})
+	with("remove-node", "`NODE`: as -drain, then it goes with its blocks", func(value string) (func(*world, *change) error, error) {
+		return func(w *world, c *change) error { return w.removeNode(c, value) }, nil
+	})
+	with("scale", "every node has `N` pods, neither more nor fewer", func(value string) (func(*world, *change) error, error) {
 		n, err := number(value, 0, 10_000)
 		return func(w *world, c *change) error { return w.scale(c, n) }, err
 	})
-	with("drain", func(value string) (func(*world, *change) error, error) {
-		return func(w *world, c *change) error { return w.drain(c, value) }, nil
-	})
-	with("remove-node", func(value string) (func(*world, *change) error, error) {
-		return func(w *world, c *change) error { return w.removeNode(c, value) }, nil
-	})
-	with("disable-pool", func(value string) (func(*world, *change) error, error) {
+	with("disable-pool", "`NAME`: no new addresses from this pool", func(value string) (func(*world, *change) error, error) {
 		return func(w *world, c *change) error { return w.disablePool(c, value) }, nil
 	})
-	with("add-nodes", readAddNodes)
-	with("add-pool", readAddPool)
-	with("resize-pool", func(value string) (func(*world, *change) error, error) {
+	with("add-pool", "`NAME:CIDR[:SIZE]`: a pool, with blocks of that prefix length", readAddPool)
+	with("resize-pool", "`NAME:SIZE`: the pool with other blocks: which stand in the way, which nodes must drain, does it still fit", func(value string) (func(*world, *change) error, error) {
 		name, size, found := cutLast(value)
 		if !found {
 			return nil, errors.New("must be NAME:SIZE, such as default-ipv4-ippool:28")
@@ -101,16 +100,33 @@ func parse(args []string) (*options, error) {
 		n, err := number(strings.TrimPrefix(size, "/"), 20, 128)
 		return func(w *world, c *change) error { return w.resizePool(c, name, n) }, err
 	})
-	if err := flags.Parse(args); err != nil {
-		return nil, err
+	flags.BoolFunc("gc", "give back what nobody uses", func(value string) error {
+		if value != "true" {
+			return errors.New("takes no value")
+		}
+		add("gc", "", (*world).collect)
+		return nil
+	})
+	cli.Group(flags, changes, "gc")
+}
+
+// readCooldown returns the seconds of a time span. A number without a unit is seconds,
+// as it always was here.
+func readCooldown(text string) (int, error) {
+	span, err := cli.ParseDuration(text)
+	if n, wrong := strconv.Atoi(text); wrong == nil {
+		span, err = time.Duration(n)*time.Second, nil
 	}
+	most := ipam.MaxCooldownSeconds * time.Second
 	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("%q: there are no arguments, only flags; files go with -f", flags.Arg(0))
-	case len(o.files) == 0:
-		return nil, errors.New("no cluster: give the output of kubectl with -f FILE")
+	case err != nil:
+		return 0, err
+	case span < 0 || span > most:
+		return 0, fmt.Errorf("must be from 0s to %s", cli.Short(most))
+	case span%time.Second != 0:
+		return 0, errors.New("must be whole seconds")
 	}
-	return o, nil
+	return int(span / time.Second), nil
 }
 
 func number(text string, low, high int) (int, error) {
