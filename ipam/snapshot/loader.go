@@ -33,7 +33,6 @@ type Options struct {
 type Loader struct {
 	options Options
 	files   []string
-	crew    *crew // that reads the file being added
 	met     int32 // objects so far, for their order
 	read    int64
 
@@ -104,8 +103,6 @@ func (l *Loader) AddFile(path string) error {
 // [Loader.Snapshot].
 func (l *Loader) Add(name string, r io.Reader) error {
 	l.files = append(l.files, name)
-	l.crew = &crew{l: l}
-	defer func() { l.crew = nil }()
 	from := &origin{r: r, l: l}
 	text := bufio.NewReaderSize(from, 64<<10)
 	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -193,7 +190,6 @@ func (l *Loader) text(r *bufio.Reader) error {
 		return &syntaxError{1, errors.New("the file is UTF-16, as PowerShell's > writes it; save it as UTF-8")}
 	}
 	before := l.objects + l.lists
-	defer l.crew.finish()
 	skipped := 0
 	first, err := firstByte(r, &skipped)
 	if err == nil {

@@ -82,12 +82,21 @@ var readers = map[string]func(*object){
 	groupKind + " Cluster":          (*object).kindCluster,
 }
 
-// object reads one object from its JSON text. Objects of a typed list may do
-// without kind and API group: then they are those of the list.
-func (l *Loader) object(at place, text []byte, kind, group string) {
-	o := &object{l: l, at: at}
-	if err := json.Unmarshal(text, &o.envelope); err != nil {
-		o.wrong("", "is no Kubernetes object: %s", plain(err, text))
+// objectText reads one object from its JSON text.
+func (l *Loader) objectText(at place, text []byte, kind, group string) {
+	var e envelope
+	err := json.Unmarshal(text, &e)
+	l.object(at, &e, err, kind, group)
+}
+
+// object reads one object from its envelope, whose decoding may have failed.
+// Objects of a typed list may do without kind and API group: then they are those
+// of the list.
+func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
+	l.objects++
+	o := &object{envelope: *e, l: l, at: at}
+	if err != nil {
+		o.wrong("", "is no Kubernetes object: %s", plain(err))
 		return
 	}
 	if v := o.label("kind", o.Kind); v != "" {
@@ -127,11 +136,9 @@ func (o *object) label(name string, f field[string]) string {
 }
 
 // plain says why a text is no object, in the reader's terms.
-func plain(err error, text []byte) string {
+func plain(err error) string {
 	var wrong *json.UnmarshalTypeError
 	switch {
-	case len(text) == 0:
-		return "it is empty"
 	case errors.As(err, &wrong) && wrong.Field == "":
 		return "it is a " + wrong.Value + ", must be a map"
 	case errors.As(err, &wrong):

@@ -43,10 +43,7 @@ func WriteYAML(w io.Writer, c ipam.Cluster, g Group) error {
 	empty := true
 	err := resources(&c, g, func(o tree) error {
 		empty = false
-		var text yamlText
-		text.item(o)
-		_, err := out.Write(text.bytes)
-		return err
+		return writeItem(out, o)
 	})
 	if empty {
 		out.Reset(w)

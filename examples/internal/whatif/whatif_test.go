@@ -330,7 +330,7 @@ func TestCutOff(t *testing.T) {
 	status, out, errs = do("-f", path, "-lenient", "-check")
 	require.Zero(t, status)
 	require.Empty(t, errs)
-	require.Contains(t, out, "2 things are not as they should be in the files; -check names them")
+	require.Contains(t, out, "3 things are not as they should be in the files; -check names them")
 	require.Contains(t, out, "neither in the queue nor allocated")
 	require.Contains(t, out, "Note: there are no nodes; add nodes to what kubectl gets.")
 }
