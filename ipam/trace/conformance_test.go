@@ -7,20 +7,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRecordings replays every recording of the real allocator.
+// TestRecordings replays every recording of the real allocator. With -short it
+// takes some of each kind.
 func TestRecordings(t *testing.T) {
-	files, err := filepath.Glob("../../testdata/traces/*.jsonl.gz")
-	require.NoError(t, err)
-	require.Len(t, files, 73)
-	require.Equal(t, 45207, agree(t, files))
+	for pattern, want := range map[string]struct{ files, operations int }{
+		"traces/*.jsonl.gz":   {73, 45207},
+		"traces-2/*.jsonl.gz": {95, 34145},
+		"minimal/*.jsonl":     {37, 274},
+		"releases/*.jsonl.gz": {117, 52777},
+	} {
+		t.Run(filepath.Dir(pattern), func(t *testing.T) {
+			files, err := filepath.Glob("../../testdata/" + pattern)
+			require.NoError(t, err)
+			require.Len(t, files, want.files)
+			if testing.Short() {
+				agree(t, everyEighth(files))
+				return
+			}
+			require.Equal(t, want.operations, agree(t, files))
+		})
+	}
 }
 
-// TestMinimalRecordings replays the recordings that show one cause each.
-func TestMinimalRecordings(t *testing.T) {
-	files, err := filepath.Glob("../../testdata/minimal/*.jsonl")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	require.Positive(t, agree(t, files))
+func everyEighth(files []string) []string {
+	var some []string
+	for i := 0; i < len(files); i += 8 {
+		some = append(some, files[i])
+	}
+	return some
 }
 
 // agree replays recordings, each of which must end without a divergence, and
