@@ -38,11 +38,7 @@ func (k *Controller) releaseEmpty() {
 	m := &k.memory
 	var todo []*owned
 	for _, n := range m.review {
-		for _, b := range n.blocks {
-			if b.empty {
-				todo = append(todo, b)
-			}
-		}
+		todo = n.appendEmpty(todo)
 		n.review = false
 		m.forgetIdle(n)
 	}
@@ -52,8 +48,12 @@ func (k *Controller) releaseEmpty() {
 		due := k.now.Add(-grace)
 		for b := m.empty.next(due); b != nil; b = m.empty.next(due) {
 			b.queued = false
-			if b.empty {
+			switch {
+			case !b.empty:
+			case k.rules.ReleasesAnyEmpty:
 				todo = append(todo, b)
+			default: // where it goes, less is free beside the others
+				todo = b.node.appendEmpty(todo)
 			}
 		}
 	}
@@ -79,6 +79,16 @@ func (k *Controller) releaseEmpty() {
 			m.empty.add(b, b.since)
 		}
 	}
+}
+
+// appendEmpty appends the node's empty blocks to list and returns it.
+func (n *node) appendEmpty(list []*owned) []*owned {
+	for _, b := range n.blocks {
+		if b.empty {
+			list = append(list, b)
+		}
+	}
+	return list
 }
 
 // others returns how many blocks the owner has beside this one, having given back so

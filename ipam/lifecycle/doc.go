@@ -5,14 +5,16 @@
 // A [Cluster] is Kubernetes' side, nodes and pods, beside an allocator. A
 // [Controller] looks at both and releases what has leaked: addresses of pods that
 // are gone, everything of nodes that are gone, blocks that stand empty. What it
-// does is §12, and a [Policy] says how patient it is about it.
+// does is §12, as the controller of the allocator's release does it, and a [Policy]
+// says how patient it is about it.
 //
 // Its rules:
 //
 //   - An address of a pod that lives, on the node it was given out for, is never
 //     released: whatever the order of events, after a restart, and when the clock
 //     jumps. Every suspect is looked at once more before it goes.
-//   - What one handle holds is released whole or not at all.
+//   - What one handle holds is released whole or not at all, unless an error ends
+//     the sync half-way.
 //   - A node that exists keeps its last block.
 //   - A look at everything costs in proportion to allocations, a look at what
 //     changed in proportion to that.

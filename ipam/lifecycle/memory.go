@@ -181,6 +181,9 @@ func (m *memory) update(b *owned, gone *Result) {
 				gone.ReleasedBlocks = append(gone.ReleasedBlocks, b.cidr)
 			}
 			b.node = nil
+			if !m.rules.ReleasesAnyEmpty {
+				m.reconsider(old) // less is free beside its other blocks
+			}
 			m.forgetIdle(old)
 		}
 		if owner != nil {

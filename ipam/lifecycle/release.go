@@ -44,7 +44,10 @@ func (k *Controller) release(leaks []*allocation) error {
 	_, released, err := k.allocator.ReleaseIPs(releases...)
 	pools := k.allocator.Pools()
 	for _, ip := range released {
-		k.reclaim(byIP[ip], pools)
+		if al := byIP[ip]; al != nil {
+			k.reclaim(al, pools)
+			delete(byIP, ip) // it may be named twice, with an allocation of a deleted block
+		}
 	}
 	return err
 }
