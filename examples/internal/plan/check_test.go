@@ -42,6 +42,9 @@ func quick(t *testing.T) string {
 }
 
 func TestCheck(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	path := quick(t)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -151,7 +154,7 @@ func TestCheckSeveral(t *testing.T) {
 // TestShards: what shards print, put together, is what is printed without.
 func TestShards(t *testing.T) {
 	name, scenarios := recorded, 12
-	if property.UnderRace {
+	if property.UnderRace || testing.Short() {
 		name, scenarios = "../../plan/stories/drain.yaml", 4
 	}
 	status, whole, _ := do("-f", name, "-json")
@@ -205,7 +208,11 @@ func TestJSON(t *testing.T) {
 
 // TestWorkers: the output is the same however many run at a time.
 func TestWorkers(t *testing.T) {
-	for _, args := range [][]string{{}, {"-json", "-samples", "3", "-strict"}, {"-f", "../../plan/stories/strict.yaml"}, {"-f", "../../plan/stories/drain.yaml", "-json"}} {
+	tables := [][]string{{"-nodes", "70", "-pool", "10.0.0.0/20"}, {"-f", "../../plan/stories/strict.yaml"}, {"-f", "../../plan/stories/drain.yaml", "-json"}}
+	if !testing.Short() {
+		tables = append(tables, nil, []string{"-json", "-samples", "3", "-strict"})
+	}
+	for _, args := range tables {
 		_, one, _ := do(append(args, "-j", "1")...)
 		_, eight, _ := do(append(args, "-j", "8")...)
 		require.NotEmpty(t, one)

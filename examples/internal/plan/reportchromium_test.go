@@ -37,9 +37,12 @@ type seen struct {
 }
 
 // startChromium starts one, for as long as the test lasts. The test is skipped where
-// there is none.
+// there is none, and in short.
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser takes seconds to start")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("no chromium in PATH: the report is not tested in a browser (Debian has it as the package chromium)")
