@@ -14,8 +14,6 @@ import (
 type Version int
 
 // The releases that this package covers, each the last patch of its line.
-//
-//nolint:revive // that is how releases are called
 const (
 	V3_22 = (major3+22+Version(iota))*linePatches + lastPatch
 	V3_23

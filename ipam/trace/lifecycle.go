@@ -95,5 +95,8 @@ func deletePod(p *Player, in *In) (Out, error) {
 // syncNow has the controller look at the cluster.
 func syncNow(p *Player, in *In) (Out, error) {
 	r := p.controller.Sync(in.Full)
-	return Out{ReleasedIPs: texts(r.ReleasedIPs), ReleasedBlocks: texts(r.ReleasedBlocks), WorkRemaining: r.WorkRemaining}, nil
+	return Out{
+		ReleasedIPs: texts(r.ReleasedIPs), ReleasedBlocks: texts(r.ReleasedBlocks), WorkRemaining: r.WorkRemaining,
+		Err: ipam.Code(r.Err),
+	}, nil
 }

@@ -79,6 +79,32 @@ func TestHeaderKubeVirt(t *testing.T) {
 	}
 }
 
+// TestSyncError: a sync that failed says why. Before v3.31.6 a node that is gone and
+// cannot be released is an error, since then it is work that remains.
+func TestSyncError(t *testing.T) {
+	for release, want := range map[string]string{"v3.31.5": "block-not-empty", "v3.31.6": ""} {
+		v, err := ipam.ParseVersion(release)
+		require.NoError(t, err)
+		clock := ipam.NewClock(time.Unix(0, 0))
+		p := PlayOn(ipam.New(ipam.Options{Now: clock.Now, Calico: v}), clock)
+		require.NoError(t, p.Set(Header{
+			Pools: []Pool{{Name: "p", CIDR: "10.0.0.0/24", BlockSize: 26}},
+			Nodes: []Node{{Name: "n1"}, {Name: "n2"}},
+		}))
+		attrs := map[string]string{"node": "n2", "pod": "p", "namespace": "ns"} // in a block of n1
+		for _, op := range []Op{
+			{Op: "AutoAssign", In: In{Host: "n1", Num4: 1, Handle: "h", Attrs: attrs, Use: "Workload"}},
+			{Op: "DeleteNode", In: In{Node: &Node{Name: "n1"}}},
+		} {
+			_, err := p.Do(op)
+			require.NoError(t, err)
+		}
+		out, err := p.Do(Op{Op: "Sync"})
+		require.NoError(t, err)
+		require.Equal(t, Out{Err: want, WorkRemaining: true}, out, release)
+	}
+}
+
 func TestLifecycleBadInput(t *testing.T) {
 	h := Header{Start: time.Unix(0, 0).UTC()}
 	p, err := NewPlayer(h)
