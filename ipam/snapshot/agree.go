@@ -11,9 +11,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// This file looks whether handles, affinities and blocks agree.
+// This file checks whether handles, affinities and blocks agree.
 
-// handles holds what handles count against what the blocks say that they hold.
+// handles compares what handles count with what the blocks hold for them.
 func (c *checker) handles() {
 	held := make(map[string]map[netip.Prefix]int)
 	for _, blocks := range [][]ipam.BlockState{c.s.Cluster.Blocks, c.s.refused} {
@@ -91,14 +91,14 @@ func sortedPrefixes[T any](m map[netip.Prefix]T) []netip.Prefix {
 	return slices.SortedFunc(maps.Keys(m), comparePrefixes)
 }
 
-// affinities looks whether every affinity has its block, and is done.
+// affinities checks that every affinity has its block and is confirmed.
 func (c *checker) affinities() {
 	for i := range c.s.Cluster.Affinities {
 		a := &c.s.Cluster.Affinities[i]
 		objects := []string{affinityObject(a)}
 		b := c.at[a.CIDR]
 		switch {
-		case b == nil && c.refused[a.CIDR]: // there is one, which has findings of its own
+		case b == nil && c.refused[a.CIDR]: // the block was left out, with a finding of its own
 		case b == nil:
 			c.find(AffinityWithoutBlock, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which does not exist", a.Owner, a.State, a.CIDR)
 		case b.Owner != a.Owner:
@@ -109,7 +109,7 @@ func (c *checker) affinities() {
 		case affinity.Pending:
 			c.find(AffinityPending, a.CIDR.Addr(), objects, "%s announced its claim on %s and did not confirm it", a.Owner, a.CIDR)
 		case affinity.PendingDeletion:
-			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s began to give up %s and did not end", a.Owner, a.CIDR)
+			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s started to give up %s and did not finish", a.Owner, a.CIDR)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func whose(o affinity.Owner) string {
 	return o.String() + "'s"
 }
 
-// blocks looks whether every block has its pool and its affinity.
+// blocks checks that every block has its pool and its affinity.
 func (c *checker) blocks() {
 	for i := range c.s.Cluster.Blocks {
 		b := &c.s.Cluster.Blocks[i]

@@ -51,7 +51,7 @@ func (o *object) block() {
 	if name := affinity.CIDRName(cidr); o.name != name && o.name != "" {
 		o.odd("metadata.name", "is not %s, as its CIDR has it", name)
 	}
-	// What is wrong from here on can be mended by taking the allocations as true.
+	// Faults from here on are mended by taking the allocations as true.
 	allocated := o.allocations(&spec, &b, records)
 	o.queue(&spec, &b, allocated)
 	o.l.blocks = append(o.l.blocks, located[ipam.BlockState]{o.at, b})
@@ -75,7 +75,7 @@ func (o *object) blockOwner(spec *blockSpec) (affinity.Owner, time.Time) {
 	return owner, claimed
 }
 
-// records returns the attribute records as allocations of no ordinal yet.
+// records returns the attribute records as allocations that have no ordinal yet.
 func (o *object) records(spec *blockSpec) []block.Allocation {
 	given := get(o, "spec.attributes", spec.Attributes)
 	records := make([]block.Allocation, len(given))
@@ -100,7 +100,7 @@ func (o *object) records(spec *blockSpec) []block.Allocation {
 	return records
 }
 
-// allocations fills in what is allocated, and returns which ordinals are.
+// allocations fills in the allocations, and returns which ordinals they take.
 func (o *object) allocations(spec *blockSpec, b *ipam.BlockState, records []block.Allocation) []bool {
 	const at = "spec.allocations"
 	o.badOrdinals(at, &spec.Allocations)
@@ -154,7 +154,8 @@ func (o *object) sequences(spec *blockSpec, size int) []uint64 {
 	return seqs
 }
 
-// queue fills in the free queue: every ordinal that is not allocated, once.
+// queue fills in the free queue, which has every ordinal that is not allocated
+// once.
 func (o *object) queue(spec *blockSpec, b *ipam.BlockState, allocated []bool) {
 	const at = "spec.unallocated"
 	o.badOrdinals(at, &spec.Unallocated)
@@ -226,7 +227,7 @@ func (o *object) badOrdinals(at string, list *ordinals) {
 	}
 }
 
-// contradicts reports what the block's own record contradicts.
+// contradicts reports a contradiction within the block.
 func (o *object) contradicts(field, format string, args ...any) {
 	o.bad = true
 	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: BlockContradiction})

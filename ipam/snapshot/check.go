@@ -12,12 +12,12 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// A Finding is one thing in a cluster that is not as it should be.
+// A Finding is one fault of a cluster.
 type Finding struct {
 	Kind Kind `json:"kind"`
-	// Address is what it is about, where that is one address.
+	// Address is the address in question; empty if it is not one address.
 	Address string `json:"address,omitempty"`
-	// Objects are those that it is about, such as "IPAMBlock 10-0-0-0-26" or
+	// Objects are the objects in question, such as "IPAMBlock 10-0-0-0-26" or
 	// "Pod default/web-0".
 	Objects []string `json:"objects"`
 	What    string   `json:"what"` // in a sentence
@@ -40,11 +40,11 @@ type Report struct {
 	Pods      int `json:"pods"` // that use addresses of their own
 }
 
-// Check looks for what calicoctl ipam check looks for: addresses that leak, that
-// two have, or that are used and not allocated; handles, affinities and blocks that
-// disagree. Who uses an address is known only with pods and nodes among the
-// resources; without them a note says so. Cooling and host-reserved addresses are
-// no leaks. The problems of a snapshot that was read leniently are findings too.
+// Check looks for what calicoctl ipam check looks for: addresses that leaked, that
+// have two owners, or that are used and not allocated; handles, affinities and
+// blocks that disagree. It knows who uses an address only with pods and nodes among
+// the resources; without them a note says so. Cooling and host-reserved addresses
+// are no leaks. The problems of a snapshot that was read leniently are findings too.
 func Check(s *Snapshot) *Report {
 	c := newChecker(s)
 	c.problems()
@@ -80,7 +80,7 @@ type checker struct {
 	nodes     map[string]bool
 	pods      map[string]*Pod // by "namespace/name"
 	users     map[netip.Addr][]user
-	// tunnels are the kinds of tunnel addresses that a node tells of.
+	// tunnels are the kinds of tunnels whose address a node reports.
 	tunnels map[tunnelKey]bool
 }
 
@@ -94,7 +94,7 @@ type tunnelKey struct{ node, kind string }
 // user is who uses an address.
 type user struct {
 	pod  *Pod
-	node *NodeAddress // where it is no pod
+	node *NodeAddress // if it is no pod
 }
 
 func (u user) String() string {
@@ -176,7 +176,7 @@ func (c *checker) note(format string, args ...any) {
 	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
 }
 
-// problems takes over what was wrong with the resources.
+// problems makes findings of the problems of the resources.
 func (c *checker) problems() {
 	for _, p := range c.s.Problems {
 		where := *p

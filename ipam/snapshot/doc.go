@@ -1,29 +1,30 @@
 // Package snapshot reads the state of a live cluster from Calico's Kubernetes
-// resources, and writes that of any allocator as such.
+// resources, and writes the state of any allocator as such resources.
 //
 // What
 //
 //	kubectl get ippools,ipreservations,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes -o yaml
 //
-// prints becomes a [Snapshot], from which an allocator goes on exactly where the
-// cluster stands: queue order, sequence numbers, pending affinities and all. With
-// pods among it, [Check] also says who uses what.
+// prints becomes a [Snapshot]. An allocator made from it goes on exactly where the
+// cluster stands: queue order, sequence numbers and pending affinities included.
+// With pods among the resources, [Check] also says who uses what.
 //
 // Its rules:
 //
 //   - YAML and JSON, plain or gzip; a List, one object, or several documents; any
 //     number of files. The groups crd.projectcalico.org/v1 and
 //     projectcalico.org/v3 are both read, in one file or in several.
-//   - Also read are what clusters are made from: an operator's Installation with
-//     its pools, and a Kind cluster's list of nodes.
-//   - Objects marked deleted are skipped, and counted. Everything else that is not
-//     understood is a [Problem] with file, line, object and field, and all are
-//     reported at once. Nothing is dropped in silence.
-//   - Files are read as a stream, an object at a time: what is kept is the cluster,
-//     not the text.
+//   - The package also reads what clusters are made from: an operator's Installation
+//     with its pools, and a Kind cluster's list of nodes.
+//   - Objects marked deleted are skipped and counted. Everything else that is not
+//     understood is a [Problem] with file, line, object and field, and all problems
+//     are reported at once. Nothing is dropped in silence.
+//   - Files are read as a stream, an object at a time. Memory grows with the
+//     cluster, not with the text. An object may have 16 MiB; YAML aliases are
+//     refused.
 //
 // What it is not: a client of the API server, or a way to write to a cluster. It
-// knows of an object only what IPAM looks at; what it writes is the state of
+// reads of an object only what IPAM looks at. What it writes is the state of
 // addresses, not a backup.
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of

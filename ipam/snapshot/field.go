@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// A field is one value of an object. Reading it never fails: what is wrong is
-// kept, so that all that is wrong with an object can be said at once.
+// A field is one value of an object. Reading it never fails: the field keeps what
+// is wrong, so that all faults of an object are reported at once.
 type field[T any] struct {
 	value T
 	given bool
 	wrong string // what is wrong with it, if anything
 }
 
-// UnmarshalJSON reads any JSON value; null is as good as absent.
+// UnmarshalJSON reads any JSON value; null counts as absent.
 func (f *field[T]) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
 		return nil
 	}
 	f.given = true
 	if plain, isText := any(&f.value).(*string); isText && text[0] == '"' && bytes.IndexByte(text, '\\') < 0 {
-		*plain = string(text[1 : len(text)-1]) // what nearly all are, and it is valid JSON
+		*plain = string(text[1 : len(text)-1]) // quick: most texts have no escapes
 		return nil
 	}
 	if err := json.Unmarshal(text, &f.value); err != nil {
@@ -39,7 +39,7 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// noText says which value of a map is no text, if it is one.
+// noText says which value of a map is no text.
 func noText(text []byte, otherwise string) string {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(text, &values); err != nil {
@@ -54,7 +54,7 @@ func noText(text []byte, otherwise string) string {
 	return otherwise
 }
 
-// mismatch says why a value is not of the wanted type, in the reader's terms.
+// mismatch says in plain words why a value is not of the wanted type.
 func mismatch(err error, text []byte) string {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
@@ -100,7 +100,7 @@ func wanted(goType string) string {
 	return "of another type"
 }
 
-// flag is a boolean that one API group writes as text.
+// flag is a boolean. One of the API groups writes some of them as text.
 type flag struct{ field[bool] }
 
 // UnmarshalJSON reads true, false, and both as text; an empty text is false.
@@ -119,8 +119,8 @@ func (f *flag) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// ordinals is a list of whole numbers or nulls, read by hand: blocks have up to
-// 4,096 of them, and what is wrong with one must be told of that one.
+// ordinals is a list of whole numbers or nulls. It has a reader of its own because
+// blocks have up to 4,096 of them, and a problem names the one that is wrong.
 type ordinals struct {
 	list  []int // null is free
 	given bool
@@ -179,7 +179,7 @@ func (o *ordinals) add(text []byte) {
 	o.list = append(o.list, n)
 }
 
-// clip cuts what is too long to be shown.
+// clip cuts off a text that is too long to show.
 func clip(text string) string {
 	if len(text) > maxQuoted {
 		return text[:maxQuoted] + "…"
@@ -187,20 +187,21 @@ func clip(text string) string {
 	return text
 }
 
-// maxText is the length in bytes above which a text is no field of Calico's:
-// Kubernetes takes annotations only up to four times that, all together.
+// maxText is the longest text of a field, in bytes. Calico's are far shorter:
+// Kubernetes allows four times as much for all annotations of an object together.
 const maxText = 64 << 10
 
 // maxName is how long a Kubernetes name can be.
 const maxName = 253
 
-// text returns a text, and "" with a problem if it is none or too long.
+// text returns a text. If it is none or too long, text reports a problem and
+// returns "".
 func (o *object) text(name string, f field[string]) string {
 	text, _ := o.short(name, f, maxText)
 	return text
 }
 
-// short returns a text of at most so many bytes, or false with a problem.
+// short is [object.text] with a limit in bytes; it returns false for a problem.
 func (o *object) short(name string, f field[string], most int) (string, bool) {
 	switch {
 	case f.wrong != "":
@@ -228,7 +229,7 @@ func (o *object) texts(name string, f field[map[string]string]) map[string]strin
 	return f.value
 }
 
-// get returns the value of a field that is no text.
+// get returns the value of a field of any other type, zero with a problem.
 func get[T any](o *object, name string, f field[T]) T {
 	if f.wrong != "" {
 		o.wrong(name, "%s", f.wrong)
@@ -238,7 +239,8 @@ func get[T any](o *object, name string, f field[T]) T {
 	return f.value
 }
 
-// cidr returns a CIDR, and false with a problem if it is none.
+// cidr returns a CIDR. If the field has none, cidr reports a problem and returns
+// false.
 func (o *object) cidr(name string, f field[string]) (netip.Prefix, bool) {
 	text, ok := o.short(name, f, maxText)
 	if !ok {

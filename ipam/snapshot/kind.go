@@ -1,26 +1,26 @@
 package snapshot
 
-// Kind is what a finding or problem is about. Its text is stable: programs may
-// rely on it.
+// Kind is the kind of a finding or problem. Programs may rely on its text.
 type Kind string
 
-// The kinds of findings. The first two are about resources that could not be taken
-// as they are, the rest about the cluster that they describe.
+// The kinds of findings. The first two are about the resources, the rest about the
+// cluster that they describe.
 const (
-	// Unreadable: a text or field that is not as it must be.
+	// Unreadable: a text or field that cannot be read.
 	Unreadable Kind = "unreadable"
 	// Duplicate: an object that is given twice.
 	Duplicate Kind = "duplicate"
 
-	// TwoOwners: an address that two use, or one uses that is another's.
+	// TwoOwners: an address that two use, or that is allocated to one and used by
+	// another.
 	TwoOwners Kind = "two-owners"
-	// NotAllocated: an address of a pool that is used but not allocated, so that
-	// it may be handed out again.
+	// NotAllocated: an address of a pool that is used but not allocated. It may be
+	// handed out again.
 	NotAllocated Kind = "used-not-allocated"
-	// OutsidePools: an address that a pod or tunnel uses, and no pool has.
+	// OutsidePools: an address that a pod or tunnel uses and that is in no pool.
 	OutsidePools Kind = "used-outside-pools"
-	// NotUsed: an address that is allocated, but that no pod and no node uses: a
-	// leak. Cooling and host-reserved addresses are none.
+	// NotUsed: an address that is allocated, but that no pod and no node uses. It
+	// has leaked. Cooling and host-reserved addresses do not count.
 	NotUsed Kind = "allocated-not-used"
 
 	// HandleEmpty: a handle that holds no address.
@@ -33,11 +33,11 @@ const (
 
 	// AffinityWithoutBlock: an affinity on a block that does not exist.
 	AffinityWithoutBlock Kind = "affinity-without-block"
-	// AffinityStale: an affinity on a block that is another's or nobody's.
+	// AffinityStale: an affinity on a block that has another owner or none.
 	AffinityStale Kind = "affinity-stale"
-	// AffinityPending: an affinity that never was confirmed.
+	// AffinityPending: an affinity that was never confirmed.
 	AffinityPending Kind = "affinity-pending"
-	// AffinityPendingDeletion: an affinity that never went.
+	// AffinityPendingDeletion: an affinity that was never deleted.
 	AffinityPendingDeletion Kind = "affinity-pending-deletion"
 
 	// BlockWithoutAffinity: a block whose owner has no affinity on it.
@@ -53,7 +53,7 @@ const (
 	BlockContradiction Kind = "block-contradiction"
 )
 
-// kinds has every kind in the order of reports, with what it is and what mends it.
+// kinds has every kind in the order of reports, with its title and its remedy.
 var kinds = []struct {
 	kind        Kind
 	title, mend string

@@ -7,13 +7,13 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// A Pod is who uses addresses, as far as [Check] looks at it.
+// A Pod is what [Check] needs to know about a pod.
 type Pod struct {
 	Namespace, Name string
-	Node            string       // empty while it is on none
-	IPs             []netip.Addr // those that it reports
-	HostNetwork     bool         // the addresses are its node's
-	Ended           bool         // Succeeded or Failed: its addresses are free again
+	Node            string       // empty until it is scheduled
+	IPs             []netip.Addr // as its status reports them
+	HostNetwork     bool         // its addresses are its node's
+	Ended           bool         // Succeeded or Failed: it uses no address any more
 }
 
 // NodeAddress is an address that a node uses: its own, or that of a tunnel.
@@ -25,8 +25,8 @@ type NodeAddress struct {
 	Tunnel string
 }
 
-// tunnelAnnotations are where Calico keeps the tunnel addresses of a Kubernetes
-// node, with the attribute "type" of their allocations (§11, §12).
+// tunnelAnnotations are the annotations where Calico keeps the tunnel addresses of a
+// Kubernetes node, with the attribute "type" of their allocations (§11, §12).
 var tunnelAnnotations = []struct{ annotation, kind string }{
 	{"projectcalico.org/IPv4IPIPTunnelAddr", "ipipTunnelAddress"},
 	{"projectcalico.org/IPv4VXLANTunnelAddr", "vxlanTunnelAddress"},
@@ -35,13 +35,13 @@ var tunnelAnnotations = []struct{ annotation, kind string }{
 	{"projectcalico.org/IPv6WireguardInterfaceAddr", "wireguardV6TunnelAddress"},
 }
 
-// annotations returns the object's annotations; those of most kinds are never
-// looked at.
+// annotations returns the object's annotations. Most kinds do not need them, so
+// they are decoded only here.
 func (o *object) annotations() map[string]string {
 	var a field[map[string]string]
 	if len(o.Metadata.Annotations) > 0 {
 		if err := json.Unmarshal(o.Metadata.Annotations, &a); err != nil {
-			return nil // cannot be: it is valid JSON, and a field takes any
+			return nil // impossible: it is valid JSON, and a field takes any
 		}
 	}
 	return o.texts("metadata.annotations", a)

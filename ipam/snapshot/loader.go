@@ -19,12 +19,12 @@ import (
 // Options is how resources are read. The zero value refuses whatever is wrong.
 type Options struct {
 	// Lenient keeps what can be understood: problems become part of the snapshot
-	// instead of an error. A block that contradicts itself is mended, its
-	// allocations being taken as true; of two objects that cannot both be, the
+	// instead of an error. A block that contradicts itself is mended: its
+	// allocations are taken as true. Of two objects that exclude each other, the
 	// later is left out.
 	Lenient bool
-	// Progress, if given, is called now and then with the number of bytes read
-	// from the files so far, as they are stored.
+	// Progress, if given, is called after each read with the number of bytes read
+	// from all files so far. For gzip these are compressed bytes.
 	Progress func(read int64)
 }
 
@@ -33,8 +33,8 @@ type Options struct {
 type Loader struct {
 	options Options
 	files   []string
-	met     int32 // objects so far, for their order
-	read    int64
+	met     int32 // number of places so far, for their order
+	read    int64 // bytes
 
 	cluster      ipam.Cluster // its LastSequence only, until the end
 	configs      []named[ipam.Config]
@@ -49,10 +49,10 @@ type Loader struct {
 	networks     []located[Network]
 
 	problems []*Problem
-	objects  int // met in all
-	lists    int // that held them, or were empty
-	deleted  int // marked deleted
-	ignored  int // of the operator, not about addresses
+	objects  int
+	lists    int // Lists, empty ones included
+	deleted  int // objects marked deleted
+	ignored  int // objects of the operator that have no addresses
 	latest   time.Time
 }
 
@@ -72,8 +72,8 @@ type located[T any] struct {
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader { return &Loader{options: o} }
 
-// Load reads files, "-" being refused: see [Loader.Add] for other sources. The
-// error is the file system's, or an [*InvalidError].
+// Load reads files; use [Loader.Add] for other sources. The error is the file
+// system's, or an [*InvalidError].
 func Load(o Options, paths ...string) (*Snapshot, error) {
 	l := NewLoader(o)
 	for _, path := range paths {
@@ -84,8 +84,8 @@ func Load(o Options, paths ...string) (*Snapshot, error) {
 	return l.Snapshot()
 }
 
-// AddFile reads a file, plain or gzip. The error is the file system's: what is
-// wrong with the text comes with [Loader.Snapshot].
+// AddFile reads a file, plain or gzip. The error is the file system's.
+// [Loader.Snapshot] returns what is wrong with the text.
 func (l *Loader) AddFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -98,9 +98,8 @@ func (l *Loader) AddFile(path string) error {
 	return l.Add(path, f)
 }
 
-// Add reads resources from r, plain or gzip, under a name that problems are
-// reported with. The error is r's own: what is wrong with the text comes with
-// [Loader.Snapshot].
+// Add reads resources from r, plain or gzip. Problems are reported under the given
+// name. The error is r's own. [Loader.Snapshot] returns what is wrong with the text.
 func (l *Loader) Add(name string, r io.Reader) error {
 	l.files = append(l.files, name)
 	from := &origin{r: r, l: l}
@@ -115,8 +114,8 @@ func (l *Loader) Add(name string, r io.Reader) error {
 	return l.ended(from, 0, l.text(text))
 }
 
-// ended sorts out why reading ended: the origin's own failure is the caller's,
-// anything else a problem with the text.
+// ended returns the error of the reader that the text came from. Any other error
+// becomes a problem of the file.
 func (l *Loader) ended(from *origin, line int, err error) error {
 	var at *syntaxError
 	switch {
@@ -148,7 +147,7 @@ func (l *Loader) problemAt(at place, reason string) {
 	l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: int(at.line), Reason: reason, Kind: Unreadable, order: at.order})
 }
 
-// syntaxError is what is wrong with a text, and where.
+// syntaxError is an error of a text with its line.
 type syntaxError struct {
 	line int
 	err  error
@@ -156,8 +155,8 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.err.Error() }
 
-// origin counts what is read, and tells failures of the reader that resources
-// come from apart from faults of the resources.
+// origin counts the bytes that are read. It keeps the error of the reader, so that
+// this is not taken for a fault of the text.
 type origin struct {
 	r   io.Reader
 	l   *Loader
@@ -208,9 +207,9 @@ func (l *Loader) text(r *bufio.Reader) error {
 	return err
 }
 
-// firstByte returns the first byte that is no white space, which stays unread,
-// and counts the lines before it. Blanks of the line it is on stay unread too,
-// for YAML.
+// firstByte returns the first byte that is no white space, and counts the lines
+// before it. The byte stays unread, and so do the blanks before it on its line,
+// which YAML needs.
 func firstByte(r *bufio.Reader, lines *int) (byte, error) {
 	for n := 1; ; n++ {
 		ahead, err := r.Peek(n)
@@ -232,14 +231,14 @@ func firstByte(r *bufio.Reader, lines *int) (byte, error) {
 	}
 }
 
-// see keeps the latest moment that the resources speak of.
+// see keeps the latest time in the resources.
 func (l *Loader) see(t time.Time) {
 	if t.After(l.latest) {
 		l.latest = t
 	}
 }
 
-// sortedProblems returns what was found in the order of files and lines.
+// sortedProblems returns the problems in the order of files and lines.
 func (l *Loader) sortedProblems() []*Problem {
 	rank := make(map[string]int, len(l.files))
 	for i, f := range l.files {

@@ -12,11 +12,11 @@ import (
 // This file reads what clusters are made from: the operator's Installation and
 // the list of nodes of a Kind cluster.
 
-// defaultPool is what the operator makes where an Installation lists no pools.
+// defaultPool is the operator's pool for an Installation that lists none.
 var defaultPool = netip.MustParsePrefix("192.168.0.0/16")
 
-// The names that the operator gives to the first pool of each family that has
-// none; further ones are called after their CIDR.
+// The names that the operator gives to the first unnamed pool of each family. It
+// names further ones after their CIDR.
 const (
 	defaultPool4 = "default-ipv4-ippool"
 	defaultPool6 = "default-ipv6-ippool"
@@ -28,8 +28,8 @@ type installationSpec struct {
 	} `json:"calicoNetwork"`
 }
 
-// operatorPool is a pool of an Installation. It has a name for being disabled
-// that is its own.
+// operatorPool is a pool of an Installation. Its field for a disabled pool is not
+// that of an IPPool.
 type operatorPool struct {
 	Name field[string] `json:"name"`
 	poolSpec
@@ -38,7 +38,7 @@ type operatorPool struct {
 	NATOutgoing           field[string] `json:"natOutgoing"`
 }
 
-// What the operator takes where a pool does not say.
+// The operator's defaults.
 const (
 	defaultEncapsulation = "IPIP"
 	natEnabled           = "Enabled"
@@ -84,7 +84,7 @@ func (o *object) installation() {
 	}
 }
 
-// unnamedPool returns the name of a pool that gives none.
+// unnamedPool returns the operator's name for a pool without one.
 func unnamedPool(text string, taken map[string]bool) string {
 	cidr, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -100,12 +100,12 @@ func unnamedPool(text string, taken map[string]bool) string {
 	return name
 }
 
-// addPool adds a pool that is well formed.
+// addPool adds a valid pool.
 func (o *object) addPool(p pool.Spec) {
 	o.l.pools = append(o.l.pools, named[pool.Spec]{p.Name, o.at, p})
 }
 
-// kindNode is one of the machines that a Kind cluster's file lists.
+// kindNode is a node of a Kind cluster's file.
 type kindNode struct {
 	Role   field[string]            `json:"role"`
 	Labels field[map[string]string] `json:"labels"`

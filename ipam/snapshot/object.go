@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// envelope is what all objects have in common.
+// envelope is what all objects share. Parts are read once the kind is known.
 type envelope struct {
 	APIVersion field[string] `json:"apiVersion"`
 	Kind       field[string] `json:"kind"`
@@ -16,12 +16,12 @@ type envelope struct {
 	Status     rawField      `json:"status"`
 	Items      rawField      `json:"items"`
 
-	// Of a Kind cluster's file, which has no spec.
+	// A Kind cluster's file has these instead of a spec.
 	Name  field[string] `json:"name"`
 	Nodes rawField      `json:"nodes"`
 }
 
-// rawField is a part that is read once the kind is known.
+// rawField is a part of an object that is still JSON.
 type rawField = json.RawMessage
 
 type metadata struct {
@@ -47,7 +47,7 @@ type object struct {
 type place struct {
 	file  int32 // index into the loader's files
 	line  int32 // from 1
-	order int32 // its number among all objects, as they were met
+	order int32 // its number among all places, in the order of reading
 }
 
 // The API groups that Calico's resources come in, and others that are read.
@@ -122,20 +122,20 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 	case read != nil:
 		read(o)
 	case strings.HasPrefix(group, "operator.tigera.io/") && kind != "Installation":
-		l.ignored++ // comes with an Installation, and says nothing of addresses
+		l.ignored++ // it comes with an Installation and has no addresses
 	default:
 		o.wrong("kind", "%s of %s is not read; known are IPPool, IPReservation, IPAMBlock, BlockAffinity, IPAMHandle, IPAMConfig "+
 			"(%s), IPAMConfiguration (%s), Node, Pod, Installation, and Kind's Cluster", quote(kind), quote(group), groupV1, groupV3)
 	}
 }
 
-// label returns a text that can be part of a problem's title.
+// label returns a text that is short enough for a problem's title.
 func (o *object) label(name string, f field[string]) string {
 	text, _ := o.short(name, f, maxName)
 	return text
 }
 
-// plain says why a text is no object, in the reader's terms.
+// plain says in plain words why a text is no object.
 func plain(err error) string {
 	var wrong *json.UnmarshalTypeError
 	switch {
@@ -153,7 +153,7 @@ func (o *object) wrong(field, format string, args ...any) {
 	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: Unreadable})
 }
 
-// odd reports what has no effect.
+// odd reports something harmless: it has no effect.
 func (o *object) odd(field, format string, args ...any) {
 	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: Unreadable, Harmless: true})
 }
@@ -164,8 +164,8 @@ func (o *object) report(p *Problem) {
 	o.l.problems = append(o.l.problems, p)
 }
 
-// part reads a part of the object, such as its spec, into a struct of fields.
-// It returns false, with a problem, if there is none or it is of another form.
+// part reads a part of the object, such as its spec, into a struct of fields. It
+// returns false and reports a problem if the part is missing or malformed.
 func (o *object) part(name string, text rawField, into any) bool {
 	if len(text) == 0 || string(text) == "null" {
 		o.wrong(name, "is missing")

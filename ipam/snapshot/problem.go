@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// ErrInvalid is matched by every error about resources that cannot be read, or
-// that contradict each other; [*InvalidError] has the details.
+// ErrInvalid matches every error about resources that cannot be read or that
+// contradict each other; [*InvalidError] has the details.
 var ErrInvalid = errors.New("snapshot: invalid resources")
 
-// A Problem is one thing in the resources that is not as it must be.
+// A Problem is one fault of the resources.
 type Problem struct {
-	File string `json:"file"`           // as given
-	Line int    `json:"line,omitempty"` // where the object begins, from 1; 0 if it is about no object
-	// Object is what it is about, such as "IPAMBlock 10-0-0-0-26"; empty where
-	// the text cannot be read so far.
+	File string `json:"file"` // as given
+	// Line is where the object begins or, for a fault of the text, the line of
+	// the fault. Lines count from 1; 0 is no line.
+	Line int `json:"line,omitempty"`
+	// Object is such as "IPAMBlock 10-0-0-0-26"; empty for a fault of the text.
 	Object string `json:"object,omitempty"`
 	Field  string `json:"field,omitempty"` // such as "spec.cidr"; empty for the whole
 	Reason string `json:"reason"`
 	Kind   Kind   `json:"kind"`
-	// Harmless problems are no contradiction: what they are about has no effect,
-	// on Calico neither.
+	// Harmless problems have no effect on this package or on Calico.
 	Harmless bool `json:"harmless,omitempty"`
 
 	order int32 // that of the object's place
 }
 
-// Error gives the place, the object, the field and what is wrong, in one line.
+// Error returns the place, the object, the field and the reason in one line.
 func (p *Problem) Error() string {
 	var s strings.Builder
 	s.WriteString(p.File)
@@ -45,7 +45,7 @@ func (p *Problem) Error() string {
 // Unwrap returns [ErrInvalid].
 func (p *Problem) Unwrap() error { return ErrInvalid }
 
-// InvalidError is everything for which resources were refused, in the order of
+// InvalidError has all problems for which resources were refused, in the order of
 // files and lines.
 type InvalidError struct{ Problems []*Problem }
 
@@ -67,10 +67,10 @@ func (e *InvalidError) Unwrap() []error {
 	return errs
 }
 
-// maxQuoted is how much of a value a problem shows.
+// maxQuoted is how many bytes of a value a problem shows.
 const maxQuoted = 64
 
-// quote shows a value, however long, in one line.
+// quote shows a value in one line. It cuts off a long one.
 func quote(text string) string {
 	if len(text) > maxQuoted {
 		return fmt.Sprintf("%q… (%d bytes)", text[:maxQuoted], len(text))

@@ -7,7 +7,7 @@ import (
 )
 
 // WriteText writes the report for people to read: the findings by kind, each kind
-// with what mends it. Of a kind there are at most so many, all of them if most is
+// with its remedy. It writes at most so many findings of a kind, or all if most is
 // 0. Errors are w's.
 func (r *Report) WriteText(w io.Writer, most int) error {
 	var out strings.Builder

@@ -45,12 +45,12 @@ func (o *object) poolSpec(at, name string, spec *poolSpec) (pool.Spec, bool) {
 		p.AllowedUses = append(p.AllowedUses, pool.Use(use))
 	}
 	if usual(p.AllowedUses) {
-		// Stored pools have their defaults written out, also beside a namespace
-		// selector, where a new pool could not say so.
+		// Stored pools have their defaults written out. Beside a namespace selector
+		// a new pool would be refused for them.
 		p.AllowedUses = nil
 	}
 	if !ok {
-		// The rest is looked at as if for some pool of addresses.
+		// Any CIDR will do to validate the rest.
 		p.CIDR = netip.MustParsePrefix("10.0.0.0/8")
 	}
 	if err := p.Validate(); err != nil {
@@ -61,7 +61,7 @@ func (o *object) poolSpec(at, name string, spec *poolSpec) (pool.Spec, bool) {
 	return p.WithDefaults(), len(o.l.problems) == before
 }
 
-// usual reports whether the uses are those of a pool that does not say.
+// usual reports whether the uses are the default ones.
 func usual(uses []pool.Use) bool {
 	return len(uses) == 2 && (uses[0] == pool.Workload && uses[1] == pool.Tunnel || uses[1] == pool.Workload && uses[0] == pool.Tunnel)
 }
@@ -96,8 +96,8 @@ type configSpec struct {
 	IPCooldownSeconds  field[int] `json:"ipCooldownSeconds"`
 }
 
-// lastSequence is the annotation of the configuration that keeps the highest
-// sequence number ever given, where no block shows it any more.
+// lastSequence is an annotation of the configuration. It keeps the highest sequence
+// number ever used, where no block has it any more.
 const lastSequence = "ipamsim.github.io/last-sequence-number"
 
 func (o *object) config() {
@@ -207,8 +207,8 @@ func (o *object) handle() {
 	}
 }
 
-// maxCount is what a handle can count in one block.
+// maxCount is the most that a handle can count in one block.
 const maxCount = 1<<31 - 1
 
-// possibleBlock reports whether a block can be that large.
+// possibleBlock reports whether a block of this size can exist.
 func possibleBlock(cidr netip.Prefix) bool { return cidr.Addr().BitLen()-cidr.Bits() <= 12 }

@@ -15,54 +15,53 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A Snapshot is a cluster as its resources describe it. It is its holder's, and
-// may be changed: nothing else refers to it.
+// A Snapshot is a cluster as its resources describe it. The caller owns it and may
+// change it.
 type Snapshot struct {
-	// Cluster is what an allocator is made of; it can be restored as it is.
+	// Cluster is what [ipam.Restore] makes an allocator from.
 	Cluster ipam.Cluster
-	// Pods are those that the resources list, by namespace and name. HasPods
-	// tells whether they were asked for at all: a cluster without any pod looks
-	// the same as one whose pods were left out.
+	// Pods are in the order of namespace and name. HasPods is false where the
+	// resources list no pod at all: probably nobody asked for pods.
 	Pods    []Pod
 	HasPods bool
 	// Addresses are those that the nodes use themselves.
 	Addresses []NodeAddress
 
-	// Networks are what the pools of an Installation say besides; of pools that
-	// exist already there are none.
+	// Networks are the networks of an Installation's pools. IPPool objects have
+	// none.
 	Networks []Network
 
 	// Problems are the harmless ones and, with [Options].Lenient, all others, in
 	// the order of files and lines.
 	Problems []*Problem
 
-	Objects int               // that were met, of any kind
-	Deleted int               // marked deleted, and skipped
-	refused []ipam.BlockState // those that were left out of the cluster
+	Objects int               // how many objects were read, of any kind
+	Deleted int               // how many of them are marked deleted, and skipped
+	refused []ipam.BlockState // blocks that were left out of the cluster
 
-	// Latest is the latest moment that the resources speak of: the snapshot was
-	// taken then or later. Zero if they speak of none.
+	// Latest is the latest time in the resources: the snapshot was taken then or
+	// later. Zero if the resources have no time.
 	Latest time.Time
 }
 
-// Network is how the packets of a pool travel, which is nothing to IPAM, but
-// decides which tunnels want addresses.
+// Network is how the packets of a pool travel. IPAM ignores it, but it decides
+// which tunnels need addresses.
 type Network struct {
 	Pool          string
 	Encapsulation string // as written: IPIP, VXLAN, VXLANCrossSubnet, None, …
 	NATOutgoing   bool
 }
 
-// Allocator returns an allocator that goes on where the cluster stands, on a clock
-// that should show [Snapshot].Latest or later. Errors are those of [ipam.Restore];
-// there are none for a cluster that was not changed.
+// Allocator returns an allocator that goes on where the cluster stands. Its clock
+// should show [Snapshot].Latest or later. Errors are those of [ipam.Restore]; a
+// cluster that was not changed has none.
 func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 	return ipam.Restore(s.Cluster, o)
 }
 
 // Snapshot returns what was read. The error is an [*InvalidError] with every
-// problem that is not harmless, unless [Options].Lenient is set. The loader is of
-// no further use.
+// problem that is not harmless; with [Options].Lenient it is nil. Do not use the
+// loader afterwards.
 func (l *Loader) Snapshot() (*Snapshot, error) {
 	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Latest: l.latest}
 	s.Cluster = l.cluster
@@ -108,7 +107,7 @@ func compareAffinities(x, y *ipam.AffinityState) int {
 	)
 }
 
-// sorted sorts objects, those read first before others that are equal.
+// sorted sorts objects. Equal ones stay in the order in which they were read.
 func sorted[T any](list []located[T], compare func(x, y *T) int) []located[T] {
 	slices.SortStableFunc(list, func(x, y located[T]) int { return compare(&x.T, &y.T) })
 	return list
@@ -125,8 +124,8 @@ func values[L, T any](list []L, value func(L) T) []T {
 	return out
 }
 
-// unique sorts objects by name and leaves out those whose name another has, with
-// a problem.
+// unique sorts objects by name. Of several with one name it keeps the first, and
+// reports the others.
 func unique[T any](l *Loader, kind string, list []named[T]) []named[T] {
 	slices.SortStableFunc(list, func(x, y named[T]) int { return strings.Compare(x.name, y.name) })
 	var kept []named[T]
@@ -148,8 +147,8 @@ func (l *Loader) again(object string, first, again place) {
 	})
 }
 
-// fit leaves out of the cluster what no allocator could be in, with a problem for
-// each. What is left out may make room for nothing else, so this ends soon.
+// fit removes from the cluster the objects that [ipam.Restore] refuses, and reports
+// each. It tries again until nothing is refused; every round removes something.
 func (l *Loader) fit(s *Snapshot, pools []named[pool.Spec]) {
 	places := map[ipam.ObjectKind]func(i int) (kind string, at place){
 		ipam.PoolObject:     func(i int) (string, place) { return "IPPool", pools[i].at },
@@ -174,7 +173,7 @@ func (l *Loader) fit(s *Snapshot, pools []named[pool.Spec]) {
 		for _, r := range refused.Refusals {
 			kind, at := places[r.Kind](r.Index)
 			if errors.Is(r.Err, ipam.ErrDuplicate) {
-				// The lists are sorted: the first of that name stands before it.
+				// The lists are sorted: the first of that name comes just before.
 				_, first := places[r.Kind](r.Index - 1)
 				l.again(kind+" "+objectName(s, r), first, at)
 				drop(r)
@@ -224,7 +223,7 @@ func kindOfRefusal(r *ipam.Refusal) Kind {
 	return Unreadable
 }
 
-// refusalText puts what may be several reasons into one line.
+// refusalText joins the reasons of a refusal in one line.
 func refusalText(r *ipam.Refusal) string {
 	return strings.Join(strings.Split(r.Err.Error(), "\n"), "; ")
 }

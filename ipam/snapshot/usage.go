@@ -42,8 +42,8 @@ func (c *checker) usage() {
 	}
 }
 
-// usedByOther finds an address that is one's by its attributes, and is used by
-// another.
+// usedByOther finds an address that is allocated to somebody and used by somebody
+// else.
 func (c *checker) usedByOther(ip netip.Addr, al *block.Allocation, u user, objects []string) {
 	if u.pod == nil {
 		if pod, isPods := podOf(al.Active); isPods {
@@ -126,21 +126,22 @@ func (c *checker) allocations() {
 	}
 }
 
-// judgePod decides about an address of a pod, which nobody uses (§12).
+// judgePod decides whether an address that is allocated to a pod, and that nobody
+// uses, has leaked (§12).
 func (c *checker) judgePod(b *ipam.BlockState, al *block.Allocation, name string) {
 	switch p := c.pods[name]; {
 	case p == nil:
 		c.unused(b, al, fmt.Sprintf("is allocated to Pod %s, which does not exist", name))
 	case p.Ended:
 		c.unused(b, al, fmt.Sprintf("is allocated to Pod %s, which has ended", name))
-	case len(p.IPs) == 0: // starting: it has not reported its address yet
+	case len(p.IPs) == 0: // it starts and has not reported its address yet
 	default:
 		c.unused(b, al, fmt.Sprintf("is allocated to Pod %s, which uses %s", name, p.IPs[0]))
 	}
 }
 
-// judgeTunnel decides about an address of a tunnel, which no node says it uses, or
-// returns that it cannot.
+// judgeTunnel decides whether an address that is allocated to a tunnel, and that no
+// node reports, has leaked. It returns true if it cannot know.
 func (c *checker) judgeTunnel(b *ipam.BlockState, al *block.Allocation, kind string) (unjudged bool) {
 	node, _ := al.Active.Get(ipam.AttrNode)
 	switch {
@@ -151,7 +152,7 @@ func (c *checker) judgeTunnel(b *ipam.BlockState, al *block.Allocation, kind str
 	case c.tunnels[tunnelKey{node, kind}]:
 		c.unused(b, al, fmt.Sprintf("is allocated to a tunnel of Node %s, which uses another address there", node))
 	}
-	return false // where the node says nothing of it, it is taken as used
+	return false // a node that reports no address of this kind may still use it
 }
 
 func (c *checker) unused(b *ipam.BlockState, al *block.Allocation, why string) {
@@ -163,8 +164,8 @@ func (c *checker) unused(b *ipam.BlockState, al *block.Allocation, why string) {
 	c.findAt(NotUsed, ip, objects, "%s %s", ip, why)
 }
 
-// isHostReserved reports whether an allocation is one of those that a Windows node
-// keeps at both ends of its blocks, which no handle counts (§10).
+// isHostReserved reports whether an allocation is reserved for a Windows node, at
+// either end of its block (§10). No handle counts it.
 func isHostReserved(al *block.Allocation) bool {
 	if block.IsHostReserved(al.Handle) {
 		return true

@@ -27,16 +27,15 @@ const (
 	V3 Group = groupV3 // what Calico's API server shows
 )
 
-// ErrNotWritable is matched by errors about text that the resources cannot hold:
-// what is not UTF-8, or longer than 64 KiB.
+// ErrNotWritable matches errors about what resources cannot hold: text that is not
+// UTF-8 or longer than 64 KiB, and blocks that cannot exist.
 var ErrNotWritable = errors.New("snapshot: not writable")
 
-// WriteYAML writes a cluster as kubectl prints a List of its resources, which
-// [Load] reads as the same cluster: pools, reservations, blocks, affinities,
-// handles, configuration and nodes, each kind in the order of names. Equal clusters
-// give equal bytes. Of an object there is only what IPAM looks at; reservations
-// are one object. Errors are w's, or match [ErrNotWritable], as also for a block
-// that is none.
+// WriteYAML writes a cluster as kubectl prints a List of its resources. [Load] reads
+// it as the same cluster. The List has pools, reservations, blocks, affinities,
+// handles, the configuration and nodes, in this order and each kind by name. Equal
+// clusters give equal bytes. Objects have only what IPAM looks at; all reservations
+// are one object. Errors are w's, or match [ErrNotWritable].
 func WriteYAML(w io.Writer, c ipam.Cluster, g Group) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "apiVersion: v1\nitems:\n")
@@ -53,8 +52,8 @@ func WriteYAML(w io.Writer, c ipam.Cluster, g Group) error {
 	return errors.Join(err, out.Flush())
 }
 
-// WriteJSON is [WriteYAML] in JSON, as kubectl -o json prints it but for blanks:
-// an object a line.
+// WriteJSON is [WriteYAML] in JSON, one object a line. kubectl -o json prints the
+// same with more blanks.
 func WriteJSON(w io.Writer, c ipam.Cluster, g Group) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, `{"apiVersion":"v1","items":[`)
@@ -76,7 +75,7 @@ func WriteJSON(w io.Writer, c ipam.Cluster, g Group) error {
 // tree is an object as JSON and YAML have it.
 type tree = map[string]any
 
-// resources yields every object of the cluster.
+// resources calls yield for every object of the cluster.
 func resources(c *ipam.Cluster, g Group, yield func(tree) error) error {
 	w := resourceWriter{group: g, yield: yield}
 	for _, p := range c.Pools {
@@ -85,7 +84,7 @@ func resources(c *ipam.Cluster, g Group, yield func(tree) error) error {
 	if len(c.Reservations) > 0 {
 		w.put("IPReservation", "reservations", nil, tree{"reservedCIDRs": texts(c.Reservations)})
 	}
-	shown := uint64(0) // the highest number that the blocks show
+	shown := uint64(0) // the highest sequence number of all blocks
 	for i := range c.Blocks {
 		b := &c.Blocks[i]
 		if err := writableBlock(b); err != nil {
@@ -163,11 +162,11 @@ func (w *resourceWriter) affinity(a ipam.AffinityState) {
 	w.put("BlockAffinity", affinity.Name(a.Owner.Name, a.CIDR), metadata, spec)
 }
 
-// config writes the configuration, and the highest sequence number where none of
-// the blocks shows it.
+// config writes the configuration, and the highest sequence number if no block has
+// it.
 func (w *resourceWriter) config(c *ipam.Cluster, shown uint64) {
 	if c.Config == ipam.DefaultConfig() && c.LastSequence <= shown {
-		return // what there is without one
+		return // the defaults need no object
 	}
 	kind := "IPAMConfig"
 	if w.group == V3 {
@@ -204,7 +203,7 @@ func poolTree(p pool.Spec) tree {
 	return spec
 }
 
-// writableBlock refuses a block that is none.
+// writableBlock refuses a block that cannot exist.
 func writableBlock(b *ipam.BlockState) error {
 	if !b.CIDR.IsValid() || !possibleBlock(b.CIDR) {
 		return fmt.Errorf("%w: %s is no block", ErrNotWritable, b.CIDR)
@@ -263,7 +262,7 @@ func blockTree(b *ipam.BlockState) tree {
 	return spec
 }
 
-// recordRanks numbers the records in use from 0, in their order.
+// recordRanks numbers the attribute records in use from 0, in their order.
 func recordRanks(allocations []block.Allocation) map[int]int {
 	numbers := make([]int, len(allocations))
 	for i, al := range allocations {
@@ -288,7 +287,7 @@ func texts[T ~string](values []T) []any {
 	return out
 }
 
-// unwritable returns the first text that cannot be written, by keys.
+// unwritable returns the first text that cannot be written, in the order of keys.
 func unwritable(v any) (text string, bad bool) {
 	switch v := v.(type) {
 	case string:

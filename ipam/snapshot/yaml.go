@@ -188,7 +188,7 @@ func kindOfList(text []byte) (kind string, items []json.RawMessage, err error) {
 
 var (
 	errNotUTF8 = errors.New("is not UTF-8")
-	errBreak   = errors.New("holds a line break that is none to most programs (CR alone, NEL, LS or PS)")
+	errBreak   = errors.New("holds a line break that most programs do not take for one (CR alone, NEL, LS or PS)")
 )
 
 // parse returns YAML as JSON, or false with a problem.
