@@ -109,7 +109,7 @@ func (c *checker) affinities() {
 		case affinity.Pending:
 			c.find(AffinityPending, a.CIDR.Addr(), objects, "%s announced its claim on %s and did not confirm it", a.Owner, a.CIDR)
 		case affinity.PendingDeletion:
-			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s started to give up %s and did not finish", a.Owner, a.CIDR)
+			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s began to give up %s and did not end", a.Owner, a.CIDR)
 		}
 	}
 }
