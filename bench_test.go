@@ -20,7 +20,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -317,16 +317,16 @@ func BenchmarkEmptyBlock(b *testing.B) {
 }
 
 // scenarios reads those of plan.jsonl whose name is given.
-func scenarios(tb testing.TB, name string) []workload.Scenario {
+func scenarios(tb testing.TB, name string) []sim.Scenario {
 	tb.Helper()
 	f, err := os.Open("testdata/plan.jsonl")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer f.Close()
-	var all []workload.Scenario
+	var all []sim.Scenario
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var s workload.Scenario
+		var s sim.Scenario
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
 			tb.Fatal(err)
 		}
@@ -347,7 +347,7 @@ func BenchmarkPlan(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, s := range all {
-			if _, err := workload.Run(s); err != nil {
+			if _, err := sim.Run(s); err != nil {
 				b.Fatal(err)
 			}
 		}

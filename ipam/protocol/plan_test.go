@@ -10,7 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // manyCalls is how many calls make a scenario one for long runs only.
@@ -26,8 +26,8 @@ func TestPlan(t *testing.T) {
 	lines := bufio.NewScanner(f)
 	scenarios := 0
 	for ; lines.Scan(); scenarios++ {
-		var s workload.Scenario
-		var want workload.Result
+		var s sim.Scenario
+		var want sim.Result
 		var ops struct{ DatastoreOps int }
 		for _, into := range []any{&s, &want, &ops} {
 			require.NoError(t, json.Unmarshal(lines.Bytes(), into))
@@ -35,8 +35,8 @@ func TestPlan(t *testing.T) {
 		if ops.DatastoreOps > manyCalls && !property.Long() {
 			continue
 		}
-		cluster, clock := NewCluster(), ipam.NewClock(workload.Start)
-		got, err := workload.RunOn(cluster.Client(nil, clock.Now), clock, s)
+		cluster, clock := NewCluster(), ipam.NewClock(sim.Start)
+		got, err := sim.RunOn(cluster.Client(nil, clock.Now), clock, s)
 		require.NoError(t, err)
 		require.Equal(t, want.Totals, got.Totals, "%s /%d", s.Name, s.BlockSize)
 		require.Equal(t, Counts{Calls: ops.DatastoreOps}, cluster.Store().Counts(), "%s /%d", s.Name, s.BlockSize)

@@ -6,7 +6,7 @@ import (
 	"sort"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // steps is how many larger pools are tried, each twice as large as the one before.
@@ -50,17 +50,17 @@ func (c *crew) changes(p *plan) ([]change, error) {
 type trial struct {
 	crew     *crew
 	plan     *plan
-	scenario *workload.Scenario
-	result   *workload.Result // without a change
+	scenario *sim.Scenario
+	result   *sim.Result // without a change
 }
 
 // run runs the scenario with a change.
-func (t *trial) run(s *workload.Scenario) (workload.Result, error) {
-	return t.crew.run(s, workload.Options{}, 0)
+func (t *trial) run(s *sim.Scenario) (sim.Result, error) {
+	return t.crew.run(s, sim.Options{}, 0)
 }
 
 // outcome is a change that has been tried.
-func outcome(what string, s *workload.Scenario, r *workload.Result) *change {
+func outcome(what string, s *sim.Scenario, r *sim.Result) *change {
 	c := &change{What: what, Works: fits(r), Result: r.Totals}
 	if c.Works {
 		c.Why = routes(&r.Totals)
@@ -113,7 +113,7 @@ func (t *trial) higherLimit() (*change, error) {
 }
 
 // addressBits returns how many bits an address of the scenario has.
-func addressBits(s *workload.Scenario) int {
+func addressBits(s *sim.Scenario) int {
 	if len(s.Pools) > 0 {
 		return s.Pools[0].CIDR.Addr().BitLen()
 	}
@@ -121,9 +121,9 @@ func addressBits(s *workload.Scenario) int {
 }
 
 // largest returns how many addresses the largest node asks for.
-func largest(s *workload.Scenario) int {
+func largest(s *sim.Scenario) int {
 	n := 0
-	for _, g := range append([]workload.Group{s.Group}, s.Groups...) {
+	for _, g := range append([]sim.Group{s.Group}, s.Groups...) {
 		n = max(n, g.PodsPerNode)
 		for _, b := range g.PodHistogram {
 			n = max(n, b.Pods)
@@ -138,7 +138,7 @@ func largest(s *workload.Scenario) int {
 // smallerBlock takes the largest block below the one in question that fits.
 func (t *trial) smallerBlock() (*change, error) {
 	s := t.scenario
-	smallest := min(addressBits(s), s.Pool.Bits()+workload.MaxBlockBits)
+	smallest := min(addressBits(s), s.Pool.Bits()+sim.MaxBlockBits)
 	if len(s.Pools) > 0 || s.BlockSize >= smallest || t.plan.compared() && s.BlockSize != common(s) {
 		return nil, nil // in the last case all sizes are in the table, and none fits
 	}
@@ -199,7 +199,7 @@ func (t *trial) largerPool() (*change, error) {
 	if len(s.Pools) > 0 {
 		return nil, nil
 	}
-	least := max(8, s.BlockSize-workload.MaxBlockBits) // there is no larger private range, nor are more blocks run
+	least := max(8, s.BlockSize-sim.MaxBlockBits) // there is no larger private range, nor are more blocks run
 	from, sizes := s.Pool.Bits(), []int{s.BlockSize}
 	if standard := common(&s); t.plan.compared() && from > standard {
 		sizes = sizes[:0]

@@ -9,7 +9,7 @@ import (
 	"io"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // checked is what -check tells of a file, with -json a line a file.
@@ -105,7 +105,7 @@ func without(entries []entry) string {
 }
 
 // calls returns how many calls to the datastore a scenario should take, or nil.
-func calls(e *entry) json.RawMessage { return e.Want[workload.DatastoreOps] }
+func calls(e *entry) json.RawMessage { return e.Want[sim.DatastoreOps] }
 
 // compare runs a scenario, on both allocators if it says how many datastore calls it
 // takes: the fast one makes none. What comes out is to be the same with both.
@@ -113,7 +113,7 @@ func (c *crew) compare(e *entry, into *compared) error {
 	if len(e.Want) == 0 {
 		return nil
 	}
-	r, err := c.run(&e.Scenario, workload.Options{}, requests(&e.Scenario))
+	r, err := c.run(&e.Scenario, sim.Options{}, requests(&e.Scenario))
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c *crew) compare(e *entry, into *compared) error {
 		return err
 	}
 	if got := fmt.Sprint(n); got != string(calls(e)) {
-		into.differences = append(into.differences, fmt.Sprintf("%s: %s, want %s", workload.DatastoreOps, got, calls(e)))
+		into.differences = append(into.differences, fmt.Sprintf("%s: %s, want %s", sim.DatastoreOps, got, calls(e)))
 	}
 	for _, d := range e.Differences(&slow) {
 		into.differences = append(into.differences, "with a datastore: "+d)
@@ -139,12 +139,12 @@ func (c *crew) compare(e *entry, into *compared) error {
 
 // between returns where two results of one scenario differ, of the allocator with a
 // datastore and the one without.
-func between(fast, slow *workload.Result) (lines []string, err error) {
+func between(fast, slow *sim.Result) (lines []string, err error) {
 	text, err := json.Marshal(fast)
 	if err != nil {
 		return nil, err
 	}
-	var as workload.Entry
+	var as sim.Entry
 	if err := json.Unmarshal(text, &as.Want); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 const recorded = "../../../testdata/plan.jsonl"
@@ -107,18 +107,18 @@ func TestCheckBetween(t *testing.T) {
 	require.Equal(t, cli.No, status)
 	require.Contains(t, out, "  1 difference\n", "the calls only")
 
-	moment := workload.Moment{Request: 3, Node: "node-2", Outcome: workload.Borrowed}
+	moment := sim.Moment{Request: 3, Node: "node-2", Outcome: sim.Borrowed}
 	other := moment
 	other.Node = "node-1"
 	for _, c := range []struct {
 		name       string
-		fast, slow workload.Result
+		fast, slow sim.Result
 		want       []string
 	}{
-		{"nothing", workload.Result{FirstBorrow: &moment}, workload.Result{FirstBorrow: &moment}, nil},
-		{"a number", workload.Result{Totals: workload.Totals{Routes: 5}}, workload.Result{Totals: workload.Totals{Routes: 4}},
+		{"nothing", sim.Result{FirstBorrow: &moment}, sim.Result{FirstBorrow: &moment}, nil},
+		{"a number", sim.Result{Totals: sim.Totals{Routes: 5}}, sim.Result{Totals: sim.Totals{Routes: 4}},
 			[]string{"with a datastore: routes: 4, want 5 as without"}},
-		{"whose it was", workload.Result{FirstBorrow: &moment}, workload.Result{FirstBorrow: &other},
+		{"whose it was", sim.Result{FirstBorrow: &moment}, sim.Result{FirstBorrow: &other},
 			[]string{`with a datastore: firstBorrow.node: "node-1", want "node-2" as without`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

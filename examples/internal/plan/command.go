@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // Command returns the program.
@@ -46,7 +46,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	} else {
 		err = makePlans(ctx, o, entries, stdout, stderr)
 	}
-	if errors.Is(err, workload.ErrStopped) {
+	if errors.Is(err, sim.ErrStopped) {
 		return cli.ErrInterrupted
 	}
 	return err
@@ -154,10 +154,10 @@ func (c *crew) plans(entries []entry, x extras, emit func(*plan) error) error {
 			select {
 			case m = <-next:
 			case <-ctx.Done():
-				return workload.ErrStopped
+				return sim.ErrStopped
 			}
 		case <-ctx.Done():
-			return workload.ErrStopped
+			return sim.ErrStopped
 		}
 		if m.err != nil {
 			return entries[i].wrong(m.err)

@@ -7,27 +7,27 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // sizes returns the block sizes at which a scenario is to be run: the one that it
 // names, or all that Calico allows and the pool is large enough for, and small enough
 // to be run. There may be none.
-func sizes(s *workload.Scenario) []int {
+func sizes(s *sim.Scenario) []int {
 	if s.BlockSize != 0 || len(s.Pools) > 0 {
 		return []int{s.BlockSize}
 	}
 	least, most := allowed(s)
 	var all []int
-	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+workload.MaxBlockBits); size++ {
+	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+sim.MaxBlockBits); size++ {
 		all = append(all, size)
 	}
 	return all
 }
 
 // allowed returns the block sizes that Calico allows in the pool's family.
-func allowed(s *workload.Scenario) (least, most int) {
+func allowed(s *sim.Scenario) (least, most int) {
 	if s.Pool.Addr().Is4() {
 		return 20, 32
 	}
@@ -36,8 +36,8 @@ func allowed(s *workload.Scenario) (least, most int) {
 
 // notRun says of which blocks a pool has too many, if there are any: they are not among
 // those that are compared.
-func notRun(s *workload.Scenario) string {
-	from := s.Pool.Bits() + workload.MaxBlockBits + 1
+func notRun(s *sim.Scenario) string {
+	from := s.Pool.Bits() + sim.MaxBlockBits + 1
 	_, most := allowed(s)
 	if s.BlockSize != 0 || len(s.Pools) > 0 || from > most {
 		return ""
@@ -50,12 +50,12 @@ func notRun(s *workload.Scenario) string {
 		text = fmt.Sprintf("Blocks of /%d to /%d, Calico's default of /%d among them, were", from, most, asked)
 	}
 	return fmt.Sprintf("%s not run: %s has more than 2^%d of them. They can be compared in a part of it, %s say",
-		text, s.Pool, workload.MaxBlockBits, netip.PrefixFrom(s.Pool.Addr(), most-workload.MaxBlockBits))
+		text, s.Pool, sim.MaxBlockBits, netip.PrefixFrom(s.Pool.Addr(), most-sim.MaxBlockBits))
 }
 
 // question returns the block size whose failures are explained and mended: the one
 // that the scenario names, or Calico's default, which its pool may be too small for.
-func question(s *workload.Scenario) int {
+func question(s *sim.Scenario) int {
 	switch {
 	case s.BlockSize != 0:
 		return s.BlockSize
@@ -69,7 +69,7 @@ func question(s *workload.Scenario) int {
 
 // warnings returns what is likely to disappoint about a scenario. Of those that are
 // compared it is about Calico's default.
-func warnings(s *workload.Scenario) (all []string) {
+func warnings(s *sim.Scenario) (all []string) {
 	with := *s
 	before := ""
 	if possible := sizes(s); s.BlockSize == 0 && len(s.Pools) == 0 {
@@ -93,7 +93,7 @@ func warnings(s *workload.Scenario) (all []string) {
 }
 
 // sized returns a scenario with blocks of this size.
-func sized(s *workload.Scenario, size int) *workload.Scenario {
+func sized(s *sim.Scenario, size int) *sim.Scenario {
 	with := *s
 	with.BlockSize = size
 	return &with
@@ -106,12 +106,12 @@ type extras struct {
 }
 
 // makePlan runs a scenario at every block size that it is for, and tries what would
-// make the default work. Its errors are [workload.ErrStopped] or say what is wrong
+// make the default work. Its errors are [sim.ErrStopped] or say what is wrong
 // with the scenario.
-func (c *crew) makePlan(e *workload.Entry, index int, x extras) (*plan, error) {
+func (c *crew) makePlan(e *sim.Entry, index int, x extras) (*plan, error) {
 	p := &plan{Index: index, File: e.File, Line: e.Line, Scenario: e.Scenario}
 	p.Warnings = warnings(&p.Scenario)
-	o := workload.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom, HeadroomRequests: enough(&p.Scenario)}
+	o := sim.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom, HeadroomRequests: enough(&p.Scenario)}
 	all := sizes(&p.Scenario)
 	p.Rows = make([]row, len(all))
 	// The smallest blocks take longest and come first.
@@ -141,7 +141,7 @@ func (c *crew) makePlan(e *workload.Entry, index int, x extras) (*plan, error) {
 }
 
 // ofPools returns the block size of all pools in use, or 0 if they have different ones.
-func ofPools(s *workload.Scenario) int {
+func ofPools(s *sim.Scenario) int {
 	size := 0
 	for i := range s.Pools {
 		if s.Pools[i].Disabled {
@@ -175,7 +175,7 @@ func together(n int, do func(i int) error) error {
 
 // fits reports whether a scenario went as it should: nothing was refused or
 // borrowed, and every node that is of use has a block.
-func fits(r *workload.Result) bool {
+func fits(r *sim.Result) bool {
 	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesInNeed == 0
 }
 
@@ -194,7 +194,7 @@ func (c *crew) measure(p *plan) error {
 		if len(p.Scenario.Pools) > 0 {
 			size = 0
 		}
-		result, err := c.run(sized(&p.Scenario, size), workload.Options{Headroom: true, HeadroomRequests: enough(&p.Scenario)}, 0)
+		result, err := c.run(sized(&p.Scenario, size), sim.Options{Headroom: true, HeadroomRequests: enough(&p.Scenario)}, 0)
 		r.Result.Headroom = result.Headroom
 		return err
 	})
@@ -203,7 +203,7 @@ func (c *crew) measure(p *plan) error {
 // enough returns after how many more requests the search for room may end: a pool that
 // is much larger than its cluster takes long to fill, and that there is room for several
 // such clusters is all that anybody wants to know.
-func enough(s *workload.Scenario) int { return max(200_000, 4*requests(s)) }
+func enough(s *sim.Scenario) int { return max(200_000, 4*requests(s)) }
 
 // best returns the rows that are best by all but headroom: those that fit with the
 // fewest routes. If none does, those that refuse least, and of them those that

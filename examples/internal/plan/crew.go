@@ -8,7 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // crew runs scenarios, as many at a time as it has slots: an allocator of a large
@@ -48,19 +48,19 @@ func (c *crew) slot() (free func(), err error) {
 	select {
 	case c.slots <- struct{}{}:
 	case <-c.ctx.Done():
-		return nil, workload.ErrStopped
+		return nil, sim.ErrStopped
 	}
 	return func() { <-c.slots }, nil
 }
 
 // run runs a scenario. Planned are the requests of this run that the crew was told
 // of when it was made.
-func (c *crew) run(s *workload.Scenario, o workload.Options, planned int) (workload.Result, error) {
+func (c *crew) run(s *sim.Scenario, o sim.Options, planned int) (sim.Result, error) {
 	asks := requests(s)
 	c.add(0, asks-planned)
 	free, err := c.slot()
 	if err != nil {
-		return workload.Result{}, err
+		return sim.Result{}, err
 	}
 	defer free()
 	done, of := 0, asks
@@ -69,7 +69,7 @@ func (c *crew) run(s *workload.Scenario, o workload.Options, planned int) (workl
 		done, of = d, total
 		return c.ctx.Err() == nil
 	}
-	result, err := workload.RunWith(*s, o)
+	result, err := sim.RunWith(*s, o)
 	c.add(of-done, 0)
 	return result, err
 }
@@ -77,20 +77,20 @@ func (c *crew) run(s *workload.Scenario, o workload.Options, planned int) (workl
 // reference runs a scenario on the slow allocator, which makes the datastore calls
 // of the real one, and returns how many those were. The crew was told of the
 // requests.
-func (c *crew) reference(s *workload.Scenario) (result workload.Result, calls int, err error) {
+func (c *crew) reference(s *sim.Scenario) (result sim.Result, calls int, err error) {
 	free, err := c.slot()
 	if err != nil {
 		return result, 0, err
 	}
 	defer free()
-	cluster, clock := protocol.NewCluster(), ipam.NewClock(workload.Start)
-	result, err = workload.RunOn(cluster.Client(nil, clock.Now), clock, *s)
+	cluster, clock := protocol.NewCluster(), ipam.NewClock(sim.Start)
+	result, err = sim.RunOn(cluster.Client(nil, clock.Now), clock, *s)
 	c.add(requests(s), 0)
 	return result, cluster.Store().Counts().Calls, err
 }
 
 // requests returns how many addresses a scenario asks for, events aside.
-func requests(s *workload.Scenario) int {
+func requests(s *sim.Scenario) int {
 	n := ofGroup(&s.Group, s.TunnelIPPerNode)
 	for i := range s.Groups {
 		n += ofGroup(&s.Groups[i], s.TunnelIPPerNode)
@@ -102,7 +102,7 @@ func requests(s *workload.Scenario) int {
 }
 
 // ofGroup returns how many addresses the nodes of a group ask for.
-func ofGroup(g *workload.Group, tunnel bool) int {
+func ofGroup(g *sim.Group, tunnel bool) int {
 	n := g.Nodes * g.PodsPerNode
 	if nodes, pods := shares(g); nodes > 0 {
 		n = pods * g.Nodes / nodes
@@ -114,7 +114,7 @@ func ofGroup(g *workload.Group, tunnel bool) int {
 }
 
 // shares returns the nodes of a group's histogram, and their pods.
-func shares(g *workload.Group) (nodes, pods int) {
+func shares(g *sim.Group) (nodes, pods int) {
 	for _, b := range g.PodHistogram {
 		nodes += b.Nodes
 		pods += b.Nodes * b.Pods

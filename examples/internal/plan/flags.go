@@ -14,7 +14,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 const usage = `Which block size: run a cluster at every size that Calico allows, and compare.
@@ -51,8 +51,8 @@ unreadable input or unwritable output; 130 interrupted.
 
 // options are the flags.
 type options struct {
-	scenario workload.Scenario // unless there are files
-	churn    workload.Churn
+	scenario sim.Scenario // unless there are files
+	churn    sim.Churn
 	order    string
 	cooldown time.Duration
 	churnFor time.Duration
@@ -83,7 +83,7 @@ var flagOf = map[string]string{
 }
 
 // orders are those in which pods may arrive.
-var orders = []string{string(workload.RoundRobin), string(workload.NodeByNode), string(workload.Random)}
+var orders = []string{string(sim.RoundRobin), string(sim.NodeByNode), string(sim.Random)}
 
 // define defines the flags.
 func (o *options) define(flags *pflag.FlagSet) {
@@ -137,7 +137,7 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 // finishScenario completes the scenario of the flags.
 func (o *options) finishScenario(given map[string]bool) error {
 	s := &o.scenario
-	s.Order = workload.Order(o.order)
+	s.Order = sim.Order(o.order)
 	if len(s.PodHistogram) > 0 {
 		if given["pods"] {
 			return errors.New("-pods-histogram: not with -pods: it is one or the other")
@@ -159,7 +159,7 @@ func (o *options) finishScenario(given map[string]bool) error {
 	}
 	switch {
 	case given["churn-rate"]:
-		o.churn.For = workload.Duration(o.churnFor)
+		o.churn.For = sim.Duration(o.churnFor)
 		s.Churn = &o.churn
 	case given["churn-for"]:
 		return errors.New("-churn-for: needs -churn-rate, how many pods a second")
@@ -262,7 +262,7 @@ func (o *options) valid() error {
 
 // reservedInPool fails where a reservation has no address of the pool: it would
 // change nothing, and is likely to be mistyped.
-func reservedInPool(s *workload.Scenario) error {
+func reservedInPool(s *sim.Scenario) error {
 	for _, text := range s.Reservations {
 		reserved, err := netip.ParsePrefix(text)
 		if addr, wrong := netip.ParseAddr(text); wrong == nil {
@@ -278,7 +278,7 @@ func reservedInPool(s *workload.Scenario) error {
 // inFlags puts what is wrong with a scenario, the first thing of several, in terms of
 // the flags.
 func inFlags(err error) error {
-	var wrong *workload.InvalidError
+	var wrong *sim.InvalidError
 	if !errors.As(err, &wrong) {
 		return cli.InFlags(err)
 	}
@@ -308,7 +308,7 @@ func listOf[E any](all *[]E, read func(text string) (E, error)) func(string) err
 }
 
 // bucket reads pods:nodes.
-func bucket(text string) (b workload.Bucket, err error) {
+func bucket(text string) (b sim.Bucket, err error) {
 	pods, nodes, _ := strings.Cut(text, ":")
 	var err1, err2 error
 	b.Pods, err1 = strconv.Atoi(pods)

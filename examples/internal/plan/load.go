@@ -9,12 +9,12 @@ import (
 	"os"
 	"slices"
 
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // entry is a scenario, and which one it is in all files together.
 type entry struct {
-	workload.Entry
+	sim.Entry
 	index int
 }
 
@@ -22,7 +22,7 @@ type entry struct {
 // shard of them if so asked. With an error there are none.
 func load(o *options, stdin io.Reader) ([]entry, error) {
 	if len(o.files) == 0 {
-		return []entry{{Entry: workload.Entry{Scenario: o.scenario}}}, nil
+		return []entry{{Entry: sim.Entry{Scenario: o.scenario}}}, nil
 	}
 	var all []entry
 	for _, name := range o.files {
@@ -78,7 +78,7 @@ func tables(entries []entry) int {
 }
 
 // read reads the scenarios of one file.
-func read(name string, stdin io.Reader) ([]workload.Entry, error) {
+func read(name string, stdin io.Reader) ([]sim.Entry, error) {
 	in := stdin
 	if name == "-" {
 		name = "standard input"
@@ -99,7 +99,7 @@ func read(name string, stdin io.Reader) ([]workload.Entry, error) {
 		}
 		in = z
 	}
-	return workload.Read(name, in)
+	return sim.Read(name, in)
 }
 
 // warn says what is likely to disappoint.
@@ -115,13 +115,13 @@ func (e *entry) warn(w io.Writer) {
 
 // wrong puts the error of a run in terms of where the scenario is from.
 func (e *entry) wrong(err error) error {
-	if errors.Is(err, workload.ErrStopped) {
+	if errors.Is(err, sim.ErrStopped) {
 		return err
 	}
 	if e.File == "" {
 		return inFlags(err)
 	}
-	return &workload.FileError{File: e.File, Line: e.Line, Err: err}
+	return &sim.FileError{File: e.File, Line: e.Line, Err: err}
 }
 
 // label names a scenario in a list of many.

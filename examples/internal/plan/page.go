@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 const pageWidth = 80
@@ -50,7 +50,7 @@ func sections(plans []*plan) (all []section) {
 }
 
 // common returns Calico's default block size for a scenario.
-func common(s *workload.Scenario) int { return question(sized(s, 0)) }
+func common(s *sim.Scenario) int { return question(sized(s, 0)) }
 
 // sameButSize reports whether two plans are of the same scenario at different block
 // sizes.
@@ -135,7 +135,7 @@ func blocks(n int) string {
 
 // most writes how much more there is room for.
 func most(n int) string {
-	if n == workload.NoEnd {
+	if n == sim.NoEnd {
 		return "no end"
 	}
 	return cli.Number(n)

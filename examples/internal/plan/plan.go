@@ -1,27 +1,27 @@
 package plan
 
 import (
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // plan is what there is to tell of a scenario: the table, JSON and the report all
 // show this.
 type plan struct {
-	Index    int               `json:"index"`          // of the scenario in its file, from 0
-	File     string            `json:"file,omitempty"` // empty for one of flags
-	Line     int               `json:"line,omitempty"`
-	Scenario workload.Scenario `json:"scenario"`
-	Warnings []string          `json:"warnings,omitempty"`
-	Rows     []row             `json:"rows"` // by block size, the largest blocks first; one for a scenario that names its own
-	Verdict  verdict           `json:"verdict"`
+	Index    int          `json:"index"`          // of the scenario in its file, from 0
+	File     string       `json:"file,omitempty"` // empty for one of flags
+	Line     int          `json:"line,omitempty"`
+	Scenario sim.Scenario `json:"scenario"`
+	Warnings []string     `json:"warnings,omitempty"`
+	Rows     []row        `json:"rows"` // by block size, the largest blocks first; one for a scenario that names its own
+	Verdict  verdict      `json:"verdict"`
 }
 
 // row is the scenario at one block size.
 type row struct {
-	BlockSize int             `json:"blockSize"`         // 0 for several pools of different ones
-	Fits      bool            `json:"fits"`              // nothing refused or borrowed, and every node in need of one has a block
-	FailsAt   string          `json:"failsAt,omitempty"` // what fails first, in words
-	Result    workload.Result `json:"result"`
+	BlockSize int        `json:"blockSize"`         // 0 for several pools of different ones
+	Fits      bool       `json:"fits"`              // nothing refused or borrowed, and every node in need of one has a block
+	FailsAt   string     `json:"failsAt,omitempty"` // what fails first, in words
+	Result    sim.Result `json:"result"`
 }
 
 // verdict is what to do.
@@ -33,10 +33,10 @@ type verdict struct {
 
 // change is one that was tried by running it.
 type change struct {
-	What   string          `json:"what"` // "a larger pool: 10.0.0.0/17"
-	Works  bool            `json:"works"`
-	Why    string          `json:"why"` // what it comes to
-	Result workload.Totals `json:"result"`
+	What   string     `json:"what"` // "a larger pool: 10.0.0.0/17"
+	Works  bool       `json:"works"`
+	Why    string     `json:"why"` // what it comes to
+	Result sim.Totals `json:"result"`
 }
 
 // compared reports whether the scenario was run at every block size.

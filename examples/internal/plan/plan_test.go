@@ -15,7 +15,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
@@ -189,36 +189,36 @@ func TestVerdict(t *testing.T) {
 
 // TestRoom: first what has blocks of its own.
 func TestRoom(t *testing.T) {
-	const end = workload.NoEnd
+	const end = sim.NoEnd
 	for _, c := range []struct {
 		name string
-		room *workload.Headroom
+		room *sim.Headroom
 		says string
 	}{
 		{"not known", nil, ""},
-		{"no end", &workload.Headroom{Nodes: end, NodesFit: end, PodsPerNode: end, PodsFit: end}, ""},
-		{"none", &workload.Headroom{}, " There is no room for another node like these, nor for another pod on every node."},
-		{"many", &workload.Headroom{Nodes: 99, NodesFit: 31, PodsPerNode: 1300, PodsFit: 7},
+		{"no end", &sim.Headroom{Nodes: end, NodesFit: end, PodsPerNode: end, PodsFit: end}, ""},
+		{"none", &sim.Headroom{}, " There is no room for another node like these, nor for another pod on every node."},
+		{"many", &sim.Headroom{Nodes: 99, NodesFit: 31, PodsPerNode: 1300, PodsFit: 7},
 			" There is room for 31 more nodes like these with blocks of their own, 99 before a request is refused; " +
 				"or for 7 more pods on every node from its own blocks, 1,300 before a request is refused."},
-		{"none of their own", &workload.Headroom{Nodes: 131, PodsPerNode: 43, PodsFit: 43},
+		{"none of their own", &sim.Headroom{Nodes: 131, PodsPerNode: 43, PodsFit: 43},
 			" There is room for no more nodes like these with blocks of their own, 131 before a request is refused; or for 43 more pods on every node."},
-		{"one", &workload.Headroom{Nodes: 1, NodesFit: 1, PodsPerNode: 1, PodsFit: 1},
+		{"one", &sim.Headroom{Nodes: 1, NodesFit: 1, PodsPerNode: 1, PodsFit: 1},
 			" There is room for 1 more node like these, or 1 more pod on every node, before a request is refused."},
-		{"one of its own", &workload.Headroom{Nodes: 2, NodesFit: 1, PodsPerNode: 2, PodsFit: 1},
+		{"one of its own", &sim.Headroom{Nodes: 2, NodesFit: 1, PodsPerNode: 2, PodsFit: 1},
 			" There is room for 1 more node like these with blocks of its own, 2 before a request is refused; " +
 				"or for 1 more pod on every node from its own blocks, 2 before a request is refused."},
-		{"equal", &workload.Headroom{Nodes: 6, NodesFit: 6, PodsPerNode: 9, PodsFit: 9},
+		{"equal", &sim.Headroom{Nodes: 6, NodesFit: 6, PodsPerNode: 9, PodsFit: 9},
 			" There is room for 6 more nodes like these, or 9 more pods on every node, before a request is refused."},
-		{"nodes only", &workload.Headroom{Nodes: 6, NodesFit: 6},
+		{"nodes only", &sim.Headroom{Nodes: 6, NodesFit: 6},
 			" There is room for 6 more nodes like these before a request is refused, but not for another pod on every node."},
-		{"nodes that borrow only", &workload.Headroom{Nodes: 6},
+		{"nodes that borrow only", &sim.Headroom{Nodes: 6},
 			" There is room for no more nodes like these with blocks of their own, 6 before a request is refused, but not for another pod on every node."},
-		{"pods only", &workload.Headroom{PodsPerNode: 4, PodsFit: 4},
+		{"pods only", &sim.Headroom{PodsPerNode: 4, PodsFit: 4},
 			" There is room for 4 more pods on every node before a request is refused, but not for another node."},
-		{"pods, and nodes that ask for nothing", &workload.Headroom{Nodes: end, NodesFit: end, PodsPerNode: 4, PodsFit: 4},
+		{"pods, and nodes that ask for nothing", &sim.Headroom{Nodes: end, NodesFit: end, PodsPerNode: 4, PodsFit: 4},
 			" There is room for 4 more pods on every node before a request is refused."},
-		{"at least", &workload.Headroom{Nodes: 50000, NodesFit: 50000, NodesAtLeast: true, PodsPerNode: 900, PodsFit: 20, PodsAtLeast: true},
+		{"at least", &sim.Headroom{Nodes: 50000, NodesFit: 50000, NodesAtLeast: true, PodsPerNode: 900, PodsFit: 20, PodsAtLeast: true},
 			" There is room for at least 50,000 more nodes like these; or for 20 more pods on every node from its own blocks, at least 900 before a request is refused."},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.says, room(c.room)) })

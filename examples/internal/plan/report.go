@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 var (
@@ -159,7 +159,7 @@ func reportHeadline(p *plan) (text string, fits bool) {
 }
 
 // reportFacts are what the scenario is, in short.
-func reportFacts(s *workload.Scenario) []reportFact {
+func reportFacts(s *sim.Scenario) []reportFact {
 	var facts []reportFact
 	add := func(name, value string) { facts = append(facts, reportFact{name, value}) }
 	if len(s.Pools) == 0 {
@@ -236,7 +236,7 @@ func reportTable(p *plan) (columns []string, rows []reportRow) {
 }
 
 // reportWhy says why requests were refused, if any were.
-func reportWhy(r *workload.Result) string {
+func reportWhy(r *sim.Result) string {
 	var why []string
 	for _, c := range []struct {
 		n    int
@@ -267,23 +267,23 @@ func reportMore(p *plan) [][]string {
 	table := [][]string{heads}
 	for _, f := range []struct {
 		name string
-		of   func(r *workload.Result) string // empty if there is nothing to say
+		of   func(r *sim.Result) string // empty if there is nothing to say
 	}{
-		{"Requests", func(r *workload.Result) string { return chart.Thousands(r.Requests) }},
-		{"Addresses given", func(r *workload.Result) string { return chart.Thousands(r.Assigned) }},
-		{"Blocks claimed but empty", func(r *workload.Result) string { return chart.Thousands(r.Blocks.Empty) }},
-		{"Blocks held by one address", func(r *workload.Result) string { return chart.Thousands(r.Blocks.OnePod) }},
-		{"Blocks left to claim", func(r *workload.Result) string { return chart.Thousands(r.Blocks.Free) }},
-		{"First borrowed", func(r *workload.Result) string { return reportFirst(r.FirstBorrow, r.FirstBorrowRequest) }},
-		{"First refused", func(r *workload.Result) string { return reportFirst(r.FirstRefusal, r.FirstRefusalRequest) }},
-		{"Addresses given back", func(r *workload.Result) string { return reportIfAny(r.Released) }},
-		{"Soonest reuse of an address", func(r *workload.Result) string {
+		{"Requests", func(r *sim.Result) string { return chart.Thousands(r.Requests) }},
+		{"Addresses given", func(r *sim.Result) string { return chart.Thousands(r.Assigned) }},
+		{"Blocks claimed but empty", func(r *sim.Result) string { return chart.Thousands(r.Blocks.Empty) }},
+		{"Blocks held by one address", func(r *sim.Result) string { return chart.Thousands(r.Blocks.OnePod) }},
+		{"Blocks left to claim", func(r *sim.Result) string { return chart.Thousands(r.Blocks.Free) }},
+		{"First borrowed", func(r *sim.Result) string { return reportFirst(r.FirstBorrow, r.FirstBorrowRequest) }},
+		{"First refused", func(r *sim.Result) string { return reportFirst(r.FirstRefusal, r.FirstRefusalRequest) }},
+		{"Addresses given back", func(r *sim.Result) string { return reportIfAny(r.Released) }},
+		{"Soonest reuse of an address", func(r *sim.Result) string {
 			if r.ReuseGap == nil {
 				return ""
 			}
 			return "after " + reportDuration(*r.ReuseGap)
 		}},
-		{"Evicted pods that no node took", func(r *workload.Result) string { return reportIfAny(r.Unscheduled) }},
+		{"Evicted pods that no node took", func(r *sim.Result) string { return reportIfAny(r.Unscheduled) }},
 	} {
 		row, said := []string{f.name}, false
 		for i := range p.Rows {
@@ -308,7 +308,7 @@ func reportIfAny(n int) string {
 }
 
 // reportFirst describes a request, as far as it is known.
-func reportFirst(m *workload.Moment, request int) string {
+func reportFirst(m *sim.Moment, request int) string {
 	if m == nil {
 		if request == 0 {
 			return ""

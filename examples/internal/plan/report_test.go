@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // planOf is a plan of a pool at several block sizes, with samples and maps.
@@ -38,8 +38,8 @@ func planOf(t testing.TB, f filled, sizes ...int) *plan {
 	}
 	p.Verdict.Text = []string{"With blocks of /28 nobody borrows, and nobody is refused.", "Calico's default, /26, leaves 44 nodes without a block."}
 	p.Verdict.Changes = []change{
-		{What: "a larger pool: 10.0.0.0/17", Works: true, Result: workload.Totals{Requests: 12000, Routes: 300}},
-		{What: "36 pods a node", Result: workload.Totals{Requests: 12000, Routes: 300, Borrowed: 400, NodesWithoutBlock: 44}},
+		{What: "a larger pool: 10.0.0.0/17", Works: true, Result: sim.Totals{Requests: 12000, Routes: 300}},
+		{What: "36 pods a node", Result: sim.Totals{Requests: 12000, Routes: 300, Borrowed: 400, NodesWithoutBlock: 44}},
 	}
 	return p
 }
@@ -58,12 +58,12 @@ func pageWords(page []byte) string {
 
 func TestReportSaysWhatThePlanSays(t *testing.T) {
 	p := typicalPlan(t)
-	p.Rows[1].Result.Headroom = &workload.Headroom{Nodes: 3456, PodsPerNode: workload.NoEnd}
+	p.Rows[1].Result.Headroom = &sim.Headroom{Nodes: 3456, PodsPerNode: sim.NoEnd}
 	p.Rows[1].Result.RefusedStrict, p.Rows[1].Result.RefusedNoPool, p.Rows[1].Result.RefusedPoolEmpty = 1500, 2, 0
 	p.Rows[1].Result.RefusedPoolEmptyOrStrict = 1502
-	gap := workload.Duration(90 * time.Second)
+	gap := sim.Duration(90 * time.Second)
 	p.Rows[1].Result.ReuseGap = &gap
-	p.Rows[1].Result.FirstBorrow = &workload.Moment{Request: 1234, Node: "node-7", Tunnel: true, At: workload.Duration(time.Hour)}
+	p.Rows[1].Result.FirstBorrow = &sim.Moment{Request: 1234, Node: "node-7", Tunnel: true, At: sim.Duration(time.Hour)}
 	p.Rows[0].Result.FirstRefusalRequest = 99
 	text := pageWords(writtenReport(t, p))
 	for _, says := range []string{
@@ -117,11 +117,11 @@ func TestReportEscapes(t *testing.T) {
 	p.Scenario.Name, p.Scenario.About, p.Warnings, p.Verdict.Text = evil, evil, []string{evil}, []string{evil}
 	p.Verdict.Changes[0].What = evil
 	p.Scenario.NodeFormat = evil
-	p.Scenario.Pools = []workload.Pool{{Name: evil, CIDR: p.Scenario.Pool}}
+	p.Scenario.Pools = []sim.Pool{{Name: evil, CIDR: p.Scenario.Pool}}
 	for i := range p.Rows {
 		r := &p.Rows[i]
 		r.FailsAt = evil
-		r.Result.FirstBorrow = &workload.Moment{Node: evil}
+		r.Result.FirstBorrow = &sim.Moment{Node: evil}
 		r.Result.Map.Owners[0], r.Result.Map.Pools[0].Name = evil, evil
 	}
 	page := string(writtenReport(t, p))
@@ -151,13 +151,13 @@ func TestReportHeadline(t *testing.T) {
 }
 
 func TestReportFacts(t *testing.T) {
-	s := workload.Scenario{
-		Pools:           []workload.Pool{{Name: "blue", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29}, {Name: "six", CIDR: netip.MustParsePrefix("fd00::/64")}},
-		Group:           workload.Group{Nodes: 1000, PodHistogram: []workload.Bucket{{Pods: 1, Nodes: 1}}},
-		Groups:          []workload.Group{{Nodes: 500}},
+	s := sim.Scenario{
+		Pools:           []sim.Pool{{Name: "blue", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29}, {Name: "six", CIDR: netip.MustParsePrefix("fd00::/64")}},
+		Group:           sim.Group{Nodes: 1000, PodHistogram: []sim.Bucket{{Pods: 1, Nodes: 1}}},
+		Groups:          []sim.Group{{Nodes: 500}},
 		TunnelIPPerNode: true, StrictAffinity: true, IPCooldownSeconds: 60,
-		Churn:  &workload.Churn{PerSecond: 0.5, For: workload.Duration(time.Hour)},
-		Events: make([]workload.Event, 2),
+		Churn:  &sim.Churn{PerSecond: 0.5, For: sim.Duration(time.Hour)},
+		Events: make([]sim.Event, 2),
 	}
 	var facts []string
 	for _, f := range reportFacts(&s) {
@@ -177,7 +177,7 @@ func TestReportChartsInWords(t *testing.T) {
 		r := &p.Rows[i].Result
 		r.Routes, r.BlocksTotal = 2534/(1+2*i), 16<<(2*i)
 		for j := range 5 {
-			r.Samples = append(r.Samples, workload.Sample{At: workload.Duration(j) * workload.Duration(time.Minute), Request: 1000 * j, InUse: 128 * j, Blocks: workload.Blocks{Free: r.BlocksTotal * (4 - j) / 4}})
+			r.Samples = append(r.Samples, sim.Sample{At: sim.Duration(j) * sim.Duration(time.Minute), Request: 1000 * j, InUse: 128 * j, Blocks: sim.Blocks{Free: r.BlocksTotal * (4 - j) / 4}})
 		}
 	}
 	page := string(writtenReport(t, p))
@@ -208,7 +208,7 @@ func TestReportDurations(t *testing.T) {
 		0: "0s", time.Minute: "1m", time.Hour: "1h", 90 * time.Minute: "1h30m", 90*time.Minute + 7*time.Second: "1h30m",
 		12345678 * time.Microsecond: "12.35s", 61*time.Second + 1: "1m1s", 10 * time.Minute: "10m", 20 * time.Hour: "20h",
 	} {
-		require.Equal(t, want, reportDuration(workload.Duration(d)))
+		require.Equal(t, want, reportDuration(sim.Duration(d)))
 	}
 }
 

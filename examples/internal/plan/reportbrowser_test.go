@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // writtenReport is the report of a plan.
@@ -25,14 +25,14 @@ func writtenReport(t testing.TB, p *plan) []byte {
 }
 
 // mappedPlan is a plan of these maps, one a block size from /26 on.
-func mappedPlan(ms ...*workload.Map) *plan {
+func mappedPlan(ms ...*sim.Map) *plan {
 	p := &plan{}
 	p.Scenario.Pool = netip.MustParsePrefix("10.0.0.0/16")
 	for i, m := range ms {
 		r := row{BlockSize: 26 + i}
 		r.Result.Map = m
 		for _, f := range m.Frames {
-			r.Result.Samples = append(r.Result.Samples, workload.Sample{At: f.At, Request: f.Request})
+			r.Result.Samples = append(r.Result.Samples, sim.Sample{At: f.At, Request: f.Request})
 		}
 		p.Rows = append(p.Rows, r)
 	}
@@ -40,7 +40,7 @@ func mappedPlan(ms ...*workload.Map) *plan {
 }
 
 // blockLines is what the page is to say of a block.
-func blockLines(m *workload.Map, state map[int]workload.Cell, p *workload.MapPool, block int) string {
+func blockLines(m *sim.Map, state map[int]sim.Cell, p *sim.MapPool, block int) string {
 	addr, size := p.CIDR.Addr(), 1<<(p.CIDR.Addr().BitLen()-p.BlockSize)
 	raw := addr.AsSlice()
 	for i, carry := len(raw)-1, (block-p.First)*size; carry > 0; i-- {
@@ -176,7 +176,7 @@ func TestReportInBrowser(t *testing.T) {
 
 	// What the page says of every block, at every moment, forwards and backwards.
 	part("every block", func(t *testing.T, c *chromium) {
-		pools := [][]workload.MapPool{
+		pools := [][]sim.MapPool{
 			poolsOf([]int{28, 26, 29, 32}, "10.0.0.0/22", "10.8.0.0/21", "10.9.0.8/29", "10.255.255.240/28"),
 			poolsOf([]int{122, 124, 122, 116, 128}, "fd00:0:0:1::/118", "2001:db8:1:2:3:0:5:6000/119", "2001:db8::1:0:0:0/121", "0:0:1::/113", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124"),
 		}
@@ -225,7 +225,7 @@ func TestReportInBrowser(t *testing.T) {
 		m := randomMap(rand.New(rand.NewPCG(3, 1)), poolsOf([]int{28}, "10.0.0.0/24"), 5, 6)
 		m.Owners[0] = "</script><b>bold</b>"
 		for i := range m.Frames {
-			m.Frames[i].Cells = append(m.Frames[i].Cells, workload.Cell{Block: 0, InUse: i + 1})
+			m.Frames[i].Cells = append(m.Frames[i].Cells, sim.Cell{Block: 0, InUse: i + 1})
 		}
 		states, pool := statesOf(m), m.Pools[0]
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
@@ -327,13 +327,13 @@ func TestReportInBrowser(t *testing.T) {
 	part("nearly nothing", func(t *testing.T, c *chromium) {
 		pools := poolsOf([]int{122}, "fd00::/64")
 		last := pools[0].Blocks - 1
-		huge := &workload.Map{Pools: pools, Owners: []string{"a"}, Frames: []workload.Frame{{}, {Cells: []workload.Cell{{Block: last, InUse: 3}}}}}
+		huge := &sim.Map{Pools: pools, Owners: []string{"a"}, Frames: []sim.Frame{{}, {Cells: []sim.Cell{{Block: last, InUse: 3}}}}}
 		for _, p := range []*plan{
 			{},
 			{Rows: []row{{BlockSize: 26}}},
-			mappedPlan(&workload.Map{Pools: poolsOf([]int{26}, "10.0.0.0/26"), Frames: []workload.Frame{{}}}),
-			mappedPlan(&workload.Map{Pools: poolsOf([]int{122}, "fd00::/64"), Frames: []workload.Frame{{}}}),
-			mappedPlan(&workload.Map{Pools: poolsOf([]int{26}, "10.0.0.0/24")}),
+			mappedPlan(&sim.Map{Pools: poolsOf([]int{26}, "10.0.0.0/26"), Frames: []sim.Frame{{}}}),
+			mappedPlan(&sim.Map{Pools: poolsOf([]int{122}, "fd00::/64"), Frames: []sim.Frame{{}}}),
+			mappedPlan(&sim.Map{Pools: poolsOf([]int{26}, "10.0.0.0/24")}),
 			mappedPlan(huge),
 		} {
 			c.open(writtenReport(t, p), 400)
@@ -387,8 +387,8 @@ func TestReportInBrowser(t *testing.T) {
 // statesLookDifferent: what a block is can be seen, in both themes and both ways to
 // colour.
 func statesLookDifferent(t *testing.T, c *chromium) {
-	m := &workload.Map{Pools: poolsOf([]int{28}, "10.0.0.0/26"), Owners: []string{"a"}, Frames: []workload.Frame{{Cells: []workload.Cell{
-		{Block: 1}, {Block: 2, InUse: 5}, {Block: 3, Owner: workload.Nobody, InUse: 5}, // and 0 is free
+	m := &sim.Map{Pools: poolsOf([]int{28}, "10.0.0.0/26"), Owners: []string{"a"}, Frames: []sim.Frame{{Cells: []sim.Cell{
+		{Block: 1}, {Block: 2, InUse: 5}, {Block: 3, Owner: sim.Nobody, InUse: 5}, // and 0 is free
 	}}}}
 	c.open(writtenReport(t, mappedPlan(m)), 1200)
 	for _, theme := range []string{"light", "dark"} {

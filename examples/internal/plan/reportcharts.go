@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // reportFigure is a chart and what stands around it.
@@ -30,12 +30,12 @@ func reportBars(p *plan) ([]reportFigure, error) {
 	var figures []reportFigure
 	for _, c := range []struct {
 		id, title, note string
-		of              func(r *workload.Result) int
+		of              func(r *sim.Result) int
 	}{
-		{"routes", "Routes", "blocks claimed and addresses borrowed", func(r *workload.Result) int { return r.Routes }},
-		{"borrowed", "Borrowed", "addresses from another node's block, a route each", func(r *workload.Result) int { return r.Borrowed }},
-		{"refused", "Refused", "requests that got no address", func(r *workload.Result) int { return r.Refused() }},
-		{"without", "Nodes without a block", "on borrowed addresses, or on none", func(r *workload.Result) int { return r.NodesWithoutBlock }},
+		{"routes", "Routes", "blocks claimed and addresses borrowed", func(r *sim.Result) int { return r.Routes }},
+		{"borrowed", "Borrowed", "addresses from another node's block, a route each", func(r *sim.Result) int { return r.Borrowed }},
+		{"refused", "Refused", "requests that got no address", func(r *sim.Result) int { return r.Refused() }},
+		{"without", "Nodes without a block", "on borrowed addresses, or on none", func(r *sim.Result) int { return r.NodesWithoutBlock }},
 	} {
 		bars := chart.Bars{Words: chart.Words{ID: "chart-" + c.id, Title: c.title + " by block size"}}
 		var figuresInWords []string
@@ -63,7 +63,7 @@ type reportTimeline struct {
 	id, title, note string
 	unit            string
 	top             float64 // as of [chart.Lines]
-	value           func(r *workload.Result, s *workload.Sample) float64
+	value           func(r *sim.Result, s *sim.Sample) float64
 }
 
 // reportLines are the charts over time, of the rows that were sampled.
@@ -75,13 +75,13 @@ func reportLines(p *plan) ([]reportFigure, error) {
 		}
 	}
 	use := reportTimeline{"use", "Addresses in use", "of the pool's " + reportFloat(size), " %", 100,
-		func(_ *workload.Result, s *workload.Sample) float64 { return 100 * float64(s.InUse) / size }}
+		func(_ *sim.Result, s *sim.Sample) float64 { return 100 * float64(s.InUse) / size }}
 	if most < size/100 { // a line at the bottom would say nothing
 		use.unit, use.top = "", 0
-		use.value = func(_ *workload.Result, s *workload.Sample) float64 { return float64(s.InUse) }
+		use.value = func(_ *sim.Result, s *sim.Sample) float64 { return float64(s.InUse) }
 	}
 	free := reportTimeline{"free", "Free blocks", "that a node can still claim, of all", " %", 100,
-		func(r *workload.Result, s *workload.Sample) float64 {
+		func(r *sim.Result, s *sim.Sample) float64 {
 			return 100 * float64(s.Free) / math.Max(float64(r.BlocksTotal), 1)
 		}}
 	var figures []reportFigure
@@ -100,7 +100,7 @@ func reportLines(p *plan) ([]reportFigure, error) {
 // Where time passes, it stands below.
 func (t *reportTimeline) figure(p *plan) (f reportFigure, err error) {
 	lines := chart.Lines{Words: chart.Words{ID: "chart-" + t.id, Title: t.title + " over time"}, Top: t.top, Unit: t.unit}
-	var longest []workload.Sample
+	var longest []sim.Sample
 	var words []string
 	f = reportFigure{Title: t.title, Note: t.note, Table: [][]string{{"Request"}}}
 	for i := range p.Rows {
@@ -149,7 +149,7 @@ func (t *reportTimeline) figure(p *plan) (f reportFigure, err error) {
 
 // rows fills in the table: some moments of the first line, and what the others
 // were at, then.
-func (f *reportFigure) rows(t *reportTimeline, p *plan, moments []workload.Sample) {
+func (f *reportFigure) rows(t *reportTimeline, p *plan, moments []sim.Sample) {
 	const most = 11
 	n := min(len(moments), most)
 	for k := range n {
@@ -184,7 +184,7 @@ func (t *reportTimeline) text(v float64) string {
 
 // reportMoment is a sample's place among others: the request, and the time where
 // that passes.
-func reportMoment(s *workload.Sample, samples []workload.Sample) string {
+func reportMoment(s *sim.Sample, samples []sim.Sample) string {
 	text := chart.Thousands(s.Request)
 	if samples[len(samples)-1].At > 0 {
 		text += ", " + reportDuration(s.At)
@@ -193,7 +193,7 @@ func reportMoment(s *workload.Sample, samples []workload.Sample) string {
 }
 
 // reportTicks are five moments, evenly over the requests.
-func reportTicks(samples []workload.Sample) (ticks []chart.Tick) {
+func reportTicks(samples []sim.Sample) (ticks []chart.Tick) {
 	last := samples[len(samples)-1]
 	const gaps = 4
 	for i := range gaps + 1 {
@@ -217,7 +217,7 @@ func reportTicks(samples []workload.Sample) (ticks []chart.Tick) {
 }
 
 // reportDuration writes a duration to three digits or so, without zeros at its end.
-func reportDuration(d workload.Duration) string {
+func reportDuration(d sim.Duration) string {
 	v := time.Duration(d)
 	switch {
 	case v >= time.Hour:
@@ -227,11 +227,11 @@ func reportDuration(d workload.Duration) string {
 	default:
 		v = v.Round(10 * time.Millisecond)
 	}
-	return short(workload.Duration(v))
+	return short(sim.Duration(v))
 }
 
 // reportAddresses is how many addresses a scenario's pools have.
-func reportAddresses(s *workload.Scenario) float64 {
+func reportAddresses(s *sim.Scenario) float64 {
 	count := func(bits, of int) float64 { return math.Ldexp(1, of-bits) }
 	if len(s.Pools) == 0 {
 		return count(s.Pool.Bits(), s.Pool.Addr().BitLen())

@@ -13,7 +13,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -31,17 +31,17 @@ type filled struct {
 // counts on its own, so that the report is tested without what fills it in.
 func (f filled) row(t testing.TB) row {
 	t.Helper()
-	clock := ipam.NewClock(workload.Start)
+	clock := ipam.NewClock(sim.Start)
 	a := ipam.New(ipam.Options{Now: clock.Now})
 	require.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: f.strict, AutoAllocateBlocks: true, IPCooldownSeconds: 600}))
-	m := &workload.Map{}
+	m := &sim.Map{}
 	for i, p := range f.pools {
 		require.NoError(t, a.SetPool(pool.Spec{Name: fmt.Sprintf("pool-%d", i), CIDR: p, BlockSize: f.blockSize}))
-		before := workload.MapPool{}
+		before := sim.MapPool{}
 		if i > 0 {
 			before = m.Pools[i-1]
 		}
-		m.Pools = append(m.Pools, workload.MapPool{
+		m.Pools = append(m.Pools, sim.MapPool{
 			Name: fmt.Sprintf("pool-%d", i), CIDR: p, BlockSize: f.blockSize,
 			First: before.First + before.Blocks, Blocks: 1 << (f.blockSize - p.Bits()),
 		})
@@ -60,15 +60,15 @@ func (f filled) row(t testing.TB) row {
 	defer watch.Stop()
 	r := row{BlockSize: f.blockSize}
 	res := &r.Result
-	state := map[int]workload.Cell{}
+	state := map[int]sim.Cell{}
 	moment := func() {
-		frame := workload.Frame{At: workload.Duration(clock.Now().Sub(workload.Start)), Request: res.Requests}
+		frame := sim.Frame{At: sim.Duration(clock.Now().Sub(sim.Start)), Request: res.Requests}
 		for _, cidr := range watch.AppendChanged(nil) {
 			c := f.cell(a, m, owners, cidr)
 			state[c.Block] = c
 			frame.Cells = append(frame.Cells, c)
 		}
-		slices.SortFunc(frame.Cells, func(a, b workload.Cell) int { return a.Block - b.Block })
+		slices.SortFunc(frame.Cells, func(a, b sim.Cell) int { return a.Block - b.Block })
 		m.Frames = append(m.Frames, frame)
 		res.Samples = append(res.Samples, f.sample(res, m, state, &frame))
 	}
@@ -122,13 +122,13 @@ func (f filled) row(t testing.TB) row {
 }
 
 // cell reads a block.
-func (f filled) cell(a *ipam.Allocator, m *workload.Map, owners map[string]int, cidr netip.Prefix) workload.Cell {
+func (f filled) cell(a *ipam.Allocator, m *sim.Map, owners map[string]int, cidr netip.Prefix) sim.Cell {
 	var b ipam.BlockState
-	c := workload.Cell{Block: blockNumber(m, cidr.Addr()), Owner: workload.Gone}
+	c := sim.Cell{Block: blockNumber(m, cidr.Addr()), Owner: sim.Gone}
 	if !a.ReadBlock(cidr, &b) {
 		return c
 	}
-	c.Owner = workload.Nobody
+	c.Owner = sim.Nobody
 	if !b.Owner.IsZero() {
 		c.Owner = owners[b.Owner.Name]
 	}
@@ -147,7 +147,7 @@ func (f filled) cell(a *ipam.Allocator, m *workload.Map, owners map[string]int, 
 }
 
 // blockNumber is the number of an address's block in a map.
-func blockNumber(m *workload.Map, addr netip.Addr) int {
+func blockNumber(m *sim.Map, addr netip.Addr) int {
 	for _, p := range m.Pools {
 		if p.CIDR.Contains(addr) {
 			base, at := new(big.Int).SetBytes(p.CIDR.Addr().AsSlice()), new(big.Int).SetBytes(addr.AsSlice())
@@ -159,12 +159,12 @@ func blockNumber(m *workload.Map, addr netip.Addr) int {
 }
 
 // sample counts.
-func (f filled) sample(res *workload.Result, m *workload.Map, state map[int]workload.Cell, frame *workload.Frame) workload.Sample {
-	s := workload.Sample{At: frame.At, Request: frame.Request, Refused: res.Refused()}
+func (f filled) sample(res *sim.Result, m *sim.Map, state map[int]sim.Cell, frame *sim.Frame) sim.Sample {
+	s := sim.Sample{At: frame.At, Request: frame.Request, Refused: res.Refused()}
 	has := map[int]bool{}
 	exists := 0
 	for _, c := range state {
-		if c.Owner == workload.Gone {
+		if c.Owner == sim.Gone {
 			continue
 		}
 		exists++

@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 const (
@@ -44,7 +44,7 @@ type reportSheet struct {
 	// cooling, in zigzag.
 	Frames string `json:"frames"`
 
-	source *workload.Map
+	source *sim.Map
 }
 
 // reportPool is a pool of a map. Its cells come after those of the pool before.
@@ -101,7 +101,7 @@ func reportMaps(rows []row, limit int) (*reportData, error) {
 }
 
 // reportOwner is how an owner is written: 0 for the one before, or one of the
-// constants of [workload.Cell], or a node's number, each plus 3.
+// constants of [sim.Cell], or a node's number, each plus 3.
 func reportOwner(before, now int) uint64 {
 	if before == now {
 		return 0
@@ -111,15 +111,15 @@ func reportOwner(before, now int) uint64 {
 
 // reportMerged returns the frames that are left if only every so-manieth is shown,
 // the last one among them. Their cells are in order, each once.
-func reportMerged(frames []workload.Frame, every int) (merged []workload.Frame) {
-	var changed []workload.Cell
+func reportMerged(frames []sim.Frame, every int) (merged []sim.Frame) {
+	var changed []sim.Cell
 	for i, f := range frames {
 		changed = append(changed, f.Cells...)
 		if i != 0 && (len(frames)-1-i)%every != 0 {
 			continue
 		}
-		slices.SortStableFunc(changed, func(a, b workload.Cell) int { return cmp.Compare(a.Block, b.Block) })
-		f.Cells = make([]workload.Cell, 0, len(changed))
+		slices.SortStableFunc(changed, func(a, b sim.Cell) int { return cmp.Compare(a.Block, b.Block) })
+		f.Cells = make([]sim.Cell, 0, len(changed))
 		for j, c := range changed {
 			if j+1 == len(changed) || changed[j+1].Block != c.Block { // the last word on it
 				f.Cells = append(f.Cells, c)
@@ -162,9 +162,9 @@ func (s *reportSheet) encode(owners map[string]int) error {
 		cells += pool.Cells
 		s.Pools = append(s.Pools, pool)
 	}
-	state := make([]workload.Cell, cells)
+	state := make([]sim.Cell, cells)
 	for i := range state {
-		state[i].Owner = workload.Gone
+		state[i].Owner = sim.Gone
 	}
 	for _, f := range frames {
 		s.At = append(s.At, reportDuration(f.At))
@@ -179,7 +179,7 @@ func (s *reportSheet) encode(owners map[string]int) error {
 			if i == len(m.Pools) {
 				return fmt.Errorf("block %d is in no pool", c.Block)
 			}
-			if c.Owner < workload.Gone || c.Owner >= len(m.Owners) {
+			if c.Owner < sim.Gone || c.Owner >= len(m.Owners) {
 				return fmt.Errorf("block %d belongs to %d of %d nodes", c.Block, c.Owner, len(m.Owners))
 			}
 			cell := where[i](c.Block)
@@ -211,7 +211,7 @@ func (s *reportSheet) encode(owners map[string]int) error {
 }
 
 // reportBlocks are the blocks of a pool that are in any frame, in order.
-func reportBlocks(frames []workload.Frame, first, blocks int) (known []int) {
+func reportBlocks(frames []sim.Frame, first, blocks int) (known []int) {
 	for _, f := range frames {
 		for _, c := range f.Cells {
 			if c.Block >= first && c.Block-first < blocks {

@@ -15,25 +15,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // randomMap is a map of pools of so many blocks, with frames that change so many
 // blocks each, in any way that blocks can change.
-func randomMap(r *rand.Rand, pools []workload.MapPool, frames, changes int) *workload.Map {
-	m := &workload.Map{Pools: pools}
+func randomMap(r *rand.Rand, pools []sim.MapPool, frames, changes int) *sim.Map {
+	m := &sim.Map{Pools: pools}
 	for i := range 40 {
 		m.Owners = append(m.Owners, fmt.Sprintf("node-%d", i))
 	}
 	last := pools[len(pools)-1]
 	for f := range frames {
-		frame := workload.Frame{At: workload.Duration(f) * 1e9, Request: f * 100}
+		frame := sim.Frame{At: sim.Duration(f) * 1e9, Request: f * 100}
 		for range changes {
 			block := r.IntN(last.First + last.Blocks)
-			p := pools[slices.IndexFunc(pools, func(p workload.MapPool) bool { return block < p.First+p.Blocks })]
+			p := pools[slices.IndexFunc(pools, func(p sim.MapPool) bool { return block < p.First+p.Blocks })]
 			size := 1 << (p.CIDR.Addr().BitLen() - p.BlockSize)
-			c := workload.Cell{Block: block, Owner: r.IntN(len(m.Owners)+2) - 2}
-			if c.Owner == workload.Nobody {
+			c := sim.Cell{Block: block, Owner: r.IntN(len(m.Owners)+2) - 2}
+			if c.Owner == sim.Nobody {
 				c.InUse = 1 + r.IntN(size)
 			} else if c.Owner >= 0 {
 				c.InUse = []int{0, r.IntN(size + 1), size}[r.IntN(3)]
@@ -48,22 +48,22 @@ func randomMap(r *rand.Rand, pools []workload.MapPool, frames, changes int) *wor
 }
 
 // poolsOf numbers the blocks of pools.
-func poolsOf(blockSizes []int, cidrs ...string) (pools []workload.MapPool) {
+func poolsOf(blockSizes []int, cidrs ...string) (pools []sim.MapPool) {
 	first := 0
 	for i, cidr := range cidrs {
 		p := netip.MustParsePrefix(cidr)
-		pools = append(pools, workload.MapPool{Name: fmt.Sprintf("pool-%d", i), CIDR: p, BlockSize: blockSizes[i], First: first, Blocks: 1 << (blockSizes[i] - p.Bits())})
+		pools = append(pools, sim.MapPool{Name: fmt.Sprintf("pool-%d", i), CIDR: p, BlockSize: blockSizes[i], First: first, Blocks: 1 << (blockSizes[i] - p.Bits())})
 		first += pools[i].Blocks
 	}
 	return pools
 }
 
 // statesOf are the blocks that exist after each frame.
-func statesOf(m *workload.Map) (states []map[int]workload.Cell) {
-	now := map[int]workload.Cell{}
+func statesOf(m *sim.Map) (states []map[int]sim.Cell) {
+	now := map[int]sim.Cell{}
 	for _, f := range m.Frames {
 		for _, c := range f.Cells {
-			if now[c.Block] = c; c.Owner == workload.Gone {
+			if now[c.Block] = c; c.Owner == sim.Gone {
 				delete(now, c.Block)
 			}
 		}
@@ -74,7 +74,7 @@ func statesOf(m *workload.Map) (states []map[int]workload.Cell) {
 
 // unpacked reads what the page's script would, and returns the blocks that exist
 // after each frame.
-func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]workload.Cell) {
+func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]sim.Cell) {
 	t.Helper()
 	packed, err := base64.StdEncoding.DecodeString(s.Frames)
 	require.NoError(t, err)
@@ -105,9 +105,9 @@ func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]
 			}
 		}
 	}
-	cells := make([]workload.Cell, len(blocks))
+	cells := make([]sim.Cell, len(blocks))
 	for i := range cells {
-		cells[i] = workload.Cell{Block: blocks[i], Owner: workload.Gone}
+		cells[i] = sim.Cell{Block: blocks[i], Owner: sim.Gone}
 	}
 	for range s.At {
 		changed := make([]int, next())
@@ -130,9 +130,9 @@ func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]
 		for _, i := range changed {
 			cells[i].Cooling += signed()
 		}
-		now := map[int]workload.Cell{}
+		now := map[int]sim.Cell{}
 		for _, c := range cells {
-			if c.Owner == workload.Gone {
+			if c.Owner == sim.Gone {
 				continue
 			}
 			if c.Owner >= 0 { // from the page's numbers to the map's
@@ -154,19 +154,19 @@ func TestMapIsWhatWasRun(t *testing.T) {
 		b := randomMap(r, poolsOf([]int{122, 26}, "fd00::/64", "10.9.0.0/20"), 1+r.IntN(8), r.IntN(30))
 		slices.Reverse(b.Owners) // another order
 		a.Owners[3] = "only here"
-		rows := []row{{BlockSize: 28, Result: workload.Result{Map: a}}, {BlockSize: 27}, {BlockSize: 26, Result: workload.Result{Map: b}}}
+		rows := []row{{BlockSize: 28, Result: sim.Result{Map: a}}, {BlockSize: 27}, {BlockSize: 26, Result: sim.Result{Map: b}}}
 		data, err := reportMaps(rows, 1<<20)
 		require.NoError(t, err)
 		require.Len(t, data.Maps, 2)
 		require.Len(t, data.Owners, 41)
-		for i, m := range []*workload.Map{a, b} {
+		for i, m := range []*sim.Map{a, b} {
 			require.Equal(t, statesOf(m), unpacked(t, data, data.Maps[i]))
 		}
 		require.False(t, data.Maps[1].Pools[0].Whole)
 		require.Equal(t, "288,230,376,151,711,744", data.Maps[1].Pools[0].Blocks)
 
 		// Whoever changes one count is found out.
-		if f := &a.Frames[len(a.Frames)-1]; len(f.Cells) > 0 && f.Cells[len(f.Cells)-1].Owner != workload.Gone {
+		if f := &a.Frames[len(a.Frames)-1]; len(f.Cells) > 0 && f.Cells[len(f.Cells)-1].Owner != sim.Gone {
 			want := statesOf(a)
 			f.Cells[len(f.Cells)-1].Cooling++
 			data, err := reportMaps(rows, 1<<20)
@@ -179,7 +179,7 @@ func TestMapIsWhatWasRun(t *testing.T) {
 // TestMapThatIsTooLarge leaves moments out, and the rest stays right.
 func TestMapThatIsTooLarge(t *testing.T) {
 	m := randomMap(rand.New(rand.NewPCG(5, 6)), poolsOf([]int{26}, "10.0.0.0/16"), 50, 200)
-	rows := []row{{BlockSize: 26, Result: workload.Result{Map: m}}}
+	rows := []row{{BlockSize: 26, Result: sim.Result{Map: m}}}
 	all, err := reportMaps(rows, 1<<20)
 	require.NoError(t, err)
 	require.Equal(t, 1, all.Maps[0].Every)
@@ -204,17 +204,17 @@ func TestMapThatIsTooLarge(t *testing.T) {
 // TestMapThatIsWrong: a page that would show something else is none.
 func TestMapThatIsWrong(t *testing.T) {
 	for _, c := range []struct {
-		cell workload.Cell
+		cell sim.Cell
 		says string
 	}{
-		{workload.Cell{Block: 16}, "map of blocks of /28: block 16 is in no pool"},
-		{workload.Cell{Block: -1}, "block -1 is in no pool"},
-		{workload.Cell{Block: 1, Owner: 2}, "block 1 belongs to 2 of 2 nodes"},
-		{workload.Cell{Block: 1, Owner: -3}, "block 1 belongs to -3 of 2 nodes"},
+		{sim.Cell{Block: 16}, "map of blocks of /28: block 16 is in no pool"},
+		{sim.Cell{Block: -1}, "block -1 is in no pool"},
+		{sim.Cell{Block: 1, Owner: 2}, "block 1 belongs to 2 of 2 nodes"},
+		{sim.Cell{Block: 1, Owner: -3}, "block 1 belongs to -3 of 2 nodes"},
 	} {
-		m := &workload.Map{Pools: poolsOf([]int{28}, "10.0.0.0/24"), Owners: []string{"a", "b"}, Frames: []workload.Frame{{Cells: []workload.Cell{c.cell}}}}
+		m := &sim.Map{Pools: poolsOf([]int{28}, "10.0.0.0/24"), Owners: []string{"a", "b"}, Frames: []sim.Frame{{Cells: []sim.Cell{c.cell}}}}
 		var b bytes.Buffer
-		err := writeReport(&b, &plan{Rows: []row{{BlockSize: 28, Result: workload.Result{Map: m}}}})
+		err := writeReport(&b, &plan{Rows: []row{{BlockSize: 28, Result: sim.Result{Map: m}}}})
 		require.ErrorContains(t, err, c.says)
 		require.Zero(t, b.Len(), "nothing is written of a page that fails")
 	}
@@ -227,7 +227,7 @@ func TestReportIsSmall(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	state := statesOf(m)[0]
 	for i := range 99 {
-		f := workload.Frame{At: workload.Duration(i) * 1e9, Request: i * 5000}
+		f := sim.Frame{At: sim.Duration(i) * 1e9, Request: i * 5000}
 		for _, block := range r.Perm(16384)[:5000] { // a pod more or less in each, as a rule
 			c := state[block]
 			c.Block = block
@@ -242,7 +242,7 @@ func TestReportIsSmall(t *testing.T) {
 		}
 		m.Frames = append(m.Frames, f)
 	}
-	p := &plan{Rows: []row{{BlockSize: 28, Result: workload.Result{Map: m}}}}
+	p := &plan{Rows: []row{{BlockSize: 28, Result: sim.Result{Map: m}}}}
 	p.Scenario.Pool = netip.MustParsePrefix("10.0.0.0/14")
 	var b bytes.Buffer
 	require.NoError(t, writeReport(&b, p))

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // TestStories runs the six stories and compares what their files say of the end.
@@ -20,12 +20,12 @@ func TestStories(t *testing.T) {
 			f, err := os.Open(name)
 			require.NoError(t, err)
 			defer f.Close()
-			entries, err := workload.Read(name, f)
+			entries, err := sim.Read(name, f)
 			require.NoError(t, err)
 			require.Greater(t, len(entries), 1)
 			for _, e := range entries {
 				require.NotEmpty(t, e.Want, "%s: says nothing of the end", e.Name)
-				got, err := workload.Run(e.Scenario)
+				got, err := sim.Run(e.Scenario)
 				require.NoError(t, err)
 				require.Empty(t, e.Differences(&got), e.Name)
 			}

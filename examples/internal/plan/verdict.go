@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // judge says which block size to take, and why, or what there is against the only
@@ -78,7 +78,7 @@ func judgeOne(p *plan) verdict {
 
 // reuse says how soon an address was given out again where pods restart, in a
 // paragraph; none if none was.
-func reuse(s *workload.Scenario, r *workload.Result) []string {
+func reuse(s *sim.Scenario, r *sim.Result) []string {
 	if r.ReuseGap == nil || s.Churn == nil {
 		return nil
 	}
@@ -95,7 +95,7 @@ func were(n int) string {
 }
 
 // good says what is good about a row that fits.
-func good(r *workload.Totals) string {
+func good(r *sim.Totals) string {
 	if r.Requests == 0 {
 		return "nobody asks for an address"
 	}
@@ -104,7 +104,7 @@ func good(r *workload.Totals) string {
 
 // room says how much more would fit, in a sentence after another: how much with blocks
 // of the nodes' own, and where that is less, how much before a request is refused.
-func room(h *workload.Headroom) string {
+func room(h *sim.Headroom) string {
 	if h == nil {
 		return ""
 	}
@@ -139,7 +139,7 @@ type space struct {
 }
 
 // unknown reports whether there is nothing to say.
-func (s space) unknown() bool { return s.all == workload.NoEnd || s.all == 0 && s.atLeast }
+func (s space) unknown() bool { return s.all == sim.NoEnd || s.all == 0 && s.atLeast }
 
 // plain reports whether all of them fit.
 func (s space) plain() bool { return s.fit == s.all }
@@ -190,14 +190,14 @@ func are(text string, n int) string {
 }
 
 // how says how a row fares, after its name.
-func how(s *workload.Scenario, r *row) string {
+func how(s *sim.Scenario, r *row) string {
 	if r.Fits {
 		return fmt.Sprintf("fits as well, with %s.%s", routes(&r.Result.Totals), room(r.Result.Headroom))
 	}
 	text := "does not fit: "
 	if m := first(&r.Result); m != nil {
 		text += fmt.Sprintf("the %s request, for %s, is the first to be %s, for %s. ", ordinal(m.Request), whose(m), became(m), because(s, &r.Result, m))
-		if m.Outcome == workload.Borrowed && r.Result.FirstRefusal != nil {
+		if m.Outcome == sim.Borrowed && r.Result.FirstRefusal != nil {
 			m := r.Result.FirstRefusal
 			text += fmt.Sprintf("The %s is the first to be refused: %s. ", ordinal(m.Request), because(s, &r.Result, m))
 		}

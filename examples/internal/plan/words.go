@@ -6,22 +6,22 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // describe says what a scenario is, in a sentence without its full stop.
-func describe(s *workload.Scenario) string {
+func describe(s *sim.Scenario) string {
 	text := describeGroup(&s.Group)
-	switch groups := append([]workload.Group{s.Group}, s.Groups...); len(groups) {
+	switch groups := append([]sim.Group{s.Group}, s.Groups...); len(groups) {
 	case 1:
 	case 2:
 		text += " and " + describeGroup(&groups[1])
 	default:
-		var all workload.Group
+		var all sim.Group
 		for _, g := range groups {
 			all.Nodes += g.Nodes
 			if len(g.PodHistogram) == 0 {
-				g.PodHistogram = []workload.Bucket{{Pods: g.PodsPerNode}}
+				g.PodHistogram = []sim.Bucket{{Pods: g.PodsPerNode}}
 			}
 			all.PodHistogram = append(all.PodHistogram, g.PodHistogram...)
 		}
@@ -36,9 +36,9 @@ func describe(s *workload.Scenario) string {
 		text += " in " + cli.Count(len(s.Pools), "pool")
 	}
 	switch s.Order {
-	case workload.NodeByNode:
+	case sim.NodeByNode:
 		text += ", node by node"
-	case workload.Random:
+	case sim.Random:
 		text += ", in random order"
 	}
 	if s.StrictAffinity {
@@ -51,7 +51,7 @@ func describe(s *workload.Scenario) string {
 		text += fmt.Sprintf(", at most %s a node", cli.Count(s.MaxBlocksPerHost, "block"))
 	}
 	if s.IPCooldownSeconds > 0 {
-		text += fmt.Sprintf(", cooldown %s", short(workload.Duration(s.IPCooldownSeconds)*workload.Duration(time.Second)))
+		text += fmt.Sprintf(", cooldown %s", short(sim.Duration(s.IPCooldownSeconds)*sim.Duration(time.Second)))
 	}
 	if s.Churn != nil {
 		text += fmt.Sprintf(", %g restarts a second for %s", s.Churn.PerSecond, short(s.Churn.For))
@@ -63,7 +63,7 @@ func describe(s *workload.Scenario) string {
 }
 
 // describeGroup is describe for nodes that are alike.
-func describeGroup(g *workload.Group) string {
+func describeGroup(g *sim.Group) string {
 	if len(g.PodHistogram) == 0 {
 		return fmt.Sprintf("%s of %s", cli.Count(g.Nodes, "node"), cli.Count(g.PodsPerNode, "pod"))
 	}
@@ -78,7 +78,7 @@ func describeGroup(g *workload.Group) string {
 }
 
 // short writes a duration as one would say it: 15m and not 15m0s.
-func short(d workload.Duration) string { return cli.Short(time.Duration(d)) }
+func short(d sim.Duration) string { return cli.Short(time.Duration(d)) }
 
 // addressesIn writes how many addresses so many bits make.
 func addressesIn(bits int) string {
@@ -100,7 +100,7 @@ func addresses(n int) string {
 }
 
 // routes writes how many there are.
-func routes(r *workload.Totals) string { return cli.Count(r.Routes, "route") }
+func routes(r *sim.Totals) string { return cli.Count(r.Routes, "route") }
 
 // ordinal writes 1st, 2nd, 3rd and so on.
 func ordinal(n int) string {
@@ -119,7 +119,7 @@ func ordinal(n int) string {
 }
 
 // first returns the first request that was borrowed or refused, or nil.
-func first(r *workload.Result) *workload.Moment {
+func first(r *sim.Result) *sim.Moment {
 	if r.FirstBorrow == nil || r.FirstRefusal != nil && r.FirstRefusal.Request < r.FirstBorrow.Request {
 		return r.FirstRefusal
 	}
@@ -127,7 +127,7 @@ func first(r *workload.Result) *workload.Moment {
 }
 
 // failsAt says what fails first, in a line if possible; nothing if nothing does.
-func failsAt(s *workload.Scenario, r *workload.Result) string {
+func failsAt(s *sim.Scenario, r *sim.Result) string {
 	if m := first(r); m != nil {
 		return fmt.Sprintf("request %s, %s, is %s: %s", cli.Number(m.Request), whose(m), became(m), briefly(s, m))
 	}
@@ -138,7 +138,7 @@ func failsAt(s *workload.Scenario, r *workload.Result) string {
 }
 
 // whose says for whom an address was asked, and when.
-func whose(m *workload.Moment) string {
+func whose(m *sim.Moment) string {
 	text := "a pod of " + m.Node
 	if m.Tunnel {
 		text = "the tunnel of " + m.Node
@@ -150,23 +150,23 @@ func whose(m *workload.Moment) string {
 }
 
 // became says what became of a request that its node got nothing of its own for.
-func became(m *workload.Moment) string {
-	if m.Outcome == workload.Borrowed {
+func became(m *sim.Moment) string {
+	if m.Outcome == sim.Borrowed {
 		return "borrowed"
 	}
 	return "refused"
 }
 
 // briefly says why a request was borrowed or refused.
-func briefly(s *workload.Scenario, m *workload.Moment) string {
+func briefly(s *sim.Scenario, m *sim.Moment) string {
 	switch {
-	case m.Outcome == workload.RefusedBlockLimit && limit(s) == 1:
+	case m.Outcome == sim.RefusedBlockLimit && limit(s) == 1:
 		return "1 block is the limit"
-	case m.Outcome == workload.RefusedBlockLimit:
+	case m.Outcome == sim.RefusedBlockLimit:
 		return cli.Count(limit(s), "block") + " are the limit"
-	case m.Outcome == workload.RefusedPoolEmpty:
+	case m.Outcome == sim.RefusedPoolEmpty:
 		return "no address is left"
-	case m.Outcome == workload.RefusedNoPool:
+	case m.Outcome == sim.RefusedNoPool:
 		return "no pool is for it"
 	case s.NoAutoAllocate:
 		return "nodes may not claim blocks"
@@ -175,7 +175,7 @@ func briefly(s *workload.Scenario, m *workload.Moment) string {
 }
 
 // because says the same of a scenario that is looked at more closely.
-func because(s *workload.Scenario, r *workload.Result, m *workload.Moment) string {
+func because(s *sim.Scenario, r *sim.Result, m *sim.Moment) string {
 	text := briefly(s, m)
 	if text != "no block is left" {
 		return text
@@ -192,7 +192,7 @@ func because(s *workload.Scenario, r *workload.Result, m *workload.Moment) strin
 }
 
 // limit returns how many blocks a node may have.
-func limit(s *workload.Scenario) int {
+func limit(s *sim.Scenario) int {
 	if s.MaxBlocksPerHost > 0 {
 		return s.MaxBlocksPerHost
 	}
@@ -201,7 +201,7 @@ func limit(s *workload.Scenario) int {
 
 // shortcomings says how a scenario ended short of fitting: "2,278 addresses are
 // borrowed, and 44 nodes have no block".
-func shortcomings(s *workload.Scenario, r *workload.Result) string {
+func shortcomings(s *sim.Scenario, r *sim.Result) string {
 	var parts []string
 	add := func(n int, one, many string) {
 		if n == 1 {

@@ -1,4 +1,4 @@
-package workload
+package sim
 
 // Options is what a run shows beyond totals. The zero value asks for nothing
 // more. None of it changes what becomes of a request.

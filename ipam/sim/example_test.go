@@ -1,4 +1,4 @@
-package workload_test
+package sim_test
 
 import (
 	"fmt"
@@ -6,16 +6,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ipamsim/ipamsim/ipam/workload"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // Four nodes with forty pods each share a /25, which has two blocks. Whoever
 // comes without one takes addresses from the two that have, which then borrow
 // from each other: a formula would say 64 borrowed.
 func ExampleRun() {
-	result, err := workload.Run(workload.Scenario{
+	result, err := sim.Run(sim.Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/25"), BlockSize: 26,
-		Group: workload.Group{Nodes: 4, PodsPerNode: 40}, TunnelIPPerNode: true,
+		Group: sim.Group{Nodes: 4, PodsPerNode: 40}, TunnelIPPerNode: true,
 	})
 	fmt.Println(err)
 	fmt.Println("own", result.Own, "borrowed", result.Borrowed, "refused", result.RefusedPoolEmptyOrStrict)
@@ -29,11 +29,11 @@ func ExampleRun() {
 // The pool has a block for each of four nodes. The fifth, which comes later, has
 // every address from the others' blocks, and the cluster ends with more routes.
 func ExampleRunWith() {
-	s := workload.Scenario{
-		Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: workload.Group{Nodes: 4, PodsPerNode: 20}, TunnelIPPerNode: true,
-		Events: []workload.Event{{At: workload.Duration(time.Hour), Do: workload.AddNodes, Group: &workload.Group{Nodes: 1}}},
+	s := sim.Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: sim.Group{Nodes: 4, PodsPerNode: 20}, TunnelIPPerNode: true,
+		Events: []sim.Event{{At: sim.Duration(time.Hour), Do: sim.AddNodes, Group: &sim.Group{Nodes: 1}}},
 	}
-	result, err := workload.RunWith(s, workload.Options{Headroom: true})
+	result, err := sim.RunWith(s, sim.Options{Headroom: true})
 	fmt.Println(err)
 	fmt.Println("first borrowed", result.FirstBorrow.Node, "tunnel", result.FirstBorrow.Tunnel, "after", result.FirstBorrow.At)
 	fmt.Println("routes", result.Routes, "stranded", result.Blocks.Stranded)
@@ -55,10 +55,10 @@ nodes: 2
 podsPerNode: 30
 refusedBlockLimit: 19
 `
-	entries, err := workload.Read("limit.yaml", strings.NewReader(text))
+	entries, err := sim.Read("limit.yaml", strings.NewReader(text))
 	fmt.Println(err)
 	for _, e := range entries {
-		result, err := workload.Run(e.Scenario)
+		result, err := sim.Run(e.Scenario)
 		fmt.Println(e.Name, err, e.Differences(&result))
 	}
 	// Output:

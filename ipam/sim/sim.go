@@ -1,4 +1,4 @@
-// Package workload runs whole clusters on an allocator and counts what became of
+// Package sim runs whole clusters on an allocator and counts what became of
 // every request.
 //
 // A [Scenario] is data: pools, nodes, pods on each, the order in which they arrive,
@@ -17,7 +17,7 @@
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.
-package workload
+package sim
 
 import (
 	"errors"
@@ -33,9 +33,9 @@ import (
 var (
 	// ErrInvalid is matched by errors about a scenario that cannot be run; those
 	// are [InvalidError] values, several joined.
-	ErrInvalid = errors.New("workload: invalid scenario")
+	ErrInvalid = errors.New("sim: invalid scenario")
 	// ErrStopped is returned when [Options.Progress] said so.
-	ErrStopped = errors.New("workload: stopped")
+	ErrStopped = errors.New("sim: stopped")
 )
 
 // InvalidError is one thing that is wrong with a scenario.
