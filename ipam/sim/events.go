@@ -1,91 +1,194 @@
 package sim
 
 import (
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// live lets churn and events happen. An event comes before churn at one moment.
-func (r *runner) live() {
-	events := r.scenario.Events
-	ticks := 0
-	for !r.stopped {
-		at, churns := r.scenario.Churn.tick(ticks + 1)
-		switch {
-		case len(events) > 0 && (!churns || time.Duration(events[0].At) <= at):
-			r.moveTo(time.Duration(events[0].At))
-			r.happen(&events[0])
-			if r.options.Samples >= len(r.scenario.Events) && !r.stopped {
-				r.sample()
-			}
-			events = events[1:]
-		case churns:
-			r.moveTo(at)
-			r.churn()
-			ticks++
-		default:
-			return
-		}
-	}
+// Kind is what happens in an [Event]. In brackets are the event's fields that go with
+// it.
+//
+//	drain                keeps pods from [nodes] and evicts those that run there, one
+//	                     after the other: each gives its address back and starts again
+//	                     on the node with the fewest pods, the first of several.
+//	                     Drained nodes stay, without pods
+//	undrain              lets pods on [nodes] again; those that a drain evicted and no
+//	                     node took start there
+//	remove-nodes         drains [nodes] and deletes them: tunnel addresses and
+//	                     affinities go
+//	add-nodes            adds a [group], with its pods, one node after the other. What
+//	                     the group leaves empty is as in the scenario's first
+//	replace-nodes        drains and deletes [nodes], or [count] of them in turn, and
+//	                     leaves tunnel addresses and affinities behind; a successor
+//	                     comes up in the place of each. The pods that run there end.
+//	                     [every] repeats it, [over] spreads it evenly over that time
+//	interrupt            is replace-nodes without a drain, as a spot market does it:
+//	                     pods leave their addresses behind too. [every, over]
+//	upgrade              replaces every node once, as replace-nodes does, [count] (the
+//	                     surge) at a time: so many successors come up before the old
+//	                     ones go. [every] is the time between two steps
+//	replace-pods         ends [count] pods, whichever, and starts others on the same
+//	                     nodes instead. [every, over]
+//	scale                starts pods on the nodes with the fewest, or ends the last of
+//	                     those with the most, until as many [pods] run in the cluster
+//	start-pod            starts a [pod] on the node in [nodes], with an [address] if it
+//	                     asks for one. It comes back under its name when its node is
+//	                     replaced, and neither replace-pods nor scale takes it
+//	stop-pod             ends a [pod] that start-pod started
+//	set-labels           replaces the [labels] of [nodes]
+//	add-pool             adds a [pool]
+//	disable-pool         disables the [pool] of that name: nobody gets an address of it
+//	                     any more, and nobody loses one
+//	set-strict-affinity  sets it to [strict]
+//	set-cooldown         sets the cooldown of addresses to [seconds]
+//	set-block-limit      sets how many blocks a node may have to [limit], 0 for 20
+type Kind string
+
+const (
+	drainNodes        Kind = "drain"
+	undrainNodes      Kind = "undrain"
+	removeNodes       Kind = "remove-nodes"
+	addNodes          Kind = "add-nodes"
+	replaceNodes      Kind = "replace-nodes"
+	interruptNodes    Kind = "interrupt"
+	upgradeNodes      Kind = "upgrade"
+	replacePods       Kind = "replace-pods"
+	scalePods         Kind = "scale"
+	startPod          Kind = "start-pod"
+	stopPod           Kind = "stop-pod"
+	setLabels         Kind = "set-labels"
+	addPool           Kind = "add-pool"
+	disablePool       Kind = "disable-pool"
+	setStrictAffinity Kind = "set-strict-affinity"
+	setCooldown       Kind = "set-cooldown"
+	setBlockLimit     Kind = "set-block-limit"
+)
+
+// Event is something that happens to a cluster. Which fields go with which [Kind] is
+// said there; the others must be empty.
+type Event struct {
+	At      Duration          `json:"at"` // since the start
+	Do      Kind              `json:"do"`
+	Nodes   []string          `json:"nodes,omitempty"` // by name
+	Group   *Group            `json:"group,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Strict  bool              `json:"strict,omitempty"`
+	Seconds int               `json:"seconds,omitempty"`
+	Limit   int               `json:"limit,omitempty"`
+	Pool    *Pool             `json:"pool,omitempty"` // of disable-pool only the name
+
+	Count int      `json:"count,omitempty"` // of nodes or pods
+	Every Duration `json:"every,omitempty"` // a second or more; 0 for once
+	Over  Duration `json:"over,omitempty"`
+
+	Pod     string     `json:"pod,omitempty"` // namespace/name
+	Address netip.Addr `json:"address,omitzero"`
+	Pods    int        `json:"pods,omitempty"`
 }
 
-// tick returns when the nth restart is, from 1, and whether there is one.
-func (c *Churn) tick(n int) (at time.Duration, ok bool) {
-	if c == nil {
-		return 0, false
-	}
-	at = time.Duration(float64(n) / c.PerSecond * float64(time.Second))
-	return at, at <= time.Duration(c.For)
-}
-
-// moveTo moves the clock on.
-func (r *runner) moveTo(at time.Duration) {
-	r.clock.Advance(at - r.at)
-	r.at = at
-}
-
-// happen does what an event says.
+// happen begins an event.
 func (r *runner) happen(e *Event) {
 	switch e.Do {
-	case Drain:
+	case drainNodes:
 		r.drain(e.Nodes)
-	case RemoveNodes:
+	case undrainNodes:
+		r.undrain(e.Nodes)
+	case removeNodes:
 		r.remove(e.Nodes)
-	case AddNodes:
+	case addNodes:
 		g := r.scenario.added(e)
 		for _, pods := range g.podCounts() {
 			r.join(r.bringUp(&g, pods))
 		}
-	case SetLabels:
+	case replaceNodes, interruptNodes, replacePods:
+		r.replace(e)
+	case upgradeNodes:
+		r.upgrade(e)
+	case scalePods:
+		r.scale(e.Pods)
+	case startPod:
+		r.startNamed(e)
+	case stopPod:
+		r.stopNamed(e.Pod)
+	case setLabels:
 		for _, name := range e.Nodes {
-			r.node(name).labels = e.Labels
-			_ = r.engine.SetNode(ipam.Node{Name: name, Labels: e.Labels}) // it exists
+			if n := r.node(name); !n.gone {
+				n.labels = e.Labels
+				r.setNode(n)
+			}
 		}
-	case SetStrictAffinity:
+	case addPool:
+		spec := e.Pool.spec()
+		_ = r.engine.SetPool(spec) // was validated
+		r.addSpace(spec)
+	case disablePool:
+		r.disableSpace(e.Pool.Name)
+	default:
+		r.set(e)
+	}
+}
+
+// set changes the configuration. What it becomes was validated.
+func (r *runner) set(e *Event) {
+	switch e.Do {
+	case setStrictAffinity:
 		r.config.StrictAffinity = e.Strict
-		_ = r.configure() // was validated
-	case SetCooldown:
+	case setCooldown:
 		r.config.IPCooldownSeconds = e.Seconds
-		_ = r.configure() // was validated
+	case setBlockLimit:
+		r.config.MaxBlocksPerHost = e.Limit
+	}
+	_ = r.configure()
+}
+
+// replace takes nodes or pods, and comes back for more if the event repeats.
+func (r *runner) replace(e *Event) {
+	count := max(e.Count, len(e.Nodes))
+	for i := range count {
+		share := float64(i) / float64(count)
+		r.agenda.file(r.at+time.Duration(share*float64(e.Over)), func() {
+			switch {
+			case e.Do == replacePods:
+				r.replacePod()
+			case len(e.Nodes) > 0:
+				r.replaceNode(r.node(e.Nodes[i]), e.Do == replaceNodes)
+			default:
+				r.replaceNode(r.nextNode(), e.Do == replaceNodes)
+			}
+		})
+	}
+	if e.Every > 0 {
+		r.agenda.file(r.at+time.Duration(e.Every), func() { r.replace(e) })
 	}
 }
 
-// join has a node that came up later ask for what it needs.
-func (r *runner) join(n *node) {
-	if r.scenario.TunnelIPPerNode {
-		r.tunnel(n)
+// upgrade replaces every node, a surge at a time: the new ones come up first.
+func (r *runner) upgrade(e *Event) {
+	at := r.at
+	for places := range slices.Chunk(r.turns(), e.Count) {
+		r.agenda.file(at, func() { r.replaceTogether(places) })
+		at += time.Duration(e.Every)
 	}
-	r.startPods(n)
 }
 
-// node returns the node of that name, which exists.
-func (r *runner) node(name string) *node {
-	if r.named == nil {
-		r.named = make(map[string]*node)
+// configure sets the configuration. Calico refuses a block limit without strict
+// affinity, but an edit of the resource does not.
+func (r *runner) configure() error {
+	if r.config.MaxBlocksPerHost > 0 && !r.config.StrictAffinity {
+		return r.engine.PutIPAMConfig(r.config)
 	}
-	for _, n := range r.nodes[len(r.named):] {
-		r.named[n.name] = n
+	return r.engine.SetIPAMConfig(r.config)
+}
+
+// setNode tells the engine, and Kubernetes where a cleaner looks at it, of a node.
+func (r *runner) setNode(n *node) {
+	of := ipam.Node{Name: n.name, Labels: n.labels}
+	if r.cluster != nil {
+		_ = r.cluster.SetNode(of) // the name is in order
+		return
 	}
-	return r.named[name]
+	_ = r.engine.SetNode(of)
 }

@@ -32,10 +32,10 @@ func TestOrders(t *testing.T) {
 	all, _ := requests(t, s)
 	// Two of three nodes run three pods, and the one that runs one comes in between.
 	require.Equal(t, []string{"0", "1", "2", "0", "2", "0", "2"}, nodesOf(all))
-	s.Order = NodeByNode
+	s.Order = nodeByNode
 	all, _ = requests(t, s)
 	require.Equal(t, []string{"0", "0", "0", "1", "2", "2", "2"}, nodesOf(all))
-	s.Order = Random
+	s.Order = random
 	all, _ = requests(t, s)
 	shuffled := nodesOf(all)
 	require.NotEqual(t, shuffled, slices.Sorted(slices.Values(shuffled)))
@@ -80,7 +80,7 @@ func TestHistogram(t *testing.T) {
 func TestDrain(t *testing.T) {
 	s := Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 3, NodeFormat: "%d", PodsPerNode: 2}, TunnelIPPerNode: true,
-		Events: []Event{{At: Duration(time.Second), Do: Drain, Nodes: []string{"1"}}, {At: Duration(2 * time.Second), Do: RemoveNodes, Nodes: []string{"1"}}},
+		Events: []Event{{At: Duration(time.Second), Do: drainNodes, Nodes: []string{"1"}}, {At: Duration(2 * time.Second), Do: removeNodes, Nodes: []string{"1"}}},
 	}
 	all, r := requests(t, s)
 	require.Equal(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0", "2"}, nodesOf(all), "the two pods of 1 start on 0 and 2")
@@ -108,10 +108,10 @@ func TestAddNodes(t *testing.T) {
 	s := Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 1, PodsPerNode: 2}, TunnelIPPerNode: true,
 		Events: []Event{
-			{Do: AddNodes, Group: &Group{Nodes: 2}},
-			{Do: RemoveNodes, Nodes: []string{"node-1"}},
-			{Do: AddNodes, Group: &Group{Nodes: 1, PodsPerNode: 1}},
-			{Do: AddNodes, Group: &Group{Nodes: 1, NodeFormat: "extra-%d"}},
+			{Do: addNodes, Group: &Group{Nodes: 2}},
+			{Do: removeNodes, Nodes: []string{"node-1"}},
+			{Do: addNodes, Group: &Group{Nodes: 1, PodsPerNode: 1}},
+			{Do: addNodes, Group: &Group{Nodes: 1, NodeFormat: "extra-%d"}},
 		},
 	}
 	all, _ := requests(t, s)
@@ -128,8 +128,8 @@ func TestLabelsAndStrictness(t *testing.T) {
 		Group: Group{Nodes: 3, PodsPerNode: 3, Labels: map[string]string{"rack": "a"}},
 		Churn: &Churn{PerSecond: 10, For: Duration(3 * time.Second)},
 		Events: []Event{
-			{At: Duration(time.Second), Do: SetStrictAffinity, Strict: true},
-			{At: Duration(2 * time.Second), Do: SetLabels, Nodes: []string{"node-0", "node-1", "node-2"}, Labels: map[string]string{"rack": "b"}},
+			{At: Duration(time.Second), Do: setStrictAffinity, Strict: true},
+			{At: Duration(2 * time.Second), Do: setLabels, Nodes: []string{"node-0", "node-1", "node-2"}, Labels: map[string]string{"rack": "b"}},
 		},
 	}
 	all, _ := requests(t, s)
@@ -218,10 +218,10 @@ func TestSamplesOfEvents(t *testing.T) {
 	s := Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 4, PodsPerNode: 10}, TunnelIPPerNode: true,
 		Events: []Event{
-			{At: Duration(1 * time.Minute), Do: Drain, Nodes: []string{"node-0"}},
-			{At: Duration(2 * time.Minute), Do: AddNodes, Group: &Group{Nodes: 1}},
-			{At: Duration(3 * time.Minute), Do: SetLabels, Nodes: []string{"node-0"}},
-			{At: Duration(4 * time.Minute), Do: RemoveNodes, Nodes: []string{"node-1"}},
+			{At: Duration(1 * time.Minute), Do: drainNodes, Nodes: []string{"node-0"}},
+			{At: Duration(2 * time.Minute), Do: addNodes, Group: &Group{Nodes: 1}},
+			{At: Duration(3 * time.Minute), Do: setLabels, Nodes: []string{"node-0"}},
+			{At: Duration(4 * time.Minute), Do: removeNodes, Nodes: []string{"node-1"}},
 		},
 	}
 	res, err := RunWith(s, Options{Samples: 10, Map: true})
@@ -244,7 +244,7 @@ func TestSamplesOfEvents(t *testing.T) {
 func TestNodesInNeed(t *testing.T) {
 	s := Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 28, Group: Group{Nodes: 2, PodsPerNode: 1},
-		Events: []Event{{Do: AddNodes, Group: &Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {1, 1}}}}},
+		Events: []Event{{Do: addNodes, Group: &Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {1, 1}}}}},
 	}
 	res, err := Run(s)
 	require.NoError(t, err)
@@ -312,7 +312,7 @@ func TestChurnTakesAll(t *testing.T) {
 // TestDrainsAreCheap: what a drain costs follows the pods that move, not those that
 // there are for each of them.
 func TestDrainsAreCheap(t *testing.T) {
-	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/12"), Group: Group{Nodes: 2000, PodsPerNode: 30}, Events: []Event{{Do: Drain}}}
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/12"), Group: Group{Nodes: 2000, PodsPerNode: 30}, Events: []Event{{Do: drainNodes}}}
 	for i := range s.Nodes {
 		s.Events[0].Nodes = append(s.Events[0].Nodes, fmt.Sprintf("node-%d", i))
 	}

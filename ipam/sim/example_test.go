@@ -31,7 +31,7 @@ func ExampleRun() {
 func ExampleRunWith() {
 	s := sim.Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: sim.Group{Nodes: 4, PodsPerNode: 20}, TunnelIPPerNode: true,
-		Events: []sim.Event{{At: sim.Duration(time.Hour), Do: sim.AddNodes, Group: &sim.Group{Nodes: 1}}},
+		Events: []sim.Event{{At: sim.Duration(time.Hour), Do: "add-nodes", Group: &sim.Group{Nodes: 1}}},
 	}
 	result, err := sim.RunWith(s, sim.Options{Headroom: true})
 	fmt.Println(err)

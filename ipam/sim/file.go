@@ -242,7 +242,7 @@ type document struct {
 }
 
 // onRequest are the keys of results that are made only when somebody asks.
-var onRequest = []string{"headroom", "perNode", "samples", "map"}
+var onRequest = []string{"headroom", "peaks", "perNode", "samples", "map"}
 
 // keys returns the JSON keys of a struct and their types.
 func keys(t reflect.Type) map[string]reflect.Type {
@@ -404,7 +404,7 @@ func (e *Entry) Differences(got *Result) []string {
 	delete(want, DatastoreOps)
 	if e.whole() {
 		// Where there was none, plan.jsonl has no key.
-		for _, key := range []string{"firstBorrowRequest", "firstRefusalRequest"} {
+		for _, key := range leftOut {
 			if _, ok := want[key]; !ok {
 				want[key] = json.RawMessage("0")
 			}
@@ -413,10 +413,13 @@ func (e *Entry) Differences(got *Result) []string {
 	return differences("", have, want)
 }
 
+// leftOut are the keys of totals that are left out where they are 0.
+var leftOut = []string{"firstBorrowRequest", "firstRefusalRequest", "refusedTaken"}
+
 // whole reports whether the file has all totals that are never left out.
 func (e *Entry) whole() bool {
 	for key := range keys(reflect.TypeFor[Totals]()) {
-		if _, ok := e.Want[key]; !ok && key != "firstBorrowRequest" && key != "firstRefusalRequest" {
+		if _, ok := e.Want[key]; !ok && !slices.Contains(leftOut, key) {
 			return false
 		}
 	}

@@ -51,7 +51,7 @@ func (r *runner) search(step func() (askedEnough bool)) (steps, fit int, atLeast
 // morePods returns a step that starts a pod on every node.
 func (r *runner) morePods() func() bool {
 	return func() (some bool) {
-		for _, n := range r.nodes {
+		for _, n := range r.present() {
 			if n.cordoned {
 				continue
 			}
@@ -70,13 +70,9 @@ func (r *runner) moreNodes() func() bool {
 	g := r.scenario.Group
 	counts := g.podCounts()
 	asks := r.scenario.asks(&g) > 0
-	taken := make(map[string]bool, len(r.nodes))
-	for _, n := range r.nodes {
-		taken[n.name] = true
-	}
 	next := 0
 	return func() bool {
-		for taken[fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat])] {
+		for r.byName()[fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat])] != nil {
 			r.count[g.NodeFormat]++
 		}
 		r.join(r.bringUp(&g, counts[next%len(counts)]))

@@ -14,17 +14,15 @@ import (
 // at what changed only.
 type ledger struct {
 	engine Engine
-	watch  *ipam.Watch  // nil for an engine that has none
-	pools  []MapPool    // in address order
-	order  []*pool.Pool // the same
-	room   int          // blocks that nodes can claim: not disabled, not reserved whole
-	total  int          // blocks of the enabled pools
+	watch  *ipam.Watch // nil for an engine that has none
+	pools  []MapPool   // in address order
+	order  []poolCount // the same
 
 	reserved *pool.Reservations // nil for none
 	nodes    map[string]int     // by name, their numbers
 	blocks   map[int]account    // that exist, by number
-	owned    []int              // blocks of each node
-	count    Blocks             // without nodes and routes
+	owned    []ownership        // of each node
+	count    Blocks             // but for Free and Routes
 	cells    bool               // whether somebody wants to know which are different
 
 	changed []netip.Prefix
@@ -33,8 +31,24 @@ type ledger struct {
 
 // account is what the ledger knows of one block.
 type account struct {
-	Cell
+	Cell     // with its number and owner; the rest only if somebody wants cells
+	pool int // its place in the ledger's
+	used int // addresses, cooling ones too
 	free int // addresses that are neither held nor reserved
+}
+
+// ownership is what the ledger knows of a node: how many blocks it owns.
+type ownership struct {
+	gone          bool
+	blocks, empty int
+}
+
+// poolCount is what the ledger knows of a pool.
+type poolCount struct {
+	pool    *pool.Pool
+	enabled bool
+	room    int // blocks that nodes can claim, those they have among them: all but those reserved whole
+	exist   int // blocks
 }
 
 // watcher is an engine that tells what changed.
@@ -51,25 +65,47 @@ func newLedger(e Engine, s *Scenario) *ledger {
 	if len(s.Reservations) > 0 {
 		l.reserved, _ = pool.ParseReservations(s.Reservations) // malformed ones were refused
 	}
-	for _, p := range s.pools() {
+	for _, p := range s.allPools() {
 		spec := p.spec().WithDefaults()
-		m := MapPool{Name: spec.Name, CIDR: spec.CIDR, BlockSize: spec.BlockSize, Blocks: 1 << (spec.BlockSize - spec.CIDR.Bits())}
-		l.pools = append(l.pools, m)
-		if !spec.Disabled {
-			l.total += m.Blocks
-			l.room += m.Blocks - l.reservedWhole(&m)
-		}
+		l.pools = append(l.pools, MapPool{Name: spec.Name, CIDR: spec.CIDR, BlockSize: spec.BlockSize, Blocks: 1 << (spec.BlockSize - spec.CIDR.Bits())})
 	}
 	slices.SortFunc(l.pools, func(a, b MapPool) int { return a.CIDR.Addr().Compare(b.CIDR.Addr()) })
 	first := 0
 	for i := range l.pools {
 		m := &l.pools[i]
 		of, _ := pool.New(pool.Spec{Name: m.Name, CIDR: m.CIDR, BlockSize: m.BlockSize}) // was validated
-		l.order = append(l.order, of)
+		l.order = append(l.order, poolCount{pool: of, room: m.Blocks - l.reservedWhole(m)})
 		m.First = first
 		first += m.Blocks
 	}
 	return l
+}
+
+// enable takes note of a pool that nobody could have blocks of before, or of one that
+// nobody can any more.
+func (l *ledger) enable(name string, enabled bool) {
+	i := slices.IndexFunc(l.pools, func(p MapPool) bool { return p.Name == name })
+	l.order[i].enabled = enabled
+}
+
+// room returns how many blocks nobody has, that a node can have.
+func (l *ledger) room() (n int) {
+	for i := range l.order {
+		if p := &l.order[i]; p.enabled {
+			n += p.room - p.exist
+		}
+	}
+	return n
+}
+
+// total returns how many blocks the enabled pools have room for.
+func (l *ledger) total() (n int) {
+	for i := range l.order {
+		if l.order[i].enabled {
+			n += l.pools[i].Blocks
+		}
+	}
+	return n
 }
 
 // reservedWhole returns how many blocks of the pool no node gets. What is reserved
@@ -89,13 +125,13 @@ func (l *ledger) reservedWhole(p *MapPool) (n int) {
 	return n
 }
 
-// number returns the number of a block.
-func (l *ledger) number(cidr netip.Prefix) int {
+// number returns the number of a block, and which pool it is of.
+func (l *ledger) number(cidr netip.Prefix) (number, of int) {
 	i, found := slices.BinarySearchFunc(l.pools, cidr.Addr(), func(p MapPool, a netip.Addr) int { return p.CIDR.Addr().Compare(a) })
 	if !found {
 		i--
 	}
-	return l.pools[i].First + int(l.order[i].IndexOf(cidr.Addr()).Lo())
+	return l.pools[i].First + int(l.order[i].pool.IndexOf(cidr.Addr()).Lo()), i
 }
 
 // update takes changed blocks into account, and returns the cells that are
@@ -103,7 +139,10 @@ func (l *ledger) number(cidr netip.Prefix) int {
 func (l *ledger) update(nodes []*node) (cells []Cell) {
 	for i := len(l.owned); i < len(nodes); i++ {
 		l.nodes[nodes[i].name] = i
-		l.owned = append(l.owned, 0)
+		l.owned = append(l.owned, ownership{gone: nodes[i].gone})
+		if !nodes[i].gone {
+			l.count.NodesWithoutBlock++
+		}
 	}
 	if l.watch == nil {
 		return l.updateAll()
@@ -114,7 +153,7 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 		if l.engine.(watcher).ReadBlock(cidr, &l.state) {
 			now = l.account(&l.state)
 		}
-		now.Block = l.number(cidr)
+		now.Block, now.pool = l.number(cidr)
 		cells = l.file(now, cells)
 	}
 	return sorted(cells)
@@ -129,12 +168,12 @@ func (l *ledger) updateAll() (cells []Cell) {
 	state := l.engine.State()
 	for i := range state.Blocks {
 		now := l.account(&state.Blocks[i])
-		now.Block = l.number(state.Blocks[i].CIDR)
+		now.Block, now.pool = l.number(state.Blocks[i].CIDR)
 		delete(left, now.Block)
 		cells = l.file(now, cells)
 	}
 	for number := range left {
-		cells = l.file(account{Cell: Cell{Block: number, Owner: Gone}}, cells)
+		cells = l.file(account{Cell: Cell{Block: number, Owner: Gone}, pool: l.blocks[number].pool}, cells)
 	}
 	return sorted(cells)
 }
@@ -145,12 +184,29 @@ func sorted(cells []Cell) []Cell {
 	return cells
 }
 
-// account returns how a block stands; its number is for the caller to fill in.
+// account returns how a block stands; its number and pool are for the caller to fill
+// in.
 func (l *ledger) account(b *ipam.BlockState) account {
-	c := account{Cell: Cell{Owner: Nobody}, free: len(b.Free)}
+	c := account{Cell: Cell{Owner: Nobody}, used: len(b.Allocations), free: len(b.Free)}
 	if b.Owner.Type == affinity.Host {
 		c.Owner = l.nodes[b.Owner.Name]
 	}
+	if l.cells {
+		c.count(b)
+	}
+	if l.reserved.OverlapsPrefix(b.CIDR) {
+		c.free = 0
+		for _, ordinal := range b.Free {
+			if !l.reserved.Contains(b.Addr(ordinal)) {
+				c.free++
+			}
+		}
+	}
+	return c
+}
+
+// count counts the addresses of a block, whose owner the cell has.
+func (c *Cell) count(b *ipam.BlockState) {
 	for _, a := range b.Allocations {
 		switch {
 		case !a.ReleasedAt.IsZero():
@@ -165,15 +221,6 @@ func (l *ledger) account(b *ipam.BlockState) account {
 		}
 		c.InUse++
 	}
-	if l.reserved.OverlapsPrefix(b.CIDR) {
-		c.free = 0
-		for _, ordinal := range b.Free {
-			if !l.reserved.Contains(b.Addr(ordinal)) {
-				c.free++
-			}
-		}
-	}
-	return c
 }
 
 // file counts a block anew, and appends its cell to those that are different.
@@ -196,17 +243,50 @@ func (l *ledger) file(now account, cells []Cell) []Cell {
 
 // add adds a block to the counts, or takes it away.
 func (l *ledger) add(a *account, sign int) {
+	l.order[a.pool].exist += sign
 	if a.Owner == Nobody {
+		l.count.Dead += sign
 		return
 	}
-	l.owned[a.Owner] += sign
 	l.count.Claimed += sign
 	l.count.Stranded += sign * a.free
-	switch a.InUse + a.Cooling {
-	case 0:
-		l.count.Empty += sign
-	case 1:
+	if a.used == 1 {
 		l.count.OnePod += sign
+	}
+	o := &l.owned[a.Owner]
+	had := o.blocks > 0
+	o.blocks += sign
+	if a.used == 0 {
+		o.empty += sign
+	}
+	switch {
+	case o.gone:
+		l.count.Dead += sign
+		return
+	case a.used == 0:
+		l.count.Empty += sign
+	default:
+		l.count.Live += sign
+	}
+	if has := o.blocks > 0; has && !had {
+		l.count.NodesWithoutBlock--
+	} else if had && !has {
+		l.count.NodesWithoutBlock++
+	}
+}
+
+// leave takes note of a node that is gone, and may have left blocks behind.
+func (l *ledger) leave(n *node) {
+	if n.number >= len(l.owned) {
+		return // nobody looked since it came up
+	}
+	o := &l.owned[n.number]
+	o.gone = true
+	l.count.Dead += o.blocks
+	l.count.Empty -= o.empty
+	l.count.Live -= o.blocks - o.empty
+	if o.blocks == 0 {
+		l.count.NodesWithoutBlock--
 	}
 }
 
@@ -215,6 +295,9 @@ func (r *runner) look() []Cell {
 	if r.ledger == nil {
 		r.ledger = newLedger(r.engine, &r.scenario)
 		r.ledger.cells = r.options.Map
+		for i := range r.spaces {
+			r.ledger.enable(r.spaces[i].spec.Name, !r.spaces[i].spec.Disabled)
+		}
 	}
 	return r.ledger.update(r.nodes)
 }
@@ -222,14 +305,33 @@ func (r *runner) look() []Cell {
 // blocks returns how blocks stand as the ledger saw them.
 func (r *runner) blocks() Blocks {
 	b := r.ledger.count
-	b.Free = r.ledger.room - len(r.ledger.blocks)
-	for i, n := range r.nodes {
-		if !n.gone && r.ledger.owned[i] == 0 {
-			b.NodesWithoutBlock++
-		}
-	}
+	b.Free = r.ledger.room()
 	b.Routes = b.Claimed + r.borrowed
 	return b
+}
+
+// peak takes into account what just happened, if somebody wants to know of peaks.
+func (r *runner) peak() {
+	p := r.result.Peaks
+	if p == nil {
+		return
+	}
+	r.carried = append(r.carried, r.look()...)
+	p.Dead.see(r.ledger.count.Dead, r.at)
+	p.Unheld.see(r.unheld, r.at)
+	p.Waiting.see(r.pods.waiting, r.at)
+}
+
+// latest returns the last cell of each block, by number.
+func latest(cells []Cell) []Cell {
+	slices.SortStableFunc(cells, func(a, b Cell) int { return cmp.Compare(a.Block, b.Block) })
+	last := cells[:0]
+	for i, c := range cells {
+		if i == len(cells)-1 || cells[i+1].Block != c.Block {
+			last = append(last, c)
+		}
+	}
+	return last
 }
 
 // sampleDue reports whether it is time for a sample: they are spread evenly over
@@ -242,11 +344,17 @@ func (r *runner) sampleDue() bool {
 
 // sample writes down how things stand.
 func (r *runner) sample() {
+	r.peak()
 	cells := r.look()
+	if len(r.carried) > 0 {
+		cells = latest(append(r.carried, cells...))
+		r.carried = nil
+	}
 	res := &r.result
 	res.Samples = append(res.Samples, Sample{
 		At: Duration(r.at), Request: res.Requests,
 		InUse: r.inUse, Borrowed: r.borrowed, Refused: res.Refused(), Blocks: r.blocks(),
+		Unheld: r.unheld, Waiting: r.pods.waiting,
 	})
 	if !r.options.Map {
 		return

@@ -1,5 +1,7 @@
 package sim
 
+import "time"
+
 // Options is what a run shows beyond totals. The zero value asks for nothing
 // more. None of it changes what becomes of a request.
 type Options struct {
@@ -7,8 +9,12 @@ type Options struct {
 	// least 2 otherwise. There is one more after each event, unless there are more
 	// events than samples.
 	Samples int
-	Map     bool // with the samples: which blocks changed
-	PerNode bool
+	// SampleEvery is the time between samples, the first at the start and before
+	// what happens at that moment; 0 for none by time.
+	SampleEvery time.Duration
+	Map         bool // with the samples: which blocks changed
+	Peaks       bool // looks at the blocks after everything that happens
+	PerNode     bool
 
 	Headroom bool // fills what is left of the pools, twice
 	// HeadroomRequests ends each search for headroom after so many requests; 0 for no
@@ -19,6 +25,7 @@ type Options struct {
 	// It must not keep the pointer.
 	Each func(*Moment)
 	// Progress is told now and then how many of about how many requests are done;
-	// if it returns false, the run ends with [ErrStopped].
+	// if it returns false, the run ends with [ErrStopped]. Done may end below or above
+	// of, which is a guess where nodes come and go.
 	Progress func(done, of int) bool
 }

@@ -5,26 +5,46 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // pod is one that asked for an address. So is a node's tunnel.
 type pod struct {
-	node     *node
+	number   int   // of those that were ever kept
+	node     *node // nil while it runs nowhere
 	handle   string
 	address  netip.Addr // invalid if it was refused
 	borrowed bool
+	queued   bool // to ask again
+	named    *named
+}
+
+// named is what only a pod has that a start-pod event started.
+type named struct {
+	name    lifecycle.PodName
+	address netip.Addr // asked for; invalid for any
 }
 
 // pods are those that run, if anything can happen to them: otherwise nobody asks,
 // and millions of them would be kept for nothing.
 type pods struct {
-	kept  bool
-	all   []*pod
-	spare pod // the one in hand where they are not kept
+	kept   bool
+	number int  // that were ever kept
+	spare  pod  // the one in hand where they are not kept
+	listed bool // whether somebody asks for all of them
+	all    []*pod
+	gone   bool // some of all run nowhere
+
+	named   map[string]*pod // by namespace/name
+	pending []*pod          // that no node took
+	waiting int             // that run and have no address
+	queue   []*pod          // that ask again
 
 	released map[netip.Addr]time.Duration // addresses given back and not given out again, and when
 }
@@ -35,28 +55,138 @@ func (p *pods) add() *pod {
 		p.spare = pod{}
 		return &p.spare
 	}
-	added := new(pod)
-	p.all = append(p.all, added)
+	p.number++
+	added := &pod{number: p.number}
+	p.list(added)
 	return added
 }
 
-// release gives back a pod's address, if it has one.
-func (r *runner) release(p *pod) {
-	if !p.address.IsValid() || r.engine.ReleaseByHandle(p.handle) != nil {
+// list adds a pod to all of them.
+func (p *pods) list(added *pod) {
+	if p.listed {
+		p.all = append(p.all, added)
+	}
+}
+
+// running returns all that run.
+func (p *pods) running() []*pod {
+	if p.gone {
+		p.gone = false
+		p.all = slices.DeleteFunc(p.all, func(p *pod) bool { return p.node == nil })
+	}
+	return p.all
+}
+
+const podHandle = "k8s-pod-network."
+
+// nameOf returns the pod's name in Kubernetes.
+func (r *runner) nameOf(p *pod) lifecycle.PodName {
+	if p.named != nil {
+		return p.named.name
+	}
+	return lifecycle.PodName{Namespace: "default", Name: p.handle[len(podHandle):]}
+}
+
+// attrsOf returns the attributes of a pod's or a tunnel's address. Only a cleaner
+// looks at whose it is.
+func (r *runner) attrsOf(n *node, use pool.Use, p *pod) block.Attrs {
+	if r.cluster == nil {
+		return n.attrs
+	}
+	if use == pool.Tunnel {
+		return block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrType: "vxlanTunnelAddress"})
+	}
+	name := r.nameOf(p)
+	return block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrPod: name.Name, ipam.AttrNamespace: name.Namespace})
+}
+
+// startPods starts the pods that a node comes up with.
+func (r *runner) startPods(n *node) {
+	for range n.firstPods {
+		r.startPod(n)
+	}
+}
+
+// startPod starts one more pod on a node.
+func (r *runner) startPod(n *node) { r.start(r.pods.add(), n) }
+
+// start starts a pod on a node, and asks for its address.
+func (r *runner) start(p *pod, on *node) {
+	p.node = on
+	r.result.PodsStarted++
+	if p.named != nil { // a new sandbox
+		p.handle = r.handle(podHandle, p.named.name.Name, "-", strconv.Itoa(r.result.PodsStarted))
+	} else {
+		p.handle = r.handle(podHandle, on.name, "-", strconv.Itoa(on.started))
+		on.started++
+	}
+	on.running++
+	if r.pods.kept {
+		on.pods = append(on.pods, p)
+	}
+	r.request(on, pool.Workload, p)
+	if !p.address.IsValid() {
+		r.result.PodsRefused++
+		r.pods.waiting++
+		r.wait(p)
+	}
+	r.show(p)
+}
+
+// place starts a pod on the emptiest of the nodes.
+func (r *runner) place(p *pod, free *byPods) {
+	if len(free.nodes) == 0 {
+		r.pods.pending = append(r.pods.pending, p)
+		r.pods.gone = true
+		r.result.Unscheduled++
 		return
 	}
-	r.result.Released++
-	r.spaceOf(p.address).inUse--
+	r.start(p, free.nodes[0])
+	heap.Fix(free, 0)
+}
+
+// stop ends a pod, which its node is to forget. Whether the allocator is told is
+// another matter.
+func (r *runner) stop(p *pod, told bool) {
+	if r.cluster != nil {
+		r.cluster.DeletePod(r.nameOf(p))
+		r.cleaner.changed = true
+	}
+	if !p.address.IsValid() {
+		r.pods.waiting--
+	}
+	r.release(p, told)
+	p.node = nil
+}
+
+// release takes a pod's or a tunnel's address, if it has one. Unless the allocator is
+// told, it stays allocated and nobody holds it.
+func (r *runner) release(p *pod, told bool) {
+	ip := p.address
+	if !ip.IsValid() {
+		return
+	}
 	r.inUse--
 	p.node.inUse--
 	if p.borrowed {
 		r.borrowed--
 	}
+	p.address, p.borrowed = netip.Addr{}, false
+	if !told || r.engine.ReleaseByHandle(p.handle) != nil {
+		r.unheld++
+		return
+	}
+	r.result.Released++
+	r.givenBack(ip)
+}
+
+// givenBack takes note of an address that nobody has any more.
+func (r *runner) givenBack(ip netip.Addr) {
+	r.spaceOf(ip).inUse--
 	if r.pods.released == nil {
 		r.pods.released = make(map[netip.Addr]time.Duration)
 	}
-	r.pods.released[p.address] = r.at
-	p.address, p.borrowed = netip.Addr{}, false
+	r.pods.released[ip] = r.at
 }
 
 // reused looks at an address that was given out for whether it was before.
@@ -71,94 +201,186 @@ func (r *runner) reused(ip netip.Addr) {
 	}
 }
 
-// restart ends a pod and starts another in its place, on a node that may be
-// another.
-func (r *runner) restart(p *pod, on *node) {
-	r.release(p)
-	p.node.pods--
-	p.node = on
-	p.handle = r.handle("k8s-pod-network.", on.name, "-", strconv.Itoa(on.started))
-	on.started++
-	on.pods++
-	r.request(on, pool.Workload, p)
+// wait has the pod ask again, if the scenario's do.
+func (r *runner) wait(p *pod) {
+	if r.scenario.RetryEvery > 0 && r.pods.kept && !p.queued {
+		p.queued = true
+		r.pods.queue = append(r.pods.queue, p)
+	}
 }
 
-// churn restarts one pod, whichever.
+// askAgain asks for the addresses of the pods that wait.
+func (r *runner) askAgain() {
+	queue := r.pods.queue
+	r.pods.queue = nil
+	for _, p := range queue {
+		p.queued = false
+		if p.node == nil || p.address.IsValid() {
+			continue // gone, or back with an address
+		}
+		r.result.Retries++
+		if r.request(p.node, pool.Workload, p); !p.address.IsValid() {
+			r.wait(p)
+			continue
+		}
+		r.pods.waiting--
+		r.show(p)
+	}
+}
+
+// forget takes a pod from its node.
+func (n *node) forget(p *pod) {
+	n.running--
+	i := slices.Index(n.pods, p)
+	n.pods = slices.Delete(n.pods, i, i+1)
+}
+
+// churn restarts one pod on its node, whichever.
 func (r *runner) churn() {
-	if n := len(r.pods.all); n > 0 {
-		p := r.pods.all[r.random.Intn(n)]
-		r.restart(p, p.node)
+	all := r.pods.running()
+	if len(all) == 0 {
+		return
+	}
+	p := all[r.random.Intn(len(all))]
+	n := p.node
+	n.forget(p)
+	r.stop(p, !r.lost())
+	r.start(p, n)
+}
+
+// replacePod replaces a pod, any but the named ones, on its node.
+func (r *runner) replacePod() {
+	there := r.present()
+	if len(there) == 0 {
+		return
+	}
+	n := there[r.random.Intn(len(there))]
+	if len(n.pods) == 0 {
+		return
+	}
+	p := n.pods[r.random.Intn(len(n.pods))]
+	if p.named != nil {
+		return
+	}
+	r.end(p)
+	r.startPod(n)
+}
+
+// end ends a pod for good. Its release may be lost.
+func (r *runner) end(p *pod) {
+	p.node.forget(p)
+	r.stop(p, !r.lost())
+	r.pods.gone = true
+}
+
+// present returns the nodes that are there, by place.
+func (r *runner) present() []*node {
+	if r.absent == 0 {
+		return r.places
+	}
+	return slices.DeleteFunc(slices.Clone(r.places), func(n *node) bool { return n == nil })
+}
+
+// scale starts or ends pods until so many run, named ones aside.
+func (r *runner) scale(to int) {
+	have := len(r.pods.pending)
+	for _, n := range r.present() {
+		have += n.running
+	}
+	have -= len(r.pods.named)
+	for i := len(r.pods.pending) - 1; i >= 0 && have > to; i-- {
+		if r.pods.pending[i].named == nil {
+			r.pods.pending = slices.Delete(r.pods.pending, i, i+1)
+			r.result.Unscheduled--
+			have--
+		}
+	}
+	if have > to {
+		r.scaleDown(have - to)
+	}
+	for free := r.takers(false); have < to; have++ {
+		r.place(r.pods.add(), free)
 	}
 }
 
-// drain keeps pods from the nodes, and evicts those that they run.
-func (r *runner) drain(names []string) {
-	drained := make([]*node, 0, len(names))
-	for _, name := range names {
-		n := r.node(name)
-		n.cordoned = true
-		drained = append(drained, n)
-	}
-	running := make(map[*node][]*pod, len(drained))
-	for _, p := range r.pods.all {
-		if p.node.cordoned {
-			running[p.node] = append(running[p.node], p)
-		}
-	}
-	free := r.emptiest()
-	for _, n := range drained {
-		for _, p := range running[n] {
-			if len(free) > 0 {
-				r.restart(p, free[0])
-				heap.Fix(&free, 0)
-				continue
+// scaleDown ends so many pods, the last started of the nodes that run the most.
+func (r *runner) scaleDown(by int) {
+	full := r.takers(true)
+	for by > 0 {
+		n := full.nodes[0]
+		last := (*pod)(nil)
+		for _, p := range n.pods {
+			if p.named == nil && (last == nil || p.number > last.number) {
+				last = p
 			}
-			r.release(p)
-			n.pods--
-			p.node = nil
-			r.result.Unscheduled++
 		}
+		if last == nil { // only named pods
+			heap.Pop(full)
+			continue
+		}
+		r.end(last)
+		heap.Fix(full, 0)
+		by--
 	}
-	r.pods.all = slices.DeleteFunc(r.pods.all, func(p *pod) bool { return p.node == nil })
 }
 
-// emptiest returns the nodes that take pods, as a heap.
-func (r *runner) emptiest() byPods {
-	var free byPods
-	for _, n := range r.nodes {
-		if !n.cordoned {
-			free = append(free, n)
-		}
+// startNamed starts the pod of an event.
+func (r *runner) startNamed(e *Event) {
+	namespace, name, _ := strings.Cut(e.Pod, "/")
+	p := r.pods.add()
+	p.named = &named{lifecycle.PodName{Namespace: namespace, Name: name}, e.Address}
+	if r.pods.named == nil {
+		r.pods.named = make(map[string]*pod)
 	}
-	heap.Init(&free)
-	return free
+	r.pods.named[e.Pod] = p
+	r.start(p, r.node(e.Nodes[0]))
 }
 
-// byPods is a heap of nodes: the one with the fewest pods, and the first of several,
-// comes first.
-type byPods []*node
+// stopNamed ends a pod that startNamed started.
+func (r *runner) stopNamed(name string) {
+	p := r.pods.named[name]
+	delete(r.pods.named, name)
+	if p.node == nil {
+		r.pods.pending = slices.DeleteFunc(r.pods.pending, func(x *pod) bool { return x == p })
+		r.result.Unscheduled--
+		return
+	}
+	r.end(p)
+}
+
+// takers returns the nodes that take pods, as a heap: the one with the fewest pods
+// first; or all nodes, the one with the most first.
+func (r *runner) takers(most bool) *byPods {
+	h := &byPods{most: most}
+	for _, n := range r.present() {
+		if most || !n.cordoned {
+			h.nodes = append(h.nodes, n)
+		}
+	}
+	heap.Init(h)
+	return h
+}
+
+// byPods is a heap of nodes: the one with the fewest, or the most, pods, and the first
+// of several, comes first.
+type byPods struct {
+	nodes []*node
+	most  bool
+}
 
 // Len, Less, Swap, Push and Pop are the heap's.
-func (h byPods) Len() int { return len(h) }
-func (h byPods) Less(i, j int) bool {
-	return h[i].pods < h[j].pods || h[i].pods == h[j].pods && h[i].number < h[j].number
-}
-func (h byPods) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *byPods) Push(x any)   { *h = append(*h, x.(*node)) }
-func (h *byPods) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
-}
-
-// remove drains nodes and takes them from the cluster.
-func (r *runner) remove(names []string) {
-	r.drain(names)
-	for _, name := range names {
-		n := r.node(name)
-		r.release(&n.tunnel)
-		n.gone = true
-		_ = r.engine.RemoveIPAMHost(affinity.HostOwner(n.name)) // nothing competes for them
-		r.engine.DeleteNode(n.name)
+func (h *byPods) Len() int { return len(h.nodes) }
+func (h *byPods) Less(i, j int) bool {
+	a, b := h.nodes[i], h.nodes[j]
+	if a.running != b.running {
+		return a.running < b.running != h.most
 	}
+	return a.number < b.number
+}
+func (h *byPods) Swap(i, j int) { h.nodes[i], h.nodes[j] = h.nodes[j], h.nodes[i] }
+func (h *byPods) Push(x any)    { h.nodes = append(h.nodes, x.(*node)) }
+func (h *byPods) Pop() any {
+	last := h.nodes[len(h.nodes)-1]
+	h.nodes = h.nodes[:len(h.nodes)-1]
+	return last
 }

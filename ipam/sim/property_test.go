@@ -24,7 +24,7 @@ func anyScenario(s property.Source) Scenario {
 	sc := Scenario{
 		Group:           Group{Nodes: 1 + pick("nodes", 4), PodsPerNode: pick("pods", 9), Labels: labels[pick("labels", 3)]},
 		TunnelIPPerNode: pick("tunnel", 2) == 1,
-		Order:           []Order{RoundRobin, NodeByNode, Random}[pick("order", 3)],
+		Order:           []Order{roundRobin, nodeByNode, random}[pick("order", 3)],
 		Seed:            int64(pick("seed", 5)),
 	}
 	if pick("pools", 3) == 0 {
@@ -56,23 +56,23 @@ func anyScenario(s property.Source) Scenario {
 	at, next, gone := time.Duration(0), sc.Nodes, make(map[string]bool)
 	for range pick("events", 6) {
 		at += time.Duration(pick("at", 5)) * 700 * time.Millisecond
-		e := Event{At: Duration(at), Do: []Kind{Drain, RemoveNodes, AddNodes, SetLabels, SetStrictAffinity, SetCooldown}[pick("kind", 6)]}
+		e := Event{At: Duration(at), Do: []Kind{drainNodes, removeNodes, addNodes, setLabels, setStrictAffinity, setCooldown}[pick("kind", 6)]}
 		switch e.Do {
-		case AddNodes:
+		case addNodes:
 			e.Group = &Group{Nodes: 1 + pick("add", 2)}
 			next += e.Group.Nodes
-		case SetStrictAffinity:
+		case setStrictAffinity:
 			e.Strict = pick("strict", 2) == 1
-		case SetCooldown:
+		case setCooldown:
 			e.Seconds = pick("seconds", 3) * 4
 		default:
 			name := fmt.Sprintf("node-%d", pick("node", next))
 			if gone[name] {
 				continue
 			}
-			gone[name] = e.Do == RemoveNodes
+			gone[name] = e.Do == removeNodes
 			e.Nodes = []string{name}
-			if e.Do == SetLabels {
+			if e.Do == setLabels {
 				e.Labels = labels[1+pick("labels", 2)]
 			}
 		}
@@ -275,7 +275,7 @@ func TestHeadroom(t *testing.T) {
 				rt.Fatalf("%+v: %d more pods than %+v are refused: %v", s, extra, res.Headroom, got)
 			}
 		}
-		s.Order = NodeByNode
+		s.Order = nodeByNode
 		if res, err = RunWith(s, Options{Headroom: true}); err != nil {
 			rt.Fatal(err)
 		}

@@ -1,6 +1,9 @@
 package sim
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Totals are what became of all requests: the fields of plan.jsonl.
 type Totals struct {
@@ -12,6 +15,7 @@ type Totals struct {
 	// RefusedPoolEmptyOrStrict is the sum of the three others of [Refused].
 	RefusedPoolEmptyOrStrict int `json:"refusedPoolEmptyOrStrict"`
 	RefusedBlockLimit        int `json:"refusedBlockLimit"`
+	RefusedTaken             int `json:"refusedTaken,omitempty"` // somebody has the address that the pod wants
 
 	BlocksTotal       int `json:"blocksTotal"` // that the pools have room for
 	BlocksClaimed     int `json:"blocksClaimed"`
@@ -26,7 +30,7 @@ type Totals struct {
 // Result is what became of a scenario.
 type Result struct {
 	Totals
-	// Refused says why: the block limit is in Totals.
+	// Refused says why: the others are in Totals.
 	RefusedStrict    int `json:"refusedStrict"`    // no block left, and strict affinity forbids to borrow what is free
 	RefusedPoolEmpty int `json:"refusedPoolEmpty"` // no address left
 	RefusedNoPool    int `json:"refusedNoPool"`    // no pool selects the node and allows the use
@@ -40,12 +44,29 @@ type Result struct {
 	// from there until one was given out again; nil if none was.
 	Released int       `json:"released,omitempty"`
 	ReuseGap *Duration `json:"reuseGap,omitempty"`
-	// Unscheduled are pods that a drain evicted and no node took.
+	// Unscheduled are pods that a drain evicted or scale asked for, and no node took.
 	Unscheduled int `json:"unscheduled,omitempty"`
 	// NodesInNeed are those of NodesWithoutBlock that run pods or asked for a tunnel
 	// address.
 	NodesInNeed int `json:"nodesInNeed,omitempty"`
 
+	// PodsStarted counts a pod that starts again as another, and NodesReplaced are the
+	// nodes that came up in the place of others.
+	PodsStarted   int `json:"podsStarted,omitempty"`
+	NodesReplaced int `json:"nodesReplaced,omitempty"`
+	// PodsRefused are pods whose first request was refused, and TunnelsRefused nodes
+	// whose tunnel address was. Retries are the requests of pods that were refused
+	// before, and Waiting the pods that have no address in the end.
+	PodsRefused    int `json:"podsRefused,omitempty"`
+	TunnelsRefused int `json:"tunnelsRefused,omitempty"`
+	Retries        int `json:"retries,omitempty"`
+	Waiting        int `json:"waiting,omitempty"`
+	// Unheld are the addresses that are allocated in the end and nobody holds.
+	Unheld int `json:"unheld,omitempty"`
+	// Cleaned is what the cleaner did; nil without one.
+	Cleaned *Cleaned `json:"cleaned,omitempty"`
+
+	Peaks    *Peaks      `json:"peaks,omitempty"`    // if asked for
 	Headroom *Headroom   `json:"headroom,omitempty"` // if asked for
 	PerNode  []NodeCount `json:"perNode,omitempty"`  // if asked for, in the order in which they came up
 	Samples  []Sample    `json:"samples,omitempty"`  // if asked for, in the order of time
@@ -53,7 +74,37 @@ type Result struct {
 }
 
 // Refused returns how many requests got nothing.
-func (t *Totals) Refused() int { return t.RefusedPoolEmptyOrStrict + t.RefusedBlockLimit }
+func (t *Totals) Refused() int {
+	return t.RefusedPoolEmptyOrStrict + t.RefusedBlockLimit + t.RefusedTaken
+}
+
+// Cleaned is what a cleaner gave back, and how often it looked.
+type Cleaned struct {
+	Addresses int `json:"addresses"`
+	Blocks    int `json:"blocks"`
+	Syncs     int `json:"syncs"`
+	FullSyncs int `json:"fullSyncs"` // of those
+}
+
+// Peaks are the most that there ever was of something at a time.
+type Peaks struct {
+	Dead    Peak `json:"dead"`    // blocks, see [Blocks]
+	Unheld  Peak `json:"unheld"`  // addresses that are allocated and nobody holds
+	Waiting Peak `json:"waiting"` // pods without an address
+}
+
+// Peak is a largest number, and when it was reached first.
+type Peak struct {
+	N  int      `json:"n"`
+	At Duration `json:"at"`
+}
+
+// see takes a number into account.
+func (p *Peak) see(n int, at time.Duration) {
+	if n > p.N {
+		p.N, p.At = n, Duration(at)
+	}
+}
 
 // Outcome is what became of a request.
 type Outcome string
@@ -66,6 +117,7 @@ const (
 	RefusedBlockLimit Outcome = "block-limit" // the node has as many blocks as it may have
 	RefusedPoolEmpty  Outcome = "pool-empty"  // no address left
 	RefusedNoPool     Outcome = "no-pool"     // no pool selects the node and allows the use
+	RefusedTaken      Outcome = "taken"       // somebody has the address that the pod wants
 )
 
 // Moment is a request and what became of it.
@@ -73,6 +125,7 @@ type Moment struct {
 	Request int        `json:"request"` // from 1
 	At      Duration   `json:"at"`      // since the start
 	Node    string     `json:"node"`
+	Pod     string     `json:"pod,omitempty"`    // only of the first refusal
 	Tunnel  bool       `json:"tunnel,omitempty"` // the node's tunnel address, not a pod's
 	Outcome Outcome    `json:"outcome"`
 	Address netip.Addr `json:"address,omitzero"`
@@ -81,9 +134,12 @@ type Moment struct {
 // Blocks is how the blocks of all pools stand at one moment.
 type Blocks struct {
 	Claimed int `json:"claimed"` // by nodes, confirmed
-	Empty   int `json:"empty"`   // of the claimed: nothing allocated in them
-	OnePod  int `json:"onePod"`  // of the claimed: held by a single address
-	Free    int `json:"free"`    // that a node can still claim
+	// Live, Empty and Dead add up to the blocks that exist.
+	Live   int `json:"live"`           // of nodes that exist, with something allocated in them
+	Empty  int `json:"empty"`          // of nodes that exist, with nothing allocated in them
+	Dead   int `json:"dead,omitempty"` // of nodes that are gone, or of nobody
+	OnePod int `json:"onePod"`         // of the claimed: held by a single address
+	Free   int `json:"free"`           // that a node can still claim
 	// Stranded are the addresses free in claimed blocks: no other node can have
 	// them but by borrowing, and with strict affinity not at all.
 	Stranded          int `json:"stranded"`
@@ -96,8 +152,10 @@ type Blocks struct {
 type Sample struct {
 	At       Duration `json:"at"`
 	Request  int      `json:"request"`
-	InUse    int      `json:"inUse"`    // addresses held by pods and tunnels
-	Borrowed int      `json:"borrowed"` // of those
+	InUse    int      `json:"inUse"`             // addresses held by pods and tunnels
+	Unheld   int      `json:"unheld,omitempty"`  // addresses that are allocated and nobody holds
+	Waiting  int      `json:"waiting,omitempty"` // pods without an address
+	Borrowed int      `json:"borrowed"`          // of those
 	Refused  int      `json:"refused"`
 	Blocks
 }

@@ -2,16 +2,15 @@ package sim
 
 import (
 	"errors"
-	"fmt"
 	"math/rand"
+	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -26,15 +25,27 @@ type runner struct {
 	is4      bool
 	random   *rand.Rand
 
-	nodes  []*node          // that ever came up
-	count  map[string]int   // nodes by format
-	named  map[string]*node // as far as somebody looked
-	spaces []space
-	pods   pods
-	result Result
-	ledger *ledger // nil until somebody looks
+	nodes      []*node          // that ever came up
+	count      map[string]int   // nodes by format
+	successors map[string]int   // the number of the next, by format; nil before the first
+	named      map[string]*node // as far as somebody looked
+	places     []*node          // nil where a node was removed
+	absent     int              // of places
+	order      []int            // in which places lose their nodes
+	turn       int              // in order
 
-	inUse, borrowed int // addresses, and those of other nodes' blocks among them
+	agenda   agenda
+	cluster  *lifecycle.Cluster // Kubernetes, where a cleaner looks at it; nil for none
+	cleaner  cleaner
+	reserved *pool.Reservations // nil before the first pool
+	spaces   []space
+	pods     pods
+	result   Result
+	ledger   *ledger // nil until somebody looks
+	carried  []Cell  // that are different since the last sample
+
+	inUse, borrowed int // addresses that somebody holds, and those of other nodes' blocks among them
+	unheld          int // addresses that are allocated and nobody holds
 	expected        int // requests, about
 	sampled         int // samples taken, but for those after events
 	stopped         bool
@@ -43,30 +54,29 @@ type runner struct {
 	v4, v6  ipam.Assignment
 	moment  Moment
 	handles strings.Builder // the texts of many handles, one after the other
+	shown   [1]netip.Addr
 }
 
-// node is a node that came up. Those that have gone keep their counts.
-type node struct {
-	number         int // of those that ever came up
-	name           string
-	labels         map[string]string
-	attrs          block.Attrs
-	pods           int // that it runs
-	started        int // pods ever
-	tunnel         pod
-	cordoned, gone bool
-	own, borrowed  int // requests
-	refused, inUse int
-	firstPods      int // that it comes up with
-}
-
-func newRunner(e Engine, clock *ipam.Clock, s Scenario, o Options) *runner {
+func newRunner(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, error) {
 	r := &runner{scenario: s, options: o, engine: e, clock: clock, count: make(map[string]int)}
 	r.random = rand.New(rand.NewSource(s.Seed))
 	r.is4 = s.pools()[0].CIDR.Addr().Is4()
-	r.pods.kept = s.Churn != nil || len(s.Events) > 0
+	r.pods.kept = s.Churn != nil || len(s.Events) > 0 || s.RetryEvery > 0 || s.cleans()
+	r.pods.listed = s.Churn != nil
 	r.expected = s.requests()
-	return r
+	if s.cleans() {
+		allocator, ok := e.(*ipam.Allocator)
+		if !ok {
+			return nil, &InvalidError{"cleaner", "needs an ipam.Allocator to clean up"}
+		}
+		r.cluster = lifecycle.NewCluster(allocator)
+		r.result.Cleaned = new(Cleaned)
+		r.cleaner.policy = s.Cleaner.policy()
+	}
+	if o.Peaks {
+		r.result.Peaks = new(Peaks)
+	}
+	return r, nil
 }
 
 // setUp makes the cluster. Its nodes come up with the first requests.
@@ -81,12 +91,11 @@ func (r *runner) setUp() error {
 			return err
 		}
 	}
-	reserved, _ := pool.ParseReservations(s.Reservations) // were validated
 	for _, p := range s.pools() {
 		if err := r.engine.SetPool(p.spec()); err != nil {
 			return err
 		}
-		r.spaces = append(r.spaces, newSpace(p.spec(), reserved))
+		r.addSpace(p.spec())
 	}
 	if len(s.Reservations) > 0 {
 		r.engine.SetReservations(s.Reservations)
@@ -94,22 +103,25 @@ func (r *runner) setUp() error {
 	return nil
 }
 
-// configure sets the configuration. Calico refuses a block limit without strict
-// affinity, but an edit of the resource does not.
-func (r *runner) configure() error {
-	if r.config.MaxBlocksPerHost > 0 && !r.config.StrictAffinity {
-		return r.engine.PutIPAMConfig(r.config)
-	}
-	return r.engine.SetIPAMConfig(r.config)
-}
-
 // arrive brings up the nodes and their pods.
 func (r *runner) arrive() {
 	s := &r.scenario
+	if s.takesTurns() {
+		n := 0
+		for _, g := range s.groups() {
+			n += g.Nodes
+		}
+		r.order = r.random.Perm(n)
+	}
 	for _, g := range s.groups() {
 		for _, pods := range g.podCounts() {
-			r.bringUp(&g, pods)
+			if n := r.bringUp(&g, pods); s.Order == oneByOne {
+				r.join(n)
+			}
 		}
+	}
+	if s.Order == oneByOne {
+		return
 	}
 	if s.TunnelIPPerNode {
 		for _, n := range r.nodes {
@@ -117,11 +129,11 @@ func (r *runner) arrive() {
 		}
 	}
 	switch s.Order {
-	case NodeByNode:
+	case nodeByNode:
 		for _, n := range r.nodes {
 			r.startPods(n)
 		}
-	case RoundRobin:
+	case roundRobin:
 		for round, some := 0, true; some; round++ {
 			some = false
 			for _, n := range r.nodes {
@@ -131,7 +143,7 @@ func (r *runner) arrive() {
 				}
 			}
 		}
-	case Random:
+	case random:
 		var turns []int32
 		for i, n := range r.nodes {
 			turns = append(turns, slices.Repeat([]int32{int32(i)}, n.firstPods)...)
@@ -143,37 +155,99 @@ func (r *runner) arrive() {
 	}
 }
 
-// bringUp adds a node of the group that is to run so many pods, without any yet.
-func (r *runner) bringUp(g *Group, pods int) *node {
-	n := &node{number: len(r.nodes), name: fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat]), firstPods: pods}
-	r.count[g.NodeFormat]++
-	n.labels = g.Labels
-	n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: n.name})
-	_ = r.engine.SetNode(ipam.Node{Name: n.name, Labels: g.Labels}) // the name is in order
-	r.nodes = append(r.nodes, n)
-	return n
+// takesTurns reports whether there are events that take nodes in turn.
+func (s *Scenario) takesTurns() bool {
+	return slices.ContainsFunc(s.Events, func(e Event) bool {
+		switch e.Do {
+		case replaceNodes, interruptNodes, upgradeNodes:
+			return len(e.Nodes) == 0
+		}
+		return false
+	})
+}
+
+// schedule files all that is to happen, in the order in which it happens at one
+// moment.
+func (r *runner) schedule() {
+	s := &r.scenario
+	for i := range s.Events {
+		e := &s.Events[i]
+		r.agenda.file(time.Duration(e.At), func() {
+			r.happen(e)
+			if r.options.Samples >= len(s.Events) && !r.stopped {
+				r.sample()
+			}
+		})
+	}
+	if r.cluster != nil {
+		for _, down := range s.Cleaner.Down {
+			r.agenda.file(time.Duration(down.From), func() { r.fail(time.Duration(down.To)) })
+		}
+		reaction := time.Duration(s.Cleaner.Reaction)
+		if reaction == 0 {
+			reaction = defaultReaction
+		}
+		r.repeat(reaction, reaction, r.sync)
+	}
+	if every := time.Duration(s.RetryEvery); every > 0 {
+		r.repeat(every, every, r.askAgain)
+	}
+	if every := r.options.SampleEvery; every > 0 {
+		r.repeat(0, every, r.sample)
+	}
+	if s.Churn != nil {
+		r.tick(1)
+	}
+}
+
+// repeat files something for a moment, and from then on again and again.
+func (r *runner) repeat(at, every time.Duration, do func()) {
+	var again func()
+	again = func() {
+		do()
+		r.agenda.file(r.at+every, again)
+	}
+	r.agenda.file(at, again)
+}
+
+// tick files the nth restart of churn, from 1, and with it those that follow.
+func (r *runner) tick(n int) {
+	c := r.scenario.Churn
+	var next func()
+	file := func() {
+		if at := time.Duration(float64(n) / c.PerSecond * float64(time.Second)); at <= time.Duration(c.For) {
+			r.agenda.file(at, next)
+		}
+	}
+	next = func() {
+		r.churn()
+		n++
+		file()
+	}
+	file()
+}
+
+// live lets happen what is on the agenda, up to the scenario's end.
+func (r *runner) live() {
+	end := r.scenario.end()
+	for !r.stopped {
+		next, ok := r.agenda.next(end)
+		if !ok {
+			return
+		}
+		r.clock.Advance(next.at - r.at)
+		r.at = next.at
+		next.do()
+		r.peak()
+	}
 }
 
 // tunnel asks for a node's tunnel address.
 func (r *runner) tunnel(n *node) {
 	n.tunnel = pod{node: n, handle: r.handle("vxlan-tunnel-addr-", n.name)}
-	r.request(n, pool.Tunnel, &n.tunnel)
-}
-
-// startPods starts the pods that a node comes up with.
-func (r *runner) startPods(n *node) {
-	for range n.firstPods {
-		r.startPod(n)
+	if r.request(n, pool.Tunnel, &n.tunnel); !n.tunnel.address.IsValid() {
+		r.result.TunnelsRefused++
 	}
-}
-
-// startPod starts one more pod on a node.
-func (r *runner) startPod(n *node) {
-	p := r.pods.add()
-	p.node, p.handle = n, r.handle("k8s-pod-network.", n.name, "-", strconv.Itoa(n.started))
-	n.started++
-	n.pods++
-	r.request(n, pool.Workload, p)
 }
 
 // handle returns a handle made of these parts. Every pod has one, and a string
@@ -200,7 +274,39 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	if r.stopped {
 		return
 	}
-	r.args = ipam.AutoAssignArgs{Host: n.name, Handle: p.handle, Attrs: n.attrs, Use: use}
+	ip, err := r.assign(n, use, p)
+	res, m := &r.result, &r.moment
+	res.Requests++
+	*m = Moment{Request: res.Requests, At: Duration(r.at), Node: n.name, Tunnel: use == pool.Tunnel}
+	if !ip.IsValid() {
+		n.refused++
+		m.Outcome = r.refuse(n, use, err)
+		if res.FirstRefusal == nil {
+			first := *m
+			if !m.Tunnel {
+				first.Pod = r.nameOf(p).Name
+			}
+			res.FirstRefusalRequest, res.FirstRefusal = m.Request, &first
+		}
+	} else {
+		m.Address = ip
+		r.hold(n, p, m)
+	}
+	r.counted()
+}
+
+// assign asks for an address: any of the pool's family, or the one that the pod wants.
+// It is invalid if there was none.
+func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
+	if p.named != nil && p.named.address.IsValid() {
+		ip := p.named.address
+		err := r.engine.AssignIP(ipam.AssignIPArgs{IP: ip, Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use})
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		return ip, nil
+	}
+	r.args = ipam.AutoAssignArgs{Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use}
 	got := &r.v4
 	if r.is4 {
 		r.args.Num4 = 1
@@ -208,30 +314,22 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 		r.args.Num6, got = 1, &r.v6
 	}
 	err := r.engine.AutoAssignInto(&r.args, &r.v4, &r.v6)
-
-	res, m := &r.result, &r.moment
-	res.Requests++
-	*m = Moment{Request: res.Requests, At: Duration(r.at), Node: n.name, Tunnel: use == pool.Tunnel}
 	if len(got.IPs) == 0 {
-		n.refused++
-		m.Outcome = r.refuse(n, use, err)
-		if res.FirstRefusal == nil {
-			first := *m
-			res.FirstRefusalRequest, res.FirstRefusal = m.Request, &first
-		}
-	} else {
-		m.Address = got.IPs[0].Addr()
-		r.hold(n, p, m)
+		return netip.Addr{}, err
 	}
-	r.counted()
+	return got.IPs[0].Addr(), err
 }
 
 // refuse counts a refusal and says why it was.
 func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
 	res := &r.result
-	if errors.Is(err, ipam.ErrBlockLimit) {
+	switch {
+	case errors.Is(err, ipam.ErrBlockLimit):
 		res.RefusedBlockLimit++
 		return RefusedBlockLimit
+	case errors.Is(err, ipam.ErrAlreadyExists):
+		res.RefusedTaken++
+		return RefusedTaken
 	}
 	res.RefusedPoolEmptyOrStrict++
 	switch {
@@ -297,14 +395,23 @@ func (r *runner) finish() Result {
 		r.look()
 	}
 	res := r.result
+	if c := res.Cleaned; c != nil {
+		cleaned := *c
+		res.Cleaned = &cleaned
+	}
+	if p := res.Peaks; p != nil {
+		peaks := *p
+		res.Peaks = &peaks
+	}
+	res.Waiting, res.Unheld = r.pods.waiting, r.unheld
 	sum := r.engine.Summary()
 	res.BlocksClaimed = sum.Confirmed
-	res.BlocksTotal = r.ledger.total
+	res.BlocksTotal = r.ledger.total()
 	res.Blocks = r.blocks()
 	res.NodesWithoutBlock = res.Blocks.NodesWithoutBlock
 	res.Routes = res.Blocks.Routes
 	for i, n := range r.nodes {
-		if !n.gone && r.ledger.owned[i] == 0 && (n.pods > 0 || n.tunnel.node != nil) {
+		if !n.gone && r.ledger.owned[i].blocks == 0 && (n.running > 0 || n.tunnel.node != nil) {
 			res.NodesInNeed++
 		}
 	}
@@ -312,7 +419,7 @@ func (r *runner) finish() Result {
 		for i, n := range r.nodes {
 			res.PerNode = append(res.PerNode, NodeCount{
 				Node: n.name, Requests: n.own + n.borrowed + n.refused, Own: n.own, Borrowed: n.borrowed, Refused: n.refused,
-				Blocks: r.ledger.owned[i], InUse: n.inUse,
+				Blocks: r.ledger.owned[i].blocks, InUse: n.inUse,
 			})
 		}
 	}

@@ -5,27 +5,38 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Order is the order in which pods ask for their addresses.
+// Order is the order in which the pods of the start ask for their addresses:
+//
+//	round-robin   pod 0 of every node, then pod 1 of every node, …
+//	node-by-node  all pods of node 0, then of node 1, …
+//	random        shuffled by the scenario's seed
+//	one-by-one    as node-by-node, and each node comes up and asks for its tunnel
+//	              address after the pods of the one before it
 type Order string
 
-// The orders.
 const (
-	RoundRobin Order = "round-robin"  // pod 0 of every node, then pod 1 of every node, …
-	NodeByNode Order = "node-by-node" // all pods of node 0, then of node 1, …
-	Random     Order = "random"       // shuffled by the scenario's seed
+	roundRobin Order = "round-robin"
+	nodeByNode Order = "node-by-node"
+	random     Order = "random"
+	oneByOne   Order = "one-by-one"
 )
 
 // Scenario is a cluster and what happens to it. Nodes come up in order, each
 // asking for a tunnel address if TunnelIPPerNode is set; then come the pods, at
 // the same moment; then churn and events, each at its time. Each request is for
-// one address, with a handle and the attribute node. A pod that is refused does
-// not ask again, unless it is restarted.
+// one address, with a handle.
 //
-// It is plain data; slices and maps are shared by copies. In JSON and YAML the
-// keys are those of plan.jsonl, and unknown ones are errors (see [Read]).
+// Each node of the start has a place. A node that is replaced leaves its place to
+// its successor, which is of the same group, runs as many pods, and has a name that
+// no node had before. In events a node's name stands for whoever is in its place.
+//
+// It is plain data; slices, maps and pointers are shared by copies. In JSON and YAML
+// the keys are those of plan.jsonl, and unknown ones are errors (see [Read]).
 type Scenario struct {
 	Name  string `json:"name,omitempty"`
 	About string `json:"about,omitempty"` // what it is for, in a sentence or two
@@ -42,8 +53,9 @@ type Scenario struct {
 	Group                   // the nodes, or the first of them
 	Groups          []Group `json:"groups,omitempty"` // and others, after them
 	TunnelIPPerNode bool    `json:"tunnelIPPerNode,omitempty"`
-	Order           Order   `json:"order,omitempty"` // empty for RoundRobin
-	// Seed decides the order where that is Random, and which pods churn takes.
+	Order           Order   `json:"order,omitempty"` // empty for round-robin
+	// Seed decides all that is random: the order where that is random, which pods
+	// churn and events take, which nodes go first, and whose release is lost.
 	Seed int64 `json:"seed,omitempty"`
 
 	// The configuration, Calico's IPAMConfig (§1).
@@ -52,8 +64,22 @@ type Scenario struct {
 	MaxBlocksPerHost  int  `json:"maxBlocksPerHost,omitempty"`     // 0 for 20
 	IPCooldownSeconds int  `json:"ipCooldownSeconds,omitempty"`    // 0 to 1200
 
+	// Calico is the release whose behaviour is wanted, such as v3.28 or v3.28.2 (see
+	// [ipam.ParseVersion]); empty for the newest.
+	Calico  string   `json:"calico,omitempty"`
+	Cleaner *Cleaner `json:"cleaner,omitempty"` // nil for none
+	// Leaks is the share, 0 to 1, of pods whose release is lost: the allocator never
+	// hears that they are gone.
+	Leaks float64 `json:"leaks,omitempty"`
+	// RetryEvery is how often the pods that were refused an address ask again, all at
+	// one moment: 1m for a kubelet's. 0: never.
+	RetryEvery Duration `json:"retryEvery,omitempty"`
+
 	Churn  *Churn  `json:"churn,omitempty"`
 	Events []Event `json:"events,omitempty"` // in the order of At
+	// For is how long it runs, at most a year: 0 up to the last event and the end of
+	// churn. Nothing happens after it.
+	For Duration `json:"for,omitempty"`
 }
 
 // Pool is an IP pool. Its zero fields are those of [pool.Spec].
@@ -69,9 +95,10 @@ type Pool struct {
 // Group is nodes that are alike.
 type Group struct {
 	Nodes int `json:"nodes,omitempty"`
-	// NodeFormat is "node-%d", say: numbered from 0, or on from the last node of
-	// the same format. Empty for "node-%d".
+	// NodeFormat is "node-%d", say: numbered from NumberFrom, or on from the last
+	// node of the same format. Empty for "node-%d".
 	NodeFormat string            `json:"nodeFormat,omitempty"`
+	NumberFrom int               `json:"numberFrom,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
 
 	// PodsPerNode is how many pods each node runs, or PodHistogram how many nodes
@@ -95,37 +122,27 @@ type Churn struct {
 	For       Duration `json:"for"`       // from the start on
 }
 
-// Kind is what happens in an [Event].
-type Kind string
+// Cleaner is the controller that cleans up after nodes and pods (§12); see
+// [lifecycle.Controller]. Its zero value is Calico's.
+type Cleaner struct {
+	// GracePeriod is how long an address is suspect, and a block empty, before it is
+	// released, on a node that exists: nil for Calico's 15 minutes, 0 for never.
+	GracePeriod *Duration `json:"gracePeriod,omitempty"`
+	// SyncPeriod is the time between two looks at everything: 0 for half the grace
+	// period, or 5 minutes where that is 0.
+	SyncPeriod Duration `json:"syncPeriod,omitempty"`
+	// Reaction is how long after a change the controller looks at it at most: 0 for 10
+	// seconds.
+	Reaction Duration `json:"reaction,omitempty"`
 
-// The kinds.
-const (
-	// Drain keeps pods from Nodes and evicts those that run there, one after the other:
-	// each gives its address back and starts again on the node with the fewest pods,
-	// the first of several. Drained nodes stay, without pods.
-	Drain Kind = "drain"
-	// RemoveNodes drains Nodes and deletes them: tunnel address and affinities go.
-	RemoveNodes Kind = "remove-nodes"
-	// AddNodes adds a Group, with its pods, one node after the other. What the group
-	// leaves empty is as in the scenario's first.
-	AddNodes Kind = "add-nodes"
-	// SetLabels replaces the Labels of Nodes.
-	SetLabels Kind = "set-labels"
-	// SetStrictAffinity sets it to Strict.
-	SetStrictAffinity Kind = "set-strict-affinity"
-	// SetCooldown sets the cooldown of addresses to Seconds.
-	SetCooldown Kind = "set-cooldown"
-)
+	Off  bool     `json:"off,omitempty"`  // there is none after all
+	Down []Outage `json:"down,omitempty"` // in the order of From; it comes back without its memory
+}
 
-// Event is something that happens to a cluster.
-type Event struct {
-	At      Duration          `json:"at"` // since the start
-	Do      Kind              `json:"do"`
-	Nodes   []string          `json:"nodes,omitempty"`   // by name
-	Group   *Group            `json:"group,omitempty"`   // of AddNodes
-	Labels  map[string]string `json:"labels,omitempty"`  // of SetLabels
-	Strict  bool              `json:"strict,omitempty"`  // of SetStrictAffinity
-	Seconds int               `json:"seconds,omitempty"` // of SetCooldown
+// Outage is a time in which a [Cleaner] is down.
+type Outage struct {
+	From Duration `json:"from"`
+	To   Duration `json:"to"` // after From
 }
 
 // Duration is a [time.Duration] that is written as text, "1m30s".
@@ -148,7 +165,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func (s *Scenario) withDefaults() Scenario {
 	full := *s
 	if full.Order == "" {
-		full.Order = RoundRobin
+		full.Order = roundRobin
 	}
 	full.Group = full.Group.withDefaults()
 	full.Groups = slices.Clone(full.Groups)
@@ -163,6 +180,23 @@ func (g Group) withDefaults() Group {
 		g.NodeFormat = "node-%d"
 	}
 	return g
+}
+
+// Release returns the release of Calico, the newest if it is none. [RunOn] needs it: the
+// engine that it is given is to be of that release.
+func (s *Scenario) Release() ipam.Version {
+	v, _ := ipam.ParseVersion(s.Calico)
+	return v
+}
+
+// policy returns the cleaner's.
+func (c *Cleaner) policy() lifecycle.Policy {
+	p := lifecycle.DefaultPolicy()
+	if c.GracePeriod != nil {
+		p.GracePeriod = time.Duration(*c.GracePeriod)
+	}
+	p.SyncPeriod = time.Duration(c.SyncPeriod)
+	return p
 }
 
 // groups returns the nodes of the start.
@@ -189,6 +223,17 @@ func (s *Scenario) pools() []Pool {
 		return s.Pools
 	}
 	return []Pool{{Name: "pool", CIDR: s.Pool, BlockSize: s.BlockSize}}
+}
+
+// allPools returns the pools, and those that are added later.
+func (s *Scenario) allPools() []Pool {
+	all := slices.Clone(s.pools())
+	for i := range s.Events {
+		if e := &s.Events[i]; e.Do == addPool && e.Pool != nil {
+			all = append(all, *e.Pool)
+		}
+	}
+	return all
 }
 
 func (p *Pool) spec() pool.Spec {
@@ -232,7 +277,22 @@ func (s *Scenario) asks(g *Group) (n int) {
 	return n
 }
 
-// requests returns how many requests the scenario makes, those that drains cause
+// end returns when the scenario ends.
+func (s *Scenario) end() time.Duration {
+	if s.For > 0 {
+		return time.Duration(s.For)
+	}
+	last := Duration(0)
+	if n := len(s.Events); n > 0 {
+		last = s.Events[n-1].At
+	}
+	if s.Churn != nil {
+		last = max(last, s.Churn.For)
+	}
+	return time.Duration(last)
+}
+
+// requests returns how many requests the scenario makes, those that events cause
 // about.
 func (s *Scenario) requests() (n int) {
 	nodes := 0
@@ -243,15 +303,35 @@ func (s *Scenario) requests() (n int) {
 	average := n / nodes
 	for i := range s.Events {
 		switch e := &s.Events[i]; e.Do {
-		case AddNodes:
+		case addNodes:
 			g := s.added(e)
 			n += s.asks(&g)
-		case Drain, RemoveNodes:
+		case drainNodes, removeNodes:
 			n += len(e.Nodes) * average
+		case replaceNodes, interruptNodes:
+			n += s.times(e) * max(e.Count, len(e.Nodes)) * average
+		case replacePods:
+			n += s.times(e) * e.Count
+		case upgradeNodes:
+			n += nodes * average
+		case scalePods:
+			n += e.Pods
 		}
 	}
 	if c := s.Churn; c != nil {
 		n += int(c.PerSecond * time.Duration(c.For).Seconds())
 	}
 	return n
+}
+
+// times returns how often an event happens.
+func (s *Scenario) times(e *Event) int {
+	left := s.end() - time.Duration(e.At)
+	switch {
+	case left < 0:
+		return 0
+	case e.Every > 0:
+		return 1 + int(left/time.Duration(e.Every))
+	}
+	return 1
 }

@@ -63,6 +63,7 @@ type Engine interface {
 	SetNode(n ipam.Node) error
 	DeleteNode(name string) bool
 	AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignment) error
+	AssignIP(args ipam.AssignIPArgs) error
 	ReleaseByHandle(id string) error
 	RemoveIPAMHost(owner affinity.Owner) error
 	BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owner, exists bool)
@@ -100,7 +101,7 @@ func RunOn(e Engine, clock *ipam.Clock, s Scenario) (Result, error) {
 // runOwn runs the scenario on an allocator of its own, and leaves it there.
 func runOwn(s Scenario, o Options) (*runner, error) {
 	clock := ipam.NewClock(Start)
-	return run(ipam.New(ipam.Options{Now: clock.Now}), clock, s, o)
+	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release()}), clock, s, o)
 }
 
 // run runs the scenario up to its end.
@@ -108,7 +109,10 @@ func run(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	r := newRunner(e, clock, s.withDefaults(), o)
+	r, err := newRunner(e, clock, s.withDefaults(), o)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.setUp(); err != nil {
 		return nil, err
 	}
@@ -117,6 +121,11 @@ func run(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, error) {
 		r.sampled++
 	}
 	r.arrive()
+	if r.cluster != nil {
+		r.startController()
+	}
+	r.peak()
+	r.schedule()
 	r.live()
 	if r.stopped {
 		return nil, ErrStopped

@@ -33,7 +33,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestInvalid(t *testing.T) {
-	good := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 1, NodeFormat: "n%d", PodsPerNode: 1}, Order: RoundRobin}
+	good := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 1, NodeFormat: "n%d", PodsPerNode: 1}, Order: roundRobin}
 	_, err := Run(good)
 	require.NoError(t, err)
 	for name, spoil := range map[string]func(*Scenario){

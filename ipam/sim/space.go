@@ -10,19 +10,44 @@ import (
 
 // space is how full a pool is.
 type space struct {
+	spec  pool.Spec
 	pool  *pool.Pool
 	size  int // addresses that are not reserved, or as many as an int can say
 	inUse int
 }
 
-func newSpace(s pool.Spec, reserved *pool.Reservations) space {
-	p, _ := pool.New(s) // was validated
-	size := new(big.Int).Lsh(big.NewInt(1), uint(s.CIDR.Addr().BitLen()-s.CIDR.Bits()))
-	size.Sub(size, reserved.CountIn(s.CIDR))
-	if !size.IsInt64() || size.Int64() > math.MaxInt {
-		return space{pool: p, size: math.MaxInt}
+// addSpace takes note of a pool, which was validated.
+func (r *runner) addSpace(s pool.Spec) {
+	if r.reserved == nil {
+		r.reserved, _ = pool.ParseReservations(r.scenario.Reservations) // were validated
 	}
-	return space{pool: p, size: int(size.Int64())}
+	p, _ := pool.New(s)
+	size := new(big.Int).Lsh(big.NewInt(1), uint(s.CIDR.Addr().BitLen()-s.CIDR.Bits()))
+	size.Sub(size, r.reserved.CountIn(s.CIDR))
+	most := math.MaxInt
+	if size.IsInt64() && size.Int64() < math.MaxInt {
+		most = int(size.Int64())
+	}
+	r.spaces = append(r.spaces, space{spec: s, pool: p, size: most})
+	if r.ledger != nil {
+		r.ledger.enable(s.Name, !s.Disabled)
+	}
+}
+
+// disableSpace disables a pool.
+func (r *runner) disableSpace(name string) {
+	for i := range r.spaces {
+		s := &r.spaces[i]
+		if s.spec.Name != name || s.spec.Disabled {
+			continue
+		}
+		s.spec.Disabled = true
+		s.pool, _ = pool.New(s.spec)
+		_ = r.engine.SetPool(s.spec) // nothing but that is different
+		if r.ledger != nil {
+			r.ledger.enable(name, false)
+		}
+	}
 }
 
 // spaceOf returns the pool of an address that was given out.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,15 @@ const (
 	maxRequests = 50_000_000
 	maxNameLen  = 253
 	maxLimit    = 1_000_000 // of blocks
+	maxNumber   = 1_000_000_000
+	maxFor      = 366 * 24 * time.Hour
+	minEvery    = time.Second
+	minReaction = time.Millisecond
+
+	// What events repeat is forgotten again: it takes time and not memory, but for
+	// some of each node.
+	maxRepeated = 1_000_000_000 // requests
+	maxReplaced = 5_000_000     // nodes
 )
 
 // MaxBlockBits is how many blocks a pool may have room for, as a power of two: their
@@ -36,6 +46,8 @@ func (s *Scenario) Validate() error {
 	v.configuration()
 	if len(v.errs) == 0 { // what follows counts on these
 		v.churn()
+		v.times()
+		v.cleaner()
 		v.events()
 	}
 	return errors.Join(v.errs...)
@@ -48,7 +60,14 @@ type validator struct {
 	scratch *ipam.Allocator // finds what shows only there
 	asked   int64           // requests, at most
 	names   map[string]bool // nodes, and whether they are still there
+	there   int             // nodes that are
+	started int             // pods that nodes come up with
 	count   map[string]int  // nodes by format
+	named   map[string]bool // pools, and whether they are enabled
+	blocks  uint64          // of all pools, each of which has at most 2^60
+	running map[string]bool // pods of start-pod events
+
+	repeats, replaced float64 // requests and nodes that events repeat, about
 }
 
 func (v *validator) bad(path, format string, args ...any) {
@@ -66,40 +85,9 @@ func (v *validator) pools() {
 	case s.Pool.IsValid() || s.BlockSize != 0:
 		v.bad("pools", "and a pool of the scenario's own: there is one or there are several")
 	}
-	named := make(map[string]bool)
-	blocks := uint64(0) // in all: each pool has at most 2^60
+	v.named = make(map[string]bool)
 	for i, p := range s.pools() {
-		spec := p.spec()
-		of, err := pool.New(spec)
-		var wrong *pool.InvalidError
-		switch {
-		case !p.CIDR.IsValid():
-			v.bad(at(i, "cidr"), "is missing: there is no pool without a CIDR")
-			continue
-		case errors.As(err, &wrong):
-			v.bad(at(i, wrong.Field), "%s: %s", wrong.Value, wrong.Reason)
-			continue
-		case err != nil:
-			v.bad(at(i, "cidr"), "%v", err)
-			continue
-		}
-		if bits := of.BlockSize() - of.CIDR().Bits(); bits > MaxBlockBits {
-			v.bad(at(i, "cidr"), "%s: has 2^%d blocks of /%d, must have at most 2^%d: plan with a part of it", p.CIDR, bits, of.BlockSize(), MaxBlockBits)
-		} else if blocks += 1 << bits; blocks > 1<<MaxBlockBits {
-			v.bad(at(i, "cidr"), "%s: makes more than 2^%d blocks in all", p.CIDR, MaxBlockBits)
-			blocks = 0
-		}
-		if p.CIDR.Addr().Is4() != s.pools()[0].CIDR.Addr().Is4() {
-			v.bad(at(i, "cidr"), "%s: of another family than the first pool", p.CIDR)
-		}
-		if named[p.Name] {
-			v.bad(at(i, "name"), "%q: is another pool's too", p.Name)
-			continue
-		}
-		named[p.Name] = true
-		if err := v.scratch.SetPool(spec); err != nil {
-			v.bad(at(i, "cidr"), "%s: %v", p.CIDR, err)
-		}
+		v.pool(p, func(field string) string { return at(i, field) })
 	}
 	if c := s.ServiceCIDR; c != (netip.Prefix{}) && c != c.Masked() {
 		v.bad("serviceCIDR", "%s: has host bits, %s has none", c, c.Masked())
@@ -111,10 +99,50 @@ func (v *validator) pools() {
 	}
 }
 
+// pool looks at a pool, and adds it. Its fields are in the paths that at returns.
+func (v *validator) pool(p Pool, at func(field string) string) {
+	spec := p.spec()
+	of, err := pool.New(spec)
+	var wrong *pool.InvalidError
+	switch {
+	case !p.CIDR.IsValid():
+		v.bad(at("cidr"), "is missing: there is no pool without a CIDR")
+		return
+	case errors.As(err, &wrong):
+		v.bad(at(wrong.Field), "%s: %s", wrong.Value, wrong.Reason)
+		return
+	case err != nil:
+		v.bad(at("cidr"), "%v", err)
+		return
+	}
+	if bits := of.BlockSize() - of.CIDR().Bits(); bits > MaxBlockBits {
+		v.bad(at("cidr"), "%s: has 2^%d blocks of /%d, must have at most 2^%d: plan with a part of it", p.CIDR, bits, of.BlockSize(), MaxBlockBits)
+	} else if v.blocks += 1 << bits; v.blocks > 1<<MaxBlockBits {
+		v.bad(at("cidr"), "%s: makes more than 2^%d blocks in all", p.CIDR, MaxBlockBits)
+		v.blocks = 0
+	}
+	if p.CIDR.Addr().Is4() != v.pools0().CIDR.Addr().Is4() {
+		v.bad(at("cidr"), "%s: of another family than the first pool", p.CIDR)
+	}
+	if _, known := v.named[p.Name]; known {
+		v.bad(at("name"), "%q: is another pool's too", p.Name)
+		return
+	}
+	v.named[p.Name] = !p.Disabled
+	if err := v.scratch.SetPool(spec); err != nil {
+		v.bad(at("cidr"), "%s: %v", p.CIDR, err)
+	}
+}
+
+// pools0 returns the first pool.
+func (v *validator) pools0() Pool { return v.Scenario.pools()[0] }
+
 func (v *validator) nodes() {
 	s := v.Scenario
-	if s.Order != RoundRobin && s.Order != NodeByNode && s.Order != Random {
-		v.bad("order", "%q: must be %s, %s or %s", s.Order, RoundRobin, NodeByNode, Random)
+	switch s.Order {
+	case roundRobin, nodeByNode, random, oneByOne:
+	default:
+		v.bad("order", "%q: must be %s, %s, %s or %s", s.Order, roundRobin, nodeByNode, random, oneByOne)
 	}
 	v.names, v.count = make(map[string]bool), make(map[string]int)
 	v.group("", &s.Group)
@@ -134,6 +162,9 @@ func (v *validator) group(path string, g *Group) {
 	}
 	if strings.Count(g.NodeFormat, "%") != 1 || !strings.Contains(g.NodeFormat, "%d") {
 		v.bad(path+"nodeFormat", "%q: must hold one %%d and no other %%", g.NodeFormat)
+	}
+	if g.NumberFrom < 0 || g.NumberFrom > maxNumber {
+		v.bad(path+"numberFrom", "%d: must be 0 to %d", g.NumberFrom, maxNumber)
 	}
 	if len(g.PodHistogram) > 0 && g.PodsPerNode != 0 {
 		v.bad(path+"podHistogram", "and podsPerNode: there is one or the other")
@@ -163,6 +194,9 @@ func (v *validator) group(path string, g *Group) {
 		v.bad(path+"nodes", "%d: makes more than %d requests in all", g.Nodes, maxRequests)
 		return
 	}
+	if _, known := v.count[g.NodeFormat]; !known {
+		v.count[g.NodeFormat] = g.NumberFrom
+	}
 	for i := range g.Nodes {
 		name := fmt.Sprintf(g.NodeFormat, v.count[g.NodeFormat])
 		v.count[g.NodeFormat]++
@@ -178,6 +212,10 @@ func (v *validator) group(path string, g *Group) {
 			v.bad(path+"nodeFormat", "%q: %v", g.NodeFormat, err)
 			return
 		}
+	}
+	v.there += g.Nodes
+	for _, pods := range g.podCounts() {
+		v.started += pods
 	}
 }
 
@@ -219,7 +257,7 @@ func (v *validator) churn() {
 	if !(c.PerSecond > 0 && c.PerSecond <= 1e6) {
 		v.bad("churn.perSecond", "%v: must be more than 0 and at most 1,000,000", c.PerSecond)
 	}
-	if c.For <= 0 || time.Duration(c.For) > 366*24*time.Hour {
+	if c.For <= 0 || time.Duration(c.For) > maxFor {
 		v.bad("churn.for", "%v: must be more than 0s and at most a year", c.For)
 	}
 	if restarts := c.PerSecond * time.Duration(c.For).Seconds(); len(v.errs) == 0 && restarts+float64(v.asked) > maxRequests {
@@ -227,8 +265,60 @@ func (v *validator) churn() {
 	}
 }
 
+// times looks at how long the scenario runs, and at what happens all along.
+func (v *validator) times() {
+	s := v.Scenario
+	if s.For < 0 || time.Duration(s.For) > maxFor {
+		v.bad("for", "%v: must be more than 0s and at most a year", s.For)
+	}
+	if !(s.Leaks >= 0 && s.Leaks <= 1) {
+		v.bad("leaks", "%v: must be a share, 0 to 1", s.Leaks)
+	}
+	if s.RetryEvery != 0 && time.Duration(s.RetryEvery) < minEvery {
+		v.bad("retryEvery", "%v: must be %v or more", s.RetryEvery, minEvery)
+	}
+	if (s.Cleaner != nil || s.RetryEvery != 0) && s.end() == 0 {
+		v.bad("for", "is missing: nothing is cleaned or asked for again unless time passes")
+	}
+	switch release, err := ipam.ParseVersion(s.Calico); {
+	case err != nil:
+		v.bad("calico", "%q: must be a release of Calico such as v3.28 or v3.28.2", s.Calico)
+	case !release.Covered():
+		v.bad("calico", "%s: its rules are not known", release)
+	}
+}
+
+func (v *validator) cleaner() {
+	c := v.Scenario.Cleaner
+	if c == nil {
+		return
+	}
+	if c.GracePeriod != nil && *c.GracePeriod < 0 {
+		v.bad("cleaner.gracePeriod", "%v: must be 0s or more", *c.GracePeriod)
+	}
+	if c.SyncPeriod < 0 {
+		v.bad("cleaner.syncPeriod", "%v: must be 0s or more", c.SyncPeriod)
+	}
+	if c.Reaction != 0 && time.Duration(c.Reaction) < minReaction {
+		v.bad("cleaner.reaction", "%v: must be %v or more", c.Reaction, minReaction)
+	}
+	for i, down := range c.Down {
+		at := fmt.Sprintf("cleaner.down[%d].", i)
+		if down.From < 0 {
+			v.bad(at+"from", "%v: must be 0s or more", down.From)
+		}
+		if down.To <= down.From {
+			v.bad(at+"to", "%v: must be after %v", down.To, down.From)
+		}
+		if i > 0 && down.From < c.Down[i-1].From {
+			v.bad(at+"from", "%v: is before the one above it, at %v", down.From, c.Down[i-1].From)
+		}
+	}
+}
+
 // events looks at each event, and at them in their order.
 func (v *validator) events() {
+	v.running = make(map[string]bool)
 	for i := range v.Scenario.Events {
 		e := &v.Scenario.Events[i]
 		at := fmt.Sprintf("events[%d].", i)
@@ -239,54 +329,196 @@ func (v *validator) events() {
 			v.bad(at+"at", "%v: is before the event above it, at %v", e.At, v.Scenario.Events[i-1].At)
 		}
 		v.superfluous(at, e)
+		v.nodesOf(at, e)
 		switch e.Do {
-		case Drain, RemoveNodes, SetLabels:
-			if len(e.Nodes) == 0 {
-				v.bad(at+"nodes", "is empty: %s is about nodes", e.Do)
-			}
-			for j, name := range e.Nodes {
-				there, known := v.names[name]
-				switch {
-				case !known:
-					v.bad(fmt.Sprintf("%snodes[%d]", at, j), "%q: there never was such a node", name)
-				case !there:
-					v.bad(fmt.Sprintf("%snodes[%d]", at, j), "%q: was removed before", name)
-				}
-				if e.Do == RemoveNodes && known {
-					v.names[name] = false
-				}
-			}
-		case AddNodes:
+		case replaceNodes, interruptNodes, upgradeNodes, replacePods:
+			v.repeated(at, e)
+		case startPod, stopPod:
+			v.pod(at, e)
+		case addPool, disablePool:
+			v.poolOf(at, e)
+		case drainNodes, undrainNodes, removeNodes, setLabels:
+		case addNodes:
 			if e.Group == nil {
 				v.bad(at+"group", "is missing: it says which nodes to add")
 				continue
 			}
 			g := v.Scenario.added(e)
 			v.group(at+"group.", &g)
-		case SetStrictAffinity:
+		case scalePods:
+			if e.Pods < 0 || e.Pods > maxRequests {
+				v.bad(at+"pods", "%d: must be 0 to %d", e.Pods, maxRequests)
+			} else if v.asked += int64(e.Pods); v.asked > maxRequests {
+				v.bad(at+"pods", "%d: makes more than %d requests in all", e.Pods, maxRequests)
+			}
+		case setStrictAffinity:
 			if !e.Strict && v.Scenario.NoAutoAllocate {
 				v.bad(at+"strict", "false with noAutoAllocateBlocks: Calico refuses nodes that can neither claim blocks nor borrow")
 			}
-		case SetCooldown:
+		case setCooldown:
 			v.cooldown(at+"seconds", e.Seconds)
+		case setBlockLimit:
+			if e.Limit < 0 || e.Limit > maxLimit {
+				v.bad(at+"limit", "%d: must be 0 to %d", e.Limit, maxLimit)
+			}
 		default:
-			v.bad(at+"do", "%q: must be %s, %s, %s, %s, %s or %s", e.Do, Drain, RemoveNodes, AddNodes, SetLabels, SetStrictAffinity, SetCooldown)
+			v.bad(at+"do", "%q: must be %s", e.Do, kinds())
 		}
+	}
+}
+
+// kinds returns all kinds of events as text.
+func kinds() string {
+	all := []Kind{
+		drainNodes, undrainNodes, removeNodes, addNodes, replaceNodes, interruptNodes, upgradeNodes, replacePods, scalePods,
+		startPod, stopPod, setLabels, addPool, disablePool, setStrictAffinity, setCooldown, setBlockLimit,
+	}
+	text := ""
+	for i, k := range all {
+		switch {
+		case i == len(all)-1:
+			text += " or "
+		case i > 0:
+			text += ", "
+		}
+		text += string(k)
+	}
+	return text
+}
+
+// nodesOf looks at the nodes that an event names.
+func (v *validator) nodesOf(at string, e *Event) {
+	switch e.Do {
+	case drainNodes, undrainNodes, removeNodes, setLabels, startPod:
+		if len(e.Nodes) == 0 {
+			v.bad(at+"nodes", "is empty: %s is about nodes", e.Do)
+		}
+	}
+	for j, name := range e.Nodes {
+		there, known := v.names[name]
+		switch {
+		case !known:
+			v.bad(fmt.Sprintf("%snodes[%d]", at, j), "%q: there never was such a node", name)
+		case !there:
+			v.bad(fmt.Sprintf("%snodes[%d]", at, j), "%q: was removed before", name)
+		}
+		if e.Do == removeNodes && there {
+			v.names[name] = false
+			v.there--
+		}
+	}
+}
+
+// repeated looks at an event that takes some of many, perhaps again and again.
+func (v *validator) repeated(at string, e *Event) {
+	s := v.Scenario
+	most, what := v.there, "nodes"
+	if e.Do == replacePods {
+		most, what = max(1, v.started), "pods"
+	}
+	switch {
+	case len(e.Nodes) > 0 && e.Count != 0:
+		v.bad(at+"count", "and nodes: there is one or the other")
+	case len(e.Nodes) == 0 && (e.Count < 1 || e.Count > most):
+		v.bad(at+"count", "%d: must be 1 to %d, the %s there are", e.Count, most, what)
+	}
+	if e.Every != 0 && time.Duration(e.Every) < minEvery {
+		v.bad(at+"every", "%v: must be %v or more", e.Every, minEvery)
+		return
+	}
+	if e.Over < 0 {
+		v.bad(at+"over", "%v: must be 0s or more", e.Over)
+	}
+	if s.For == 0 && e.Every > 0 {
+		v.bad(at+"every", "needs for: how long the scenario runs")
+	}
+	if s.For == 0 && e.Over > 0 {
+		v.bad(at+"over", "needs for: how long the scenario runs")
+	}
+	times := float64(s.times(e)) * float64(max(e.Count, len(e.Nodes)))
+	switch e.Do {
+	case upgradeNodes:
+		times = float64(v.there)
+	case replacePods:
+		if v.repeats += times; v.repeats > maxRepeated {
+			v.bad(at+"count", "%d: makes more than %d requests in all", e.Count, maxRepeated)
+		}
+		return
+	}
+	if v.replaced += times; v.replaced > maxReplaced {
+		v.bad(at+"count", "%d: replaces more than %d nodes in all", e.Count, maxReplaced)
+	}
+	if v.repeats += times * float64(v.asked) / float64(max(1, len(v.names))); v.repeats > maxRepeated {
+		v.bad(at+"count", "%d: makes more than %d requests in all", e.Count, maxRepeated)
+	}
+}
+
+// pod looks at the pod of an event.
+func (v *validator) pod(at string, e *Event) {
+	namespace, name, _ := strings.Cut(e.Pod, "/")
+	if namespace == "" || name == "" || strings.Contains(name, "/") {
+		v.bad(at+"pod", "%q: must be namespace/name", e.Pod)
+		return
+	}
+	running := v.running[e.Pod]
+	v.running[e.Pod] = e.Do == startPod
+	switch {
+	case e.Do == startPod && running:
+		v.bad(at+"pod", "%q: runs already", e.Pod)
+	case e.Do == stopPod && !running:
+		v.bad(at+"pod", "%q: does not run", e.Pod)
+	}
+	if len(e.Nodes) > 1 {
+		v.bad(at+"nodes", "has %d: a pod runs on one node", len(e.Nodes))
+	}
+	if ip := e.Address; ip.IsValid() && !slices.ContainsFunc(v.scratch.Pools(), func(s pool.Spec) bool { return s.CIDR.Contains(ip) }) {
+		v.bad(at+"address", "%s: is outside every pool", ip)
+	}
+}
+
+// poolOf looks at the pool of an event.
+func (v *validator) poolOf(at string, e *Event) {
+	switch {
+	case e.Pool == nil:
+		v.bad(at+"pool", "is missing: it says which pool")
+	case e.Do == addPool:
+		v.pool(*e.Pool, func(field string) string { return at + "pool." + field })
+	default:
+		enabled, known := v.named[e.Pool.Name]
+		only := Pool{Name: e.Pool.Name}
+		switch {
+		case !known:
+			v.bad(at+"pool.name", "%q: there is no such pool", e.Pool.Name)
+		case !enabled:
+			v.bad(at+"pool.name", "%q: is disabled already", e.Pool.Name)
+		case !reflect.DeepEqual(*e.Pool, only):
+			v.bad(at+"pool", "has more than a name: %s is about a pool that exists", e.Do)
+		}
+		v.named[e.Pool.Name] = false
 	}
 }
 
 // superfluous complains about what an event has and its kind does not.
 func (v *validator) superfluous(at string, e *Event) {
+	taking := []Kind{replaceNodes, interruptNodes, replacePods}
 	for _, f := range []struct {
 		name  string
 		has   bool
 		kinds []Kind
 	}{
-		{"nodes", len(e.Nodes) > 0, []Kind{Drain, RemoveNodes, SetLabels}},
-		{"group", e.Group != nil, []Kind{AddNodes}},
-		{"labels", e.Labels != nil, []Kind{SetLabels}},
-		{"strict", e.Strict, []Kind{SetStrictAffinity}},
-		{"seconds", e.Seconds != 0, []Kind{SetCooldown}},
+		{"nodes", len(e.Nodes) > 0, []Kind{drainNodes, undrainNodes, removeNodes, replaceNodes, interruptNodes, startPod, setLabels}},
+		{"group", e.Group != nil, []Kind{addNodes}},
+		{"labels", e.Labels != nil, []Kind{setLabels}},
+		{"strict", e.Strict, []Kind{setStrictAffinity}},
+		{"seconds", e.Seconds != 0, []Kind{setCooldown}},
+		{"limit", e.Limit != 0, []Kind{setBlockLimit}},
+		{"pool", e.Pool != nil, []Kind{addPool, disablePool}},
+		{"count", e.Count != 0, append(taking, upgradeNodes)},
+		{"every", e.Every != 0, append(taking, upgradeNodes)},
+		{"over", e.Over != 0, taking},
+		{"pod", e.Pod != "", []Kind{startPod, stopPod}},
+		{"address", e.Address.IsValid(), []Kind{startPod}},
+		{"pods", e.Pods != 0, []Kind{scalePods}},
 	} {
 		if f.has && !slices.Contains(f.kinds, e.Do) {
 			v.bad(at+f.name, "does not go with %s", e.Do)

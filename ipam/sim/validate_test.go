@@ -71,25 +71,25 @@ func TestValidate(t *testing.T) {
 		"a rate that is none":       {func(s *Scenario) { s.Churn = &Churn{PerSecond: math.NaN(), For: 1} }, "churn.perSecond NaN: must"},
 		"churn for no time":         {func(s *Scenario) { s.Churn = &Churn{PerSecond: 1} }, "churn.for 0s: must"},
 		"churn without end":         {func(s *Scenario) { s.Churn = &Churn{PerSecond: 1e5, For: Duration(time.Hour)} }, "churn 100000 a second for 1h0m0s: makes more"},
-		"an event before the start": {event(Event{At: -1, Do: SetCooldown}), "events[0].at -1ns: must"},
+		"an event before the start": {event(Event{At: -1, Do: setCooldown}), "events[0].at -1ns: must"},
 		"events out of order": {func(s *Scenario) {
-			s.Events = []Event{{At: 2, Do: SetCooldown}, {At: 1, Do: SetCooldown}}
+			s.Events = []Event{{At: 2, Do: setCooldown}, {At: 1, Do: setCooldown}}
 		}, "events[1].at 1ns: is before"},
 		"an unknown event":  {event(Event{Do: "explode"}), `events[0].do "explode": must be drain`},
-		"nobody to drain":   {event(Event{Do: Drain}), "events[0].nodes is empty"},
-		"an unknown node":   {event(Event{Do: Drain, Nodes: []string{"node-2"}}), `events[0].nodes[0] "node-2": there never`},
-		"a node twice gone": {event(Event{Do: RemoveNodes, Nodes: []string{"node-1", "node-1"}}), `events[0].nodes[1] "node-1": was removed`},
+		"nobody to drain":   {event(Event{Do: drainNodes}), "events[0].nodes is empty"},
+		"an unknown node":   {event(Event{Do: drainNodes, Nodes: []string{"node-2"}}), `events[0].nodes[0] "node-2": there never`},
+		"a node twice gone": {event(Event{Do: removeNodes, Nodes: []string{"node-1", "node-1"}}), `events[0].nodes[1] "node-1": was removed`},
 		"added later": {func(s *Scenario) {
-			s.Events = []Event{{Do: Drain, Nodes: []string{"node-2"}}, {Do: AddNodes, Group: &Group{Nodes: 1}}}
+			s.Events = []Event{{Do: drainNodes, Nodes: []string{"node-2"}}, {Do: addNodes, Group: &Group{Nodes: 1}}}
 		}, `events[0].nodes[0] "node-2": there never`},
-		"nothing to add":    {event(Event{Do: AddNodes}), "events[0].group is missing"},
-		"no nodes to add":   {event(Event{Do: AddNodes, Group: &Group{}}), "events[0].group.nodes 0: must"},
-		"cooldown too long": {event(Event{Do: SetCooldown, Seconds: 1201}), "events[0].seconds 1201: must"},
+		"nothing to add":    {event(Event{Do: addNodes}), "events[0].group is missing"},
+		"no nodes to add":   {event(Event{Do: addNodes, Group: &Group{}}), "events[0].group.nodes 0: must"},
+		"cooldown too long": {event(Event{Do: setCooldown, Seconds: 1201}), "events[0].seconds 1201: must"},
 		"no way any more": {func(s *Scenario) {
 			s.StrictAffinity, s.NoAutoAllocate = true, true
-			s.Events = []Event{{Do: SetStrictAffinity}}
+			s.Events = []Event{{Do: setStrictAffinity}}
 		}, "events[0].strict false with noAutoAllocateBlocks"},
-		"what does not go with it": {event(Event{Do: SetCooldown, Nodes: []string{"node-0"}}), "events[0].nodes does not go with set-cooldown"},
+		"what does not go with it": {event(Event{Do: setCooldown, Nodes: []string{"node-0"}}), "events[0].nodes does not go with set-cooldown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := small()
@@ -125,7 +125,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		"more nodes than blocks": {func(s *Scenario) { s.Nodes = 20 }, "nodes", "20 nodes and 16 blocks: not every"},
 		"and those added": {func(s *Scenario) {
-			s.Events = []Event{{Do: AddNodes, Group: &Group{Nodes: 15}}}
+			s.Events = []Event{{Do: addNodes, Group: &Group{Nodes: 15}}}
 		}, "nodes", "17 nodes and 16 blocks"},
 		"the limit":              {func(s *Scenario) { s.BlockSize, s.PodsPerNode = 32, 20; s.TunnelIPPerNode = true }, "maxBlocksPerHost", "a node may have 20 blocks of 1 address, and needs 21 addresses"},
 		"an explicit limit":      {func(s *Scenario) { s.StrictAffinity, s.MaxBlocksPerHost, s.PodsPerNode = true, 1, 17 }, "maxBlocksPerHost", "a node may have 1 block of 16 addresses, and needs 17"},

@@ -32,7 +32,7 @@ func (s *Scenario) Warnings() (all []Warning) {
 		pods = max(pods, g.most())
 	}
 	for i := range s.Events {
-		if e := &s.Events[i]; e.Do == AddNodes {
+		if e := &s.Events[i]; e.Do == addNodes {
 			g := s.added(e)
 			nodes += g.Nodes
 			pods = max(pods, g.most())

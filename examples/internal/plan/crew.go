@@ -84,6 +84,7 @@ func (c *crew) reference(s *sim.Scenario) (result sim.Result, calls int, err err
 	}
 	defer free()
 	cluster, clock := protocol.NewCluster(), ipam.NewClock(sim.Start)
+	cluster.SetCalico(s.Release())
 	result, err = sim.RunOn(cluster.Client(nil, clock.Now), clock, *s)
 	c.add(requests(s), 0)
 	return result, cluster.Store().Counts().Calls, err

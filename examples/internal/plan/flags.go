@@ -83,7 +83,7 @@ var flagOf = map[string]string{
 }
 
 // orders are those in which pods may arrive.
-var orders = []string{string(sim.RoundRobin), string(sim.NodeByNode), string(sim.Random)}
+var orders = []string{"round-robin", "node-by-node", "random"}
 
 // define defines the flags.
 func (o *options) define(flags *pflag.FlagSet) {

@@ -36,9 +36,9 @@ func describe(s *sim.Scenario) string {
 		text += " in " + cli.Count(len(s.Pools), "pool")
 	}
 	switch s.Order {
-	case sim.NodeByNode:
+	case "node-by-node":
 		text += ", node by node"
-	case sim.Random:
+	case "random":
 		text += ", in random order"
 	}
 	if s.StrictAffinity {
