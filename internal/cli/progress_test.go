@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -32,17 +33,31 @@ func (s *shared) String() string {
 	return s.buf.String()
 }
 
+// bar is a progress bar on w that appears when it does for users.
+func bar(w *shared, doing string, total int64, units progress.Units) *Progress {
+	return newProgress(w, doing, total, units, time.Now().Add(patience))
+}
+
+// pass lets time pass, of which there is as much as anybody wants in a bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
 func TestProgress(t *testing.T) {
-	var out shared
-	p := newProgress(&out, "reading", 1<<20, progress.UnitsBytes, time.Now().Add(-time.Second))
-	p.Set(1 << 19)
-	require.Eventually(t, func() bool { p.Set(1 << 19); return bytes.Contains([]byte(out.String()), []byte("reading")) }, 10*time.Second, 10*time.Millisecond)
-	p.Stop()
-	p.Stop()
-	p.Set(1 << 20)
-	require.Contains(t, out.String(), "50.00%")
-	require.NotContains(t, out.String(), "100.00%", "it was stopped")
-	gone(t, out.String())
+	synctest.Test(t, func(t *testing.T) {
+		var out shared
+		p := bar(&out, "reading", 1<<20, progress.UnitsBytes)
+		p.Set(1 << 18)
+		pass(2 * patience)
+		require.Empty(t, out.String(), "nobody told it anything meanwhile")
+		p.Set(1 << 19)
+		pass(time.Second)
+		require.Contains(t, out.String(), "reading")
+		p.Stop()
+		p.Stop()
+		p.Set(1 << 20)
+		require.Contains(t, out.String(), "50.00%")
+		require.NotContains(t, out.String(), "100.00%", "it was stopped")
+		gone(t, out.String())
+	})
 }
 
 // gone checks that each line that was drawn was drawn over, or erased.
@@ -53,23 +68,28 @@ func gone(t *testing.T, out string) {
 
 // TestProgressOfShortWork: what is done within a second shows nothing.
 func TestProgressOfShortWork(t *testing.T) {
-	var out shared
-	p := newProgress(&out, "reading", 10, progress.UnitsBytes, time.Now().Add(time.Hour))
-	p.Set(5)
-	p.Set(10)
-	p.Stop()
-	require.Empty(t, out.String())
+	synctest.Test(t, func(t *testing.T) {
+		var out shared
+		p := bar(&out, "reading", 10, progress.UnitsBytes)
+		p.Set(5)
+		pass(patience - time.Millisecond)
+		p.Set(10)
+		p.Stop()
+		pass(time.Minute)
+		require.Empty(t, out.String())
+	})
 }
 
 // TestProgressStoppedAtOnce: a bar that has just begun to appear goes all the same.
 func TestProgressStoppedAtOnce(t *testing.T) {
-	for range 20 {
+	synctest.Test(t, func(t *testing.T) {
 		var out shared
-		p := newProgress(&out, "reading", 10, progress.UnitsBytes, time.Now().Add(-time.Second))
+		p := bar(&out, "reading", 10, progress.UnitsBytes)
+		pass(2 * patience)
 		p.Set(1)
 		p.Stop()
 		gone(t, out.String())
-	}
+	})
 }
 
 func TestProgressElsewhere(t *testing.T) {
@@ -81,17 +101,22 @@ func TestProgressElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 	require.False(t, Terminal(f), "a file is no terminal")
+	require.Nil(t, NewCount(new(bytes.Buffer), "requests", 10))
 }
 
 // TestProgressOfMore: a total that grows shows as it is by now.
 func TestProgressOfMore(t *testing.T) {
-	require.Nil(t, NewCount(new(bytes.Buffer), "requests", 10))
-	var out shared
-	p := newProgress(&out, "requests", 10, progress.UnitsDefault, time.Now().Add(-time.Second))
-	require.Eventually(t, func() bool { p.SetOf(5, 20); return bytes.Contains([]byte(out.String()), []byte("25.00%")) }, 10*time.Second, 10*time.Millisecond)
-	p.Add(1)
-	p.Stop()
-	require.Contains(t, out.String(), "[5 in ")
-	require.Contains(t, out.String(), "[6 in ")
-	gone(t, out.String())
+	synctest.Test(t, func(t *testing.T) {
+		var out shared
+		p := bar(&out, "requests", 10, progress.UnitsDefault)
+		pass(2 * patience)
+		p.SetOf(5, 20)
+		pass(time.Second)
+		p.Add(1)
+		p.Stop()
+		require.Contains(t, out.String(), "25.00%")
+		require.Contains(t, out.String(), "[5 in ")
+		require.Contains(t, out.String(), "[6 in ")
+		gone(t, out.String())
+	})
 }

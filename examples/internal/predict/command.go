@@ -36,7 +36,7 @@ output.
 // options are the flags.
 type options struct {
 	pool        pool.Spec
-	file        string
+	files       []string
 	independent bool
 	json        bool
 	at          time.Time
@@ -51,7 +51,7 @@ func Command() *cobra.Command {
 		if !cmd.Flags().Changed("pool") {
 			return cli.Usagef("-pool is missing: the CIDR of the pool, such as 10.244.0.0/16")
 		}
-		names, err := readNames(args, o.file, cmd.InOrStdin())
+		names, err := readNames(args, o.files, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (o *options) define(flags *pflag.FlagSet) {
 	flags.IntVar(&o.pool.BlockSize, "block-size", 0, "prefix length of its blocks (default 26, for IPv6 122)")
 	flags.BoolVar(&o.independent, "independent", false, "every node as if it were the only one")
 	flags.BoolVar(&o.json, "json", false, `print an array of {"node","block"} or {"node","error"} objects`)
-	flags.StringVarP(&o.file, "file", "f", "", "names from this `FILE`, one a line; blank lines and # comments are skipped; - is standard input")
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "names from this `FILE`, one a line; blank lines and # comments are skipped; - is standard input; may be repeated")
 	flags.Func("at", "the `TIME`, as RFC 3339 (default 1970-01-01T00:00:00Z); matters only for blocks of one address (/32, /128), which Calico places by the clock and not by the name", func(text string) (err error) {
 		if o.at, err = time.Parse(time.RFC3339, text); err != nil {
 			return errors.New("not a time such as 2026-01-01T00:00:00Z")

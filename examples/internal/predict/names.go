@@ -12,8 +12,8 @@ import (
 )
 
 // readNames returns the names of nodes given as arguments, then those in the
-// file. The argument or file "-" is standard input.
-func readNames(args []string, file string, stdin io.Reader) ([]string, error) {
+// files. The argument or file "-" is standard input.
+func readNames(args, files []string, stdin io.Reader) ([]string, error) {
 	var names []string
 	read := false
 	fromStdin := func() error {
@@ -37,19 +37,14 @@ func readNames(args []string, file string, stdin io.Reader) ([]string, error) {
 			names = append(names, arg)
 		}
 	}
-	switch file {
-	case "":
-	case "-":
-		if err := fromStdin(); err != nil {
-			return nil, err
+	for _, file := range files {
+		if file == "-" {
+			if err := fromStdin(); err != nil {
+				return nil, err
+			}
+			continue
 		}
-	default:
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		more, err := scanNames(file, f)
+		more, err := readFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -59,6 +54,16 @@ func readNames(args []string, file string, stdin io.Reader) ([]string, error) {
 		return nil, cli.Usagef("no node is named")
 	}
 	return names, nil
+}
+
+// readFile returns the names in a file.
+func readFile(name string) ([]string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return scanNames(name, f)
 }
 
 // maxName is how long the name of a node may be, in bytes.

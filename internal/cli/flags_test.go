@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+)
+
+// sample is a program with a flag of every kind. What it was told is what it prints.
+func sample() *cobra.Command {
+	cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
+	var told struct {
+		Nodes    int
+		Strict   bool
+		Files    []string
+		Cooldown time.Duration
+		Pool     netip.Prefix
+		Scale    string
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&told.Nodes, "nodes", 3, "nodes")
+	flags.BoolVar(&told.Strict, "strict", false, "strict affinity")
+	flags.StringArrayVarP(&told.Files, "file", "f", nil, "a `FILE`")
+	DurationVar(flags, &told.Cooldown, "cooldown", 0, "how long")
+	PrefixVar(flags, &told.Pool, "pool", "10.0.0.0/16", "", "the pool")
+	flags.Float64("rate", 1, "calls")
+	flags.Func("scale", "`N`", func(text string) error {
+		told.Scale = text
+		return nil
+	})
+	Renamed(flags, map[string]string{"max-nodes": "nodes"})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), told, args)
+		return err
+	}
+	return cmd
+}
+
+func execute(cmd *cobra.Command, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = Execute(context.Background(), cmd, args, strings.NewReader(""), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// TestDashes: one dash is as good as two, before arguments and behind them, and what
+// belongs to a flag is no flag.
+func TestDashes(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                               "{3 false [] 0s 10.0.0.0/16 } []",
+		"-nodes 4 -strict x":             "{4 true [] 0s 10.0.0.0/16 } [x]",
+		"--nodes 4 --strict x":           "{4 true [] 0s 10.0.0.0/16 } [x]",
+		"x -nodes=4 --strict=true":       "{4 true [] 0s 10.0.0.0/16 } [x]",
+		"-max-nodes 4":                   "{4 false [] 0s 10.0.0.0/16 } []",
+		"-scale -1 -strict=false":        "{3 false [] 0s 10.0.0.0/16 -1} []",
+		"-scale -strict":                 "{3 false [] 0s 10.0.0.0/16 -strict} []",
+		"-f a -f=b --file c --file=d -":  "{3 false [a b c d] 0s 10.0.0.0/16 } [-]",
+		"-f -nodes -f=":                  "{3 false [-nodes ] 0s 10.0.0.0/16 } []",
+		"-nodes 4 -- -nodes 5":           "{4 false [] 0s 10.0.0.0/16 } [-nodes 5]",
+		"-cooldown 1m30s -pool fd00::/8": "{3 false [] 1m30s fd00::/8 } []",
+	} {
+		status, out, errs := execute(sample(), strings.Fields(args)...)
+		require.Zero(t, status, errs)
+		require.Equal(t, want+"\n", out, args)
+	}
+}
+
+// TestFlagErrors: one line says what to write.
+func TestFlagErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"-nodse 4":                    "-nodse: no such flag; did you mean -nodes?",
+		"-node 4":                     "-node: no such flag; did you mean -nodes?",
+		"-flie x":                     "-flie: no such flag; did you mean -f?",
+		"-bogus":                      "-bogus: no such flag",
+		"-x":                          "-x: no such flag",
+		"-nodes":                      "-nodes: needs a value: -nodes N",
+		"-f":                          "-f: needs a value: -f FILE",
+		"-nodes many":                 "-nodes many: must be a whole number",
+		"-nodes 1.5":                  "-nodes 1.5: must be a whole number",
+		"-nodes 1" + "e99":            "-nodes 1e99: must be a whole number",
+		"-nodes 99999999999999999999": "-nodes 99999999999999999999: is too large or too small a number",
+		"-rate fast":                  "-rate fast: must be a number",
+		"-strict=maybe":               "-strict maybe: must be true or false",
+		"-cooldown 300":               "-cooldown 300: write 300s or 5m",
+		"-cooldown 15":                "-cooldown 15: write 15s or 15m",
+		"-cooldown 1.5":               "-cooldown 1.5: write 1.5s or 1.5m",
+		"-cooldown soon":              "-cooldown soon: must be a time span such as 30s, 5m or 1h30m",
+		"-pool 10.0.0.0":              "-pool 10.0.0.0: not a CIDR such as 10.0.0.0/16",
+	} {
+		status, out, errs := execute(sample(), strings.Fields(args)...)
+		require.Equal(t, Bad, status, args)
+		require.Empty(t, out, args)
+		require.Equal(t, "sample: "+want+" (-h for help)\n", errs, args)
+	}
+}
+
+// TestStatus: what a command returns is what the process ends with.
+func TestStatus(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		says   string
+	}{
+		{nil, Fine, ""},
+		{ErrNo, No, ""},
+		{ErrBad, Bad, ""},
+		{ErrInterrupted, Interrupted, "sample: interrupted\n"},
+		{fmt.Errorf("writing: %w", context.Canceled), Interrupted, "sample: interrupted\n"},
+		{fmt.Errorf("write: %w", syscall.EPIPE), Bad, ""},
+		{errors.New("no space left"), Bad, "sample: no space left\n"},
+		{Usagef("-x: %d", 3), Bad, "sample: -x: 3 (-h for help)\n"},
+		{errors.New("a\nb"), Bad, "sample: a\nsample: b\n"},
+		{errors.New(strings.Repeat("a\n", 60) + "b"), Bad, strings.Repeat("sample: a\n", 50) + "sample: … and 11 more\n"},
+	} {
+		cmd := sample()
+		cmd.RunE = func(*cobra.Command, []string) error { return c.err }
+		status, out, errs := execute(cmd)
+		require.Equal(t, c.status, status, c.err)
+		require.Empty(t, out)
+		require.Equal(t, c.says, errs)
+	}
+}
+
+// TestCalled: the help says how the user has called the program.
+func TestCalled(t *testing.T) {
+	status, out, errs := execute(sample(), "-h")
+	require.Zero(t, status)
+	require.Empty(t, errs)
+	require.Contains(t, out, "Usage: go run ./examples/sample [flags]\n")
+	require.Contains(t, out, "\n  -nodes N            nodes (default 3)\n  -strict ")
+	for _, args := range [][]string{{"sample", "-h"}, {"help", "sample"}, {"sample", "-nodes", "3", "--help"}} {
+		root := New("ipamsim", "", "")
+		root.AddCommand(sample())
+		status, out, errs = execute(root, args...)
+		require.Zero(t, status)
+		require.Empty(t, errs)
+		require.Contains(t, out, "Usage: ipamsim sample [flags]\n")
+	}
+	root := New("ipamsim", "", "")
+	root.AddCommand(sample())
+	status, _, errs = execute(root, "sample", "-nodse", "3")
+	require.Equal(t, Bad, status)
+	require.Equal(t, "ipamsim sample: -nodse: no such flag; did you mean -nodes? (-h for help)\n", errs)
+}
+
+// TestCompletions: flags are completed as they were begun, with one dash or two.
+func TestCompletions(t *testing.T) {
+	for begun, want := range map[string]string{"-no": "-nodes\tnodes\n:4\n", "--no": "--nodes\tnodes\n:4\n"} {
+		root := New("ipamsim", "", "")
+		root.AddCommand(sample())
+		status, out, _ := execute(root, "__complete", "sample", begun)
+		require.Zero(t, status)
+		require.Equal(t, want, out)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		root := New("ipamsim", "", "")
+		root.AddCommand(sample())
+		status, out, errs := execute(root, "completion", shell)
+		require.Zero(t, status, errs)
+		require.Contains(t, out, "ipamsim")
+	}
+}
+
+func TestWait(t *testing.T) {
+	want := errors.New("other")
+	require.Equal(t, want, Wait(context.Background(), func() error { return want }))
+	ctx, stop := context.WithCancel(context.Background())
+	never := make(chan error)
+	require.Equal(t, ErrInterrupted, Wait(ctx, func() error {
+		stop()
+		return <-never
+	}))
+}
+
+func TestShort(t *testing.T) {
+	for want, d := range map[string]time.Duration{"0s": 0, "15m": 15 * time.Minute, "24h": 24 * time.Hour, "1h30m": 90 * time.Minute, "1m30s": 90 * time.Second, "1h0m5s": time.Hour + 5*time.Second} {
+		require.Equal(t, want, Short(d))
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"lab", "plan", "whatif", "churn", "race", "replay", "predict"}
+	for mistyped, want := range map[string]string{"plna": "plan", "whatfi": "whatif", "wahtif": "whatif", "pla": "plan", "repl": "replay", "predcit": "predict", "chrun": "churn", "xyz": "", "": "", "kubectl": ""} {
+		require.Equal(t, want, Nearest(mistyped, names), mistyped)
+	}
+}
