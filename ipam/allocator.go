@@ -58,11 +58,6 @@ type Options struct {
 	// newest that this package knows. Releases that are not covered go by the
 	// nearest one that is ([Version.Covered]).
 	Calico Version
-
-	// NoReclaim keeps AutoAssign and EnsureBlock from taking an empty block from
-	// its owner when no other is left, as older Calico did: §5 without
-	// its last step.
-	NoReclaim bool
 }
 
 // An Allocator is the IPAM of one cluster: pools, nodes, blocks, affinities,
@@ -88,9 +83,8 @@ type Allocator struct {
 	reservations     *pool.Reservations
 	reservationTexts []string // the reservations as they were given
 
-	version   Version // the release of Calico
-	rules     Rules   // its rules
-	noReclaim bool    // see [Options]
+	version Version // the release of Calico
+	rules   Rules   // its rules
 
 	lastSeq uint64 // highest sequence number of any block, ever
 	watches []*Watch
@@ -112,7 +106,6 @@ func New(o Options) *Allocator {
 		clock:        o.Now,
 		version:      o.Calico,
 		rules:        o.Calico.Rules(),
-		noReclaim:    o.NoReclaim,
 		config:       DefaultConfig(),
 		poolBlocks:   make(map[string]*poolBlocks),
 		poolsVersion: 1,
@@ -149,7 +142,7 @@ func (a *Allocator) Calico() Version { return a.version.known() }
 func (a *Allocator) SetPool(spec pool.Spec) error {
 	p, err := pool.New(spec)
 	if err == nil {
-		err = a.version.supportsPool(spec)
+		err = a.supportsPool(spec)
 	}
 	if err != nil {
 		return err

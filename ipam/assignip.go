@@ -18,7 +18,8 @@ type AssignIPArgs struct {
 	Attrs  block.Attrs
 	// Use, if given, must be allowed by the pool, since Calico v3.33.
 	// LoadBalancer makes the host a virtual owner.
-	Use pool.Use
+	Use     pool.Use
+	Windows bool // as in [AutoAssignArgs]
 	// HostReserved reserves the ends of the block, of either family, if it
 	// must be created; nil reserves nothing.
 	HostReserved *HostReservation
@@ -38,7 +39,8 @@ func (r *AssignIPArgs) Validate() error {
 // host claims it; node selectors, reservations and block limits are not looked
 // at (§9).
 //
-// Errors: [ErrNotInPool], [ErrUseNotAllowed], [ErrAffinityMismatch] with strict
+// Errors: [ErrNotInPool], [ErrUseNotAllowed], [ErrStrictAffinityRequired],
+// [ErrAffinityMismatch] with strict
 // affinity, [ErrAlreadyExists] for a taken or cooling address, [ErrMaxAlloc];
 // [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block;
 // [ErrInvalidArgument] also for what the release of Calico does not have.
@@ -60,6 +62,9 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	}
 	if args.Use != "" && !pb.pool.Allows(args.Use) && a.rules.AssignIPChecksUse {
 		return fail(ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()))
+	}
+	if err := a.routable(args.Windows); err != nil {
+		return err
 	}
 	owner := affinity.HostOwner(args.Host)
 	if args.Use == pool.LoadBalancer {

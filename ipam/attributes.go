@@ -161,7 +161,7 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
 	}
-	if err := a.version.needs("operation", "SetOwnerAttributes", func(r *Rules) *bool { return &r.AlternateOwners }); err != nil {
+	if err := a.needs("operation", "SetOwnerAttributes", func(r *Rules) *bool { return &r.AlternateOwners }); err != nil {
 		return err
 	}
 	a.begin()

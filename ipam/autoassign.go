@@ -43,6 +43,9 @@ type AutoAssignArgs struct {
 	// HostReserved4 and HostReserved6 reserve the ends of blocks that the
 	// request creates; nil reserves nothing.
 	HostReserved4, HostReserved6 *HostReservation
+	// Windows says that the client runs on Windows, where nothing can be borrowed:
+	// it gets [ErrStrictAffinityRequired] while affinity is not strict (§10).
+	Windows bool
 	// Namespace is the labels of the namespace, which namespace selectors are
 	// held against; nil for a request without one.
 	Namespace map[string]string
@@ -90,7 +93,8 @@ type Assignment struct {
 // stays so and is in the answer. After [ErrWrongFamily] for IPv6 the answer
 // names nothing, though the IPv4 addresses are given out.
 //
-// Errors: [ErrWrongFamily], [ErrUseRequired], [ErrDoesNotExist] (the node),
+// Errors: [ErrWrongFamily], [ErrUseRequired], [ErrStrictAffinityRequired] for a
+// client on Windows, [ErrDoesNotExist] (the node),
 // [ErrBadHostReservation], [ErrNoQualifiedPool], [ErrPoolNotEnabled],
 // [ErrNoPoolsForNode], [ErrBlockLimit], [ErrNoBlock], [ErrBlockTooSmall];
 // [ErrInvalidArgument] before anything happens, also for what the release of Calico
@@ -292,6 +296,12 @@ func (a *Allocator) prepare(r *request) error {
 	}
 	a.claimed = a.usable(a.claimed[:0], r)
 	r.claims = a.claimed
+	if args.Windows && !a.rules.ReleaseReadsConfig && r.num > 0 {
+		if err := a.routable(true); err != nil {
+			a.forget(r.owner)
+			return err
+		}
+	}
 	if plain {
 		a.makePlan(r)
 	}

@@ -78,6 +78,11 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 	if !use.Valid() {
 		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", use))
 	}
+	if a.rules.ReleaseReadsConfig {
+		if err := a.routable(r.args.Windows); err != nil {
+			return nil, err
+		}
+	}
 	var labels map[string]string // a virtual owner has none
 	if use != pool.LoadBalancer {
 		if r.owner == nil || !r.owner.node {
@@ -127,6 +132,15 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool for %s allows use %s", family(is4), host, use))
 	}
 	return allowed, nil
+}
+
+// routable refuses a client on Windows while affinity is not strict: Windows cannot
+// route to a single address of another node's block (§10).
+func (a *Allocator) routable(windows bool) error {
+	if windows && !a.config.StrictAffinity {
+		return fail(ErrStrictAffinityRequired, "affinity is not strict")
+	}
+	return nil
 }
 
 // family returns the name of the family.

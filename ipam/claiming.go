@@ -53,7 +53,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 			return cidr, nil
 		}
 	}
-	if a.noReclaim || !a.rules.ReclaimEmptyBlocks {
+	if !a.rules.ReclaimEmptyBlocks {
 		return netip.Prefix{}, ErrNoFreeBlocks
 	}
 	for _, pb := range pools {

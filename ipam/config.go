@@ -77,7 +77,7 @@ func (a *Allocator) PutIPAMConfig(c Config) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c.IPCooldownSeconds > 0 {
-		if err := a.version.needs("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), func(r *Rules) *bool { return &r.Cooldown }); err != nil {
+		if err := a.needs("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), func(r *Rules) *bool { return &r.Cooldown }); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ type EnsureBlockArgs struct {
 	Host                         string
 	Pools4, Pools6               []netip.Prefix   // as in [AutoAssignArgs]
 	HostReserved4, HostReserved6 *HostReservation // nil leaves the family alone
+	Windows                      bool             // as in [AutoAssignArgs]
 }
 
 // Validate refuses a request that no allocator could serve: with a host name that
@@ -38,7 +39,7 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 	defer a.mu.Unlock()
 	request := AutoAssignArgs{
 		Host: args.Host, Use: pool.Workload, Pools4: args.Pools4, Pools6: args.Pools6,
-		HostReserved4: args.HostReserved4, HostReserved6: args.HostReserved6,
+		HostReserved4: args.HostReserved4, HostReserved6: args.HostReserved6, Windows: args.Windows,
 	}
 	if args.HostReserved4 != nil {
 		if err := checkRequested(args.Pools4, true); err != nil {
@@ -73,7 +74,11 @@ func (a *Allocator) ensureBlock(args *AutoAssignArgs, is4 bool) (netip.Prefix, e
 	defer a.forget(r.owner)
 	b := a.nextAffine(&r, 0)
 	if b == nil {
-		var err error
+		// Older releases read the configuration only here.
+		err := a.routable(args.Windows)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
 		if b, err = a.claimNew(r.owner, r.pools, r.reserve()); errors.Is(err, ErrNoFreeBlocks) {
 			err = fail(err, "for "+args.Host)
 		}

@@ -50,7 +50,8 @@ var (
 	ErrConflict          error = &codeError{"conflict", "somebody else wrote meanwhile, and there is no second try"}
 
 	// Configuration.
-	ErrConfigConflict error = &codeError{"config-conflict", "configuration contradicts itself"}
+	ErrConfigConflict         error = &codeError{"config-conflict", "configuration contradicts itself"}
+	ErrStrictAffinityRequired error = &codeError{"strict-affinity-required", "a client on Windows needs strict affinity"}
 )
 
 // ErrInvalidArgument is matched by every error about an argument that no state

@@ -27,10 +27,10 @@ func (a *Allocator) versions(o *owner) versions {
 }
 
 // plain reports whether the request leaves everything to the allocator, so that a
-// plan may serve it: no pool is requested, there is no namespace and nothing is
-// reserved for the host.
+// plan may serve it: no pool is requested, there is no namespace, nothing is
+// reserved for the host, and the client does not run on Windows.
 func (r *request) plain() bool {
-	return len(r.requested()) == 0 && r.reserve() == nil && r.args.Namespace == nil
+	return len(r.requested()) == 0 && r.reserve() == nil && r.args.Namespace == nil && !r.args.Windows
 }
 
 // planOf returns where the owner keeps its plan for one family.

@@ -12,12 +12,11 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// TestNoReclaim: an empty block changes hands where a pool is full, unless the
-// cluster is of those that did not do so.
-func TestNoReclaim(t *testing.T) {
-	for _, never := range []bool{false, true} {
+// TestReclaimSince: an empty block changes hands where a pool is full, since v3.32.
+func TestReclaimSince(t *testing.T) {
+	for v, never := range map[ipam.Version]bool{ipam.V3_22: true, ipam.V3_31: true, ipam.V3_32: false, 0: false} {
 		clock := ipam.NewClock(time.Unix(0, 0))
-		a := ipam.New(ipam.Options{Now: clock.Now, NoReclaim: never})
+		a := ipam.New(ipam.Options{Now: clock.Now, Calico: v})
 		require.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
 		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 28}))
 		for _, host := range []string{"x", "y"} {

@@ -17,6 +17,9 @@ type Release struct {
 	// Sequence, if given, must be the address's sequence number, which is 0
 	// for a free one: it has not been given to somebody else since.
 	Sequence *uint64
+	// Windows says that the client runs on Windows: see [AutoAssignArgs]. It is
+	// looked at since Calico v3.33, before which releases do not depend on it.
+	Windows bool
 }
 
 // ReleaseIPs gives addresses back, block by block (§9).
@@ -30,8 +33,9 @@ type Release struct {
 // An address whose handle or sequence number differs ([ErrBadHandle],
 // [ErrBadSequenceNumber]) keeps its whole block's batch from being released;
 // the others go through, and the error is that of the first such block by
-// name. Of an address given twice the last counts. [ErrInvalidArgument] comes
-// before anything happens. The slices are the caller's.
+// name. Of an address given twice the last counts. [ErrInvalidArgument] and
+// [ErrStrictAffinityRequired] come before anything happens. The slices are the
+// caller's.
 func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []netip.Addr, err error) {
 	for _, r := range releases {
 		if err := checkAddr(r.IP); err != nil {
@@ -40,6 +44,9 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	if slices.ContainsFunc(releases, a.unroutable) {
+		return nil, nil, a.routable(true)
+	}
 	if !a.rules.TellReleased {
 		defer func() { released = nil }()
 	}
@@ -76,6 +83,9 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	}
 	a.begin()
 	defer a.mu.Unlock()
+	if a.unroutable(r) {
+		return false, a.routable(true)
+	}
 	b := a.blockToRelease(r.IP)
 	if b == nil {
 		return false, nil
@@ -88,6 +98,11 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	a.ordinals = append(a.ordinals[:0], ord)
 	a.releaseHeld(b, a.handles.find(handle), true)
 	return true, nil
+}
+
+// unroutable reports whether the release is refused to a client on Windows.
+func (a *Allocator) unroutable(r Release) bool {
+	return r.Windows && a.rules.ReleaseReadsConfig && !a.config.StrictAffinity
 }
 
 // blockToRelease returns the block in which a release looks for the address, or

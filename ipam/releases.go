@@ -232,25 +232,25 @@ var releases = []change{
 // supports refuses a use or a limit that the release does not have.
 func (a *Allocator) supports(use pool.Use, maxAllocPerHandle int) error {
 	if use == pool.LoadBalancer && !a.rules.LoadBalancer {
-		return a.version.needs("use", string(use), func(r *Rules) *bool { return &r.LoadBalancer })
+		return a.needs("use", string(use), func(r *Rules) *bool { return &r.LoadBalancer })
 	}
 	if maxAllocPerHandle > 0 && !a.rules.CapsPerHandle {
-		return a.version.needs("maxAllocPerHandle", strconv.Itoa(maxAllocPerHandle), func(r *Rules) *bool { return &r.CapsPerHandle })
+		return a.needs("maxAllocPerHandle", strconv.Itoa(maxAllocPerHandle), func(r *Rules) *bool { return &r.CapsPerHandle })
 	}
 	return nil
 }
 
 // supportsPool refuses a pool with a field that the release does not have.
-func (v Version) supportsPool(s pool.Spec) error {
+func (a *Allocator) supportsPool(s pool.Spec) error {
 	var errs []error
 	if selector := strings.TrimSpace(s.NamespaceSelector); selector != "" && selector != "all()" {
-		errs = append(errs, v.needs("namespaceSelector", s.NamespaceSelector, func(r *Rules) *bool { return &r.NamespaceSelector }))
+		errs = append(errs, a.needs("namespaceSelector", s.NamespaceSelector, func(r *Rules) *bool { return &r.NamespaceSelector }))
 	}
 	if slices.Contains(s.AllowedUses, pool.LoadBalancer) {
-		errs = append(errs, v.needs("allowedUses", string(pool.LoadBalancer), func(r *Rules) *bool { return &r.LoadBalancer }))
+		errs = append(errs, a.needs("allowedUses", string(pool.LoadBalancer), func(r *Rules) *bool { return &r.LoadBalancer }))
 	}
 	if s.AssignmentMode == pool.Manual {
-		errs = append(errs, v.needs("assignmentMode", string(s.AssignmentMode), func(r *Rules) *bool { return &r.LoadBalancer }))
+		errs = append(errs, a.needs("assignmentMode", string(s.AssignmentMode), func(r *Rules) *bool { return &r.LoadBalancer }))
 	}
 	return errors.Join(errs...)
 }
@@ -268,17 +268,16 @@ func firsts(texts ...string) []Version {
 	return versions
 }
 
-// needs refuses what a release does not have yet: the error names it, the release
-// and the first one with it, and matches [ErrInvalidArgument]. It is nil where has,
-// a field of the rules, is true.
-func (v Version) needs(argument, value string, field func(*Rules) *bool) error {
-	rules := v.Rules()
-	if *field(&rules) {
+// needs refuses what the release does not have yet, one field of the rules: the
+// error names it, the release and the first one with it, and matches
+// [ErrInvalidArgument].
+func (a *Allocator) needs(argument, value string, field func(*Rules) *bool) error {
+	if *field(&a.rules) {
 		return nil
 	}
 	for i := range releases {
-		if c := &releases[i]; c.field(&rules) == field(&rules) {
-			return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, firstRelease(c.since[0]))}
+		if c := &releases[i]; c.field(&a.rules) == field(&a.rules) {
+			return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", a.version, c.what, firstRelease(c.since[0]))}
 		}
 	}
 	return nil

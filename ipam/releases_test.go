@@ -85,8 +85,8 @@ func TestEveryRuleHasItsRow(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	selector := func(r *Rules) *bool { return &r.NamespaceSelector }
-	require.NoError(t, V3_31.needs("namespaceSelector", "x", selector))
-	err := V3_30.needs("namespaceSelector", "has(x)", selector)
+	require.NoError(t, New(Options{Calico: V3_31}).needs("namespaceSelector", "x", selector))
+	err := New(Options{Calico: V3_30}).needs("namespaceSelector", "has(x)", selector)
 	assert.ErrorIs(t, err, ErrInvalidArgument)
 	assert.EqualError(t, err, `ipam: invalid namespaceSelector "has(x)": Calico v3.30 has no namespaceSelector; v3.31 is the first release that does`)
 }

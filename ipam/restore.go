@@ -169,7 +169,7 @@ func (r *restorer) pools() {
 	for i, spec := range r.c.Pools {
 		p, err := pool.New(spec)
 		if err == nil {
-			err = r.a.version.supportsPool(spec)
+			err = r.a.supportsPool(spec)
 		}
 		if err == nil && names[spec.Name] {
 			err = ErrDuplicate

@@ -134,6 +134,7 @@ func (in *In) autoAssign() (ipam.AutoAssignArgs, error) {
 		Host: in.Host, Num4: in.Num4, Num6: in.Num6, Handle: in.Handle, Attrs: block.MakeAttrs(in.Attrs), Use: pool.Use(in.Use),
 		Pools4: pools4, Pools6: pools6, MaxBlocksPerHost: in.MaxBlocksPerHost, MaxAllocPerHandle: in.MaxAllocPerHandle,
 		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(), Namespace: in.NamespaceLabels,
+		Windows: in.Windows,
 	}, nil
 }
 
@@ -142,7 +143,7 @@ func autoAssignIn(a ipam.AutoAssignArgs) In {
 		Host: a.Host, Num4: a.Num4, Num6: a.Num6, Handle: a.Handle, Attrs: a.Attrs.Map(), Use: string(a.Use),
 		Pools4: texts(a.Pools4), Pools6: texts(a.Pools6), MaxBlocksPerHost: a.MaxBlocksPerHost, MaxAllocPerHandle: a.MaxAllocPerHandle,
 		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6),
-		HasNamespace: a.Namespace != nil, NamespaceLabels: a.Namespace,
+		HasNamespace: a.Namespace != nil, NamespaceLabels: a.Namespace, Windows: a.Windows,
 	}
 }
 
@@ -158,14 +159,14 @@ func (in *In) ensureBlock() (ipam.EnsureBlockArgs, error) {
 	pools6, err := prefixes(in.Pools6)
 	return ipam.EnsureBlockArgs{
 		Host: in.Host, Pools4: pools4, Pools6: pools6,
-		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(),
+		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(), Windows: in.Windows,
 	}, err
 }
 
 func ensureBlockIn(a ipam.EnsureBlockArgs) In {
 	return In{
 		Host: a.Host, Pools4: texts(a.Pools4), Pools6: texts(a.Pools6),
-		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6),
+		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6), Windows: a.Windows,
 	}
 }
 
@@ -173,14 +174,14 @@ func (in *In) assignIP() (ipam.AssignIPArgs, error) {
 	ip, err := netip.ParseAddr(in.IP)
 	return ipam.AssignIPArgs{
 		IP: ip, Host: in.Host, Handle: in.Handle, Attrs: block.MakeAttrs(in.Attrs), Use: pool.Use(in.Use),
-		HostReserved: in.HostReserved4.reservation(), MaxAllocPerHandle: in.MaxAllocPerHandle,
+		HostReserved: in.HostReserved4.reservation(), MaxAllocPerHandle: in.MaxAllocPerHandle, Windows: in.Windows,
 	}, err
 }
 
 func assignIPIn(a ipam.AssignIPArgs) In {
 	return In{
 		IP: a.IP.String(), Host: a.Host, Handle: a.Handle, Attrs: a.Attrs.Map(), Use: string(a.Use),
-		HostReserved4: reservedOf(a.HostReserved), MaxAllocPerHandle: a.MaxAllocPerHandle,
+		HostReserved4: reservedOf(a.HostReserved), MaxAllocPerHandle: a.MaxAllocPerHandle, Windows: a.Windows,
 	}
 }
 
@@ -193,7 +194,7 @@ func (in *In) releases(e Engine) ([]ipam.Release, error) {
 		if err != nil {
 			return nil, err
 		}
-		release := ipam.Release{IP: ip, Handle: r.Handle}
+		release := ipam.Release{IP: ip, Handle: r.Handle, Windows: in.Windows}
 		if r.Seq != "" {
 			seq := e.SequenceNumber(ip)
 			switch r.Seq {
@@ -221,6 +222,7 @@ func releasesIn(a *ipam.Allocator, releases []ipam.Release) In {
 				out.Seq = "current"
 			}
 		}
+		in.Windows = in.Windows || r.Windows
 		in.Releases = append(in.Releases, out)
 	}
 	return in

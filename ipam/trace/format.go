@@ -113,6 +113,7 @@ type In struct {
 	MaxAllocPerHandle int               `json:"maxAllocPerHandle,omitempty"`
 	HostReserved4     *HostReserved     `json:"hostReserved4,omitempty"`
 	HostReserved6     *HostReserved     `json:"hostReserved6,omitempty"`
+	Windows           bool              `json:"windows,omitempty"` // the client runs on Windows
 	HasNamespace      bool              `json:"hasNamespace,omitempty"`
 	NamespaceLabels   map[string]string `json:"namespaceLabels,omitempty"`
 
@@ -246,6 +247,8 @@ type Alloc struct {
 	AlternateAttrs map[string]string `json:"alternateAttrs,omitempty"`
 	Cooldown       bool              `json:"cooldown,omitempty"`
 
+	// Seq is the sequence number: in a whole dump itself, in another how far it lies
+	// behind that of the block. Older recordings have none.
 	Seq        uint64    `json:"seq,omitempty"`
 	Record     int       `json:"record,omitempty"` // its attribute record, from 0
 	ReleasedAt time.Time `json:"releasedAt,omitzero"`

@@ -104,6 +104,9 @@ func (p *Player) Do(op Op) (Out, error) {
 	if !known {
 		return Out{}, fmt.Errorf("%w %q", ErrUnknownOperation, op.Op)
 	}
+	if op.Op == "State" && op.In.State == "" && op.Out.State != nil && op.Out.State.numbered() {
+		op.In.State = "numbered"
+	}
 	out, err := do(p, &op.In)
 	if err != nil {
 		return Out{}, fmt.Errorf("%s: %w", op.Op, err)
@@ -261,10 +264,12 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		switch in.State {
 		case "":
 			return Out{State: StateOf(p.engine.State())}, nil
+		case "numbered":
+			return Out{State: NumberedStateOf(p.engine.State())}, nil
 		case "whole":
 			return Out{State: WholeStateOf(p.engine.State())}, nil
 		}
-		return Out{}, fmt.Errorf("state %q is neither empty nor whole", in.State)
+		return Out{}, fmt.Errorf("state %q is neither empty, numbered nor whole", in.State)
 	},
 }
 

@@ -394,7 +394,7 @@ func (r *Recorder) GetUtilization() (usage []ipam.PoolUsage) {
 func (r *Recorder) State() (state ipam.State) {
 	r.do("State", In{}, func() Out {
 		state = r.Allocator.State()
-		return Out{State: StateOf(state)}
+		return Out{State: NumberedStateOf(state)}
 	})
 	return state
 }

@@ -37,6 +37,33 @@ func StateOf(s ipam.State) *State {
 	return out
 }
 
+// NumberedStateOf writes a state as [StateOf] does, and how far the sequence number
+// of each allocation lies behind its block's: 1 or more, and absent for an address
+// that has none.
+func NumberedStateOf(s ipam.State) *State {
+	out := StateOf(s)
+	for i, b := range s.Blocks {
+		for k, al := range b.Allocations {
+			if al.Seq > 0 {
+				out.Blocks[i].Allocs[k].Seq = b.Sequence - al.Seq
+			}
+		}
+	}
+	return out
+}
+
+// numbered reports whether the dump has sequence numbers, but is not whole.
+func (s *State) numbered() bool {
+	for _, b := range s.Blocks {
+		for _, al := range b.Allocs {
+			if al.Seq > 0 {
+				return b.Seq == 0
+			}
+		}
+	}
+	return false
+}
+
 // WholeStateOf writes a state with everything that is kept, also what recordings
 // of the real allocator do not have: sequence numbers, moments, and which
 // attribute record an allocation points at.

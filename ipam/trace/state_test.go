@@ -35,5 +35,5 @@ func TestWholeState(t *testing.T) {
 	require.Empty(t, key+want+got)
 
 	_, err = p.Do(Op{Op: "State", In: In{State: "half"}})
-	require.EqualError(t, err, `State: state "half" is neither empty nor whole`)
+	require.EqualError(t, err, `State: state "half" is neither empty, numbered nor whole`)
 }

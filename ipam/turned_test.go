@@ -1,0 +1,133 @@
+package ipam_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// caughtByRecordings are the rows of the table of releases that recordings tell
+// apart: with the row turned round, some recording of a release diverges. The other
+// rows of the allocator are tested by name below; those of calicoctl and of the
+// cleaning controller where they are asked.
+var caughtByRecordings = []string{
+	"reclaim of empty blocks, claim times",
+	"handles lowered by what was released",
+	"released addresses queued by ordinal",
+	"no sequence number for free addresses",
+	"reservations in utilization",
+	"IPv6 pools for EnsureBlock",
+	"released addresses in the answer",
+	"use LoadBalancer and assignment mode Manual",
+	"namespaceSelector",
+	"maxAllocPerHandle",
+	"alternate owners",
+	"ipCooldownSeconds",
+}
+
+func TestRowsTurnedRound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays recordings once a row")
+	}
+	var files []string
+	for _, pattern := range []string{"releases/*", "traces/*-0.*"} {
+		some, err := filepath.Glob("../testdata/" + pattern)
+		require.NoError(t, err)
+		files = append(files, some...)
+	}
+	for row := range ipam.Changes() {
+		name := ipam.ChangeName(row)
+		if !slices.Contains(caughtByRecordings, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			for _, file := range files {
+				if diverges(t, file, row) {
+					t.Logf("caught by %s", filepath.Base(file))
+					return
+				}
+			}
+			t.Error("no recording tells the two sides apart")
+		})
+	}
+}
+
+// diverges reports whether a recording cannot be replayed with one row turned round.
+func diverges(t *testing.T, file string, row int) bool {
+	t.Helper()
+	r, err := trace.Open(file)
+	require.NoError(t, err)
+	defer r.Close()
+	result, err := trace.ReplayOn(r, func(o ipam.Options) trace.Engine {
+		a := ipam.New(o)
+		a.Turn(row)
+		return a
+	})
+	return err != nil || len(result.Divergences) > 0
+}
+
+// TestAssignIPChecksUse: #13301, both sides.
+func TestAssignIPChecksUse(t *testing.T) {
+	for v, refused := range map[ipam.Version]bool{ipam.V3_29: false, ipam.V3_32: false, ipam.V3_33: true} {
+		a := ipam.New(ipam.Options{Calico: v})
+		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, AllowedUses: []pool.Use{pool.Tunnel}}))
+		err := a.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Use: pool.Workload})
+		assert.Equal(t, refused, err != nil, "%s: %v", v, err)
+	}
+}
+
+// TestDisabledByAddress: #10973, both sides. A block that does not have its disabled
+// pool's size is found by an address until v3.30.3 only.
+func TestDisabledByAddress(t *testing.T) {
+	for text, found := range map[string]bool{"v3.29": true, "v3.30.3": true, "v3.30.4": false, "v3.33": false} {
+		v, err := ipam.ParseVersion(text)
+		require.NoError(t, err)
+		a := ipam.New(ipam.Options{Calico: v, Now: func() time.Time { return start }})
+		p := pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30}
+		require.NoError(t, a.SetPool(p))
+		require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+		require.NoError(t, a.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/28"), 1))
+		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Use: pool.Workload})
+		require.NoError(t, err)
+		require.Equal(t, []string{"10.0.0.0/28"}, texts(v4.IPs))
+		p.Disabled = true
+		require.NoError(t, a.SetPool(p))
+		unallocated, _, err := a.ReleaseIPs(ipam.Release{IP: addr("10.0.0.0")})
+		require.NoError(t, err)
+		assert.Equal(t, found, len(unallocated) == 0, text)
+		require.NoError(t, a.Check())
+	}
+}
+
+// TestNotThereYet: what a release does not have is refused, with the first release
+// that does.
+func TestNotThereYet(t *testing.T) {
+	old := ipam.New(ipam.Options{Calico: ipam.V3_28})
+	require.NoError(t, old.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, NamespaceSelector: "all()"}))
+	require.NoError(t, old.SetNode(ipam.Node{Name: "n1"}))
+	_, _, lb := old.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.LoadBalancer})
+	_, _, capped := old.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, MaxAllocPerHandle: 1})
+	for what, err := range map[string]error{
+		"v3.30": lb, "maxAllocPerHandle; v3.32": capped,
+		"namespaceSelector; v3.31": old.SetPool(pool.Spec{Name: "q", CIDR: prefix("10.0.1.0/26"), NamespaceSelector: "has(x)"}),
+		"assignment mode Manual":   old.SetPool(pool.Spec{Name: "q", CIDR: prefix("10.0.1.0/26"), AssignmentMode: pool.Manual}),
+		"use LoadBalancer":         old.SetPool(pool.Spec{Name: "q", CIDR: prefix("10.0.1.0/26"), AllowedUses: []pool.Use{pool.LoadBalancer}}),
+		"ipCooldownSeconds; v3.33": old.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}),
+		"alternate owners; v3.32":  old.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{}),
+	} {
+		require.ErrorIs(t, err, ipam.ErrInvalidArgument, what)
+		require.ErrorContains(t, err, what)
+		require.ErrorContains(t, err, "Calico v3.28")
+	}
+	_, err := ipam.Restore(ipam.Cluster{Pools: []pool.Spec{{Name: "q", CIDR: prefix("10.0.1.0/26"), NamespaceSelector: "has(x)"}}}, ipam.Options{Calico: ipam.V3_30})
+	require.ErrorContains(t, err, "v3.31 is the first release")
+}

@@ -1,0 +1,71 @@
+package ipam_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// TestWindows: §10, a client on Windows is refused wherever the configuration is
+// read while affinity is not strict, and is like any other where it is.
+func TestWindows(t *testing.T) {
+	reserve := &ipam.HostReservation{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}
+	for name, do := range map[string]func(c *cluster) error{
+		"AutoAssign": func(c *cluster) error {
+			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, Windows: true})
+			return err
+		},
+		"AssignIP": func(c *cluster) error {
+			return c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.9"), Host: "n1", Windows: true})
+		},
+		"EnsureBlock": func(c *cluster) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: reserve, Windows: true})
+			return err
+		},
+		"ReleaseIPs": func(c *cluster) error {
+			_, _, err := c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.2")}, ipam.Release{IP: addr("10.0.0.1"), Windows: true})
+			return err
+		},
+		"ReleaseIP": func(c *cluster) error {
+			_, err := c.ReleaseIP(ipam.Release{IP: addr("10.0.0.1"), Windows: true})
+			return err
+		},
+	} {
+		c := newCluster(t, smallPools, "n1")
+		c.take("10.0.0.1", "n1", "h")
+		was := c.State()
+		err := do(c)
+		require.ErrorIs(t, err, ipam.ErrStrictAffinityRequired, name)
+		require.Equal(t, "strict-affinity-required", ipam.Code(err))
+		require.Equal(t, was, c.State(), name)
+
+		c.configure(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true})
+		require.NoError(t, do(c), name)
+	}
+}
+
+// TestWindowsOfOlderReleases: until v3.32 releases did not read the configuration, and
+// AutoAssign not before the node.
+func TestWindowsOfOlderReleases(t *testing.T) {
+	ask := ipam.AutoAssignArgs{Host: "nobody", Num4: 1, Use: pool.Workload, Windows: true}
+	for v, want := range map[ipam.Version]error{ipam.V3_32: ipam.ErrDoesNotExist, ipam.V3_33: ipam.ErrStrictAffinityRequired} {
+		a := ipam.New(ipam.Options{Calico: v})
+		for _, s := range smallPools {
+			require.NoError(t, a.SetPool(s))
+		}
+		require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+		require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1"}))
+		_, _, err := a.AutoAssign(ask)
+		require.ErrorIs(t, err, want, "%s", v)
+		known := ask
+		known.Host = "n1"
+		_, _, err = a.AutoAssign(known)
+		require.ErrorIs(t, err, ipam.ErrStrictAffinityRequired, "%s", v)
+		_, _, err = a.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1"), Windows: true})
+		require.Equal(t, v == ipam.V3_32, err == nil, "%s: %v", v, err)
+		require.NoError(t, a.Check())
+	}
+}
