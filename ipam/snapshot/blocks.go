@@ -114,10 +114,7 @@ func (o *object) allocations(spec *blockSpec, b *ipam.BlockState, records []bloc
 	used := make([]bool, len(records))
 	for ord, n := range list {
 		if n == free {
-			if seqs[ord] != 0 {
-				o.odd("spec.sequenceNumberForAllocation."+strconv.Itoa(ord), "is that of a free address")
-			}
-			continue
+			continue // Calico 3.26 kept the number of a free ordinal; it has no effect
 		}
 		allocated[ord] = true
 		al := block.Allocation{Record: len(records) + ord} // of no known owner

@@ -13,7 +13,8 @@
 //
 //   - YAML and JSON, plain or gzip; a List, one object, or several documents; any
 //     number of files. The groups crd.projectcalico.org/v1 and
-//     projectcalico.org/v3 are both read, in one file or in several.
+//     projectcalico.org/v3 are both read, in one file or in several; an object that
+//     is printed for both counts once.
 //   - The package also reads what clusters are made from: an operator's Installation
 //     with its pools, and a Kind cluster's list of nodes.
 //   - Objects marked deleted are skipped and counted. Everything else that is not

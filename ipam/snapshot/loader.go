@@ -136,7 +136,7 @@ func (l *Loader) ended(from *origin, line int, err error) error {
 // here is a place in the file being read, where an object begins.
 func (l *Loader) here(line int) place {
 	l.met++
-	return place{int32(len(l.files) - 1), int32(line), l.met}
+	return place{file: int32(len(l.files) - 1), line: int32(line), order: l.met}
 }
 
 // problem reports what is wrong with the file being read.

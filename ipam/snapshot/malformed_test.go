@@ -261,7 +261,6 @@ func TestHarmless(t *testing.T) {
 		{change(someBlock, "name: 10-0-0-0-30", "name: mine"), "metadata.name: is not 10-0-0-0-30"},
 		{change(someBlock, "  affinity: host:a\n", ""), "spec.affinityClaimTime: has no effect"},
 		{change(someBlock, "  sequenceNumber:", "  - handle_id: unused\n  sequenceNumber:"), "spec.attributes[2]: is used by no address"},
-		{change(someBlock, `{"1": 1`, `{"0": 7, "1": 1`), "spec.sequenceNumberForAllocation.0: is that of a free address"},
 		{change(someHandle, ": 1}", ": 1, 10.0.0.4/30: 0}"), "spec.block.10.0.0.4/30: counts nothing"},
 		{"apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: other}\nspec: {strictAffinity: true}\n", "only the configuration called default"},
 	} {

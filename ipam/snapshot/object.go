@@ -48,6 +48,7 @@ type place struct {
 	file  int32 // index into the loader's files
 	line  int32 // from 1
 	order int32 // its number among all places, in the order of reading
+	v3    bool  // it is of the group of Calico's API server
 }
 
 // The API groups that Calico's resources come in, and others that are read.
@@ -106,6 +107,7 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 		group = v
 	}
 	o.kind = kind
+	o.at.v3 = group == groupV3
 	o.name = o.label("metadata.name", o.Metadata.Name)
 	if o.kind != "" {
 		o.title = strings.TrimSpace(o.kind + " " + o.name)

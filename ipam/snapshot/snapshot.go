@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,10 +108,19 @@ func compareAffinities(x, y *ipam.AffinityState) int {
 	)
 }
 
-// sorted sorts objects. Equal ones stay in the order in which they were read.
+// sorted sorts objects. Those of one name stay in the order in which they were
+// read; of two that are one object in both API groups the first is kept.
 func sorted[T any](list []located[T], compare func(x, y *T) int) []located[T] {
 	slices.SortStableFunc(list, func(x, y located[T]) int { return compare(&x.T, &y.T) })
-	return list
+	return slices.CompactFunc(list, func(x, y located[T]) bool {
+		return compare(&x.T, &y.T) == 0 && isSame(x.at, x.T, y.at, y.T)
+	})
+}
+
+// isSame reports whether two objects of one name are the same one: equal, and
+// printed once for each API group.
+func isSame[T any](at1 place, v1 T, at2 place, v2 T) bool {
+	return at1.v3 != at2.v3 && reflect.DeepEqual(v1, v2)
 }
 
 func values[L, T any](list []L, value func(L) T) []T {
@@ -125,13 +135,15 @@ func values[L, T any](list []L, value func(L) T) []T {
 }
 
 // unique sorts objects by name. Of several with one name it keeps the first, and
-// reports the others.
+// reports the others unless they are the same in the other API group.
 func unique[T any](l *Loader, kind string, list []named[T]) []named[T] {
 	slices.SortStableFunc(list, func(x, y named[T]) int { return strings.Compare(x.name, y.name) })
 	var kept []named[T]
 	for _, n := range list {
 		if last := len(kept) - 1; last >= 0 && kept[last].name == n.name {
-			l.again(kind+" "+n.name, kept[last].at, n.at)
+			if !isSame(kept[last].at, kept[last].T, n.at, n.T) {
+				l.again(kind+" "+n.name, kept[last].at, n.at)
+			}
 			continue
 		}
 		kept = append(kept, n)
