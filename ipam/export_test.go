@@ -7,7 +7,7 @@ func Changes() int { return len(releases) }
 func ChangeName(row int) string { return releases[row].what }
 
 // Turn makes the allocator go the other way about one row of the table of releases.
-func (a *Allocator) Turn(row int) {
+func Turn(a *Allocator, row int) {
 	b := releases[row].field(&a.rules)
 	*b = !*b
 }

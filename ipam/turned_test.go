@@ -69,7 +69,7 @@ func diverges(t *testing.T, file string, row int) bool {
 	defer r.Close()
 	result, err := trace.ReplayOn(r, func(o ipam.Options) trace.Engine {
 		a := ipam.New(o)
-		a.Turn(row)
+		ipam.Turn(a, row)
 		return a
 	})
 	return err != nil || len(result.Divergences) > 0
