@@ -53,6 +53,7 @@ func Check(s *Snapshot) *Report {
 	c.handles()
 	c.affinities()
 	c.blocks()
+	c.skipped()
 	order := make(map[Kind]int, len(kinds))
 	for i, k := range kinds {
 		order[k.kind] = i
@@ -174,6 +175,17 @@ func (c *checker) findAt(kind Kind, ip netip.Addr, objects []string, format stri
 
 func (c *checker) note(format string, args ...any) {
 	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
+}
+
+// skipped notes the kinds that are not read.
+func (c *checker) skipped() {
+	kinds := make([]string, 0, len(c.s.Skipped))
+	for _, kind := range sortedKeys(c.s.Skipped) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", c.s.Skipped[kind], kind))
+	}
+	if len(kinds) > 0 {
+		c.note("objects of other kinds were skipped: %s", strings.Join(kinds, ", "))
+	}
 }
 
 // problems makes findings of the problems of the resources.

@@ -17,8 +17,8 @@
 //     is printed for both counts once.
 //   - The package also reads what clusters are made from: an operator's Installation
 //     with its pools, and a Kind cluster's list of nodes.
-//   - Objects marked deleted are skipped and counted. Everything else that is not
-//     understood is a [Problem] with file, line, object and field, and all problems
+//   - Objects marked deleted and objects of other kinds are skipped and counted.
+//     Everything else that is not understood is a [Problem] with file, line, object and field, and all problems
 //     are reported at once. Nothing is dropped in silence.
 //   - Files are read as a stream, an object at a time. Memory grows with the
 //     cluster, not with the text. An object may have 16 MiB; YAML aliases are

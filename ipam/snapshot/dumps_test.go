@@ -47,3 +47,19 @@ func TestBothGroups(t *testing.T) {
 		require.ErrorContains(t, err, "is given twice, first in a.yaml:1")
 	}
 }
+
+// TestOtherKinds: what else a cluster has is skipped and counted, and so are the
+// Node and Cluster of other groups.
+func TestOtherKinds(t *testing.T) {
+	s := dump(t, "08-other-kinds-beside.yaml")
+	require.Empty(t, s.Problems)
+	require.Equal(t, map[string]int{"ClusterInformation": 1, "FelixConfiguration": 1, "DaemonSet": 1}, s.Skipped)
+	require.Len(t, s.Cluster.Pools, 1)
+	require.Len(t, s.Cluster.Nodes, 1)
+	require.Contains(t, Check(s).Notes, "objects of other kinds were skipped: 1 ClusterInformation, 1 DaemonSet, 1 FelixConfiguration")
+
+	s, err := read(Options{}, `[{"apiVersion":"management.cattle.io/v3","kind":"Node"},{"apiVersion":"cluster.x-k8s.io/v1beta1","kind":"Cluster"}]`)
+	require.NoError(t, err)
+	require.Empty(t, s.Cluster.Nodes)
+	require.Equal(t, map[string]int{"Node": 1, "Cluster": 1}, s.Skipped)
+}

@@ -50,9 +50,9 @@ type Loader struct {
 
 	problems []*Problem
 	objects  int
-	lists    int // Lists, empty ones included
-	deleted  int // objects marked deleted
-	ignored  int // objects of the operator that have no addresses
+	lists    int            // Lists, empty ones included
+	deleted  int            // objects marked deleted
+	skipped  map[string]int // objects of kinds that are not read
 	latest   time.Time
 }
 
@@ -70,7 +70,9 @@ type located[T any] struct {
 }
 
 // NewLoader returns a loader that has read nothing.
-func NewLoader(o Options) *Loader { return &Loader{options: o} }
+func NewLoader(o Options) *Loader {
+	return &Loader{options: o, skipped: make(map[string]int)}
+}
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file
 // system's, or an [*InvalidError].

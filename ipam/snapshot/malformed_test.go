@@ -47,7 +47,8 @@ var malformed = []struct {
 	{"numbers in JSON", "[1, 2]", Unreadable, "is no Kubernetes object"},
 	{"no kind", "metadata: {name: x}\n", Unreadable, "a.yaml:1: kind: is missing"},
 	{"kind is no text", "kind: 3\n", Unreadable, "kind: is the number 3, must be text"},
-	{"wrong kind", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", Unreadable, `Secret s: kind: "Secret" of "v1" is not read; known are IPPool`},
+	{"a kind that can be none", "apiVersion: v1\nkind: \"Se\\e[cret\"\nmetadata: {name: s}\n", Unreadable, `is not read; known are IPPool`},
+	{"wrong version", change(somePool, "org/v3", "org/v4"), Unreadable, `"IPPool" of "projectcalico.org/v4" is not read; known are IPPool`},
 	{"wrong group", change(someNode, "v1", "v3"), Unreadable, `"Node" of "v3" is not read`},
 	{"kind of the other group", change(change(someHandle, "IPAMHandle", "IPAMConfiguration"), "handleID: h,", ""), Unreadable, "is not read"},
 	{"List in a List", listOf(listOf(somePool)), Unreadable, "a List within a List"},
@@ -70,7 +71,7 @@ var malformed = []struct {
 	{"YAML that goes on behind a flow", "!!map {}\nkind: Node\n", Unreadable, "did not find expected <document start>"},
 	{"line of a fault in JSON", "[{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"c\"}},\n{\"kind\":\n\"Node\",\n\"metadata\" 1}]", Unreadable, "a.yaml:4: invalid character '1' after object key"},
 	{"line where JSON is cut off", "[{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"c\"}},\n{\"kind\":\n\"No", Unreadable, "a.yaml:3: the file is cut off"},
-	{"line of an object in JSON", "[{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"c\"}},\n\n{\"kind\":\n\"Nod\"}]", Unreadable, "a.yaml:3: Nod: kind:"},
+	{"line of an object in JSON", "[{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"c\"}},\n\n{\"kind\":\n\"Node\"}]", Unreadable, "a.yaml:3: Node: kind:"},
 
 	{"no spec", "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\n", Unreadable, "IPPool p: spec: is missing"},
 	{"spec is a text", "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: x\n", Unreadable, "IPPool p: spec: is the text \"x\", must be"},

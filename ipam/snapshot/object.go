@@ -123,12 +123,31 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 		o.wrong("kind", "a List within a List is not read")
 	case read != nil:
 		read(o)
-	case strings.HasPrefix(group, "operator.tigera.io/") && kind != "Installation":
-		l.ignored++ // it comes with an Installation and has no addresses
-	default:
+	case !isKind(kind) || isMisplaced(kind, group):
 		o.wrong("kind", "%s of %s is not read; known are IPPool, IPReservation, IPAMBlock, BlockAffinity, IPAMHandle, IPAMConfig "+
 			"(%s), IPAMConfiguration (%s), Node, Pod, Installation, and Kind's Cluster", quote(kind), quote(group), groupV1, groupV3)
+	default:
+		l.skipped[kind]++
 	}
+}
+
+// isKind reports whether a text can be the name of a kind.
+func isKind(kind string) bool {
+	return strings.Trim(kind, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+}
+
+// isMisplaced reports whether a kind that is read comes in a group of Kubernetes or
+// Calico where it is not known. Other groups have kinds of the same names.
+func isMisplaced(kind, group string) bool {
+	if strings.Contains(group, "/") && !strings.Contains(group, "projectcalico.org/") {
+		return false
+	}
+	for known := range readers {
+		if strings.HasSuffix(known, " "+kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // label returns a text that is short enough for a problem's title.

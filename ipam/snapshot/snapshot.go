@@ -36,8 +36,10 @@ type Snapshot struct {
 	// the order of files and lines.
 	Problems []*Problem
 
-	Objects int               // how many objects were read, of any kind
-	Deleted int               // how many of them are marked deleted, and skipped
+	Objects int // how many objects were read, of any kind
+	Deleted int // how many of them are marked deleted, and skipped
+	// Skipped counts objects of kinds that are not read, such as DaemonSet, by kind.
+	Skipped map[string]int
 	refused []ipam.BlockState // blocks that were left out of the cluster
 
 	// Latest is the latest time in the resources: the snapshot was taken then or
@@ -64,7 +66,7 @@ func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 // problem that is not harmless; with [Options].Lenient it is nil. Do not use the
 // loader afterwards.
 func (l *Loader) Snapshot() (*Snapshot, error) {
-	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Latest: l.latest}
+	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, Latest: l.latest}
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
 	for _, c := range unique(l, "IPAMConfig", l.configs) {

@@ -117,10 +117,10 @@ func TestSnapshotProblems(t *testing.T) {
 	require.Contains(t, out, "0 operations  unreadable\n")
 
 	snapshot := filepath.Join(filepath.Dir(missing), "t.v3.json")
-	require.NoError(t, os.WriteFile(snapshot, []byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","apiVersion":"v1"}]}`), 0o600))
+	require.NoError(t, os.WriteFile(snapshot, []byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Node","apiVersion":"v3"}]}`), 0o600))
 	status, _, errs = do("-snapshot", "v3", missing)
 	require.Equal(t, 2, status)
-	require.Contains(t, errs, `t.v3.json:1: Secret: kind: "Secret" of "v1" is not read`)
+	require.Contains(t, errs, `t.v3.json:1: Node: kind: "Node" of "v3" is not read`)
 
 	for _, name := range []string{"../t", "/etc/passwd", ".."} {
 		status, _, errs = do(written(t, strings.Replace(goesOn, "NAME", name, 1)))
