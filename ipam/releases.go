@@ -113,7 +113,7 @@ func (v Version) Covered() bool {
 
 // Rules are what Calico's releases do differently. A true field is the newer
 // behaviour, except where its comment says otherwise. All are true for the newest
-// release (docs/calico.md, "Releases").
+// release (§16).
 type Rules struct {
 	// The allocator.
 

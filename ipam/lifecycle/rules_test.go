@@ -301,7 +301,7 @@ func play(t *testing.T, r ipam.Rules, happens func(s *stage)) []string {
 	return s.said
 }
 
-// TestRules: both sides of every rule (docs/calico.md, "Releases"), and that what
+// TestRules: both sides of every rule (§16), and that what
 // tells them apart is this rule and no other: turned round, it is as on the other
 // side.
 func TestRules(t *testing.T) {

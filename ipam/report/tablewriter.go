@@ -9,7 +9,7 @@ import (
 var plainNumber = regexp.MustCompile(`^-?(\d{1,3}(,\d{3})*|\d+)(\.\d+)?$`)
 
 // drawTablewriter draws a table as tablewriter did for the releases until v3.32
-// (docs/calico.md, "Releases"): headings in the middle, plain numbers on the right,
+// (§16): headings in the middle, plain numbers on the right,
 // all else on the left. No cell is so long that it would have been wrapped.
 func drawTablewriter(rows [][]string, headings []string) string {
 	widths := make([]int, len(headings))

@@ -161,6 +161,25 @@ func TestUsageOfOlderReleases(t *testing.T) {
 `), Calicoctl(ipam.V3_28).Pools(nil))
 }
 
+// v3.32 knew virtual machines and both owners of an address already, and still drew
+// its tables with the older library.
+func TestReleasesInBetween(t *testing.T) {
+	a := newAllocator(t)
+	ip := assign(t, a, "10.0.0.4", "a", "h", map[string]string{"node": "b", "namespace": "n", "vmi-name": "vm"})
+	for v, want := range map[ipam.Version][2]string{
+		ipam.V3_31: {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nAttributes:\n  namespace: n\n"},
+		ipam.V3_32: {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
+		ipam.V3_33: {"| IP       | BORROWING-NODE | BLOCK       | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
+	} {
+		require.Contains(t, Calicoctl(v).Borrowed(a.State()), want[0], "%s", v)
+		require.Equal(t, v != ipam.V3_31, strings.Contains(Calicoctl(v).Borrowed(a.State()), "| vmi "), "%s", v)
+		text, err := Calicoctl(v).IP(a, ip)
+		require.NoError(t, err)
+		require.Contains(t, text, want[1], "%s", v)
+		require.Equal(t, v == ipam.V3_33, strings.Contains(Calicoctl(v).Pools(a.GetUtilization()), "RESERVED"), "%s", v)
+	}
+}
+
 // A Usage without numbers counts nothing.
 func TestUsageZero(t *testing.T) {
 	u := []ipam.PoolUsage{{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Usage: ipam.Usage{Capacity: big.NewInt(256)}}}
