@@ -1,0 +1,81 @@
+package ipam_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// ordinary is a life without anything that the releases differ in: no pool runs out
+// of blocks, addresses come back one at a time or by handle, and nothing cools down,
+// is capped or selected. With several, addresses come back several at a time.
+func ordinary(src property.Source, v ipam.Version, several bool) string {
+	a := ipam.New(ipam.Options{Calico: v})
+	for _, s := range []pool.Spec{spec("a", "10.0.0.0/20", 29), spec("six", "fd00::/112", 125)} {
+		if err := a.SetPool(s); err != nil {
+			return err.Error()
+		}
+	}
+	hosts := []string{"n1", "n2", "n3"}
+	for _, h := range hosts {
+		if err := a.SetNode(ipam.Node{Name: h}); err != nil {
+			return err.Error()
+		}
+	}
+	log := ""
+	var live []netip.Addr
+	for range 60 {
+		switch src.Pick("what", 4) {
+		case 0, 1:
+			args := ipam.AutoAssignArgs{
+				Host: hosts[src.Pick("host", len(hosts))], Num4: 1 + src.Pick("num4", 3), Num6: src.Pick("num6", 2),
+				Handle: fmt.Sprint("h", src.Pick("handle", 5)), Use: pool.Workload,
+			}
+			v4, v6, err := a.AutoAssign(args)
+			log += fmt.Sprintln(v4, v6, err)
+			for _, p := range append(v4.IPs, v6.IPs...) {
+				live = append(live, p.Addr())
+			}
+		case 2:
+			n := 1
+			if several {
+				n = 3
+			}
+			var releases []ipam.Release
+			for range min(n, len(live)) {
+				i := src.Pick("address", len(live))
+				releases = append(releases, ipam.Release{IP: live[i]})
+				live = append(live[:i], live[i+1:]...)
+			}
+			unallocated, _, err := a.ReleaseIPs(releases...)
+			log += fmt.Sprintln(unallocated, err)
+		case 3:
+			log += fmt.Sprintln(a.ReleaseByHandle(fmt.Sprint("h", src.Pick("handle", 5))))
+		}
+	}
+	state := a.State()
+	for i := range state.Blocks { // claim times are since v3.32
+		state.Blocks[i].Claimed = a.Now()
+	}
+	return log + stateText(&state)
+}
+
+// TestReleasesAlike: an ordinary life gives the same addresses on all releases.
+func TestReleasesAlike(t *testing.T) {
+	alike := func(several bool) func(*rapid.T) {
+		return func(t *rapid.T) {
+			seed := rapid.Uint64().Draw(t, "seed")
+			v := ipam.V3_22 + ipam.Version(rapid.IntRange(0, 10).Draw(t, "line"))*(ipam.V3_23-ipam.V3_22)
+			require.Equal(t, ordinary(property.Seeded(seed), ipam.V3_33, several), ordinary(property.Seeded(seed), v, several), "%s", v)
+		}
+	}
+	property.Check(t, 100, 1, alike(false))
+	require.True(t, property.Breaks(t, 100, 1, alike(true)), "what the releases differ in is not found")
+}
