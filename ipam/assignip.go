@@ -120,8 +120,11 @@ func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
 	if h != nil {
 		held = a.addresses(h, h.id, func(ip netip.Addr) bool { return ip.Is4() == args.IP.Is4() })
 	}
-	if len(held) == 0 {
+	switch {
+	case len(held) == 0:
 		return fail(ErrMaxRetries, args.Handle)
+	case held[0] == args.IP:
+		return nil // in another block, that lies across this one
 	}
 	return fail(ErrMaxAlloc, args.Handle)
 }

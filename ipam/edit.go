@@ -33,12 +33,12 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
 	a.begin()
 	defer a.mu.Unlock()
-	o := a.known(owner)
-	if o == nil {
+	if owner.Validate() != nil {
 		return false
 	}
+	o := a.openOwner(owner) // a namesake's object is the same one
 	defer a.forget(o)
-	return o.claims.Drop(cidr)
+	return a.dropClaim(o, cidr)
 }
 
 // DropBlock deletes a block, and nothing else: affinities and handles keep

@@ -254,10 +254,14 @@ func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, renumber bool) {
 // where its enabled pool no longer selects the owning node, which still exists.
 func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	o := b.owner
-	if o == nil || !o.node {
+	if o == nil {
 		return
 	}
-	if pb := a.poolOf(b.CIDR().Addr()); pb == nil || !pb.rejects(o) {
+	n := a.hosts[o.id.Name] // of a virtual owner, too: nodes are found by name
+	if n == nil || !n.node {
+		return
+	}
+	if pb := a.poolOf(b.CIDR().Addr()); pb == nil || !pb.rejects(n) {
 		return
 	}
 	_ = a.releaseClaim(o, b.CIDR(), true) // it stays where it is in use

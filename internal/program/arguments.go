@@ -52,7 +52,17 @@ func (p *Program) block() string {
 	for range size * p.pick("block", room) {
 		at = at.Next()
 	}
-	return netip.PrefixFrom(at, s.BlockSize).String()
+	return p.odd(netip.PrefixFrom(at, s.BlockSize)).String()
+}
+
+// odd makes the block larger or smaller now and then, where that may be.
+func (p *Program) odd(b netip.Prefix) netip.Prefix {
+	if p.world.Odd == 0 || !p.sometimes(p.world.Odd) {
+		return b
+	}
+	width := b.Addr().BitLen()
+	bits := b.Bits() + pick(p, "more bits", []int{1, -1, 2, -2})
+	return netip.PrefixFrom(b.Addr(), min(max(bits, width-12), width)).Masked()
 }
 
 // cidr picks a block or any other prefix that is not too much to go through.
@@ -105,13 +115,21 @@ func (p *Program) pools(is4 bool) []string {
 		if strings.Contains(cidr, ":") == is4 && !p.sometimes(4) {
 			continue // of the other family
 		}
+		if at, size, _ := strings.Cut(cidr, "/"); p.sometimes(8) {
+			cidr = netip.MustParseAddr(at).Next().String() + "/" + size // with host bits
+		}
 		cidrs = append(cidrs, cidr)
 	}
 	return cidrs
 }
 
-// limit picks a limit, mostly none.
-func (p *Program) limit(what string) int { return max(0, p.pick(what, 8)-4) }
+// limit picks a limit, mostly none: 0, or a negative one.
+func (p *Program) limit(what string) int {
+	if p.sometimes(16) {
+		return -1
+	}
+	return max(0, p.pick(what, 8)-4)
+}
 
 // count picks how many addresses are wanted, very rarely a number that cannot be.
 func (p *Program) count(what string) int {

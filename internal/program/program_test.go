@@ -111,6 +111,7 @@ func TestSituations(t *testing.T) {
 	for _, what := range []string{
 		"borrowed", "borrowed from nobody", "reclaimed", "recovered", "stale claim given up", "two claims on a block",
 		"owner without a claim", "pendingDeletion", "nobody's block", "handle counts too many", "shared record", "alternate owner", "cooling", "host-reserved",
+		"overlapping blocks", "claim under a namesake",
 	} {
 		require.Positive(t, seen[what], what)
 	}
@@ -142,6 +143,20 @@ func situations(op *trace.Op, out *trace.Out, before, after *ipam.State, tell fu
 		claimed[a.CIDR.String()] = true
 		if a.State == affinity.PendingDeletion {
 			tell("pendingDeletion")
+		}
+	}
+	for i, b := range after.Blocks {
+		for _, other := range after.Blocks[:i] {
+			if b.CIDR.Overlaps(other.CIDR) {
+				tell("overlapping blocks")
+			}
+		}
+		namesake := affinity.HostOwner(b.Owner.Name)
+		if b.Owner.Type == affinity.Host {
+			namesake = affinity.VirtualOwner(b.Owner.Name)
+		}
+		if !b.Owner.IsZero() && claims(after, b.CIDR.String(), namesake) != affinity.None {
+			tell("claim under a namesake")
 		}
 	}
 	for _, b := range after.Blocks {

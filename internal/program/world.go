@@ -24,6 +24,7 @@ type World struct {
 	Seconds      []int64      // by which the clock advances
 	Reservations [][]string
 	Reserve      int            // one request in so many is a Windows host's
+	Odd          int            // one block in so many is not of its pool's size; 0 for none
 	Slow         int            // how many times as long as elsewhere an operation takes, if more than 1
 	Weights      map[string]int // of operations that are to be more or less likely
 }
@@ -51,6 +52,7 @@ var Worlds = []*World{
 	names(),
 	windows(),
 	crash(),
+	odd(),
 }
 
 // mixed is the world from which the others differ: a pool of every kind, and
@@ -218,5 +220,22 @@ func windows() *World {
 func crash() *World {
 	return world("crash", "what hosts that died part-way leave", func(w *World) {
 		w.Weights = map[string]int{"PutAffinity": 8, "DropAffinity": 5, "DropBlock": 4, "AutoAssign": 8, "EnsureBlock": 3, "DeletePool": 0}
+	})
+}
+
+// odd has claims of any size, which blocks may come of that overlap, claims that
+// are wider than a pool, and owners of either type under the same few names.
+func odd() *World {
+	return world("odd", "blocks of any size, claims beyond a pool, and namesakes", func(w *World) {
+		w.Pools = append(w.Pools[:5:5],
+			trace.Pool{Name: "a", CIDR: "10.0.0.0/25", BlockSize: 28, Disabled: true},
+			trace.Pool{Name: "d", CIDR: "10.0.3.0/27", BlockSize: 29, AllowedUses: []string{"LoadBalancer"}, Disabled: true},
+			trace.Pool{Name: "f", CIDR: "10.0.0.0/25", BlockSize: 27},
+		)
+		w.Odd = 3
+		w.Nodes = []string{"n0", "n1", "lb"}
+		w.Hosts = w.Nodes
+		w.CIDRs = []string{"10.0.0.0/24", "10.0.0.64/26", "10.0.0.0/23", "10.0.3.0/24", "10.0.2.0/28", "fd00::/120", "10.0.0.128/25", "10.0.0.0/29"}
+		w.Weights = map[string]int{"PutAffinity": 6, "ClaimAffinity": 4, "ReleaseAffinity": 3, "ReleasePoolAffinities": 2, "AutoAssign": 10, "GetUtilization": 2}
 	})
 }

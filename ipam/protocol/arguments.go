@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"net/netip"
@@ -99,16 +100,24 @@ func checkReservation(r *ipam.HostReservation) error {
 	return nil
 }
 
+// errTooLarge is what is found of an affinity to a block larger than any that a
+// pool could have. The real allocator would make it.
+var errTooLarge = errors.New("protocol: block is too large")
+
 // fits refuses a reservation that the block could not hold, where the real
-// allocator panics (§10).
+// allocator panics (§10), and a block that is too large.
 func fits(r *ipam.HostReservation, cidr netip.Prefix) error {
+	width := cidr.Addr().BitLen() - cidr.Bits()
+	if width >= bits.Len(block.MaxSize) {
+		return about(errTooLarge, cidr)
+	}
 	if r == nil {
 		return nil
 	}
 	if err := checkReservation(r); err != nil {
 		return err
 	}
-	if size := 1 << (cidr.Addr().BitLen() - cidr.Bits()); r.StartOfBlock+r.EndOfBlock > size {
+	if r.StartOfBlock+r.EndOfBlock > 1<<width {
 		return about(ipam.ErrBadHostReservation, fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock))
 	}
 	return nil

@@ -31,6 +31,8 @@ type faulty struct {
 	collect     func()
 	reserve     func([]string) []pool.Warning
 	dropBlock   func(netip.Prefix) bool
+	claim       func(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
+	releasePool func(netip.Prefix) error
 }
 
 func (f *faulty) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
@@ -52,6 +54,10 @@ func (f *faulty) SetOwnerAttributes(ip netip.Addr, handle string, u ipam.OwnerUp
 func (f *faulty) GarbageCollectColdIPs()                    { f.collect() }
 func (f *faulty) SetReservations(e []string) []pool.Warning { return f.reserve(e) }
 func (f *faulty) DropBlock(cidr netip.Prefix) bool          { return f.dropBlock(cidr) }
+func (f *faulty) ClaimAffinity(cidr netip.Prefix, o affinity.Owner) (claimed, failed []netip.Prefix, err error) {
+	return f.claim(cidr, o)
+}
+func (f *faulty) ReleasePoolAffinities(cidr netip.Prefix) error { return f.releasePool(cidr) }
 
 // spoilt makes engines that a function spoils, of those that make makes.
 func spoilt(make makeEngine, spoil func(f *faulty)) makeEngine {
@@ -59,7 +65,7 @@ func spoilt(make makeEngine, spoil func(f *faulty)) makeEngine {
 		e := make(now)
 		f := &faulty{
 			e, e.AutoAssign, e.AssignIP, e.EnsureBlock, e.ReleaseIPs, e.ReleaseHostAffinities, e.SetOwnerAttributes,
-			e.GarbageCollectColdIPs, e.SetReservations, e.DropBlock,
+			e.GarbageCollectColdIPs, e.SetReservations, e.DropBlock, e.ClaimAffinity, e.ReleasePoolAffinities,
 		}
 		spoil(f)
 		return f
@@ -133,6 +139,41 @@ var calls = map[string]func(f *faulty){
 	"blocks do not get lost": func(f *faulty) { f.dropBlock = func(netip.Prefix) bool { return false } },
 }
 
+// oddCalls are faults that only show where blocks have any size, claims are wider
+// than pools, and owners of either type have one name.
+var oddCalls = map[string]func(f *faulty){
+	"claims end with the pool": func(f *faulty) {
+		f.claim = func(cidr netip.Prefix, o affinity.Owner) (claimed, failed []netip.Prefix, err error) {
+			for _, p := range f.GetUtilization() {
+				if cidr.Contains(p.CIDR.Addr()) && cidr.Bits() < p.CIDR.Bits() {
+					cidr = p.CIDR
+				}
+			}
+			return f.Engine.ClaimAffinity(cidr, o)
+		}
+	},
+	"a larger block is not in the CIDR": func(f *faulty) {
+		f.releasePool = func(cidr netip.Prefix) error {
+			for _, a := range f.State().Affinities {
+				if cidr.Contains(a.CIDR.Addr()) && a.CIDR.Bits() < cidr.Bits() {
+					return nil
+				}
+			}
+			return f.Engine.ReleasePoolAffinities(cidr)
+		}
+	},
+	"a namesake's claim is left alone": func(f *faulty) {
+		f.claim = func(cidr netip.Prefix, o affinity.Owner) (claimed, failed []netip.Prefix, err error) {
+			for _, a := range f.State().Affinities {
+				if a.CIDR == cidr && a.Owner.Name == o.Name && a.Owner != o {
+					return nil, []netip.Prefix{cidr}, nil
+				}
+			}
+			return f.Engine.ClaimAffinity(cidr, o)
+		}
+	},
+}
+
 // writes are faults of the client, in what it writes.
 var writes = map[string]func(s *Store, r *Request){
 	"the queue loses its order": func(_ *Store, r *Request) {
@@ -196,6 +237,9 @@ func TestBothEnginesReject(t *testing.T) {
 			t.Run("client: "+name, func(t *testing.T) { found(t, spoilt(client, fault), allocator) })
 		}
 	}
+	for name, fault := range oddCalls {
+		t.Run("allocator: "+name, func(t *testing.T) { foundIn(t, "odd", client, spoilt(allocator, fault)) })
+	}
 	for name, fault := range writes {
 		t.Run("client writes: "+name, func(t *testing.T) { found(t, writing(fault), allocator) })
 	}
@@ -232,10 +276,17 @@ func writing(fault func(s *Store, r *Request)) makeEngine {
 // found returns the shortest program in which the engines differ.
 func found(t *testing.T, ref, other makeEngine) *pair {
 	t.Helper()
+	return foundIn(t, program.Worlds[0].Name, ref, other)
+}
+
+// foundIn is found for the programs of one world.
+func foundIn(t *testing.T, world string, ref, other makeEngine) *pair {
+	t.Helper()
+	w := program.Worlds[slices.IndexFunc(program.Worlds, func(w *program.World) bool { return w.Name == world })]
 	var last *pair
 	var seen program.Coverage
 	require.True(t, property.Breaks(t, 5000, 8, func(rt *rapid.T) {
-		prog := program.New(program.Worlds[0], property.Rapid(rt))
+		prog := program.New(w, property.Rapid(rt))
 		last = pairOf(rt, prog, ref, other)
 		last.play(rt, prog, &seen)
 	}), "no program shows the fault")

@@ -52,7 +52,9 @@ func (c *Cluster) SetPool(spec pool.Spec) error {
 	}
 	var errs []error
 	for _, b := range c.store.blocks.live() {
-		errs = append(errs, p.CheckBlock(b.CIDR))
+		if of := c.pools.ByAddr(b.CIDR.Addr()); of == nil || of.BlockSize() != b.CIDR.Bits() {
+			errs = append(errs, p.CheckBlock(b.CIDR)) // those of another pool mean an overlap
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

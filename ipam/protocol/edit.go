@@ -117,7 +117,7 @@ func (c *Client) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affi
 // DropAffinity deletes an affinity object, and nothing else. It reports whether
 // there was one.
 func (c *Client) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
-	return c.drop(AffinityKey(owner, cidr))
+	return owner.Validate() == nil && c.drop(AffinityKey(owner, cidr))
 }
 
 // DropBlock deletes a block, and nothing else. It reports whether there was

@@ -23,7 +23,7 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 		unused := new(big.Int).Sub(capacity, reserved) // where there are no blocks
 		inUse, inBlocks := int64(0), int64(0)
 		for _, b := range blocks {
-			if c.pools.Covering(b.CIDR) != p {
+			if c.pools.ByAddr(b.CIDR.Addr()) != p {
 				continue
 			}
 			one := c.blockUsage(b)
@@ -43,7 +43,7 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 		Capacity: new(big.Int), InUse: new(big.Int), Reserved: new(big.Int), Available: new(big.Int),
 	}}
 	for _, b := range blocks {
-		if c.pools.Covering(b.CIDR) == nil && b.CIDR.Addr().Is4() {
+		if c.pools.ByAddr(b.CIDR.Addr()) == nil && b.CIDR.Addr().Is4() {
 			orphans.Blocks = append(orphans.Blocks, c.blockUsage(b))
 		}
 	}
