@@ -559,7 +559,7 @@ func TestQuestionsAboutNothing(t *testing.T) {
 		require.False(t, c.DropAffinity(affinity.HostOwner("n1"), cidr))
 		require.False(t, c.DropAffinity(affinity.Owner{}, cidr))
 	}
-	require.False(t, c.DropAffinity(affinity.VirtualOwner("n1"), prefix("10.0.0.0/30")))
+	require.False(t, c.DropAffinity(affinity.VirtualOwner("n2"), prefix("10.0.0.0/30")))
 	require.False(t, c.DeletePool(""))
 	require.False(t, c.DeleteNode(""))
 	require.Empty(t, c.SetReservations(nil))
