@@ -99,6 +99,9 @@ func (p *Program) reserve() *trace.HostReserved {
 	return p.someReserve()
 }
 
+// onWindows picks whether the client runs on Windows, mostly not.
+func (p *Program) onWindows() bool { return p.sometimes(2 * p.world.Reserve) }
+
 func (p *Program) someReserve() *trace.HostReserved {
 	s := pick(p, "reservation", []struct{ start, end int }{{3, 1}, {1, 1}, {1, 0}, {0, 1}, {2, 2}, {0, 0}, {8, 8}, {-1, 0}, {5000, 0}})
 	return &trace.HostReserved{StartOfBlock: s.start, EndOfBlock: s.end, Handle: pick(p, "handle", []string{block.HostReservedHandle, "", "Windows-Reserved-IPAM-Handle"}), Note: "n"}
@@ -157,7 +160,7 @@ func (p *Program) autoAssignIn() trace.In {
 	in := trace.In{
 		Host: p.host(), Num4: p.count("num4"), Num6: p.count("num6"), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(),
 		Pools4: p.pools(true), Pools6: p.pools(false), MaxBlocksPerHost: p.limit("maxBlocksPerHost"), MaxAllocPerHandle: p.limit("maxAllocPerHandle"),
-		HostReserved4: p.reserve(), HostReserved6: p.reserve(),
+		HostReserved4: p.reserve(), HostReserved6: p.reserve(), Windows: p.onWindows(),
 	}
 	if p.sometimes(3) {
 		in.HasNamespace, in.NamespaceLabels = true, p.labels()
@@ -169,12 +172,12 @@ func (p *Program) assignIPIn() trace.In {
 	g := p.address()
 	return trace.In{
 		IP: g.ip, Host: p.host(), Handle: g.handle, Attrs: p.attrs(), Use: pick(p, "use", []string{"", "", "", "Workload", "Tunnel", "LoadBalancer"}),
-		HostReserved4: p.reserve(), MaxAllocPerHandle: p.limit("maxAllocPerHandle"),
+		HostReserved4: p.reserve(), MaxAllocPerHandle: p.limit("maxAllocPerHandle"), Windows: p.onWindows(),
 	}
 }
 
 func (p *Program) ensureBlockIn() trace.In {
-	in := trace.In{Host: p.host(), Pools4: p.pools(true), Pools6: p.pools(false)}
+	in := trace.In{Host: p.host(), Pools4: p.pools(true), Pools6: p.pools(false), Windows: p.onWindows()}
 	if families := p.pick("families", 4); families != 1 {
 		in.HostReserved4 = p.someReserve()
 		if families > 1 {
@@ -189,7 +192,7 @@ func (p *Program) ensureBlockIn() trace.In {
 // releaseIn releases an address or several, now and then one of them twice, with
 // the right handle and number or wrong ones.
 func (p *Program) releaseIn() trace.In {
-	var in trace.In
+	in := trace.In{Windows: p.onWindows()}
 	for range 1 + pick(p, "releases", []int{0, 0, 0, 1, 2, 3, 8}) {
 		g := p.address()
 		if n := len(in.Releases); n > 0 && p.sometimes(4) {

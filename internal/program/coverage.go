@@ -54,16 +54,18 @@ func (c *Coverage) Add(op *trace.Op, out *trace.Out) {
 var wanted = map[string][]string{
 	"AutoAssign": {
 		" use-required", " does-not-exist", " wrong-family", " bad-host-reservation", " pool-not-enabled", " no-pools-for-node", " no-qualified-pool",
-		" block-limit", " no-block", " block-too-small", " invalid-argument",
+		" block-limit", " no-block", " block-too-small", " strict-affinity-required", " invalid-argument",
 		": addresses", ": both families", ": exhausted", ": strict-affinity", ": block-limit",
 	},
 	"AssignIP": {
-		" already-exists", " affinity-mismatch", " use-not-allowed", " not-in-pool", " max-alloc", " max-retries", " bad-host-reservation", " invalid-argument",
+		" already-exists", " affinity-mismatch", " use-not-allowed", " not-in-pool", " max-alloc", " max-retries", " bad-host-reservation",
+		" strict-affinity-required", " invalid-argument",
 	},
 	"EnsureBlock": {
 		" does-not-exist", " wrong-family", " bad-host-reservation", " pool-not-enabled", " no-pools-for-node", " no-qualified-pool", " no-block", " no-free-blocks",
+		" strict-affinity-required",
 	},
-	"ReleaseIPs":              {" bad-handle", " bad-sequence-number", " invalid-argument", ": released", ": unallocated"},
+	"ReleaseIPs":              {" bad-handle", " bad-sequence-number", " strict-affinity-required", " invalid-argument", ": released", ": unallocated"},
 	"ReleaseByHandle":         {" does-not-exist"},
 	"IPsByHandle":             {" does-not-exist"},
 	"GetAssignmentAttributes": {" does-not-exist", " ip-in-cooldown", " invalid-argument"},

@@ -26,7 +26,7 @@ func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
 	if args.Use != "" && !p.Allows(args.Use) {
 		return about(ipam.ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, p.Name()))
 	}
-	s, err := c.settings()
+	s, err := c.settingsOn(args.Windows)
 	if err != nil {
 		return err
 	}

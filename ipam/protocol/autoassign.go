@@ -69,6 +69,7 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 	r := request{
 		demand: demand{
 			host: args.Host, use: args.Use, is4: is4, requested: args.Pools4, namespace: args.Namespace, reserve: args.HostReserved4,
+			windows: args.Windows,
 		},
 		num: args.Num4, record: Record{Handle: handleID(args.Handle), Active: args.Attrs}, maxAlloc: args.MaxAllocPerHandle, out: out,
 	}

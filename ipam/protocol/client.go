@@ -150,6 +150,17 @@ func (c *Client) settings() (settings, error) {
 	return settings{config, time.Duration(config.IPCooldownSeconds) * time.Second}, nil
 }
 
+// settingsOn is settings for an operation of a client that runs on Windows, or
+// not: [ipam.ErrStrictAffinityRequired] on Windows while affinity is not strict,
+// for nothing can be borrowed there (§10).
+func (c *Client) settingsOn(windows bool) (settings, error) {
+	s, err := c.settings()
+	if err == nil && windows && !s.StrictAffinity {
+		err = about(ipam.ErrStrictAffinityRequired, "affinity is not strict")
+	}
+	return s, err
+}
+
 // getBlock reads a block and sees it as if collected.
 func (c *Client) getBlock(cidr netip.Prefix, s settings) (*Block, error) {
 	b, err := get[*Block](c, BlockKey(cidr))

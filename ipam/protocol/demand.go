@@ -20,6 +20,7 @@ type demand struct {
 	requested []netip.Prefix // pools, by CIDR; none for an automatic choice
 	namespace map[string]string
 	reserve   *ipam.HostReservation
+	windows   bool // the client runs there
 
 	settings   settings
 	pools      []*pool.Pool // that may be used, in order
@@ -44,7 +45,7 @@ func (c *Client) prepare(d *demand) (err error) {
 	if !d.use.Valid() {
 		return about(ipam.ErrUseRequired, fmt.Sprintf("got %q", d.use))
 	}
-	if d.settings, err = c.settings(); err != nil {
+	if d.settings, err = c.settingsOn(d.windows); err != nil {
 		return err
 	}
 	var labels map[string]string // a virtual owner has none

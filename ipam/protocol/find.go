@@ -96,10 +96,10 @@ func (c *Client) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Pr
 		return block4, block6, err
 	}
 	if args.HostReserved4 != nil {
-		block4, err = c.ensureBlock(&demand{host: args.Host, is4: true, requested: args.Pools4, reserve: args.HostReserved4})
+		block4, err = c.ensureBlock(&demand{host: args.Host, is4: true, requested: args.Pools4, reserve: args.HostReserved4, windows: args.Windows})
 	}
 	if err == nil && args.HostReserved6 != nil {
-		block6, err = c.ensureBlock(&demand{host: args.Host, requested: args.Pools6, reserve: args.HostReserved6})
+		block6, err = c.ensureBlock(&demand{host: args.Host, requested: args.Pools6, reserve: args.HostReserved6, windows: args.Windows})
 	}
 	if err != nil {
 		return netip.Prefix{}, netip.Prefix{}, outcome(err)

@@ -23,7 +23,7 @@ func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []n
 			return nil, nil, err
 		}
 	}
-	s, err := c.settings()
+	s, err := c.settingsOn(slices.ContainsFunc(releases, func(r ipam.Release) bool { return r.Windows }))
 	if err != nil {
 		return nil, nil, err
 	}
