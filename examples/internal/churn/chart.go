@@ -23,7 +23,7 @@ var layers = []struct {
 }
 
 const (
-	columns = 72
+	columns = 70
 	rows    = 16
 )
 

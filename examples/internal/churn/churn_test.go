@@ -29,7 +29,7 @@ func TestSuffices(t *testing.T) {
 	status, out, errs := do(small()...)
 	require.Equal(t, 0, status)
 	require.Empty(t, errs)
-	require.Contains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace 15m, profile current\n")
+	require.Contains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace\n15m, profile current\n")
 	require.Contains(t, out, "The pool suffices: 49 nodes and 294 pods got their addresses.\n")
 	require.Contains(t, out, "\n      16 |........")
 	require.Contains(t, out, "# live   x dead   o empty   . free\n")
@@ -37,6 +37,9 @@ func TestSuffices(t *testing.T) {
 		require.Contains(t, out, "  "+name+"  ")
 	}
 	require.Regexp(t, `no controller +NO +02:15`, out)
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(line)), 80+len("\n"), line)
+	}
 	_, again, _ := do(small()...)
 	require.Equal(t, out, again, "the same output for the same seed")
 }
@@ -46,7 +49,7 @@ func TestDoesNotSuffice(t *testing.T) {
 	require.Equal(t, 1, status)
 	require.Empty(t, errs)
 	require.Contains(t, out, "The pool does NOT suffice: of ")
-	require.Contains(t, out, "First refusal at 00:00: pod node-000004-0 on node-000004: no address left in the pool.\n")
+	require.Contains(t, out, "First refusal at 00:00: pod node-000004-0 on node-000004: no address left in the\npool.\n")
 	require.NotContains(t, out, "How the answer changes")
 }
 

@@ -24,28 +24,37 @@ func addresses(n int) string {
 	return cli.Count(n, "addresse")
 }
 
+// sentence writes text in lines of at most 80 columns.
+func sentence(w io.Writer, format string, args ...any) {
+	for _, line := range cli.Wrap(fmt.Sprintf(format, args...), 80) {
+		fmt.Fprintln(w, line)
+	}
+}
+
 // writePage writes everything for people.
 func writePage(w io.Writer, o *options, runs []variant) {
 	s, r := &o.scenario, &runs[0].result
-	fmt.Fprintf(w, "%s of %s in %s (%s); each node lives for %s; %s, grace %s, profile %s\n\n",
+	sentence(w, "%s of %s in %s (%s); each node lives for %s; %s, grace %s, profile %s",
 		cli.Count(s.Nodes, "node"), cli.Count(s.PodsPerNode, "pod"), s.Pool, cli.Count(r.BlocksTotal, "block"),
 		cli.Short(o.every), cli.Short(s.For), cli.Short(s.Profile.Policy.GracePeriod), s.Profile.Name)
+	fmt.Fprintln(w)
 	if r.Suffices() {
-		fmt.Fprintf(w, "The pool suffices: %s and %s got their addresses.\n", cli.Count(r.NodeLives, "node"), cli.Count(r.PodLives, "pod"))
+		sentence(w, "The pool suffices: %s and %s got their addresses.", cli.Count(r.NodeLives, "node"), cli.Count(r.PodLives, "pod"))
 	} else {
 		f := r.FirstRefusal
 		whom := "the node's tunnel"
 		if f.Pod != "" {
 			whom = "pod " + f.Pod
 		}
-		fmt.Fprintf(w, "The pool does NOT suffice: of %s, %d had to wait for an address, %d of them at once (%s), %d at the end.\n",
+		sentence(w, "The pool does NOT suffice: of %s, %d had to wait for an address, %d of them at once (%s), %d at the end.",
 			cli.Count(r.PodLives, "pod"), r.RefusedPods, r.PeakWaiting.N, clock(r.PeakWaiting.At), r.WaitingAtEnd)
-		fmt.Fprintf(w, "First refusal at %s: %s on %s: %s.\n", clock(f.At), whom, f.Node, f.Reason)
+		sentence(w, "First refusal at %s: %s on %s: %s.", clock(f.At), whom, f.Node, f.Reason)
 	}
-	fmt.Fprintf(w, "Blocks held by dead nodes: at most %d of %d, at %s.\n", r.PeakDead.N, r.BlocksTotal, clock(r.PeakDead.At))
-	fmt.Fprintf(w, "Addresses held by nobody: at most %d, at %s.\n", r.PeakUnheld.N, clock(r.PeakUnheld.At))
-	fmt.Fprintf(w, "The controller gave back %s and %s in %s (%d of them by its timer).\n\n",
+	sentence(w, "Blocks held by dead nodes: at most %d of %d, at %s.", r.PeakDead.N, r.BlocksTotal, clock(r.PeakDead.At))
+	sentence(w, "Addresses held by nobody: at most %d, at %s.", r.PeakUnheld.N, clock(r.PeakUnheld.At))
+	sentence(w, "The controller gave back %s and %s in %s (%d of them by its timer).",
 		addresses(r.ReleasedIPs), cli.Count(r.ReleasedBlocks, "block"), cli.Count(r.Syncs, "sync"), r.FullSyncs)
+	fmt.Fprintln(w)
 	io.WriteString(w, chart(r))
 	if len(runs) == 1 {
 		return

@@ -164,15 +164,25 @@ func writeTable(w io.Writer, p *plan) {
 	_ = t.Flush() // to a buffer
 }
 
-// writeWide writes what has no room in the first table.
+// writeWide writes what has no room in the first table: why requests were refused, and
+// how much room is left.
 func writeWide(w io.Writer, p *plan) {
-	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight)
-	line(t, "", "blocks", "of 1", "strict", "limit", "no", "no", "first", "first", "own", "more", "own", "more")
-	line(t, "block", "empty", "pod", "refuses", "refuses", "address", "pool", "borrows", "refused", "nodes", "nodes", "pods", "pods")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	line(t, "", "blocks", "of one", "strict", "limit", "no", "no", "first", "first")
+	line(t, "block", "empty", "pod", "refuses", "refuses", "address", "pool", "borrows", "refused")
 	for i := range p.Rows {
 		r := &p.Rows[i].Result
+		line(t, size(p, &p.Rows[i]), cli.Number(r.Blocks.Empty), cli.Number(r.Blocks.OnePod), none(r.RefusedStrict), none(r.RefusedBlockLimit),
+			none(r.RefusedPoolEmpty), none(r.RefusedNoPool), none(r.FirstBorrowRequest), none(r.FirstRefusalRequest))
+	}
+	_ = t.Flush() // to a buffer
+	fmt.Fprintln(w)
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	line(t, "", "nodes with", "nodes", "pods of", "pods")
+	line(t, "block", "own blocks", "in all", "own blocks", "in all")
+	for i := range p.Rows {
 		ownNodes, nodes, ownPods, pods := "-", "-", "-", "-"
-		if h := r.Headroom; h != nil {
+		if h := p.Rows[i].Result.Headroom; h != nil {
 			ownNodes, nodes = most(h.NodesFit), most(h.Nodes)
 			ownPods, pods = most(h.PodsFit), most(h.PodsPerNode)
 			if h.NodesAtLeast {
@@ -182,11 +192,15 @@ func writeWide(w io.Writer, p *plan) {
 				pods += "+"
 			}
 		}
-		line(t, size(p, &p.Rows[i]), cli.Number(r.Blocks.Empty), cli.Number(r.Blocks.OnePod), none(r.RefusedStrict), none(r.RefusedBlockLimit),
-			none(r.RefusedPoolEmpty), none(r.RefusedNoPool), none(r.FirstBorrowRequest), none(r.FirstRefusalRequest), ownNodes, nodes, ownPods, pods)
+		line(t, size(p, &p.Rows[i]), ownNodes, nodes, ownPods, pods)
 	}
 	_ = t.Flush() // to a buffer
+	fmt.Fprintln(w)
+	paragraph(w, roomLegend)
 }
+
+// roomLegend explains the table of how much more there is room for.
+const roomLegend = "How many more nodes like these there is room for, or more pods on every node: with blocks of their own, and until a request is refused."
 
 // line writes cells. The writer takes lines without a last tab for other tables.
 func line(w io.Writer, cells ...string) { fmt.Fprintln(w, strings.Join(cells, "\t")+"\t") }

@@ -318,7 +318,13 @@ func TestWide(t *testing.T) {
 	status, out, _ := do("-wide")
 	require.Equal(t, cli.Fine, status)
 	_, second, _ := strings.Cut(out, "borrows")
-	require.Equal(t, strings.Fields("/28 0 0 none none none none none none 41 99 7 13"), tableRow(t, second, "/28"))
+	require.Equal(t, strings.Fields("/28 0 0 none none none none none none"), tableRow(t, second, "/28"))
+	require.Equal(t, strings.Fields("/31 0 0 none 300 none none none 12,001"), tableRow(t, second, "/31"))
+	_, third, _ := strings.Cut(out, "pods of")
+	require.Equal(t, strings.Fields("/28 41 99 7 13"), tableRow(t, third, "/28"))
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+	}
 	_, out, _ = do("-wide", "-pods", "0", "-pool", "10.0.0.0/20")
 	require.Contains(t, out, "/20")
 }

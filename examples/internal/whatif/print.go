@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
@@ -28,6 +29,39 @@ type printer struct {
 // most is how many lines of a list are printed; -json has all.
 const most = 12
 
+// width is what text keeps to; tables may be wider where names are long.
+const width = 80
+
+// text prints a sentence in lines that fit. Of an item of a list, which is indented, all
+// but the first line are further in.
+func (p *printer) text(indent, format string, args ...any) {
+	room := width - len(indent)
+	if indent != "" {
+		room -= 2
+	}
+	for i, line := range cli.Wrap(fmt.Sprintf(format, args...), room) {
+		if i == 1 && indent != "" {
+			indent += "  "
+		}
+		p.line("%s%s", indent, line)
+	}
+}
+
+// check prints what a check finds, in lines that fit.
+func (p *printer) check(r *snapshot.Report) {
+	var all strings.Builder
+	_ = r.WriteText(&all, most) // to memory
+	for line := range strings.Lines(all.String()) {
+		line = strings.TrimRight(line, "\n")
+		if len([]rune(line)) <= width {
+			p.line("%s", line)
+			continue
+		}
+		text := strings.TrimLeft(line, " ")
+		p.text(line[:len(line)-len(text)], "%s", text)
+	}
+}
+
 func (p *printer) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
 // cluster prints the cluster as it stands.
@@ -41,18 +75,21 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 	p.line("%s, %s with addresses, strict affinity %s\n", plural(f.Nodes, "node"), plural(f.Pods, "pod"), onOff(f.Strict))
 	p.families(f)
 	if f.Nodes == 0 {
-		p.line("\nNote: there are no nodes; add nodes to what kubectl gets.")
+		p.line("")
+		p.text("", "Note: there are no nodes; add nodes to what kubectl gets.")
 	}
 	if n := len(w.leaked); n > 0 {
-		p.line("\nNote: %s allocated but used by nobody; -check names them, -gc gives them back.", plural(n, "address is", "addresses are"))
+		p.line("")
+		p.text("", "Note: %s allocated but used by nobody; -check names them, -gc gives them back.", plural(n, "address is", "addresses are"))
 	}
 	p.loans(f)
 	if problems := len(s.Problems); problems > 0 {
-		p.line("\nNote: %s in the files; -check names them.", plural(problems, "thing is not as it should be", "things are not as they should be"))
+		p.line("")
+		p.text("", "Note: %s in the files; -check names them.", plural(problems, "thing is not as it should be", "things are not as they should be"))
 	}
 	if r.Check != nil {
 		p.line("\n== Check\n")
-		_ = r.Check.WriteText(p.out, most)
+		p.check(r.Check)
 	}
 }
 
@@ -73,7 +110,8 @@ func (p *printer) families(f *figures) {
 	fmt.Fprint(p.out, report.Columns(headings, rows))
 	for _, of := range f.Families {
 		if n := len(of.NodesWithoutBlock); n > 0 {
-			p.line("\nWithout a block of %s: %s", of.Family, listText(of.NodesWithoutBlock))
+			p.line("")
+			p.text("", "Without a block of %s: %s", of.Family, listText(of.NodesWithoutBlock))
 		}
 	}
 }
@@ -143,17 +181,12 @@ func (p *printer) step(c change) {
 		if i == 0 {
 			p.line("")
 		}
-		p.line("%s.", strings.ToUpper(s[:1])+s[1:])
+		p.text("", "%s.", strings.ToUpper(s[:1])+s[1:])
 	}
-	for i, node := range c.Drain {
-		if i == 0 {
-			fmt.Fprint(p.out, "\nDrain in this order:")
-		}
-		if i%8 == 0 {
-			fmt.Fprint(p.out, "\n ")
-		}
-		if fmt.Fprint(p.out, " "+node); i == len(c.Drain)-1 {
-			p.line("")
+	if len(c.Drain) > 0 {
+		p.line("\nDrain in this order:")
+		for _, line := range cli.Wrap(strings.Join(c.Drain, " "), width-2) {
+			p.line("  %s", line)
 		}
 	}
 	if len(c.Moved) > 0 {
@@ -180,7 +213,7 @@ func (p *printer) step(c change) {
 				p.line("  … and more on %s; -json names all", plural(len(groups)-i, "node"))
 				break
 			}
-			p.line("  %s%s: %s", listText(g.who), g.where, g.why)
+			p.text("  ", "%s%s: %s", listText(g.who), g.where, g.why)
 		}
 	}
 }

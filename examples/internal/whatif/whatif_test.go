@@ -62,7 +62,8 @@ headroom: blocks left for more nodes                 0      981
 
 Without a block of IPv4: node-32, node-33, node-35, node-36, node-38, node-39
 
-Note: 17 addresses are allocated but used by nobody; -check names them, -gc gives them back.
+Note: 17 addresses are allocated but used by nobody; -check names them, -gc
+gives them back.
 
 LENDER     BORROWER   ADDRESSES
 node-02    node-33    8
@@ -86,10 +87,13 @@ func TestStrictDrain(t *testing.T) {
 	status, out, errs := do("-f", sample, "-strict", "-drain", "node-07")
 	require.Equal(t, 1, status)
 	require.Empty(t, errs)
-	require.Contains(t, out, "\n== -strict\n\n59 pods have borrowed addresses; if they started again on their nodes, 57 would be refused.\n")
+	require.Contains(t, out, "\n== -strict\n\n59 pods have borrowed addresses; if they started again on their nodes, 57 would\nbe refused.\n")
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(line)), width+1, line)
+	}
 	require.Contains(t, out, "strict affinity   off      on\n")
 	require.Contains(t, out, "\n== -drain node-07\n\n8 pods moved from node-07 to other nodes, 2 could not.\n")
-	require.Contains(t, out, "\nREFUSED: 2\n  shop/web-07-3 on node-35: no block is left to claim, and strict affinity forbids borrowing\n")
+	require.Contains(t, out, "\nREFUSED: 2\n  shop/web-07-3 on node-35: no block is left to claim, and strict affinity\n    forbids borrowing\n")
 
 	_, r := ask(t, "-strict", "-drain", "node-07")
 	require.True(t, r.Steps[0].After.Strict)
@@ -331,7 +335,7 @@ func TestCutOff(t *testing.T) {
 	require.Zero(t, status)
 	require.Empty(t, errs)
 	require.Contains(t, out, "3 things are not as they should be in the files; -check names them")
-	require.Contains(t, out, "neither in the queue nor allocated")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "neither in the queue nor allocated")
 	require.Contains(t, out, "Note: there are no nodes; add nodes to what kubectl gets.")
 }
 

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
+)
+
+// commands returns what a README shows to be run, each with what it prints.
+func commands(readme string) (all [][2]string) {
+	for _, fence := range strings.Split(readme, "```\n$ ")[1:] {
+		shown, _, _ := strings.Cut(fence, "\n```")
+		// A fence may have several, each with its output.
+		for _, one := range strings.Split(shown, "\n$ ") {
+			command, out, _ := strings.Cut(one+"\n", "\n")
+			all = append(all, [2]string{command, out})
+		}
+	}
+	return all
+}
+
+// differs returns the first line that is shown and not printed, in this order, or "". A
+// line of … stands for any lines.
+func differs(shown, printed string) string {
+	lines := strings.Split(printed, "\n")
+	at, anywhere := 0, true
+	for line := range strings.Lines(shown) {
+		line = strings.TrimRight(line, "\n")
+		if line == "…" {
+			anywhere = true
+			continue
+		}
+		for anywhere && at < len(lines) && lines[at] != line {
+			at++
+		}
+		if at == len(lines) || lines[at] != line {
+			return line
+		}
+		at, anywhere = at+1, false
+	}
+	return ""
+}
+
+// TestReadme: what the README shows is what the programs print.
+func TestReadme(t *testing.T) {
+	t.Chdir("../..")
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	tested := 0
+	for _, c := range commands(string(readme)) {
+		args := strings.Fields(c[0])
+		switch {
+		case args[0] == "ipamsim":
+			args = args[1:]
+		case len(args) > 2 && args[0] == "go" && args[1] == "run" && filepath.Dir(args[2]) == "examples":
+			args = append([]string{filepath.Base(args[2])}, args[3:]...)
+		default:
+			continue // not ours
+		}
+		var out, errs bytes.Buffer
+		status := cli.Execute(context.Background(), command(), args, strings.NewReader(""), &out, &errs)
+		require.NotEqual(t, cli.Bad, status, "%s: %s", c[0], errs.String())
+		printed := strings.ReplaceAll(out.String(), "  ipamsim ", "  go run ./examples/")
+		require.Empty(t, differs(c[1], printed), "%s prints\n%s", c[0], printed)
+		tested++
+	}
+	require.GreaterOrEqual(t, tested, 2)
+}
+
+func TestReadmeDiffers(t *testing.T) {
+	const printed = "a\nb\nc\nd\n"
+	for shown, want := range map[string]string{
+		"a\nb\n": "", "b\nc\n": "", "a\n…\nd\n": "", "…\nd\n": "", "a\n…\n": "",
+		"a\nc\n": "c", "d\ne\n": "e", "a\n…\nb\na\n": "a", "x\n": "x",
+	} {
+		require.Equal(t, want, differs(shown, printed), shown)
+	}
+	require.Equal(t, [][2]string{{"a", "b\n"}, {"c", ""}}, commands("x\n```\n$ a\nb\n$ c\n```\n```go\nx\n```\n"))
+}
