@@ -11,15 +11,17 @@
 //
 // Its rules:
 //
-//   - YAML and JSON, plain or gzip; a List, one object, or several documents; any
+//   - YAML and JSON, UTF-8 or UTF-16, plain or gzip; a List, one object, or several documents; any
 //     number of files. The groups crd.projectcalico.org/v1 and
 //     projectcalico.org/v3 are both read, in one file or in several; an object that
 //     is printed for both counts once.
 //   - The package also reads what clusters are made from: an operator's Installation
 //     with its pools, and a Kind cluster's list of nodes.
 //   - Objects marked deleted and objects of other kinds are skipped and counted.
-//     Everything else that is not understood is a [Problem] with file, line, object and field, and all problems
-//     are reported at once. Nothing is dropped in silence.
+//     Lines that are no resource, such as kubectl's messages, are skipped and
+//     reported. Everything else that is not understood is a [Problem] with file,
+//     line, object and field, and all problems are reported at once. Nothing is
+//     dropped in silence.
 //   - Files are read as a stream, an object at a time. Memory grows with the
 //     cluster, not with the text. An object may have 16 MiB; YAML aliases are
 //     refused.

@@ -1,7 +1,10 @@
 package snapshot
 
 import (
+	"bytes"
+	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,4 +65,61 @@ func TestOtherKinds(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, s.Cluster.Nodes)
 	require.Equal(t, map[string]int{"Node": 1, "Cluster": 1}, s.Skipped)
+}
+
+// TestMessages: lines of kubectl and of a shell are skipped wherever they stand, and
+// said, and lines are counted with them.
+func TestMessages(t *testing.T) {
+	s := dump(t, "09-kubectl-complains-on-top.yaml")
+	require.Len(t, s.Cluster.Pools, 1)
+	require.Len(t, s.Cluster.Nodes, 1)
+	require.Len(t, s.Problems, 1)
+	require.True(t, s.Problems[0].Harmless)
+	require.ErrorContains(t, s.Problems[0], `.yaml:1: is a message and no resource, and is skipped: "Error from server (NotFound): Unable to list`)
+
+	want, err := read(Options{}, some)
+	require.NoError(t, err)
+	var asJSON bytes.Buffer
+	require.NoError(t, WriteJSON(&asJSON, want.Cluster, V1))
+	for _, line := range []string{
+		"Error from server (NotFound): the server could not find the requested resource", "error: x", "Warning: v1 ComponentStatus is deprecated",
+		"E1128 15:34:00.000000   12345 memcache.go:265] couldn't get current server API group list", "```yaml", "```",
+		"$ kubectl get ippools -o yaml", "root@master:~# kubectl get ippools -o yaml", "[core@m1 ~]$ oc get ippools -o yaml", "user@host:/tmp$ sudo kubectl get x > y",
+	} {
+		for _, text := range []string{some, listOf(some), asJSON.String(), strings.ReplaceAll(some, "\n", "\r\n")} {
+			text = line + "\n" + text + line + "\n"
+			for i := 20; i < len(text)-20; i++ { // between any two objects, too
+				if strings.HasPrefix(text[i:], "\n- apiVersion") {
+					text = text[:i+1] + line + "\n" + text[i+1:]
+					break
+				}
+			}
+			s, err := read(Options{}, text)
+			require.NoError(t, err, line)
+			require.Equal(t, want.Cluster, s.Cluster, line)
+			require.NotEmpty(t, s.Problems)
+		}
+	}
+	_, err = read(Options{}, "```\n"+strings.Repeat("Warning: x\n", 9)+someNode+"```\n"+someNode)
+	require.ErrorContains(t, err, "key \"apiVersion\" already set")
+	require.ErrorContains(t, err, "a.yaml:15: ")
+	s, err = read(Options{}, "```\n"+strings.Repeat("Warning: x\n", 9)+someNode+"```\n")
+	require.NoError(t, err)
+	require.Len(t, s.Problems, maxMessages)
+	require.ErrorContains(t, s.Problems[2], `a.yaml:3: is a message and no resource, and is skipped: "Warning: x" (and 8 more)`)
+}
+
+// TestUTF16: what PowerShell's > writes.
+func TestUTF16(t *testing.T) {
+	want, err := read(Options{}, some)
+	require.NoError(t, err)
+	for _, order := range [][2]int{{0, 8}, {8, 0}} {
+		var out bytes.Buffer
+		for _, unit := range utf16.Encode([]rune("\ufeff" + some)) {
+			out.Write([]byte{byte(unit >> order[0]), byte(unit >> order[1])})
+		}
+		s, err := read(Options{}, out.String())
+		require.NoError(t, err)
+		require.Equal(t, want.Cluster, s.Cluster)
+	}
 }

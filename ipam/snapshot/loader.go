@@ -12,6 +12,9 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -182,18 +185,18 @@ func (o *origin) Read(p []byte) (int, error) {
 }
 
 // text reads a text, whatever its form.
-func (l *Loader) text(r *bufio.Reader) error {
-	start, _ := r.Peek(3)
-	switch {
-	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
-		_, _ = r.Discard(3)
-	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
-		return &syntaxError{1, errors.New("the file is UTF-16, as PowerShell's > writes it; save it as UTF-8")}
-	}
+func (l *Loader) text(from io.Reader) error {
 	before := l.objects + l.lists
+	messages := &messageFilter{r: bufio.NewReaderSize(transform.NewReader(from, unicode.BOMOverride(transform.Nop)), 64<<10)}
+	defer l.reportMessages(messages)
+	r := bufio.NewReaderSize(messages, 64<<10)
 	skipped := 0
 	first, err := firstByte(r, &skipped)
 	if err == nil {
+		start, _ := r.Peek(64)
+		if what, is := isTable(start); is {
+			return &syntaxError{1 + skipped, errors.New(what)}
+		}
 		if first == '{' || first == '[' {
 			err = l.json(r, 1+skipped)
 		} else {
@@ -204,7 +207,7 @@ func (l *Loader) text(r *bufio.Reader) error {
 		err = nil
 	}
 	if err == nil && l.objects+l.lists == before {
-		err = &syntaxError{1, errors.New("holds no objects")}
+		err = &syntaxError{1, noObjects(messages)}
 	}
 	return err
 }
