@@ -11,8 +11,8 @@
 //
 // Its rules:
 //
-//   - YAML and JSON, UTF-8 or UTF-16, plain or gzip; a List, one object, or several documents; any
-//     number of files. The groups crd.projectcalico.org/v1 and
+//   - YAML and JSON, UTF-8 or UTF-16, plain or gzip; a List, one object, or several
+//     documents; any number of files. The groups crd.projectcalico.org/v1 and
 //     projectcalico.org/v3 are both read, in one file or in several; an object that
 //     is printed for both counts once.
 //   - The package also reads what clusters are made from: an operator's Installation
