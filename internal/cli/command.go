@@ -67,7 +67,11 @@ func Main(cmd *cobra.Command) {
 	case s := <-status:
 		os.Exit(s)
 	case <-time.After(time.Second): // it waits for somebody else: standard input
-		fmt.Fprintf(os.Stderr, "%s: interrupted\n", cmd.Name())
+		stopAll()
+		if sub, _, err := cmd.Find(os.Args[1:]); err == nil {
+			cmd = sub
+		}
+		fmt.Fprintf(os.Stderr, "%s: interrupted\n", cmd.CommandPath())
 		os.Exit(Interrupted)
 	}
 }
@@ -92,6 +96,7 @@ func Execute(ctx context.Context, cmd *cobra.Command, args []string, stdin io.Re
 	cmd.SetArgs(doubleDashes(cmd, args))
 	ran, err := cmd.ExecuteContextC(ctx)
 	name := ran.CommandPath()
+	stopAll()
 	switch {
 	case err == nil:
 		return Fine

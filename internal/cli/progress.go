@@ -52,7 +52,20 @@ func newProgress(w io.Writer, doing string, size int64, units progress.Units, ap
 	bar.SetTrackerPosition(progress.PositionRight)
 	tracker := &progress.Tracker{Message: doing, Total: size, Units: units}
 	bar.AppendTracker(tracker)
-	return &Progress{w: w, bar: bar, tracker: tracker, appears: appears}
+	p := &Progress{w: w, bar: bar, tracker: tracker, appears: appears}
+	shown.Store(p, nil)
+	return p
+}
+
+// shown are the bars that were not stopped. Whoever is interrupted leaves theirs behind.
+var shown sync.Map
+
+// stopAll takes all bars away.
+func stopAll() {
+	shown.Range(func(p, _ any) bool {
+		p.(*Progress).Stop()
+		return true
+	})
 }
 
 // Set tells how much is done.
@@ -94,6 +107,7 @@ func (p *Progress) Stop() {
 	if p == nil {
 		return
 	}
+	shown.Delete(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.appears = never

@@ -2,6 +2,7 @@ package churn
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
@@ -156,4 +159,16 @@ func TestOutput(t *testing.T) {
 	status, chart, _ := do(small("-compare=false", "-o", "-")...)
 	require.Zero(t, status)
 	require.True(t, strings.HasPrefix(chart, "<"), "nothing but the chart")
+}
+
+// TestInterrupted: who interrupts does not wait for the day to end.
+func TestInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	var out, errs bytes.Buffer
+	chart := filepath.Join(t.TempDir(), "day.svg")
+	require.Equal(t, cli.Interrupted, cli.Execute(ctx, Command(), []string{"-o", chart}, nil, &out, &errs))
+	require.Empty(t, out.String())
+	require.Equal(t, "churn: interrupted\n", errs.String())
+	require.NoFileExists(t, chart)
 }
