@@ -31,24 +31,24 @@ func replayed(t *testing.T, pattern string, engine makeEngine) (files, operation
 }
 
 // TestRecordings replays every recording of the real allocator: run alone, a
-// client does what the fast allocator does.
+// client does what the fast allocator does. Those called minimal show one cause
+// each.
 func TestRecordings(t *testing.T) {
-	files, operations, divergences := replayed(t, "traces/*.jsonl.gz", client)
-	for i := range min(3, len(divergences)) {
-		t.Errorf("%v", &divergences[i])
+	for pattern, want := range map[string]struct{ files, operations int }{
+		"traces/*.jsonl.gz":   {73, 45207},
+		"traces-2/*.jsonl.gz": {95, 34145},
+		"minimal/*.jsonl":     {37, 274},
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			files, operations, divergences := replayed(t, pattern, client)
+			for i := range min(3, len(divergences)) {
+				t.Errorf("%v", &divergences[i])
+			}
+			require.Empty(t, divergences[min(3, len(divergences)):])
+			require.Equal(t, want.files, files)
+			require.Equal(t, want.operations, operations)
+		})
 	}
-	require.Empty(t, divergences[min(3, len(divergences)):])
-	require.Equal(t, 73, files)
-	require.Equal(t, 45207, operations)
-}
-
-// TestMinimalRecordings replays the recordings that show one cause each.
-func TestMinimalRecordings(t *testing.T) {
-	files, _, divergences := replayed(t, "minimal/*.jsonl", client)
-	for i := range divergences {
-		t.Errorf("%v", &divergences[i])
-	}
-	require.GreaterOrEqual(t, files, 37)
 }
 
 // TestStates plays recordings on both engines and compares everything that they

@@ -1,0 +1,179 @@
+package protocol
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// upTo lets a program run to the first request of that verb and key, and does
+// something else before that.
+func upTo(c *Cluster, verb Verb, key Key, program func(*Client), meanwhile func(alone *Client)) {
+	p := Start(func(access Access) { program(c.Client(access, nil)) })
+	for {
+		r, waiting := p.Request()
+		if !waiting {
+			return
+		}
+		if r.Verb == verb && r.Key == key && meanwhile != nil {
+			meanwhile(c.Client(nil, nil))
+			meanwhile = nil
+		}
+		p.Answer(c.Store().Do(r))
+	}
+}
+
+// Releasing affinity, by what happens before its request to update or delete the
+// block. What is missing means that there is nothing more to do; only
+// ReleaseBlockAffinity does not try again after a conflict (§15).
+func TestReleaseAffinityMeanwhile(t *testing.T) {
+	n := affinity.HostOwner("n")
+	first := netip.MustParsePrefix("10.0.0.0/30")
+	take := func(c *Client) {
+		require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: first.Addr().Next(), Host: "n"}))
+	}
+	drop := func(c *Client) { require.True(t, c.DropBlock(first)) }
+	for _, how := range []struct {
+		name    string
+		release func(c *Client) error
+		once    bool
+	}{
+		{"ReleaseAffinity", func(c *Client) error { return c.ReleaseAffinity(first, n, false) }, false},
+		{"ReleaseHostAffinities", func(c *Client) error { return c.ReleaseHostAffinities(n, false) }, false},
+		{"ReleasePoolAffinities", func(c *Client) error { return c.ReleasePoolAffinities(first) }, false},
+		{"RemoveIPAMHost", func(c *Client) error { return c.RemoveIPAMHost(n) }, false},
+		{"ReleaseBlockAffinity", func(c *Client) error { return c.ReleaseBlockAffinity(first, false) }, true},
+	} {
+		for _, when := range []struct {
+			name      string
+			verb      Verb
+			inUse     bool
+			meanwhile func(*Client)
+			conflict  bool
+			left      affinity.State // of the affinity
+		}{
+			{"another takes an address", Update, true, take, true, affinity.None},
+			{"another takes the first address", Delete, false, take, true, affinity.None},
+			{"another deletes the block in use", Update, true, drop, false, affinity.PendingDeletion},
+			{"another deletes the empty block", Delete, false, drop, false, affinity.None},
+		} {
+			t.Run(how.name+", "+when.name, func(t *testing.T) {
+				c := cluster(t, "n")
+				alone := c.Client(nil, nil)
+				_, _, err := alone.ClaimAffinity(first, n)
+				require.NoError(t, err)
+				if when.inUse {
+					require.NoError(t, alone.AssignIP(ipam.AssignIPArgs{IP: first.Addr(), Host: "n"}))
+				}
+				upTo(c, when.verb, BlockKey(first), func(c *Client) { err = how.release(c) }, when.meanwhile)
+				left := when.left
+				if how.once && when.conflict {
+					require.ErrorIs(t, err, ipam.ErrConflict)
+					require.Equal(t, "conflict", ipam.Code(err))
+					left = affinity.PendingDeletion
+				} else {
+					require.NoError(t, err)
+				}
+				state := affinity.None
+				for _, a := range c.State().Affinities {
+					state = a.State
+				}
+				require.Equal(t, left, state)
+			})
+		}
+	}
+}
+
+// A stale affinity that another writes before it is deleted stays, and counts as
+// stale all the same: the error of nobody.
+func TestStaleAffinityBestEffort(t *testing.T) {
+	c := cluster(t, "n", "m")
+	alone := c.Client(nil, nil)
+	n, m := affinity.HostOwner("n"), affinity.HostOwner("m")
+	first := netip.MustParsePrefix("10.0.0.0/30")
+	_, _, err := alone.ClaimAffinity(first, m)
+	require.NoError(t, err)
+	require.NoError(t, alone.PutAffinity(n, first, affinity.Pending))
+	upTo(c, Delete, AffinityKey(n, first), func(c *Client) { err = c.ReleaseHostAffinities(n, true) }, func(c *Client) {
+		require.NoError(t, c.PutAffinity(n, first, affinity.Confirmed))
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, c.Store().Counts().Conflicts, "no second try")
+	require.Len(t, c.State().Affinities, 2)
+}
+
+// A host and a virtual owner of one name have one affinity object for a block,
+// which is listed for the one that made it.
+func TestNamesakes(t *testing.T) {
+	host, virtual := affinity.HostOwner("n"), affinity.VirtualOwner("n")
+	first := netip.MustParsePrefix("10.0.0.0/30")
+	c := cluster(t, "n")
+	alone := c.Client(nil, nil)
+	s := c.Store()
+	require.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
+	require.Equal(t, s.Look(AffinityKey(host, first)), s.Look(AffinityKey(virtual, first)))
+	require.Len(t, s.LookList(OwnerKey(host, true)), 1)
+	require.Empty(t, s.LookList(OwnerKey(virtual, true)))
+
+	// A claim finishes what the namesake began, and the object stays the
+	// namesake's.
+	claimed, _, err := alone.ClaimAffinity(first, virtual)
+	require.NoError(t, err)
+	require.Equal(t, []netip.Prefix{first}, claimed)
+	_, owner, _ := c.BlockOf(first.Addr())
+	require.Equal(t, virtual, owner)
+	require.Equal(t, host, c.State().Affinities[0].Owner)
+	require.Equal(t, affinity.Confirmed, c.State().Affinities[0].State)
+
+	// To the host the block is another's, and the object, which is the only
+	// one, goes.
+	_, failed, err := alone.ClaimAffinity(first, host)
+	require.NoError(t, err)
+	require.Equal(t, []netip.Prefix{first}, failed)
+	require.Empty(t, c.State().Affinities)
+
+	// Whoever writes it behind the allocator's back changes the type.
+	require.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
+	require.NoError(t, alone.PutAffinity(virtual, first, affinity.Pending))
+	require.Len(t, s.LookList(AffinitiesKey), 1)
+	require.Empty(t, s.LookList(OwnerKey(host, true)))
+	require.True(t, alone.DropAffinity(host, first))
+	require.Empty(t, s.LookList(AffinitiesKey))
+}
+
+// On Windows an operation ends where it has read the configuration, and writes
+// nothing, unless affinity is strict (§10).
+func TestWindows(t *testing.T) {
+	ip := netip.MustParseAddr("10.0.0.1")
+	reserve := &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}
+	for name, do := range map[string]func(*Client) error{
+		"AutoAssign": func(c *Client) error {
+			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Use: pool.Workload, Windows: true})
+			return err
+		},
+		"AssignIP": func(c *Client) error { return c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", Windows: true}) },
+		"EnsureBlock": func(c *Client) error {
+			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n", HostReserved4: reserve, Windows: true})
+			return err
+		},
+		"ReleaseIPs": func(c *Client) error {
+			_, _, err := c.ReleaseIPs(ipam.Release{IP: ip}, ipam.Release{IP: ip.Next(), Windows: true})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := cluster(t, "n")
+			w := &watched{Store: c.Store()}
+			require.ErrorIs(t, do(c.Client(w, nil)), ipam.ErrStrictAffinityRequired)
+			require.Equal(t, []string{"get config missing"}, w.calls)
+			require.NoError(t, c.Client(nil, nil).SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
+			require.NoError(t, do(c.Client(w, nil)))
+		})
+	}
+}
