@@ -25,8 +25,7 @@ var more = map[string][]string{
 	"ipam/protocol/race":    {"ipam/protocol", "ipam/trace"},   // races of the one in the terms of the other
 	"ipam/protocol/explore": {"ipam/protocol", "ipam/protocol/race", "ipam/trace"},
 	"ipam/protocol/storm":   {"ipam/protocol"},  // its clients, many at once
-	"ipam/lifecycle/fleet":  {"ipam/lifecycle"}, // fleets need somebody to clean up
-	"ipam/sim":              {"ipam/lifecycle"}, // so do clusters
+	"ipam/sim":              {"ipam/lifecycle"}, // clusters need somebody to clean up
 }
 
 // forTests are packages that are for tests only: nobody else compiles them and what

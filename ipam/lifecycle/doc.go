@@ -20,8 +20,8 @@
 //     changed in proportion to that.
 //   - Time is the allocator's clock; nothing happens but in [Controller.Sync].
 //
-// What it is not: it starts no pods and asks for no address (package fleet does,
-// below this one), and it knows nothing of any cloud.
+// What it is not: it starts no pods and asks for no address (package sim does),
+// and it knows nothing of any cloud.
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.

@@ -47,6 +47,7 @@ func (r *runner) addNode(g *Group, name string, place int) *node {
 	n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: name})
 	r.setNode(n)
 	r.cleaner.changed = true
+	r.result.NodesStarted++
 	r.nodes = append(r.nodes, n)
 	return n
 }
@@ -176,7 +177,6 @@ func (r *runner) succeed(old *node) *node {
 	}
 	n := r.addNode(old.group, name, old.place)
 	r.places[n.place] = n
-	r.result.NodesReplaced++
 	if r.scenario.TunnelIPPerNode {
 		r.tunnel(n)
 	}

@@ -50,10 +50,10 @@ type Result struct {
 	// address.
 	NodesInNeed int `json:"nodesInNeed,omitempty"`
 
-	// PodsStarted counts a pod that starts again as another, and NodesReplaced are the
-	// nodes that came up in the place of others.
-	PodsStarted   int `json:"podsStarted,omitempty"`
-	NodesReplaced int `json:"nodesReplaced,omitempty"`
+	// NodesStarted and PodsStarted are those that ever were. One that comes back, or in
+	// the place of another, counts anew.
+	NodesStarted int `json:"nodesStarted"`
+	PodsStarted  int `json:"podsStarted"`
 	// PodsRefused are pods whose first request was refused, and TunnelsRefused nodes
 	// whose tunnel address was. Retries are the requests of pods that were refused
 	// before, and Waiting the pods that have no address in the end.

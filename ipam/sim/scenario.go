@@ -95,7 +95,7 @@ type Pool struct {
 // Group is nodes that are alike.
 type Group struct {
 	Nodes int `json:"nodes,omitempty"`
-	// NodeFormat is "node-%d", say: numbered from NumberFrom, or on from the last
+	// NodeFormat is "node-%d" or "node-%06d", say: numbered from NumberFrom, or on from the last
 	// node of the same format. Empty for "node-%d".
 	NodeFormat string            `json:"nodeFormat,omitempty"`
 	NumberFrom int               `json:"numberFrom,omitempty"`

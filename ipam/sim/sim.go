@@ -1,19 +1,19 @@
-// Package sim runs whole clusters on an allocator and counts what became of
-// every request.
+// Package sim runs whole clusters on an allocator, for a moment or for days of virtual
+// time, and counts what became of every request.
 //
 // A [Scenario] is data: pools, nodes, pods on each, the order in which they arrive,
-// and what happens to them afterwards. [Run] asks for every address of it, one at a
-// time, over a virtual clock, and returns a [Result]. [Read] reads scenarios from
-// files: YAML, or plan.jsonl, the file of scenarios that the real allocator was run
-// on, where a line is a scenario with the result it must have.
+// what happens to them afterwards ([Event]), and who cleans up after them ([Cleaner]).
+// [Run] asks for every address of it, one at a time, and returns a [Result]. [Read]
+// reads scenarios from files: YAML, or plan.jsonl, the file of scenarios that the real
+// allocator was run on, where a line is a scenario with the result it must have.
 //
 //   - Requests that are refused are results; errors are about scenarios that cannot
 //     be run, and come before anything happens.
 //   - The same scenario gives the same result. Its seed decides what is random.
 //   - What a run shows beyond totals is in [Options], and changes nothing.
 //
-// The package decides nothing about allocation: all of that is the allocator's. It
-// has no cleaning controller; package fleet has one.
+// The package decides nothing about addresses: that is the allocator's, and the
+// controller's of package lifecycle.
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,8 @@ const MaxBlockBits = min(60, strconv.IntSize-2)
 // with the scenario, or nil. [Run] does nothing before it has looked at all of it.
 func (s *Scenario) Validate() error {
 	full := s.withDefaults()
-	v := validator{Scenario: &full, scratch: ipam.New(ipam.Options{Now: ipam.NewClock(Start).Now})}
+	v := validator{Scenario: &full, scratch: ipam.New(ipam.Options{Now: ipam.NewClock(Start).Now, Calico: full.Release()})}
+	v.release()
 	v.pools()
 	v.nodes()
 	v.configuration()
@@ -72,6 +74,15 @@ type validator struct {
 
 func (v *validator) bad(path, format string, args ...any) {
 	v.errs = append(v.errs, &InvalidError{Path: path, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) release() {
+	switch release, err := ipam.ParseVersion(v.Calico); {
+	case err != nil:
+		v.bad("calico", "%q: must be a release of Calico such as v3.28 or v3.28.2", v.Calico)
+	case !release.Covered():
+		v.bad("calico", "%s: its rules are not known", release)
+	}
 }
 
 func (v *validator) pools() {
@@ -151,6 +162,9 @@ func (v *validator) nodes() {
 	}
 }
 
+// nodeFormat matches formats with one number, which may have leading zeros.
+var nodeFormat = regexp.MustCompile(`^[^%]*%(0[1-9])?d[^%]*$`)
+
 // group looks at a group, and takes its nodes up.
 func (v *validator) group(path string, g *Group) {
 	before := len(v.errs)
@@ -160,8 +174,8 @@ func (v *validator) group(path string, g *Group) {
 	if g.PodsPerNode < 0 || g.PodsPerNode > maxRequests {
 		v.bad(path+"podsPerNode", "%d: must be 0 to %d", g.PodsPerNode, maxRequests)
 	}
-	if strings.Count(g.NodeFormat, "%") != 1 || !strings.Contains(g.NodeFormat, "%d") {
-		v.bad(path+"nodeFormat", "%q: must hold one %%d and no other %%", g.NodeFormat)
+	if !nodeFormat.MatchString(g.NodeFormat) {
+		v.bad(path+"nodeFormat", "%q: must hold one %%d, or %%06d say, and no other %%", g.NodeFormat)
 	}
 	if g.NumberFrom < 0 || g.NumberFrom > maxNumber {
 		v.bad(path+"numberFrom", "%d: must be 0 to %d", g.NumberFrom, maxNumber)
@@ -246,6 +260,13 @@ func (v *validator) configuration() {
 func (v *validator) cooldown(path string, seconds int) {
 	if seconds < 0 || seconds > ipam.MaxCooldownSeconds {
 		v.bad(path, "%d: must be 0 to %d", seconds, ipam.MaxCooldownSeconds)
+		return
+	}
+	config := ipam.DefaultConfig()
+	config.IPCooldownSeconds = seconds
+	var wrong *ipam.ArgumentError
+	if err := v.scratch.SetIPAMConfig(config); errors.As(err, &wrong) { // the release knows none
+		v.bad(path, "%s: %s", wrong.Value, wrong.Reason)
 	}
 }
 
@@ -279,12 +300,6 @@ func (v *validator) times() {
 	}
 	if (s.Cleaner != nil || s.RetryEvery != 0) && s.end() == 0 {
 		v.bad("for", "is missing: nothing is cleaned or asked for again unless time passes")
-	}
-	switch release, err := ipam.ParseVersion(s.Calico); {
-	case err != nil:
-		v.bad("calico", "%q: must be a release of Calico such as v3.28 or v3.28.2", s.Calico)
-	case !release.Covered():
-		v.bad("calico", "%s: its rules are not known", release)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // layers are what a block can be, from the bottom of the chart to its top.
@@ -14,13 +14,16 @@ var layers = []struct {
 	name   string
 	mark   byte
 	colour string
-	count  func(s *fleet.Sample) int
+	count  func(s *sim.Sample, total int) int
 }{
-	{"live", '#', "#3b7a57", func(s *fleet.Sample) int { return s.Live }},
-	{"dead", 'x', "#b03a2e", func(s *fleet.Sample) int { return s.Dead }},
-	{"empty", 'o', "#d4a017", func(s *fleet.Sample) int { return s.Empty }},
-	{"free", '.', "#d5dbdb", func(s *fleet.Sample) int { return s.Free }},
+	{"live", '#', "#3b7a57", func(s *sim.Sample, _ int) int { return s.Live }},
+	{"dead", 'x', "#b03a2e", func(s *sim.Sample, _ int) int { return s.Dead }},
+	{"empty", 'o', "#d4a017", func(s *sim.Sample, _ int) int { return s.Empty }},
+	{"free", '.', "#d5dbdb", free},
 }
+
+// free returns how many of all blocks nobody has, those that are reserved among them.
+func free(s *sim.Sample, total int) int { return max(0, total-s.Live-s.Dead-s.Empty) }
 
 const (
 	columns = 70
@@ -29,7 +32,7 @@ const (
 
 // chart draws the pool's blocks over the day, one column a moment, as text. A layer
 // that is not empty has at least a mark, as far as there is room.
-func chart(r *fleet.Result) string {
+func chart(r *sim.Result) string {
 	var text strings.Builder
 	grid := make([][]byte, columns)
 	for x := range grid {
@@ -47,7 +50,7 @@ func chart(r *fleet.Result) string {
 		}
 		text.WriteByte('\n')
 	}
-	end := clock(r.Samples[len(r.Samples)-1].At)
+	end := clock(time.Duration(r.Samples[len(r.Samples)-1].At))
 	fmt.Fprintf(&text, "%8s +%s\n%8s  %-*s%s\n", "0", strings.Repeat("-", columns), "", columns-len(end), "00:00", end)
 	text.WriteString("          ")
 	for _, l := range layers {
@@ -57,11 +60,11 @@ func chart(r *fleet.Result) string {
 }
 
 // column draws one moment, from the bottom up.
-func column(s *fleet.Sample, total int) []byte {
+func column(s *sim.Sample, total int) []byte {
 	col := make([]byte, 0, rows)
 	sum := 0
 	for _, l := range layers {
-		n := l.count(s)
+		n := l.count(s, total)
 		sum += n
 		upTo := (sum*rows + total/2) / total
 		if n > 0 && upTo <= len(col) {
@@ -75,13 +78,13 @@ func column(s *fleet.Sample, total int) []byte {
 }
 
 // svg draws the same as a picture.
-func svg(r *fleet.Result) []byte {
+func svg(r *sim.Result) []byte {
 	const left, top, width, height = 60, 20, 800, 360
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", left+width+20, top+height+60)
-	last := r.Samples[len(r.Samples)-1].At
+	last := time.Duration(r.Samples[len(r.Samples)-1].At)
 	x := func(i int) float64 {
-		return left + width*r.Samples[i].At.Seconds()/max(last.Seconds(), 1)
+		return left + width*time.Duration(r.Samples[i].At).Seconds()/max(last.Seconds(), 1)
 	}
 	y := func(blocks int) float64 { return top + height*(1-float64(blocks)/float64(r.BlocksTotal)) }
 	below := make([]int, len(r.Samples))
@@ -91,7 +94,7 @@ func svg(r *fleet.Result) []byte {
 			fmt.Fprintf(&b, "%.1f,%.1f ", x(j), y(below[j]))
 		}
 		for j := len(r.Samples) - 1; j >= 0; j-- {
-			below[j] += l.count(&r.Samples[j])
+			below[j] += l.count(&r.Samples[j], r.BlocksTotal)
 			fmt.Fprintf(&b, "%.1f,%.1f ", x(j), y(below[j]))
 		}
 		fmt.Fprintf(&b, `"><title>%s</title></polygon>`+"\n", l.name)

@@ -112,20 +112,20 @@ func TestChartFile(t *testing.T) {
 
 func TestBadUsage(t *testing.T) {
 	for args, says := range map[string]string{
-		"-nodes 0":                "churn: 0 nodes, must be 1 to 100000 (-h for help)\n",
-		"-pods -1":                "churn: -1 pods a node",
+		"-nodes 0":                "churn: -nodes 0: must be 1 to 250000 (-h for help)\n",
+		"-pods -1":                "churn: -pods -1: must be 0 to ",
 		"-pool 10.0.0.0":          "-pool 10.0.0.0: not a CIDR",
 		"-pool 10.0.0.0/28":       "-pool 10.0.0.0/28: is smaller than a block of /26",
 		"-block-size 99":          "-block-size 99",
 		"-grace -1s":              "-grace -1s: must be 0s or more",
 		"-replace-every 0s":       "-replace-every 0s: must be 1s or more",
 		"-replace-pods-every 1ns": "-replace-pods-every 1ns",
-		"-for 0s":                 "duration 0s",
-		"-leaks 2 -drain":         "share of leaks 2",
+		"-for 0s":                 "churn: -for 0s: must be 1s or more",
+		"-leaks 2 -drain":         "churn: -leaks 2: must be a share, 0 to 1",
 		"-leaks 0.1":              "-leaks needs -drain",
 		"-profile old":            "-profile old: none of current, v3.31, v3.27",
 		"-grcae 1m":               "-grcae: no such flag; did you mean -grace? (-h for help)",
-		"-upgrade -1":             "count -1",
+		"-upgrade -1":             "churn: -upgrade -1: must be 1 to 250",
 		"-upgrade 0":              "churn: -upgrade 0: must be 1 or more nodes at a time",
 		"day":                     `unexpected argument "day"`,
 	} {
@@ -142,6 +142,75 @@ func TestBadUsage(t *testing.T) {
 		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
 	}
 	require.Empty(t, errs)
+}
+
+// TestScenario: the questions are asked of a file's scenario, which the flags give
+// as well.
+func TestScenario(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "day.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	const day = `
+name: small
+pool: 10.0.0.0/24
+blockSize: 28
+nodes: 4
+podsPerNode: 6
+nodeFormat: node-%06d
+numberFrom: 1
+tunnelIPPerNode: true
+order: one-by-one
+seed: 1
+cleaner: {}
+retryEvery: 1m
+for: 3h
+events: [{at: 15m, do: interrupt, count: 4, every: 15m, over: 15m}]
+`
+	status, out, errs := do("-scenario", write(day))
+	require.Equal(t, 0, status, errs)
+	first, rest, _ := strings.Cut(out, "\n\n")
+	require.Equal(t, "small: 4 nodes in 10.0.0.0/24 (16 blocks); 3h, grace 15m, profile current", first)
+	_, flags, _ := do(small()...)
+	_, same, _ := strings.Cut(flags, "\n\n")
+	require.Equal(t, same, rest)
+
+	// Two pools that select nodes, a reservation, and no cleaner.
+	const zones = `
+name: zones
+pools:
+- {name: a, cidr: 10.0.0.0/25, blockSize: 28, nodeSelector: zone == 'a'}
+- {name: b, cidr: 10.0.1.0/25, blockSize: 28, nodeSelector: zone == 'b'}
+reservations: [10.0.1.0/28]
+nodes: 2
+podsPerNode: 6
+labels: {zone: a}
+groups: [{nodes: 2, nodeFormat: b-%d, podsPerNode: 6, labels: {zone: b}}]
+for: 12h
+events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
+`
+	status, out, errs = do("-scenario", write(zones))
+	require.Equal(t, 1, status, errs)
+	require.Contains(t, out, "4 nodes in 2 pools (16 blocks); 12h, no controller, profile current\n")
+	require.Contains(t, out, "There is no controller")
+	require.Regexp(t, `as asked +NO`, out)
+	require.Regexp(t, `grace 15m +yes`, out)
+	require.NotContains(t, out, "controller down")
+
+	for text, says := range map[string]string{
+		"pool: 10.0.0.0/24\nnodes: 1":                        "day.yaml:1: for is missing",
+		"pool: 10.0.0.0/24\nnodes: 0\nfor: 1h":               "day.yaml:2: nodes 0: must be",
+		day + "---" + day:                                    "has 2 scenarios, and churn is about one",
+		"pool: fd00::/64\nblockSize: 122\nnodes: 1\nfor: 1h": "must be at most 16,777,216",
+	} {
+		status, _, errs = do("-scenario", write(text))
+		require.Equal(t, 2, status, text)
+		require.Contains(t, errs, says)
+	}
+	status, _, errs = do("-scenario", write(day), "-nodes", "3")
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "-nodes: not with -scenario")
 }
 
 type full struct{}

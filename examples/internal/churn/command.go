@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +16,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
-	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
+	"github.com/ipamsim/ipamsim/ipam/sim"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 const usage = `Live through a day of nodes that come and go, and see whether the pool suffices.
@@ -29,6 +33,7 @@ start on it, and what the old one leaves behind is for the cleaning controller.
       -pool 10.0.0.0/16
   ipamsim churn -pool 10.0.0.0/17 -compare=false -o day.svg
   ipamsim churn -drain -replace-pods-every 10m -leaks 0.05 -grace 1h
+  ipamsim churn -scenario day.yaml
   ipamsim churn -json |
       jq '.runs[] | {name, suffices, peakDeadBlocks}'
 
@@ -38,10 +43,14 @@ output; 130 interrupted.
 
 // options are the flags.
 type options struct {
-	scenario  fleet.Scenario
+	scenario  sim.Scenario // of the flags, or of the file
+	file      string
 	every     time.Duration
 	drain     bool
 	podsEvery time.Duration
+	cooldown  time.Duration
+	reaction  time.Duration
+	length    time.Duration
 	together  bool
 	upgrade   int
 	grace     time.Duration
@@ -102,7 +111,7 @@ func (o *options) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
-	if !runs[0].result.Suffices() {
+	if !suffices(&runs[0].result) {
 		return cli.ErrNo
 	}
 	return nil
@@ -129,14 +138,15 @@ func (o *options) define(flags *pflag.FlagSet) {
 	flags.Float64Var(&s.Leaks, "leaks", 0, "the `share` of releases, 0 to 1, of which the allocator never hears")
 	flags.BoolVar(&o.together, "together", false, "replace all nodes at one moment (default: evenly over -replace-every)")
 	flags.IntVar(&o.upgrade, "upgrade", 0, "half-way, upgrade all nodes as well, `N` at a time, a step a minute")
-	flags.BoolVar(&s.Strict, "strict", false, "strict affinity: no borrowing")
-	cli.DurationVar(flags, &s.Cooldown, "cooldown", 0, "how long a released address rests, up to 20m")
+	flags.BoolVar(&s.StrictAffinity, "strict", false, "strict affinity: no borrowing")
+	cli.DurationVar(flags, &o.cooldown, "cooldown", 0, "how long a released address rests, up to 20m")
 	cli.DurationVar(flags, &o.grace, "grace", 15*time.Minute, "the controller's grace period; 0 to release no suspect of a node that exists")
 	flags.StringVar(&o.profile, "profile", profiles()[0], "behaviour of the controller: "+strings.Join(profiles(), ", "))
-	cli.DurationVar(flags, &s.Reaction, "reaction", 10*time.Second, "how long after a change the controller looks at it")
+	cli.DurationVar(flags, &o.reaction, "reaction", 10*time.Second, "how long after a change the controller looks at it")
 	cli.DurationVar(flags, &o.down, "down", time.Hour, "how long the controller is down in the comparison, from half-way on")
-	cli.DurationVar(flags, &s.For, "for", 24*time.Hour, "how long to run")
+	cli.DurationVar(flags, &o.length, "for", 24*time.Hour, "how long to run")
 	flags.Int64Var(&s.Seed, "seed", 1, "decides which nodes go first and whose releases are lost")
+	flags.StringVar(&o.file, "scenario", "", "the scenario in this `FILE` instead of the flags above: several pools, groups of nodes, other events")
 	flags.BoolVar(&o.compare, "compare", true, "compare with other grace periods, profiles and so on; -compare=false for only what is asked for")
 	flags.BoolVar(&o.only, "only", false, "-compare=false")
 	_ = flags.MarkHidden("only")
@@ -154,26 +164,33 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 		return errors.New("-o -: not with -json: both would go to standard output")
 	}
 	o.compare = o.compare && !o.only
+	if o.down < time.Second {
+		return fmt.Errorf("-down %s: must be 1s or more", cli.Short(o.down))
+	}
+	if flags.Changed("scenario") {
+		return o.read(flags)
+	}
 	s := &o.scenario
 	found := false
 	for _, p := range lifecycle.Profiles() {
 		if p.Name == o.profile {
-			s.Profile, found = p, true
+			s.Calico, found = release(&p), true
 		}
 	}
 	if !found {
 		return fmt.Errorf("-profile %s: none of %s", o.profile, strings.Join(profiles(), ", "))
 	}
-	s.Profile.Policy.GracePeriod = o.grace
-	s.Tunnel = true
 	for _, f := range []struct {
 		name  string
 		value time.Duration
 		least time.Duration
-	}{{"replace-every", o.every, time.Second}, {"down", o.down, time.Second}, {"reaction", s.Reaction, time.Second}, {"grace", o.grace, 0}} {
+	}{{"replace-every", o.every, time.Second}, {"reaction", o.reaction, time.Second}, {"grace", o.grace, 0}, {"for", o.length, time.Second}} {
 		if f.value < f.least {
 			return fmt.Errorf("-%s %s: must be %s or more", f.name, cli.Short(f.value), cli.Short(f.least))
 		}
+	}
+	if most := ipam.MaxCooldownSeconds * time.Second; o.cooldown < 0 || o.cooldown > most || o.cooldown%time.Second != 0 {
+		return fmt.Errorf("-cooldown %s: must be 0s to %s in whole seconds", cli.Short(o.cooldown), cli.Short(most))
 	}
 	if s.Leaks > 0 && !o.drain && o.podsEvery == 0 {
 		return errors.New("-leaks needs -drain or -replace-pods-every: nodes that vanish leak everything anyway")
@@ -181,28 +198,127 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 	if o.podsEvery != 0 && o.podsEvery < time.Second {
 		return fmt.Errorf("-replace-pods-every %s: must be 1s or more, or 0", cli.Short(o.podsEvery))
 	}
-	e := fleet.Event{At: o.every, Kind: fleet.Interrupt, Count: s.Nodes, Every: o.every, Over: o.every}
+	if flags.Changed("upgrade") && o.upgrade == 0 {
+		return errors.New("-upgrade 0: must be 1 or more nodes at a time; without -upgrade there is none")
+	}
+	o.fill()
+	if err := s.Validate(); err != nil {
+		return o.inFlags(err)
+	}
+	if total := blocks(s); total > mostBlocks {
+		return fmt.Errorf("-pool %s: has %s blocks, must have at most %s", s.Pool, cli.Number(total), cli.Number(mostBlocks))
+	}
+	return nil
+}
+
+// fill makes the scenario what the flags say. Each node comes up whole, and its pods
+// ask again every minute, as a kubelet does.
+func (o *options) fill() {
+	s := &o.scenario
+	grace := sim.Duration(o.grace)
+	s.Cleaner = &sim.Cleaner{GracePeriod: &grace, Reaction: sim.Duration(o.reaction)}
+	s.NodeFormat, s.NumberFrom, s.TunnelIPPerNode, s.Order = "node-%06d", 1, true, "one-by-one"
+	s.RetryEvery, s.For = sim.Duration(time.Minute), sim.Duration(o.length)
+	s.IPCooldownSeconds = int(o.cooldown / time.Second)
+
+	every := sim.Duration(o.every)
+	e := sim.Event{At: every, Do: "interrupt", Count: s.Nodes, Every: every, Over: every}
 	if o.drain {
-		e.Kind = fleet.ReplaceNodes
+		e.Do = "replace-nodes"
 	}
 	if o.together {
 		e.Over = 0
 	}
-	s.Events = []fleet.Event{e}
-	if o.podsEvery > 0 && s.Nodes*s.PodsPerNode > 0 {
-		add(s, fleet.Event{Kind: fleet.ReplacePods, Count: s.Nodes * s.PodsPerNode, Every: o.podsEvery, Over: o.podsEvery})
-	}
-	if flags.Changed("upgrade") && o.upgrade == 0 {
-		return errors.New("-upgrade 0: must be 1 or more nodes at a time; without -upgrade there is none")
+	s.Events = []sim.Event{e}
+	if every := sim.Duration(o.podsEvery); every > 0 && s.Nodes*s.PodsPerNode > 0 {
+		add(s, sim.Event{Do: "replace-pods", Count: s.Nodes * s.PodsPerNode, Every: every, Over: every})
 	}
 	if o.upgrade != 0 {
-		add(s, fleet.Event{At: s.For / 2, Kind: fleet.Upgrade, Count: o.upgrade, Every: time.Minute})
+		add(s, sim.Event{At: s.For / 2, Do: "upgrade", Count: o.upgrade, Every: sim.Duration(time.Minute)})
+	}
+}
+
+// inFlags puts what is wrong with the scenario of the flags, the first thing of
+// several, in their terms.
+func (o *options) inFlags(err error) error {
+	var wrong *sim.InvalidError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	name := map[string]string{
+		"pool": "pool", "blockSize": "block-size", "nodes": "nodes", "podsPerNode": "pods", "leaks": "leaks", "for": "for",
+	}[wrong.Path]
+	for i, e := range o.scenario.Events {
+		if !strings.HasPrefix(wrong.Path, fmt.Sprintf("events[%d].", i)) {
+			continue
+		}
+		switch e.Do {
+		case "upgrade":
+			name = "upgrade"
+		case "replace-pods":
+			name = "replace-pods-every"
+		default:
+			name = "replace-every"
+		}
+	}
+	if name == "" {
+		return err
+	}
+	return fmt.Errorf("-%s %s", name, wrong.Reason)
+}
+
+// forFiles are the flags that go with a scenario of a file.
+var forFiles = []string{"scenario", "down", "compare", "only", "json", "output"}
+
+// read reads the scenario of the file.
+func (o *options) read(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if err == nil && !slices.Contains(forFiles, f.Name) {
+			err = fmt.Errorf("-%s: not with -scenario, whose FILE says what the cluster is", f.Name)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(o.file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	entries, err := sim.Read(o.file, bufio.NewReader(f))
+	if err != nil {
+		return err
+	}
+	if len(entries) > 1 {
+		return fmt.Errorf("-scenario %s: has %s, and churn is about one", o.file, cli.Count(len(entries), "scenario"))
+	}
+	o.scenario = entries[0].Scenario
+	s := &o.scenario
+	wrong := func(format string, args ...any) error {
+		return &sim.FileError{File: o.file, Line: entries[0].Line, Err: fmt.Errorf(format, args...)}
+	}
+	if s.For == 0 {
+		return wrong("for is missing: how long to run, 24h say")
 	}
 	if err := s.Validate(); err != nil {
-		if flagged := cli.InFlags(err); flagged != err {
-			return flagged
-		}
-		return errors.New(strings.ReplaceAll(err.Error(), fleet.ErrInvalid.Error()+": ", ""))
+		return wrong("%w", err)
 	}
+	if total := blocks(s); total > mostBlocks {
+		return wrong("%s blocks in all, must be at most %s", cli.Number(total), cli.Number(mostBlocks))
+	}
+	o.profile = cmp.Or(s.Calico, profiles()[0])
 	return nil
+}
+
+// mostBlocks is how many blocks can be drawn.
+const mostBlocks = 1 << 24
+
+// blocks returns how many blocks the pools have room for, which are valid.
+func blocks(s *sim.Scenario) (n int) {
+	for _, p := range append([]sim.Pool{{CIDR: s.Pool, BlockSize: s.BlockSize}}, s.Pools...) {
+		if spec := (pool.Spec{CIDR: p.CIDR, BlockSize: p.BlockSize}).WithDefaults(); spec.CIDR.IsValid() {
+			n += 1 << (spec.BlockSize - spec.CIDR.Bits())
+		}
+	}
+	return n
 }

@@ -1,18 +1,21 @@
 package churn
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // clock writes a moment of the run as hours and minutes.
-func clock(at time.Duration) string {
+func clock[T ~int64](moment T) string {
+	at := time.Duration(moment)
 	return fmt.Sprintf("%02d:%02d", int(at.Hours()), int(at.Minutes())%60)
 }
 
@@ -31,15 +34,60 @@ func sentence(w io.Writer, format string, args ...any) {
 	}
 }
 
+// suffices reports whether nobody was refused an address.
+func suffices(r *sim.Result) bool { return r.Refused() == 0 }
+
+// describe says in a line what the cluster is.
+func (o *options) describe(r *sim.Result) string {
+	s := &o.scenario
+	if o.file == "" {
+		return fmt.Sprintf("%s of %s in %s (%s); each node lives for %s", cli.Count(s.Nodes, "node"), cli.Count(s.PodsPerNode, "pod"),
+			s.Pool, cli.Count(r.BlocksTotal, "block"), cli.Short(o.every))
+	}
+	nodes := s.Nodes
+	for _, g := range s.Groups {
+		nodes += g.Nodes
+	}
+	where := s.Pool.String()
+	if len(s.Pools) > 0 {
+		where = cli.Count(len(s.Pools), "pool")
+	}
+	return fmt.Sprintf("%s: %s in %s (%s)", cmp.Or(s.Name, o.file), cli.Count(nodes, "node"), where, cli.Count(r.BlocksTotal, "block"))
+}
+
+// patience says how patient the controller is.
+func patience(s *sim.Scenario) string {
+	if s.Cleaner == nil || s.Cleaner.Off {
+		return "no controller"
+	}
+	return "grace " + cli.Short(grace(s))
+}
+
+// reason says why a request was refused.
+func reason(m *sim.Moment, s *sim.Scenario) string {
+	switch m.Outcome {
+	case sim.RefusedTaken:
+		return "somebody has the address that it wants"
+	case sim.RefusedBlockLimit:
+		return "its node has as many blocks as it may have"
+	case sim.RefusedNoPool:
+		return "no pool is for it"
+	case sim.RefusedStrict:
+		return "no block left in the pool"
+	}
+	if s.StrictAffinity {
+		return "no block left in the pool"
+	}
+	return "no address left in the pool"
+}
+
 // writePage writes everything for people.
 func writePage(w io.Writer, o *options, runs []variant) {
 	s, r := &o.scenario, &runs[0].result
-	sentence(w, "%s of %s in %s (%s); each node lives for %s; %s, grace %s, profile %s",
-		cli.Count(s.Nodes, "node"), cli.Count(s.PodsPerNode, "pod"), s.Pool, cli.Count(r.BlocksTotal, "block"),
-		cli.Short(o.every), cli.Short(s.For), cli.Short(s.Profile.Policy.GracePeriod), s.Profile.Name)
+	sentence(w, "%s; %s, %s, profile %s", o.describe(r), cli.Short(time.Duration(s.For)), patience(s), o.profile)
 	fmt.Fprintln(w)
-	if r.Suffices() {
-		sentence(w, "The pool suffices: %s and %s got their addresses.", cli.Count(r.NodeLives, "node"), cli.Count(r.PodLives, "pod"))
+	if suffices(r) {
+		sentence(w, "The pool suffices: %s and %s got their addresses.", cli.Count(r.NodesStarted, "node"), cli.Count(r.PodsStarted, "pod"))
 	} else {
 		f := r.FirstRefusal
 		whom := "the node's tunnel"
@@ -47,13 +95,17 @@ func writePage(w io.Writer, o *options, runs []variant) {
 			whom = "pod " + f.Pod
 		}
 		sentence(w, "The pool does NOT suffice: of %s, %d had to wait for an address, %d of them at once (%s), %d at the end.",
-			cli.Count(r.PodLives, "pod"), r.RefusedPods, r.PeakWaiting.N, clock(r.PeakWaiting.At), r.WaitingAtEnd)
-		sentence(w, "First refusal at %s: %s on %s: %s.", clock(f.At), whom, f.Node, f.Reason)
+			cli.Count(r.PodsStarted, "pod"), r.PodsRefused, r.Peaks.Waiting.N, clock(r.Peaks.Waiting.At), r.Waiting)
+		sentence(w, "First refusal at %s: %s on %s: %s.", clock(f.At), whom, f.Node, reason(f, s))
 	}
-	sentence(w, "Blocks held by dead nodes: at most %d of %d, at %s.", r.PeakDead.N, r.BlocksTotal, clock(r.PeakDead.At))
-	sentence(w, "Addresses held by nobody: at most %d, at %s.", r.PeakUnheld.N, clock(r.PeakUnheld.At))
-	sentence(w, "The controller gave back %s and %s in %s (%d of them by its timer).",
-		addresses(r.ReleasedIPs), cli.Count(r.ReleasedBlocks, "block"), cli.Count(r.Syncs, "sync"), r.FullSyncs)
+	sentence(w, "Blocks held by dead nodes: at most %d of %d, at %s.", r.Peaks.Dead.N, r.BlocksTotal, clock(r.Peaks.Dead.At))
+	sentence(w, "Addresses held by nobody: at most %d, at %s.", r.Peaks.Unheld.N, clock(r.Peaks.Unheld.At))
+	if c := r.Cleaned; c != nil {
+		sentence(w, "The controller gave back %s and %s in %s (%d of them by its timer).",
+			addresses(c.Addresses), cli.Count(c.Blocks, "block"), cli.Count(c.Syncs, "sync"), c.FullSyncs)
+	} else {
+		sentence(w, "There is no controller to give anything back.")
+	}
 	fmt.Fprintln(w)
 	io.WriteString(w, chart(r))
 	if len(runs) == 1 {
@@ -68,7 +120,7 @@ func writePage(w io.Writer, o *options, runs []variant) {
 		if f := r.FirstRefusal; f != nil {
 			suffices, first = "NO", clock(f.At)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", runs[i].name, suffices, first, r.RefusedPods, r.WaitingAtEnd, r.PeakDead.N, r.PeakUnheld.N)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", runs[i].name, suffices, first, r.PodsRefused, r.Waiting, r.Peaks.Dead.N, r.Peaks.Unheld.N)
 	}
 	_ = t.Flush() // to a buffer
 	fmt.Fprintln(w, "\nWhen the first pod was refused; pods refused, and those waiting at the end;")
@@ -115,6 +167,21 @@ type jsonSample struct {
 	Waiting int     `json:"waitingPods"`
 }
 
+// seconds returns how many a duration of a scenario or a result has.
+func seconds(d sim.Duration) float64 { return time.Duration(d).Seconds() }
+
+// poolsOf returns the CIDRs of the pools, a comma between two.
+func poolsOf(s *sim.Scenario) string {
+	if len(s.Pools) == 0 {
+		return s.Pool.String()
+	}
+	var all []string
+	for _, p := range s.Pools {
+		all = append(all, p.CIDR.String())
+	}
+	return strings.Join(all, ",")
+}
+
 // writeJSON writes everything for programs.
 func writeJSON(w io.Writer, o *options, runs []variant) error {
 	page := struct {
@@ -129,21 +196,26 @@ func writeJSON(w io.Writer, o *options, runs []variant) error {
 		Seed         int64     `json:"seed"`
 		Runs         []jsonRun `json:"runs"`
 	}{
-		o.scenario.Pool.String(), runs[0].result.BlocksTotal, o.scenario.Nodes, o.scenario.PodsPerNode, o.every.Seconds(),
-		o.scenario.Profile.Policy.GracePeriod.Seconds(), o.scenario.Profile.Name, o.scenario.For.Seconds(), o.scenario.Seed, nil,
+		poolsOf(&o.scenario), runs[0].result.BlocksTotal, o.scenario.Nodes, o.scenario.PodsPerNode, o.every.Seconds(),
+		grace(&o.scenario).Seconds(), o.profile, seconds(o.scenario.For), o.scenario.Seed, nil,
 	}
-	peak := func(p fleet.Peak) jsonPeak { return jsonPeak{p.N, p.At.Seconds()} }
+	peak := func(p sim.Peak) jsonPeak { return jsonPeak{p.N, seconds(p.At)} }
 	for i := range runs {
 		r := &runs[i].result
+		var cleaned sim.Cleaned
+		if r.Cleaned != nil {
+			cleaned = *r.Cleaned
+		}
 		j := jsonRun{
-			runs[i].name, r.Suffices(), nil, r.NodeLives, r.PodLives, r.RefusedPods, r.RefusedTunnels, r.WaitingAtEnd,
-			peak(r.PeakWaiting), peak(r.PeakDead), peak(r.PeakUnheld), r.ReleasedIPs, r.ReleasedBlocks, nil,
+			runs[i].name, suffices(r), nil, r.NodesStarted, r.PodsStarted, r.PodsRefused, r.TunnelsRefused, r.Waiting,
+			peak(r.Peaks.Waiting), peak(r.Peaks.Dead), peak(r.Peaks.Unheld), cleaned.Addresses, cleaned.Blocks, nil,
 		}
 		if f := r.FirstRefusal; f != nil {
-			j.FirstRefusal = &jsonRefusal{f.At.Seconds(), f.Node, f.Pod, f.Reason}
+			j.FirstRefusal = &jsonRefusal{seconds(f.At), f.Node, f.Pod, reason(f, &runs[i].scenario)}
 		}
-		for _, s := range r.Samples {
-			j.Samples = append(j.Samples, jsonSample{s.At.Seconds(), s.Live, s.Dead, s.Empty, s.Free, s.Unheld, s.Waiting})
+		for k := range r.Samples {
+			s := &r.Samples[k]
+			j.Samples = append(j.Samples, jsonSample{seconds(s.At), s.Live, s.Dead, s.Empty, free(s, r.BlocksTotal), s.Unheld, s.Waiting})
 		}
 		page.Runs = append(page.Runs, j)
 	}

@@ -7,25 +7,53 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
-	"github.com/ipamsim/ipamsim/ipam/lifecycle/fleet"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // variant is one way in which the day could go.
 type variant struct {
 	name     string
-	scenario fleet.Scenario
-	result   fleet.Result
+	scenario sim.Scenario
+	result   sim.Result
 }
 
 // add puts an event into the scenario, in the order of time.
-func add(s *fleet.Scenario, e fleet.Event) {
+func add(s *sim.Scenario, e sim.Event) {
 	s.Events = append(slices.Clone(s.Events), e)
-	slices.SortStableFunc(s.Events, func(x, y fleet.Event) int { return cmp.Compare(x.At, y.At) })
+	slices.SortStableFunc(s.Events, func(x, y sim.Event) int { return cmp.Compare(x.At, y.At) })
+}
+
+// cleaner returns the scenario's cleaner, which is then nobody else's. It has one after
+// that.
+func cleaner(s *sim.Scenario) *sim.Cleaner {
+	var c sim.Cleaner
+	if s.Cleaner != nil {
+		c = *s.Cleaner
+	}
+	c.Off, c.Down = false, slices.Clone(c.Down)
+	s.Cleaner = &c
+	return &c
+}
+
+// grace returns the cleaner's grace period.
+func grace(s *sim.Scenario) time.Duration {
+	if s.Cleaner == nil || s.Cleaner.GracePeriod == nil {
+		return lifecycle.DefaultPolicy().GracePeriod
+	}
+	return time.Duration(*s.Cleaner.GracePeriod)
+}
+
+// release returns the release of a profile as scenarios name it. That of the newest
+// has no name.
+func release(p *lifecycle.Profile) string {
+	if p.Name == profiles()[0] {
+		return ""
+	}
+	return p.Calico.String()
 }
 
 // variants returns the day as it was asked for, and what it is compared with.
@@ -35,38 +63,58 @@ func variants(o *options) []variant {
 	if !o.compare {
 		return all
 	}
-	vary := func(name string, change func(s *fleet.Scenario)) {
+	vary := func(name string, change func(s *sim.Scenario)) {
 		v := variant{name: name, scenario: asked}
 		change(&v.scenario)
 		all = append(all, v)
 	}
-	for _, grace := range []time.Duration{0, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
-		if grace != asked.Profile.Policy.GracePeriod {
-			vary("grace "+cli.Short(grace), func(s *fleet.Scenario) { s.Profile.Policy.GracePeriod = grace })
-		}
-	}
-	vary("controller down for "+cli.Short(o.down), func(s *fleet.Scenario) {
-		add(s, fleet.Event{At: s.For / 2, Kind: fleet.ControllerDown, For: o.down})
-	})
-	vary("no controller", func(s *fleet.Scenario) { s.Profile.Policy.Off = true })
-	for _, p := range lifecycle.Profiles() {
-		if p.Name != asked.Profile.Name {
-			vary("profile "+p.Name, func(s *fleet.Scenario) {
-				p.Policy.GracePeriod = s.Profile.Policy.GracePeriod
-				s.Profile = p
+	cleans := asked.Cleaner != nil && !asked.Cleaner.Off
+	for _, period := range []time.Duration{0, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
+		if !cleans || period != grace(&asked) {
+			vary("grace "+cli.Short(period), func(s *sim.Scenario) {
+				of := sim.Duration(period)
+				cleaner(s).GracePeriod = &of
 			})
 		}
 	}
-	return all
+	if cleans {
+		vary("controller down for "+cli.Short(o.down), func(s *sim.Scenario) {
+			c := cleaner(s)
+			c.Down = append(c.Down, sim.Outage{From: s.For / 2, To: s.For/2 + sim.Duration(o.down)})
+			slices.SortStableFunc(c.Down, func(x, y sim.Outage) int { return cmp.Compare(x.From, y.From) })
+		})
+		vary("no controller", func(s *sim.Scenario) { cleaner(s).Off = true })
+	}
+	for _, p := range lifecycle.Profiles() {
+		if p.Name != o.profile {
+			vary("profile "+p.Name, func(s *sim.Scenario) { s.Calico = release(&p) })
+		}
+	}
+	// A release may not have what was asked for, as old ones have no cooldown.
+	return slices.DeleteFunc(all, func(v variant) bool { return v.scenario.Validate() != nil })
 }
 
 // live lives through every variant, as many at a time as there are processors, and
 // shows on w, if that is a terminal, how far it is.
 func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 	all := variants(o)
-	bar := cli.NewCount(w, "minutes of "+cli.Count(len(all), "run"), int64(len(all))*minutes(o.scenario.For))
+	var mu sync.Mutex
+	done, of := make([]int, len(all)), make([]int, len(all))
+	bar := cli.NewCount(w, "requests of "+cli.Count(len(all), "run"), 1)
 	defer bar.Stop()
-	var done atomic.Int64
+	tell := func(i, doneNow, ofNow int) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		done[i], of[i] = doneNow, max(doneNow, ofNow)
+		sumDone, sumOf := 0, 0
+		for j := range all {
+			sumDone += done[j]
+			sumOf += cmp.Or(of[j], ofNow) // those that have not begun ask for about as many
+		}
+		bar.SetOf(int64(sumDone), int64(sumOf)+1)
+		return ctx.Err() == nil
+	}
+	errs := make([]error, len(all))
 	err := cli.Wait(ctx, func() error {
 		var wg sync.WaitGroup
 		slots := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -77,20 +125,14 @@ func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 				if ctx.Err() != nil {
 					return
 				}
-				last := int64(0)
-				// What was asked for is valid, and so is each change to it.
-				all[i].result, _ = fleet.Run(all[i].scenario, func(at time.Duration) {
-					now := minutes(at)
-					bar.Set(done.Add(now - last))
-					last = now
+				all[i].result, errs[i] = sim.RunWith(all[i].scenario, sim.Options{
+					SampleEvery: max(time.Duration(o.scenario.For)/96, 1), Peaks: true,
+					Progress: func(done, of int) bool { return tell(i, done, of) },
 				})
 			})
 		}
 		wg.Wait()
-		return nil
+		return ctx.Err()
 	})
-	return all, err
+	return all, cmp.Or(append([]error{err}, errs...)...)
 }
-
-// minutes returns how many whole minutes a time span has.
-func minutes(d time.Duration) int64 { return int64(d / time.Minute) }
