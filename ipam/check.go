@@ -1,7 +1,6 @@
 package ipam
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -244,14 +243,4 @@ func ownerOrNobody(b *ipamBlock) string {
 		return "nobody"
 	}
 	return b.ownerID().String()
-}
-
-// comparePrefixes orders prefixes by masked address, length and address, as
-// netip.Prefix.Compare does, which needs Go 1.26.
-func comparePrefixes(a, b netip.Prefix) int {
-	return cmp.Or(
-		a.Masked().Addr().Compare(b.Masked().Addr()),
-		cmp.Compare(a.Bits(), b.Bits()),
-		a.Addr().Compare(b.Addr()),
-	)
 }

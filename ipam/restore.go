@@ -45,12 +45,10 @@ func (a *Allocator) Cluster() Cluster {
 }
 
 // ErrContradiction is matched by every error about a [Cluster] that no allocator
-// could be in. Among them, [ErrDuplicate] is an object that is given twice, and
-// [ErrOverlap] a block that shares addresses with another.
+// could be in. Among them, [ErrDuplicate] is an object that is given twice.
 var (
 	ErrContradiction = errors.New("ipam: contradictory cluster")
 	ErrDuplicate     = errors.New("is given twice")
-	ErrOverlap       = errors.New("overlaps another block")
 )
 
 // ObjectKind says which of a cluster's objects something is about.
@@ -110,14 +108,15 @@ func (e *RestoreError) Unwrap() []error {
 //
 // Objects that are only half true are taken as they are, for that is how live
 // clusters look: affinities in any state, without a block or on another's; blocks
-// in no pool, of owners that are no nodes, without an affinity; handles that count
+// in no pool, of another size than their pool's, over other blocks, of owners that
+// are no nodes, without an affinity; handles that count
 // more or less than they hold, or in blocks that do not exist. One that counts
 // nothing at all is left out.
 //
 // Refused is what no allocator could be in, with a [*RestoreError] that has all of
-// it: a name, CIDR or number that cannot be; two objects of one name; pools or
-// blocks that overlap; a block of another size than its pool's; a block that
-// contradicts itself ([block.ErrState]); allocations of one record that differ.
+// it: a name, CIDR or number that cannot be; two objects of one name; pools that
+// overlap; a block that contradicts itself ([block.ErrState]); allocations of one
+// record that differ.
 func Restore(c Cluster, o Options) (*Allocator, error) {
 	a := New(o)
 	r := restorer{a: a, c: &c, gone: make(map[netip.Prefix]*ipamBlock)}
@@ -202,19 +201,18 @@ func (r *restorer) nodes() {
 }
 
 func (r *restorer) blocks() {
-	overlapping := overlaps(r.c.Blocks)
 	for i := range r.c.Blocks {
 		given := &r.c.Blocks[i]
 		if err := checkCIDR(given.CIDR); err != nil {
 			r.refuse(BlockObject, i, given.CIDR.String(), err)
 			continue
 		}
-		errs := []error{overlapping[i]}
+		var errs []error
+		if r.a.block(given.CIDR) != nil {
+			errs = append(errs, ErrDuplicate)
+		}
 		if !given.Owner.IsZero() {
 			errs = append(errs, checkOwner(given.Owner))
-		}
-		for _, p := range r.a.pools.All() {
-			errs = append(errs, p.CheckBlock(given.CIDR))
 		}
 		content, err := given.content()
 		b := new(ipamBlock)
@@ -235,29 +233,6 @@ func (r *restorer) blocks() {
 			r.a.lastSeq = max(r.a.lastSeq, al.Seq)
 		}
 	}
-}
-
-// overlaps returns what is wrong with each block that shares addresses with one
-// that comes before it in the order of addresses, larger ones first.
-func overlaps(blocks []BlockState) map[int]error {
-	order := make([]int, len(blocks))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(i, j int) int { return comparePrefixes(blocks[i].CIDR, blocks[j].CIDR) })
-	wrong := make(map[int]error)
-	last := -1
-	for _, i := range order {
-		switch cidr := blocks[i].CIDR; {
-		case last < 0 || !blocks[last].CIDR.Overlaps(cidr):
-			last = i
-		case blocks[last].CIDR == cidr:
-			wrong[i] = ErrDuplicate
-		default:
-			wrong[i] = fmt.Errorf("%w: %s", ErrOverlap, blocks[last].CIDR)
-		}
-	}
-	return wrong
 }
 
 // content returns the block's addresses as package block has them.

@@ -132,6 +132,24 @@ func (c *checker) blocks() {
 		if !c.inPool(b.CIDR.Addr()) {
 			c.find(BlockWithoutPool, b.CIDR.Addr(), objects, "%s lies in no pool; %s in use there", b.CIDR, plural(len(b.Allocations), "address is", "addresses are"))
 		}
+		for _, p := range c.s.Cluster.Pools {
+			if p.CIDR.Contains(b.CIDR.Addr()) && p.BlockSize != b.CIDR.Bits() {
+				c.find(BlockSize, b.CIDR.Addr(), objects, "%s is no block of pool %s, whose blocks are /%d; %s in use there", b.CIDR, p.Name, p.BlockSize, plural(len(b.Allocations), "address is", "addresses are"))
+			}
+		}
+	}
+	c.overlaps()
+}
+
+// overlaps finds blocks that share addresses with a larger one.
+func (c *checker) overlaps() {
+	var last *ipam.BlockState
+	for _, b := range c.byAddress {
+		if last == nil || !last.CIDR.Overlaps(b.CIDR) {
+			last = b
+			continue
+		}
+		c.find(BlockOverlap, b.CIDR.Addr(), []string{blockObject(b.CIDR)}, "%s lies in block %s, which has the same addresses", b.CIDR, last.CIDR)
 	}
 }
 

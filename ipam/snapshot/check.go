@@ -73,7 +73,7 @@ type checker struct {
 	s      *Snapshot
 	report *Report
 
-	byAddress []*ipam.BlockState // in the order of addresses; none overlaps another
+	byAddress []*ipam.BlockState // in the order of addresses, of one address larger ones first
 	at        map[netip.Prefix]*ipam.BlockState
 	refused   map[netip.Prefix]bool // blocks that were left out
 	claims    map[claimKey]bool
@@ -211,14 +211,25 @@ func affinityObject(a *ipam.AffinityState) string {
 	return "BlockAffinity " + affinity.Name(a.Owner.Name, a.CIDR)
 }
 
-// blockOf returns the block that has the address, or nil.
+// blockOf returns the block that has the address, or nil. Of blocks that overlap it
+// is the smallest one where the address is allocated, or the smallest of all.
 func (c *checker) blockOf(ip netip.Addr) *ipam.BlockState {
-	i, found := slices.BinarySearchFunc(c.byAddress, ip, func(b *ipam.BlockState, ip netip.Addr) int { return b.CIDR.Addr().Compare(ip) })
-	if !found {
-		i--
+	var smallest *ipam.BlockState
+	lowest := ip.BitLen() - 12 // no block is larger than block.MaxSize
+	for bits := ip.BitLen(); bits >= lowest; bits-- {
+		b := c.at[netip.PrefixFrom(ip, bits).Masked()]
+		if b == nil {
+			continue
+		}
+		if allocationOf(b, ip) != nil {
+			return b
+		}
+		if smallest == nil {
+			smallest = b
+		}
 	}
-	if i >= 0 && c.byAddress[i].CIDR.Contains(ip) {
-		return c.byAddress[i]
+	if smallest != nil {
+		return smallest
 	}
 	for j := range c.s.refused {
 		if c.s.refused[j].CIDR.Contains(ip) {

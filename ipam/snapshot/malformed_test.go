@@ -125,16 +125,6 @@ var malformed = []struct {
 	{"claim time", change(someBlock, "2026-01-01T00:00:00Z", "2026"), Unreadable, "spec.affinityClaimTime"},
 	{"sequence number below 0", change(someBlock, "sequenceNumber: 1", "sequenceNumber: -1"), Unreadable, "spec.sequenceNumber: is the number -1767225600000161026, must be a whole number in range"},
 	{"sequence number as a float", change(someBlock, "sequenceNumber: 1767225600000161026", "sequenceNumber: 1.5"), Unreadable, "spec.sequenceNumber: is the number 1.5"},
-	{"block size of no pool", somePool + "---\n" + `apiVersion: crd.projectcalico.org/v1
-kind: IPAMBlock
-metadata: {name: 10-0-0-8-31}
-spec: {cidr: 10.0.0.8/31, allocations: [null, null], unallocated: [0, 1], attributes: []}
-`, BlockSize, "a.yaml:8: IPAMBlock 10-0-0-8-31: pool: block of another size"},
-	{"blocks overlap", someBlock + "---\n" + `apiVersion: crd.projectcalico.org/v1
-kind: IPAMBlock
-metadata: {name: 10-0-0-2-31}
-spec: {cidr: 10.0.0.2/31, allocations: [null, null], unallocated: [0, 1], attributes: []}
-`, BlockOverlap, "IPAMBlock 10-0-0-2-31: overlaps another block: 10.0.0.0/30"},
 	{"too few allocations", change(someBlock, "[null, 0, null, 1]", "[null, 0, 1]"), BlockContradiction, "spec.allocations: has 3 entries for 4 addresses"},
 	{"no allocations", change(someBlock, "  allocations: [null, 0, null, 1]\n", ""), BlockContradiction, "spec.allocations: has 0 entries for 4 addresses"},
 	{"attribute out of range", change(someBlock, "[null, 0, null, 1]", "[null, 0, null, 2]"), BlockContradiction, "spec.allocations[3]: is 2, but there are 2 attributes"},

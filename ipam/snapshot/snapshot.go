@@ -227,10 +227,6 @@ func kindOfRefusal(r *ipam.Refusal) Kind {
 	switch {
 	case errors.Is(r.Err, ipam.ErrDuplicate):
 		return Duplicate
-	case errors.Is(r.Err, ipam.ErrOverlap):
-		return BlockOverlap
-	case errors.Is(r.Err, pool.ErrBlockSize):
-		return BlockSize
 	case r.Kind == ipam.BlockObject:
 		return BlockContradiction
 	}
