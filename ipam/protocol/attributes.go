@@ -10,8 +10,7 @@ import (
 )
 
 // GetAssignmentAttributes returns what is kept with an allocated address, as
-// [ipam.Allocator.GetAssignmentAttributes] does. Recordings do not show its
-// requests: get config, get the block.
+// [ipam.Allocator.GetAssignmentAttributes] does: get config, get the block.
 func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error) {
 	if err := checkAddr(ip); err != nil {
 		return ipam.Attributes{}, err

@@ -15,9 +15,10 @@ import (
 // of requests (§15). [Cluster.Client] makes one. It is not safe for
 // concurrent use, and neither are several clients of one cluster.
 //
-// An operation that meets conflicts 100 times gives up with [ipam.ErrMaxRetries]; one
-// whose request fails ends with [ErrUnavailable]. What it has written by then
-// stays written.
+// An operation that meets conflicts 100 times gives up with [ipam.ErrMaxRetries],
+// and [Client.ReleaseBlockAffinity], which tries once, with [ipam.ErrConflict] at
+// the first; one whose request fails ends with [ErrUnavailable]. What it has
+// written by then stays written.
 type Client struct {
 	*Cluster
 	access Access

@@ -184,8 +184,8 @@ type handleCount struct {
 }
 
 // countHandles returns how many of the ordinals each handle holds, in the order
-// in which they are met. Recordings do not show the order, for the real
-// allocator goes through a map.
+// in which they are met. The real allocator goes through a map; recordings do not
+// tell this order from that of the ids.
 func (b *Block) countHandles(ords []int) []handleCount {
 	var counts []handleCount
 	for _, ord := range ords {
@@ -276,9 +276,9 @@ func (c *Client) ReleaseByHandle(id string) error {
 }
 
 // GarbageCollectColdIPs frees every address whose cooldown is over, as
-// [ipam.Allocator.GarbageCollectColdIPs] does. Recordings do not show its
-// requests: get config, list blocks, and of each block with anything to collect
-// one write of what was listed. It deletes none, and tries none again (§15).
+// [ipam.Allocator.GarbageCollectColdIPs] does: get config, list blocks, and of
+// each block with anything to collect one write of what was listed. It deletes
+// none, and tries none again (§15).
 func (c *Client) GarbageCollectColdIPs() {
 	s, err := c.settings()
 	if err != nil {
