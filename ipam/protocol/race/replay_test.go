@@ -134,6 +134,18 @@ var faults = map[string]broken{
 			r.Verb = protocol.Apply
 		}
 	}},
+	"what is missing looks written since": {receive: func(r *protocol.Request, a *protocol.Response) {
+		if r.Verb == protocol.Update && a.Result == protocol.Missing {
+			a.Result = protocol.Conflict
+		}
+	}},
+	"no revision of a handle is checked": {ask: func(s *protocol.Store, r *protocol.Request) {
+		if h, ok := r.Object.(*protocol.Handle); ok && r.Verb != protocol.Create {
+			if now, ok := s.Look(r.Key).(*protocol.Handle); ok {
+				h.Revision = now.Revision
+			}
+		}
+	}},
 	"handles are never lowered": {ask: func(_ *protocol.Store, r *protocol.Request) {
 		if _, ok := r.Object.(*protocol.Handle); ok && r.Verb == protocol.Delete {
 			*r = protocol.Request{Verb: protocol.Get, Key: r.Key}
