@@ -323,3 +323,125 @@ func TestDrainsAreCheap(t *testing.T) {
 	require.Equal(t, 60_000, res.Released)
 	require.Less(t, time.Since(start), 20*time.Second, "one for each of the others takes minutes")
 }
+
+// TestUndrain: nodes take pods again, and first those that no node took.
+func TestUndrain(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 2, NodeFormat: "%d", PodsPerNode: 2},
+		Events: []Event{
+			{At: 1, Do: drainNodes, Nodes: []string{"0"}},
+			{At: 2, Do: drainNodes, Nodes: []string{"1"}}, // four pods without a node
+			{At: 3, Do: undrainNodes, Nodes: []string{"0"}},
+			{At: 4, Do: undrainNodes, Nodes: []string{"1"}},
+			{At: 5, Do: scalePods, Pods: 8},
+		},
+	}
+	all, r := requests(t, s)
+	require.Equal(t, []string{"0", "1", "0", "1", "1", "1", "0", "0", "0", "0", "1", "1", "1", "1"}, nodesOf(all))
+	require.Zero(t, r.finish().Unscheduled)
+	s.Events = s.Events[:2]
+	_, r = requests(t, s)
+	require.Equal(t, 4, r.finish().Unscheduled)
+}
+
+func TestScale(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 3, NodeFormat: "%d", PodsPerNode: 2},
+		Events: []Event{
+			{At: 1, Do: startPod, Pod: "db/a", Nodes: []string{"0"}},
+			{At: 2, Do: scalePods, Pods: 9},
+			{At: 3, Do: scalePods, Pods: 4},
+			{At: 4, Do: drainNodes, Nodes: []string{"0", "1", "2"}},
+			{At: 5, Do: scalePods, Pods: 7},
+			{At: 6, Do: scalePods, Pods: 2},
+		},
+	}
+	end := func(events int) (names []string, running []int, res Result) {
+		of := s
+		of.Events = s.Events[:events]
+		all, r := requests(t, of)
+		for _, n := range r.nodes {
+			running = append(running, n.running)
+		}
+		return nodesOf(all), running, r.finish()
+	}
+	names, running, _ := end(2)
+	require.Equal(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0"}, names, "db/a on 0, then three more: the named pod is not one of them")
+	require.Equal(t, []int{4, 3, 3}, running)
+	_, running, res := end(3)
+	require.Equal(t, []int{1, 2, 2}, running, "the fullest node's last goes first; db/a stays")
+	require.Equal(t, 5, res.Released)
+	_, _, res = end(4)
+	require.Equal(t, 5, res.Unscheduled, "with db/a")
+	_, _, res = end(5)
+	require.Equal(t, 8, res.Unscheduled, "three more that no node takes")
+	_, _, res = end(6)
+	require.Equal(t, 3, res.Unscheduled)
+}
+
+// TestPools: a pool that is added takes what the others have no room for, and one that
+// is disabled keeps what it has.
+func TestPools(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.1.0/29"), BlockSize: 29, Group: Group{Nodes: 1, PodsPerNode: 9}, RetryEvery: Duration(time.Second),
+		Events: []Event{
+			{At: Duration(2500 * time.Millisecond), Do: addPool, Pool: &Pool{Name: "more", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}},
+			{At: Duration(4 * time.Second), Do: disablePool, Pool: &Pool{Name: "pool"}},
+			{At: Duration(4 * time.Second), Do: replacePods, Count: 9, Over: Duration(time.Second)},
+			{At: Duration(6 * time.Second), Do: disablePool, Pool: &Pool{Name: "more"}},
+			{At: Duration(7 * time.Second), Do: scalePods, Pods: 10},
+		},
+		For: Duration(8 * time.Second),
+	}
+	all, r := requests(t, s)
+	res := r.finish()
+	require.Equal(t, RefusedPoolEmpty, all[8].Outcome)
+	require.Equal(t, []Outcome{RefusedPoolEmpty, RefusedPoolEmpty, Own}, []Outcome{all[9].Outcome, all[10].Outcome, all[11].Outcome}, "refused twice more")
+	require.Equal(t, "10.0.0.8", all[11].Address.String())
+	for _, m := range all[12:21] {
+		require.Equal(t, Own, m.Outcome)
+		require.True(t, s.Events[0].Pool.CIDR.Contains(m.Address), "the first pool is disabled")
+	}
+	require.Equal(t, RefusedNoPool, all[21].Outcome, "so is the second")
+	require.Zero(t, res.BlocksTotal)
+	require.Zero(t, res.Blocks.Free)
+	require.Equal(t, 2, res.Blocks.Claimed, "one of each")
+	require.Equal(t, 5, res.Retries, "three of the first, two of the last")
+	require.Equal(t, 1, res.Waiting)
+	require.Equal(t, 2, res.PodsRefused)
+}
+
+func TestBlockLimit(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 31, Group: Group{Nodes: 1, PodsPerNode: 3}, StrictAffinity: true, MaxBlocksPerHost: 1,
+		Events: []Event{{At: 1, Do: setBlockLimit, Limit: 2}, {At: 2, Do: scalePods, Pods: 6}, {At: 3, Do: setBlockLimit}, {At: 4, Do: scalePods, Pods: 7}},
+	}
+	all, _ := requests(t, s)
+	var outcomes []Outcome
+	for _, m := range all {
+		outcomes = append(outcomes, m.Outcome)
+	}
+	require.Equal(t, []Outcome{Own, Own, RefusedBlockLimit, Own, Own, RefusedBlockLimit, Own}, outcomes)
+}
+
+// TestReplacedByName: a node's name stands for its successor, whose name nobody has.
+func TestReplacedByName(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29, Group: Group{Nodes: 2, PodsPerNode: 1, NumberFrom: 3},
+		Groups: []Group{{Nodes: 1, NodeFormat: "%d-node"}},
+		Events: []Event{
+			{At: 1, Do: interruptNodes, Nodes: []string{"node-3"}},
+			{At: 2, Do: addNodes, Group: &Group{Nodes: 1}},
+			{At: 3, Do: replaceNodes, Nodes: []string{"node-3", "node-5"}},
+			{At: 4, Do: removeNodes, Nodes: []string{"node-3"}},
+			{At: 5, Do: undrainNodes, Nodes: []string{"node-5"}},
+		},
+	}
+	all, r := requests(t, s)
+	require.Equal(t, []string{"node-3", "node-4", "node-6", "node-5", "node-7", "node-8", "0-node"}, nodesOf(all), "0-node is the emptiest")
+	require.Nil(t, r.places[0])
+	res := r.finish()
+	require.Equal(t, 7, res.NodesStarted)
+	require.Equal(t, 1, res.Unheld, "of the pod that was interrupted")
+	require.Equal(t, 3, res.Blocks.Dead, "node-3, node-6 and node-5 left theirs behind")
+}

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -192,4 +193,43 @@ func FuzzRead(f *testing.F) {
 			require.NoError(t, e.Validate())
 		}
 	})
+}
+
+// TestDocumentation: the scenarios of the documentation can be run, and name every key
+// and every kind of event.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/scenarios.md")
+	require.NoError(t, err)
+	scenarios, used := 0, make(map[Kind]bool)
+	all := ""
+	for i, part := range strings.Split(string(text), "```") {
+		yaml, ok := strings.CutPrefix(part, "yaml\n")
+		if !ok {
+			continue
+		}
+		require.Equal(t, 1, i%2)
+		all += yaml
+		entries, err := Read("docs/scenarios.md", strings.NewReader(yaml))
+		require.NoError(t, err)
+		for _, e := range entries {
+			result, err := Run(e.Scenario)
+			require.NoError(t, err)
+			require.Positive(t, result.Assigned)
+			require.Empty(t, e.Differences(&result))
+			scenarios++
+			for _, event := range e.Events {
+				used[event.Do] = true
+			}
+		}
+	}
+	require.Equal(t, 5, scenarios)
+	for _, k := range allKinds {
+		require.True(t, used[k], k)
+		require.Contains(t, string(text), "`"+string(k)+"`")
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[Scenario](), reflect.TypeFor[Group](), reflect.TypeFor[Pool](), reflect.TypeFor[Event](), reflect.TypeFor[Cleaner](), reflect.TypeFor[Outage]()} {
+		for key := range keys(of) {
+			require.Regexp(t, `\b`+key+`:`, all)
+		}
+	}
 }

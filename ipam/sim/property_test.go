@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,32 +54,119 @@ func anyScenario(s property.Source) Scenario {
 	if pick("churn", 2) == 1 {
 		sc.Churn = &Churn{PerSecond: 2, For: Duration(time.Duration(1+pick("for", 20)) * time.Second)}
 	}
-	at, next, gone := time.Duration(0), sc.Nodes, make(map[string]bool)
-	for range pick("events", 6) {
+	if pick("leaks", 4) == 1 {
+		sc.Leaks = 0.3
+	}
+	if pick("retries", 3) == 1 {
+		sc.RetryEvery = Duration(time.Second)
+	}
+	sc.For = Duration(time.Duration(20+pick("for", 10)) * time.Second)
+	m := eventMaker{pick: pick, scenario: &sc, labels: labels, next: sc.Nodes, gone: make(map[string]bool), pods: make(map[string]bool)}
+	at := time.Duration(0)
+	for range pick("events", 8) {
 		at += time.Duration(pick("at", 5)) * 700 * time.Millisecond
-		e := Event{At: Duration(at), Do: []Kind{drainNodes, removeNodes, addNodes, setLabels, setStrictAffinity, setCooldown}[pick("kind", 6)]}
-		switch e.Do {
-		case addNodes:
-			e.Group = &Group{Nodes: 1 + pick("add", 2)}
-			next += e.Group.Nodes
-		case setStrictAffinity:
-			e.Strict = pick("strict", 2) == 1
-		case setCooldown:
-			e.Seconds = pick("seconds", 3) * 4
-		default:
-			name := fmt.Sprintf("node-%d", pick("node", next))
-			if gone[name] {
-				continue
-			}
-			gone[name] = e.Do == removeNodes
-			e.Nodes = []string{name}
-			if e.Do == setLabels {
-				e.Labels = labels[1+pick("labels", 2)]
-			}
+		if e, ok := m.event(); ok {
+			e.At = Duration(at)
+			sc.Events = append(sc.Events, e)
 		}
-		sc.Events = append(sc.Events, e)
+	}
+	if endless := slices.ContainsFunc(sc.Events, func(e Event) bool { return e.Every+e.Over > 0 }); !endless && sc.RetryEvery == 0 && pick("end", 2) == 1 {
+		sc.For = 0
 	}
 	return sc
+}
+
+// eventMaker makes events, of which it knows what they leave.
+type eventMaker struct {
+	pick     func(label string, n int) int
+	scenario *Scenario
+	labels   []map[string]string
+	next     int             // nodes of the first format
+	gone     map[string]bool // nodes
+	pods     map[string]bool // that run, by name
+	pools    int             // added
+	disabled int             // of those
+}
+
+// event makes one; ok is false if it could not happen.
+func (m *eventMaker) event() (e Event, ok bool) {
+	pick := m.pick
+	e.Do = allKinds[pick("kind", len(allKinds))]
+	there := m.next - len(m.gone)
+	switch e.Do {
+	case addNodes:
+		e.Group = &Group{Nodes: 1 + pick("add", 2)}
+		m.next += e.Group.Nodes
+	case replaceNodes, interruptNodes, replacePods:
+		e.Count = 1
+		if e.Do != replacePods && there > 1 {
+			e.Count += pick("count", 2)
+		}
+		if pick("repeat", 2) == 1 {
+			e.Every = Duration(time.Duration(1+pick("every", 3)) * time.Second)
+			e.Over = Duration(time.Duration(pick("over", 3)) * time.Second)
+		}
+		return e, there > 0
+	case upgradeNodes:
+		e.Count, e.Every = 1, Duration(time.Duration(pick("every", 3))*time.Second)
+		return e, there > 0
+	case scalePods:
+		e.Pods = pick("scale", 30)
+	case startPod, stopPod:
+		e.Pod = []string{"db/a", "db/b"}[pick("pod", 2)]
+		if m.pods[e.Pod] == (e.Do == startPod) {
+			return e, false
+		}
+		if e.Do == startPod {
+			if e.Nodes = m.node(); e.Nodes == nil {
+				return e, false
+			}
+			if len(m.scenario.Pools) == 0 && pick("address", 2) == 1 {
+				e.Address = m.scenario.Pool.Addr().Next()
+			}
+		}
+		m.pods[e.Pod] = e.Do == startPod
+	case addPool:
+		cidr := fmt.Sprintf("10.0.2.%d/28", 16*m.pools)
+		if m.scenario.pools()[0].CIDR.Addr().Is6() {
+			cidr = fmt.Sprintf("fd00::%d:0/124", 2+m.pools)
+		}
+		m.pools++
+		e.Pool = &Pool{Name: fmt.Sprint("added-", m.pools), CIDR: netip.MustParsePrefix(cidr)}
+		e.Pool.BlockSize = e.Pool.CIDR.Bits() + 1 + pick("size", 2)
+	case disablePool:
+		if m.disabled == m.pools {
+			return e, false
+		}
+		m.disabled++
+		e.Pool = &Pool{Name: fmt.Sprint("added-", m.disabled)}
+	case setStrictAffinity:
+		e.Strict = pick("strict", 2) == 1
+	case setCooldown:
+		e.Seconds = pick("seconds", 3) * 4
+	case setBlockLimit:
+		e.Limit = pick("limit", 4)
+	default:
+		if e.Nodes = m.node(); e.Nodes == nil {
+			return e, false
+		}
+		switch e.Do {
+		case removeNodes:
+			m.gone[e.Nodes[0]] = true
+		case setLabels:
+			e.Labels = m.labels[1+pick("labels", 2)]
+		}
+	}
+	return e, true
+}
+
+// node returns the name of a node, nil for one that is gone.
+func (m *eventMaker) node() []string {
+	name := fmt.Sprintf("node-%d", m.pick("node", m.next))
+	if m.gone[name] {
+		return nil
+	}
+	return []string{name}
 }
 
 // consistent runs a scenario and reports what in its result contradicts the rest.
@@ -93,6 +181,8 @@ func consistent(s Scenario, o Options) (Result, error) {
 			told.Borrowed++
 		case RefusedBlockLimit:
 			told.RefusedBlockLimit++
+		case RefusedTaken:
+			told.RefusedTaken++
 		default:
 			told.RefusedPoolEmptyOrStrict++
 		}
@@ -133,7 +223,11 @@ func consistent(s Scenario, o Options) (Result, error) {
 	same("borrowed of nodes", sum.Borrowed, res.Borrowed)
 	same("refused of nodes", sum.Refused, res.Refused())
 	same("blocks of nodes", sum.Blocks, res.BlocksClaimed)
-	same("in use of nodes", sum.InUse, res.Assigned-res.Released)
+	cleaned := 0
+	if res.Cleaned != nil {
+		cleaned = res.Cleaned.Addresses
+	}
+	same("in use of nodes", sum.InUse, res.Assigned-res.Released-res.Unheld-cleaned)
 	last := res.Samples[len(res.Samples)-1]
 	same("last sample", last.Request, res.Requests)
 	same("in use at last", last.InUse, sum.InUse)
@@ -142,9 +236,65 @@ func consistent(s Scenario, o Options) (Result, error) {
 	}
 	same("frames", len(res.Map.Frames), len(res.Samples))
 	shown := replay(res.Map)
-	same("in use on the map", shown.InUse, sum.InUse)
-	same("borrowed on the map", shown.Borrowed, last.Borrowed)
+	same("in use on the map", shown.InUse, sum.InUse+res.Unheld)
+	if res.Unheld == 0 {
+		same("borrowed on the map", shown.Borrowed, last.Borrowed)
+	}
+	same("unheld at last", last.Unheld, res.Unheld)
+	same("waiting at last", last.Waiting, res.Waiting)
+	errs = append(errs, recounted(r, &res))
 	return res, errors.Join(errs...)
+}
+
+// recounted looks at all blocks and nodes, and reports what the result says otherwise.
+func recounted(r *runner, res *Result) error {
+	there := make(map[string]int) // blocks of each node that is there
+	running, waiting := 0, 0
+	for _, n := range r.nodes {
+		if n.gone {
+			continue
+		}
+		there[n.name] = 0
+		if r.pods.kept && n.running != len(n.pods) {
+			return fmt.Errorf("%s runs %d pods, and has %d", n.name, n.running, len(n.pods))
+		}
+		for _, p := range n.pods {
+			running++
+			if p.node != n {
+				return fmt.Errorf("pod %s of %s thinks otherwise", p.handle, n.name)
+			}
+			if !p.address.IsValid() {
+				waiting++
+			}
+		}
+	}
+	var want Blocks
+	for _, b := range r.engine.State().Blocks {
+		blocks, owned := there[b.Owner.Name]
+		switch {
+		case !owned:
+			want.Dead++
+			continue
+		case len(b.Allocations) > 0:
+			want.Live++
+		default:
+			want.Empty++
+		}
+		there[b.Owner.Name] = blocks + 1
+	}
+	for _, blocks := range there {
+		if blocks == 0 {
+			want.NodesWithoutBlock++
+		}
+	}
+	got := Blocks{Live: res.Blocks.Live, Dead: res.Blocks.Dead, Empty: res.Blocks.Empty, NodesWithoutBlock: res.Blocks.NodesWithoutBlock}
+	if got != want {
+		return fmt.Errorf("blocks counted again: %+v, got %+v", want, got)
+	}
+	if r.pods.kept && waiting != res.Waiting {
+		return fmt.Errorf("%d of %d pods wait, got %d", waiting, running, res.Waiting)
+	}
+	return nil
 }
 
 // replay adds up the cells that a map ends with.
@@ -197,6 +347,31 @@ func agree(s Scenario, spoil func(Engine) Engine) error {
 	return nil
 }
 
+// TestCleaned: the same with a cleaner, that may be down.
+func TestCleaned(t *testing.T) {
+	cleaned := 0
+	property.Check(t, property.Times(500), 1, func(rt *rapid.T) {
+		source := property.Rapid(rt)
+		s := anyScenario(source)
+		grace := Duration(time.Duration(source.Pick("grace", 4)) * time.Second)
+		s.Cleaner = &Cleaner{GracePeriod: &grace, Reaction: Duration(time.Second)}
+		if source.Pick("down", 2) == 1 {
+			from := Duration(time.Duration(source.Pick("from", 10)) * time.Second)
+			s.Cleaner.Down = []Outage{{from, from + Duration(time.Duration(1+source.Pick("long", 10))*time.Second)}}
+		}
+		s.For = Duration(40 * time.Second)
+		res, err := consistent(s, Options{Samples: 7, Map: true, PerNode: true, Peaks: true})
+		if err != nil {
+			rt.Fatalf("%+v\n%v", s, err)
+		}
+		if res.Peaks.Unheld.N < res.Unheld || res.Peaks.Waiting.N < res.Waiting || res.Peaks.Dead.N < res.Blocks.Dead {
+			rt.Fatalf("%+v in the end of %+v", res, res.Peaks)
+		}
+		cleaned += res.Cleaned.Addresses
+	})
+	require.Positive(t, cleaned)
+}
+
 // deaf is an engine that does not hear of every third release.
 type deaf struct {
 	Engine
@@ -228,11 +403,26 @@ func (h hasty) PutIPAMConfig(c ipam.Config) error {
 	return h.Engine.PutIPAMConfig(c)
 }
 
+// open is an engine that disables no pool.
+type open struct{ Engine }
+
+func (o open) SetPool(spec pool.Spec) error {
+	spec.Disabled = false
+	return o.Engine.SetPool(spec)
+}
+
+// stubborn is an engine that gives nobody the address that it wants.
+type stubborn struct{ Engine }
+
+func (stubborn) AssignIP(ipam.AssignIPArgs) error { return ipam.ErrAlreadyExists }
+
 func TestAgreementRejects(t *testing.T) {
 	for name, spoil := range map[string]func(Engine) Engine{
 		"releases lost": func(e Engine) Engine { return &deaf{Engine: e} },
 		"no labels":     func(e Engine) Engine { return blind{e} },
 		"no cooldown":   func(e Engine) Engine { return hasty{e} },
+		"open pools":    func(e Engine) Engine { return open{e} },
+		"no wishes":     func(e Engine) Engine { return stubborn{e} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			property.Rejects(t, func(s property.Source) error { return agree(anyScenario(s), spoil) })

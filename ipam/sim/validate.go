@@ -382,16 +382,18 @@ func (v *validator) events() {
 	}
 }
 
+// allKinds are all kinds of events.
+var allKinds = []Kind{
+	drainNodes, undrainNodes, removeNodes, addNodes, replaceNodes, interruptNodes, upgradeNodes, replacePods, scalePods,
+	startPod, stopPod, setLabels, addPool, disablePool, setStrictAffinity, setCooldown, setBlockLimit,
+}
+
 // kinds returns all kinds of events as text.
 func kinds() string {
-	all := []Kind{
-		drainNodes, undrainNodes, removeNodes, addNodes, replaceNodes, interruptNodes, upgradeNodes, replacePods, scalePods,
-		startPod, stopPod, setLabels, addPool, disablePool, setStrictAffinity, setCooldown, setBlockLimit,
-	}
 	text := ""
-	for i, k := range all {
+	for i, k := range allKinds {
 		switch {
-		case i == len(all)-1:
+		case i == len(allKinds)-1:
 			text += " or "
 		case i > 0:
 			text += ", "

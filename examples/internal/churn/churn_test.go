@@ -168,7 +168,7 @@ retryEvery: 1m
 for: 3h
 events: [{at: 15m, do: interrupt, count: 4, every: 15m, over: 15m}]
 `
-	status, out, errs := do("-scenario", write(day))
+	status, out, errs := do("-f", write(day))
 	require.Equal(t, 0, status, errs)
 	first, rest, _ := strings.Cut(out, "\n\n")
 	require.Equal(t, "small: 4 nodes in 10.0.0.0/24 (16 blocks); 3h, grace 15m, profile current", first)
@@ -190,7 +190,7 @@ groups: [{nodes: 2, nodeFormat: b-%d, podsPerNode: 6, labels: {zone: b}}]
 for: 12h
 events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
 `
-	status, out, errs = do("-scenario", write(zones))
+	status, out, errs = do("-f", write(zones))
 	require.Equal(t, 1, status, errs)
 	require.Contains(t, out, "4 nodes in 2 pools (16 blocks); 12h, no controller, profile current\n")
 	require.Contains(t, out, "There is no controller")
@@ -204,13 +204,13 @@ events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
 		day + "---" + day:                                    "has 2 scenarios, and churn is about one",
 		"pool: fd00::/64\nblockSize: 122\nnodes: 1\nfor: 1h": "must be at most 16,777,216",
 	} {
-		status, _, errs = do("-scenario", write(text))
+		status, _, errs = do("-f", write(text))
 		require.Equal(t, 2, status, text)
 		require.Contains(t, errs, says)
 	}
-	status, _, errs = do("-scenario", write(day), "-nodes", "3")
+	status, _, errs = do("-f", write(day), "-nodes", "3")
 	require.Equal(t, 2, status)
-	require.Contains(t, errs, "-nodes: not with -scenario")
+	require.Contains(t, errs, "-nodes: not with -f")
 }
 
 type full struct{}

@@ -33,7 +33,7 @@ start on it, and what the old one leaves behind is for the cleaning controller.
       -pool 10.0.0.0/16
   ipamsim churn -pool 10.0.0.0/17 -compare=false -o day.svg
   ipamsim churn -drain -replace-pods-every 10m -leaks 0.05 -grace 1h
-  ipamsim churn -scenario day.yaml
+  ipamsim churn -f day.yaml
   ipamsim churn -json |
       jq '.runs[] | {name, suffices, peakDeadBlocks}'
 
@@ -146,7 +146,7 @@ func (o *options) define(flags *pflag.FlagSet) {
 	cli.DurationVar(flags, &o.down, "down", time.Hour, "how long the controller is down in the comparison, from half-way on")
 	cli.DurationVar(flags, &o.length, "for", 24*time.Hour, "how long to run")
 	flags.Int64Var(&s.Seed, "seed", 1, "decides which nodes go first and whose releases are lost")
-	flags.StringVar(&o.file, "scenario", "", "the scenario in this `FILE` instead of the flags above: several pools, groups of nodes, other events")
+	flags.StringVarP(&o.file, "file", "f", "", "the scenario in this `FILE` instead of the flags above: several pools, groups of nodes, other events")
 	flags.BoolVar(&o.compare, "compare", true, "compare with other grace periods, profiles and so on; -compare=false for only what is asked for")
 	flags.BoolVar(&o.only, "only", false, "-compare=false")
 	_ = flags.MarkHidden("only")
@@ -167,7 +167,7 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 	if o.down < time.Second {
 		return fmt.Errorf("-down %s: must be 1s or more", cli.Short(o.down))
 	}
-	if flags.Changed("scenario") {
+	if flags.Changed("file") {
 		return o.read(flags)
 	}
 	s := &o.scenario
@@ -268,13 +268,13 @@ func (o *options) inFlags(err error) error {
 }
 
 // forFiles are the flags that go with a scenario of a file.
-var forFiles = []string{"scenario", "down", "compare", "only", "json", "output"}
+var forFiles = []string{"file", "down", "compare", "only", "json", "output"}
 
 // read reads the scenario of the file.
 func (o *options) read(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if err == nil && !slices.Contains(forFiles, f.Name) {
-			err = fmt.Errorf("-%s: not with -scenario, whose FILE says what the cluster is", f.Name)
+			err = fmt.Errorf("-%s: not with -f, whose FILE says what the cluster is", f.Name)
 		}
 	})
 	if err != nil {
@@ -290,7 +290,7 @@ func (o *options) read(flags *pflag.FlagSet) (err error) {
 		return err
 	}
 	if len(entries) > 1 {
-		return fmt.Errorf("-scenario %s: has %s, and churn is about one", o.file, cli.Count(len(entries), "scenario"))
+		return fmt.Errorf("-f %s: has %s, and churn is about one", o.file, cli.Count(len(entries), "scenario"))
 	}
 	o.scenario = entries[0].Scenario
 	s := &o.scenario
