@@ -197,6 +197,49 @@ func (d *duration) String() string { return Short(time.Duration(*d)) }
 // Type is what pflag calls the kind of value.
 func (d *duration) Type() string { return "duration" }
 
+// seconds is the value of a flag that is a time span of whole seconds.
+type seconds struct {
+	n    *int
+	most int
+}
+
+// SecondsVar defines a flag of a time span, such as 90s or 5m, of 0 to so many whole
+// seconds.
+func SecondsVar(flags *pflag.FlagSet, p *int, name string, most int, usage string) {
+	flags.Var(&seconds{p, most}, name, usage)
+}
+
+// Set reads the time span.
+func (s *seconds) Set(text string) (err error) {
+	*s.n, err = ParseSeconds(text, s.most)
+	return err
+}
+
+func (s *seconds) String() string {
+	if s.n == nil {
+		return "0s"
+	}
+	return Short(time.Duration(*s.n) * time.Second)
+}
+
+// Type is what pflag calls the kind of value.
+func (s *seconds) Type() string { return "duration" }
+
+// ParseSeconds reads a time span of 0 to so many whole seconds. Its error says what to
+// write.
+func ParseSeconds(text string, most int) (int, error) {
+	span, err := ParseDuration(text)
+	switch limit := time.Duration(most) * time.Second; {
+	case err != nil:
+		return 0, err
+	case span < 0 || span > limit:
+		return 0, fmt.Errorf("must be from 0s to %s", Short(limit))
+	case span%time.Second != 0:
+		return 0, errors.New("must be whole seconds")
+	}
+	return int(span / time.Second), nil
+}
+
 // ParseDuration reads a time span. Its error says what to write.
 func ParseDuration(text string) (time.Duration, error) {
 	span, err := time.ParseDuration(text)

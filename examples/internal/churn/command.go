@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -44,11 +43,11 @@ output; 130 interrupted.
 // options are the flags.
 type options struct {
 	scenario  sim.Scenario // of the flags, or of the file
-	file      string
+	files     []string
+	file      string // what the scenario is from, empty for the flags
 	every     time.Duration
 	drain     bool
 	podsEvery time.Duration
-	cooldown  time.Duration
 	reaction  time.Duration
 	length    time.Duration
 	together  bool
@@ -69,7 +68,7 @@ func Command() *cobra.Command {
 	o.define(cmd.Flags())
 	_ = cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profiles(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := o.finish(cmd.Flags(), args); err != nil {
+		if err := o.finish(cmd.Flags(), args, cmd.InOrStdin()); err != nil {
 			return cli.Usage(err)
 		}
 		return o.run(cmd)
@@ -139,24 +138,25 @@ func (o *options) define(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.together, "together", false, "replace all nodes at one moment (default: evenly over -replace-every)")
 	flags.IntVar(&o.upgrade, "upgrade", 0, "half-way, upgrade all nodes as well, `N` at a time, a step a minute")
 	flags.BoolVar(&s.StrictAffinity, "strict", false, "strict affinity: no borrowing")
-	cli.DurationVar(flags, &o.cooldown, "cooldown", 0, "how long a released address rests, up to 20m")
+	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "how many blocks a node may have (default 20)")
+	cli.SecondsVar(flags, &s.IPCooldownSeconds, "cooldown", ipam.MaxCooldownSeconds, "how long a released address rests, up to 20m")
 	cli.DurationVar(flags, &o.grace, "grace", 15*time.Minute, "the controller's grace period; 0 to release no suspect of a node that exists")
 	flags.StringVar(&o.profile, "profile", profiles()[0], "behaviour of the controller: "+strings.Join(profiles(), ", "))
 	cli.DurationVar(flags, &o.reaction, "reaction", 10*time.Second, "how long after a change the controller looks at it")
 	cli.DurationVar(flags, &o.down, "down", time.Hour, "how long the controller is down in the comparison, from half-way on")
 	cli.DurationVar(flags, &o.length, "for", 24*time.Hour, "how long to run")
 	flags.Int64Var(&s.Seed, "seed", 1, "decides which nodes go first and whose releases are lost")
-	flags.StringVarP(&o.file, "file", "f", "", "the scenario in this `FILE` instead of the flags above: several pools, groups of nodes, other events")
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "the scenario in this `FILE` instead of the flags above: several pools, groups of nodes, other events; - is standard input")
 	flags.BoolVar(&o.compare, "compare", true, "compare with other grace periods, profiles and so on; -compare=false for only what is asked for")
 	flags.BoolVar(&o.only, "only", false, "-compare=false")
 	_ = flags.MarkHidden("only")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVarP(&o.chart, "output", "o", "", "write the chart to this SVG `FILE`, too; - prints it instead of the page")
-	cli.Renamed(flags, map[string]string{"chart": "output"})
+	cli.Renamed(flags, map[string]string{"chart": "output", "scenario": "file"})
 }
 
 // finish makes what was given a scenario that can be run.
-func (o *options) finish(flags *pflag.FlagSet, args []string) error {
+func (o *options) finish(flags *pflag.FlagSet, args []string, stdin io.Reader) error {
 	if len(args) > 0 {
 		return fmt.Errorf("unexpected argument %q: everything is a flag", args[0])
 	}
@@ -167,8 +167,8 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 	if o.down < time.Second {
 		return fmt.Errorf("-down %s: must be 1s or more", cli.Short(o.down))
 	}
-	if flags.Changed("file") {
-		return o.read(flags)
+	if len(o.files) > 0 {
+		return o.read(flags, stdin)
 	}
 	s := &o.scenario
 	found := false
@@ -188,9 +188,6 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 		if f.value < f.least {
 			return fmt.Errorf("-%s %s: must be %s or more", f.name, cli.Short(f.value), cli.Short(f.least))
 		}
-	}
-	if most := ipam.MaxCooldownSeconds * time.Second; o.cooldown < 0 || o.cooldown > most || o.cooldown%time.Second != 0 {
-		return fmt.Errorf("-cooldown %s: must be 0s to %s in whole seconds", cli.Short(o.cooldown), cli.Short(most))
 	}
 	if s.Leaks > 0 && !o.drain && o.podsEvery == 0 {
 		return errors.New("-leaks needs -drain or -replace-pods-every: nodes that vanish leak everything anyway")
@@ -219,7 +216,6 @@ func (o *options) fill() {
 	s.Cleaner = &sim.Cleaner{GracePeriod: &grace, Reaction: sim.Duration(o.reaction)}
 	s.NodeFormat, s.NumberFrom, s.TunnelIPPerNode, s.Order = "node-%06d", 1, true, "one-by-one"
 	s.RetryEvery, s.For = sim.Duration(time.Minute), sim.Duration(o.length)
-	s.IPCooldownSeconds = int(o.cooldown / time.Second)
 
 	every := sim.Duration(o.every)
 	e := sim.Event{At: every, Do: "interrupt", Count: s.Nodes, Every: every, Over: every}
@@ -246,7 +242,7 @@ func (o *options) inFlags(err error) error {
 		return err
 	}
 	name := map[string]string{
-		"pool": "pool", "blockSize": "block-size", "nodes": "nodes", "podsPerNode": "pods", "leaks": "leaks", "for": "for",
+		"pool": "pool", "blockSize": "block-size", "nodes": "nodes", "podsPerNode": "pods", "leaks": "leaks", "for": "for", "maxBlocksPerHost": "max-blocks",
 	}[wrong.Path]
 	for i, e := range o.scenario.Events {
 		if !strings.HasPrefix(wrong.Path, fmt.Sprintf("events[%d].", i)) {
@@ -271,31 +267,35 @@ func (o *options) inFlags(err error) error {
 var forFiles = []string{"file", "down", "compare", "only", "json", "output"}
 
 // read reads the scenario of the file.
-func (o *options) read(flags *pflag.FlagSet) (err error) {
+func (o *options) read(flags *pflag.FlagSet, stdin io.Reader) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if err == nil && !slices.Contains(forFiles, f.Name) {
-			err = fmt.Errorf("-%s: not with -f, whose FILE says what the cluster is", f.Name)
+			err = fmt.Errorf("%s: not with -f, whose FILE says what the cluster is", cli.Flag(f))
 		}
 	})
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(o.file)
+	if len(o.files) > 1 {
+		return errors.New("-f: churn is about one scenario: give it once")
+	}
+	in, name, err := cli.Open(o.files[0], stdin)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	entries, err := sim.Read(o.file, bufio.NewReader(f))
+	defer in.Close()
+	o.file = name
+	entries, err := sim.Read(name, in)
 	if err != nil {
 		return err
 	}
 	if len(entries) > 1 {
-		return fmt.Errorf("-f %s: has %s, and churn is about one", o.file, cli.Count(len(entries), "scenario"))
+		return fmt.Errorf("-f %s: has %s, and churn is about one", o.files[0], cli.Count(len(entries), "scenario"))
 	}
 	o.scenario = entries[0].Scenario
 	s := &o.scenario
 	wrong := func(format string, args ...any) error {
-		return &sim.FileError{File: o.file, Line: entries[0].Line, Err: fmt.Errorf(format, args...)}
+		return &sim.FileError{File: name, Line: entries[0].Line, Err: fmt.Errorf(format, args...)}
 	}
 	if s.For == 0 {
 		return wrong("for is missing: how long to run, 24h say")

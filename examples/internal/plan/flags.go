@@ -54,7 +54,6 @@ type options struct {
 	scenario sim.Scenario // unless there are files
 	churn    sim.Churn
 	order    string
-	cooldown time.Duration
 	churnFor time.Duration
 	shardOf  string
 	files    []string
@@ -100,7 +99,7 @@ func (o *options) define(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.StrictAffinity, "strict", false, "strict affinity: no borrowing")
 	flags.BoolVar(&s.NoAutoAllocate, "no-auto-allocate", false, "nodes claim no blocks (autoAllocateBlocks: false)")
 	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "how many blocks a node may have (default 20)")
-	cli.DurationVar(flags, &o.cooldown, "cooldown", 0, "how long a released address rests, up to 20m")
+	cli.SecondsVar(flags, &s.IPCooldownSeconds, "cooldown", ipam.MaxCooldownSeconds, "how long a released address rests, up to 20m")
 	flags.Func("reserve", "reserved `addresses` and CIDRs, a comma between two; may be repeated", listOf(&s.Reservations, func(text string) (string, error) { return text, nil }))
 	cli.PrefixVar(flags, &s.ServiceCIDR, "service-cidr", "", "10.96.0.0/12", "the cluster's service addresses, which the pool should not touch")
 	flags.Float64Var(&o.churn.PerSecond, "churn-rate", 0, "`pods` restarted a second, in the whole cluster")
@@ -147,13 +146,6 @@ func (o *options) finishScenario(given map[string]bool) error {
 			s.Nodes, _ = shares(&s.Group)
 		}
 	}
-	if o.cooldown%time.Second != 0 {
-		return fmt.Errorf("-cooldown %s: must be whole seconds", cli.Short(o.cooldown))
-	}
-	if most := ipam.MaxCooldownSeconds * time.Second; o.cooldown < 0 || o.cooldown > most {
-		return fmt.Errorf("-cooldown %s: must be from 0s to %s", cli.Short(o.cooldown), cli.Short(most))
-	}
-	s.IPCooldownSeconds = int(o.cooldown / time.Second)
 	if s.NoAutoAllocate && !s.StrictAffinity {
 		return errors.New("-no-auto-allocate needs -strict: Calico refuses nodes that can neither claim blocks nor borrow")
 	}

@@ -33,7 +33,7 @@ func TestBadUsage(t *testing.T) {
 		"-max-blocks -1":                           "-max-blocks -1: must be 0 ",
 		"-cooldown 21m":                            "-cooldown 21m: must be from 0s to 20m",
 		"-cooldown -1s":                            "-cooldown -1s: must be from 0s to 20m",
-		"-cooldown 1500ms":                         "-cooldown 1.5s: must be whole seconds",
+		"-cooldown 1500ms":                         "-cooldown 1500ms: must be whole seconds",
 		"-reserve 10.0.0.0/40":                     `-reserve "10.0.0.0/40": must be an address or a CIDR`,
 		"-reserve 10.9.0.0/24":                     "-reserve 10.9.0.0/24: no address of it is in the pool 10.0.0.0/18",
 		"-reserve 10.0.0.1,fd00::1":                "-reserve fd00::1: no address of it is in the pool 10.0.0.0/18",

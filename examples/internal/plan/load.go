@@ -1,14 +1,12 @@
 package plan
 
 import (
-	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
+	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
@@ -79,26 +77,11 @@ func tables(entries []entry) int {
 
 // read reads the scenarios of one file.
 func read(name string, stdin io.Reader) ([]sim.Entry, error) {
-	in := stdin
-	if name == "-" {
-		name = "standard input"
-	} else {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
+	in, name, err := cli.Open(name, stdin)
+	if err != nil {
+		return nil, err
 	}
-	r := bufio.NewReader(in)
-	in = r
-	if magic, _ := r.Peek(2); string(magic) == "\x1f\x8b" {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		in = z
-	}
+	defer in.Close()
 	return sim.Read(name, in)
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -113,20 +112,10 @@ func (o *options) define(flags *pflag.FlagSet) {
 // readCooldown returns the seconds of a time span. A number without a unit is seconds,
 // as it always was here.
 func readCooldown(text string) (int, error) {
-	span, err := cli.ParseDuration(text)
-	if n, wrong := strconv.Atoi(text); wrong == nil {
-		span, err = time.Duration(n)*time.Second, nil
+	if _, err := strconv.Atoi(text); err == nil {
+		text += "s"
 	}
-	most := ipam.MaxCooldownSeconds * time.Second
-	switch {
-	case err != nil:
-		return 0, err
-	case span < 0 || span > most:
-		return 0, fmt.Errorf("must be from 0s to %s", cli.Short(most))
-	case span%time.Second != 0:
-		return 0, errors.New("must be whole seconds")
-	}
-	return int(span / time.Second), nil
+	return cli.ParseSeconds(text, ipam.MaxCooldownSeconds)
 }
 
 func number(text string, low, high int) (int, error) {
