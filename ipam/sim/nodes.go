@@ -16,10 +16,10 @@ type node struct {
 	name           string
 	group          *Group
 	labels         map[string]string
-	attrs          block.Attrs
-	pods           []*pod // that it runs, in no order, if pods are kept
-	running        int    // pods
-	started        int    // pods ever
+	attrs          block.Attrs // of its addresses, where no cleaner looks at whose they are
+	pods           []*pod      // that it runs, in no order, if pods are kept
+	running        int         // pods
+	started        int         // pods ever
 	tunnel         pod
 	cordoned, gone bool
 	own, borrowed  int // requests
@@ -44,7 +44,9 @@ func (r *runner) bringUp(g *Group, pods int) *node {
 // addNode adds a node.
 func (r *runner) addNode(g *Group, name string, place int) *node {
 	n := &node{number: len(r.nodes), place: place, name: name, group: g, labels: g.Labels}
-	n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: name})
+	if r.cluster == nil {
+		n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: name})
+	}
 	r.setNode(n)
 	r.cleaner.changed = true
 	r.result.NodesStarted++
@@ -99,6 +101,7 @@ func (r *runner) remove(names []string) {
 // deleteNode takes a node from the cluster; its pods are gone already.
 func (r *runner) deleteNode(n *node) {
 	n.gone = true
+	n.tunnel = pod{} // whose handle keeps many others in memory
 	if r.cluster != nil {
 		r.cluster.DeleteNode(n.name)
 		r.cleaner.changed = true

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -46,7 +45,7 @@ type pods struct {
 	waiting int             // that run and have no address
 	queue   []*pod          // that ask again
 
-	released map[netip.Addr]time.Duration // addresses given back and not given out again, and when
+	givenBack givenBack
 }
 
 // add returns room for one more.
@@ -183,19 +182,15 @@ func (r *runner) release(p *pod, told bool) {
 // givenBack takes note of an address that nobody has any more.
 func (r *runner) givenBack(ip netip.Addr) {
 	r.spaceOf(ip).inUse--
-	if r.pods.released == nil {
-		r.pods.released = make(map[netip.Addr]time.Duration)
-	}
-	r.pods.released[ip] = r.at
+	r.pods.givenBack.add(ip, r.at)
 }
 
 // reused looks at an address that was given out for whether it was before.
 func (r *runner) reused(ip netip.Addr) {
-	at, ok := r.pods.released[ip]
+	at, ok := r.pods.givenBack.take(ip)
 	if !ok {
 		return
 	}
-	delete(r.pods.released, ip)
 	if gap := Duration(r.at - at); r.result.ReuseGap == nil || gap < *r.result.ReuseGap {
 		r.result.ReuseGap = &gap
 	}
