@@ -268,19 +268,23 @@ func firsts(texts ...string) []Version {
 	return versions
 }
 
-// needs refuses what the release does not have yet, one field of the rules: the
-// error names it, the release and the first one with it, and matches
-// [ErrInvalidArgument].
+// needs refuses what the release does not have yet, one field of the rules.
 func (a *Allocator) needs(argument, value string, field func(*Rules) *bool) error {
 	if *field(&a.rules) {
 		return nil
 	}
-	for i := range releases {
-		if c := &releases[i]; c.field(&a.rules) == field(&a.rules) {
-			return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", a.version, c.what, firstRelease(c.since[0]))}
-		}
-	}
-	return nil
+	return a.version.Refuse(argument, value, field)
+}
+
+// Refuse returns the error of an argument that asks for what the release does not
+// have, one field of its [Rules]: it names the argument, the release and the first
+// release that has it, and matches [ErrInvalidArgument]. Whether the release has it
+// is the caller's to look at.
+func (v Version) Refuse(argument, value string, field func(*Rules) *bool) error {
+	var r Rules
+	i := slices.IndexFunc(releases, func(c change) bool { return c.field(&r) == field(&r) })
+	c := &releases[i]
+	return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, firstRelease(c.since[0]))}
 }
 
 // firstRelease returns the release as a line where the whole line has it.

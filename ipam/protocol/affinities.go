@@ -83,7 +83,7 @@ func (c *Client) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBe
 	if err != nil {
 		return err
 	}
-	s, err := c.settings()
+	s, err := c.settingsToRelease()
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (c *Client) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool) e
 	if err := checkOwner(owner); err != nil {
 		return err
 	}
-	s, err := c.settings()
+	s, err := c.settingsToRelease()
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err
 	}
-	s, err := c.settings()
+	s, err := c.settingsToRelease()
 	if err != nil {
 		return err
 	}

@@ -18,12 +18,15 @@ func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
 	if err != nil {
 		return err
 	}
+	if err := c.supports(args.Use, args.MaxAllocPerHandle); err != nil {
+		return err
+	}
 	args.Handle = handleID(args.Handle)
 	p := c.pools.ByAddr(args.IP)
 	if p == nil || p.Disabled() {
 		return about(ipam.ErrNotInPool, args.IP)
 	}
-	if args.Use != "" && !p.Allows(args.Use) {
+	if args.Use != "" && c.rules.AssignIPChecksUse && !p.Allows(args.Use) {
 		return about(ipam.ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, p.Name()))
 	}
 	s, err := c.settingsOn(args.Windows)

@@ -19,7 +19,7 @@ func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
 	if err != nil {
 		return ipam.Attributes{}, about(ipam.ErrDoesNotExist, err)
 	}
-	s, err := c.settings()
+	s, err := c.settingsToRelease()
 	if err != nil {
 		return ipam.Attributes{}, err
 	}
@@ -64,6 +64,9 @@ func (c *Client) assignment(ip netip.Addr, cidr netip.Prefix, s settings) (*Bloc
 func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
+	}
+	if !c.rules.AlternateOwners {
+		return c.version.Refuse("operation", "SetOwnerAttributes", func(r *ipam.Rules) *bool { return &r.AlternateOwners })
 	}
 	cidr, err := c.enabledBlock(ip)
 	if err != nil {

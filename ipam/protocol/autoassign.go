@@ -26,6 +26,9 @@ func (c *Client) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignme
 	if err := args.Validate(); err != nil {
 		return err
 	}
+	if err := c.supports(args.Use, args.MaxAllocPerHandle); err != nil {
+		return err
+	}
 	if args.Num4 > 0 {
 		if err := c.autoAssign(args, true, v4); err != nil {
 			return outcome(err)
@@ -76,8 +79,18 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 	if !is4 {
 		r.num, r.requested, r.reserve = args.Num6, args.Pools6, args.HostReserved6
 	}
+	if err := checkRequested(r.requested, is4); err != nil {
+		return err
+	}
 	if err := c.prepare(&r.demand); err != nil {
 		return err
+	}
+	if !c.rules.ReleaseReadsConfig { // prepare has not read it
+		s, err := c.settingsOn(r.windows)
+		if err != nil {
+			return err
+		}
+		r.settings = s
 	}
 	limit := r.settings.blockLimit(args.MaxBlocksPerHost)
 	owned := len(r.affinities)

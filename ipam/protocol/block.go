@@ -155,6 +155,21 @@ func (b *Block) release(ords []int, renumber bool, now time.Time, cooldown time.
 	b.collect(now, cooldown)
 }
 
+// free takes the ordinals, which must be allocated, from their owners and puts them
+// at the tail of the queue in the order given: a release before there was a
+// cooldown. Where they keep their numbers they remember them until they are
+// allocated again (§16).
+func (b *Block) free(ords []int, keep bool) {
+	for _, ord := range ords {
+		b.Index[ord] = free
+		b.Queue = append(b.Queue, ord)
+		if !keep {
+			b.Sequences[ord] = 0
+		}
+	}
+	b.dropUnused()
+}
+
 // seen returns the block as if collected, a copy where that makes a difference.
 func (b *Block) seen(now time.Time, cooldown time.Duration) *Block {
 	if !slices.ContainsFunc(b.Records, func(r Record) bool { return !r.ReleasedAt.IsZero() }) {

@@ -61,8 +61,8 @@ func (f *faulty) ReleasePoolAffinities(cidr netip.Prefix) error { return f.relea
 
 // spoilt makes engines that a function spoils, of those that make makes.
 func spoilt(make makeEngine, spoil func(f *faulty)) makeEngine {
-	return func(now func() time.Time) trace.Engine {
-		e := make(now)
+	return func(o ipam.Options) trace.Engine {
+		e := make(o)
 		f := &faulty{
 			e, e.AutoAssign, e.AssignIP, e.EnsureBlock, e.ReleaseIPs, e.ReleaseHostAffinities, e.SetOwnerAttributes,
 			e.GarbageCollectColdIPs, e.SetReservations, e.DropBlock, e.ClaimAffinity, e.ReleasePoolAffinities,
@@ -267,9 +267,9 @@ func (x tamper) Do(r Request) Response {
 
 // writing makes clients that have a fault in what they write.
 func writing(fault func(s *Store, r *Request)) makeEngine {
-	return func(now func() time.Time) trace.Engine {
-		cluster := NewCluster()
-		return cluster.Client(tamper{cluster.Store(), fault}, now)
+	return func(o ipam.Options) trace.Engine {
+		cluster := clusterOf(o.Calico)
+		return cluster.Client(tamper{cluster.Store(), fault}, o.Now)
 	}
 }
 

@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -47,6 +48,9 @@ func (c *Client) confirm(a *Affinity) error {
 func (c *Client) claim(a *Affinity, owner affinity.Owner, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	now := c.now()
 	b := newBlock(a.CIDR, owner, now, uint64(max(0, now.UnixNano())), reserve)
+	if !c.rules.ReclaimEmptyBlocks {
+		b.Claimed = time.Time{} // nobody asked
+	}
 	err := c.create(b)
 	if errors.Is(err, errExists) {
 		if b, err = c.getBlock(a.CIDR, s); err != nil {

@@ -148,7 +148,20 @@ func (c *Client) settings() (settings, error) {
 	} else if !errors.Is(err, errMissing) {
 		return settings{}, err
 	}
-	return settings{config, time.Duration(config.IPCooldownSeconds) * time.Second}, nil
+	s := settings{Config: config}
+	if c.rules.Cooldown {
+		s.cooldown = time.Duration(config.IPCooldownSeconds) * time.Second
+	}
+	return s, nil
+}
+
+// settingsToRelease is settings for an operation that reads the configuration for
+// the cooldown only: it did not before there was one (§16).
+func (c *Client) settingsToRelease() (settings, error) {
+	if !c.rules.ReleaseReadsConfig {
+		return settings{}, nil
+	}
+	return c.settings()
 }
 
 // settingsOn is settings for an operation of a client that runs on Windows, or

@@ -22,17 +22,23 @@ import (
 type Cluster struct {
 	store        *Store
 	version      ipam.Version
+	rules        ipam.Rules // of that version
 	pools        pool.Set
 	reservations *pool.Reservations
 }
 
 // NewCluster returns an empty cluster: no pools, no nodes, the default
 // configuration.
-func NewCluster() *Cluster { return &Cluster{store: NewStore()} }
+func NewCluster() *Cluster {
+	c := &Cluster{store: NewStore()}
+	c.SetCalico(0)
+	return c
+}
 
-// SetCalico chooses the release of Calico that the clients are of; without it they
-// are of the newest.
-func (c *Cluster) SetCalico(v ipam.Version) { c.version = v }
+// SetCalico chooses the release of Calico that the clients are of (§16); without
+// it they are of the newest. What the release does not have is refused from then
+// on, but what is there stays: choose before anything else.
+func (c *Cluster) SetCalico(v ipam.Version) { c.version, c.rules = v, v.Rules() }
 
 // Calico returns the release that the clients are of.
 func (c *Cluster) Calico() ipam.Version { return c.version }
@@ -44,6 +50,9 @@ func (c *Cluster) Store() *Store { return c.store }
 // [ipam.Allocator.SetPool] does.
 func (c *Cluster) SetPool(spec pool.Spec) error {
 	p, err := pool.New(spec)
+	if err == nil {
+		err = c.supportsPool(spec)
+	}
 	if err != nil {
 		return err
 	}
@@ -85,9 +94,10 @@ func (c *Cluster) SetReservations(entries []string) []pool.Warning {
 }
 
 // blockAt returns the CIDR of the block that holds the address: the pool's, or
-// where no pool covers it the one that exists.
+// where no pool covers it the one that exists. A disabled pool did not count
+// before [ipam.Rules.DisabledByAddress].
 func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
-	if p := c.pools.ByAddr(ip); p != nil {
+	if p := c.pools.ByAddr(ip); p != nil && (!p.Disabled() || c.rules.DisabledByAddress) {
 		return p.BlockOf(ip)
 	}
 	for _, b := range c.store.blocks.live() {
@@ -110,7 +120,7 @@ func (c *Cluster) peek(ip netip.Addr) *Block {
 }
 
 // SequenceNumber returns the sequence number of an address as last written: 0
-// for one that is free, host-reserved or in no block.
+// for one that is free (but see [ipam.Rules]), host-reserved or in no block.
 func (c *Cluster) SequenceNumber(ip netip.Addr) uint64 {
 	b := c.peek(ip)
 	if b == nil {

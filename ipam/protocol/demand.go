@@ -38,15 +38,16 @@ func (d *demand) owner() affinity.Owner {
 
 // prepare finds out what the demand may use: get config, get node, list the
 // host's affinities. Blocks that the node is not to have any more are released.
+// Releases of Calico whose releases of addresses do not read the configuration
+// read it later here, too: it is the caller's to do (§16).
 func (c *Client) prepare(d *demand) (err error) {
-	if err := checkRequested(d.requested, d.is4); err != nil {
-		return err
-	}
 	if !d.use.Valid() {
 		return about(ipam.ErrUseRequired, fmt.Sprintf("got %q", d.use))
 	}
-	if d.settings, err = c.settingsOn(d.windows); err != nil {
-		return err
+	if c.rules.ReleaseReadsConfig {
+		if d.settings, err = c.settingsOn(d.windows); err != nil {
+			return err
+		}
 	}
 	var labels map[string]string // a virtual owner has none
 	if d.use != pool.LoadBalancer {

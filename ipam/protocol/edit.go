@@ -58,6 +58,9 @@ func (c *Client) SetIPAMConfig(config ipam.Config) error {
 	if config.MaxBlocksPerHost > 0 && !config.StrictAffinity {
 		return about(ipam.ErrConfigConflict, fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", config.MaxBlocksPerHost))
 	}
+	if err := c.supportsConfig(config); err != nil {
+		return err
+	}
 	if _, err := c.settings(); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (c *Client) SetIPAMConfig(config ipam.Config) error {
 // PutIPAMConfig writes the configuration as an edit behind Calico's back does,
 // as [ipam.Allocator.PutIPAMConfig] does.
 func (c *Client) PutIPAMConfig(config ipam.Config) error {
-	if err := checkConfig(config); err != nil {
+	if err := errors.Join(checkConfig(config), c.supportsConfig(config)); err != nil {
 		return err
 	}
 	return outcome(c.write(Apply, &Config{Config: config}))

@@ -17,7 +17,13 @@ const minClaimAge = time.Minute
 // [ipam.ErrNoBlock] with automatic allocation off, [ipam.ErrNoFreeBlocks] where
 // nothing is left, [ipam.ErrBadHostReservation] for a block too small for it.
 func (c *Client) claimNew(d *demand) (b *Block, err error) {
-	if !d.settings.AutoAllocateBlocks {
+	s := d.settings
+	if !c.rules.ReleaseReadsConfig { // AutoAssign has read it, EnsureBlock not
+		if s, err = c.settingsOn(d.windows); err != nil {
+			return nil, err
+		}
+	}
+	if !s.AutoAllocateBlocks {
 		return nil, about(ipam.ErrNoBlock, d.host)
 	}
 	for range maxTries {
@@ -41,8 +47,8 @@ func (c *Client) claimNew(d *demand) (b *Block, err error) {
 
 // find returns the block that the host should claim next: the first on its walk
 // that does not exist, or is its own and has a free address, else an empty one
-// that its owner gives up. Nothing is given up for a reservation that would not
-// fit.
+// that its owner gives up, since [ipam.Rules.ReclaimEmptyBlocks]. Nothing is given
+// up for a reservation that would not fit.
 func (c *Client) find(d *demand) (netip.Prefix, error) {
 	listed, err := list[*Block](c, BlocksKey)
 	if err != nil {
@@ -69,7 +75,7 @@ func (c *Client) find(d *demand) (netip.Prefix, error) {
 			if b.Owner == d.owner() {
 				return cidr, nil
 			}
-			if b.empty() {
+			if b.empty() && c.rules.ReclaimEmptyBlocks {
 				empty = append(empty, b)
 			}
 		}
@@ -96,10 +102,18 @@ func (c *Client) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Pr
 		return block4, block6, err
 	}
 	if args.HostReserved4 != nil {
-		block4, err = c.ensureBlock(&demand{host: args.Host, is4: true, requested: args.Pools4, reserve: args.HostReserved4, windows: args.Windows})
+		if err = checkRequested(args.Pools4, true); err == nil {
+			block4, err = c.ensureBlock(&demand{host: args.Host, is4: true, requested: args.Pools4, reserve: args.HostReserved4, windows: args.Windows})
+		}
 	}
 	if err == nil && args.HostReserved6 != nil {
-		block6, err = c.ensureBlock(&demand{host: args.Host, requested: args.Pools6, reserve: args.HostReserved6, windows: args.Windows})
+		if err = checkRequested(args.Pools6, false); err == nil {
+			requested := args.Pools6
+			if !c.rules.EnsureByPools6 {
+				requested = args.Pools4 // even without a look at its family
+			}
+			block6, err = c.ensureBlock(&demand{host: args.Host, requested: requested, reserve: args.HostReserved6, windows: args.Windows})
+		}
 	}
 	if err != nil {
 		return netip.Prefix{}, netip.Prefix{}, outcome(err)

@@ -109,7 +109,7 @@ func (c *Client) held(id string, stored bool) ([]netip.Addr, error) {
 	if stored {
 		id = h.ID
 	}
-	s, err := c.settings()
+	s, err := c.settingsToRelease()
 	if err != nil {
 		return nil, err
 	}

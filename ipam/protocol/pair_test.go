@@ -4,19 +4,26 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// makeEngine makes an engine of an empty cluster that goes by a clock.
-type makeEngine func(now func() time.Time) trace.Engine
+// makeEngine makes an engine of an empty cluster that goes by a clock and a release
+// of Calico.
+type makeEngine func(ipam.Options) trace.Engine
 
 // allocator and client are the two engines: the fast one, and the one of this
 // package that works alone.
-func allocator(now func() time.Time) trace.Engine { return ipam.New(ipam.Options{Now: now}) }
-func client(now func() time.Time) trace.Engine    { return NewCluster().Client(nil, now) }
+func allocator(o ipam.Options) trace.Engine { return ipam.New(o) }
+func client(o ipam.Options) trace.Engine    { return clusterOf(o.Calico).Client(nil, o.Now) }
+
+// clusterOf returns an empty cluster of clients of the release.
+func clusterOf(v ipam.Version) *Cluster {
+	c := NewCluster()
+	c.SetCalico(v)
+	return c
+}
 
 // A pair is two engines that do the same operations, one by one. The second is
 // held against the first, the reference.
@@ -34,7 +41,11 @@ func newPair(h trace.Header, ref, other makeEngine) (*pair, error) {
 		make   makeEngine
 	}{{&p.ref, ref}, {&p.other, other}} {
 		clock := ipam.NewClock(h.Start)
-		*x.player = trace.PlayOn(x.make(clock.Now), clock)
+		o, err := h.Options(clock)
+		if err != nil {
+			return nil, err
+		}
+		*x.player = trace.PlayOn(x.make(o), clock)
 		if err := (*x.player).Set(h); err != nil {
 			return nil, err
 		}

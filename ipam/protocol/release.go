@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -23,7 +24,10 @@ func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []n
 			return nil, nil, err
 		}
 	}
-	s, err := c.settingsOn(slices.ContainsFunc(releases, func(r ipam.Release) bool { return r.Windows }))
+	var s settings
+	if c.rules.ReleaseReadsConfig {
+		s, err = c.settingsOn(slices.ContainsFunc(releases, func(r ipam.Release) bool { return r.Windows }))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -40,7 +44,9 @@ func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []n
 			continue
 		}
 		unallocated = append(unallocated, free...)
-		released = append(released, b.addresses()...)
+		if c.rules.TellReleased {
+			released = append(released, b.addresses()...)
+		}
 	}
 	return unallocated, released, err
 }
@@ -149,7 +155,7 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 			return err
 		}
 		counts := b.countHandles(p.ords)
-		b.release(p.ords, !p.byHandle, c.now(), s.cooldown)
+		c.takeBack(b, &p, s)
 		err = c.writeOrDelete(b)
 		if errors.Is(err, errMissing) && p.byHandle && b.abandoned() {
 			err = nil // somebody else deleted it
@@ -158,11 +164,32 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 			return err
 		}
 		for _, n := range counts {
+			if !p.byHandle && !c.rules.LowerByReleased {
+				n.n = 1 // however many of its addresses these were
+			}
 			l.lower(n.handle, cidr, n.n)
 		}
 		c.giveBackUnselected(b, s)
 		return nil
 	})
+}
+
+// takeBack takes what was picked from its owners. Before there was a cooldown it
+// was free at once, and not always in the order of ordinals: what one ReleaseIPs
+// released went through a map, for whose order that of the addresses as text
+// stands here, as in recordings (§16).
+func (c *Client) takeBack(b *Block, p *picked, s settings) {
+	switch {
+	case p.byHandle && !c.rules.FreeHasNoNumber:
+		b.free(p.ords, true)
+	case !p.byHandle && !c.rules.QueueByOrdinal:
+		asText := slices.SortedFunc(slices.Values(p.ords), func(x, y int) int {
+			return strings.Compare(b.addr(x).String(), b.addr(y).String())
+		})
+		b.free(asText, false)
+	default:
+		b.release(p.ords, !p.byHandle, c.now(), s.cooldown)
+	}
 }
 
 // writeOrDelete writes a block from which something was released, or deletes it
@@ -259,7 +286,7 @@ func (c *Client) ReleaseByHandle(id string) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.settings()
+	s, err := c.settingsToRelease()
 	if err != nil {
 		return err
 	}
@@ -278,8 +305,11 @@ func (c *Client) ReleaseByHandle(id string) error {
 // GarbageCollectColdIPs frees every address whose cooldown is over, as
 // [ipam.Allocator.GarbageCollectColdIPs] does: get config, list blocks, and of
 // each block with anything to collect one write of what was listed. It deletes
-// none, and tries none again (§15).
+// none, and tries none again (§15). Without a cooldown nobody does it.
 func (c *Client) GarbageCollectColdIPs() {
+	if !c.rules.Cooldown {
+		return
+	}
 	s, err := c.settings()
 	if err != nil {
 		return

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 // GetUtilization returns the usage of every pool and of the blocks in none, as
@@ -16,10 +17,11 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 		return nil
 	}
 	var usage []ipam.PoolUsage
+	reservations := c.counted()
 	for _, p := range c.pools.All() {
 		u := ipam.PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
 		capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
-		reserved := c.reservations.CountIn(p.CIDR())
+		reserved := reservations.CountIn(p.CIDR())
 		unused := new(big.Int).Sub(capacity, reserved) // where there are no blocks
 		inUse, inBlocks := int64(0), int64(0)
 		for _, b := range blocks {
@@ -31,6 +33,15 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 			inBlocks += one.Available.Int64()
 			unused.Sub(unused, new(big.Int).Sub(one.Capacity, one.Reserved))
 			u.Blocks = append(u.Blocks, one)
+		}
+		if !c.rules.ReservationsInUsage {
+			// Calico counted blocks only; calicoctl added them up, in any size.
+			u.Usage = ipam.Usage{
+				Capacity: capacity, InUse: big.NewInt(inUse), Reserved: reserved,
+				Available: new(big.Int).Sub(capacity, big.NewInt(inUse)),
+			}
+			usage = append(usage, u)
+			continue
 		}
 		// Calico counts in 64 bits: what is more stops there, and the sum overflows.
 		u.Usage = ipam.Usage{
@@ -50,6 +61,14 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 	return append(usage, orphans)
 }
 
+// counted returns the reservations that count in utilization.
+func (c *Client) counted() *pool.Reservations {
+	if !c.rules.ReservationsInUsage {
+		return nil
+	}
+	return c.reservations
+}
+
 // limited returns n, at most 2^63-1.
 func limited(n *big.Int) *big.Int {
 	if most := big.NewInt(1<<63 - 1); n.Cmp(most) > 0 {
@@ -60,11 +79,12 @@ func limited(n *big.Int) *big.Int {
 
 // blockUsage counts the addresses of a block as last written.
 func (c *Client) blockUsage(b *Block) ipam.BlockUsage {
+	reservations := c.counted()
 	count := func(n int) *big.Int { return big.NewInt(int64(n)) }
 	return ipam.BlockUsage{CIDR: b.CIDR, Usage: ipam.Usage{
 		Capacity:  count(len(b.Index)),
 		InUse:     count(len(b.Index) - len(b.Queue)),
-		Reserved:  c.reservations.CountIn(b.CIDR),
-		Available: count(len(b.available(c.reservations))),
+		Reserved:  reservations.CountIn(b.CIDR),
+		Available: count(len(b.available(reservations))),
 	}}
 }
