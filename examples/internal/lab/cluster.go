@@ -24,6 +24,8 @@ type settings struct {
 
 	encapsulation string // of the pool, which decides on the kind of tunnel
 	natOutgoing   bool
+
+	calico ipam.Version // the release
 }
 
 // A cluster is a Kind cluster with Calico, as far as the lab looks at it.
@@ -98,7 +100,7 @@ func newCluster(s settings) *cluster {
 	return &cluster{
 		settings: s,
 		clock:    clock,
-		ipam:     ipam.New(ipam.Options{Now: clock.Now}),
+		ipam:     ipam.New(ipam.Options{Now: clock.Now, Calico: s.calico}),
 		components: []component{
 			{name: "apiserver", up: (*cluster).nodesReady, since: start},
 			{name: "calico", up: (*cluster).calicoRuns, since: start},

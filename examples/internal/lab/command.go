@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 const usage = `Go through the course's lab on Calico IPAM, on a simulated cluster.
@@ -50,19 +51,25 @@ type options struct {
 	nodes int
 	pool  netip.Prefix
 	size  int
+	// calico is the release; the course's cluster has the one of its time.
+	calico ipam.Version
 }
 
 // Command returns the program.
 func Command() *cobra.Command {
-	o := new(options)
+	o := &options{calico: ipam.V3_28}
 	cmd := cli.New("lab", "the lab of the course on Calico IPAM, on a simulated cluster", usage)
 	o.define(cmd.Flags())
+	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico, v3.22 to v3.33, whose allocator and calicoctl the cluster has")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := o.settings(cmd.Flags(), args)
 		if err != nil {
 			return cli.Usage(err)
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
+		if warning := cli.Uncovered(s.calico); warning != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), cmd.CommandPath()+": "+warning)
+		}
 		l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(cmd.OutOrStdout())}}
 		if err := l.play(o.steps); err != nil {
 			return err
@@ -98,7 +105,7 @@ func (o *options) settings(flags *pflag.FlagSet, args []string) (s settings, err
 			return s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, len(exercises))
 		}
 	}
-	s.nodes = o.nodes
+	s.nodes, s.calico = o.nodes, o.calico
 	s.encapsulation, s.natOutgoing = "VXLANCrossSubnet", true
 	if len(o.files) > 0 {
 		if err := s.load(o.files, flags.Changed("pool")); err != nil {

@@ -102,6 +102,7 @@ func (l *lab) ipamShow() {
 		end = fmt.Sprintf("No block is left to claim, though %v addresses are free.", free)
 	}
 	l.see("%s, in %d of the pool's blocks (%s). %s", l.inUse(), blocks, blocksIn(l.pool()), end)
+	l.see("So calicoctl %s prints it; -calico has the other releases.", l.ipam.Calico())
 }
 
 // getAffinities is exercise 5.

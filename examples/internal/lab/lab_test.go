@@ -70,11 +70,11 @@ calico-ipam-worker2         Ready    <none>          15m   v1.28.0
 `,
 		4: `
 $ calicoctl ipam show
-+----------+----------------+-----------+------------+--------------+--------------+
-| GROUPING | CIDR           | IPS TOTAL | IPS IN USE | IPS RESERVED | IPS FREE     |
-+----------+----------------+-----------+------------+--------------+--------------+
-| IP Pool  | 192.168.0.0/16 |     65536 |    10 (0%) |       0 (0%) | 65526 (100%) |
-+----------+----------------+-----------+------------+--------------+--------------+
++----------+----------------+-----------+------------+--------------+
+| GROUPING |      CIDR      | IPS TOTAL | IPS IN USE |   IPS FREE   |
++----------+----------------+-----------+------------+--------------+
+| IP Pool  | 192.168.0.0/16 |     65536 | 10 (0%)    | 65526 (100%) |
++----------+----------------+-----------+------------+--------------+
 `,
 		5: `
 $ kubectl get blockaffinities
@@ -146,8 +146,8 @@ func TestBoot(t *testing.T) {
 func TestAfter(t *testing.T) {
 	lab := play(t)
 	full := part(t, lab, "After: a node fills", "After: a pod is deleted")
-	require.Contains(t, full, "| Block    | 192.168.131.128/26 |        64 |  64 (100%) |")
-	require.Contains(t, full, "| Block    | 192.168.131.192/26 |        64 |     1 (2%) |")
+	require.Contains(t, full, "| Block    | 192.168.131.128/26 |        64 | 64 (100%)  |")
+	require.Contains(t, full, "| Block    | 192.168.131.192/26 |        64 | 1 (2%)     |")
 
 	back := part(t, lab, "After: a pod is deleted", "After: is the pool")
 	require.Contains(t, back, "after                              1-63,0\n", "the address goes to the end of the queue")
@@ -196,7 +196,7 @@ func TestOwn(t *testing.T) {
 			"none exhausted:10.0.0.0/28 calico-ipam-worker8",
 			"16 in use: 9 tunnel addresses and 7 pods, while 6 more asked in vain.",
 			"calico False True False",
-			"|        16 |  16 (100%) |       0 (0%) |   0 (0%) |",
+			"|        16 | 16 (100%)  | 0 (0%)   |",
 			"Every address is taken.",
 			"Nodes with a block: 4 of 9.",
 			"web-1 gets no address (exhausted:10.0.0.0/28)",
@@ -215,7 +215,7 @@ func TestOwn(t *testing.T) {
 		}},
 		{"IPv6", []string{"-pool", "fd00::/112"}, []string{
 			"fd00::8380 own calico-ipam-worker VXLAN tunnel",
-			"| IP Pool  | fd00::/112 |     65536 |    10 (0%) |",
+			"| IP Pool  | fd00::/112 |     65536 | 10 (0%)    |",
 			"calico-ipam-control-plane-fd00--1240-122",
 			"cidr: fd00::1240/122",
 			"It comes back after 63 others",
@@ -223,8 +223,14 @@ func TestOwn(t *testing.T) {
 		}},
 		{"huge IPv6", []string{"-pool", "fd00::/48"}, []string{
 			"(blocks of /122: 2^74)",
+			"1.2089e+24 | 10 (0%)    |",
+			"So calicoctl v3.28 prints it",
+		}},
+		{"huge IPv6 of v3.33", []string{"-pool", "fd00::/48", "-calico", "v3.33"}, []string{
+			"(blocks of /122: 2^74)",
 			"9.2234e+18 |    10 (0%) |",
 			"IPS FREE overflows",
+			"So calicoctl v3.33 prints it",
 		}},
 		{"one node", []string{"-nodes", "1"}, []string{
 			"6 in use: 1 tunnel address and 5 pods",

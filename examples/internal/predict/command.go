@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -40,6 +41,7 @@ type options struct {
 	independent bool
 	json        bool
 	at          time.Time
+	calico      ipam.Version
 }
 
 // Command returns the program.
@@ -47,6 +49,7 @@ func Command() *cobra.Command {
 	o := &options{pool: pool.Spec{Name: "pool"}, at: epoch}
 	cmd := cli.New("predict", "the first block that each node of a cluster will get", usage)
 	o.define(cmd.Flags())
+	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico; since v3.32 a node may take the block of one that came before it, once that is empty")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !cmd.Flags().Changed("pool") {
 			return cli.Usagef("-pool is missing: the CIDR of the pool, such as 10.244.0.0/16")

@@ -30,7 +30,7 @@ func newPredictor(o options, names []string) (*predictor, error) {
 	if err != nil {
 		return nil, cli.InFlags(err)
 	}
-	a := ipam.New(ipam.Options{Now: func() time.Time { return o.at }})
+	a := ipam.New(ipam.Options{Now: func() time.Time { return o.at }, Calico: o.calico})
 	if err := a.SetPool(o.pool); err != nil {
 		return nil, err
 	}

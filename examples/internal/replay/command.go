@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -47,6 +48,17 @@ type options struct {
 	all   bool
 	json  bool
 	group string
+
+	calico   ipam.Version // replaces the release of the recordings
+	recorded bool         // it does not
+}
+
+// as returns the options of the allocator for a recording made on those.
+func (o *options) as(recorded ipam.Options) ipam.Options {
+	if !o.recorded {
+		recorded.Calico = o.calico
+	}
+	return recorded
 }
 
 // Command returns the program.
@@ -58,7 +70,9 @@ func Command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print one JSON object a file and no total")
 	flags.StringVar(&o.group, "snapshot", "v1", "which snapshot to go on from: `v1` (crd.projectcalico.org/v1) or v3 (projectcalico.org/v3)")
 	_ = cmd.RegisterFlagCompletionFunc("snapshot", cobra.FixedCompletions([]string{"v1", "v3"}, cobra.ShellCompDirectiveNoFileComp))
+	cli.Calico(cmd, &o.calico, "replay as this `RELEASE` of Calico, in place of the one that the recording names")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		o.recorded = !cmd.Flags().Changed("calico")
 		if o.group != "v1" && o.group != "v3" {
 			return cli.Usagef("-snapshot %s: must be v1 or v3", o.group)
 		}
@@ -143,9 +157,9 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 	defer r.Close()
 	var done trace.Result
 	if name := r.Header().Snapshot; name == "" {
-		done, err = trace.Replay(r)
+		done, err = trace.ReplayOn(r, func(recorded ipam.Options) trace.Engine { return ipam.New(o.as(recorded)) })
 	} else {
-		done, err = goOn(r, file, name, o.group)
+		done, err = o.goOn(r, file, name)
 	}
 	if err != nil {
 		result.Error = err.Error()

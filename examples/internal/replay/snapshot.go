@@ -14,8 +14,8 @@ import (
 )
 
 // goOn replays a recording from the snapshot that it names.
-func goOn(r *trace.Reader, file, name, group string) (trace.Result, error) {
-	path, err := beside(file, name, group)
+func (o *options) goOn(r *trace.Reader, file, name string) (trace.Result, error) {
+	path, err := beside(file, name, o.group)
 	if err != nil {
 		return trace.Result{}, fmt.Errorf("%s: %w", r.Name(), err)
 	}
@@ -23,8 +23,13 @@ func goOn(r *trace.Reader, file, name, group string) (trace.Result, error) {
 	if err != nil {
 		return trace.Result{}, err
 	}
-	clock := ipam.NewClock(r.Header().Start)
-	a, err := s.Allocator(ipam.Options{Now: clock.Now})
+	h := r.Header()
+	clock := ipam.NewClock(h.Start)
+	recorded, err := h.Options(clock)
+	if err != nil {
+		return trace.Result{}, fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	a, err := s.Allocator(o.as(recorded))
 	if err != nil {
 		return trace.Result{}, fmt.Errorf("%s: %w", path, err)
 	}

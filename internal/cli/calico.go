@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+// Calico defines the flag -calico of a program, a release of Calico. The variable's
+// value is the default.
+func Calico(cmd *cobra.Command, v *ipam.Version, usage string) {
+	cmd.Flags().Var((*calico)(v), "calico", usage)
+	var releases []string
+	for r := ipam.V3_33; r >= ipam.V3_22; r -= ipam.V3_23 - ipam.V3_22 {
+		releases = append(releases, r.String())
+	}
+	_ = cmd.RegisterFlagCompletionFunc("calico", cobra.FixedCompletions(releases, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// Uncovered says what to know of a release whose rules are not known; it is empty for
+// one of v3.22 to v3.33.
+func Uncovered(v ipam.Version) string {
+	switch {
+	case v.Covered():
+		return ""
+	case v < ipam.V3_22:
+		return "Calico " + v.String() + " is answered as v3.22: older allocators were not looked at, and of the cleaning controller none before v3.24"
+	}
+	return "Calico " + v.String() + " is answered as v3.33, the newest release that is known here"
+}
+
+// calico is the value of the flag.
+type calico ipam.Version
+
+func (v *calico) String() string { return ipam.Version(*v).String() }
+
+// Type is what pflag calls the kind of value.
+func (v *calico) Type() string { return "RELEASE" }
+
+// Set reads a release.
+func (v *calico) Set(text string) error {
+	parsed, err := ipam.ParseVersion(text)
+	if err != nil {
+		return errors.New("must be a release of Calico such as v3.28 or v3.28.2")
+	}
+	*v = calico(parsed)
+	return nil
+}

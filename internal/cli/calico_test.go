@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+)
+
+func TestCalico(t *testing.T) {
+	for text, want := range map[string]string{"v3.26": "v3.26", "3.31.7": "v3.31.7", "master": "v3.33"} {
+		v := ipam.V3_28
+		cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
+		Calico(cmd, &v, "the release")
+		require.Equal(t, "v3.28", cmd.Flags().Lookup("calico").DefValue)
+		require.NoError(t, cmd.Flags().Set("calico", text))
+		require.Equal(t, want, v.String())
+	}
+	cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
+	Calico(cmd, new(ipam.Version), "the release")
+	err := cmd.Flags().Set("calico", "tigera")
+	require.ErrorContains(t, err, "must be a release of Calico such as v3.28 or v3.28.2")
+}
+
+func TestUncovered(t *testing.T) {
+	old, err := ipam.ParseVersion("v3.16.5")
+	require.NoError(t, err)
+	require.Contains(t, Uncovered(old), "v3.16.5 is answered as v3.22")
+	future, err := ipam.ParseVersion("v3.40")
+	require.NoError(t, err)
+	require.Contains(t, Uncovered(future), "v3.40 is answered as v3.33")
+	require.Empty(t, Uncovered(ipam.V3_22))
+	require.Empty(t, Uncovered(0))
+}
