@@ -1,0 +1,105 @@
+package ipam
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// A Lack is something in a cluster that a release of Calico does not have, so that
+// the cluster cannot run that release.
+type Lack struct {
+	Object string  // the first with it, such as "IPPool blue"
+	Field  string  // with its value, such as `namespaceSelector "has(x)"`
+	First  Version // the first release with it
+}
+
+// String returns what there is and the first release with it.
+func (l Lack) String() string {
+	return fmt.Sprintf("%s has %s; Calico %s is the first release with that", l.Object, l.Field, l.First)
+}
+
+// Lacks returns what the cluster has and the release does not, each field once and
+// those of the oldest release first (§16): none where the cluster can run the
+// release. The last of them can run everything that the cluster has.
+func (v Version) Lacks(c *Cluster) []Lack {
+	f := lackFinder{rules: v.Rules()}
+	f.pools(c.Pools)
+	if n := c.Config.IPCooldownSeconds; n > 0 {
+		f.add(func(r *Rules) *bool { return &r.Cooldown }, "IPAMConfig default", "ipCooldownSeconds", func() string { return strconv.Itoa(n) })
+	}
+	for i := range c.Affinities {
+		if a := &c.Affinities[i]; a.Owner.Type == affinity.Virtual && !f.rules.LoadBalancer {
+			f.add(func(r *Rules) *bool { return &r.LoadBalancer }, "BlockAffinity "+affinity.Name(a.Owner.Name, a.CIDR), "type", func() string { return "virtual" })
+		}
+	}
+	for i := range c.Blocks {
+		f.block(&c.Blocks[i])
+	}
+	slices.SortStableFunc(f.lacks, func(x, y Lack) int { return cmp.Compare(x.First, y.First) })
+	return f.lacks
+}
+
+type lackFinder struct {
+	rules Rules
+	lacks []Lack
+}
+
+// add adds what an object has, unless the release has it or another object did.
+func (f *lackFinder) add(field func(*Rules) *bool, object, name string, value func() string) {
+	if *field(&f.rules) || slices.ContainsFunc(f.lacks, func(l Lack) bool { return strings.HasPrefix(l.Field, name+" ") }) {
+		return
+	}
+	f.lacks = append(f.lacks, Lack{object, name + " " + value(), firstWith(field)})
+}
+
+func (f *lackFinder) pools(specs []pool.Spec) {
+	for _, s := range specs {
+		object := "IPPool " + s.Name
+		if selector := strings.TrimSpace(s.NamespaceSelector); selector != "" && selector != "all()" {
+			f.add(func(r *Rules) *bool { return &r.NamespaceSelector }, object, "namespaceSelector", func() string { return strconv.Quote(s.NamespaceSelector) })
+		}
+		if slices.Contains(s.AllowedUses, pool.LoadBalancer) {
+			f.add(func(r *Rules) *bool { return &r.LoadBalancer }, object, "allowedUses", func() string { return string(pool.LoadBalancer) })
+		}
+		if s.AssignmentMode == pool.Manual {
+			f.add(func(r *Rules) *bool { return &r.LoadBalancer }, object, "assignmentMode", func() string { return string(pool.Manual) })
+		}
+	}
+}
+
+func (f *lackFinder) block(b *BlockState) {
+	object := "IPAMBlock " + affinity.CIDRName(b.CIDR)
+	if b.Owner.Type == affinity.Virtual {
+		f.add(func(r *Rules) *bool { return &r.LoadBalancer }, object, "affinity", b.Owner.String)
+	}
+	if !b.Claimed.IsZero() {
+		f.add(func(r *Rules) *bool { return &r.ReclaimEmptyBlocks }, object, "affinityClaimTime", func() string { return b.Claimed.UTC().Format(time.RFC3339) })
+	}
+	for i := range b.Allocations {
+		al := &b.Allocations[i]
+		if !al.ReleasedAt.IsZero() {
+			f.add(func(r *Rules) *bool { return &r.Cooldown }, object, "releasedAt", func() string { return al.ReleasedAt.UTC().Format(time.RFC3339) })
+		}
+		if al.Alternate.Len() > 0 {
+			f.add(func(r *Rules) *bool { return &r.AlternateOwners }, object, "alternateOwnerAttrs", func() string { return "of " + b.Addr(al.Ordinal).String() })
+		}
+	}
+}
+
+// firstWith returns the first release that has a field of the rules.
+func firstWith(field func(*Rules) *bool) Version {
+	var r Rules
+	for i := range releases {
+		if c := &releases[i]; c.field(&r) == field(&r) {
+			return firstRelease(c.since[0])
+		}
+	}
+	return newestVersion
+}
