@@ -347,7 +347,7 @@ func BenchmarkPlan(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, s := range all {
-			if _, err := sim.Run(s); err != nil {
+			if _, err := sim.Run(s, sim.Options{}); err != nil {
 				b.Fatal(err)
 			}
 		}

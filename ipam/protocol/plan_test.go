@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
@@ -35,8 +35,8 @@ func TestPlan(t *testing.T) {
 		if ops.DatastoreOps > manyCalls && !property.Long() {
 			continue
 		}
-		cluster, clock := NewCluster(), ipam.NewClock(sim.Start)
-		got, err := sim.RunOn(cluster.Client(nil, clock.Now), clock, s)
+		cluster := NewCluster()
+		got, err := sim.RunOn(s, func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) })
 		require.NoError(t, err)
 		require.Equal(t, want.Totals, got.Totals, "%s /%d", s.Name, s.BlockSize)
 		require.Equal(t, Counts{Calls: ops.DatastoreOps}, cluster.Store().Counts(), "%s /%d", s.Name, s.BlockSize)

@@ -7,7 +7,7 @@ import (
 )
 
 // day is 250 nodes of 20 pods, each of which lives for a quarter of an hour.
-func day(kind Kind, over time.Duration) Scenario {
+func day(kind string, over time.Duration) Scenario {
 	quarter := Duration(15 * time.Minute)
 	return Scenario{
 		Pool:            netip.MustParsePrefix("10.0.0.0/16"),
@@ -22,7 +22,7 @@ func day(kind Kind, over time.Duration) Scenario {
 func BenchmarkDay(b *testing.B) {
 	for _, c := range []struct {
 		name string
-		kind Kind
+		kind string
 		over time.Duration
 	}{
 		{"replaced=drained/spread", replaceNodes, 15 * time.Minute},
@@ -32,7 +32,7 @@ func BenchmarkDay(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r, err := RunWith(day(c.kind, c.over), Options{SampleEvery: 15 * time.Minute, Peaks: true})
+				r, err := Run(day(c.kind, c.over), Options{SampleEvery: 15 * time.Minute, Peaks: true})
 				if err != nil {
 					b.Fatal(err)
 				}

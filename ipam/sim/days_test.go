@@ -27,7 +27,7 @@ func period(d time.Duration) *Duration { return (*Duration)(&d) }
 // lived runs a scenario of hours, and looks at its samples.
 func lived(t *testing.T, s Scenario) Result {
 	t.Helper()
-	r, err := RunWith(s, Options{SampleEvery: time.Duration(s.For) / 96, Peaks: true})
+	r, err := Run(s, Options{SampleEvery: time.Duration(s.For) / 96, Peaks: true})
 	require.NoError(t, err)
 	for _, s := range r.Samples {
 		require.Equal(t, r.BlocksTotal, s.Live+s.Dead+s.Empty+s.Free)
@@ -121,7 +121,7 @@ func TestCleanerDown(t *testing.T) {
 	require.NotZero(t, down.Refused())
 	require.Greater(t, down.FirstRefusal.At, after(time.Hour))
 	require.Less(t, down.FirstRefusal.At, after(105*time.Minute))
-	require.Equal(t, RefusedPoolEmpty, down.FirstRefusal.Outcome)
+	require.Equal(t, refusedPoolEmpty, down.FirstRefusal.Outcome)
 	require.Greater(t, down.Peaks.Dead.N, up.Peaks.Dead.N)
 	require.Zero(t, down.Waiting, "it came back")
 	require.Positive(t, down.Peaks.Waiting.N)
@@ -151,7 +151,7 @@ func TestNamedPods(t *testing.T) {
 	s.PodsPerNode = 0
 	r := lived(t, s)
 	require.Equal(t, 3, r.PodsStarted, "a twice, b once")
-	require.Equal(t, RefusedTaken, r.FirstRefusal.Outcome, "its address was still held by its own past")
+	require.Equal(t, refusedTaken, r.FirstRefusal.Outcome, "its address was still held by its own past")
 	require.Equal(t, "a", r.FirstRefusal.Pod)
 	require.Equal(t, after(10*time.Minute), r.FirstRefusal.At)
 	require.Equal(t, 20, r.RefusedTaken, "a pod of that name lives, so it is no leak: until the pod was stopped")
@@ -190,7 +190,7 @@ func TestOtherClusters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := hours(3, Event{At: after(time.Minute), Do: interruptNodes, Count: 2, Every: after(5 * time.Minute)})
 			change(&s)
-			r, err := RunWith(s, Options{})
+			r, err := Run(s, Options{})
 			require.NoError(t, err)
 			require.Positive(t, r.Cleaned.Addresses)
 			require.Equal(t, name != "full", r.Refused() == 0)
@@ -206,7 +206,7 @@ func held(r *Result, s Scenario) (n int) {
 		n += s.asks(&g)
 	}
 	if r.Refused() > 0 { // some tunnels were refused for good, so ask the samples
-		again, _ := RunWith(s, Options{SampleEvery: time.Duration(s.For)})
+		again, _ := Run(s, Options{SampleEvery: time.Duration(s.For)})
 		return again.Samples[len(again.Samples)-1].InUse
 	}
 	return n
@@ -263,7 +263,7 @@ func TestDaysInvalid(t *testing.T) {
 		require.NoError(t, s.Validate())
 		change(&s)
 		called := false
-		_, err := RunWith(s, Options{Each: func(*Moment) { called = true }})
+		_, err := Run(s, Options{Each: func(*Moment) { called = true }})
 		require.ErrorIs(t, err, ErrInvalid, says)
 		require.ErrorContains(t, err, says)
 		require.False(t, called, "nothing was begun")

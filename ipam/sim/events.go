@@ -8,8 +8,29 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// Kind is what happens in an [Event]. In brackets are the event's fields that go with
-// it.
+// The kinds of events.
+const (
+	drainNodes        = "drain"
+	undrainNodes      = "undrain"
+	removeNodes       = "remove-nodes"
+	addNodes          = "add-nodes"
+	replaceNodes      = "replace-nodes"
+	interruptNodes    = "interrupt"
+	upgradeNodes      = "upgrade"
+	replacePods       = "replace-pods"
+	scalePods         = "scale"
+	startPod          = "start-pod"
+	stopPod           = "stop-pod"
+	setLabels         = "set-labels"
+	addPool           = "add-pool"
+	disablePool       = "disable-pool"
+	setStrictAffinity = "set-strict-affinity"
+	setCooldown       = "set-cooldown"
+	setBlockLimit     = "set-block-limit"
+)
+
+// Event is something that happens to a cluster. What Do can be is listed here; in
+// brackets are the other fields that go with it, and the rest must be empty.
 //
 //	drain                keeps pods from [nodes] and evicts those that run there, one
 //	                     after the other: each gives its address back and starts again
@@ -45,33 +66,9 @@ import (
 //	set-strict-affinity  sets it to [strict]
 //	set-cooldown         sets the cooldown of addresses to [seconds]
 //	set-block-limit      sets how many blocks a node may have to [limit], 0 for 20
-type Kind string
-
-const (
-	drainNodes        Kind = "drain"
-	undrainNodes      Kind = "undrain"
-	removeNodes       Kind = "remove-nodes"
-	addNodes          Kind = "add-nodes"
-	replaceNodes      Kind = "replace-nodes"
-	interruptNodes    Kind = "interrupt"
-	upgradeNodes      Kind = "upgrade"
-	replacePods       Kind = "replace-pods"
-	scalePods         Kind = "scale"
-	startPod          Kind = "start-pod"
-	stopPod           Kind = "stop-pod"
-	setLabels         Kind = "set-labels"
-	addPool           Kind = "add-pool"
-	disablePool       Kind = "disable-pool"
-	setStrictAffinity Kind = "set-strict-affinity"
-	setCooldown       Kind = "set-cooldown"
-	setBlockLimit     Kind = "set-block-limit"
-)
-
-// Event is something that happens to a cluster. Which fields go with which [Kind] is
-// said there; the others must be empty.
 type Event struct {
 	At      Duration          `json:"at"` // since the start
-	Do      Kind              `json:"do"`
+	Do      string            `json:"do"`
 	Nodes   []string          `json:"nodes,omitempty"` // by name
 	Group   *Group            `json:"group,omitempty"`
 	Labels  map[string]string `json:"labels,omitempty"`

@@ -137,11 +137,11 @@ func TestLabelsAndStrictness(t *testing.T) {
 	for _, m := range all {
 		switch {
 		case time.Duration(m.At) < time.Second:
-			require.Contains(t, []Outcome{Own, Borrowed}, m.Outcome, "%+v", m)
+			require.Contains(t, []Outcome{own, borrowed}, m.Outcome, "%+v", m)
 		case time.Duration(m.At) < 2*time.Second:
-			require.Equal(t, map[bool]Outcome{true: RefusedStrict, false: Own}[m.Node == "node-2"], m.Outcome, "%+v", m)
+			require.Equal(t, map[bool]Outcome{true: refusedStrict, false: own}[m.Node == "node-2"], m.Outcome, "%+v", m)
 		default:
-			require.Equal(t, RefusedNoPool, m.Outcome, "%+v", m)
+			require.Equal(t, refusedNoPool, m.Outcome, "%+v", m)
 		}
 	}
 }
@@ -153,18 +153,18 @@ func TestReuseGap(t *testing.T) {
 		Pool: netip.MustParsePrefix("10.0.0.0/26"), Group: Group{Nodes: 1, PodsPerNode: 62},
 		Churn: &Churn{PerSecond: 2, For: Duration(time.Minute)},
 	}
-	res, err := Run(s)
+	res, err := Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 120, res.Released)
 	require.Equal(t, time.Second, time.Duration(*res.ReuseGap))
 	s.IPCooldownSeconds = 10
-	res, err = Run(s)
+	res, err = Run(s, Options{})
 	require.NoError(t, err)
 	// Calico notes releases in whole seconds: up to one second less.
 	require.Equal(t, 9500*time.Millisecond, time.Duration(*res.ReuseGap))
 	require.Positive(t, res.RefusedPoolEmpty)
 	s.Churn, s.IPCooldownSeconds = nil, 0
-	res, err = Run(s)
+	res, err = Run(s, Options{})
 	require.NoError(t, err)
 	require.Nil(t, res.ReuseGap)
 }
@@ -183,12 +183,12 @@ func TestStopped(t *testing.T) {
 			return goOn || calls < 2
 		}}
 	}
-	_, err := RunWith(s, tell(false))
+	_, err := Run(s, tell(false))
 	require.ErrorIs(t, err, ErrStopped)
 	require.Equal(t, 2, calls)
 	o := tell(true)
 	o.Headroom = false
-	_, err = RunWith(s, o)
+	_, err = Run(s, o)
 	require.NoError(t, err)
 	require.Equal(t, 2, calls)
 }
@@ -198,7 +198,7 @@ func TestStopped(t *testing.T) {
 func TestSamples(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 4, PodsPerNode: 25}}
 	for _, n := range []int{2, 3, 11, 101, 500} {
-		res, err := RunWith(s, Options{Samples: n})
+		res, err := Run(s, Options{Samples: n})
 		require.NoError(t, err)
 		require.Len(t, res.Samples, min(n, 101))
 		require.Nil(t, res.Map)
@@ -208,7 +208,7 @@ func TestSamples(t *testing.T) {
 			}
 		}
 	}
-	res, err := RunWith(s, Options{Samples: 1})
+	res, err := Run(s, Options{Samples: 1})
 	require.NoError(t, err)
 	require.Len(t, res.Samples, 2)
 }
@@ -224,7 +224,7 @@ func TestSamplesOfEvents(t *testing.T) {
 			{At: Duration(4 * time.Minute), Do: removeNodes, Nodes: []string{"node-1"}},
 		},
 	}
-	res, err := RunWith(s, Options{Samples: 10, Map: true})
+	res, err := Run(s, Options{Samples: 10, Map: true})
 	require.NoError(t, err)
 	seen := make(map[Duration]bool)
 	for i, sample := range res.Samples {
@@ -235,7 +235,7 @@ func TestSamplesOfEvents(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, 5)
-	res, err = RunWith(s, Options{Samples: 3})
+	res, err = Run(s, Options{Samples: 3})
 	require.NoError(t, err)
 	require.Len(t, res.Samples, 3, "fewer than events")
 }
@@ -246,12 +246,12 @@ func TestNodesInNeed(t *testing.T) {
 		Pool: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 28, Group: Group{Nodes: 2, PodsPerNode: 1},
 		Events: []Event{{Do: addNodes, Group: &Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {1, 1}}}}},
 	}
-	res, err := Run(s)
+	res, err := Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 3, res.NodesWithoutBlock)
 	require.Equal(t, 1, res.NodesInNeed)
 	s.TunnelIPPerNode = true
-	res, err = Run(s)
+	res, err = Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 3, res.NodesWithoutBlock)
 	require.Equal(t, 3, res.NodesInNeed)
@@ -261,15 +261,15 @@ func TestNodesInNeed(t *testing.T) {
 // could still be given something.
 func TestStrictOrEmpty(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 28, Group: Group{Nodes: 1, PodsPerNode: 40}, StrictAffinity: true}
-	res, err := Run(s)
+	res, err := Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 8}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
 	s.Reservations = []string{"10.0.0.0/30"}
-	res, err = Run(s)
+	res, err = Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 12}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
 	s.Reservations, s.Nodes, s.PodsPerNode = nil, 3, 10
-	res, err = Run(s)
+	res, err = Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 0}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
 	s.Pool, s.BlockSize, s.Labels = netip.Prefix{}, 0, map[string]string{"rack": "a"}
@@ -278,7 +278,7 @@ func TestStrictOrEmpty(t *testing.T) {
 		{Name: "b", CIDR: netip.MustParsePrefix("10.0.1.0/28"), BlockSize: 28, NodeSelector: "rack == 'b'"},
 	}
 	s.Nodes, s.PodsPerNode = 1, 20
-	res, err = Run(s)
+	res, err = Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 4}, []int{res.RefusedStrict, res.RefusedPoolEmpty}, "what another rack has is not for this one")
 }
@@ -289,7 +289,7 @@ func TestFreeBlocks(t *testing.T) {
 		Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 3, PodsPerNode: 1},
 		Reservations: []string{"10.0.0.0/26", "10.0.0.64/29", "10.0.0.72/29", "10.0.0.80/29", "10.1.0.0/24"},
 	}
-	res, err := Run(s)
+	res, err := Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 16, res.BlocksTotal)
 	require.Equal(t, 16-5-3, res.Blocks.Free)
@@ -317,7 +317,7 @@ func TestDrainsAreCheap(t *testing.T) {
 		s.Events[0].Nodes = append(s.Events[0].Nodes, fmt.Sprintf("node-%d", i))
 	}
 	start := time.Now()
-	res, err := Run(s)
+	res, err := Run(s, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 60_000, res.Unscheduled)
 	require.Equal(t, 60_000, res.Released)
@@ -395,14 +395,14 @@ func TestPools(t *testing.T) {
 	}
 	all, r := requests(t, s)
 	res := r.finish()
-	require.Equal(t, RefusedPoolEmpty, all[8].Outcome)
-	require.Equal(t, []Outcome{RefusedPoolEmpty, RefusedPoolEmpty, Own}, []Outcome{all[9].Outcome, all[10].Outcome, all[11].Outcome}, "refused twice more")
+	require.Equal(t, refusedPoolEmpty, all[8].Outcome)
+	require.Equal(t, []Outcome{refusedPoolEmpty, refusedPoolEmpty, own}, []Outcome{all[9].Outcome, all[10].Outcome, all[11].Outcome}, "refused twice more")
 	require.Equal(t, "10.0.0.8", all[11].Address.String())
 	for _, m := range all[12:21] {
-		require.Equal(t, Own, m.Outcome)
+		require.Equal(t, own, m.Outcome)
 		require.True(t, s.Events[0].Pool.CIDR.Contains(m.Address), "the first pool is disabled")
 	}
-	require.Equal(t, RefusedNoPool, all[21].Outcome, "so is the second")
+	require.Equal(t, refusedNoPool, all[21].Outcome, "so is the second")
 	require.Zero(t, res.BlocksTotal)
 	require.Zero(t, res.Blocks.Free)
 	require.Equal(t, 2, res.Blocks.Claimed, "one of each")
@@ -421,7 +421,7 @@ func TestBlockLimit(t *testing.T) {
 	for _, m := range all {
 		outcomes = append(outcomes, m.Outcome)
 	}
-	require.Equal(t, []Outcome{Own, Own, RefusedBlockLimit, Own, Own, RefusedBlockLimit, Own}, outcomes)
+	require.Equal(t, []Outcome{own, own, refusedBlockLimit, own, own, refusedBlockLimit, own}, outcomes)
 }
 
 // TestReplacedByName: a node's name stands for its successor, whose name nobody has.

@@ -16,7 +16,7 @@ func ExampleRun() {
 	result, err := sim.Run(sim.Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/25"), BlockSize: 26,
 		Group: sim.Group{Nodes: 4, PodsPerNode: 40}, TunnelIPPerNode: true,
-	})
+	}, sim.Options{})
 	fmt.Println(err)
 	fmt.Println("own", result.Own, "borrowed", result.Borrowed, "refused", result.RefusedPoolEmptyOrStrict)
 	fmt.Println("without a block", result.NodesWithoutBlock, "routes", result.Routes)
@@ -28,12 +28,12 @@ func ExampleRun() {
 
 // The pool has a block for each of four nodes. The fifth, which comes later, has
 // every address from the others' blocks, and the cluster ends with more routes.
-func ExampleRunWith() {
+func ExampleRun_headroom() {
 	s := sim.Scenario{
 		Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: sim.Group{Nodes: 4, PodsPerNode: 20}, TunnelIPPerNode: true,
 		Events: []sim.Event{{At: sim.Duration(time.Hour), Do: "add-nodes", Group: &sim.Group{Nodes: 1}}},
 	}
-	result, err := sim.RunWith(s, sim.Options{Headroom: true})
+	result, err := sim.Run(s, sim.Options{Headroom: true})
 	fmt.Println(err)
 	fmt.Println("first borrowed", result.FirstBorrow.Node, "tunnel", result.FirstBorrow.Tunnel, "after", result.FirstBorrow.At)
 	fmt.Println("routes", result.Routes, "stranded", result.Blocks.Stranded)
@@ -58,7 +58,7 @@ refusedBlockLimit: 19
 	entries, err := sim.Read("limit.yaml", strings.NewReader(text))
 	fmt.Println(err)
 	for _, e := range entries {
-		result, err := sim.Run(e.Scenario)
+		result, err := sim.Run(e.Scenario, sim.Options{})
 		fmt.Println(e.Name, err, e.Differences(&result))
 	}
 	// Output:

@@ -52,9 +52,9 @@ func (e *FileError) Error() string {
 // Unwrap returns Err.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// DatastoreOps is the key of [Entry.Want] for how many calls to the datastore the
+// datastoreOps is the key of [Entry.Want] for how many calls to the datastore the
 // real allocator made.
-const DatastoreOps = "datastoreOps"
+const datastoreOps = "datastoreOps"
 
 // Read reads the scenarios of a file: JSON if it begins with a brace, one after the
 // other as in plan.jsonl, or YAML documents, with the same keys. An error is a
@@ -388,7 +388,7 @@ func child(n *yaml.Node, part string) *yaml.Node {
 	return nil
 }
 
-// Differences compares a result with what stands in the file, [DatastoreOps]
+// Differences compares a result with what stands in the file, "datastoreOps"
 // aside, and returns a line for each field that differs: "borrowed: 2277, want
 // 2278". Of objects only the keys are compared that the file has.
 func (e *Entry) Differences(got *Result) []string {
@@ -401,7 +401,7 @@ func (e *Entry) Differences(got *Result) []string {
 		return []string{err.Error()}
 	}
 	want := maps.Clone(e.Want)
-	delete(want, DatastoreOps)
+	delete(want, datastoreOps)
 	if e.whole() {
 		// Where there was none, plan.jsonl has no key.
 		for _, key := range leftOut {

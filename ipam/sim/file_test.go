@@ -89,8 +89,8 @@ func TestReadPlan(t *testing.T) {
 	require.Len(t, entries, 12)
 	for i, e := range entries {
 		require.Equal(t, i+1, e.Line)
-		require.Contains(t, e.Want, DatastoreOps)
-		got, err := Run(e.Scenario)
+		require.Contains(t, e.Want, datastoreOps)
+		got, err := Run(e.Scenario, Options{})
 		require.NoError(t, err)
 		require.Empty(t, e.Differences(&got))
 		got.Borrowed++
@@ -102,7 +102,7 @@ func TestReadPlan(t *testing.T) {
 func TestDifferences(t *testing.T) {
 	e := Entry{Want: map[string]json.RawMessage{
 		"borrowed": []byte("2278"), "released": []byte("0"), "reuseGap": []byte(`"1s"`),
-		"blocks": []byte(`{"free":3,"empty":0}`), DatastoreOps: []byte("5"),
+		"blocks": []byte(`{"free":3,"empty":0}`), datastoreOps: []byte("5"),
 	}}
 	gap := Duration(2 * time.Second)
 	got := Result{Totals: Totals{Borrowed: 2277}, ReuseGap: &gap, Blocks: Blocks{Free: 4}}
@@ -200,7 +200,7 @@ func FuzzRead(f *testing.F) {
 func TestDocumentation(t *testing.T) {
 	text, err := os.ReadFile("../../docs/scenarios.md")
 	require.NoError(t, err)
-	scenarios, used := 0, make(map[Kind]bool)
+	scenarios, used := 0, make(map[string]bool)
 	all := ""
 	for i, part := range strings.Split(string(text), "```") {
 		yaml, ok := strings.CutPrefix(part, "yaml\n")
@@ -212,7 +212,7 @@ func TestDocumentation(t *testing.T) {
 		entries, err := Read("docs/scenarios.md", strings.NewReader(yaml))
 		require.NoError(t, err)
 		for _, e := range entries {
-			result, err := Run(e.Scenario)
+			result, err := Run(e.Scenario, Options{})
 			require.NoError(t, err)
 			require.Positive(t, result.Assigned)
 			require.Empty(t, e.Differences(&result))
@@ -225,7 +225,7 @@ func TestDocumentation(t *testing.T) {
 	require.Equal(t, 5, scenarios)
 	for _, k := range allKinds {
 		require.True(t, used[k], k)
-		require.Contains(t, string(text), "`"+string(k)+"`")
+		require.Contains(t, string(text), "`"+k+"`")
 	}
 	for _, of := range []reflect.Type{reflect.TypeFor[Scenario](), reflect.TypeFor[Group](), reflect.TypeFor[Pool](), reflect.TypeFor[Event](), reflect.TypeFor[Cleaner](), reflect.TypeFor[Outage]()} {
 		for key := range keys(of) {

@@ -25,7 +25,7 @@ func anyScenario(s property.Source) Scenario {
 	sc := Scenario{
 		Group:           Group{Nodes: 1 + pick("nodes", 4), PodsPerNode: pick("pods", 9), Labels: labels[pick("labels", 3)]},
 		TunnelIPPerNode: pick("tunnel", 2) == 1,
-		Order:           []Order{roundRobin, nodeByNode, random}[pick("order", 3)],
+		Order:           []string{roundRobin, nodeByNode, random}[pick("order", 3)],
 		Seed:            int64(pick("seed", 5)),
 	}
 	if pick("pools", 3) == 0 {
@@ -175,13 +175,13 @@ func consistent(s Scenario, o Options) (Result, error) {
 	o.Each = func(m *Moment) {
 		told.Requests++
 		switch m.Outcome {
-		case Own:
+		case own:
 			told.Own++
-		case Borrowed:
+		case borrowed:
 			told.Borrowed++
-		case RefusedBlockLimit:
+		case refusedBlockLimit:
 			told.RefusedBlockLimit++
-		case RefusedTaken:
+		case refusedTaken:
 			told.RefusedTaken++
 		default:
 			told.RefusedPoolEmptyOrStrict++
@@ -332,7 +332,7 @@ func agree(s Scenario, spoil func(Engine) Engine) error {
 	if err != nil {
 		return err
 	}
-	clock := ipam.NewClock(Start)
+	clock := ipam.NewClock(start)
 	var e Engine = protocol.NewCluster().Client(nil, clock.Now)
 	if spoil != nil {
 		e = spoil(e)
@@ -440,7 +440,7 @@ func TestHeadroom(t *testing.T) {
 			Pool: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 27 + source.Pick("size", 6),
 			Group: Group{Nodes: 1 + source.Pick("nodes", 5), PodsPerNode: 1 + source.Pick("pods", 6)}, StrictAffinity: source.Pick("strict", 2) == 1,
 		}
-		res, err := RunWith(s, Options{Headroom: true})
+		res, err := Run(s, Options{Headroom: true})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -454,7 +454,7 @@ func TestHeadroom(t *testing.T) {
 		refused := func(larger func(*Scenario)) bool {
 			more := s
 			larger(&more)
-			res, err := Run(more)
+			res, err := Run(more, Options{})
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -466,7 +466,7 @@ func TestHeadroom(t *testing.T) {
 			}
 		}
 		s.Order = nodeByNode
-		if res, err = RunWith(s, Options{Headroom: true}); err != nil {
+		if res, err = Run(s, Options{Headroom: true}); err != nil {
 			rt.Fatal(err)
 		}
 		for extra := range 2 {
@@ -483,7 +483,7 @@ func TestHeadroom(t *testing.T) {
 func TestHeadroomEnds(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {10, 1}}}}
 	find := func(requests int) Headroom {
-		res, err := RunWith(s, Options{Headroom: true, HeadroomRequests: requests})
+		res, err := Run(s, Options{Headroom: true, HeadroomRequests: requests})
 		require.NoError(t, err)
 		return *res.Headroom
 	}

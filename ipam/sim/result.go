@@ -106,18 +106,26 @@ func (p *Peak) see(n int, at time.Duration) {
 	}
 }
 
-// Outcome is what became of a request.
+// Outcome is what became of a request:
+//
+//	own          an address from a block of the node's own
+//	borrowed     an address from another's block, or from nobody's
+//	strict       refused: no block is left, and strict affinity forbids to borrow what
+//	             is free
+//	block-limit  refused: the node has as many blocks as it may have
+//	pool-empty   refused: no address is left
+//	no-pool      refused: no pool selects the node and allows the use
+//	taken        refused: somebody has the address that the pod wants
 type Outcome string
 
-// The outcomes.
 const (
-	Own               Outcome = "own"         // an address from the node's own block
-	Borrowed          Outcome = "borrowed"    // from another's, or from nobody's
-	RefusedStrict     Outcome = "strict"      // no block left, and strict affinity forbids to borrow what is free
-	RefusedBlockLimit Outcome = "block-limit" // the node has as many blocks as it may have
-	RefusedPoolEmpty  Outcome = "pool-empty"  // no address left
-	RefusedNoPool     Outcome = "no-pool"     // no pool selects the node and allows the use
-	RefusedTaken      Outcome = "taken"       // somebody has the address that the pod wants
+	own               Outcome = "own"
+	borrowed          Outcome = "borrowed"
+	refusedStrict     Outcome = "strict"
+	refusedBlockLimit Outcome = "block-limit"
+	refusedPoolEmpty  Outcome = "pool-empty"
+	refusedNoPool     Outcome = "no-pool"
+	refusedTaken      Outcome = "taken"
 )
 
 // Moment is a request and what became of it.

@@ -326,22 +326,22 @@ func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
 	switch {
 	case errors.Is(err, ipam.ErrBlockLimit):
 		res.RefusedBlockLimit++
-		return RefusedBlockLimit
+		return refusedBlockLimit
 	case errors.Is(err, ipam.ErrAlreadyExists):
 		res.RefusedTaken++
-		return RefusedTaken
+		return refusedTaken
 	}
 	res.RefusedPoolEmptyOrStrict++
 	switch {
 	case errors.Is(err, ipam.ErrNoPoolsForNode), errors.Is(err, ipam.ErrNoQualifiedPool):
 		res.RefusedNoPool++
-		return RefusedNoPool
+		return refusedNoPool
 	case r.config.StrictAffinity && r.free(n, use):
 		res.RefusedStrict++
-		return RefusedStrict
+		return refusedStrict
 	default:
 		res.RefusedPoolEmpty++
-		return RefusedPoolEmpty
+		return refusedPoolEmpty
 	}
 }
 
@@ -354,11 +354,11 @@ func (r *runner) hold(n *node, p *pod, m *Moment) {
 	n.inUse++
 	p.address, p.borrowed = m.Address, true
 	if _, owner, _ := r.engine.BlockOf(m.Address); owner == affinity.HostOwner(n.name) {
-		m.Outcome, p.borrowed = Own, false
+		m.Outcome, p.borrowed = own, false
 		res.Own++
 		n.own++
 	} else {
-		m.Outcome = Borrowed
+		m.Outcome = borrowed
 		res.Borrowed++
 		n.borrowed++
 		r.borrowed++

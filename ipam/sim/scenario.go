@@ -10,20 +10,12 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Order is the order in which the pods of the start ask for their addresses:
-//
-//	round-robin   pod 0 of every node, then pod 1 of every node, …
-//	node-by-node  all pods of node 0, then of node 1, …
-//	random        shuffled by the scenario's seed
-//	one-by-one    as node-by-node, and each node comes up and asks for its tunnel
-//	              address after the pods of the one before it
-type Order string
-
+// The orders of a scenario.
 const (
-	roundRobin Order = "round-robin"
-	nodeByNode Order = "node-by-node"
-	random     Order = "random"
-	oneByOne   Order = "one-by-one"
+	roundRobin = "round-robin"
+	nodeByNode = "node-by-node"
+	random     = "random"
+	oneByOne   = "one-by-one"
 )
 
 // Scenario is a cluster and what happens to it. Nodes come up in order, each
@@ -53,7 +45,15 @@ type Scenario struct {
 	Group                   // the nodes, or the first of them
 	Groups          []Group `json:"groups,omitempty"` // and others, after them
 	TunnelIPPerNode bool    `json:"tunnelIPPerNode,omitempty"`
-	Order           Order   `json:"order,omitempty"` // empty for round-robin
+	// Order is the order in which the pods of the start ask for their addresses:
+	//
+	//	round-robin   pod 0 of every node, then pod 1 of every node, …; so is an empty
+	//	              order
+	//	node-by-node  all pods of node 0, then of node 1, …
+	//	random        shuffled by the seed
+	//	one-by-one    as node-by-node, and each node comes up and asks for its tunnel
+	//	              address after the pods of the one before it
+	Order string `json:"order,omitempty"`
 	// Seed decides all that is random: the order where that is random, which pods
 	// churn and events take, which nodes go first, and whose release is lost.
 	Seed int64 `json:"seed,omitempty"`

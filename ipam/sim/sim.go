@@ -50,8 +50,8 @@ func (e *InvalidError) Error() string { return ErrInvalid.Error() + ": " + e.Pat
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// Start is the moment at which every scenario starts.
-var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+// start is the moment at which every scenario starts.
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // An Engine is what a scenario runs on: an [ipam.Allocator], or whatever else
 // claims to do what that does. The methods are the allocator's.
@@ -71,12 +71,9 @@ type Engine interface {
 	State() ipam.State
 }
 
-// Run runs the scenario on an allocator of its own. Its errors match [ErrInvalid]:
-// refusals are results.
-func Run(s Scenario) (Result, error) { return RunWith(s, Options{}) }
-
-// RunWith is [Run] that shows more. Its errors match [ErrStopped] too.
-func RunWith(s Scenario, o Options) (Result, error) {
+// Run runs the scenario on an allocator of its own. Its errors match [ErrInvalid] or
+// [ErrStopped]: refusals are results.
+func Run(s Scenario, o Options) (Result, error) {
 	r, err := runOwn(s, o)
 	if err != nil {
 		return Result{}, err
@@ -88,10 +85,12 @@ func RunWith(s Scenario, o Options) (Result, error) {
 	return res, err
 }
 
-// RunOn is [Run] on an engine that is the caller's, of an empty cluster. The clock
-// is the engine's and stands at [Start].
-func RunOn(e Engine, clock *ipam.Clock, s Scenario) (Result, error) {
-	r, err := run(e, clock, s, Options{})
+// RunOn is [Run] on another engine than an allocator, without options. It makes the
+// engine, of an empty cluster, which goes by the clock that it is given, and is of the
+// release that [Scenario.Release] says.
+func RunOn(s Scenario, engine func(now func() time.Time) Engine) (Result, error) {
+	clock := ipam.NewClock(start)
+	r, err := run(engine(clock.Now), clock, s, Options{})
 	if err != nil {
 		return Result{}, err
 	}
@@ -100,7 +99,7 @@ func RunOn(e Engine, clock *ipam.Clock, s Scenario) (Result, error) {
 
 // runOwn runs the scenario on an allocator of its own, and leaves it there.
 func runOwn(s Scenario, o Options) (*runner, error) {
-	clock := ipam.NewClock(Start)
+	clock := ipam.NewClock(start)
 	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release()}), clock, s, o)
 }
 

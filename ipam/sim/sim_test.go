@@ -23,7 +23,7 @@ func TestPlan(t *testing.T) {
 		var want Result
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &s))
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &want))
-		got, err := Run(s)
+		got, err := Run(s, Options{})
 		require.NoError(t, err)
 		require.Equal(t, want.Totals, got.Totals, "%s /%d", s.Name, s.BlockSize)
 		scenarios++
@@ -34,7 +34,7 @@ func TestPlan(t *testing.T) {
 
 func TestInvalid(t *testing.T) {
 	good := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 1, NodeFormat: "n%d", PodsPerNode: 1}, Order: roundRobin}
-	_, err := Run(good)
+	_, err := Run(good, Options{})
 	require.NoError(t, err)
 	for name, spoil := range map[string]func(*Scenario){
 		"no nodes":       func(s *Scenario) { s.Nodes = 0 },
@@ -48,7 +48,7 @@ func TestInvalid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := good
 			spoil(&s)
-			_, err := Run(s)
+			_, err := Run(s, Options{})
 			require.ErrorIs(t, err, ErrInvalid)
 		})
 	}

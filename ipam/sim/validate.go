@@ -41,7 +41,7 @@ const MaxBlockBits = min(60, strconv.IntSize-2)
 // with the scenario, or nil. [Run] does nothing before it has looked at all of it.
 func (s *Scenario) Validate() error {
 	full := s.withDefaults()
-	v := validator{Scenario: &full, scratch: ipam.New(ipam.Options{Now: ipam.NewClock(Start).Now, Calico: full.Release()})}
+	v := validator{Scenario: &full, scratch: ipam.New(ipam.Options{Now: ipam.NewClock(start).Now, Calico: full.Release()})}
 	v.release()
 	v.pools()
 	v.nodes()
@@ -383,7 +383,7 @@ func (v *validator) events() {
 }
 
 // allKinds are all kinds of events.
-var allKinds = []Kind{
+var allKinds = []string{
 	drainNodes, undrainNodes, removeNodes, addNodes, replaceNodes, interruptNodes, upgradeNodes, replacePods, scalePods,
 	startPod, stopPod, setLabels, addPool, disablePool, setStrictAffinity, setCooldown, setBlockLimit,
 }
@@ -398,7 +398,7 @@ func kinds() string {
 		case i > 0:
 			text += ", "
 		}
-		text += string(k)
+		text += k
 	}
 	return text
 }
@@ -517,25 +517,25 @@ func (v *validator) poolOf(at string, e *Event) {
 
 // superfluous complains about what an event has and its kind does not.
 func (v *validator) superfluous(at string, e *Event) {
-	taking := []Kind{replaceNodes, interruptNodes, replacePods}
+	taking := []string{replaceNodes, interruptNodes, replacePods}
 	for _, f := range []struct {
 		name  string
 		has   bool
-		kinds []Kind
+		kinds []string
 	}{
-		{"nodes", len(e.Nodes) > 0, []Kind{drainNodes, undrainNodes, removeNodes, replaceNodes, interruptNodes, startPod, setLabels}},
-		{"group", e.Group != nil, []Kind{addNodes}},
-		{"labels", e.Labels != nil, []Kind{setLabels}},
-		{"strict", e.Strict, []Kind{setStrictAffinity}},
-		{"seconds", e.Seconds != 0, []Kind{setCooldown}},
-		{"limit", e.Limit != 0, []Kind{setBlockLimit}},
-		{"pool", e.Pool != nil, []Kind{addPool, disablePool}},
+		{"nodes", len(e.Nodes) > 0, []string{drainNodes, undrainNodes, removeNodes, replaceNodes, interruptNodes, startPod, setLabels}},
+		{"group", e.Group != nil, []string{addNodes}},
+		{"labels", e.Labels != nil, []string{setLabels}},
+		{"strict", e.Strict, []string{setStrictAffinity}},
+		{"seconds", e.Seconds != 0, []string{setCooldown}},
+		{"limit", e.Limit != 0, []string{setBlockLimit}},
+		{"pool", e.Pool != nil, []string{addPool, disablePool}},
 		{"count", e.Count != 0, append(taking, upgradeNodes)},
 		{"every", e.Every != 0, append(taking, upgradeNodes)},
 		{"over", e.Over != 0, taking},
-		{"pod", e.Pod != "", []Kind{startPod, stopPod}},
-		{"address", e.Address.IsValid(), []Kind{startPod}},
-		{"pods", e.Pods != 0, []Kind{scalePods}},
+		{"pod", e.Pod != "", []string{startPod, stopPod}},
+		{"address", e.Address.IsValid(), []string{startPod}},
+		{"pods", e.Pods != 0, []string{scalePods}},
 	} {
 		if f.has && !slices.Contains(f.kinds, e.Do) {
 			v.bad(at+f.name, "does not go with %s", e.Do)

@@ -95,7 +95,7 @@ func TestValidate(t *testing.T) {
 			s := small()
 			require.NoError(t, s.Validate())
 			c.spoil(&s)
-			_, err := Run(s)
+			_, err := Run(s, Options{})
 			require.ErrorIs(t, err, ErrInvalid)
 			var invalid *InvalidError
 			require.ErrorAs(t, err, &invalid)
@@ -111,7 +111,7 @@ func TestValidateTellsAll(t *testing.T) {
 	for _, want := range []string{"nodes 0", "order", "maxBlocksPerHost"} {
 		require.ErrorContains(t, s.Validate(), want)
 	}
-	_, err := RunWith(s, Options{})
+	_, err := Run(s, Options{})
 	require.ErrorIs(t, err, ErrInvalid)
 	require.False(t, errors.Is(err, ErrStopped))
 }

@@ -66,13 +66,13 @@ func patience(s *sim.Scenario) string {
 // reason says why a request was refused.
 func reason(m *sim.Moment, s *sim.Scenario) string {
 	switch m.Outcome {
-	case sim.RefusedTaken:
+	case "taken":
 		return "somebody has the address that it wants"
-	case sim.RefusedBlockLimit:
+	case "block-limit":
 		return "its node has as many blocks as it may have"
-	case sim.RefusedNoPool:
+	case "no-pool":
 		return "no pool is for it"
-	case sim.RefusedStrict:
+	case "strict":
 		return "no block left in the pool"
 	}
 	if s.StrictAffinity {

@@ -125,7 +125,7 @@ func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 				if ctx.Err() != nil {
 					return
 				}
-				all[i].result, errs[i] = sim.RunWith(all[i].scenario, sim.Options{
+				all[i].result, errs[i] = sim.Run(all[i].scenario, sim.Options{
 					SampleEvery: max(time.Duration(o.scenario.For)/96, 1), Peaks: true,
 					Progress: func(done, of int) bool { return tell(i, done, of) },
 				})

@@ -104,8 +104,12 @@ func without(entries []entry) string {
 	return ""
 }
 
+// datastoreOps is the key of a scenario's results for how many calls to the datastore
+// it takes.
+const datastoreOps = "datastoreOps"
+
 // calls returns how many calls to the datastore a scenario should take, or nil.
-func calls(e *entry) json.RawMessage { return e.Want[sim.DatastoreOps] }
+func calls(e *entry) json.RawMessage { return e.Want[datastoreOps] }
 
 // compare runs a scenario, on both allocators if it says how many datastore calls it
 // takes: the fast one makes none. What comes out is to be the same with both.
@@ -127,7 +131,7 @@ func (c *crew) compare(e *entry, into *compared) error {
 		return err
 	}
 	if got := fmt.Sprint(n); got != string(calls(e)) {
-		into.differences = append(into.differences, fmt.Sprintf("%s: %s, want %s", sim.DatastoreOps, got, calls(e)))
+		into.differences = append(into.differences, fmt.Sprintf("%s: %s, want %s", datastoreOps, got, calls(e)))
 	}
 	for _, d := range e.Differences(&slow) {
 		into.differences = append(into.differences, "with a datastore: "+d)

@@ -107,7 +107,7 @@ func TestCheckBetween(t *testing.T) {
 	require.Equal(t, cli.No, status)
 	require.Contains(t, out, "  1 difference\n", "the calls only")
 
-	moment := sim.Moment{Request: 3, Node: "node-2", Outcome: sim.Borrowed}
+	moment := sim.Moment{Request: 3, Node: "node-2", Outcome: "borrowed"}
 	other := moment
 	other.Node = "node-1"
 	for _, c := range []struct {

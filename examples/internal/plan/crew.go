@@ -4,9 +4,9 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
@@ -69,7 +69,7 @@ func (c *crew) run(s *sim.Scenario, o sim.Options, planned int) (sim.Result, err
 		done, of = d, total
 		return c.ctx.Err() == nil
 	}
-	result, err := sim.RunWith(*s, o)
+	result, err := sim.Run(*s, o)
 	c.add(of-done, 0)
 	return result, err
 }
@@ -83,9 +83,9 @@ func (c *crew) reference(s *sim.Scenario) (result sim.Result, calls int, err err
 		return result, 0, err
 	}
 	defer free()
-	cluster, clock := protocol.NewCluster(), ipam.NewClock(sim.Start)
+	cluster := protocol.NewCluster()
 	cluster.SetCalico(s.Release())
-	result, err = sim.RunOn(cluster.Client(nil, clock.Now), clock, *s)
+	result, err = sim.RunOn(*s, func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) })
 	c.add(requests(s), 0)
 	return result, cluster.Store().Counts().Calls, err
 }

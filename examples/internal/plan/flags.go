@@ -136,7 +136,7 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 // finishScenario completes the scenario of the flags.
 func (o *options) finishScenario(given map[string]bool) error {
 	s := &o.scenario
-	s.Order = sim.Order(o.order)
+	s.Order = o.order
 	if len(s.PodHistogram) > 0 {
 		if given["pods"] {
 			return errors.New("-pods-histogram: not with -pods: it is one or the other")

@@ -31,7 +31,8 @@ type filled struct {
 // counts on its own, so that the report is tested without what fills it in.
 func (f filled) row(t testing.TB) row {
 	t.Helper()
-	clock := ipam.NewClock(sim.Start)
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := ipam.NewClock(start)
 	a := ipam.New(ipam.Options{Now: clock.Now})
 	require.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: f.strict, AutoAllocateBlocks: true, IPCooldownSeconds: 600}))
 	m := &sim.Map{}
@@ -62,7 +63,7 @@ func (f filled) row(t testing.TB) row {
 	res := &r.Result
 	state := map[int]sim.Cell{}
 	moment := func() {
-		frame := sim.Frame{At: sim.Duration(clock.Now().Sub(sim.Start)), Request: res.Requests}
+		frame := sim.Frame{At: sim.Duration(clock.Now().Sub(start)), Request: res.Requests}
 		for _, cidr := range watch.AppendChanged(nil) {
 			c := f.cell(a, m, owners, cidr)
 			state[c.Block] = c

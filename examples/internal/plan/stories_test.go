@@ -25,7 +25,7 @@ func TestStories(t *testing.T) {
 			require.Greater(t, len(entries), 1)
 			for _, e := range entries {
 				require.NotEmpty(t, e.Want, "%s: says nothing of the end", e.Name)
-				got, err := sim.Run(e.Scenario)
+				got, err := sim.Run(e.Scenario, sim.Options{})
 				require.NoError(t, err)
 				require.Empty(t, e.Differences(&got), e.Name)
 			}

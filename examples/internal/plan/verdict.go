@@ -197,7 +197,7 @@ func how(s *sim.Scenario, r *row) string {
 	text := "does not fit: "
 	if m := first(&r.Result); m != nil {
 		text += fmt.Sprintf("the %s request, for %s, is the first to be %s, for %s. ", ordinal(m.Request), whose(m), became(m), because(s, &r.Result, m))
-		if m.Outcome == sim.Borrowed && r.Result.FirstRefusal != nil {
+		if m.Outcome == "borrowed" && r.Result.FirstRefusal != nil {
 			m := r.Result.FirstRefusal
 			text += fmt.Sprintf("The %s is the first to be refused: %s. ", ordinal(m.Request), because(s, &r.Result, m))
 		}

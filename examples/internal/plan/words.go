@@ -151,7 +151,7 @@ func whose(m *sim.Moment) string {
 
 // became says what became of a request that its node got nothing of its own for.
 func became(m *sim.Moment) string {
-	if m.Outcome == sim.Borrowed {
+	if m.Outcome == "borrowed" {
 		return "borrowed"
 	}
 	return "refused"
@@ -160,13 +160,13 @@ func became(m *sim.Moment) string {
 // briefly says why a request was borrowed or refused.
 func briefly(s *sim.Scenario, m *sim.Moment) string {
 	switch {
-	case m.Outcome == sim.RefusedBlockLimit && limit(s) == 1:
+	case m.Outcome == "block-limit" && limit(s) == 1:
 		return "1 block is the limit"
-	case m.Outcome == sim.RefusedBlockLimit:
+	case m.Outcome == "block-limit":
 		return cli.Count(limit(s), "block") + " are the limit"
-	case m.Outcome == sim.RefusedPoolEmpty:
+	case m.Outcome == "pool-empty":
 		return "no address is left"
-	case m.Outcome == sim.RefusedNoPool:
+	case m.Outcome == "no-pool":
 		return "no pool is for it"
 	case s.NoAutoAllocate:
 		return "nodes may not claim blocks"
