@@ -119,6 +119,9 @@ func TestValidateTellsAll(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	s := small()
 	require.Empty(t, s.Warnings())
+	s.Events, s.For, s.Cleaner = []Event{{Do: upgradeNodes, Count: 1}}, Duration(time.Hour), new(Cleaner)
+	require.NoError(t, s.Validate())
+	require.Empty(t, s.Warnings(), "somebody cleans up")
 	for name, c := range map[string]struct {
 		change     func(*Scenario)
 		path, text string
@@ -135,6 +138,13 @@ func TestWarnings(t *testing.T) {
 		}, "maxBlocksPerHost", "a node may have 1 block of 16 addresses, and needs 17"},
 		"reservations": {func(s *Scenario) { s.Reservations = []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24/31"} }, "reservations", "26 of 256 addresses are reserved"},
 		"service CIDR": {func(s *Scenario) { s.ServiceCIDR = netip.MustParsePrefix("10.0.0.0/16") }, "pool", "10.0.0.0/24 touches the service CIDR 10.0.0.0/16"},
+		"of a pool that is added": {func(s *Scenario) {
+			s.Events = []Event{{Do: addPool, Pool: &Pool{Name: "more", CIDR: netip.MustParsePrefix("10.1.0.0/24")}}}
+			s.ServiceCIDR = netip.MustParsePrefix("10.1.0.0/16")
+		}, "events", "10.1.0.0/24 touches"},
+		"nobody cleans": {func(s *Scenario) {
+			s.Events = []Event{{Do: interruptNodes, Count: 1}}
+		}, "events", "nodes that are replaced leave addresses and blocks behind"},
 		"of one of several": {func(s *Scenario) {
 			s.Pool, s.BlockSize = netip.Prefix{}, 0
 			s.Pools = []Pool{{Name: "p", CIDR: netip.MustParsePrefix("10.1.0.0/24"), AllowedUses: []pool.Use{pool.Workload}}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
@@ -19,7 +20,8 @@ type Warning struct {
 // Warnings returns what a scenario that is valid should be warned of: more nodes
 // than blocks; a block limit below the pods asked for; reservations over a tenth
 // of the pools; a block limit without strict affinity, which Calico refuses to
-// set; pools that touch the service CIDR.
+// set; pools that touch the service CIDR; nodes that leave their blocks behind where
+// nobody cleans up.
 func (s *Scenario) Warnings() (all []Warning) {
 	full := s.withDefaults()
 	s = &full
@@ -46,11 +48,14 @@ func (s *Scenario) Warnings() (all []Warning) {
 	blocks, largest := 0, 0 // and the addresses of the largest
 	reserved, addresses := new(big.Int), new(big.Int)
 	reservations, _ := pool.ParseReservations(s.Reservations)
-	for i, p := range s.pools() {
+	for i, p := range s.allPools() {
 		spec := p.spec().WithDefaults()
 		if overlap(spec.CIDR, s.ServiceCIDR) {
 			path := "pool"
-			if len(s.Pools) > 0 {
+			switch {
+			case i >= len(s.pools()):
+				path = "events"
+			case len(s.Pools) > 0:
 				path = fmt.Sprintf("pools[%d].cidr", i)
 			}
 			warn(path, "%s touches the service CIDR %s: a pod and a service may get the same address", spec.CIDR, s.ServiceCIDR)
@@ -76,10 +81,18 @@ func (s *Scenario) Warnings() (all []Warning) {
 	if ten := new(big.Int).Mul(reserved, big.NewInt(10)); ten.Cmp(addresses) > 0 {
 		warn("reservations", "%d of %d addresses are reserved", reserved, addresses)
 	}
+	if !s.cleans() && slices.ContainsFunc(s.Events, leavesBehind) {
+		warn("events", "nodes that are replaced leave addresses and blocks behind, and there is no cleaner: nobody gives them back")
+	}
 	if s.MaxBlocksPerHost > 0 && !s.StrictAffinity {
 		warn("maxBlocksPerHost", "a block limit without strict affinity is refused by Calico; only an edit of the resource sets it")
 	}
 	return all
+}
+
+// leavesBehind reports whether nodes go in an event without all that is theirs.
+func leavesBehind(e Event) bool {
+	return e.Do == replaceNodes || e.Do == interruptNodes || e.Do == upgradeNodes
 }
 
 // most returns the most pods that a node of the group runs.

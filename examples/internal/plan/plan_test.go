@@ -88,6 +88,29 @@ func TestThreeHundredNodes(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out, ">"))
 }
 
+// TestNodesComeAndGo: with a cleaner a pool suffices for nodes that come and go, and
+// without one it does not.
+func TestNodesComeAndGo(t *testing.T) {
+	const spot = `
+pool: 10.0.0.0/24
+blockSize: 28
+nodes: 8
+podsPerNode: 10
+tunnelIPPerNode: true
+for: 3h
+retryEvery: 1m
+events: [{at: 15m, do: interrupt, count: 8, every: 15m, over: 15m}]
+`
+	status, out, errs := do("-f", file(t, "spot.yaml", spot+"cleaner: {down: [{from: 1h, to: 70m}]}\n"))
+	require.Equal(t, cli.Fine, status, errs)
+	require.Contains(t, out, "/28 fits: every request gets an address from a block of its node's own")
+	require.Empty(t, errs)
+	status, out, errs = do("-f", file(t, "spot.yaml", spot))
+	require.Equal(t, cli.No, status)
+	require.Contains(t, out, "/28 does not fit: ")
+	require.Contains(t, errs, "spot.yaml:2: nodes that are replaced leave addresses and blocks behind")
+}
+
 // TestVerdict: what the program says, in other clusters than the README's.
 func TestVerdict(t *testing.T) {
 	// With so many blocks, or so much room to measure, these take longest.

@@ -246,6 +246,7 @@ func reportWhy(r *sim.Result) string {
 		{r.RefusedBlockLimit, "block limit"},
 		{r.RefusedPoolEmpty, "pool empty"},
 		{r.RefusedNoPool, "no pool"},
+		{r.RefusedTaken, "address taken"},
 	} {
 		if c.n == r.Refused() && c.n > 0 {
 			return c.what

@@ -168,6 +168,8 @@ func briefly(s *sim.Scenario, m *sim.Moment) string {
 		return "no address is left"
 	case m.Outcome == "no-pool":
 		return "no pool is for it"
+	case m.Outcome == "taken":
+		return "somebody has the address that it wants"
 	case s.NoAutoAllocate:
 		return "nodes may not claim blocks"
 	}
@@ -210,10 +212,11 @@ func shortcomings(s *sim.Scenario, r *sim.Result) string {
 			parts = append(parts, cli.Number(n)+" "+many)
 		}
 	}
-	if r.RefusedStrict+r.RefusedPoolEmpty+r.RefusedNoPool+r.RefusedBlockLimit == r.Refused() {
+	if r.RefusedStrict+r.RefusedPoolEmpty+r.RefusedNoPool+r.RefusedBlockLimit+r.RefusedTaken == r.Refused() {
 		add(r.RefusedStrict, "request is refused by strict affinity", "requests are refused by strict affinity")
 		add(r.RefusedPoolEmpty, "request is refused for want of an address", "requests are refused for want of an address")
 		add(r.RefusedNoPool, "request is refused for want of a pool", "requests are refused for want of a pool")
+		add(r.RefusedTaken, "request is refused because somebody has the address", "requests are refused because somebody has the address")
 		n := cli.Count(limit(s), "block")
 		add(r.RefusedBlockLimit, "request is refused at the limit of "+n, "requests are refused at the limit of "+n)
 	} else {
