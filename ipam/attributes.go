@@ -73,19 +73,14 @@ const nothingCold = block.Cold(math.MinInt64)
 // for one that is free (but see [Rules]), host-reserved or in no block. It is what [Release]
 // compares with, except that an address whose cooldown is over counts as free
 // there, whether or not the block was written since. Of several blocks that hold
-// the address the last by name answers.
+// the address it is about the one that a release looks at.
 func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	a.begin()
 	defer a.mu.Unlock()
 	if !ip.IsValid() {
 		return 0
 	}
-	b := a.blockAt(ip)
-	for stray := range a.straysAt(ip) {
-		if b == nil || compareNames(stray, b) > 0 {
-			b = stray
-		}
-	}
+	b := a.blockToRelease(ip)
 	if b == nil {
 		return 0
 	}

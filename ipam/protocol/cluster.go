@@ -108,11 +108,12 @@ func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
 	return netip.Prefix{}, false
 }
 
-// peek returns the block that holds the address as it is in the datastore, or
-// nil. Where blocks overlap, it is the last by name.
+// peek returns the block in which a release looks for the address, as it is in the
+// datastore, or nil.
 func (c *Cluster) peek(ip netip.Addr) *Block {
-	for _, b := range slices.Backward(c.store.blocks.live()) {
-		if b.CIDR.Contains(ip) {
+	cidr, _ := c.blockAt(ip)
+	for _, b := range c.store.blocks.live() {
+		if b.CIDR == cidr {
 			return b
 		}
 	}

@@ -35,7 +35,7 @@ func replayed(t *testing.T, pattern string, engine makeEngine) (files, operation
 func TestRecordings(t *testing.T) {
 	for pattern, want := range map[string]struct{ files, operations int }{
 		"traces/*.jsonl.gz":   {73, 45207},
-		"traces-2/*.jsonl.gz": {95, 34145},
+		"traces-2/*.jsonl.gz": {96, 34495},
 		"minimal/*.jsonl":     {37, 274},
 		"releases/*.jsonl.gz": {117, 52777},
 	} {

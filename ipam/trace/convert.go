@@ -186,8 +186,10 @@ func assignIPIn(a ipam.AssignIPArgs) In {
 }
 
 // releases reads the addresses of a ReleaseIPs; sequence numbers are the
-// engine's own, for recordings do not hold them.
-func (in *In) releases(e Engine) ([]ipam.Release, error) {
+// engine's own, for recordings do not hold them. Where several blocks hold an
+// address, recordings do not say whose number is current: the recorded outcome
+// tells whether it was that of the block that the release looks at.
+func (in *In) releases(e Engine, recorded *Out) ([]ipam.Release, error) {
 	var out []ipam.Release
 	for _, r := range in.Releases {
 		ip, err := netip.ParseAddr(r.IP)
@@ -197,6 +199,9 @@ func (in *In) releases(e Engine) ([]ipam.Release, error) {
 		release := ipam.Release{IP: ip, Handle: r.Handle, Windows: in.Windows}
 		if r.Seq != "" {
 			seq := e.SequenceNumber(ip)
+			if recorded.Err == ipam.Code(ipam.ErrBadSequenceNumber) && !slices.Contains(recorded.Released, r.IP) {
+				seq = otherNumber(e.State(), ip, seq)
+			}
 			switch r.Seq {
 			case "current":
 			case "stale":
@@ -209,6 +214,27 @@ func (in *In) releases(e Engine) ([]ipam.Release, error) {
 		out = append(out, release)
 	}
 	return out, nil
+}
+
+// otherNumber returns a sequence number that the address has in one of the blocks
+// that hold it and that is not the given one; the given one if there is none.
+func otherNumber(s ipam.State, ip netip.Addr, number uint64) uint64 {
+	holding := slices.DeleteFunc(slices.Clone(s.Blocks), func(b ipam.BlockState) bool { return !b.CIDR.Contains(ip) })
+	if len(holding) == 1 {
+		return number // which a free address may have too
+	}
+	for _, b := range holding {
+		here := uint64(0)
+		for _, al := range b.Allocations {
+			if b.Addr(al.Ordinal) == ip {
+				here = al.Seq
+			}
+		}
+		if here != number {
+			return here
+		}
+	}
+	return number
 }
 
 func releasesIn(a *ipam.Allocator, releases []ipam.Release) In {

@@ -156,7 +156,9 @@ type Release struct {
 	IP     string `json:"ip"`
 	Handle string `json:"handle,omitempty"`
 	// Seq is "current" for the address's own sequence number, "stale" for one
-	// less, or empty.
+	// less, or empty. Where blocks overlap an address has a number in each: the
+	// outcome then tells whose is meant, that of the block that the release looks
+	// at or another's.
 	Seq string `json:"seq,omitempty"`
 }
 

@@ -25,6 +25,8 @@ type Player struct {
 	clock  *ipam.Clock
 	nodes  nodes
 
+	recorded *Out // the outcome of the operation under way, as recorded; its zero value for none
+
 	// Kubernetes' side, if the engine is an allocator and the player was set.
 	cluster    *lifecycle.Cluster
 	controller *lifecycle.Controller
@@ -107,6 +109,7 @@ func (p *Player) Do(op Op) (Out, error) {
 	if op.Op == "State" && op.In.State == "" && op.Out.State != nil && op.Out.State.numbered() {
 		op.In.State = "numbered"
 	}
+	p.recorded = &op.Out
 	out, err := do(p, &op.In)
 	if err != nil {
 		return Out{}, fmt.Errorf("%s: %w", op.Op, err)
@@ -137,7 +140,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return code(p.engine.AssignIP(args))
 	},
 	"ReleaseIPs": func(p *Player, in *In) (Out, error) {
-		releases, err := in.releases(p.engine)
+		releases, err := in.releases(p.engine, p.recorded)
 		if err != nil {
 			return Out{}, err
 		}

@@ -1,9 +1,13 @@
 package trace
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // TestWholeState: a whole dump has what a plain one has, and what recordings of
@@ -36,4 +40,22 @@ func TestWholeState(t *testing.T) {
 
 	_, err = p.Do(Op{Op: "State", In: In{State: "half"}})
 	require.EqualError(t, err, `State: state "half" is neither empty, numbered nor whole`)
+}
+
+// TestOtherNumber: only where several blocks hold an address it has another number.
+func TestOtherNumber(t *testing.T) {
+	ip := netip.MustParseAddr("10.0.0.1")
+	b := func(cidr string, seq uint64) ipam.BlockState {
+		s := ipam.BlockState{CIDR: netip.MustParsePrefix(cidr)}
+		if seq > 0 {
+			s.Allocations = []block.Allocation{{Ordinal: 1, Seq: seq}}
+		}
+		return s
+	}
+	one, two := b("10.0.0.0/30", 7), b("10.0.0.0/31", 0)
+	require.Equal(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one}}, ip, 7))
+	require.Equal(t, uint64(9), otherNumber(ipam.State{Blocks: []ipam.BlockState{two}}, ip, 9), "kept by a free address")
+	require.Equal(t, uint64(0), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, two}}, ip, 7))
+	require.Equal(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, two}}, ip, 0))
+	require.Equal(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, b("10.0.0.0/29", 7)}}, ip, 7))
 }
