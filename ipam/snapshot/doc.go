@@ -3,7 +3,7 @@
 //
 // What
 //
-//	kubectl get ippools,ipreservations,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes -o yaml
+//	kubectl get ippools,ipreservations,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes,clusterinformations -o yaml
 //
 // prints becomes a [Snapshot]. An allocator made from it goes on exactly where the
 // cluster stands: queue order, sequence numbers and pending affinities included.
@@ -17,6 +17,8 @@
 //     is printed for both counts once.
 //   - The package also reads what clusters are made from: an operator's Installation
 //     with its pools, and a Kind cluster's list of nodes.
+//   - The release of Calico is found among the resources ([Snapshot].Calico), and an
+//     allocator goes by it. ClusterInformation and DaemonSet are read only for it.
 //   - Objects marked deleted and objects of other kinds are skipped and counted.
 //     Lines that are no resource, such as kubectl's messages, are skipped and
 //     reported. Everything else that is not understood is a [Problem] with file,

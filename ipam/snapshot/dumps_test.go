@@ -56,10 +56,12 @@ func TestBothGroups(t *testing.T) {
 func TestOtherKinds(t *testing.T) {
 	s := dump(t, "08-other-kinds-beside.yaml")
 	require.Empty(t, s.Problems)
-	require.Equal(t, map[string]int{"ClusterInformation": 1, "FelixConfiguration": 1, "DaemonSet": 1}, s.Skipped)
+	require.Equal(t, map[string]int{"FelixConfiguration": 1}, s.Skipped)
+	require.Equal(t, "v3.27.0", s.Calico.String())
+	require.Equal(t, "ClusterInformation default says v3.27.0", s.CalicoFrom)
 	require.Len(t, s.Cluster.Pools, 1)
 	require.Len(t, s.Cluster.Nodes, 1)
-	require.Contains(t, Check(s).Notes, "objects of other kinds were skipped: 1 ClusterInformation, 1 DaemonSet, 1 FelixConfiguration")
+	require.Contains(t, Check(s).Notes, "objects of other kinds were skipped: 1 FelixConfiguration")
 
 	s, err := read(Options{}, `[{"apiVersion":"management.cattle.io/v3","kind":"Node"},{"apiVersion":"cluster.x-k8s.io/v1beta1","kind":"Cluster"}]`)
 	require.NoError(t, err)

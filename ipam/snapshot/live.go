@@ -140,6 +140,9 @@ func (o *object) pod() {
 			p.IPs = append(p.IPs, ip)
 		}
 	}
+	if !p.Ended {
+		o.podVersion()
+	}
 	if !o.bad {
 		o.l.pods = append(o.l.pods, located[Pod]{o.at, p})
 	}

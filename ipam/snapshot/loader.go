@@ -50,6 +50,8 @@ type Loader struct {
 	pods         []located[Pod]
 	addresses    []located[NodeAddress]
 	networks     []located[Network]
+	fromOperator []named[pool.Spec] // pools of an Installation
+	sightings    []sighting         // of releases
 
 	problems []*Problem
 	objects  int

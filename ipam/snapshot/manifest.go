@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -33,7 +34,7 @@ type installationSpec struct {
 type operatorPool struct {
 	Name field[string] `json:"name"`
 	poolSpec
-	DisableNewAllocations field[string] `json:"disableNewAllocations"`
+	DisableNewAllocations flag          `json:"disableNewAllocations"`
 	Encapsulation         field[string] `json:"encapsulation"`
 	NATOutgoing           field[string] `json:"natOutgoing"`
 }
@@ -45,12 +46,13 @@ const (
 )
 
 func (o *object) installation() {
+	o.installationVersion()
 	var spec installationSpec
 	if len(o.Spec) > 0 && !o.part("spec", o.Spec, &spec) {
 		return
 	}
 	if spec.CalicoNetwork == nil || !spec.CalicoNetwork.IPPools.given {
-		o.addPool(pool.Spec{Name: defaultPool4, CIDR: defaultPool}.WithDefaults())
+		o.l.fromOperator = append(o.l.fromOperator, named[pool.Spec]{defaultPool4, o.at, pool.Spec{Name: defaultPool4, CIDR: defaultPool}.WithDefaults()})
 		o.l.networks = append(o.l.networks, located[Network]{o.at, Network{defaultPool4, defaultEncapsulation, true}})
 		return
 	}
@@ -67,7 +69,7 @@ func (o *object) installation() {
 		}
 		taken[name] = true
 		p, ok := o.poolSpec(at, name, &pools[i].poolSpec)
-		if o.text(at+".disableNewAllocations", pools[i].DisableNewAllocations) == "true" {
+		if get(o, at+".disableNewAllocations", pools[i].DisableNewAllocations.field) {
 			p.Disabled = true
 		}
 		n := Network{name, o.text(at+".encapsulation", pools[i].Encapsulation), true}
@@ -78,7 +80,7 @@ func (o *object) installation() {
 			n.NATOutgoing = nat == natEnabled
 		}
 		if ok {
-			o.addPool(p)
+			o.l.fromOperator = append(o.l.fromOperator, named[pool.Spec]{p.Name, o.at, p})
 			o.l.networks = append(o.l.networks, located[Network]{o.at, n})
 		}
 	}
@@ -100,9 +102,12 @@ func unnamedPool(text string, taken map[string]bool) string {
 	return name
 }
 
-// addPool adds a valid pool.
-func (o *object) addPool(p pool.Spec) {
-	o.l.pools = append(o.l.pools, named[pool.Spec]{p.Name, o.at, p})
+// poolsOfOperator returns the pools of an Installation that are no IPPool yet. In a
+// cluster that runs, the operator has made each, and the IPPool is what counts.
+func (l *Loader) poolsOfOperator() []named[pool.Spec] {
+	return slices.DeleteFunc(slices.Clone(l.fromOperator), func(o named[pool.Spec]) bool {
+		return slices.ContainsFunc(l.pools, func(p named[pool.Spec]) bool { return p.T.CIDR == o.T.CIDR })
+	})
 }
 
 // kindNode is a node of a Kind cluster's file.

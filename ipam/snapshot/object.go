@@ -56,6 +56,7 @@ const (
 	groupV1       = "crd.projectcalico.org/v1"
 	groupV3       = "projectcalico.org/v3"
 	groupCore     = "v1"
+	groupApps     = "apps/v1"
 	groupOperator = "operator.tigera.io/v1"
 	groupKind     = "kind.x-k8s.io/v1alpha4"
 )
@@ -81,6 +82,13 @@ var readers = map[string]func(*object){
 
 	groupOperator + " Installation": (*object).installation,
 	groupKind + " Cluster":          (*object).kindCluster,
+}
+
+// versionReaders are kinds that are read only for the release that they name.
+var versionReaders = map[string]func(*object){
+	groupV1 + " ClusterInformation": (*object).clusterInformation,
+	groupV3 + " ClusterInformation": (*object).clusterInformation,
+	groupApps + " DaemonSet":        (*object).daemonSet,
 }
 
 // objectText reads one object from its JSON text.
@@ -123,6 +131,8 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 		o.wrong("kind", "a List within a List is not read")
 	case read != nil:
 		read(o)
+	case versionReaders[group+" "+kind] != nil:
+		versionReaders[group+" "+kind](o)
 	case !isKind(kind) || isMisplaced(kind, group):
 		o.wrong("kind", "%s of %s is not read; known are IPPool, IPReservation, IPAMBlock, BlockAffinity, IPAMHandle, IPAMConfig "+
 			"(%s), IPAMConfiguration (%s), Node, Pod, Installation, and Kind's Cluster", quote(kind), quote(group), groupV1, groupV3)

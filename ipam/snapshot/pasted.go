@@ -119,7 +119,7 @@ func isTable(line []byte) (string, bool) {
 	for _, t := range tables {
 		if t.begins.Match(line) {
 			return "is " + t.what + "; what is needed is printed by kubectl get " +
-				"ippools,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes -o yaml", true
+				"ippools,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes,clusterinformations -o yaml", true
 		}
 	}
 	return "", false

@@ -25,7 +25,7 @@ func (o *object) pool() {
 		return
 	}
 	if p, ok := o.poolSpec("spec", o.name, &spec); ok {
-		o.addPool(p)
+		o.l.pools = append(o.l.pools, named[pool.Spec]{p.Name, o.at, p})
 	}
 }
 

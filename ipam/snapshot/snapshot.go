@@ -28,6 +28,15 @@ type Snapshot struct {
 	// Addresses are those that the nodes use themselves.
 	Addresses []NodeAddress
 
+	// Calico is the release that the cluster runs: what ClusterInformation says,
+	// else the image of calico-node in a DaemonSet or in pods, else the operator's
+	// Installation; or a later one, if the cluster has what that release does not.
+	// It is zero, the newest, where none of them names one that is understood.
+	Calico ipam.Version
+	// CalicoFrom says in words how the release was found, such as
+	// "ClusterInformation default says v3.28.2".
+	CalicoFrom string
+
 	// Networks are the networks of an Installation's pools. IPPool objects have
 	// none.
 	Networks []Network
@@ -38,7 +47,7 @@ type Snapshot struct {
 
 	Objects int // how many objects were read, of any kind
 	Deleted int // how many of them are marked deleted, and skipped
-	// Skipped counts objects of kinds that are not read, such as DaemonSet, by kind.
+	// Skipped counts objects of kinds that are not read, such as Deployment, by kind.
 	Skipped map[string]int
 	refused []ipam.BlockState // blocks that were left out of the cluster
 
@@ -56,9 +65,13 @@ type Network struct {
 }
 
 // Allocator returns an allocator that goes on where the cluster stands. Its clock
-// should show [Snapshot].Latest or later. Errors are those of [ipam.Restore]; a
-// cluster that was not changed has none.
+// should show [Snapshot].Latest or later. Without a release among the options it
+// goes by [Snapshot].Calico. Errors are those of [ipam.Restore]; a cluster that was
+// not changed has none, unless it has what a given release does not.
 func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
+	if o.Calico == 0 {
+		o.Calico = s.Calico
+	}
 	return ipam.Restore(s.Cluster, o)
 }
 
@@ -72,7 +85,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	for _, c := range unique(l, "IPAMConfig", l.configs) {
 		s.Cluster.Config = c.T
 	}
-	pools := unique(l, "IPPool", l.pools)
+	pools := unique(l, "IPPool", append(l.pools, l.poolsOfOperator()...))
 	s.Cluster.Pools = values(pools, func(n named[pool.Spec]) pool.Spec { return n.T })
 	for _, r := range unique(l, "IPReservation", l.reservations) {
 		s.Cluster.Reservations = append(s.Cluster.Reservations, r.T...)
@@ -92,6 +105,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	s.Addresses = values(l.addresses, func(a located[NodeAddress]) NodeAddress { return a.T })
 	s.Networks = values(l.networks, func(n located[Network]) Network { return n.T })
 	l.fit(s, pools)
+	s.Calico, s.CalicoFrom = l.release(&s.Cluster)
 
 	s.Problems = l.sortedProblems()
 	harmful := slices.DeleteFunc(slices.Clone(s.Problems), func(p *Problem) bool { return p.Harmless })
