@@ -18,7 +18,25 @@ func (p *Program) attrs() map[string]string { return pick(p, "attributes", attri
 func (p *Program) labels() map[string]string { return pick(p, "labels", labels) }
 
 func (p *Program) use() string {
-	return pick(p, "use", []string{"Workload", "Workload", "Workload", "Workload", "Tunnel", "LoadBalancer", ""})
+	return p.servedUse(pick(p, "use", []string{"Workload", "Workload", "Workload", "Workload", "Tunnel", "LoadBalancer", ""}))
+}
+
+// servedUse is the use, or mostly a plainer one where the release does not have it.
+func (p *Program) servedUse(use string) string {
+	if use == "LoadBalancer" && p.avoids(p.rules.LoadBalancer) {
+		return "Workload"
+	}
+	return use
+}
+
+// cap picks a limit of what a handle may hold, mostly none where the release has no
+// such limits.
+func (p *Program) cap() int {
+	limit := p.limit("maxAllocPerHandle")
+	if limit > 0 && p.avoids(p.rules.CapsPerHandle) {
+		return 0
+	}
+	return limit
 }
 
 // owner picks who owns a block: mostly a host, now and then nobody that could.
@@ -159,7 +177,7 @@ func (p *Program) podIn() trace.In {
 func (p *Program) autoAssignIn() trace.In {
 	in := trace.In{
 		Host: p.host(), Num4: p.count("num4"), Num6: p.count("num6"), Handle: p.handle(), Attrs: p.attrs(), Use: p.use(),
-		Pools4: p.pools(true), Pools6: p.pools(false), MaxBlocksPerHost: p.limit("maxBlocksPerHost"), MaxAllocPerHandle: p.limit("maxAllocPerHandle"),
+		Pools4: p.pools(true), Pools6: p.pools(false), MaxBlocksPerHost: p.limit("maxBlocksPerHost"), MaxAllocPerHandle: p.cap(),
 		HostReserved4: p.reserve(), HostReserved6: p.reserve(), Windows: p.onWindows(),
 	}
 	if p.sometimes(3) {
@@ -171,8 +189,8 @@ func (p *Program) autoAssignIn() trace.In {
 func (p *Program) assignIPIn() trace.In {
 	g := p.address()
 	return trace.In{
-		IP: g.ip, Host: p.host(), Handle: g.handle, Attrs: p.attrs(), Use: pick(p, "use", []string{"", "", "", "Workload", "Tunnel", "LoadBalancer"}),
-		HostReserved4: p.reserve(), MaxAllocPerHandle: p.limit("maxAllocPerHandle"), Windows: p.onWindows(),
+		IP: g.ip, Host: p.host(), Handle: g.handle, Attrs: p.attrs(), Use: p.servedUse(pick(p, "use", []string{"", "", "", "Workload", "Tunnel", "LoadBalancer"})),
+		HostReserved4: p.reserve(), MaxAllocPerHandle: p.cap(), Windows: p.onWindows(),
 	}
 }
 

@@ -1,6 +1,10 @@
 package program
 
-import "github.com/ipamsim/ipamsim/ipam/trace"
+import (
+	"reflect"
+
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
 
 // operation is one kind of operation: how likely it is, and its arguments.
 type operation struct {
@@ -51,10 +55,14 @@ var operations = []operation{
 }
 
 func (p *Program) config() *trace.Config {
-	return &trace.Config{
+	c := &trace.Config{
 		StrictAffinity: p.sometimes(3), AutoAllocateBlocks: !p.sometimes(4),
 		MaxBlocksPerHost: pick(p, "max", []int{0, 0, 0, 1, 2, -1}), IPCooldownSeconds: pick(p, "cooldown", p.world.Cooldowns),
 	}
+	if c.IPCooldownSeconds > 0 && p.avoids(p.rules.Cooldown) {
+		c.IPCooldownSeconds = 0
+	}
+	return c
 }
 
 // setPoolIn mostly puts back a pool of the beginning, or nothing would ever find
@@ -65,6 +73,9 @@ func (p *Program) setPoolIn() trace.In {
 		pools = p.world.Pools
 	}
 	s := pick(p, "pool", pools)
+	if plain := p.supported(s); !reflect.DeepEqual(plain, s) && p.avoids(false) {
+		s = plain
+	}
 	return trace.In{Pool: &s}
 }
 

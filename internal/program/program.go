@@ -6,6 +6,9 @@
 // everything soon meets everything. It is told what came of each operation, and
 // so asks about addresses that were given out and blocks that are there. It
 // judges nothing. It is for tests only.
+//
+// A program is of one release of Calico. It rarely asks for what that does not have
+// yet, which is refused.
 package program
 
 import (
@@ -25,6 +28,7 @@ type Program struct {
 	world      *World
 	src        property.Source
 	header     trace.Header
+	rules      ipam.Rules  // of the header's release
 	operations []operation // those that it does, each as often as its weight
 
 	given  []given  // addresses that were given out, lately
@@ -34,19 +38,28 @@ type Program struct {
 // given is an address that an operation gave out, and to which handle.
 type given struct{ ip, handle string }
 
-// New begins a program in the world.
-func New(w *World, src property.Source) *Program {
-	p := &Program{world: w, src: src}
+// New begins a program in the world, of the newest release.
+func New(w *World, src property.Source) *Program { return NewOf(0, w, src) }
+
+// NewOf begins a program in the world, of a release.
+func NewOf(calico ipam.Version, w *World, src property.Source) *Program {
+	p := &Program{world: w, src: src, rules: calico.Rules()}
 	p.header = trace.Header{Version: trace.Version, Name: w.Name, About: w.About, Start: Start}
+	if calico != 0 {
+		p.header.Calico = calico.String()
+	}
 	if p.sometimes(2) {
 		c := p.config()
 		c.MaxBlocksPerHost = max(0, c.MaxBlocksPerHost)
 		c.IPCooldownSeconds = min(max(0, c.IPCooldownSeconds), ipam.MaxCooldownSeconds)
+		if !p.rules.Cooldown {
+			c.IPCooldownSeconds = 0
+		}
 		p.header.Config = c // one that SetIPAMConfig refuses, too
 	}
 	for i := range w.Begin {
 		if i == 0 || !p.sometimes(4) {
-			p.header.Pools = append(p.header.Pools, w.Pools[i])
+			p.header.Pools = append(p.header.Pools, p.supported(w.Pools[i]))
 		}
 	}
 	for _, name := range w.Nodes {

@@ -53,6 +53,7 @@ var Worlds = []*World{
 	windows(),
 	crash(),
 	odd(),
+	off(),
 }
 
 // mixed is the world from which the others differ: a pool of every kind, and
@@ -237,5 +238,21 @@ func odd() *World {
 		w.Hosts = w.Nodes
 		w.CIDRs = []string{"10.0.0.0/24", "10.0.0.64/26", "10.0.0.0/23", "10.0.3.0/24", "10.0.2.0/28", "fd00::/120", "10.0.0.128/25", "10.0.0.0/29"}
 		w.Weights = map[string]int{"PutAffinity": 6, "ClaimAffinity": 4, "ReleaseAffinity": 3, "ReleasePoolAffinities": 2, "AutoAssign": 10, "GetUtilization": 2}
+	})
+}
+
+// off has one pool that is disabled and enabled again, whose blocks are of any size.
+func off() *World {
+	return world("off", "blocks of any size in a pool that is disabled", func(w *World) {
+		w.Pools = []trace.Pool{
+			{Name: "a", CIDR: "10.0.0.0/27", BlockSize: 29},
+			{Name: "a", CIDR: "10.0.0.0/27", BlockSize: 29, Disabled: true},
+		}
+		w.Begin = 1
+		w.Odd = 2
+		w.Nodes = []string{"n0", "n1"}
+		w.Hosts = w.Nodes
+		w.CIDRs = []string{"10.0.0.0/27", "10.0.0.0/28", "10.0.0.16/28"}
+		w.Weights = map[string]int{"PutAffinity": 8, "AutoAssign": 12, "ReleaseIPs": 10, "SetPool": 5, "DeletePool": 0}
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 // TestBothEngines: whatever is done, the allocator and a client that works alone
 // say and keep the same. They share no allocation code, so each judges the other.
+// Half of the programs are of the newest release of Calico, the others of any.
 //
 // What fails is shrunk and left as a recording, with the command that replays it.
 // IPAMSIM_LONG=1 makes it more than 100,000 operations; -rapid.checks=N makes it N
@@ -31,7 +32,8 @@ func TestBothEngines(t *testing.T) {
 				}
 			}()
 			property.Check(t, max(1, 20/max(1, w.Slow)), 80, func(rt *rapid.T) {
-				prog := program.New(w, property.Rapid(rt))
+				src := property.Rapid(rt)
+				prog := program.NewOf(program.Release(src), w, src)
 				last = pairOf(rt, prog, client, allocator)
 				last.play(rt, prog, &seen)
 			})

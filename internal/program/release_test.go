@@ -1,0 +1,59 @@
+package program
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+)
+
+// TestReleases: each release has other rules than its neighbours, and any is picked
+// now and then, the newest half of the time.
+func TestReleases(t *testing.T) {
+	all := Releases()
+	for i := 1; i < len(all); i++ {
+		require.NotEqual(t, all[i].Rules(), all[i-1].Rules(), all[i])
+	}
+	picked := make(map[ipam.Version]int)
+	for seed := range uint64(400) {
+		picked[Release(property.Seeded(seed))]++
+	}
+	require.Len(t, picked, len(all))
+	require.InDelta(t, 200, picked[0], 50)
+}
+
+// TestProgramsOfReleases: programs of an old release get as far as those of the
+// newest. They ask for what it does not have, but rarely.
+func TestProgramsOfReleases(t *testing.T) {
+	var given, refused []int
+	for i, v := range Releases() {
+		given, refused = append(given, 0), append(refused, 0)
+		for _, w := range Worlds[:5] {
+			for seed := range uint64(15) {
+				p := NewOf(v, w, property.Seeded(seed))
+				player, err := trace.NewPlayer(p.Header())
+				require.NoError(t, err, "%s %s: seed %d", v, w.Name, seed)
+				require.Equal(t, v.Rules(), player.Engine().Calico().Rules())
+				for range 80 {
+					op := p.Next()
+					out, err := player.Do(op)
+					require.NoError(t, err)
+					p.Learn(&op, &out)
+					given[i] += len(out.IPs4) + len(out.IPs6)
+					if out.Err == "invalid-argument" {
+						refused[i]++
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d operations each: %v addresses given out, %v arguments refused", 5*15*80, given, refused)
+	for i, v := range Releases()[2:] { // v3.32 lacks least
+		require.Greater(t, given[i+2], given[0]*9/10, v)
+		require.Greater(t, refused[i+2], refused[0]*3/2, v)
+		require.Less(t, refused[i+2], refused[0]*5/2, v)
+	}
+}
