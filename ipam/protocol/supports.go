@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,15 +31,10 @@ func (c *Cluster) supportsPool(s pool.Spec) error {
 	if all := strings.TrimSpace(s.NamespaceSelector); !c.rules.NamespaceSelector && all != "" && all != "all()" {
 		errs = append(errs, c.version.Refuse("namespaceSelector", s.NamespaceSelector, func(r *ipam.Rules) *bool { return &r.NamespaceSelector }))
 	}
-	if c.rules.LoadBalancer {
-		return errors.Join(errs...)
+	if !c.rules.LoadBalancer && slices.Contains(s.AllowedUses, pool.LoadBalancer) {
+		errs = append(errs, c.version.Refuse("allowedUses", string(pool.LoadBalancer), loadBalancer))
 	}
-	for _, use := range s.AllowedUses {
-		if use == pool.LoadBalancer {
-			errs = append(errs, c.version.Refuse("allowedUses", string(use), loadBalancer))
-		}
-	}
-	if s.AssignmentMode == pool.Manual {
+	if !c.rules.LoadBalancer && s.AssignmentMode == pool.Manual {
 		errs = append(errs, c.version.Refuse("assignmentMode", string(s.AssignmentMode), loadBalancer))
 	}
 	return errors.Join(errs...)
