@@ -12,11 +12,16 @@ import (
 // value is the default.
 func Calico(cmd *cobra.Command, v *ipam.Version, usage string) {
 	cmd.Flags().Var((*calico)(v), "calico", usage)
-	var releases []string
+	_ = cmd.RegisterFlagCompletionFunc("calico", cobra.FixedCompletions(Releases(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// Releases returns what to offer for the flag -calico: other values that the program
+// takes, and the releases, newest first.
+func Releases(others ...string) []string {
 	for r := ipam.V3_33; r >= ipam.V3_22; r -= ipam.V3_23 - ipam.V3_22 {
-		releases = append(releases, r.String())
+		others = append(others, r.String())
 	}
-	_ = cmd.RegisterFlagCompletionFunc("calico", cobra.FixedCompletions(releases, cobra.ShellCompDirectiveNoFileComp))
+	return others
 }
 
 // Uncovered says what to know of a release whose rules are not known; it is empty for
@@ -37,7 +42,7 @@ type calico ipam.Version
 func (v *calico) String() string { return ipam.Version(*v).String() }
 
 // Type is what pflag calls the kind of value.
-func (v *calico) Type() string { return "RELEASE" }
+func (v *calico) Type() string { return "string" }
 
 // Set reads a release.
 func (v *calico) Set(text string) error {

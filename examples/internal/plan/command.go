@@ -20,6 +20,7 @@ func Command() *cobra.Command {
 	o := new(options)
 	cmd := cli.New("plan", "which block size to take for a cluster, and why", usage)
 	o.define(cmd.Flags())
+	_ = cmd.RegisterFlagCompletionFunc("calico", cobra.FixedCompletions(cli.Releases("all"), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("order", cobra.FixedCompletions(orders, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		// Memory that is never touched, and so never there. The collector waits until as
@@ -41,9 +42,12 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if o.check {
+	switch {
+	case o.check:
 		err = check(ctx, o, entries, stdout, stderr)
-	} else {
+	case o.calico == allReleases:
+		err = compareReleases(ctx, o, entries, stdout, stderr)
+	default:
 		err = makePlans(ctx, o, entries, stdout, stderr)
 	}
 	if errors.Is(err, sim.ErrStopped) {

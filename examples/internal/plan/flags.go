@@ -26,6 +26,7 @@ Usage: ipamsim plan [flags]
   ipamsim plan -nodes 65 -pods 20 -pool 10.8.0.0/20 -block-size 26 \
       -strict
   ipamsim plan -f cluster.yaml -o report.html
+  ipamsim plan -f cluster.yaml -calico all
   ipamsim plan -f testdata/plan.jsonl -shard 0/2 > 0.jsonl
   ipamsim plan -check testdata/plan.jsonl
 
@@ -56,6 +57,7 @@ type options struct {
 	order    string
 	churnFor time.Duration
 	shardOf  string
+	calico   string // a release, allReleases, or empty
 	files    []string
 	check    bool
 	json     bool
@@ -70,7 +72,7 @@ type options struct {
 }
 
 // forFiles are the flags that go with scenarios of files.
-var forFiles = []string{"file", "only", "check", "json", "wide", "output", "samples", "shard", "jobs"}
+var forFiles = []string{"file", "only", "check", "json", "wide", "output", "samples", "shard", "jobs", "calico"}
 
 // flagOf is the flag for what a scenario calls its fields.
 var flagOf = map[string]string{
@@ -114,6 +116,7 @@ func (o *options) define(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.wide, "wide", false, "another table: empty blocks, why requests were refused, how much room is left")
 	flags.StringVar(&o.shardOf, "shard", "", "only every `I/N`th scenario: 3/16 are the fourth of 16, the twentieth, …; prints a line of JSON each")
 	flags.IntVarP(&o.workers, "jobs", "j", 0, "how many runs at a time (default: as many as there are processors)")
+	flags.StringVar(&o.calico, "calico", "", "the `RELEASE` of Calico, v3.22 to v3.33 (default the newest); all compares four of them, at one block size")
 	cli.Renamed(flags, map[string]string{"scenario": "file"})
 }
 
@@ -127,10 +130,34 @@ func (o *options) finish(flags *pflag.FlagSet, args []string) error {
 	if err := o.others(given, o.shardOf); err != nil {
 		return err
 	}
+	if err := o.release(given); err != nil {
+		return err
+	}
 	if len(o.files) > 0 {
 		return ofFiles(flags)
 	}
 	return o.finishScenario(given)
+}
+
+// release reads the release of Calico.
+func (o *options) release(given map[string]bool) error {
+	switch {
+	case o.calico == "":
+	case o.calico == allReleases:
+		for _, name := range []string{"check", "output", "wide", "shard", "samples"} {
+			if given[name] {
+				return fmt.Errorf("-calico all: not with -%s: it prints a table of releases", strings.Replace(name, "output", "o", 1))
+			}
+		}
+	case len(o.files) > 0:
+		return errors.New("-calico: of files only all, for they say the release of their scenarios: calico: v3.28")
+	default:
+		if _, err := ipam.ParseVersion(o.calico); err != nil {
+			return fmt.Errorf("-calico %s: must be a release of Calico such as v3.28 or v3.28.2, or all", o.calico)
+		}
+		o.scenario.Calico = o.calico
+	}
+	return nil
 }
 
 // finishScenario completes the scenario of the flags.
