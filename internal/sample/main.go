@@ -51,7 +51,7 @@ func (m *maker) must(err error) {
 	}
 }
 
-// write writes the cluster and its pods as two Lists.
+// write writes the cluster as a List, and its release and pods as another.
 func write(out io.Writer) error {
 	m := cluster()
 	if m.err != nil {
@@ -60,7 +60,8 @@ func write(out io.Writer) error {
 	if err := snapshot.WriteYAML(out, m.a.Cluster(), snapshot.V1); err != nil {
 		return err
 	}
-	fmt.Fprint(out, "---\napiVersion: v1\nitems:\n")
+	fmt.Fprint(out, "---\napiVersion: v1\nitems:\n"+
+		"- apiVersion: crd.projectcalico.org/v1\n  kind: ClusterInformation\n  metadata:\n    name: default\n  spec:\n    calicoVersion: v3.33.0\n    datastoreReady: true\n")
 	for _, p := range m.pods {
 		fmt.Fprintf(out, "- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: %s\n    namespace: shop\n  spec:\n    nodeName: %s\n"+
 			"  status:\n    phase: Running\n    podIP: %s\n    podIPs:\n", p.name, p.node, p.ips[0].Addr())

@@ -22,8 +22,11 @@ type change struct {
 	// that must drain, in that order.
 	Blocks []string `json:"blocks,omitempty"`
 	Drain  []string `json:"drain,omitempty"`
-	Before figures  `json:"-"`
-	After  figures  `json:"after"`
+	// Commands delete handles in the real cluster that hold nothing there.
+	Commands []string `json:"commands,omitempty"`
+
+	Before figures `json:"-"`
+	After  figures `json:"after"`
 }
 
 // move is a pod that went to another node, or asked for an address again.

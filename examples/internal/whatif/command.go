@@ -27,10 +27,11 @@ what that changed: who was moved, who was refused and why. Nothing of the real
 cluster is touched. FILE is what kubectl prints:
 
   kubectl get ippools,ipreservations,ipamblocks,ipamhandles,\
-  blockaffinities,ipamconfigs,nodes -o json > cluster.json
+  blockaffinities,ipamconfigs,nodes,clusterinformations -o json > cluster.json
   kubectl get pods -A -o json > pods.json
 
-Pods are not needed, but only with them leaks are known.
+Pods are not needed, but only with them leaks are known. What a cluster does
+depends on its release of Calico, which clusterinformations tells.
 
   ipamsim whatif -f testdata/sample.yaml -strict -drain node-07
   ipamsim whatif -f testdata/sample.yaml -add-nodes 50:big-%d:zone=a
@@ -49,13 +50,14 @@ type options struct {
 	json    bool
 	out     string
 	steps   []step
+	calico  ipam.Version
 }
 
 // Command returns the program.
 func Command() *cobra.Command {
 	o := new(options)
 	cmd := cli.New("whatif", "your cluster as it stands, and what changes would do to it", usage)
-	o.define(cmd.Flags())
+	o.define(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
@@ -86,6 +88,10 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err != nil {
 		return mendable(err)
 	}
+	calico, err := o.release(s, cmd.Flags().Changed("calico"))
+	if err != nil {
+		return err
+	}
 	w, err := newWorld(s)
 	if err != nil {
 		return mendable(err)
@@ -95,9 +101,11 @@ func (o *options) run(cmd *cobra.Command) error {
 	}
 	out := bufio.NewWriter(stdout)
 	w.last = w.figures()
-	r := &result{Cluster: w.last}
+	r := &result{Calico: calico, Cluster: w.last, Skipped: s.Skipped}
 	if o.check {
 		r.Check = snapshot.Check(s)
+		handles := w.handleFigures()
+		r.Handles = &handles
 	}
 	p := &printer{out: out, quiet: o.json || after != nil && after.IsStandard()}
 	p.cluster(w, s, r)

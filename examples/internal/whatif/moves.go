@@ -202,6 +202,11 @@ func (w *world) collect(c *change) error {
 	if err != nil {
 		return err
 	}
+	// Those that this very cleaning emptied still hold something in the real cluster.
+	for _, id := range w.empty {
+		c.Commands = append(c.Commands, "kubectl delete ipamhandle --dry-run=server "+strings.ToLower(id))
+	}
+	w.empty = nil
 	after := w.a.State()
 	c.say("%s that leaked, %s, %s and %s were given back",
 		plural(released, "address"), plural(len(before.Blocks)-len(after.Blocks), "block"), plural(dropped, "stale affinity"), plural(empty, "handle")+" without addresses")
@@ -229,18 +234,13 @@ func (w *world) emptyBlocks(isNode map[string]bool) {
 // dropEmptyHandles deletes the handles that hold no address.
 func (w *world) dropEmptyHandles() (dropped int, err error) {
 	cluster := w.a.Cluster()
-	holds := make(map[string]bool)
-	for _, b := range cluster.Blocks {
-		for _, al := range b.Allocations {
-			holds[al.Handle] = true
-		}
-	}
+	held := held(&cluster.State)
 	had := len(cluster.Handles)
-	cluster.Handles = slices.DeleteFunc(cluster.Handles, func(h ipam.HandleState) bool { return !holds[h.ID] })
+	cluster.Handles = slices.DeleteFunc(cluster.Handles, func(h ipam.HandleState) bool { return held[strings.ToLower(h.ID)] == nil })
 	if len(cluster.Handles) == had {
 		return 0, nil
 	}
-	a, err := ipam.Restore(cluster, ipam.Options{Now: w.clock.Now})
+	a, err := ipam.Restore(cluster, ipam.Options{Now: w.clock.Now, Calico: w.a.Calico()})
 	if err != nil {
 		return 0, err
 	}

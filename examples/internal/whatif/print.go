@@ -3,7 +3,9 @@ package whatif
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,8 +16,11 @@ import (
 
 // result is what -json prints.
 type result struct {
+	Calico  release          `json:"calico"`
 	Cluster figures          `json:"cluster"`
+	Skipped map[string]int   `json:"skipped,omitempty"` // objects of kinds that are not read
 	Check   *snapshot.Report `json:"check,omitempty"`
+	Handles *handleFigures   `json:"handles,omitempty"` // with a check
 	Steps   []change         `json:"steps,omitempty"`
 }
 
@@ -71,26 +76,55 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 	}
 	f := &r.Cluster
 	p.line("== The cluster as it stands (%s)\n", w.clock.Now().Format("2006-01-02 15:04:05"))
+	p.text("", "Calico %s: %s.", r.Calico.Version, r.Calico.Why)
+	p.note(r.Calico.Warning)
+	p.line("")
 	p.pools(f)
 	p.line("%s, %s with addresses, strict affinity %s\n", plural(f.Nodes, "node"), plural(f.Pods, "pod"), onOff(f.Strict))
 	p.families(f)
 	if f.Nodes == 0 {
-		p.line("")
-		p.text("", "Note: there are no nodes; add nodes to what kubectl gets.")
+		p.note("there are no nodes; add nodes to what kubectl gets")
 	}
 	if n := len(w.leaked); n > 0 {
-		p.line("")
-		p.text("", "Note: %s allocated but used by nobody; -check names them, -gc gives them back.", plural(n, "address is", "addresses are"))
+		p.note(plural(n, "address is", "addresses are") + " allocated but used by nobody; -check names them, -gc gives them back")
 	}
 	p.loans(f)
-	if problems := len(s.Problems); problems > 0 {
+	problems := 0
+	for _, problem := range s.Problems {
+		if !problem.Harmless {
+			problems++
+		}
+	}
+	if problems > 0 {
+		p.note(plural(problems, "thing is not as it should be", "things are not as they should be") + " in the files; -check names them")
+	}
+	if r.Check == nil { // whose notes have it
+		p.note(skippedText(s.Skipped))
+		return
+	}
+	p.line("\n== Check\n")
+	p.check(r.Check)
+	p.note(r.Handles.text(w.a.Calico()))
+}
+
+// note prints a note, if there is any.
+func (p *printer) note(text string) {
+	if text != "" {
 		p.line("")
-		p.text("", "Note: %s in the files; -check names them.", plural(problems, "thing is not as it should be", "things are not as they should be"))
+		p.text("", "Note: %s.", strings.TrimSuffix(text, "."))
 	}
-	if r.Check != nil {
-		p.line("\n== Check\n")
-		p.check(r.Check)
+}
+
+// skippedText counts the objects that were skipped.
+func skippedText(skipped map[string]int) string {
+	if len(skipped) == 0 {
+		return ""
 	}
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(skipped)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", skipped[kind], kind))
+	}
+	return "objects of other kinds were skipped: " + strings.Join(kinds, ", ")
 }
 
 // families prints a column for each family.
@@ -189,6 +223,7 @@ func (p *printer) step(c change) {
 			p.line("  %s", line)
 		}
 	}
+	p.commands(c.Commands)
 	if len(c.Moved) > 0 {
 		var rows [][]string
 		for i, m := range c.Moved {
@@ -215,6 +250,23 @@ func (p *printer) step(c change) {
 			}
 			p.text("  ", "%s%s: %s", listText(g.who), g.where, g.why)
 		}
+	}
+}
+
+// commands prints what does a change in the real cluster, each in a line of its own.
+func (p *printer) commands(all []string) {
+	if len(all) == 0 {
+		return
+	}
+	p.line("")
+	p.text("", "In the cluster, first as it stands here, which changes nothing, then without --dry-run. A handle that is only seconds old may be that of a request under way:")
+	p.line("")
+	for i, command := range all {
+		if i == most {
+			p.line("  … and %d more; -json has all", len(all)-most)
+			break
+		}
+		p.line("  %s", command)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -26,12 +26,15 @@ type step struct {
 const changes = "Changes, made in the order given"
 
 // define defines the flags; steps keep their order.
-func (o *options) define(flags *pflag.FlagSet) {
+func (o *options) define(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "what kubectl prints, YAML or JSON, plain or gzip; - is standard input. Give it once for each `FILE`")
 	flags.BoolVar(&o.check, "check", false, "look for leaks and contradictions, as calicoctl ipam check does")
 	flags.BoolVar(&o.lenient, "lenient", false, "take what contradicts itself as far as it makes sense")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
 	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON; - writes them to standard output and nothing else")
+	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico that the cluster runs, whatever the resources say; without this it is found among them")
+	flags.Lookup("calico").DefValue = "" // it is not one release
 	cli.Renamed(flags, map[string]string{"max-blocks-per-host": "max-blocks"})
 
 	add := func(name, value string, do func(*world, *change) error) {

@@ -43,6 +43,8 @@ func TestAsItStands(t *testing.T) {
 	require.Empty(t, errs)
 	require.Equal(t, `== The cluster as it stands (2026-06-01 09:16:43)
 
+Calico v3.33.0: ClusterInformation default says v3.33.0.
+
 POOL    CIDR            SIZE   BLOCKS   CLAIMED   EMPTY   ONE POD   FREE
 blue    10.10.0.0/23    /28    32       32        0       0         0
 green   10.20.0.0/26    /29    8        8         0       0         0

@@ -25,6 +25,7 @@ type world struct {
 	cordoned map[string]bool
 	reserved map[string]reservation // by node
 	leaked   []netip.Addr           // allocated, and nobody's, as the snapshot had it
+	empty    []string               // handles without addresses, as the snapshot had it
 	last     figures                // as of the last step
 	made     int                    // handles made so far, so that each has its own
 }
@@ -55,6 +56,12 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 		return nil, err
 	}
 	w.reserved = reservations(s.Cluster.State)
+	held := held(&s.Cluster.State)
+	for _, h := range s.Cluster.Handles {
+		if held[strings.ToLower(h.ID)] == nil {
+			w.empty = append(w.empty, h.ID)
+		}
+	}
 	leaked := make(map[netip.Addr]bool)
 	if s.HasPods {
 		for _, f := range snapshot.Check(s).Findings {
@@ -132,7 +139,7 @@ func poolOf(specs []pool.Spec, ip netip.Addr) *pool.Spec {
 func (w *world) trial() (*world, error) {
 	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, made: w.made}
 	var err error
-	if t.a, err = ipam.Restore(w.a.Cluster(), ipam.Options{Now: t.clock.Now}); err != nil {
+	if t.a, err = ipam.Restore(w.a.Cluster(), ipam.Options{Now: t.clock.Now, Calico: w.a.Calico()}); err != nil {
 		return nil, err
 	}
 	for _, p := range w.pods {
