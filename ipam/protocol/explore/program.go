@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
 // A Program is clients of one cluster and what each of them does. Nothing in it
-// says whose turn it is: that is for a [Schedule].
+// says whose turn it is: that is for a [Schedule]. It is of the newest release of
+// Calico, for which the invariants are.
 type Program struct {
 	Name    string       `json:"name"`
 	Setting trace.Header `json:"setting"`
@@ -77,6 +79,11 @@ func (p *Program) validate() error {
 	}
 	if p.Setting.Version != trace.Version {
 		wrong("setting has version %d, want %d", p.Setting.Version, trace.Version)
+	}
+	// The invariants are those of the newest release: others free in another order,
+	// and their handles keep other surpluses.
+	if v, err := ipam.ParseVersion(p.Setting.Calico); err != nil || v.Rules() != ipam.Version(0).Rules() {
+		wrong("setting is of Calico %q, want the newest", p.Setting.Calico)
 	}
 	if n := len(p.Clients); n < 1 || n > maxClients {
 		wrong("%d clients, want 1 to %d", n, maxClients)

@@ -175,6 +175,8 @@ func TestStale(t *testing.T) {
 func TestImpossiblePrograms(t *testing.T) {
 	for want, change := range map[string]func(*Program){
 		"setting has version 2":         func(p *Program) { p.Setting.Version = 2 },
+		`of Calico "v3.28"`:             func(p *Program) { p.Setting.Calico = "v3.28" },
+		`of Calico "v2"`:                func(p *Program) { p.Setting.Calico = "v2" },
 		"0 clients":                     func(p *Program) { p.Clients = nil },
 		"27 clients":                    func(p *Program) { p.Clients = make([]Client, 27) },
 		"clock of a is -1 seconds":      func(p *Program) { p.Clients[0].Behind = -1 },

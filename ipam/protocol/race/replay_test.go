@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
@@ -84,6 +85,27 @@ func TestMoreRecorded(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestReleaseOfRace: the clients are of the release that the setting names, whose
+// calls are others. No race of an older one is recorded.
+func TestReleaseOfRace(t *testing.T) {
+	races, err := recorded()
+	require.NoError(t, err)
+	old := *races[slices.IndexFunc(races, func(r *Race) bool { return r.Clients[r.Schedule[0]].Steps[0].Op == "AutoAssign" })]
+	require.Equal(t, "config", string(old.Calls[0].Key))
+	for version, first := range map[string]string{"": "", "v3.33": "", "v3.32": "node/"} {
+		old.Setting.Calico = version
+		d, err := Replay(&old)
+		require.NoError(t, err)
+		require.Equal(t, first != "", d != nil, "%v", d)
+		if d != nil {
+			require.Contains(t, d.String(), first)
+		}
+	}
+	old.Setting.Calico = "v2.6"
+	_, err = Replay(&old)
+	require.ErrorIs(t, err, ipam.ErrInvalidArgument)
 }
 
 // broken is a datastore, or a client's idea of one, with a fault: requests and

@@ -31,6 +31,11 @@ type client struct {
 // cluster's store by way of what access makes of it.
 func setUp(h trace.Header, access func(*protocol.Store) protocol.Access) (*run, error) {
 	r := &run{cluster: protocol.NewCluster(), clock: ipam.NewClock(h.Start)}
+	o, err := h.Options(r.clock)
+	if err != nil {
+		return nil, fmt.Errorf("setting: %w", err)
+	}
+	r.cluster.SetCalico(o.Calico)
 	r.access = access(r.cluster.Store())
 	r.alone = trace.PlayOn(r.cluster.Client(r.access, r.clock.Now), r.clock)
 	if err := r.alone.Set(h); err != nil {
