@@ -46,6 +46,9 @@ func (v *calico) Type() string { return "string" }
 
 // Set reads a release.
 func (v *calico) Set(text string) error {
+	if text == "current" { // an older spelling
+		text = ""
+	}
 	parsed, err := ipam.ParseVersion(text)
 	if err != nil {
 		return errors.New("must be a release of Calico such as v3.28 or v3.28.2")

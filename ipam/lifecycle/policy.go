@@ -3,8 +3,6 @@ package lifecycle
 import (
 	"fmt"
 	"time"
-
-	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // Policy says how patient a [Controller] is. The zero value releases no suspect
@@ -50,27 +48,6 @@ func (p Policy) FullEvery() time.Duration {
 		return p.GracePeriod / 2
 	}
 	return defaultFull
-}
-
-// A Profile is a release of Calico that behaves in a way of its own, and a policy.
-type Profile struct {
-	Name  string // for flags and tables
-	About string // in a few words
-	// Policy is the controller's.
-	Policy Policy
-	// Calico is for [ipam.Options]: the release.
-	Calico ipam.Version
-}
-
-// Profiles returns the newest release and those before which empty blocks fared
-// otherwise, newest first, in a slice that is the caller's. All have Calico's default
-// grace period.
-func Profiles() []Profile {
-	return []Profile{
-		{"current", "Calico as of August 2026", DefaultPolicy(), ipam.V3_33},
-		{"v3.31", "a full pool takes no empty block from its owner", DefaultPolicy(), ipam.V3_31},
-		{"v3.27", "an empty block also stays unless three addresses are free in its node's others", DefaultPolicy(), ipam.V3_27},
-	}
 }
 
 // Validate returns an error matching [ErrInvalid] where the policy has a negative

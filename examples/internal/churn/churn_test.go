@@ -32,11 +32,11 @@ func TestSuffices(t *testing.T) {
 	status, out, errs := do(small()...)
 	require.Equal(t, 0, status)
 	require.Empty(t, errs)
-	require.Contains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace\n15m, profile current\n")
+	require.Contains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace\n15m, Calico v3.33\n")
 	require.Contains(t, out, "The pool suffices: 49 nodes and 294 pods got their addresses.\n")
 	require.Contains(t, out, "\n      16 |........")
 	require.Contains(t, out, "# live   x dead   o empty   . free\n")
-	for _, name := range []string{"as asked", "grace 0s", "grace 1h", "controller down for 1h", "no controller", "profile v3.31", "profile v3.27"} {
+	for _, name := range []string{"as asked", "grace 0s", "grace 1h", "controller down for 1h", "no controller", "Calico v3.31", "Calico v3.27"} {
 		require.Contains(t, out, "  "+name+"  ")
 	}
 	require.Regexp(t, `no controller +NO +02:15`, out)
@@ -123,7 +123,7 @@ func TestBadUsage(t *testing.T) {
 		"-for 0s":                 "churn: -for 0s: must be 1s or more",
 		"-leaks 2 -drain":         "churn: -leaks 2: must be a share, 0 to 1",
 		"-leaks 0.1":              "-leaks needs -drain",
-		"-profile old":            "-profile old: none of current, v3.31, v3.27",
+		"-calico old":             "-calico old: must be a release of Calico such as v3.28 or v3.28.2",
 		"-grcae 1m":               "-grcae: no such flag; did you mean -grace? (-h for help)",
 		"-upgrade -1":             "churn: -upgrade -1: must be 1 to 250",
 		"-upgrade 0":              "churn: -upgrade 0: must be 1 or more nodes at a time",
@@ -171,7 +171,7 @@ events: [{at: 15m, do: interrupt, count: 4, every: 15m, over: 15m}]
 	status, out, errs := do("-f", write(day))
 	require.Equal(t, 0, status, errs)
 	first, rest, _ := strings.Cut(out, "\n\n")
-	require.Equal(t, "small: 4 nodes in 10.0.0.0/24 (16 blocks); 3h, grace 15m, profile current", first)
+	require.Equal(t, "small: 4 nodes in 10.0.0.0/24 (16 blocks); 3h, grace 15m, Calico v3.33", first)
 	_, flags, _ := do(small()...)
 	_, same, _ := strings.Cut(flags, "\n\n")
 	require.Equal(t, same, rest)
@@ -192,7 +192,7 @@ events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
 `
 	status, out, errs = do("-f", write(zones))
 	require.Equal(t, 1, status, errs)
-	require.Contains(t, out, "4 nodes in 2 pools (16 blocks); 12h, no controller, profile current\n")
+	require.Contains(t, out, "4 nodes in 2 pools (16 blocks); 12h, no controller, Calico v3.33\n")
 	require.Contains(t, out, "There is no controller")
 	require.Regexp(t, `as asked +NO`, out)
 	require.Regexp(t, `grace 15m +yes`, out)

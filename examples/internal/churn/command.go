@@ -16,7 +16,6 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -53,7 +52,7 @@ type options struct {
 	together  bool
 	upgrade   int
 	grace     time.Duration
-	profile   string
+	calico    ipam.Version
 	down      time.Duration
 	compare   bool
 	only      bool // the older way to say that
@@ -66,7 +65,7 @@ func Command() *cobra.Command {
 	o := new(options)
 	cmd := cli.New("churn", "does a pool suffice for nodes that come and go", usage)
 	o.define(cmd.Flags())
-	_ = cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profiles(), cobra.ShellCompDirectiveNoFileComp))
+	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico, v3.22 to v3.33, whose allocator and controller the cluster has")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.finish(cmd.Flags(), args, cmd.InOrStdin()); err != nil {
 			return cli.Usage(err)
@@ -116,14 +115,6 @@ func (o *options) run(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// profiles returns the names of the controller's behaviours.
-func profiles() (names []string) {
-	for _, p := range lifecycle.Profiles() {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
 // define defines the flags.
 func (o *options) define(flags *pflag.FlagSet) {
 	s := &o.scenario
@@ -141,18 +132,17 @@ func (o *options) define(flags *pflag.FlagSet) {
 	flags.IntVar(&s.MaxBlocksPerHost, "max-blocks", 0, "how many blocks a node may have (default 20)")
 	cli.SecondsVar(flags, &s.IPCooldownSeconds, "cooldown", ipam.MaxCooldownSeconds, "how long a released address rests, up to 20m")
 	cli.DurationVar(flags, &o.grace, "grace", 15*time.Minute, "the controller's grace period; 0 to release no suspect of a node that exists")
-	flags.StringVar(&o.profile, "profile", profiles()[0], "behaviour of the controller: "+strings.Join(profiles(), ", "))
 	cli.DurationVar(flags, &o.reaction, "reaction", 10*time.Second, "how long after a change the controller looks at it")
 	cli.DurationVar(flags, &o.down, "down", time.Hour, "how long the controller is down in the comparison, from half-way on")
 	cli.DurationVar(flags, &o.length, "for", 24*time.Hour, "how long to run")
 	flags.Int64Var(&s.Seed, "seed", 1, "decides which nodes go first and whose releases are lost")
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "the scenario in this `FILE` instead of the flags above: several pools, groups of nodes, other events; - is standard input")
-	flags.BoolVar(&o.compare, "compare", true, "compare with other grace periods, profiles and so on; -compare=false for only what is asked for")
+	flags.BoolVar(&o.compare, "compare", true, "compare with other grace periods, releases and so on; -compare=false for only what is asked for")
 	flags.BoolVar(&o.only, "only", false, "-compare=false")
 	_ = flags.MarkHidden("only")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVarP(&o.chart, "output", "o", "", "write the chart to this SVG `FILE`, too; - prints it instead of the page")
-	cli.Renamed(flags, map[string]string{"chart": "output", "scenario": "file"})
+	cli.Renamed(flags, map[string]string{"chart": "output", "scenario": "file", "profile": "calico"})
 }
 
 // finish makes what was given a scenario that can be run.
@@ -171,14 +161,8 @@ func (o *options) finish(flags *pflag.FlagSet, args []string, stdin io.Reader) e
 		return o.read(flags, stdin)
 	}
 	s := &o.scenario
-	found := false
-	for _, p := range lifecycle.Profiles() {
-		if p.Name == o.profile {
-			s.Calico, found = release(&p), true
-		}
-	}
-	if !found {
-		return fmt.Errorf("-profile %s: none of %s", o.profile, strings.Join(profiles(), ", "))
+	if flags.Changed("calico") {
+		s.Calico = o.calico.String()
 	}
 	for _, f := range []struct {
 		name  string
@@ -306,7 +290,7 @@ func (o *options) read(flags *pflag.FlagSet, stdin io.Reader) (err error) {
 	if total := blocks(s); total > mostBlocks {
 		return wrong("%s blocks in all, must be at most %s", cli.Number(total), cli.Number(mostBlocks))
 	}
-	o.profile = cmp.Or(s.Calico, profiles()[0])
+	o.calico = s.Release()
 	return nil
 }
 

@@ -84,7 +84,7 @@ func reason(m *sim.Moment, s *sim.Scenario) string {
 // writePage writes everything for people.
 func writePage(w io.Writer, o *options, runs []variant) {
 	s, r := &o.scenario, &runs[0].result
-	sentence(w, "%s; %s, %s, profile %s", o.describe(r), cli.Short(time.Duration(s.For)), patience(s), o.profile)
+	sentence(w, "%s; %s, %s, Calico %s", o.describe(r), cli.Short(time.Duration(s.For)), patience(s), o.calico)
 	fmt.Fprintln(w)
 	if suffices(r) {
 		sentence(w, "The pool suffices: %s and %s got their addresses.", cli.Count(r.NodesStarted, "node"), cli.Count(r.PodsStarted, "pod"))
@@ -191,13 +191,13 @@ func writeJSON(w io.Writer, o *options, runs []variant) error {
 		PodsPerNode  int       `json:"podsPerNode"`
 		ReplaceEvery float64   `json:"replaceEvery"`
 		Grace        float64   `json:"grace"`
-		Profile      string    `json:"profile"`
+		Calico       string    `json:"calico"`
 		For          float64   `json:"for"`
 		Seed         int64     `json:"seed"`
 		Runs         []jsonRun `json:"runs"`
 	}{
 		poolsOf(&o.scenario), runs[0].result.BlocksTotal, o.scenario.Nodes, o.scenario.PodsPerNode, o.every.Seconds(),
-		grace(&o.scenario).Seconds(), o.profile, seconds(o.scenario.For), o.scenario.Seed, nil,
+		grace(&o.scenario).Seconds(), o.calico.String(), seconds(o.scenario.For), o.scenario.Seed, nil,
 	}
 	peak := func(p sim.Peak) jsonPeak { return jsonPeak{p.N, seconds(p.At)} }
 	for i := range runs {

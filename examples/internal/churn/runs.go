@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
@@ -47,14 +48,11 @@ func grace(s *sim.Scenario) time.Duration {
 	return time.Duration(*s.Cleaner.GracePeriod)
 }
 
-// release returns the release of a profile as scenarios name it. That of the newest
-// has no name.
-func release(p *lifecycle.Profile) string {
-	if p.Name == profiles()[0] {
-		return ""
-	}
-	return p.Calico.String()
-}
+// others are the releases that a day is compared with: one of each behaviour that
+// shows. Until v3.31 a full pool takes no empty block from its owner, and until v3.27 an
+// empty block also stays unless three addresses are free in its node's others
+// (docs/calico.md §12 and §16).
+var others = []ipam.Version{ipam.V3_33, ipam.V3_31, ipam.V3_27}
 
 // variants returns the day as it was asked for, and what it is compared with.
 func variants(o *options) []variant {
@@ -85,9 +83,9 @@ func variants(o *options) []variant {
 		})
 		vary("no controller", func(s *sim.Scenario) { cleaner(s).Off = true })
 	}
-	for _, p := range lifecycle.Profiles() {
-		if p.Name != o.profile {
-			vary("profile "+p.Name, func(s *sim.Scenario) { s.Calico = release(&p) })
+	for _, v := range others {
+		if v.Rules() != o.calico.Rules() {
+			vary("Calico "+v.String(), func(s *sim.Scenario) { s.Calico = v.String() })
 		}
 	}
 	// A release may not have what was asked for, as old ones have no cooldown.
