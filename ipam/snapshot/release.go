@@ -33,18 +33,29 @@ type sighting struct {
 	count      int // objects that name it
 }
 
+// maxSightings is how many releases are noted that one source names. While a cluster
+// is upgraded there are two.
+const maxSightings = 4
+
 // saw notes a release that an object names.
 func (l *Loader) saw(from source, object, text string, enterprise bool) {
 	if text == "" {
 		return
 	}
+	of := 0
 	for i := range l.sightings {
-		if s := &l.sightings[i]; s.source == from && s.text == text && s.enterprise == enterprise {
+		s := &l.sightings[i]
+		if s.source == from && s.text == text && s.enterprise == enterprise {
 			s.count++
 			return
 		}
+		if s.source == from {
+			of++
+		}
 	}
-	l.sightings = append(l.sightings, sighting{from, object, text, enterprise, 1})
+	if of < maxSightings {
+		l.sightings = append(l.sightings, sighting{from, object, text, enterprise, 1})
+	}
 }
 
 // version returns the release, and false for one that is not understood.
@@ -139,7 +150,7 @@ func (l *Loader) release(c *ipam.Cluster) (ipam.Version, string) {
 }
 
 // word is a text that may be anything else, too: then it is empty. A number, such
-// as 3.28 without quotes, counts as written.
+// as 3.30 without quotes, counts as written.
 type word string
 
 // UnmarshalJSON never fails.

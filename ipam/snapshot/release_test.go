@@ -1,7 +1,9 @@
 package snapshot
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -43,7 +45,7 @@ func TestRelease(t *testing.T) {
 		{"", "", unnamed},
 		{information("calicoVersion: v3.28.2"), "v3.28.2", "ClusterInformation default says v3.28.2"},
 		{strings.ReplaceAll(information("calicoVersion: v3.28.2"), "crd.projectcalico.org/v1", "projectcalico.org/v3"), "v3.28.2", "ClusterInformation default says v3.28.2"},
-		{information("calicoVersion: 3.28"), "v3.28", "ClusterInformation default says 3.28"},
+		{information("calicoVersion: 3.30"), "v3.30", "ClusterInformation default says 3.30"},
 		{information("calicoVersion: master"), "v3.33", "ClusterInformation default says master"},
 		{information("calicoVersion: ''"), "", unnamed},
 		{information("calicoVersion: [1]"), "", unnamed},
@@ -130,6 +132,25 @@ func TestReleaseRaised(t *testing.T) {
 		s, err = read(Options{}, plainPool+information("calicoVersion: v3.33.1")+c.text)
 		require.NoError(t, err)
 		require.Equal(t, "v3.33.1", s.Calico.String(), "it has all of it")
+	}
+}
+
+// TestReleaseWritten: a snapshot that is written keeps its release.
+func TestReleaseWritten(t *testing.T) {
+	for _, version := range []string{"v3.28.2", "v3.31", ""} {
+		s, err := read(Options{}, plainPool+information("calicoVersion: '"+version+"'"))
+		require.NoError(t, err)
+		for _, g := range []Group{V1, V3} {
+			for _, write := range []func(io.Writer, Group) error{s.WriteYAML, s.WriteJSON} {
+				var out bytes.Buffer
+				require.NoError(t, write(&out, g))
+				back, err := read(Options{}, out.String())
+				require.NoError(t, err)
+				require.Equal(t, s.Calico, back.Calico)
+				require.Equal(t, s.CalicoFrom, back.CalicoFrom)
+				require.Equal(t, s.Cluster, back.Cluster)
+			}
+		}
 	}
 }
 

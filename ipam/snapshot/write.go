@@ -37,10 +37,16 @@ var ErrNotWritable = errors.New("snapshot: not writable")
 // clusters give equal bytes. Objects have only what IPAM looks at; all reservations
 // are one object. Errors are w's, or match [ErrNotWritable].
 func WriteYAML(w io.Writer, c ipam.Cluster, g Group) error {
+	return (&Snapshot{Cluster: c}).WriteYAML(w, g)
+}
+
+// WriteYAML is the function [WriteYAML] with the release of the snapshot, if it has
+// one, as ClusterInformation at the end. Only the cluster and the release are written.
+func (s *Snapshot) WriteYAML(w io.Writer, g Group) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "apiVersion: v1\nitems:\n")
 	empty := true
-	err := resources(&c, g, func(o tree) error {
+	err := s.resources(g, func(o tree) error {
 		empty = false
 		return writeItem(out, o)
 	})
@@ -55,10 +61,15 @@ func WriteYAML(w io.Writer, c ipam.Cluster, g Group) error {
 // WriteJSON is [WriteYAML] in JSON, one object a line. kubectl -o json prints the
 // same with more blanks.
 func WriteJSON(w io.Writer, c ipam.Cluster, g Group) error {
+	return (&Snapshot{Cluster: c}).WriteJSON(w, g)
+}
+
+// WriteJSON is [Snapshot.WriteYAML] in JSON, one object a line.
+func (s *Snapshot) WriteJSON(w io.Writer, g Group) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, `{"apiVersion":"v1","items":[`)
 	sep := "\n"
-	err := resources(&c, g, func(o tree) error {
+	err := s.resources(g, func(o tree) error {
 		text, err := json.Marshal(o)
 		if err != nil {
 			return err // cannot be
@@ -75,8 +86,9 @@ func WriteJSON(w io.Writer, c ipam.Cluster, g Group) error {
 // tree is an object as JSON and YAML have it.
 type tree = map[string]any
 
-// resources calls yield for every object of the cluster.
-func resources(c *ipam.Cluster, g Group, yield func(tree) error) error {
+// resources calls yield for every object of the cluster, and for its release.
+func (s *Snapshot) resources(g Group, yield func(tree) error) error {
+	c := &s.Cluster
 	w := resourceWriter{group: g, yield: yield}
 	for _, p := range c.Pools {
 		w.put("IPPool", p.Name, nil, poolTree(p))
@@ -113,6 +125,9 @@ func resources(c *ipam.Cluster, g Group, yield func(tree) error) error {
 			metadata["labels"] = n.Labels
 		}
 		w.object(groupCore, "Node", n.Name, metadata, nil)
+	}
+	if s.Calico != 0 {
+		w.put("ClusterInformation", "default", nil, tree{"calicoVersion": s.Calico.String()})
 	}
 	return w.err
 }

@@ -114,7 +114,7 @@ func (o *options) run(cmd *cobra.Command) error {
 		return err
 	}
 	if after != nil {
-		if err := write(cmd.Context(), after, o.out, out, w.a.Cluster()); err != nil {
+		if err := write(cmd.Context(), after, o.out, out, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: s.Calico}); err != nil {
 			_ = out.Flush()
 			return err
 		}
@@ -186,11 +186,11 @@ func (o *options) load(cmd *cobra.Command) (*snapshot.Snapshot, error) {
 }
 
 // write writes the cluster to a file, as JSON if its name says so.
-func write(ctx context.Context, to *cli.Output, path string, out io.Writer, c ipam.Cluster) error {
+func write(ctx context.Context, to *cli.Output, path string, out io.Writer, s *snapshot.Snapshot) error {
 	return to.Write(ctx, out, func(w io.Writer) error {
 		if strings.HasSuffix(path, ".json") {
-			return snapshot.WriteJSON(w, c, snapshot.V1)
+			return s.WriteJSON(w, snapshot.V1)
 		}
-		return snapshot.WriteYAML(w, c, snapshot.V1)
+		return s.WriteYAML(w, snapshot.V1)
 	})
 }

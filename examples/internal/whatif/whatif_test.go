@@ -207,6 +207,7 @@ func TestWritten(t *testing.T) {
 		require.Empty(t, errs)
 		s, err := snapshot.Load(snapshot.Options{}, path)
 		require.NoError(t, err)
+		require.Equal(t, "v3.33.0", s.Calico.String(), "the release goes on")
 		w, err := newWorld(s)
 		require.NoError(t, err)
 		var r result
