@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -13,9 +14,11 @@ import (
 
 // This file checks whether handles, affinities and blocks agree.
 
-// handles compares what handles count with what the blocks hold for them.
+// handles compares what handles count with what the blocks hold for them. Ids that
+// differ in letters only share a handle (§1).
 func (c *checker) handles() {
 	held := make(map[string]map[netip.Prefix]int)
+	written := make(map[string]string) // an id as an allocation has it
 	for _, blocks := range [][]ipam.BlockState{c.s.Cluster.Blocks, c.s.refused} {
 		for i := range blocks {
 			for k := range blocks[i].Allocations {
@@ -23,17 +26,19 @@ func (c *checker) handles() {
 				if al.Handle == "" || isHostReserved(al) {
 					continue
 				}
-				if held[al.Handle] == nil {
-					held[al.Handle] = make(map[netip.Prefix]int, 1)
+				id := strings.ToLower(al.Handle)
+				if held[id] == nil {
+					held[id] = make(map[netip.Prefix]int, 1)
+					written[id] = al.Handle
 				}
-				held[al.Handle][blocks[i].CIDR]++
+				held[id][blocks[i].CIDR]++
 			}
 		}
 	}
 	for i := range c.s.Cluster.Handles {
 		h := &c.s.Cluster.Handles[i]
-		holds := held[h.ID]
-		delete(held, h.ID)
+		holds := held[strings.ToLower(h.ID)]
+		delete(held, strings.ToLower(h.ID))
 		if len(holds) == 0 {
 			c.find(HandleEmpty, netip.Addr{}, []string{handleObject(h.ID)}, "%s holds no address, but counts %s", h.ID, countText(h.Counts))
 			continue
@@ -53,8 +58,8 @@ func (c *checker) handles() {
 	for _, id := range slices.Sorted(maps.Keys(held)) {
 		for _, cidr := range sortedPrefixes(held[id]) {
 			n := held[id][cidr]
-			c.find(HandleMissing, cidr.Addr(), []string{handleObject(id), blockObject(cidr)},
-				"%s %s in %s of handle %s, which does not exist", plural(n, "address", "addresses"), isAre(n), cidr, id)
+			c.find(HandleMissing, cidr.Addr(), []string{handleObject(written[id]), blockObject(cidr)},
+				"%s %s in %s of handle %s, which does not exist", plural(n, "address", "addresses"), isAre(n), cidr, written[id])
 		}
 	}
 }

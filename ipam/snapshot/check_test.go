@@ -242,6 +242,18 @@ func TestCheckMigration(t *testing.T) {
 	require.Equal(t, 1, Check(s).Count(TwoOwners))
 }
 
+// TestCheckNamesakes: ids that differ in letters only share a handle.
+func TestCheckNamesakes(t *testing.T) {
+	s := sound(t)
+	s.Cluster.Handles[handleNamed(s, "h-xa")].ID = "H-xA"
+	require.Empty(t, Check(s).Findings)
+	i := handleNamed(s, "H-xA")
+	s.Cluster.Handles = slices.Delete(s.Cluster.Handles, i, i+1)
+	r := Check(s)
+	require.Equal(t, 1, r.Count(HandleMissing))
+	require.Contains(t, r.Findings[0].What, "of handle h-xa,", "as it is written")
+}
+
 // TestCheckWithoutPods: what cannot be judged is said, and is no finding.
 func TestCheckWithoutPods(t *testing.T) {
 	s := sound(t)

@@ -89,13 +89,7 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 		p.note(plural(n, "address is", "addresses are") + " allocated but used by nobody; -check names them, -gc gives them back")
 	}
 	p.loans(f)
-	problems := 0
-	for _, problem := range s.Problems {
-		if !problem.Harmless {
-			problems++
-		}
-	}
-	if problems > 0 {
+	if problems := harmful(s); problems > 0 {
 		p.note(plural(problems, "thing is not as it should be", "things are not as they should be") + " in the files; -check names them")
 	}
 	if r.Check == nil { // whose notes have it
@@ -259,7 +253,7 @@ func (p *printer) commands(all []string) {
 		return
 	}
 	p.line("")
-	p.text("", "In the cluster, first as it stands here, which changes nothing, then without --dry-run. A handle that is only seconds old may be that of a request under way:")
+	p.text("", "In the cluster, if all of its blocks are among the resources: first as it stands here, which changes nothing, then without --dry-run. A handle that is only seconds old may be that of a request under way:")
 	p.line("")
 	for i, command := range all {
 		if i == most {

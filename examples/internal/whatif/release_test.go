@@ -188,12 +188,19 @@ func TestHandles(t *testing.T) {
 	// cluster it holds an address.
 	_, out, _ = about(text+pod, "-gc", "-check")
 	require.Contains(t, out, "1 address that leaked, 1 block, 0 stale affinities and 3 handles without addresses were given back.")
-	require.Contains(t, out, "In the cluster, first as it stands here, which changes nothing, then without --dry-run.")
+	require.Contains(t, out, "first as it stands here, which changes nothing, then without --dry-run.")
 	require.Equal(t, 2, strings.Count(out, "kubectl delete ipamhandle --dry-run=server "))
 	require.Contains(t, out, "--dry-run=server gone1 kubectl delete ipamhandle --dry-run=server gone2")
 	_, out, _ = about(text, "-gc", "-gc")
 	require.Equal(t, 2, strings.Count(out, "--dry-run=server"), "the second has nothing left")
 	_, out, _ = about(small, "-gc")
+	require.NotContains(t, out, "dry-run")
+
+	// Where blocks may be missing nothing is to be deleted.
+	_, out, _ = about(handleOf("gone", "10.0.0.0/29: 1"), "-gc")
+	require.NotContains(t, out, "dry-run")
+	require.Contains(t, out, "1 handle without addresses")
+	_, out, _ = about(text+"---\napiVersion: v1\nkind: Node\nmetadata: {name: a}\n", "-gc", "-lenient")
 	require.NotContains(t, out, "dry-run")
 
 	many := small

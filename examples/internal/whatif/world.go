@@ -25,7 +25,7 @@ type world struct {
 	cordoned map[string]bool
 	reserved map[string]reservation // by node
 	leaked   []netip.Addr           // allocated, and nobody's, as the snapshot had it
-	empty    []string               // handles without addresses, as the snapshot had it
+	empty    []string               // handles that surely hold no address in the real cluster
 	last     figures                // as of the last step
 	made     int                    // handles made so far, so that each has its own
 }
@@ -56,12 +56,7 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 		return nil, err
 	}
 	w.reserved = reservations(s.Cluster.State)
-	held := held(&s.Cluster.State)
-	for _, h := range s.Cluster.Handles {
-		if held[strings.ToLower(h.ID)] == nil {
-			w.empty = append(w.empty, h.ID)
-		}
-	}
+	w.empty = emptyHandles(s)
 	leaked := make(map[netip.Addr]bool)
 	if s.HasPods {
 		for _, f := range snapshot.Check(s).Findings {
