@@ -48,13 +48,20 @@ func differs(shown, printed string) string {
 	return ""
 }
 
-// TestReadme: what the README shows is what the programs print.
+// TestReadme: what the README and the pages show is what the programs print.
 func TestReadme(t *testing.T) {
 	t.Chdir("../..")
-	readme, err := os.ReadFile("README.md")
+	for page, least := range map[string]int{"README.md": 1, "docs/whatif.md": 2, "docs/upgrade.md": 1} {
+		t.Run(page, func(t *testing.T) { testPage(t, page, least) })
+	}
+}
+
+// testPage compares what a page shows; at least so many commands of it are ours.
+func testPage(t *testing.T, page string, least int) {
+	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	tested := 0
-	for _, c := range commands(string(readme)) {
+	for _, c := range commands(string(text)) {
 		args := strings.Fields(c[0])
 		switch {
 		case args[0] == "ipamsim":
@@ -71,7 +78,7 @@ func TestReadme(t *testing.T) {
 		require.Empty(t, differs(c[1], printed), "%s prints\n%s", c[0], printed)
 		tested++
 	}
-	require.GreaterOrEqual(t, tested, 2)
+	require.GreaterOrEqual(t, tested, least)
 }
 
 func TestReadmeDiffers(t *testing.T) {

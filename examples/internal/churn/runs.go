@@ -51,7 +51,7 @@ func grace(s *sim.Scenario) time.Duration {
 // others are the releases that a day is compared with: one of each behaviour that
 // shows. Until v3.31 a full pool takes no empty block from its owner, and until v3.27 an
 // empty block also stays unless three addresses are free in its node's others
-// (docs/calico.md §12 and §16).
+// (docs/calico.md §12, docs/calico.md §16).
 var others = []ipam.Version{ipam.V3_33, ipam.V3_31, ipam.V3_27}
 
 // variants returns the day as it was asked for, and what it is compared with.
