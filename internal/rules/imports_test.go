@@ -21,11 +21,16 @@ var structures = []string{"internal/blocktree"}
 
 // more lists what packages under ipam/ may import beside ipam and the base.
 var more = map[string][]string{
-	"ipam/trace":            {"ipam/report", "ipam/lifecycle"}, // Show is what calicoctl prints, Sync what kube-controllers does
-	"ipam/protocol/race":    {"ipam/protocol", "ipam/trace"},   // races of the one in the terms of the other
-	"ipam/protocol/explore": {"ipam/protocol", "ipam/protocol/race", "ipam/trace"},
-	"ipam/protocol/storm":   {"ipam/protocol"},  // its clients, many at once
-	"ipam/sim":              {"ipam/lifecycle"}, // clusters need somebody to clean up
+	"ipam/trace": {"ipam/report", "ipam/lifecycle"}, // Show is what calicoctl prints, Sync what kube-controllers does
+	"ipam/sim":   {"ipam/lifecycle"},                // clusters need somebody to clean up
+}
+
+// races are the packages under internal/ that let clients race. They keep the rules
+// of the library, and the map lists what they may import beside ipam and the base.
+var races = map[string][]string{
+	"internal/race":    {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
+	"internal/explore": {"ipam/protocol", "ipam/trace", "internal/race"},
+	"internal/storm":   {"ipam/protocol"}, // its clients, many at once
 }
 
 // forTests are packages that are for tests only: nobody else compiles them and what
@@ -35,11 +40,12 @@ var forTests = []string{"internal/property", "internal/history", "internal/progr
 // under reports whether the package dir is, or lies under, the package at.
 func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+"/") }
 
-// library reports whether the package belongs to the library: not to the
-// examples, not internal but for what ipam is built with, and not the root, which
-// has only tests and a comment.
+// library reports whether the package keeps the rules of the library: it is not of
+// the examples, not internal but for what ipam is built with and the races, and not
+// the root, which has only tests and a comment.
 func library(dir string) bool {
-	return slices.Contains(structures, dir) || dir != "." && !under(dir, "examples") && !under(dir, "internal")
+	_, race := races[dir]
+	return race || slices.Contains(structures, dir) || dir != "." && !under(dir, "examples") && !under(dir, "internal")
 }
 
 // importsOf returns the imports of a file, ours from the module's root ("ipam"),
@@ -102,6 +108,10 @@ func direction(f *file) (complaints []string) {
 		case dir == "ipam":
 			if !slices.Contains(base, i.dir) && !slices.Contains(structures, i.dir) {
 				complaints = append(complaints, i.complain("ipam imports block, pool and affinity, not %s", i.dir))
+			}
+		case races[dir] != nil:
+			if !slices.Contains(core, i.dir) && !slices.Contains(races[dir], i.dir) {
+				complaints = append(complaints, i.complain("%s imports ipam, what ipam imports and %v, not %s", dir, races[dir], i.dir))
 			}
 		case under(dir, "ipam"):
 			if !slices.Contains(core, i.dir) && !slices.Contains(more[dir], i.dir) {
@@ -190,6 +200,15 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"pool/x.go", "internal/blocktree"},
 		{"internal/blocktree/x.go", "ipam"},
 		{"internal/blocktree/x.go", "internal/x"},
+		{"internal/race/x.go", "internal/explore"},
+		{"internal/race/x.go", "internal/cli"},
+		{"internal/race/x.go", "internal/blocktree"},
+		{"internal/explore/x.go", "internal/storm"},
+		{"internal/explore/x.go", "ipam/report"},
+		{"internal/storm/x.go", "ipam/trace"},
+		{"internal/storm/x.go", "examples/internal/race"},
+		{"ipam/protocol/x.go", "internal/race"},
+		{"ipam/x.go", "internal/storm"},
 		{"ipam/report/x.go", "ipam/trace"},
 		{"ipam/trace/x.go", "ipam/sim"},
 		{"ipam/sim/x.go", "ipam/report"},
@@ -232,6 +251,11 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"ipam/protocol/x_test.go", "internal/history"},
 		{"internal/history/x.go", "internal/property"},
 		{"internal/history/x.go", "ipam"},
+		{"internal/explore/x.go", "internal/race"},
+		{"internal/explore/x.go", "ipam/protocol"},
+		{"internal/storm/x.go", "block"},
+		{"internal/storm/x_test.go", "internal/property"},
+		{"examples/internal/race/x.go", "internal/storm"},
 		{"examples/lab/x.go", "internal/cli"},
 	} {
 		keeps(t, direction, c.file, importing("x", "fmt", module+"/"+c.imports))
@@ -248,6 +272,7 @@ func TestDependenciesRejects(t *testing.T) {
 	breaks(t, dependencies, "examples/lab/x.go", importing("main", "C"), "cgo")
 	breaks(t, dependencies, "block/x.go", importing("block", "unsafe"), "unsafe")
 	breaks(t, dependencies, "internal/blocktree/x.go", importing("blocktree", "unsafe"), "unsafe")
+	breaks(t, dependencies, "internal/storm/x.go", importing("storm", "unsafe"), "unsafe")
 	breaks(t, dependencies, "internal/blocktree/x.go", importing("blocktree", "sigs.k8s.io/yaml"), "sigs.k8s.io/yaml")
 	keeps(t, dependencies, "ipam/x.go", importing("ipam", "go4.org/netipx", "encoding/json", "math/bits"))
 	keeps(t, dependencies, "ipam/x_test.go", importing("ipam", "pgregory.net/rapid"))

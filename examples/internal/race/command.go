@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
-	"github.com/ipamsim/ipamsim/ipam/protocol/storm"
+	"github.com/ipamsim/ipamsim/internal/explore"
+	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
 const usage = `See what happens when hosts race each other for blocks and addresses.

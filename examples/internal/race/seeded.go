@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
+	"github.com/ipamsim/ipamsim/internal/explore"
 )
 
 const seededUsage = `Show a race of two or three hosts, one line a step and one column a client.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/explore"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
-	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

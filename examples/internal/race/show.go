@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/explore"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
-	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

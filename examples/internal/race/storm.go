@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/protocol/storm"
+	"github.com/ipamsim/ipamsim/internal/storm"
 	"github.com/ipamsim/ipamsim/pool"
 )
 

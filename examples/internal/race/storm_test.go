@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/ipam/protocol/storm"
+	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
 const forty = `40 nodes at once, 1 pod each; pool 10.0.0.0/20, empty

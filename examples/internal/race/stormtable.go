@@ -8,7 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/ipamsim/ipamsim/ipam/protocol/storm"
+	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
 // This file is the results of -storm, as a table and as JSON.

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/protocol/storm"
+	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
 // This file is -storm in words.

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -42,7 +42,7 @@ func TestRandom(t *testing.T) {
 
 // TestRandomRaces draws schedules for what clients did in recorded races.
 func TestRandomRaces(t *testing.T) {
-	f, err := race.Open("../../../testdata/races.jsonl.gz")
+	f, err := race.Open("../../testdata/races.jsonl.gz")
 	require.NoError(t, err)
 	defer f.Close()
 	for n := 0; ; n++ {

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

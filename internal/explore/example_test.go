@@ -3,8 +3,8 @@ package explore_test
 import (
 	"fmt"
 
-	"github.com/ipamsim/ipamsim/ipam/protocol/explore"
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/internal/explore"
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

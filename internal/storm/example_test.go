@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ipamsim/ipamsim/ipam/protocol/storm"
+	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
 // Forty nodes start at once on a pool of 64 blocks: what they call the datastore

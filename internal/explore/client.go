@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
-	"github.com/ipamsim/ipamsim/ipam/protocol/race"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 

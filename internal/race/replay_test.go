@@ -17,7 +17,7 @@ import (
 )
 
 // recorded reads the first races of the real allocator, once.
-var recorded = sync.OnceValues(func() ([]*Race, error) { return readAll("../../../testdata/races.jsonl.gz") })
+var recorded = sync.OnceValues(func() ([]*Race, error) { return readAll("../../testdata/races.jsonl.gz") })
 
 // readAll reads the races of a file.
 func readAll(name string) ([]*Race, error) {
@@ -70,7 +70,7 @@ func TestRecorded(t *testing.T) {
 // one cause each, and fourteen kinds of random ones, with up to five clients.
 func TestMoreRecorded(t *testing.T) {
 	for pattern, files := range map[string]int{"minimal/races/*.jsonl": 26, "races-2/*.jsonl.gz": 14} {
-		names, err := filepath.Glob("../../../testdata/" + pattern)
+		names, err := filepath.Glob("../../testdata/" + pattern)
 		require.NoError(t, err)
 		require.Len(t, names, files)
 		for _, name := range names {
