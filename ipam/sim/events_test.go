@@ -445,3 +445,24 @@ func TestReplacedByName(t *testing.T) {
 	require.Equal(t, 1, res.Unheld, "of the pod that was interrupted")
 	require.Equal(t, 3, res.Blocks.Dead, "node-3, node-6 and node-5 left theirs behind")
 }
+
+// TestWindows: Windows nodes keep four addresses of each block, and need strict
+// affinity (§10).
+func TestWindows(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.74.0.0/23"), BlockSize: 28, StrictAffinity: true,
+		Group: Group{Nodes: 10, PodsPerNode: 14, Windows: true},
+	}
+	r, err := Run(s, Options{})
+	require.NoError(t, err)
+	require.Equal(t, 20, r.BlocksClaimed, "12 pods fit a block")
+	require.Equal(t, 140, r.Own)
+	s.Windows = false
+	r, err = Run(s, Options{})
+	require.NoError(t, err)
+	require.Equal(t, 10, r.BlocksClaimed, "16 pods fit a block")
+
+	s.Windows, s.StrictAffinity = true, false
+	_, err = Run(s, Options{})
+	require.ErrorContains(t, err, "windows true without strictAffinity")
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/pool"
@@ -295,6 +296,9 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	r.counted()
 }
 
+// windowsReserved is what a Windows node keeps of each block.
+var windowsReserved = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle, Note: "windows host rsvd"}
+
 // assign asks for an address: any of the pool's family, or the one that the pod wants.
 // It is invalid if there was none.
 func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
@@ -307,6 +311,9 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 		return ip, nil
 	}
 	r.args = ipam.AutoAssignArgs{Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use}
+	if n.group.Windows {
+		r.args.Windows, r.args.HostReserved4, r.args.HostReserved6 = true, windowsReserved, windowsReserved
+	}
 	got := &r.v4
 	if r.is4 {
 		r.args.Num4 = 1

@@ -100,6 +100,9 @@ type Group struct {
 	NodeFormat string            `json:"nodeFormat,omitempty"`
 	NumberFrom int               `json:"numberFrom,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
+	// Windows nodes keep the first three addresses of each of their blocks and the last
+	// (§10). They borrow nothing: StrictAffinity must be set.
+	Windows bool `json:"windows,omitempty"`
 
 	// PodsPerNode is how many pods each node runs, or PodHistogram how many nodes
 	// run how many; not both.

@@ -180,6 +180,9 @@ func (v *validator) group(path string, g *Group) {
 	if g.NumberFrom < 0 || g.NumberFrom > maxNumber {
 		v.bad(path+"numberFrom", "%d: must be 0 to %d", g.NumberFrom, maxNumber)
 	}
+	if g.Windows && !v.Scenario.StrictAffinity {
+		v.bad(path+"windows", "true without strictAffinity: Windows cannot route to an address of another node's block")
+	}
 	if len(g.PodHistogram) > 0 && g.PodsPerNode != 0 {
 		v.bad(path+"podHistogram", "and podsPerNode: there is one or the other")
 	}

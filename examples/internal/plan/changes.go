@@ -171,7 +171,7 @@ func (t *trial) smallerBlock() (*change, error) {
 // nobody's addresses are all its own.
 func (t *trial) strictOff() (*change, error) {
 	s := *t.scenario
-	if !s.StrictAffinity || s.NoAutoAllocate {
+	if !s.StrictAffinity || s.NoAutoAllocate || hasWindows(&s) {
 		return nil, nil
 	}
 	what := "strict affinity off"

@@ -400,3 +400,11 @@ func (f atEnd) Read([]byte) (int, error) {
 	f()
 	return 0, io.EOF
 }
+
+// TestWindowsNodes: four addresses of each block are the host's.
+func TestWindowsNodes(t *testing.T) {
+	var out, wrong strings.Builder
+	require.Equal(t, 1, run([]string{"-f", "../../../testdata/field/plan-windows.yaml"}, nil, &out, &wrong), wrong.String())
+	require.Contains(t, out.String(), "10 Windows nodes of 14 pods")
+	require.Contains(t, out.String(), "yes  fewer pods: 12 a node")
+}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +63,19 @@ func describe(s *sim.Scenario) string {
 	return text
 }
 
+// hasWindows reports whether some of the nodes run Windows.
+func hasWindows(s *sim.Scenario) bool {
+	return s.Windows || slices.ContainsFunc(s.Groups, func(g sim.Group) bool { return g.Windows })
+}
+
 // describeGroup is describe for nodes that are alike.
 func describeGroup(g *sim.Group) string {
+	if g.Windows {
+		linux := *g
+		linux.Windows = false
+		count, pods, _ := strings.Cut(describeGroup(&linux), " ")
+		return count + " Windows " + pods
+	}
 	if len(g.PodHistogram) == 0 {
 		return fmt.Sprintf("%s of %s", cli.Count(g.Nodes, "node"), cli.Count(g.PodsPerNode, "pod"))
 	}

@@ -364,3 +364,20 @@ func TestPlural(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 }
+
+// TestWindowsNodes: a Windows node's pods need strict affinity.
+func TestWindowsNodes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.yaml")
+	const pool = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: 10.0.0.0/24, blockSize: 28, nodeSelector: all()}\n"
+	node := func(name, os string) string {
+		return "---\napiVersion: v1\nkind: Node\nmetadata: {name: " + name + ", labels: {kubernetes.io/os: " + os + "}}\n"
+	}
+	require.NoError(t, os.WriteFile(file, []byte(pool+node("l", "linux")+node("w", "windows")), 0o600))
+	s, err := snapshot.Load(snapshot.Options{}, file)
+	require.NoError(t, err)
+	w, err := newWorld(s)
+	require.NoError(t, err)
+	for node, want := range map[string]string{"l": "", "w": "its node runs Windows, where Calico needs strict affinity"} {
+		require.Equal(t, want, w.ask(&pod{namespace: "n", name: "p", node: node, handle: node, want4: 1}), node)
+	}
+}

@@ -2,6 +2,7 @@ package whatif
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,6 +25,7 @@ type world struct {
 	pods     []*pod // by namespace and name
 	cordoned map[string]bool
 	reserved map[string]reservation // by node
+	windows  map[string]bool        // the nodes that run Windows
 	leaked   []netip.Addr           // allocated, and nobody's, as the snapshot had it
 	empty    []string               // handles that surely hold no address in the real cluster
 	last     figures                // as of the last step
@@ -56,6 +58,7 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 		return nil, err
 	}
 	w.reserved = reservations(s.Cluster.State)
+	w.windows = windows(s.Cluster.Nodes)
 	w.empty = emptyHandles(s)
 	leaked := make(map[netip.Addr]bool)
 	if s.HasPods {
@@ -120,6 +123,18 @@ func (p *pod) add(ip netip.Addr, from *pool.Spec) {
 	}
 }
 
+// windows returns the nodes that run Windows, as the label says that kubelet gives
+// them.
+func windows(nodes []ipam.Node) map[string]bool {
+	all := make(map[string]bool)
+	for _, n := range nodes {
+		if n.Labels["kubernetes.io/os"] == "windows" {
+			all[n.Name] = true
+		}
+	}
+	return all
+}
+
 // poolOf returns the pool that has the address, or nil.
 func poolOf(specs []pool.Spec, ip netip.Addr) *pool.Spec {
 	for i := range specs {
@@ -132,7 +147,7 @@ func poolOf(specs []pool.Spec, ip netip.Addr) *pool.Spec {
 
 // trial returns a copy of the world, in which anything can be tried.
 func (w *world) trial() (*world, error) {
-	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, made: w.made}
+	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, windows: w.windows, made: w.made}
 	var err error
 	if t.a, err = ipam.Restore(w.a.Cluster(), ipam.Options{Now: t.clock.Now, Calico: w.a.Calico()}); err != nil {
 		return nil, err
@@ -159,7 +174,7 @@ func (w *world) request(p *pod, use pool.Use, attrs map[string]string) string {
 	reserve := w.reserved[p.node]
 	v4, v6, err := w.a.AutoAssign(ipam.AutoAssignArgs{
 		Host: p.node, Num4: p.want4, Num6: p.want6, Handle: p.handle, Attrs: block.MakeAttrs(attrs), Use: use,
-		Pools4: p.pools4, Pools6: p.pools6, HostReserved4: reserve.v4, HostReserved6: reserve.v6,
+		Pools4: p.pools4, Pools6: p.pools6, HostReserved4: reserve.v4, HostReserved6: reserve.v6, Windows: w.windows[p.node],
 	})
 	for _, ip := range append(v4.IPs, v6.IPs...) {
 		p.ips = append(p.ips, ip.Addr())
@@ -236,7 +251,9 @@ func reason(err error, msgs []string) string {
 			whys = append(whys, m)
 		}
 	}
-	if len(whys) == 0 && err != nil {
+	if errors.Is(err, ipam.ErrStrictAffinityRequired) {
+		whys = append(whys, "its node runs Windows, where Calico needs strict affinity")
+	} else if len(whys) == 0 && err != nil {
 		whys = append(whys, strings.TrimPrefix(err.Error(), "ipam: "))
 	}
 	if len(whys) == 0 {
