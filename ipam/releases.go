@@ -111,6 +111,18 @@ func (v Version) Covered() bool {
 	return oldestVersion <= v && v <= newestVersion
 }
 
+// Caveat says what to know of a release that is not covered ([Version.Covered]), as a
+// sentence without its full stop; it is empty for one that is.
+func (v Version) Caveat() string {
+	switch {
+	case v.Covered():
+		return ""
+	case v < oldestVersion:
+		return "Calico " + v.String() + " is answered as v3.22: older allocators were not looked at, and of the cleaning controller none before v3.24"
+	}
+	return "Calico " + v.String() + " is answered as v3.33, the newest release that is known here"
+}
+
 // Rules are what Calico's releases do differently. A true field is the newer
 // behaviour, except where its comment says otherwise. All are true for the newest
 // release (§16).

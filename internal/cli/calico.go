@@ -26,15 +26,7 @@ func Releases(others ...string) []string {
 
 // Uncovered says what to know of a release whose rules are not known; it is empty for
 // one of v3.22 to v3.33.
-func Uncovered(v ipam.Version) string {
-	switch {
-	case v.Covered():
-		return ""
-	case v < ipam.V3_22:
-		return "Calico " + v.String() + " is answered as v3.22: older allocators were not looked at, and of the cleaning controller none before v3.24"
-	}
-	return "Calico " + v.String() + " is answered as v3.33, the newest release that is known here"
-}
+func Uncovered(v ipam.Version) string { return v.Caveat() }
 
 // calico is the value of the flag.
 type calico ipam.Version

@@ -220,7 +220,6 @@ func TestDaysInvalid(t *testing.T) {
 		"retryEvery 1ms: must be 1s":                     func(s *Scenario) { s.RetryEvery = after(time.Millisecond) },
 		"for is missing":                                 func(s *Scenario) { s.For, s.Events = 0, nil },
 		`calico "old": must be a release`:                func(s *Scenario) { s.Calico = "old" },
-		"calico v3.99: its rules are not":                func(s *Scenario) { s.Calico = "v3.99" },
 		"ipCooldownSeconds 300: Calico v3.28 has":        func(s *Scenario) { s.Calico, s.IPCooldownSeconds = "v3.28", 300 },
 		"numberFrom -1: must be":                         func(s *Scenario) { s.NumberFrom = -1 },
 		"cleaner.gracePeriod -1s: must be":               func(s *Scenario) { s.Cleaner = &Cleaner{GracePeriod: period(-time.Second)} },

@@ -145,6 +145,9 @@ func TestWarnings(t *testing.T) {
 		"nobody cleans": {func(s *Scenario) {
 			s.Events = []Event{{Do: interruptNodes, Count: 1}}
 		}, "events", "nodes that are replaced leave addresses and blocks behind"},
+		"an old release":    {func(s *Scenario) { s.Calico = "v3.16.5" }, "calico", "Calico v3.16.5 is answered as v3.22: "},
+		"a new release":     {func(s *Scenario) { s.Calico = "v3.99" }, "calico", "Calico v3.99 is answered as v3.33"},
+		"an old controller": {func(s *Scenario) { s.Calico, s.Cleaner, s.For = "v3.23.5", new(Cleaner), Duration(time.Hour) }, "calico", "the cleaning controller of Calico v3.23.5 was not looked at"},
 		"of one of several": {func(s *Scenario) {
 			s.Pool, s.BlockSize = netip.Prefix{}, 0
 			s.Pools = []Pool{{Name: "p", CIDR: netip.MustParsePrefix("10.1.0.0/24"), AllowedUses: []pool.Use{pool.Workload}}}

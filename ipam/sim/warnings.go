@@ -21,12 +21,18 @@ type Warning struct {
 // than blocks; a block limit below the pods asked for; reservations over a tenth
 // of the pools; a block limit without strict affinity, which Calico refuses to
 // set; pools that touch the service CIDR; nodes that leave their blocks behind where
-// nobody cleans up.
+// nobody cleans up; a release of Calico that goes by the rules of another
+// ([ipam.Version.Caveat]).
 func (s *Scenario) Warnings() (all []Warning) {
 	full := s.withDefaults()
 	s = &full
 	warn := func(path, format string, args ...any) {
 		all = append(all, Warning{path, fmt.Sprintf(format, args...)})
+	}
+	if caveat := s.Release().Caveat(); caveat != "" {
+		warn("calico", "%s", caveat)
+	} else if s.cleans() && s.Release() != 0 && s.Release() <= ipam.V3_23 {
+		warn("calico", "the cleaning controller of Calico %s was not looked at; that of v3.24 cleans up", s.Release())
 	}
 	nodes, pods := 0, 0 // nodes, and the most pods on one
 	for _, g := range s.groups() {

@@ -241,3 +241,13 @@ func TestInterrupted(t *testing.T) {
 	require.Equal(t, "churn: interrupted\n", errs.String())
 	require.NoFileExists(t, chart)
 }
+
+// TestUncovered: a release without rules of its own is answered, with a warning.
+func TestUncovered(t *testing.T) {
+	_, want, errs := do(small("-calico", "v3.22", "-compare=false")...)
+	require.Equal(t, "churn: the cleaning controller of Calico v3.22 was not looked at; that of v3.24 cleans up\n", errs)
+	status, out, errs := do(small("-calico", "v3.20", "-compare=false")...)
+	require.Zero(t, status)
+	require.Equal(t, want, strings.Replace(out, "Calico v3.20", "Calico v3.22", 1))
+	require.Contains(t, errs, "churn: Calico v3.20 is answered as v3.22: ")
+}

@@ -85,6 +85,11 @@ func (o *options) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
+	for _, w := range o.scenario.Warnings() {
+		if w.Path == "calico" {
+			fmt.Fprintln(cmd.ErrOrStderr(), cmd.CommandPath()+": "+w.Text)
+		}
+	}
 	runs, err := live(cmd.Context(), o, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -62,3 +62,11 @@ func TestOneRelease(t *testing.T) {
 		require.Contains(t, wrong.String(), want, args)
 	}
 }
+
+// TestUncovered: a release without rules of its own is answered, with a warning.
+func TestUncovered(t *testing.T) {
+	var out, wrong strings.Builder
+	status := run([]string{"-nodes", "3", "-pods", "4", "-pool", "10.0.0.0/24", "-calico", "v3.20"}, nil, &out, &wrong)
+	require.Zero(t, status, wrong.String())
+	require.Contains(t, wrong.String(), "warning: Calico v3.20 is answered as v3.22: ")
+}

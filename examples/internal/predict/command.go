@@ -85,6 +85,9 @@ func (o *options) print(cmd *cobra.Command, names []string) error {
 		return cli.Usage(err)
 	}
 	name := cmd.CommandPath()
+	if caveat := o.calico.Caveat(); caveat != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), name+": "+caveat)
+	}
 	if p.byClock() && o.at.Equal(epoch) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: note: Calico places blocks of one address by the clock, not by the node's name; these are for 1970-01-01T00:00:00Z, -at sets another time\n", name)
 	}

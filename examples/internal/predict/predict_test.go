@@ -260,3 +260,12 @@ func TestManyRefused(t *testing.T) {
 	require.Equal(t, maxRefusals+1, strings.Count(errs.String(), "\n"))
 	require.True(t, strings.HasSuffix(errs.String(), "predict: and 29 more nodes without a block; -json names them all\n"))
 }
+
+// TestUncovered: a release without rules of its own is answered, with a warning.
+func TestUncovered(t *testing.T) {
+	want := ok(t, "", "-pool", "10.0.0.0/24", "-calico", "v3.22", "a", "b")
+	code, out, errs := predict(t, "", "-pool", "10.0.0.0/24", "-calico", "v3.20", "a", "b")
+	require.Zero(t, code)
+	require.Equal(t, want, out)
+	require.Contains(t, errs, "predict: Calico v3.20 is answered as v3.22: ")
+}

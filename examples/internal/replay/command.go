@@ -155,6 +155,10 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 		return result
 	}
 	defer r.Close()
+	recorded, _ := ipam.ParseVersion(r.Header().Calico) // whoever replays it says what is wrong
+	if caveat := o.as(ipam.Options{Calico: recorded}).Calico.Caveat(); caveat != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s: %s\n", cmd.CommandPath(), file, caveat)
+	}
 	var done trace.Result
 	if name := r.Header().Snapshot; name == "" {
 		done, err = trace.ReplayOn(r, func(recorded ipam.Options) trace.Engine { return ipam.New(o.as(recorded)) })

@@ -204,3 +204,16 @@ func TestUsage(t *testing.T) {
 	require.Contains(t, errs, "-al")
 	require.Contains(t, errs, "-h for help")
 }
+
+// TestUncovered: a release without rules of its own is replayed, with a warning,
+// whether the recording or the flag names it.
+func TestUncovered(t *testing.T) {
+	path := written(t, strings.Replace(header, `"start"`, `"calico":"v3.40","start"`, 1)+assignRight)
+	status, _, errs := do(path)
+	require.Zero(t, status)
+	require.Contains(t, errs, "t.jsonl: Calico v3.40 is answered as v3.33, the newest release that is known here\n")
+	_, _, errs = do("-calico", "v3.20", path)
+	require.Contains(t, errs, "t.jsonl: Calico v3.20 is answered as v3.22: ")
+	_, _, errs = do("-calico", "v3.22", path)
+	require.Empty(t, errs)
+}
