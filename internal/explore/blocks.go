@@ -175,7 +175,12 @@ func (l *ledger) queue(w *work, before, after *protocol.Block, cooled, given, re
 		}
 	}
 	want = slices.DeleteFunc(want, func(ord int) bool { return slices.Contains(given, ord) })
-	if want = append(want, released...); !slices.Equal(want, after.Queue) {
+	got := after.Queue
+	if n := len(want); len(got) == n+len(released) && w.step.Op == "ReleaseIPs" && !l.rules.QueueByOrdinal {
+		got = slices.Clone(got)
+		slices.Sort(got[n:]) // the order is that of addresses as text
+	}
+	if want = append(want, released...); !slices.Equal(want, got) {
 		l.violate(Queue, "%s leaves block %s with the queue %v, want %v", w, after.CIDR, after.Queue, want)
 	}
 }
@@ -217,6 +222,11 @@ func (l *ledger) take(w *work, before *protocol.Block, ord int) {
 		l.violate(Holder, "%s takes %s from %s", w, ip, g.to)
 	}
 	delete(l.grants, ip)
+	if w.step.Op == "ReleaseIPs" && !l.rules.LowerByReleased && slices.ContainsFunc(w.taken, func(other grant) bool {
+		return other.handle == g.handle && before.CIDR.Contains(other.ip)
+	}) {
+		w.surplus = true // the handle is lowered by one, whatever else was released
+	}
 	w.taken = append(w.taken, *g)
 }
 

@@ -93,7 +93,7 @@ type Finding struct {
 // Progress is called now and then with what the report has so far; nil for no
 // calls. Errors match [ErrProgram] or [ErrBounds].
 func Exhaustive(p *Program, b Bounds, o Options, progress func(Report)) (Report, error) {
-	if err := b.validate(); err != nil {
+	if err := errors.Join(b.validate(), p.newest()); err != nil {
 		return Report{}, err
 	}
 	e := &explorer{program: p, options: o, bounds: b, progress: progress, clock: movesClock(p), seen: make(map[digest]float64)}

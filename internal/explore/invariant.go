@@ -12,7 +12,8 @@ const (
 	// allocated. A block is made with all of them in order. What AutoAssign takes
 	// leaves at the head, what AssignIP names leaves where it stands, and what is
 	// freed joins at the tail: first what has cooled down, then what was
-	// released, each in ascending order (§6, §9).
+	// released, each in ascending order (§6, §9). Before v3.33 what one
+	// ReleaseIPs frees may join in any order.
 	Queue Invariant = "queue"
 	// Holder: an address is given only while it is free, to the handle that asks
 	// for it, and taken only by a release that names it: not one with another
@@ -51,8 +52,9 @@ const (
 	Pending Invariant = "pending"
 	// Surplus: when all are at rest, a handle counts more than it holds only
 	// where §7 and §15 say how that came about: a block gave fewer
-	// addresses than were asked of it, AssignIP met a conflict, or somebody died
-	// or was not answered.
+	// addresses than were asked of it, AssignIP met a conflict, somebody died or
+	// was not answered, or one ReleaseIPs before v3.33 freed several addresses
+	// of a block (§9).
 	Surplus Invariant = "surplus"
 	// Recovery: a host that has come back and has gone through all that it left
 	// has its affinities confirmed and its blocks with them, and affinities for

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -15,6 +16,7 @@ import (
 // given, who wrote an affinity last, which numbers were used.
 type ledger struct {
 	run    *run
+	rules  ipam.Rules // of the release that the clients are of
 	broken *Violation // the first
 
 	reserved *pool.Reservations
@@ -55,7 +57,7 @@ type share struct {
 // amiss in it is nobody's fault.
 func open(r *run) *ledger {
 	l := &ledger{
-		run: r, grants: make(map[netip.Addr]*grant), last: make(map[netip.Addr]string), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
+		run: r, rules: r.cluster.Calico().Rules(), grants: make(map[netip.Addr]*grant), last: make(map[netip.Addr]string), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
 		overtaken: make(map[protocol.Key]*work), surplus: make(map[string]bool), deficit: make(map[share]bool),
 	}
 	entries := r.program.Setting.Reservations

@@ -11,8 +11,8 @@ import (
 )
 
 // A Program is clients of one cluster and what each of them does. Nothing in it
-// says whose turn it is: that is for a [Schedule]. It is of the newest release of
-// Calico, for which the invariants are.
+// says whose turn it is: that is for a [Schedule]. Its setting names the release of
+// Calico; only the newest is explored.
 type Program struct {
 	Name    string       `json:"name"`
 	Setting trace.Header `json:"setting"`
@@ -80,10 +80,8 @@ func (p *Program) validate() error {
 	if p.Setting.Version != trace.Version {
 		wrong("setting has version %d, want %d", p.Setting.Version, trace.Version)
 	}
-	// The invariants are those of the newest release: others free in another order,
-	// and their handles keep other surpluses.
-	if v, err := ipam.ParseVersion(p.Setting.Calico); err != nil || v.Rules() != ipam.Version(0).Rules() {
-		wrong("setting is of Calico %q, want the newest", p.Setting.Calico)
+	if _, err := p.calico(); err != nil {
+		wrong("setting is of Calico %q: %w", p.Setting.Calico, err)
 	}
 	if n := len(p.Clients); n < 1 || n > maxClients {
 		wrong("%d clients, want 1 to %d", n, maxClients)
@@ -99,6 +97,18 @@ func (p *Program) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// calico returns the release that the setting names.
+func (p *Program) calico() (ipam.Version, error) { return ipam.ParseVersion(p.Setting.Calico) }
+
+// newest refuses a program of another release than the newest, whose invariants are
+// the strict ones.
+func (p *Program) newest() error {
+	if v, err := p.calico(); err != nil || v.Rules() != ipam.Version(0).Rules() {
+		return fmt.Errorf("%w: setting is of Calico %q, and only the newest release, %s, is explored", ErrProgram, p.Setting.Calico, ipam.Version(0))
+	}
+	return nil
 }
 
 // name returns what client number i is called.

@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"errors"
 	"fmt"
 	"math/rand"
 	"slices"
@@ -27,7 +28,7 @@ const MaxRuns = 100_000_000
 // one lead to the same invariant (see [Shorten]). Errors match [ErrProgram] or
 // [ErrBounds].
 func Random(p *Program, seed int64, runs int, b Bounds, o Options, progress func(Report)) (Report, error) {
-	if err := b.validate(); err != nil {
+	if err := errors.Join(b.validate(), p.newest()); err != nil {
 		return Report{}, err
 	}
 	if runs < 1 || runs > MaxRuns {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -24,7 +25,7 @@ func TestRandom(t *testing.T) {
 	}
 	var total Report
 	for seed := range seeds {
-		c, err := Scenario(seed)
+		c, err := Scenario(seed, 0)
 		require.NoError(t, err)
 		r, err := Random(&c.Program, seed, runs, Bounds{Deaths: 2, Failures: 2, Stale: 2}, Options{}, nil)
 		require.NoError(t, err)
@@ -38,6 +39,46 @@ func TestRandom(t *testing.T) {
 	}
 	require.NotZero(t, total.Deaths)
 	t.Logf("%.0f schedules, %d steps, %d deaths", total.Schedules, total.Steps, total.Deaths)
+}
+
+// TestRandomReleases: no schedule breaks an invariant of an older release either.
+func TestRandomReleases(t *testing.T) {
+	f, err := race.Open("../../testdata/races.jsonl.gz")
+	require.NoError(t, err)
+	defer f.Close()
+	runs := int64(1)
+	if property.Long() {
+		runs = 30
+	}
+	carried := 0
+	for n := range int64(600) {
+		recorded, err := f.Next()
+		require.NoError(t, err)
+		if n%5 > 0 && !property.Long() {
+			continue
+		}
+		for _, v := range []ipam.Version{ipam.V3_28, ipam.V3_30, ipam.V3_31, ipam.V3_32} {
+			p := FromRace(recorded)
+			p.Setting.Calico = v.String()
+			length, err := lengthOf(p, Options{})
+			if err != nil { // the setting has what the release has not
+				require.ErrorIs(t, err, ErrProgram)
+				continue
+			}
+			for run := range runs {
+				var report Report
+				r, s, err := newDraw(n*1000+run, p, length, Bounds{Deaths: 2, Failures: 1, Stale: 1}).run(p, Options{}, &report)
+				require.NoError(t, err)
+				if r.broken() == nil {
+					r.rest()
+				}
+				r.end()
+				require.Nil(t, r.broken(), "race %d of Calico %v: %s", n, v, s)
+				carried++
+			}
+		}
+	}
+	require.Greater(t, carried, 300)
 }
 
 // TestRandomRaces draws schedules for what clients did in recorded races.
@@ -116,9 +157,9 @@ func TestShorten(t *testing.T) {
 }
 
 func TestCase(t *testing.T) {
-	c, err := Scenario(7)
+	c, err := Scenario(7, 0)
 	require.NoError(t, err)
-	again, err := Scenario(7)
+	again, err := Scenario(7, 0)
 	require.NoError(t, err)
 	require.Equal(t, c, again)
 	var file bytes.Buffer

@@ -61,7 +61,8 @@ type Trail struct {
 // left to do when the schedule ends do it one after the other, each to its end.
 // When all are at rest, every host recovers: it asks for more addresses than
 // there are, which leads it through all that it left behind. The first violation
-// of an invariant ends the run.
+// of an invariant ends the run. Of an older release than the newest two invariants
+// allow more: [Queue] and [Surplus].
 //
 // Errors match [ErrProgram] or [ErrSchedule].
 func Run(p *Program, s Schedule, o Options) (*Trail, error) {
@@ -157,6 +158,8 @@ func begin(p *Program, o Options, stale bool) (*run, error) {
 		return nil, err
 	}
 	r := &run{program: p, options: o, cluster: protocol.NewCluster(), clock: ipam.NewClock(p.Setting.Start)}
+	calico, _ := p.calico() // which validate has read
+	r.cluster.SetCalico(calico)
 	r.store = r.cluster.Store()
 	if o.Engine == nil {
 		r.options.Engine = func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {

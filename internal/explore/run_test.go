@@ -3,10 +3,12 @@ package explore
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
@@ -172,10 +174,73 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// Only the newest release is explored; one schedule may be of any.
+func TestExploresNewest(t *testing.T) {
+	p := both
+	p.Setting.Calico = "v3.32"
+	for _, explore := range []func() (Report, error){
+		func() (Report, error) { return Exhaustive(&p, Bounds{}, Options{}, nil) },
+		func() (Report, error) { return Random(&p, 1, 1, Bounds{}, Options{}, nil) },
+	} {
+		_, err := explore()
+		require.ErrorIs(t, err, ErrProgram)
+		require.ErrorContains(t, err, `setting is of Calico "v3.32", and only the newest release, v3.33, is explored`)
+	}
+	_, err := Run(&p, nil, Options{})
+	require.NoError(t, err)
+	p.Setting.Calico = "v3.33"
+	_, err = Exhaustive(&p, Bounds{}, Options{}, nil)
+	require.NoError(t, err)
+}
+
+// What one ReleaseIPs frees joins the queue in the order of addresses as text before
+// v3.33, and its handle is lowered by one.
+func TestReleasesFree(t *testing.T) {
+	free := func(ips ...string) race.Step {
+		var in trace.In
+		for _, ip := range ips {
+			in.Releases = append(in.Releases, trace.Release{IP: ip})
+		}
+		return op("ReleaseIPs", in)
+	}
+	p := &Program{
+		Setting: trace.Header{Version: trace.Version, Pools: []trace.Pool{{Name: "p", CIDR: "10.0.0.0/28", BlockSize: 28}}, Nodes: []trace.Node{{Name: "n"}}},
+		Clients: []Client{{Host: "n", Steps: []race.Step{assign("n", 12, "h"), free("10.0.0.10", "10.0.0.9", "10.0.0.2")}}},
+	}
+	for _, c := range []struct {
+		calico string
+		queue  []int
+		count  int
+	}{
+		{"v3.28", []int{12, 13, 14, 15, 10, 2, 9}, 11},
+		{"v3.32", []int{12, 13, 14, 15, 10, 2, 9}, 11},
+		{"v3.33", []int{12, 13, 14, 15, 2, 9, 10}, 9},
+	} {
+		p.Setting.Calico = c.calico
+		trail := carry(t, p, "a*")
+		require.Equal(t, c.queue, trail.State.Blocks[0].Free, c.calico)
+		require.Equal(t, c.count, trail.State.Handles[0].Counts[0].Count, c.calico)
+	}
+
+	// In the newest release both are violations.
+	old := func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
+		c.SetCalico(ipam.V3_32)
+		return c.Client(access, now)
+	}
+	violated := func() Invariant {
+		trail, err := Run(p, nil, Options{Engine: old})
+		require.NoError(t, err)
+		require.NotNil(t, trail.Violation)
+		return trail.Violation.Invariant
+	}
+	require.Equal(t, Queue, violated())
+	p.Clients[0].Steps[1] = free("10.0.0.3", "10.0.0.2")
+	require.Equal(t, Surplus, violated())
+}
+
 func TestImpossiblePrograms(t *testing.T) {
 	for want, change := range map[string]func(*Program){
 		"setting has version 2":         func(p *Program) { p.Setting.Version = 2 },
-		`of Calico "v3.28"`:             func(p *Program) { p.Setting.Calico = "v3.28" },
 		`of Calico "v2"`:                func(p *Program) { p.Setting.Calico = "v2" },
 		"0 clients":                     func(p *Program) { p.Clients = nil },
 		"27 clients":                    func(p *Program) { p.Clients = make([]Client, 27) },

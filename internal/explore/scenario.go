@@ -8,16 +8,21 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // Scenario returns a small case that follows from the seed: two or three clients
 // that get in each other's way on a pool of two or four blocks, one of which may
-// die and come back. The same seed gives the same case, on every machine.
-func Scenario(seed int64) (*Case, error) {
+// die and come back. They are of the release of Calico. The same seed gives the same
+// case, on every machine, and the same program for every release.
+func Scenario(seed int64, calico ipam.Version) (*Case, error) {
 	random := rand.New(rand.NewSource(seed))
 	p := drawProgram(random, fmt.Sprintf("seed %d", seed))
+	if calico != 0 {
+		p.Setting.Calico = calico.String()
+	}
 	deaths := random.Intn(2)
 	length, err := lengthOf(p, Options{})
 	if err != nil {

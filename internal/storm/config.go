@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -60,6 +61,8 @@ type Config struct {
 	// use. Which blocks are full follows from Seed. With more than 0 a pool has
 	// at most [MaxFilled] blocks.
 	Filled int
+	// Calico is the release that the nodes run. The zero value is the newest.
+	Calico ipam.Version
 	// Strict is Calico's strictAffinity: no borrowing.
 	Strict bool
 	// Rate is how many calls a second the token bucket of each node allows in

@@ -18,6 +18,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // cluster returns the cluster as it is before the storm.
 func (c *Config) cluster(p *pool.Pool, random *rand.Rand) (*protocol.Cluster, error) {
 	cluster := protocol.NewCluster()
+	cluster.SetCalico(c.Calico)
 	client := cluster.Client(nil, func() time.Time { return start })
 	if c.Strict { // otherwise the default will do
 		if err := client.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}); err != nil {
@@ -33,14 +34,14 @@ func (c *Config) cluster(p *pool.Pool, random *rand.Rand) (*protocol.Cluster, er
 		}
 	}
 	if c.Filled > 0 {
-		fill(cluster.Store(), p, c.Filled, random)
+		fill(cluster, p, c.Filled, random)
 	}
 	return cluster, nil
 }
 
 // fill gives every block of the pool an owner of its own. So many of every hundred
 // are full, the others have one address in use.
-func fill(store *protocol.Store, p *pool.Pool, percent int, random *rand.Rand) {
+func fill(cluster *protocol.Cluster, p *pool.Pool, percent int, random *rand.Rand) {
 	blocks := 1 << p.BlockBits()
 	for n, i := range random.Perm(blocks) {
 		used := 1
@@ -49,12 +50,16 @@ func fill(store *protocol.Store, p *pool.Pool, percent int, random *rand.Rand) {
 		}
 		owner := affinity.HostOwner(fmt.Sprintf("earlier-%d", i))
 		cidr := p.BlockAt(pool.IndexFrom(uint64(i)))
-		claimed := start.Add(-time.Hour)
+		created := start.Add(-time.Hour)
+		claimed := created
+		if !cluster.Calico().Rules().ReclaimEmptyBlocks {
+			claimed = time.Time{} // blocks had no such field
+		}
 		for _, o := range []protocol.Object{
-			&protocol.Affinity{Owner: owner, CIDR: cidr, State: affinity.Confirmed, Created: claimed},
+			&protocol.Affinity{Owner: owner, CIDR: cidr, State: affinity.Confirmed, Created: created},
 			blockInUse(&protocol.Block{CIDR: cidr, Owner: owner, Claimed: claimed, Sequence: 2}, used),
 		} {
-			store.Do(protocol.Request{Verb: protocol.Create, Key: o.Key(), Object: o})
+			cluster.Store().Do(protocol.Request{Verb: protocol.Create, Key: o.Key(), Object: o})
 		}
 	}
 }

@@ -57,6 +57,18 @@ func TestFill(t *testing.T) {
 	require.NotEqual(t, state, before(t, other), "other blocks are full")
 }
 
+// Blocks of a release before v3.32 do not say when they were claimed.
+func TestFillOfRelease(t *testing.T) {
+	c := of(1, "10.0.0.0/24", 28)
+	c.Filled = 90
+	for v, dated := range map[ipam.Version]bool{ipam.V3_31: false, ipam.V3_32: true} {
+		c.Calico = v
+		for _, b := range before(t, c).Blocks {
+			require.Equal(t, dated, !b.Claimed.IsZero(), v)
+		}
+	}
+}
+
 // A filled pool is one that clients can work on: all of it can be given back, and
 // given out again.
 func TestFilledIsSound(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
@@ -267,4 +268,20 @@ func TestAnswered(t *testing.T) {
 	_, err := Run(c)
 	require.NoError(t, err)
 	require.Equal(t, 2*6, answers)
+}
+
+// Nodes make the calls of their release: before v3.33 a pod that borrows has the
+// configuration read twice, to search for a block and to borrow.
+func TestCallsOfRelease(t *testing.T) {
+	c := of(1, "10.0.0.0/24", 28)
+	c.Filled = 90
+	newest, err := Run(c)
+	require.NoError(t, err)
+	for v, more := range map[ipam.Version]int{ipam.V3_28: 1, ipam.V3_32: 1, ipam.V3_33: 0} {
+		c.Calico = v
+		old, err := Run(c)
+		require.NoError(t, err)
+		require.Equal(t, newest.Total.Calls+more, old.Total.Calls, v)
+		require.Equal(t, newest.InTurn+more, old.InTurn, v)
+	}
 }

@@ -138,6 +138,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-check"}, "no recording given"},
 		{[]string{"-chek", "x"}, "-chek: no such flag; did you mean -check?"},
 		{[]string{"-check", "-all", "x"}, "-all"},
+		{[]string{"-check", "-calico", "v3.28", "x"}, "-calico: not with -check, whose recordings name their own release"},
 	} {
 		status, out, errs := do(c.args...)
 		require.Equal(t, 2, status)

@@ -12,6 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/explore"
 	"github.com/ipamsim/ipamsim/internal/storm"
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 const usage = `See what happens when hosts race each other for blocks and addresses.
@@ -44,9 +45,9 @@ type mode struct {
 
 // modes are what the program can do. A storm has a seed, too, so it comes first.
 var modes = []mode{
-	{"storm", stormUsage, []string{"storm", "pods", "pool", "block-size", "filled", "strict", "rate", "burst", "latency", "seed", "json"}, (*options).storm},
+	{"storm", stormUsage, []string{"storm", "pods", "pool", "block-size", "filled", "strict", "rate", "burst", "latency", "calico", "seed", "json"}, (*options).storm},
 	{"check", checkUsage, []string{"check", "json"}, (*options).check},
-	{"seed", seededUsage, []string{"seed", "schedule", "output", "explore", "random", "states", "conflicts", "deaths", "failures", "stale", "json"}, (*options).race},
+	{"seed", seededUsage, []string{"seed", "schedule", "output", "explore", "random", "states", "conflicts", "deaths", "failures", "stale", "calico", "json"}, (*options).race},
 }
 
 // asked returns what the flags ask for, or nil.
@@ -67,6 +68,7 @@ type options struct {
 	small    request // -seed
 	text     string  // the schedule
 	weather  storm.Config
+	calico   ipam.Version
 }
 
 // Command returns the program.
@@ -75,6 +77,7 @@ func Command() *cobra.Command { return new(options).command() }
 func (o *options) command() *cobra.Command {
 	cmd := cli.New("race", "what happens when hosts race each other for blocks", usage)
 	o.define(cmd.Flags())
+	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico, v3.22 to v3.33, that all hosts run; of a race in a file, in place of its own")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		m := asked(cmd.Flags())
 		if m == nil && len(args) == 0 {
@@ -86,6 +89,9 @@ func (o *options) command() *cobra.Command {
 		if err := m.fits(cmd.Flags()); err != nil {
 			return cli.Usage(err)
 		}
+		if warning := cli.Uncovered(o.calico); warning != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), cmd.CommandPath()+": "+warning)
+		}
 		return m.run(o, cmd, args)
 	}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
@@ -93,6 +99,7 @@ func (o *options) command() *cobra.Command {
 		if m != nil {
 			cmd.Long = m.usage
 			if m.flag == "storm" {
+				cmd.Flags().Lookup("calico").Usage = "the `RELEASE` of Calico, v3.22 to v3.33, that all nodes run"
 				cmd.Flags().Lookup("seed").Usage = "`N` decides whose call comes first (default 1)"
 			}
 		}
@@ -109,6 +116,8 @@ func (m *mode) fits(flags *pflag.FlagSet) (err error) {
 		case err != nil || slices.Contains(m.flags, f.Name):
 		case slices.ContainsFunc(modes, func(other mode) bool { return other.flag == f.Name }):
 			err = fmt.Errorf("-%s and -%s are different things to do: give one of them", m.flag, f.Name)
+		case f.Name == "calico":
+			err = fmt.Errorf("-calico: not with -%s, whose recordings name their own release", m.flag)
 		default:
 			err = fmt.Errorf("%s: not with -%s", cli.Flag(f), m.flag)
 		}

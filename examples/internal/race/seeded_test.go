@@ -86,6 +86,50 @@ func TestSavedCase(t *testing.T) {
 	require.Contains(t, errs, "case.json:1: version 2, want 1")
 }
 
+// TestCalico: -calico shows the race as another release has it; the command at the end
+// and the file show the same again.
+func TestCalico(t *testing.T) {
+	status, shown, errs := do("-seed", "7", "-calico", "v3.28")
+	require.Equal(t, 0, status)
+	require.Empty(t, errs)
+	require.Contains(t, shown, "Race 7 of Calico v3.28: pool ")
+	require.Contains(t, shown, " -seed 7 -calico v3.28 -schedule ")
+	require.Contains(t, shown, " 0 violations\n")
+	_, newest, _ := do("-seed", "7")
+	require.Contains(t, newest, "host:n16 has ", "an empty block of n59's")
+	require.NotContains(t, shown, "host:n16 has ", "nobody takes another's block")
+	_, again, _ := do("-seed", "7", "-calico", "v3.28", "-schedule", scheduleIn(shown))
+	require.Equal(t, shown, again)
+
+	file := filepath.Join(t.TempDir(), "case.json")
+	status, _, errs = do("-seed", "7", "-calico", "v3.28", "-o", file)
+	require.Equal(t, 0, status, errs)
+	body := func(out string) string {
+		_, out, _ = strings.Cut(out, "\n") // what it is called
+		out, _, _ = strings.Cut(out, "  go run")
+		return out
+	}
+	_, again, _ = do("-seed", file)
+	require.Contains(t, again, " of Calico v3.28: ")
+	require.Equal(t, body(shown), body(again))
+	status, _, errs = do("-seed", file, "-explore")
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, `setting is of Calico "v3.28", and only the newest release, v3.33, is explored`)
+
+	release := func(args ...string) string {
+		_, out, _ := do(append(args, "-json")...)
+		var v struct{ Calico string }
+		require.NoError(t, json.Unmarshal([]byte(out), &v))
+		return v.Calico
+	}
+	require.Equal(t, "v3.28", release("-seed", file))
+	require.Equal(t, "v3.31", release("-seed", file, "-calico", "v3.31"))
+	require.Equal(t, "v3.33", release("-seed", "7"))
+
+	_, _, errs = do("-seed", "7", "-calico", "v3.20")
+	require.Contains(t, errs, "race: Calico v3.20 is answered as v3.22")
+}
+
 func TestSeededJSON(t *testing.T) {
 	status, out, _ := do("-seed", "7", "-json")
 	require.Equal(t, 0, status)
@@ -172,6 +216,9 @@ func TestSeededUsage(t *testing.T) {
 		{[]string{"-seed", "7", "-explore", "-conflicts", "0"}, "-conflicts 0"},
 		{[]string{"-seed", "7", "-explore", "-conflicts", "50"}, "would explore forever"},
 		{[]string{"-seed", "7", "-explore", "-schedule", "a"}, "-schedule and -o are for one"},
+		{[]string{"-seed", "7", "-calico", "2.6"}, "-calico 2.6: must be a release of Calico"},
+		{[]string{"-seed", "7", "-explore", "-calico", "v3.28"}, "-calico v3.28: -explore and -random know the newest release only, v3.33; -schedule tries one schedule of v3.28"},
+		{[]string{"-seed", "7", "-random", "5", "-calico", "v3.32"}, "know the newest release only"},
 		{[]string{"-seed", "7", "-deaths", "2"}, "-deaths is for -explore or -random"},
 		{[]string{"-seed", "7", "-save", filepath.Join(missing, "x")}, "no such file"},
 	} {

@@ -1,8 +1,10 @@
 package race
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/explore"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
@@ -19,6 +22,7 @@ import (
 // shown is what -json prints of a race.
 type shown struct {
 	Seed      string       `json:"seed"`
+	Calico    string       `json:"calico"`
 	Schedule  string       `json:"schedule"` // every step: it leads to the same race
 	Steps     []shownStep  `json:"steps"`
 	Told      []shownTold  `json:"told"`
@@ -51,6 +55,9 @@ type shownTold struct {
 // hold.
 func (r *request) show(p *page, s explore.Schedule) (broken bool, err error) {
 	t, err := explore.Run(&r.chosen.Program, s, r.options)
+	if errors.Is(err, explore.ErrSchedule) && r.other && !r.schedule {
+		return false, fmt.Errorf("%w; the schedule of %s is of another release than -calico %s: try another with -schedule", err, r.seed, r.calico)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +107,11 @@ func (r *request) about(p *page) {
 	for _, pool := range c.Setting.Pools {
 		pools = append(pools, fmt.Sprintf("%s in blocks of /%d", pool.CIDR, pool.BlockSize))
 	}
-	p.say("Race %s: pool %s", r.seed, strings.Join(pools, ", "))
+	of := ""
+	if c.Setting.Calico != "" {
+		of = " of Calico " + c.Setting.Calico
+	}
+	p.say("Race %s%s: pool %s", r.seed, of, strings.Join(pools, ", "))
 	for _, s := range c.Before {
 		p.say("  before    %s", strings.TrimSpace(title(s)+" "+s.In.Host))
 	}
@@ -115,7 +126,7 @@ func (r *request) about(p *page) {
 
 // view is the race as JSON shows it.
 func (r *request) view(t *explore.Trail) shown {
-	v := shown{Seed: r.seed, Schedule: t.Schedule.String(), State: trace.StateOf(t.State)}
+	v := shown{Seed: r.seed, Calico: cmp.Or(r.chosen.Program.Setting.Calico, ipam.Version(0).String()), Schedule: t.Schedule.String(), State: trace.StateOf(t.State)}
 	for _, s := range t.Steps {
 		v.Steps = append(v.Steps, shownStep{letter(s.Client), s.Life, s.Operation, s.Op, s.Verb, s.Key, s.Result, s.Move.String(), s.Note})
 	}
@@ -133,6 +144,9 @@ func (r *request) again(p *page, s explore.Schedule) {
 	seed := r.seed
 	if _, err := strconv.Atoi(seed); err != nil {
 		seed = "'" + strings.ReplaceAll(seed, "'", `'\''`) + "'"
+	}
+	if r.given {
+		seed += " -calico " + r.calico.String()
 	}
 	p.say("  %s -seed %s -schedule %q", p.program, seed, s)
 }

@@ -36,7 +36,7 @@ each limited to so many calls to the datastore a second. A row is a block size:
 Time is virtual: the output is the same on every machine.
 
   ipamsim race -storm 40
-  ipamsim race -storm 40 -filled 95
+  ipamsim race -storm 40 -filled 95 -calico v3.28
   ipamsim race -storm 300 -pool 10.0.0.0/18 -block-size 26 \
       -rate 20 -burst 40
   ipamsim race -storm 40 -json |
@@ -52,7 +52,7 @@ func (o *options) storm(cmd *cobra.Command, args []string) error {
 		return cli.Usagef("%q: -storm takes no arguments, only flags", args[0])
 	}
 	w := &o.weather
-	w.Seed = 1
+	w.Seed, w.Calico = 1, o.calico
 	if o.seed != "" {
 		var err error
 		if w.Seed, err = strconv.ParseInt(o.seed, 0, 64); err != nil {

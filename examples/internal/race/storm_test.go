@@ -60,6 +60,8 @@ func TestStormInWords(t *testing.T) {
 			"It costs least with 128 x /27: ",
 			"Left out, for the pool has no room for so many pods: blocks of /28, /29, /30.\n",
 		}},
+		"nearly full, old": {"-storm 40 -filled 95 -block-size 26 -calico v3.28", 0, []string{"95 of 100 blocks full\n", "seed 1\nCalico v3.28\n"}},
+		"strict, old":      {"-storm 40 -strict -block-size 24 -calico v3.31", 1, []string{"Calico v3.31\n", "Pods without an address: 24 with 16 x /24;"}},
 		"strict": {"-storm 40 -strict", 1, []string{
 			"empty, strict affinity\n",
 			"Pods without an address: 24 with 16 x /24, 8 with 32 x /25; with strict affinity a node without a block cannot borrow.",
@@ -131,13 +133,14 @@ func TestStormUsage(t *testing.T) {
 	status, out, errs := do("-storm", "40", "-h")
 	require.Equal(t, 0, status)
 	require.Empty(t, errs)
-	for _, want := range []string{"go run ./examples/race -storm 40 -filled 95", "Exit status", "-burst", "10.0.0.0/20)"} {
+	for _, want := range []string{"go run ./examples/race -storm 40 -filled 95", "Exit status", "-burst", "-calico RELEASE", "10.0.0.0/20)"} {
 		require.Contains(t, out, want)
 	}
 	for line := range strings.Lines(out) {
 		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
 	}
 	for args, want := range map[string]string{
+		"-storm 40 -calico v2":             "-calico v2: must be a release of Calico such as v3.28",
 		"-storm 0":                         "race: -storm 0: must be 1 to 10000",
 		"-storm":                           "-storm: needs a value: -storm N",
 		"-storm many":                      "-storm many: must be a whole number",

@@ -22,6 +22,7 @@ type stormJSON struct {
 	Pods           int       `json:"pods"` // of all nodes together
 	Filled         int       `json:"filled"`
 	Strict         bool      `json:"strict"`
+	Calico         string    `json:"calico"`
 	Rate           float64   `json:"rate"`
 	Burst          int       `json:"burst"`
 	LatencySeconds float64   `json:"latencySeconds"`
@@ -48,7 +49,7 @@ type costJSON struct {
 func stormAsJSON(c *storm.Config, r *storm.Result) stormJSON {
 	return stormJSON{
 		Pool: c.Pool.String(), BlockSize: r.BlockSize, Blocks: new(big.Int).Lsh(big.NewInt(1), uint(r.BlockBits)),
-		Nodes: c.Nodes, Pods: r.Pods, Filled: c.Filled, Strict: c.Strict,
+		Nodes: c.Nodes, Pods: r.Pods, Filled: c.Filled, Strict: c.Strict, Calico: c.Calico.String(),
 		Rate: c.Rate, Burst: c.Burst, LatencySeconds: c.Latency.Seconds(), Seed: c.Seed,
 		Refused: r.Refused, costJSON: costJSON(r.Total), InTurn: r.InTurn, Worst: worstJSON{r.Worst.Name, costJSON(r.Worst.Cost)},
 		MedianSeconds: r.Median.Seconds(), LastSeconds: r.Last.Seconds(),

@@ -35,8 +35,12 @@ func introduction(c *storm.Config) string {
 	if c.Strict {
 		condition += ", strict affinity"
 	}
-	return fmt.Sprintf("%s at once, %s each; pool %v, %s\n%g calls a second a node after a burst of %d, %v a call, seed %d",
-		cli.Count(c.Nodes, "node"), cli.Count(c.Pods, "pod"), c.Pool, condition, c.Rate, c.Burst, c.Latency, c.Seed)
+	release := ""
+	if c.Calico != 0 {
+		release = "\nCalico " + c.Calico.String()
+	}
+	return fmt.Sprintf("%s at once, %s each; pool %v, %s\n%g calls a second a node after a burst of %d, %v a call, seed %d%s",
+		cli.Count(c.Nodes, "node"), cli.Count(c.Pods, "pod"), c.Pool, condition, c.Rate, c.Burst, c.Latency, c.Seed, release)
 }
 
 // conclusions says what is to be seen in the table.
