@@ -15,6 +15,7 @@ type Options struct {
 	Map         bool // with the samples: which blocks changed
 	Peaks       bool // looks at the blocks after everything that happens
 	PerNode     bool
+	Handles     bool // counts those without an address in the end
 
 	Headroom bool // fills what is left of the pools, twice
 	// HeadroomRequests ends each search for headroom after so many requests; 0 for no

@@ -63,6 +63,9 @@ type Result struct {
 	Waiting        int `json:"waiting,omitempty"`
 	// Unheld are the addresses that are allocated in the end and nobody holds.
 	Unheld int `json:"unheld,omitempty"`
+	// EmptyHandles are the handles that hold no address in the end: what releases
+	// before v3.33 leave behind (§16); nil unless asked for.
+	EmptyHandles *int `json:"emptyHandles,omitempty"`
 	// Cleaned is what the cleaner did; nil without one.
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
 

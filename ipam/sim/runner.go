@@ -394,6 +394,24 @@ func (r *runner) counted() {
 	}
 }
 
+// emptyHandles counts the handles that hold no address. Ids that differ in letters
+// only share a handle (§1).
+func emptyHandles(s ipam.State) int {
+	holds := make(map[string]bool)
+	for _, b := range s.Blocks {
+		for _, al := range b.Allocations {
+			holds[strings.ToLower(al.Handle)] = true
+		}
+	}
+	empty := 0
+	for _, h := range s.Handles {
+		if !holds[strings.ToLower(h.ID)] {
+			empty++
+		}
+	}
+	return empty
+}
+
 // finish looks at where the scenario ended.
 func (r *runner) finish() Result {
 	if r.options.Samples > 0 {
@@ -411,6 +429,10 @@ func (r *runner) finish() Result {
 		res.Peaks = &peaks
 	}
 	res.Waiting, res.Unheld = r.pods.waiting, r.unheld
+	if r.options.Handles {
+		empty := emptyHandles(r.engine.State())
+		res.EmptyHandles = &empty
+	}
 	sum := r.engine.Summary()
 	res.BlocksClaimed = sum.Confirmed
 	res.BlocksTotal = r.ledger.total()

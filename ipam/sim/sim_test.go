@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 // TestPlan runs every scenario of the recordings and compares every field but
@@ -51,5 +54,24 @@ func TestInvalid(t *testing.T) {
 			_, err := Run(s, Options{})
 			require.ErrorIs(t, err, ErrInvalid)
 		})
+	}
+}
+
+// TestEmptyHandles: before v3.33 a release of several addresses in one block leaves
+// handles behind.
+func TestEmptyHandles(t *testing.T) {
+	for v, want := range map[ipam.Version]int{ipam.V3_31: 1, ipam.V3_33: 0} {
+		a := ipam.New(ipam.Options{Calico: v})
+		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24")}))
+		require.NoError(t, a.SetNode(ipam.Node{Name: "n"}))
+		for _, id := range []string{"two", "One"} {
+			_, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 2, Handle: id, Use: pool.Workload})
+			require.NoError(t, err)
+		}
+		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 2, Handle: "gone", Use: pool.Workload})
+		require.NoError(t, err)
+		_, _, err = a.ReleaseIPs(ipam.Release{IP: v4.IPs[0].Addr()}, ipam.Release{IP: v4.IPs[1].Addr()})
+		require.NoError(t, err)
+		require.Equal(t, want, emptyHandles(a.State()), "%s", v)
 	}
 }

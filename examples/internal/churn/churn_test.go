@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -250,4 +251,13 @@ func TestUncovered(t *testing.T) {
 	require.Zero(t, status)
 	require.Equal(t, want, strings.Replace(out, "Calico v3.20", "Calico v3.22", 1))
 	require.Contains(t, errs, "churn: Calico v3.20 is answered as v3.22: ")
+}
+
+// TestHandlesLeft: before v3.33 the page says what handles are left behind.
+func TestHandlesLeft(t *testing.T) {
+	_, out, _ := do(small("-compare=false")...)
+	require.NotContains(t, out, "without an address")
+	_, out, _ = do(small("-compare=false", "-calico", "v3.31")...)
+	require.Contains(t, out, "No handle is left without an address: before v3.33")
+	require.Contains(t, handlesLeft(3, 12*time.Hour), "6 a day; an upgrade to v3.33 stops it")
 }

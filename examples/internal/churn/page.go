@@ -106,6 +106,9 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	} else {
 		sentence(w, "There is no controller to give anything back.")
 	}
+	if left := r.EmptyHandles; left != nil {
+		sentence(w, "%s", handlesLeft(*left, time.Duration(s.For)))
+	}
 	fmt.Fprintln(w)
 	io.WriteString(w, chart(r))
 	if len(runs) == 1 {
@@ -125,6 +128,16 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	_ = t.Flush() // to a buffer
 	fmt.Fprintln(w, "\nWhen the first pod was refused; pods refused, and those waiting at the end;")
 	fmt.Fprintln(w, "dead nodes' blocks and nobody's addresses, the most at any moment.")
+}
+
+// handlesLeft says what releases before v3.33 leave behind: one release of several
+// addresses in a block lowers each handle by one (docs/calico.md §16).
+func handlesLeft(n int, of time.Duration) string {
+	if n == 0 {
+		return "No handle is left without an address: before v3.33 that happens to pods with several addresses in one block, and these have one each."
+	}
+	return fmt.Sprintf("Handles left without an address: %d a day; an upgrade to v3.33 stops it, and whatif -gc prints what clears them.",
+		int(float64(n)*24*float64(time.Hour)/float64(of)+0.5))
 }
 
 // jsonRun is what -json prints of a variant. Times are in seconds since the start.

@@ -124,6 +124,7 @@ func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 					return
 				}
 				all[i].result, errs[i] = sim.Run(all[i].scenario, sim.Options{
+					Handles:     i == 0 && !o.calico.Rules().LowerByReleased,
 					SampleEvery: max(time.Duration(o.scenario.For)/96, 1), Peaks: true,
 					Progress: func(done, of int) bool { return tell(i, done, of) },
 				})
