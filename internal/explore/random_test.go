@@ -41,7 +41,22 @@ func TestRandom(t *testing.T) {
 	t.Logf("%.0f schedules, %d steps, %d deaths", total.Schedules, total.Steps, total.Deaths)
 }
 
-// TestRandomReleases: no schedule breaks an invariant of an older release either.
+// drawn carries a program out under a schedule drawn from the seed, and returns the
+// schedule and the first violation, if there is one.
+func drawn(p *Program, seed int64, length int, o Options) (Schedule, *Violation, error) {
+	r, s, err := newDraw(seed, p, length, Bounds{Deaths: 2, Failures: 1, Stale: 1}).run(p, o, new(Report))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.end()
+	if r.broken() == nil {
+		r.rest()
+	}
+	return s, r.broken(), nil
+}
+
+// TestRandomReleases: no schedule breaks an invariant of an older release either, and
+// those of a client with a fault do.
 func TestRandomReleases(t *testing.T) {
 	f, err := race.Open("../../testdata/races.jsonl.gz")
 	require.NoError(t, err)
@@ -50,7 +65,7 @@ func TestRandomReleases(t *testing.T) {
 	if property.Long() {
 		runs = 30
 	}
-	carried := 0
+	carried, faulty := 0, 0
 	for n := range int64(600) {
 		recorded, err := f.Next()
 		require.NoError(t, err)
@@ -66,19 +81,20 @@ func TestRandomReleases(t *testing.T) {
 				continue
 			}
 			for run := range runs {
-				var report Report
-				r, s, err := newDraw(n*1000+run, p, length, Bounds{Deaths: 2, Failures: 1, Stale: 1}).run(p, Options{}, &report)
+				s, violation, err := drawn(p, n*1000+run, length, Options{})
 				require.NoError(t, err)
-				if r.broken() == nil {
-					r.rest()
-				}
-				r.end()
-				require.Nil(t, r.broken(), "race %d of Calico %v: %s", n, v, s)
+				require.Nil(t, violation, "race %d of Calico %v: %s", n, v, s)
 				carried++
+			}
+			_, violation, err := drawn(p, n, length, faults[0].options)
+			require.NoError(t, err)
+			if violation != nil {
+				faulty++
 			}
 		}
 	}
 	require.Greater(t, carried, 300)
+	require.Greater(t, faulty, 30, "of a client with the fault %q", faults[0].name)
 }
 
 // TestRandomRaces draws schedules for what clients did in recorded races.
