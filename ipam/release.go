@@ -155,6 +155,9 @@ func (a *Allocator) batches(releases []Release) []batch {
 // releaseBatch releases addresses of one block, all or none, and returns those
 // that were free or cooling.
 func (a *Allocator) releaseBatch(b *ipamBlock, releases []Release) (free []netip.Addr, err error) {
+	if !a.rules.QueueByOrdinal {
+		releases = byAddressText(releases)
+	}
 	var last map[int]int // by ordinal, which of the releases counts
 	if len(releases) > 1 {
 		last = make(map[int]int, len(releases))
@@ -185,6 +188,15 @@ func (a *Allocator) releaseBatch(b *ipamBlock, releases []Release) (free []netip
 		a.releaseOrdinals(b)
 	}
 	return free, nil
+}
+
+// byAddressText returns the releases in the order of their addresses as text. It
+// stands for a map's order, in which older releases of Calico went through them: it
+// decides how they join the queue, and which of several refused ones is the error.
+func byAddressText(releases []Release) []Release {
+	releases = slices.Clone(releases)
+	slices.SortStableFunc(releases, func(x, y Release) int { return strings.Compare(x.IP.String(), y.IP.String()) })
+	return releases
 }
 
 // judge looks whether the ordinal may be released, and says whether anybody holds
@@ -224,7 +236,6 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 		b.Release(a.ordinals, a.now, a.cold)
 		b.Renumber(a.ordinals)
 	} else {
-		slices.SortFunc(a.ordinals, func(x, y int) int { return strings.Compare(b.Addr(x).String(), b.Addr(y).String()) })
 		b.ReleaseInOrder(a.ordinals, false)
 	}
 	a.writeReleased(b)

@@ -91,8 +91,16 @@ func (c *Client) batches(releases []ipam.Release) []batch {
 // releaseBatch releases addresses of one block, all or none, and returns those
 // that were free or cooling.
 func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []netip.Addr, err error) {
+	order := r.releases
+	if !c.rules.QueueByOrdinal { // a map's order on a real cluster (§16)
+		order = slices.SortedStableFunc(slices.Values(order), func(x, y ipam.Release) int { return strings.Compare(x.IP.String(), y.IP.String()) })
+	}
 	err = c.releaseFrom(r.cidr, s, l, func(b *Block) (p picked, err error) {
-		p.ords, unallocated, err = r.judge(b)
+		if b == nil {
+			unallocated = r.addresses()
+			return picked{nothing: true}, nil
+		}
+		p.ords, unallocated, err = judge(b, order)
 		// An address given twice is fewer that are unallocated than were given.
 		p.nothing = len(unallocated) == len(r.releases)
 		return p, err
@@ -101,14 +109,10 @@ func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []
 }
 
 // judge returns which ordinals of the block may be released and which addresses
-// are not allocated: all of them where there is no block. Of an address given
-// twice the last counts.
-func (r *batch) judge(b *Block) (ords []int, unallocated []netip.Addr, err error) {
-	if b == nil {
-		return nil, r.addresses(), nil
-	}
-	for i, one := range r.releases {
-		if slices.ContainsFunc(r.releases[i+1:], func(later ipam.Release) bool { return later.IP == one.IP }) {
+// are not allocated. Of an address given twice the last counts.
+func judge(b *Block, releases []ipam.Release) (ords []int, unallocated []netip.Addr, err error) {
+	for i, one := range releases {
+		if slices.ContainsFunc(releases[i+1:], func(later ipam.Release) bool { return later.IP == one.IP }) {
 			continue
 		}
 		ord := b.ordinal(one.IP)
@@ -177,16 +181,13 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 // takeBack takes what was picked from its owners. Before there was a cooldown it
 // was free at once, and not always in the order of ordinals: what one ReleaseIPs
 // released went through a map, for whose order that of the addresses as text
-// stands here, as in recordings (§16).
+// stands, as in recordings (§16): they were picked in it.
 func (c *Client) takeBack(b *Block, p *picked, s settings) {
 	switch {
 	case p.byHandle && !c.rules.FreeHasNoNumber:
 		b.free(p.ords, true)
 	case !p.byHandle && !c.rules.QueueByOrdinal:
-		asText := slices.SortedFunc(slices.Values(p.ords), func(x, y int) int {
-			return strings.Compare(b.addr(x).String(), b.addr(y).String())
-		})
-		b.free(asText, false)
+		b.free(p.ords, false)
 	default:
 		b.release(p.ords, !p.byHandle, c.now(), s.cooldown)
 	}

@@ -74,10 +74,12 @@ var sides = map[string]side{
 	}, "", "does-not-exist"},
 	"QueueByOrdinal": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP, sideIP.Next())
+		none := uint64(0)
+		_, _, refused := e.ReleaseIPs(ipam.Release{IP: sideIP, Handle: "other"}, ipam.Release{IP: sideIP.Next(), Sequence: &none})
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP.Next()}, ipam.Release{IP: sideIP})
 		require.NoError(t, err)
-		return e.State().Blocks[0].Free[6:]
-	}, []int{2, 1}, []int{1, 2}},
+		return fmt.Sprint(ipam.Code(refused), e.State().Blocks[0].Free[6:])
+	}, "bad-sequence-number[2 1]", "bad-handle[1 2]"},
 	"FreeHasNoNumber": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP)
 		n := e.SequenceNumber(sideIP)
