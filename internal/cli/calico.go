@@ -38,11 +38,12 @@ func (v *calico) Type() string { return "string" }
 
 // Set reads a release.
 func (v *calico) Set(text string) error {
+	given := text
 	if text == "current" { // an older spelling
 		text = ""
 	}
 	parsed, err := ipam.ParseVersion(text)
-	if err != nil {
+	if err != nil || given == "" { // an unset variable of a shell, say
 		return errors.New("must be a release of Calico such as v3.28 or v3.28.2")
 	}
 	*v = calico(parsed)

@@ -19,6 +19,7 @@ func TestCalico(t *testing.T) {
 	}
 	cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
 	Calico(cmd, new(ipam.Version), "the release")
+	require.Error(t, cmd.Flags().Set("calico", ""), "an unset variable")
 	err := cmd.Flags().Set("calico", "tigera")
 	require.ErrorContains(t, err, "must be a release of Calico such as v3.28 or v3.28.2")
 }

@@ -47,6 +47,7 @@ type Loader struct {
 	blocks       []located[ipam.BlockState]
 	affinities   []located[ipam.AffinityState]
 	handles      []located[ipam.HandleState]
+	handlesMade  map[string]time.Time // when, by id
 	pods         []located[Pod]
 	addresses    []located[NodeAddress]
 	networks     []located[Network]
@@ -76,7 +77,7 @@ type located[T any] struct {
 
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o, skipped: make(map[string]int)}
+	return &Loader{options: o, skipped: make(map[string]int), handlesMade: make(map[string]time.Time)}
 }
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file

@@ -202,8 +202,12 @@ func (o *object) handle() {
 			h.Counts = append(h.Counts, ipam.HandleCount{Block: cidr, Count: n})
 		}
 	}
+	made := o.moment("metadata.creationTimestamp", o.Metadata.Created)
 	if !o.bad {
 		o.l.handles = append(o.l.handles, located[ipam.HandleState]{o.at, h})
+		if !made.IsZero() {
+			o.l.handlesMade[h.ID] = made
+		}
 	}
 }
 

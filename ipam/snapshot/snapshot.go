@@ -45,6 +45,10 @@ type Snapshot struct {
 	// the order of files and lines.
 	Problems []*Problem
 
+	// HandlesMade are the moments at which handles were made, by id, as far as the
+	// resources say.
+	HandlesMade map[string]time.Time
+
 	Objects int // how many objects were read, of any kind
 	Deleted int // how many of them are marked deleted, and skipped
 	// Skipped counts objects of kinds that are not read, such as Deployment, by kind.
@@ -79,7 +83,7 @@ func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 // problem that is not harmless; with [Options].Lenient it is nil. Do not use the
 // loader afterwards.
 func (l *Loader) Snapshot() (*Snapshot, error) {
-	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, Latest: l.latest}
+	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, Latest: l.latest, HandlesMade: l.handlesMade}
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
 	for _, c := range unique(l, "IPAMConfig", l.configs) {

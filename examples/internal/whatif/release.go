@@ -1,8 +1,10 @@
 package whatif
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -45,6 +47,9 @@ type handleFigures struct {
 	Total   int `json:"total"`
 	Empty   int `json:"withoutAddresses"`
 	Surplus int `json:"countMore"` // than they hold, of those that hold something
+	// LastDay are those of the empty ones that were made in the day before the files;
+	// nil where they do not say when handles were made.
+	LastDay *int `json:"withoutAddressesOfLastDay,omitempty"`
 }
 
 // held counts what handles hold in each block, by their ids in small letters: ids
@@ -95,10 +100,17 @@ func (w *world) handleFigures() handleFigures {
 	s := w.a.State()
 	held := held(&s)
 	f := handleFigures{Total: len(s.Handles)}
+	lastDay := 0
+	if len(w.handlesMade) > 0 {
+		f.LastDay = &lastDay
+	}
 	for _, h := range s.Handles {
 		holds := held[strings.ToLower(h.ID)]
 		if holds == nil {
 			f.Empty++
+			if made, known := w.handlesMade[h.ID]; known && w.clock.Now().Sub(made) < 24*time.Hour {
+				lastDay++
+			}
 			continue
 		}
 		for _, n := range h.Counts {
@@ -132,6 +144,9 @@ func (f *handleFigures) text(v ipam.Version) string {
 		s.WriteString("Calico " + v.String() + " leaves such handles behind: of several addresses of a handle in one block that one call releases, its count there is lowered by one only.")
 		if rules.ReleasesLeaksAtOnce {
 			s.WriteString(" Since v3.31 kube-controllers releases leaks in such calls.")
+		}
+		if f.LastDay != nil {
+			s.WriteString(fmt.Sprintf(" Of those without an address %s made in the last day: so many a day stay behind.", plural(*f.LastDay, "was", "were")))
 		}
 		s.WriteString(" An upgrade to v3.33 stops it; requests that a block can serve only in part leave some in every release. ")
 	}

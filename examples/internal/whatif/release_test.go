@@ -262,3 +262,18 @@ func TestField(t *testing.T) {
 	require.Contains(t, out, "Calico v3.27.0: ClusterInformation default says v3.27.0. POOL")
 	require.Contains(t, out, "Note: objects of other kinds were skipped: 1 FelixConfiguration.")
 }
+
+// TestHandlesOfTheLastDay: where handles say when they were made, the page says how
+// many stay behind in a day.
+func TestHandlesOfTheLastDay(t *testing.T) {
+	made := func(id, at string) string {
+		return "---\napiVersion: crd.projectcalico.org/v1\nkind: IPAMHandle\nmetadata: {name: " + id + ", creationTimestamp: '" + at + "'}\nspec: {handleID: " + id + ", block: {10.0.0.0/29: 1}}\n"
+	}
+	text := small + made("old", "2026-11-01T00:00:00Z") + made("new", "2026-11-27T12:00:00Z") + made("newest", "2026-11-28T00:00:00Z")
+	_, out, errs := about(text, "-check", "-calico", "v3.31")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "Of those without an address 2 were made in the last day: so many a day stay behind.", errs)
+	_, out, _ = about(text, "-check", "-calico", "v3.33")
+	require.NotContains(t, out, "last day")
+	_, out, _ = about(small+handleOf("gone", "10.0.0.0/29: 1"), "-check", "-calico", "v3.31")
+	require.NotContains(t, out, "last day")
+}

@@ -26,10 +26,12 @@ type world struct {
 	cordoned map[string]bool
 	reserved map[string]reservation // by node
 	windows  map[string]bool        // the nodes that run Windows
-	leaked   []netip.Addr           // allocated, and nobody's, as the snapshot had it
-	empty    []string               // handles that surely hold no address in the real cluster
-	last     figures                // as of the last step
-	made     int                    // handles made so far, so that each has its own
+	// handlesMade are the moments at which handles were made, as far as it is known.
+	handlesMade map[string]time.Time
+	leaked      []netip.Addr // allocated, and nobody's, as the snapshot had it
+	empty       []string     // handles that surely hold no address in the real cluster
+	last        figures      // as of the last step
+	made        int          // handles made so far, so that each has its own
 }
 
 // pod is a pod with addresses, or one that wants some.
@@ -59,7 +61,7 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 	}
 	w.reserved = reservations(s.Cluster.State)
 	w.windows = windows(s.Cluster.Nodes)
-	w.empty = emptyHandles(s)
+	w.empty, w.handlesMade = emptyHandles(s), s.HandlesMade
 	leaked := make(map[netip.Addr]bool)
 	if s.HasPods {
 		for _, f := range snapshot.Check(s).Findings {
