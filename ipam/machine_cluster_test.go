@@ -225,7 +225,8 @@ func (m *machine) pickConfig() ipam.Config {
 // SetPool adds a pool, or changes one.
 func (m *machine) SetPool() error {
 	s := one(m, "pool", worldPools)
-	if m.raw && s.Name == "d2" {
+	sized := func(of pool.Spec) bool { return of.CIDR == s.CIDR && of.BlockSize == s.BlockSize }
+	if m.raw && !slices.ContainsFunc(worldPools[:7], sized) {
 		return nil // affinities may be left that are no blocks of it
 	}
 	s.NodeSelector = one(m, "node selector", worldSelectors)

@@ -84,8 +84,14 @@ func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, al
 		return ipam.ErrAlreadyExists, false
 	}
 	if limited && total(s, handle, r.IP.Is4())+1 > r.MaxAllocPerHandle {
+		stored := handle // what the handle is called: by whoever made it (§1)
+		for _, h := range s.Handles {
+			if strings.EqualFold(h.ID, handle) {
+				stored = h.ID
+			}
+		}
 		for ip, h := range w.held {
-			if h.handle == handle && ip.Is4() == r.IP.Is4() {
+			if h.handle == stored && ip.Is4() == r.IP.Is4() {
 				return ipam.ErrMaxAlloc, false
 			}
 		}
