@@ -317,7 +317,7 @@ func replay(m *Map) (sum Cell) {
 // TestBothEnginesAgree: a result contradicts nothing of itself, and is the same on
 // the reference, which can be looked at only as a whole.
 func TestBothEnginesAgree(t *testing.T) {
-	property.Check(t, property.Times(1000), 1, func(rt *rapid.T) {
+	property.Check(t, 1000, 1, func(rt *rapid.T) {
 		s := anyScenario(property.Rapid(rt))
 		if err := agree(s, nil); err != nil {
 			rt.Fatalf("%+v\n%v", s, err)
@@ -350,7 +350,7 @@ func agree(s Scenario, spoil func(Engine) Engine) error {
 // TestCleaned: the same with a cleaner, that may be down.
 func TestCleaned(t *testing.T) {
 	cleaned := 0
-	property.Check(t, property.Times(500), 1, func(rt *rapid.T) {
+	property.Check(t, 500, 1, func(rt *rapid.T) {
 		source := property.Rapid(rt)
 		s := anyScenario(source)
 		grace := Duration(time.Duration(source.Pick("grace", 4)) * time.Second)
@@ -434,7 +434,7 @@ func TestAgreementRejects(t *testing.T) {
 // start: where nothing else comes after, they make the same requests.
 func TestHeadroom(t *testing.T) {
 	found := 0
-	property.Check(t, property.Times(100), 1, func(rt *rapid.T) {
+	property.Check(t, 100, 1, func(rt *rapid.T) {
 		source := property.Rapid(rt)
 		s := Scenario{
 			Pool: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 27 + source.Pick("size", 6),
