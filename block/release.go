@@ -67,9 +67,9 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 }
 
 // ReleaseInOrder takes ordinals from their owners and puts them at the tail of the
-// queue in the order given, as Calico did before it had a cooldown
-// (§16). Where keep is true they go on remembering their
-// sequence numbers until they are allocated again.
+// queue in the order given, as Calico did before it had a cooldown (§16). Where keep
+// is true they go on remembering their sequence numbers until they are allocated
+// again.
 //
 // Each ordinal must be allocated, not cooling, and given once, which the caller has
 // checked: ReleaseInOrder panics if not. The slice is only read.

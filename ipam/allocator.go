@@ -149,16 +149,33 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if pb := a.poolBlocks[p.Name()]; pb != nil {
-		if err := a.pools.Put(p); err != nil {
+	pb := a.poolBlocks[p.Name()]
+	var adopt []*ipamBlock
+	if pb == nil {
+		if adopt, err = a.straysFor(p); err != nil {
 			return err
 		}
-		a.poolsVersion++
+	}
+	if err := a.pools.Put(p); err != nil {
+		return err
+	}
+	a.poolsVersion++
+	if pb != nil {
 		pb.pool = p
 		return nil
 	}
+	a.poolBlocks[p.Name()] = &poolBlocks{pool: p, tree: blocktree.New[*ipamBlock](p.BlockBits())}
+	for _, b := range adopt {
+		delete(a.strays, b.CIDR())
+		a.add(b)
+	}
+	return nil
+}
+
+// straysFor returns the strays that become blocks of a new pool; the error names
+// those that are in its way.
+func (a *Allocator) straysFor(p *pool.Pool) (adopt []*ipamBlock, err error) {
 	var errs []error
-	var adopt []*ipamBlock
 	for _, b := range a.straysInOrder() {
 		if err := p.CheckBlock(b.CIDR()); err != nil {
 			errs = append(errs, err)
@@ -166,20 +183,7 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 			adopt = append(adopt, b)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if err := a.pools.Put(p); err != nil {
-		return err
-	}
-	a.poolsVersion++
-	pb := &poolBlocks{pool: p, tree: blocktree.New[*ipamBlock](p.BlockBits())}
-	a.poolBlocks[p.Name()] = pb
-	for _, b := range adopt {
-		delete(a.strays, b.CIDR())
-		a.add(b)
-	}
-	return nil
+	return adopt, errors.Join(errs...)
 }
 
 // DeletePool deletes the pool called name and reports whether there was one.

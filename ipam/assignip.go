@@ -40,8 +40,8 @@ func (r *AssignIPArgs) Validate() error {
 // at (§9).
 //
 // Errors: [ErrNotInPool], [ErrUseNotAllowed], [ErrStrictAffinityRequired],
-// [ErrAffinityMismatch] with strict
-// affinity, [ErrAlreadyExists] for a taken or cooling address, [ErrMaxAlloc];
+// [ErrAffinityMismatch] with strict affinity, [ErrAlreadyExists] for a taken or
+// cooling address, [ErrMaxAlloc];
 // [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block;
 // [ErrInvalidArgument] also for what the release of Calico does not have.
 // A block that was claimed stays so when the address is refused after that.

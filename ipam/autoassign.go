@@ -205,7 +205,11 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 	if err := a.prepare(&r); err != nil {
 		return err
 	}
-	err := a.gather(&r)
+	// Older releases read the configuration only here.
+	err := a.routable(args.Windows)
+	if err == nil {
+		err = a.gather(&r)
+	}
 	a.forget(r.owner)
 	return err
 }
@@ -296,12 +300,6 @@ func (a *Allocator) prepare(r *request) error {
 	}
 	a.claimed = a.usable(a.claimed[:0], r)
 	r.claims = a.claimed
-	if args.Windows && !a.rules.ReleaseReadsConfig && r.num > 0 {
-		if err := a.routable(true); err != nil {
-			a.forget(r.owner)
-			return err
-		}
-	}
 	if plain {
 		a.makePlan(r)
 	}

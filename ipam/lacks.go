@@ -56,20 +56,18 @@ func (f *lackFinder) add(field func(*Rules) *bool, object, name string, value fu
 	if *field(&f.rules) || slices.ContainsFunc(f.lacks, func(l Lack) bool { return strings.HasPrefix(l.Field, name+" ") }) {
 		return
 	}
-	f.lacks = append(f.lacks, Lack{object, name + " " + value(), firstWith(field)})
+	f.lacks = append(f.lacks, Lack{object, name + " " + value(), changeOf(field).first()})
 }
 
 func (f *lackFinder) pools(specs []pool.Spec) {
-	for _, s := range specs {
-		object := "IPPool " + s.Name
-		if selector := strings.TrimSpace(s.NamespaceSelector); selector != "" && selector != "all()" {
-			f.add(func(r *Rules) *bool { return &r.NamespaceSelector }, object, "namespaceSelector", func() string { return strconv.Quote(s.NamespaceSelector) })
-		}
-		if slices.Contains(s.AllowedUses, pool.LoadBalancer) {
-			f.add(func(r *Rules) *bool { return &r.LoadBalancer }, object, "allowedUses", func() string { return string(pool.LoadBalancer) })
-		}
-		if s.AssignmentMode == pool.Manual {
-			f.add(func(r *Rules) *bool { return &r.LoadBalancer }, object, "assignmentMode", func() string { return string(pool.Manual) })
+	for i := range specs {
+		for _, n := range newFields(&specs[i]) {
+			f.add(n.field, "IPPool "+specs[i].Name, n.name, func() string {
+				if n.name == "namespaceSelector" { // which has blanks
+					return strconv.Quote(n.value)
+				}
+				return n.value
+			})
 		}
 	}
 }
@@ -91,15 +89,4 @@ func (f *lackFinder) block(b *BlockState) {
 			f.add(func(r *Rules) *bool { return &r.AlternateOwners }, object, "alternateOwnerAttrs", func() string { return "of " + b.Addr(al.Ordinal).String() })
 		}
 	}
-}
-
-// firstWith returns the first release that has a field of the rules.
-func firstWith(field func(*Rules) *bool) Version {
-	var r Rules
-	for i := range releases {
-		if c := &releases[i]; c.field(&r) == field(&r) {
-			return firstRelease(c.since[0])
-		}
-	}
-	return newestVersion
 }

@@ -1,7 +1,6 @@
 package ipam
 
 import (
-	"iter"
 	"math"
 	"net/netip"
 	"slices"
@@ -175,29 +174,24 @@ func (a *Allocator) blockAt(addr netip.Addr) *ipamBlock {
 		}
 		return nil
 	}
-	first := (*ipamBlock)(nil)
-	for b := range a.straysAt(addr) {
-		if first == nil || compareNames(b, first) < 0 {
-			first = b
-		}
-	}
-	return first
+	return a.firstStray(addr, nil)
 }
 
-// straysAt yields the strays that hold addr, small ones first. Several can: strays
-// may overlap, other strays as well as blocks of pools (§5).
-func (a *Allocator) straysAt(addr netip.Addr) iter.Seq[*ipamBlock] {
-	return func(yield func(*ipamBlock) bool) {
-		if len(a.strays) == 0 || addr.Zone() != "" {
-			return
-		}
-		lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
-		for bits := addr.BitLen(); bits >= lowest; bits-- {
-			if b := a.strays[netip.PrefixFrom(addr, bits).Masked()]; b != nil && !yield(b) {
-				return
-			}
+// firstStray returns the first by name of the strays that hold addr and of b, which
+// may be nil. Several can hold it: strays may overlap, other strays as well as blocks
+// of pools (§5).
+func (a *Allocator) firstStray(addr netip.Addr, b *ipamBlock) *ipamBlock {
+	if len(a.strays) == 0 || addr.Zone() != "" {
+		return b
+	}
+	lowest := addr.BitLen() - 12 // no block is larger than block.MaxSize
+	for bits := addr.BitLen(); bits >= lowest; bits-- {
+		stray := a.strays[netip.PrefixFrom(addr, bits).Masked()]
+		if stray != nil && (b == nil || compareNames(stray, b) < 0) {
+			b = stray
 		}
 	}
+	return b
 }
 
 // block returns the block cidr, or nil.

@@ -44,8 +44,8 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if slices.ContainsFunc(releases, a.unroutable) {
-		return nil, nil, a.routable(true)
+	if err := a.releasable(slices.ContainsFunc(releases, func(r Release) bool { return r.Windows })); err != nil {
+		return nil, nil, err
 	}
 	if !a.rules.TellReleased {
 		defer func() { released = nil }()
@@ -83,8 +83,8 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if a.unroutable(r) {
-		return false, a.routable(true)
+	if err := a.releasable(r.Windows); err != nil {
+		return false, err
 	}
 	b := a.blockToRelease(r.IP)
 	if b == nil {
@@ -96,13 +96,14 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 		return false, err
 	}
 	a.ordinals = append(a.ordinals[:0], ord)
-	a.releaseHeld(b, a.handles.find(handle), true)
+	a.releaseHeld(b, a.handles.find(handle), false)
 	return true, nil
 }
 
-// unroutable reports whether the release is refused to a client on Windows.
-func (a *Allocator) unroutable(r Release) bool {
-	return r.Windows && a.rules.ReleaseReadsConfig && !a.config.StrictAffinity
+// releasable refuses releases of a client on Windows where they read the
+// configuration.
+func (a *Allocator) releasable(windows bool) error {
+	return a.routable(windows && a.rules.ReleaseReadsConfig)
 }
 
 // blockToRelease returns the block in which a release looks for the address, or
@@ -116,12 +117,7 @@ func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
 	if pb := a.poolOf(ip); pb == nil || !pb.pool.Disabled() {
 		return b
 	}
-	for stray := range a.straysAt(ip) {
-		if b == nil || compareNames(stray, b) < 0 {
-			b = stray
-		}
-	}
-	return b
+	return a.firstStray(ip, b)
 }
 
 // batch is the part of a ReleaseIPs that is about one block.
@@ -232,12 +228,7 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 			lower[i].n++
 		}
 	}
-	if a.rules.QueueByOrdinal {
-		b.Release(a.ordinals, a.now, a.cold)
-		b.Renumber(a.ordinals)
-	} else {
-		b.ReleaseInOrder(a.ordinals, false)
-	}
+	a.free(b, false)
 	a.writeReleased(b)
 	for _, l := range lower {
 		a.lower(a.handles.find(l.handle), b, l.n)
@@ -245,17 +236,26 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 	a.giveBackUnselected(b)
 }
 
-// releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
-// A ReleaseByHandle does not renumber what cools down (§6).
-func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, renumber bool) {
-	if !renumber && !a.rules.FreeHasNoNumber {
+// free takes a.ordinals of the block from their holders, for a ReleaseByHandle or for
+// releases of addresses, which renumber what cools down (§6). Before there was a
+// cooldown they differed in more (§16).
+func (a *Allocator) free(b *ipamBlock, byHandle bool) {
+	switch {
+	case byHandle && !a.rules.FreeHasNoNumber:
 		b.ReleaseInOrder(a.ordinals, true)
-	} else {
+	case !byHandle && !a.rules.QueueByOrdinal:
+		b.ReleaseInOrder(a.ordinals, false)
+	default:
 		b.Release(a.ordinals, a.now, a.cold)
+		if !byHandle {
+			b.Renumber(a.ordinals)
+		}
 	}
-	if renumber {
-		b.Renumber(a.ordinals)
-	}
+}
+
+// releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
+func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, byHandle bool) {
+	a.free(b, byHandle)
 	a.writeReleased(b)
 	a.lower(h, b, len(a.ordinals))
 	a.giveBackUnselected(b)
@@ -298,7 +298,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 			continue
 		}
 		if a.ordinals = b.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
-			a.releaseHeld(b, h, false)
+			a.releaseHeld(b, h, true)
 		}
 	}
 	return nil

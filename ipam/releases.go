@@ -124,8 +124,7 @@ func (v Version) Caveat() string {
 }
 
 // Rules are what Calico's releases do differently. A true field is the newer
-// behaviour, except where its comment says otherwise. All are true for the newest
-// release (§16).
+// behaviour; all are true for the newest release (§16).
 type Rules struct {
 	// The allocator.
 
@@ -255,16 +254,32 @@ func (a *Allocator) supports(use pool.Use, maxAllocPerHandle int) error {
 // supportsPool refuses a pool with a field that the release does not have.
 func (a *Allocator) supportsPool(s pool.Spec) error {
 	var errs []error
-	if selector := strings.TrimSpace(s.NamespaceSelector); selector != "" && selector != "all()" {
-		errs = append(errs, a.needs("namespaceSelector", s.NamespaceSelector, func(r *Rules) *bool { return &r.NamespaceSelector }))
-	}
-	if slices.Contains(s.AllowedUses, pool.LoadBalancer) {
-		errs = append(errs, a.needs("allowedUses", string(pool.LoadBalancer), func(r *Rules) *bool { return &r.LoadBalancer }))
-	}
-	if s.AssignmentMode == pool.Manual {
-		errs = append(errs, a.needs("assignmentMode", string(s.AssignmentMode), func(r *Rules) *bool { return &r.LoadBalancer }))
+	for _, n := range newFields(&s) {
+		errs = append(errs, a.needs(n.name, n.value, n.field))
 	}
 	return errors.Join(errs...)
+}
+
+// A newField is a field of a pool that some releases do not have.
+type newField struct {
+	field       func(*Rules) *bool
+	name, value string
+}
+
+// newFields returns those that the pool makes use of. A namespace selector that
+// selects everything is as good as none.
+func newFields(s *pool.Spec) (all []newField) {
+	loadBalancer := func(r *Rules) *bool { return &r.LoadBalancer }
+	if selector := strings.TrimSpace(s.NamespaceSelector); selector != "" && selector != "all()" {
+		all = append(all, newField{func(r *Rules) *bool { return &r.NamespaceSelector }, "namespaceSelector", s.NamespaceSelector})
+	}
+	if slices.Contains(s.AllowedUses, pool.LoadBalancer) {
+		all = append(all, newField{loadBalancer, "allowedUses", string(pool.LoadBalancer)})
+	}
+	if s.AssignmentMode == pool.Manual {
+		all = append(all, newField{loadBalancer, "assignmentMode", string(pool.Manual)})
+	}
+	return all
 }
 
 // firsts reads the first release of each line that has a change.
@@ -293,14 +308,20 @@ func (a *Allocator) needs(argument, value string, field func(*Rules) *bool) erro
 // release that has it, and matches [ErrInvalidArgument]. Whether the release has it
 // is the caller's to look at.
 func (v Version) Refuse(argument, value string, field func(*Rules) *bool) error {
-	var r Rules
-	i := slices.IndexFunc(releases, func(c change) bool { return c.field(&r) == field(&r) })
-	c := &releases[i]
-	return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, firstRelease(c.since[0]))}
+	c := changeOf(field)
+	return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, c.first())}
 }
 
-// firstRelease returns the release as a line where the whole line has it.
-func firstRelease(v Version) Version {
+// changeOf returns the row of a field of the rules, which has one.
+func changeOf(field func(*Rules) *bool) *change {
+	var r Rules
+	return &releases[slices.IndexFunc(releases, func(c change) bool { return c.field(&r) == field(&r) })]
+}
+
+// first returns the first release that has the change, as a line where the whole line
+// has it.
+func (c *change) first() Version {
+	v := c.since[0]
 	if v.patch() == 0 {
 		return v + lastPatch
 	}

@@ -57,7 +57,7 @@ func (a *Allocator) GetUtilization() []PoolUsage {
 	}
 	for _, b := range a.straysInOrder() {
 		if b.CIDR().Addr().Is6() || a.poolOf(b.CIDR().Addr()) != nil {
-			continue // the entry is an IPv4 CIDR
+			continue // the entry is an IPv4 CIDR; strays in a pool are counted there
 		}
 		orphans.Blocks = append(orphans.Blocks, BlockUsage{b.CIDR(), a.usage(b)})
 	}
