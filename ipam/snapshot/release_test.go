@@ -167,3 +167,8 @@ func TestInstallationBesideItsPools(t *testing.T) {
 	_, err = read(Options{}, installationOf("", "")+strings.ReplaceAll("---\n"+plainPool, "10.0.0.0/24", "10.1.0.0/24"))
 	require.ErrorContains(t, err, "IPPool p: is given twice")
 }
+
+// TestNewest: the newest release is the one that an allocator takes by itself.
+func TestNewest(t *testing.T) {
+	require.Equal(t, newest, ipam.New(ipam.Options{}).Calico())
+}
