@@ -57,6 +57,24 @@ type HandleCount struct {
 	Count int
 }
 
+// Held counts the addresses that each handle holds in each block; of an id that is
+// not there nothing is held. Ids that differ in letters only share a handle, and are
+// in small letters here (§1).
+func (s *State) Held() map[string]map[netip.Prefix]int {
+	held := make(map[string]map[netip.Prefix]int)
+	for i := range s.Blocks {
+		b := &s.Blocks[i]
+		for k := range b.Allocations {
+			id := handleKey(b.Allocations[k].Handle)
+			if held[id] == nil {
+				held[id] = make(map[netip.Prefix]int, 1)
+			}
+			held[id][b.CIDR]++
+		}
+	}
+	return held
+}
+
 // State returns a copy of the allocator's state.
 func (a *Allocator) State() State {
 	a.begin()

@@ -394,18 +394,11 @@ func (r *runner) counted() {
 	}
 }
 
-// emptyHandles counts the handles that hold no address. Ids that differ in letters
-// only share a handle (§1).
+// emptyHandles counts the handles that hold no address.
 func emptyHandles(s ipam.State) int {
-	holds := make(map[string]bool)
-	for _, b := range s.Blocks {
-		for _, al := range b.Allocations {
-			holds[strings.ToLower(al.Handle)] = true
-		}
-	}
-	empty := 0
+	held, empty := s.Held(), 0
 	for _, h := range s.Handles {
-		if !holds[strings.ToLower(h.ID)] {
+		if held[strings.ToLower(h.ID)] == nil {
 			empty++
 		}
 	}

@@ -234,7 +234,7 @@ func (w *world) emptyBlocks(isNode map[string]bool) {
 // dropEmptyHandles deletes the handles that hold no address.
 func (w *world) dropEmptyHandles() (dropped int, err error) {
 	cluster := w.a.Cluster()
-	held := held(&cluster.State)
+	held := cluster.Held()
 	had := len(cluster.Handles)
 	cluster.Handles = slices.DeleteFunc(cluster.Handles, func(h ipam.HandleState) bool { return held[strings.ToLower(h.ID)] == nil })
 	if len(cluster.Handles) == had {

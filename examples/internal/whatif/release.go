@@ -2,7 +2,6 @@ package whatif
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -39,7 +38,7 @@ func (o *options) release(s *snapshot.Snapshot, given bool) (release, error) {
 	case s.Calico == 0:
 		why += "; -calico chooses another"
 	}
-	return release{s.Calico.String(), why, cli.Uncovered(s.Calico)}, nil
+	return release{s.Calico.String(), why, s.Calico.Caveat()}, nil
 }
 
 // handleFigures are the handles that count what they do not hold.
@@ -52,23 +51,6 @@ type handleFigures struct {
 	LastDay *int `json:"withoutAddressesOfLastDay,omitempty"`
 }
 
-// held counts what handles hold in each block, by their ids in small letters: ids
-// that differ in nothing else share a handle (docs/calico.md §1).
-func held(s *ipam.State) map[string]map[netip.Prefix]int {
-	held := make(map[string]map[netip.Prefix]int)
-	for i := range s.Blocks {
-		b := &s.Blocks[i]
-		for k := range b.Allocations {
-			id := strings.ToLower(b.Allocations[k].Handle)
-			if held[id] == nil {
-				held[id] = make(map[netip.Prefix]int, 1)
-			}
-			held[id][b.CIDR]++
-		}
-	}
-	return held
-}
-
 // emptyHandles returns the ids of the handles that hold no address in the real
 // cluster. Where blocks are missing or were not understood, nobody knows.
 func emptyHandles(s *snapshot.Snapshot) []string {
@@ -76,7 +58,7 @@ func emptyHandles(s *snapshot.Snapshot) []string {
 		return nil
 	}
 	var empty []string
-	held := held(&s.Cluster.State)
+	held := s.Cluster.Held()
 	for _, h := range s.Cluster.Handles {
 		if held[strings.ToLower(h.ID)] == nil {
 			empty = append(empty, h.ID)
@@ -98,7 +80,7 @@ func harmful(s *snapshot.Snapshot) (n int) {
 // handleFigures counts handles.
 func (w *world) handleFigures() handleFigures {
 	s := w.a.State()
-	held := held(&s)
+	held := s.Held()
 	f := handleFigures{Total: len(s.Handles)}
 	lastDay := 0
 	if len(w.handlesMade) > 0 {
