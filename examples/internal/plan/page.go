@@ -71,11 +71,7 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 			fmt.Fprintln(w)
 		}
 		p := s.plan
-		title := upper(describe(&p.Scenario))
-		if p.Scenario.Name != "" {
-			title = p.Scenario.Name + ": " + describe(&p.Scenario)
-		}
-		paragraph(w, title+": "+cli.Count(p.Rows[0].Result.Requests, "request")+".")
+		paragraph(w, title(&p.Scenario)+": "+cli.Count(p.Rows[0].Result.Requests, "request")+".")
 		if p.Scenario.About != "" {
 			paragraph(w, p.Scenario.About)
 		}

@@ -100,10 +100,7 @@ func inWords(err error) string {
 
 // write writes the comparison for people.
 func (of *comparison) write(w io.Writer) {
-	title := upper(describe(&of.Scenario))
-	if of.Scenario.Name != "" {
-		title = of.Scenario.Name + ": " + describe(&of.Scenario)
-	}
+	title := title(&of.Scenario)
 	if of.BlockSize != 0 {
 		title += fmt.Sprintf(", in blocks of /%d", of.BlockSize)
 	}

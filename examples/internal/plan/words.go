@@ -63,6 +63,14 @@ func describe(s *sim.Scenario) string {
 	return text
 }
 
+// title is what a scenario is called, and what it is.
+func title(s *sim.Scenario) string {
+	if s.Name != "" {
+		return s.Name + ": " + describe(s)
+	}
+	return upper(describe(s))
+}
+
 // hasWindows reports whether some of the nodes run Windows.
 func hasWindows(s *sim.Scenario) bool {
 	return s.Windows || slices.ContainsFunc(s.Groups, func(g sim.Group) bool { return g.Windows })
@@ -70,23 +78,22 @@ func hasWindows(s *sim.Scenario) bool {
 
 // describeGroup is describe for nodes that are alike.
 func describeGroup(g *sim.Group) string {
+	noun := "node"
 	if g.Windows {
-		linux := *g
-		linux.Windows = false
-		count, pods, _ := strings.Cut(describeGroup(&linux), " ")
-		return count + " Windows " + pods
+		noun = "Windows node"
 	}
+	nodes := cli.Count(g.Nodes, noun)
 	if len(g.PodHistogram) == 0 {
-		return fmt.Sprintf("%s of %s", cli.Count(g.Nodes, "node"), cli.Count(g.PodsPerNode, "pod"))
+		return fmt.Sprintf("%s of %s", nodes, cli.Count(g.PodsPerNode, "pod"))
 	}
 	least, most := g.PodHistogram[0].Pods, g.PodHistogram[0].Pods
 	for _, b := range g.PodHistogram {
 		least, most = min(least, b.Pods), max(most, b.Pods)
 	}
 	if least == most {
-		return fmt.Sprintf("%s of %s", cli.Count(g.Nodes, "node"), cli.Count(least, "pod"))
+		return fmt.Sprintf("%s of %s", nodes, cli.Count(least, "pod"))
 	}
-	return fmt.Sprintf("%s of %d to %s", cli.Count(g.Nodes, "node"), least, cli.Count(most, "pod"))
+	return fmt.Sprintf("%s of %d to %s", nodes, least, cli.Count(most, "pod"))
 }
 
 // short writes a duration as one would say it: 15m and not 15m0s.
