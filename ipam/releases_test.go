@@ -90,3 +90,10 @@ func TestNeeds(t *testing.T) {
 	assert.ErrorIs(t, err, ErrInvalidArgument)
 	assert.EqualError(t, err, `ipam: invalid namespaceSelector "has(x)": Calico v3.30 has no namespaceSelector; v3.31 is the first release that does`)
 }
+
+func TestCaveat(t *testing.T) {
+	assert.Contains(t, must(ParseVersion("v3.16.5")).Caveat(), "v3.16.5 is answered as v3.22")
+	assert.Contains(t, must(ParseVersion("v3.40")).Caveat(), "v3.40 is answered as v3.33")
+	assert.Empty(t, V3_22.Caveat())
+	assert.Empty(t, Version(0).Caveat())
+}

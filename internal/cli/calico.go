@@ -24,10 +24,6 @@ func Releases(others ...string) []string {
 	return others
 }
 
-// Uncovered says what to know of a release whose rules are not known; it is empty for
-// one of v3.22 to v3.33.
-func Uncovered(v ipam.Version) string { return v.Caveat() }
-
 // calico is the value of the flag.
 type calico ipam.Version
 

@@ -23,14 +23,3 @@ func TestCalico(t *testing.T) {
 	err := cmd.Flags().Set("calico", "tigera")
 	require.ErrorContains(t, err, "must be a release of Calico such as v3.28 or v3.28.2")
 }
-
-func TestUncovered(t *testing.T) {
-	old, err := ipam.ParseVersion("v3.16.5")
-	require.NoError(t, err)
-	require.Contains(t, Uncovered(old), "v3.16.5 is answered as v3.22")
-	future, err := ipam.ParseVersion("v3.40")
-	require.NoError(t, err)
-	require.Contains(t, Uncovered(future), "v3.40 is answered as v3.33")
-	require.Empty(t, Uncovered(ipam.V3_22))
-	require.Empty(t, Uncovered(0))
-}

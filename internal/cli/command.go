@@ -139,6 +139,13 @@ func complain(stderr io.Writer, name string, err error) {
 	}
 }
 
+// Warn prints a line after the command's name on standard error; nothing for no text.
+func Warn(cmd *cobra.Command, text string) {
+	if text != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
+	}
+}
+
 // Wait calls f and returns what it returns, or [ErrInterrupted] as soon as the context
 // ends: then f runs on, and what it writes may be in use.
 func Wait(ctx context.Context, f func() error) error {

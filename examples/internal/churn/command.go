@@ -87,7 +87,7 @@ func (o *options) run(cmd *cobra.Command) (err error) {
 	}
 	for _, w := range o.scenario.Warnings() {
 		if w.Path == "calico" {
-			fmt.Fprintln(cmd.ErrOrStderr(), cmd.CommandPath()+": "+w.Text)
+			cli.Warn(cmd, w.Text)
 		}
 	}
 	runs, err := live(cmd.Context(), o, cmd.ErrOrStderr())

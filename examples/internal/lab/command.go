@@ -67,9 +67,7 @@ func Command() *cobra.Command {
 			return cli.Usage(err)
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
-		if warning := cli.Uncovered(s.calico); warning != "" {
-			fmt.Fprintln(cmd.ErrOrStderr(), cmd.CommandPath()+": "+warning)
-		}
+		cli.Warn(cmd, s.calico.Caveat())
 		l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(cmd.OutOrStdout())}}
 		if err := l.play(o.steps); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,12 +83,9 @@ func (o *options) print(cmd *cobra.Command, names []string) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	name := cmd.CommandPath()
-	if caveat := o.calico.Caveat(); caveat != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), name+": "+caveat)
-	}
+	cli.Warn(cmd, o.calico.Caveat())
 	if p.byClock() && o.at.Equal(epoch) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: note: Calico places blocks of one address by the clock, not by the node's name; these are for 1970-01-01T00:00:00Z, -at sets another time\n", name)
+		cli.Warn(cmd, "note: Calico places blocks of one address by the clock, not by the node's name; these are for 1970-01-01T00:00:00Z, -at sets another time")
 	}
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 	refused, err := o.printAll(cmd, out, p, names)

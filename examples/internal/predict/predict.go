@@ -146,7 +146,7 @@ func (o *options) printAll(cmd *cobra.Command, out *bufio.Writer, p *predictor, 
 		told = append(told, fmt.Sprintf("and %s more nodes without a block; -json names them all", cli.Number(refusals-maxRefusals)))
 	}
 	for _, line := range told {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), line)
+		cli.Warn(cmd, line)
 	}
 	return refusals > 0, nil
 }

@@ -1,8 +1,6 @@
 package race
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,56 +40,28 @@ func (o *options) check(cmd *cobra.Command, files []string) error {
 	if len(files) == 0 {
 		return cli.Usagef("no recording given: name a FILE, or - for standard input")
 	}
-	out := bufio.NewWriter(cmd.OutOrStdout())
 	var total fileResult
-	unreadable := false
-	for _, file := range files {
+	return cli.CheckFiles(cmd, files, o.json, func(file string) cli.Found {
 		r := checkFile(file, cmd.InOrStdin())
 		total.Races += r.Races
 		total.Calls += r.Calls
 		total.Different += r.Different
-		unreadable = unreadable || r.Error != ""
-		if o.json {
-			_ = json.NewEncoder(out).Encode(r) // a failure shows when flushing
-		} else {
-			if r.Error != "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), r.Error)
-			}
-			show(out, &r)
-		}
-		_ = out.Flush() // a line as soon as it is known; the last one reports failure
-	}
-	if !o.json {
-		fmt.Fprintf(out, "%s: %s in %s, %s\n", cli.Count(len(files), "recording"), cli.Count(total.Different, "difference"),
-			cli.Count(total.Races, "race"), cli.Count(total.Calls, "call"))
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	switch {
-	case unreadable:
-		return cli.ErrBad
-	case total.Different > 0:
-		return cli.ErrNo
-	}
-	return nil
+		return r.found()
+	}, func() string {
+		return fmt.Sprintf("%s in %s, %s", cli.Count(total.Different, "difference"), cli.Count(total.Races, "race"), cli.Count(total.Calls, "call"))
+	})
 }
 
-// show writes what is known of a file.
-func show(out io.Writer, r *fileResult) {
-	verdict := "ok"
-	if r.Different > 0 {
-		verdict = fmt.Sprintf("%d differ", r.Different)
+// found is the result for people.
+func (f fileResult) found() cli.Found {
+	of := cli.Found{
+		File: f.File, Holds: fmt.Sprintf("%12s %14s", cli.Count(f.Races, "race"), cli.Count(f.Calls, "call")),
+		Details: f.Details, Error: f.Error, Nothing: f.Races == 0, JSON: f,
 	}
-	if r.Error != "" && r.Races == 0 {
-		verdict = "unreadable"
-	} else if r.Error != "" {
-		verdict += " so far, then unreadable"
+	if f.Different > 0 {
+		of.Differs = fmt.Sprintf("%d differ", f.Different)
 	}
-	fmt.Fprintf(out, "%-40s %12s %14s  %s\n", r.File, cli.Count(r.Races, "race"), cli.Count(r.Calls, "call"), verdict)
-	for _, d := range r.Details {
-		fmt.Fprintln(out, d)
-	}
+	return of
 }
 
 // checkFile replays the races of one file, as far as it can be read.

@@ -89,9 +89,7 @@ func (o *options) command() *cobra.Command {
 		if err := m.fits(cmd.Flags()); err != nil {
 			return cli.Usage(err)
 		}
-		if warning := cli.Uncovered(o.calico); warning != "" {
-			fmt.Fprintln(cmd.ErrOrStderr(), cmd.CommandPath()+": "+warning)
-		}
+		cli.Warn(cmd, o.calico.Caveat())
 		return m.run(o, cmd, args)
 	}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {

@@ -2,10 +2,8 @@
 package replay
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -86,55 +84,27 @@ func Command() *cobra.Command {
 
 // replayAll replays every file, a line of output each.
 func (o *options) replayAll(cmd *cobra.Command, files []string) error {
-	out := bufio.NewWriter(cmd.OutOrStdout())
 	var total fileResult
-	unreadable := false
-	for _, file := range files {
+	return cli.CheckFiles(cmd, files, o.json, func(file string) cli.Found {
 		r := o.replay(cmd, file)
 		total.Operations += r.Operations
 		total.Divergences += r.Divergences
-		unreadable = unreadable || r.Error != ""
-		if o.json {
-			_ = json.NewEncoder(out).Encode(r) // a failure shows when flushing
-		} else {
-			if r.Error != "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), r.Error)
-			}
-			r.show(out)
-		}
-		_ = out.Flush() // a line as soon as it is known; the last one reports failure
-	}
-	if !o.json {
-		fmt.Fprintf(out, "%s: %s in %s\n", cli.Count(len(files), "recording"),
-			cli.Count(total.Divergences, "divergence"), cli.Count(total.Operations, "operation"))
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	switch {
-	case unreadable:
-		return cli.ErrBad
-	case total.Divergences > 0:
-		return cli.ErrNo
-	}
-	return nil
+		return r.found()
+	}, func() string {
+		return fmt.Sprintf("%s in %s", cli.Count(total.Divergences, "divergence"), cli.Count(total.Operations, "operation"))
+	})
 }
 
-// show writes what is known of a file.
-func (r *fileResult) show(out io.Writer) {
-	verdict := "ok"
-	if r.Divergences > 0 {
-		verdict = fmt.Sprintf("%s diverge", cli.Count(r.Divergences, "operation"))
+// found is the result for people.
+func (f fileResult) found() cli.Found {
+	of := cli.Found{
+		File: f.File, Holds: fmt.Sprintf("%18s", cli.Count(f.Operations, "operation")),
+		Details: f.Details, Error: f.Error, Nothing: f.Operations == 0, JSON: f,
 	}
-	if r.Error != "" && r.Operations == 0 {
-		verdict = "unreadable"
-	} else if r.Error != "" {
-		verdict += " so far, then unreadable"
+	if f.Divergences > 0 {
+		of.Differs = cli.Count(f.Divergences, "operation") + " diverge"
 	}
-	fmt.Fprintf(out, "%-40s %18s  %s\n", r.File, cli.Count(r.Operations, "operation"), verdict)
-	for _, d := range r.Details {
-		fmt.Fprintln(out, d)
-	}
+	return of
 }
 
 // replay replays one file, as far as it can be read.
@@ -157,7 +127,7 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 	defer r.Close()
 	recorded, _ := ipam.ParseVersion(r.Header().Calico) // whoever replays it says what is wrong
 	if caveat := o.as(ipam.Options{Calico: recorded}).Calico.Caveat(); caveat != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s: %s\n", cmd.CommandPath(), file, caveat)
+		cli.Warn(cmd, file+": "+caveat)
 	}
 	var done trace.Result
 	if name := r.Header().Snapshot; name == "" {
