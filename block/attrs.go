@@ -60,19 +60,6 @@ func cutText(text string) (s, rest string) {
 	}
 }
 
-// sum returns a number by which records can be looked up by their attributes: 0 for
-// the empty set, else FNV-1a over the whole text. Only records without a handle are.
-func (a Attrs) sum() uint32 {
-	if a == (Attrs{}) {
-		return 0
-	}
-	sum := uint32(2166136261)
-	for i := range len(a.text) {
-		sum = (sum ^ uint32(a.text[i])) * 16777619
-	}
-	return sum
-}
-
 // Get returns the value of key, and whether the set has it. It looks through the
 // keys one by one and allocates nothing.
 func (a Attrs) Get(key string) (value string, ok bool) {

@@ -73,40 +73,6 @@ func (b *Block) public(i uint16) Record {
 	return public
 }
 
-// sumOf says in which bucket a record belongs. Handles are long, of equal length,
-// and differ at the end or in the middle (those of pods, tunnels and numbered ones
-// alike): two words of one are enough to tell it from nearly all others, and
-// cheaper than reading it whole. Records of one handle share a bucket whatever their attributes,
-// so that they can be found by the handle alone; those without a handle would all
-// be in one, and go by their attributes.
-func sumOf(handle string, active Attrs) uint32 {
-	n := len(handle)
-	switch {
-	case n >= 8:
-		return mix(n, word(handle[n/2-4:]), word(handle[n-8:]))
-	case n == 0:
-		return active.sum()
-	}
-	var all uint64
-	for i := range n {
-		all = all<<8 | uint64(handle[i])
-	}
-	return mix(n, 0, all)
-}
-
-// mix makes a sum of the length and two words of a handle.
-func mix(n int, mid, last uint64) uint32 {
-	// Two odd constants without a pattern; the upper half depends on every bit.
-	return uint32((last + uint64(n) + mid*0xe7037ed1a0b428db) * 0xa0761d6478bd642f >> 32)
-}
-
-// word returns the first eight bytes of s as a number, in one load.
-func word(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
 func (b *Block) bucket(sum uint32) *uint16 {
 	return &b.cells[int(sum)&(len(b.cells)-1)].bucket
 }

@@ -1,0 +1,57 @@
+package block
+
+import "math/bits"
+
+// sumOf says in which bucket a record belongs. Records of one handle share a bucket
+// whatever their attributes, so that they can be found by the handle alone. Those
+// without a handle would all be in one, and go by their attributes.
+func sumOf(handle string, active Attrs) uint32 {
+	if handle == "" {
+		return sumText(active.text)
+	}
+	return sumText(handle)
+}
+
+// sumText makes a number of a text, 0 of an empty one. Every bit of the text changes
+// every bit of the number about half of the time: handles are long and differ in a few
+// digits, anywhere, and the bucket is taken from the last bits of the number. The
+// number is the same in every process, so that what a block costs is repeatable.
+//
+// The products of 16 bytes each do not wait for one another, so a long handle takes
+// hardly longer than a short one.
+func sumText(s string) uint32 {
+	if s == "" {
+		return 0
+	}
+	const one, two, three = 0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3 // odd, without a pattern
+	h := uint64(len(s)) * three
+	for ; len(s) > 16; s = s[16:] {
+		h = bits.RotateLeft64(h, 29) + fold(word(s)^one, word(s[8:])^two)
+	}
+	if len(s) >= 8 {
+		h ^= fold(word(s)^one, word(s[len(s)-8:])^three) // the two overlap
+	} else {
+		var all uint64
+		for i := range len(s) {
+			all = all<<8 | uint64(s[i])
+		}
+		h ^= all
+	}
+	h = fold(h^two, three)
+	return uint32(h ^ h>>32)
+}
+
+// fold multiplies two words and adds the halves of the product, which depend on all
+// bits of both: the lower half of a product alone has low bits that depend on low bits
+// only.
+func fold(x, y uint64) uint64 {
+	high, low := bits.Mul64(x, y)
+	return high ^ low
+}
+
+// word returns the first eight bytes of s as a number, in one load.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
