@@ -51,6 +51,7 @@ func (o *object) block() {
 	if name := affinity.CIDRName(cidr); o.name != name && o.name != "" {
 		o.odd("metadata.name", "is not %s, as its CIDR has it", name)
 	}
+	o.kept = true
 	// Faults from here on are mended by taking the allocations as true.
 	allocated := o.allocations(&spec, &b, records)
 	o.queue(&spec, &b, allocated)

@@ -191,6 +191,10 @@ func (c *checker) skipped() {
 // problems makes findings of the problems of the resources.
 func (c *checker) problems() {
 	for _, p := range c.s.Problems {
+		if p.Harmless && p.Object == "" { // a message among the resources
+			c.note("%s", p.Error())
+			continue
+		}
 		where := *p
 		where.Object = ""
 		object := p.Object

@@ -103,8 +103,7 @@ func TestMessages(t *testing.T) {
 		}
 	}
 	_, err = read(Options{}, "```\n"+strings.Repeat("Warning: x\n", 9)+someNode+"```\n"+someNode)
-	require.ErrorContains(t, err, "key \"apiVersion\" already set")
-	require.ErrorContains(t, err, "a.yaml:15: ")
+	require.ErrorContains(t, err, "a.yaml:15: Node a: is given twice, first in a.yaml:11")
 	s, err = read(Options{}, "```\n"+strings.Repeat("Warning: x\n", 9)+someNode+"```\n")
 	require.NoError(t, err)
 	require.Len(t, s.Problems, maxMessages)
@@ -123,5 +122,54 @@ func TestUTF16(t *testing.T) {
 		s, err := read(Options{}, out.String())
 		require.NoError(t, err)
 		require.Equal(t, want.Cluster, s.Cluster)
+	}
+}
+
+// TestPrintedOneAfterTheOther: what kubectl printed several times stands in one file
+// without a mark in between.
+func TestPrintedOneAfterTheOther(t *testing.T) {
+	want, err := read(Options{}, some)
+	require.NoError(t, err)
+	parts := strings.Split(some, "---\n")
+	for _, texts := range [][]string{
+		{listOf(strings.Join(parts[:2], "---\n")) + listOf(strings.Join(parts[2:], "---\n"))},
+		{strings.Join(parts, "")},
+		{strings.ReplaceAll(strings.Join(parts, ""), "\n", "\r\n")},
+		{strings.Join(parts[:3], "") + listOf(strings.Join(parts[3:], "---\n"))},
+	} {
+		s, err := read(Options{}, texts...)
+		require.NoError(t, err)
+		require.Equal(t, want.Cluster, s.Cluster)
+	}
+}
+
+// TestCutOff: wherever a List or documents are cut off, that is said, and with Lenient
+// every object but the one that is cut is read as it stands in the whole.
+func TestCutOff(t *testing.T) {
+	whole, err := read(Options{}, some)
+	require.NoError(t, err)
+	var asJSON bytes.Buffer
+	require.NoError(t, WriteJSON(&asJSON, whole.Cluster, V1))
+	for name, text := range map[string]string{"documents": some, "List": listOf(some), "JSON": asJSON.String()} {
+		said := 0
+		for n := 200; n < len(text)-1; n++ {
+			for _, o := range []Options{{Lenient: true}, {Lenient: true, SkipOdd: true}} {
+				s, err := read(o, text[:n])
+				require.NoError(t, err)
+				for _, b := range s.Cluster.Blocks {
+					if text[n-1] != '\n' { // behind a whole line nothing looks cut off
+						require.Equal(t, whole.Cluster.Blocks[0], b, "%s of %d", name, n)
+					}
+				}
+				if len(s.Problems) > 0 && strings.Contains(s.Problems[len(s.Problems)-1].Reason, "the file is cut off") {
+					said++
+				}
+			}
+			_, err := read(Options{SkipOdd: true}, text[:n])
+			if name != "documents" && !strings.Contains(text[:n], "\nkind: List") { // those may end anywhere
+				require.ErrorContains(t, err, "cut off", "%s of %d", name, n)
+			}
+		}
+		require.Greater(t, said, len(text)/2, name)
 	}
 }

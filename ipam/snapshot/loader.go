@@ -26,6 +26,10 @@ type Options struct {
 	// allocations are taken as true. Of two objects that exclude each other, the
 	// later is left out.
 	Lenient bool
+	// SkipOdd does so for single objects only: one that is odd is left out or
+	// mended, and becomes a problem of the snapshot. A fault of the text, such as a
+	// file that is cut off, is still an error.
+	SkipOdd bool
 	// Progress, if given, is called after each read with the number of bytes read
 	// from all files so far. For gzip these are compressed bytes.
 	Progress func(read int64)
@@ -59,6 +63,7 @@ type Loader struct {
 	lists    int            // Lists, empty ones included
 	deleted  int            // objects marked deleted
 	skipped  map[string]int // objects of kinds that are not read
+	leftOut  map[string]int // objects that are odd
 	latest   time.Time
 }
 
@@ -77,7 +82,7 @@ type located[T any] struct {
 
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o, skipped: make(map[string]int), handlesMade: make(map[string]time.Time)}
+	return &Loader{options: o, skipped: make(map[string]int), leftOut: make(map[string]int), handlesMade: make(map[string]time.Time)}
 }
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file
@@ -203,7 +208,7 @@ func (l *Loader) text(from io.Reader) error {
 		if first == '{' || first == '[' {
 			err = l.json(r, 1+skipped)
 		} else {
-			err = l.yaml(r, 1+skipped)
+			err = l.yaml(r, 1+skipped, func() bool { return messages.within })
 		}
 	}
 	if errors.Is(err, io.EOF) {

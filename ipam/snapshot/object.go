@@ -41,6 +41,7 @@ type object struct {
 	kind  string
 	name  string
 	bad   bool // something harmful is wrong with it
+	kept  bool // although it is bad
 }
 
 // place is where an object begins.
@@ -120,6 +121,7 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 	if o.kind != "" {
 		o.title = strings.TrimSpace(o.kind + " " + o.name)
 	}
+	defer o.count()
 	if o.bad {
 		return
 	}
@@ -139,6 +141,18 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 	default:
 		l.skipped[kind]++
 	}
+}
+
+// count counts an object that is left out, for something is wrong with it.
+func (o *object) count() {
+	if !o.bad || o.kept || o.title == "" {
+		return
+	}
+	kind := o.kind
+	if !isKind(kind) {
+		kind = "object"
+	}
+	o.l.leftOut[kind]++
 }
 
 // isKind reports whether a text can be the name of a kind.

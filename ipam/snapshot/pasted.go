@@ -14,12 +14,14 @@ import (
 // message matches lines that are no part of any resource. They begin in the first
 // column, where a resource has only its own few keys.
 var message = regexp.MustCompile("^(?:" +
-	"Error from server|[Ee]rror: |[Ww]arning: |No resources found|Unable to connect to the server|The connection to the server " +
+	"Error from server|[Ee]rror: |[Ww]arning: |WARNING: |No resources found|Unable to |The connection to the server |Defaulted container |" +
+	"Flag --|command terminated |-?(?:ba|z|k)?sh: " +
 	`|[IWEF]\d{4} \d\d:\d\d:\d\d` + // of Kubernetes' own log
 	"|```|~~~" +
-	`|[^"'{}\[\]]{0,80}[$%>] (?:sudo )?(?:kubectl|oc|calicoctl) ` +
-	`|\[[^"'{}\[\]]{1,80}\][$#%>] (?:sudo )?(?:kubectl|oc|calicoctl) ` +
-	`|[\w.-]+@[^"'{}\[\]]{1,80}# (?:kubectl|oc|calicoctl) ` +
+	`|[^"'{}\[\]]{0,80}[$%>] (?:sudo )?(?:kubectl|oc|calicoctl|etcdctl|cat) ` +
+	`|\[[^"'{}\[\]]{1,80}\][$#%>] (?:sudo )?(?:kubectl|oc|calicoctl|etcdctl|cat) ` +
+	`|[\w.-]+@[^"'{}\[\]]{1,80}# (?:kubectl|oc|calicoctl|etcdctl|cat) ` +
+	`|\[?[\w.-]+@[\w.-]+[: ][^"'{}\[\]]{0,80}\]?[$#]\s*$` + // a prompt alone
 	")")
 
 // isMessage reports whether a line is a message. Most lines begin with a blank or
@@ -72,6 +74,9 @@ func (m *messageFilter) Read(p []byte) (n int, err error) {
 func (m *messageFilter) next() ([]byte, error) {
 	text, err := m.r.ReadSlice('\n')
 	begins := !m.within
+	if len(text) == 0 {
+		return text, err
+	}
 	m.within = !bytes.HasSuffix(text, newline)
 	if begins {
 		m.line++
@@ -94,7 +99,7 @@ func (m *messageFilter) keep(text string) {
 // reportMessages reports the messages of a file, which have no effect.
 func (l *Loader) reportMessages(m *messageFilter) {
 	for i, found := range m.found {
-		reason := "is a message and no resource, and is skipped: " + quote(found.text)
+		reason := "is a message and no resource, and is skipped: " + quoteMessage(found.text)
 		if i == maxMessages-1 && m.more > 0 {
 			reason += fmt.Sprintf(" (and %d more)", m.more)
 		}
@@ -108,9 +113,12 @@ var tables = []struct {
 	begins *regexp.Regexp
 	what   string
 }{
-	{regexp.MustCompile(`^(?:NAME|NAMESPACE|CIDR)\s{2,}\S`), "a table; add -o yaml to kubectl get"},
+	{regexp.MustCompile(`^(?:NAME|NAMESPACE|CIDR|NODE|LAST SEEN)(?:\s{2,}|\t)`), "a table; add -o yaml to kubectl get"},
 	{regexp.MustCompile(`^(?:Name|Namespace): {2,}\S`), "what kubectl describe prints"},
-	{regexp.MustCompile(`^\+-{2,}`), "a table of calicoctl"},
+	{regexp.MustCompile(`^\+-{2,}|^\| GROUPING `), "a table of calicoctl"},
+	{regexp.MustCompile(`^IP [0-9a-fA-F.:]+ is (?:in use|not assigned)`), "what calicoctl ipam show --ip prints"},
+	{regexp.MustCompile(`^PK\x03\x04`), "a zip archive; unpack it, and give its folder with -f"},
+	{regexp.MustCompile(`^<(?:!DOCTYPE|html)`), "a page of a browser"},
 	{regexp.MustCompile(`^Checking IPAM for inconsistencies`), "what calicoctl ipam check prints"},
 }
 
@@ -118,17 +126,39 @@ var tables = []struct {
 func isTable(line []byte) (string, bool) {
 	for _, t := range tables {
 		if t.begins.Match(line) {
-			return "is " + t.what + "; what is needed is printed by kubectl get " +
-				"ippools,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes,clusterinformations -o yaml", true
+			return "is " + t.what + "; what is needed is printed by " + Command, true
 		}
 	}
 	return "", false
 }
 
+// Command prints in a shell what this package reads of a cluster. It asks for one
+// kind at a time: kubectl prints nothing at all where it is asked for several and the
+// cluster does not have one of them, as older releases of Calico do not. Its
+// complaints about those can be ignored.
+const Command = "for kind in " + Kinds + "; do kubectl get $kind -A -o json; done > cluster.json"
+
+// Kinds are the kinds that [Command] asks for, as kubectl calls them.
+const Kinds = "ippools ipreservations ipamblocks blockaffinities ipamhandles ipamconfigs ipamconfigurations " +
+	"clusterinformations kubecontrollersconfigurations nodes namespaces services pods"
+
+// quoteMessage shows a message in one line, longer than other values: its end says
+// what the cluster does not have.
+func quoteMessage(text string) string {
+	const most = 240
+	if len(text) > most {
+		return fmt.Sprintf("%q… (%d bytes)", text[:most], len(text))
+	}
+	return fmt.Sprintf("%q", text)
+}
+
 // noObjects says why a file may have no objects.
 func noObjects(m *messageFilter) error {
 	if len(m.found) > 0 {
-		return fmt.Errorf("holds no objects, only %s; leave out what the cluster does not have", quote(m.found[0].text))
+		return fmt.Errorf("holds no objects, only %s; %s", quoteMessage(m.found[0].text), oneAtATime)
 	}
-	return errors.New("holds no objects; kubectl get prints none if the cluster does not have one of the kinds: leave that one out")
+	return errors.New("holds no objects; " + oneAtATime)
 }
+
+// oneAtATime says why kubectl may have printed nothing, and what to do.
+const oneAtATime = "kubectl prints nothing where the cluster does not have one of the kinds that it was asked for; ask for one at a time: " + Command

@@ -41,8 +41,8 @@ type Snapshot struct {
 	// none.
 	Networks []Network
 
-	// Problems are the harmless ones and, with [Options].Lenient, all others, in
-	// the order of files and lines.
+	// Problems are the harmless ones and, with [Options].Lenient or SkipOdd, all
+	// others, in the order of files and lines.
 	Problems []*Problem
 
 	// HandlesMade are the moments at which handles were made, by id, as far as the
@@ -53,6 +53,9 @@ type Snapshot struct {
 	Deleted int // how many of them are marked deleted, and skipped
 	// Skipped counts objects of kinds that are not read, such as Deployment, by kind.
 	Skipped map[string]int
+	// LeftOut counts objects that are odd and that the cluster does without, by kind.
+	// Each has a problem.
+	LeftOut map[string]int
 	refused []ipam.BlockState // blocks that were left out of the cluster
 
 	// Latest is the latest time in the resources: the snapshot was taken then or
@@ -80,10 +83,11 @@ func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 }
 
 // Snapshot returns what was read. The error is an [*InvalidError] with every
-// problem that is not harmless; with [Options].Lenient it is nil. Do not use the
-// loader afterwards.
+// problem that is not harmless; with [Options].Lenient it is nil, and with
+// [Options].SkipOdd the problems of objects are no error. Do not use the loader
+// afterwards.
 func (l *Loader) Snapshot() (*Snapshot, error) {
-	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, Latest: l.latest, HandlesMade: l.handlesMade}
+	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.handlesMade}
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
 	for _, c := range unique(l, "IPAMConfig", l.configs) {
@@ -94,15 +98,15 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	for _, r := range unique(l, "IPReservation", l.reservations) {
 		s.Cluster.Reservations = append(s.Cluster.Reservations, r.T...)
 	}
-	l.nodes = sorted(l.nodes, func(x, y *ipam.Node) int { return strings.Compare(x.Name, y.Name) })
-	l.blocks = sorted(l.blocks, func(x, y *ipam.BlockState) int { return affinity.CompareCIDRNames(x.CIDR, y.CIDR) })
-	l.affinities = sorted(l.affinities, compareAffinities)
-	l.handles = sorted(l.handles, func(x, y *ipam.HandleState) int { return strings.Compare(x.ID, y.ID) })
+	l.nodes = sorted(l, l.nodes, func(x, y *ipam.Node) int { return strings.Compare(x.Name, y.Name) })
+	l.blocks = sorted(l, l.blocks, func(x, y *ipam.BlockState) int { return affinity.CompareCIDRNames(x.CIDR, y.CIDR) })
+	l.affinities = sorted(l, l.affinities, compareAffinities)
+	l.handles = sorted(l, l.handles, func(x, y *ipam.HandleState) int { return strings.Compare(x.ID, y.ID) })
 	s.Cluster.Nodes = values(l.nodes, func(n located[ipam.Node]) ipam.Node { return n.T })
 	s.Cluster.Blocks = values(l.blocks, func(b located[ipam.BlockState]) ipam.BlockState { return b.T })
 	s.Cluster.Affinities = values(l.affinities, func(a located[ipam.AffinityState]) ipam.AffinityState { return a.T })
 	s.Cluster.Handles = values(l.handles, func(h located[ipam.HandleState]) ipam.HandleState { return h.T })
-	l.pods = sorted(l.pods, func(x, y *Pod) int {
+	l.pods = sorted(l, l.pods, func(x, y *Pod) int {
 		return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
 	})
 	s.Pods = values(l.pods, func(p located[Pod]) Pod { return p.T })
@@ -112,7 +116,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	s.Calico, s.CalicoFrom = l.release(&s.Cluster)
 
 	s.Problems = l.sortedProblems()
-	harmful := slices.DeleteFunc(slices.Clone(s.Problems), func(p *Problem) bool { return p.Harmless })
+	harmful := slices.DeleteFunc(slices.Clone(s.Problems), func(p *Problem) bool { return p.Harmless || l.options.SkipOdd && p.Object != "" })
 	if len(harmful) > 0 && !l.options.Lenient {
 		return nil, &InvalidError{harmful}
 	}
@@ -130,17 +134,17 @@ func compareAffinities(x, y *ipam.AffinityState) int {
 
 // sorted sorts objects. Those of one name stay in the order in which they were
 // read; of two that are one object in both API groups the first is kept.
-func sorted[T any](list []located[T], compare func(x, y *T) int) []located[T] {
+func sorted[T any](l *Loader, list []located[T], compare func(x, y *T) int) []located[T] {
 	slices.SortStableFunc(list, func(x, y located[T]) int { return compare(&x.T, &y.T) })
 	return slices.CompactFunc(list, func(x, y located[T]) bool {
-		return compare(&x.T, &y.T) == 0 && isSame(x.at, x.T, y.at, y.T)
+		return compare(&x.T, &y.T) == 0 && isSame(l, x.at, x.T, y.at, y.T)
 	})
 }
 
 // isSame reports whether two objects of one name are the same one: equal, and
-// printed once for each API group.
-func isSame[T any](at1 place, v1 T, at2 place, v2 T) bool {
-	return at1.v3 != at2.v3 && reflect.DeepEqual(v1, v2)
+// printed once for each API group. With [Options].SkipOdd any two equal ones are.
+func isSame[T any](l *Loader, at1 place, v1 T, at2 place, v2 T) bool {
+	return (at1.v3 != at2.v3 || l.options.SkipOdd) && reflect.DeepEqual(v1, v2)
 }
 
 func values[L, T any](list []L, value func(L) T) []T {
@@ -161,7 +165,7 @@ func unique[T any](l *Loader, kind string, list []named[T]) []named[T] {
 	var kept []named[T]
 	for _, n := range list {
 		if last := len(kept) - 1; last >= 0 && kept[last].name == n.name {
-			if !isSame(kept[last].at, kept[last].T, n.at, n.T) {
+			if !isSame(l, kept[last].at, kept[last].T, n.at, n.T) {
 				l.again(kind+" "+n.name, kept[last].at, n.at)
 			}
 			continue
@@ -171,8 +175,10 @@ func unique[T any](l *Loader, kind string, list []named[T]) []named[T] {
 	return kept
 }
 
-// again reports an object that is given twice.
+// again reports an object that is given twice, and counts it as left out.
 func (l *Loader) again(object string, first, again place) {
+	kind, _, _ := strings.Cut(object, " ")
+	l.leftOut[kind]++
 	l.problems = append(l.problems, &Problem{
 		File: l.files[again.file], Line: int(again.line), Object: object, Kind: Duplicate, order: again.order,
 		Reason: fmt.Sprintf("is given twice, first in %s:%d", l.files[first.file], first.line),
@@ -211,6 +217,7 @@ func (l *Loader) fit(s *Snapshot, pools []named[pool.Spec]) {
 				drop(r)
 				continue
 			}
+			l.leftOut[kind]++
 			if r.Kind == ipam.BlockObject {
 				s.refused = append(s.refused, s.Cluster.Blocks[r.Index])
 			}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,6 +32,8 @@ type yamlReader struct {
 	next   bool  // "items:" was read last
 	indent int   // of the items being read; -1 outside
 	taken  int   // how many items the document has so far
+
+	keys [2]bool // whether the document's own lines have an apiVersion and a kind
 }
 
 // chunk is text for the parser.
@@ -40,8 +43,9 @@ type chunk struct {
 	large bool  // more than can be
 }
 
-// yaml reads YAML documents one after the other.
-func (l *Loader) yaml(r io.Reader, line int) error {
+// yaml reads YAML documents one after the other. Behind the text, cutOff reports
+// whether its last line has no end.
+func (l *Loader) yaml(r io.Reader, line int, cutOff func() bool) error {
 	y := &yamlReader{l: l, line: line - 1, indent: -1}
 	scan := bufio.NewScanner(r)
 	scan.Buffer(make([]byte, 0, 64<<10), maxObject)
@@ -58,9 +62,42 @@ func (l *Loader) yaml(r io.Reader, line int) error {
 	case err != nil:
 		err = &syntaxError{y.line + 1, err}
 	}
-	y.end()
+	y.last(err != nil || cutOff(), err == nil)
 	return err
 }
+
+// last reads the document and the item at the end of the text, which may be cut off.
+// An item of a List whose kind did not come is, for kubectl writes that behind the
+// items. Of any other there is no saying if it looks sound.
+func (y *yamlReader) last(mayBeCut, report bool) {
+	l := y.l
+	guarded := func(read func()) {
+		if !mayBeCut || y.current().large || y.indent < 0 && y.keys == [2]bool{} {
+			read()
+			return
+		}
+		problems, blocks, at := len(l.problems), len(l.blocks), l.here(y.current().first())
+		read()
+		if slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return !p.Harmless }) {
+			l.problems, l.blocks = l.problems[:problems], l.blocks[:min(blocks, len(l.blocks))]
+			if report {
+				l.problemAt(at, cutOffHere)
+			}
+		}
+	}
+	if y.indent >= 0 && !y.keys[1] {
+		if report {
+			l.problemAt(l.here(y.item.first()), cutOffHere)
+		}
+		l.lists++
+		return
+	}
+	guarded(y.endItem)
+	y.indent = -1
+	guarded(y.end)
+}
+
+const cutOffHere = "the file is cut off in this object, which is left out"
 
 // add takes a line to where it belongs.
 func (y *yamlReader) add(line []byte) {
@@ -85,8 +122,23 @@ func (y *yamlReader) add(line []byte) {
 	default:
 		y.endItem()
 		key, value, _ := bytes.Cut(line, []byte(":"))
+		y.begin(string(key))
 		y.next, y.indent = string(key) == "items" && isBlankOrComment(value), -1
 		y.head.add(y.line, line)
+	}
+}
+
+// begin ends the document where a key shows that the next one begins: what kubectl
+// printed twice stands in one file without a mark in between.
+func (y *yamlReader) begin(key string) {
+	for i, of := range []string{"apiVersion", "kind"} {
+		if key != of {
+			continue
+		}
+		if y.keys[i] {
+			y.end()
+		}
+		y.keys[i] = true
 	}
 }
 
@@ -115,6 +167,14 @@ func (c *chunk) add(line int, text []byte) {
 	}
 }
 
+// first returns the line where the chunk begins.
+func (c *chunk) first() int {
+	if len(c.lines) == 0 {
+		return 0
+	}
+	return c.lines[0]
+}
+
 func (c *chunk) reset() { *c = chunk{text: c.text[:0], lines: c.lines[:0]} }
 
 // endItem reads the item that has ended, if any.
@@ -135,7 +195,7 @@ func (y *yamlReader) endItem() {
 func (y *yamlReader) end() {
 	y.endItem()
 	taken := y.taken
-	y.next, y.indent, y.taken = false, -1, 0
+	y.next, y.indent, y.taken, y.keys = false, -1, 0, [2]bool{}
 	if len(y.head.lines) == 0 {
 		return
 	}

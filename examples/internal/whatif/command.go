@@ -24,14 +24,16 @@ Usage: ipamsim whatif -f FILE [-f FILE]... [CHANGE]... [-o FILE]
 
 It prints the cluster as it stands, then every change in the order given and
 what that changed: who was moved, who was refused and why. Nothing of the real
-cluster is touched. FILE is what kubectl prints:
+cluster is touched. FILE is what kubectl prints, one kind after the other:
 
-  kubectl get ippools,ipreservations,ipamblocks,ipamhandles,\
-  blockaffinities,ipamconfigs,nodes,clusterinformations -o json > cluster.json
-  kubectl get pods -A -o json > pods.json
+  for kind in ippools ipreservations ipamblocks blockaffinities ipamhandles \
+    ipamconfigs ipamconfigurations clusterinformations nodes namespaces \
+    kubecontrollersconfigurations services pods
+  do kubectl get $kind -A -o json; done > cluster.json
 
-Pods are not needed, but only with them leaks are known. What a cluster does
-depends on its release of Calico, which clusterinformations tells.
+It complains of kinds that the cluster does not have, which does no harm. Pods
+are not needed, but only with them leaks are known. What a cluster does depends
+on its release of Calico, which clusterinformations tells.
 
   ipamsim whatif -f testdata/sample.yaml -strict -drain node-07
   ipamsim whatif -f testdata/sample.yaml -add-nodes 50:big-%d:zone=a
@@ -47,6 +49,7 @@ type options struct {
 	files   []string
 	check   bool
 	lenient bool
+	strict  bool // of the input
 	json    bool
 	out     string
 	steps   []step
@@ -62,6 +65,8 @@ func Command() *cobra.Command {
 		switch {
 		case len(args) > 0:
 			return cli.Usagef("%q: there are no arguments, only flags; files go with -f", args[0])
+		case o.strict && o.lenient:
+			return cli.Usagef("-strict-input refuses what -lenient takes: give one of them")
 		case len(o.files) == 0:
 			return cli.Usagef("no cluster: give the output of kubectl with -f FILE")
 		}
@@ -86,7 +91,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	}
 	s, err := o.load(cmd)
 	if err != nil {
-		return mendable(err)
+		return o.mendable(err)
 	}
 	calico, err := o.release(s, cmd.Flags().Changed("calico"))
 	if err != nil {
@@ -94,14 +99,14 @@ func (o *options) run(cmd *cobra.Command) error {
 	}
 	w, err := newWorld(s)
 	if err != nil {
-		return mendable(err)
+		return o.mendable(err)
 	}
 	if err := w.nodesOf(o.steps); err != nil {
 		return err
 	}
 	out := bufio.NewWriter(stdout)
 	w.last = w.figures()
-	r := &result{Calico: calico, Cluster: w.last, Skipped: s.Skipped}
+	r := &result{Calico: calico, Cluster: w.last, Skipped: s.Skipped, LeftOut: s.LeftOut, Deleted: s.Deleted}
 	if o.check {
 		r.Check = snapshot.Check(s)
 		handles := w.handleFigures()
@@ -153,7 +158,10 @@ func (o *options) change(cmd *cobra.Command, w *world, r *result, p *printer) er
 }
 
 // mendable says what to do about an error of the input, where there is something.
-func mendable(err error) error {
+func (o *options) mendable(err error) error {
+	if errors.Is(err, snapshot.ErrInvalid) && o.strict {
+		return fmt.Errorf("%w\nmend the file, or leave out what is odd by leaving out -strict-input", err)
+	}
 	if errors.Is(err, snapshot.ErrInvalid) {
 		return fmt.Errorf("%w\nmend the file, or take it as far as it makes sense with -lenient", err)
 	}
@@ -170,7 +178,7 @@ func (o *options) load(cmd *cobra.Command) (*snapshot.Snapshot, error) {
 	}
 	bar := cli.NewProgress(cmd.ErrOrStderr(), "reading", size)
 	defer bar.Stop()
-	l := snapshot.NewLoader(snapshot.Options{Lenient: o.lenient, Progress: bar.Set})
+	l := snapshot.NewLoader(snapshot.Options{Lenient: o.lenient, SkipOdd: !o.strict, Progress: bar.Set})
 	for _, file := range o.files {
 		var err error
 		if file == "-" {

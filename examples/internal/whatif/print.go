@@ -19,6 +19,8 @@ type result struct {
 	Calico  release          `json:"calico"`
 	Cluster figures          `json:"cluster"`
 	Skipped map[string]int   `json:"skipped,omitempty"` // objects of kinds that are not read
+	LeftOut map[string]int   `json:"leftOut,omitempty"` // objects that are odd
+	Deleted int              `json:"deleted,omitempty"` // objects that are marked deleted
 	Check   *snapshot.Report `json:"check,omitempty"`
 	Handles *handleFigures   `json:"handles,omitempty"` // with a check
 	Steps   []change         `json:"steps,omitempty"`
@@ -89,6 +91,7 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 		p.note(plural(n, "address is", "addresses are") + " allocated but used by nobody; -check names them, -gc gives them back")
 	}
 	p.loans(f)
+	p.note(leftOutText(s))
 	if problems := harmful(s); problems > 0 {
 		p.note(plural(problems, "thing is not as it should be", "things are not as they should be") + " in the files; -check names them")
 	}

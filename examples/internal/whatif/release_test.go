@@ -200,7 +200,7 @@ func TestHandles(t *testing.T) {
 	_, out, _ = about(handleOf("gone", "10.0.0.0/29: 1"), "-gc")
 	require.NotContains(t, out, "dry-run")
 	require.Contains(t, out, "1 handle without addresses")
-	_, out, _ = about(text+"---\napiVersion: v1\nkind: Node\nmetadata: {name: a}\n", "-gc", "-lenient")
+	_, out, _ = about(text+"---\napiVersion: v1\nkind: Node\nmetadata: {name: a, labels: {other: x}}\n", "-gc", "-lenient")
 	require.NotContains(t, out, "dry-run")
 
 	many := small
@@ -249,7 +249,7 @@ func TestHarmlessAndSkipped(t *testing.T) {
 	_, out, _ = about(small)
 	require.NotContains(t, out, "skipped")
 
-	harmful := text + "---\napiVersion: v1\nkind: Node\nmetadata: {name: a}\n"
+	harmful := text + "---\napiVersion: v1\nkind: Node\nmetadata: {name: a, labels: {other: x}}\n"
 	_, out, _ = about(harmful, "-lenient")
 	require.Contains(t, out, "Note: 1 thing is not as it should be in the files; -check names them.")
 }

@@ -28,9 +28,10 @@ const changes = "Changes, made in the order given"
 // define defines the flags; steps keep their order.
 func (o *options) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVarP(&o.files, "file", "f", nil, "what kubectl prints, YAML or JSON, plain or gzip; - is standard input. Give it once for each `FILE`")
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "what kubectl, calicoctl or etcdctl prints, YAML or JSON, plain or gzip; a folder or tar archive of such; - is standard input. Give it once for each `FILE`")
 	flags.BoolVar(&o.check, "check", false, "look for leaks and contradictions, as calicoctl ipam check does")
-	flags.BoolVar(&o.lenient, "lenient", false, "take what contradicts itself as far as it makes sense")
+	flags.BoolVar(&o.lenient, "lenient", false, "take files that are cut off or no resources in part as far as they make sense")
+	flags.BoolVar(&o.strict, "strict-input", false, "refuse the files for a single object that is odd; without this it is left out, and said")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
 	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON; - writes them to standard output and nothing else")
 	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico that the cluster runs, whatever the resources say; without this it is found among them")

@@ -294,7 +294,8 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"-f", "missing.yaml"}, "missing.yaml: no such file"},
 		{[]string{"-f", "command.go"}, "command.go:"},
 		{[]string{"-f", "-"}, "standard input:1: holds no objects"},
-		{[]string{"-f", sample, "-f", sample}, "IPPool blue: is given twice"},
+		{[]string{"-f", sample, "-f", sample, "-strict-input"}, "IPPool blue: is given twice"},
+		{[]string{"-f", sample, "-lenient", "-strict-input"}, "give one of them"},
 	} {
 		status, _, errs := do(c.args...)
 		require.Equal(t, 2, status, "%v", c.args)
@@ -337,8 +338,8 @@ func TestCutOff(t *testing.T) {
 	status, out, errs = do("-f", path, "-lenient", "-check")
 	require.Zero(t, status)
 	require.Empty(t, errs)
-	require.Contains(t, out, "3 things are not as they should be in the files; -check names them")
-	require.Contains(t, strings.Join(strings.Fields(out), " "), "neither in the queue nor allocated")
+	require.Contains(t, out, "1 thing is not as it should be in the files; -check names them")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "the file is cut off in this object, which is left out")
 	require.Contains(t, out, "Note: there are no nodes; add nodes to what kubectl gets.")
 }
 
