@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -20,9 +22,9 @@ const maxClaimBits = 20
 // ClaimAffinity claims every block of the CIDR for the owner, in address order,
 // and returns those claimed and those that others or nobody hold. The block
 // limit does not apply (§9). The CIDR's first address must lie in an enabled pool
-// ([ErrNotInPool]), and it be no smaller than the pool's blocks ([ErrInvalidSize]).
+// ([codes.NotInPool]), and it be no smaller than the pool's blocks ([codes.InvalidSize]).
 // A CIDR that is wider than the pool goes on beyond it, in blocks of that size. More
-// than 2^20 blocks at once match [ErrInvalidArgument].
+// than 2^20 blocks at once match [codes.InvalidArgument].
 func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return nil, nil, err
@@ -34,7 +36,7 @@ func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (clai
 		return nil, nil, err
 	}
 	if size-cidr.Bits() > maxClaimBits {
-		return nil, nil, &ArgumentError{"cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits)}
+		return nil, nil, invalid("cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits))
 	}
 	o := a.openOwner(owner)
 	defer a.forget(o)
@@ -53,11 +55,14 @@ func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (clai
 func (a *Allocator) blockSizeAt(cidr netip.Prefix) (int, error) {
 	pb := a.poolOf(cidr.Addr())
 	if pb == nil || pb.pool.Disabled() {
-		return 0, fail(ErrNotInPool, cidr)
+		return 0, &Error{Code: codes.NotInPool, Block: cidr}
 	}
 	size := pb.pool.BlockSize()
 	if cidr.Bits() > size {
-		return 0, fail(ErrInvalidSize, fmt.Sprintf("%s, blocks are /%d", cidr, size))
+		return 0, &Error{
+			Code: codes.InvalidSize, Block: cidr, Pool: pb.pool.CIDR(), Want: "/" + strconv.Itoa(size), Got: "/" + strconv.Itoa(cidr.Bits()),
+			Detail: fmt.Sprintf("%s, blocks are /%d", cidr, size),
+		}
 	}
 	return size, nil
 }
@@ -65,7 +70,7 @@ func (a *Allocator) blockSizeAt(cidr netip.Prefix) (int, error) {
 // checkOwner refuses an owner that cannot be.
 func checkOwner(o affinity.Owner) error {
 	if err := o.Validate(); err != nil {
-		return &ArgumentError{"owner", o.String(), err.Error()}
+		return invalid("owner", o.String(), err.Error())
 	}
 	return checkName("host", o.Name)
 }
@@ -77,7 +82,7 @@ var errForeign = errors.New("ipam: block is another's")
 // releaseClaim gives up the host's claim on the block, and the block with it
 // if it is empty (§9, "Releasing affinity"). A missing claim or
 // block is nothing to do. errForeign where the block is somebody else's, the
-// stale claim being dropped then; [ErrBlockNotEmpty] where it must be empty
+// stale claim being dropped then; [codes.BlockNotEmpty] where it must be empty
 // and is not.
 func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) error {
 	c, b := a.claimOn(o, cidr), a.block(cidr)
@@ -90,7 +95,7 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 	}
 	empty := b.Empty(a.cold)
 	if mustBeEmpty && !empty {
-		return fail(ErrBlockNotEmpty, cidr)
+		return &Error{Code: codes.BlockNotEmpty, Block: cidr, Host: o.id.Name}
 	}
 	if err := c.Step(affinity.Release); err != nil {
 		return err
@@ -107,9 +112,9 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 }
 
 // ReleaseAffinity gives up the host's claims on the blocks of the CIDR, in
-// address order, and stops at the first error: [ErrBlockNotEmpty] if they must
+// address order, and stops at the first error: [codes.BlockNotEmpty] if they must
 // be empty. Addresses in use stay allocated, in a block that is nobody's.
-// [ErrNotInPool] and [ErrInvalidSize] as for [Allocator.ClaimAffinity].
+// [codes.NotInPool] and [codes.InvalidSize] as for [Allocator.ClaimAffinity].
 func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) error {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return err
@@ -149,7 +154,7 @@ func claimsIn(claims []*affinity.Claim, cidr netip.Prefix, size int) []netip.Pre
 
 // ReleaseHostAffinities gives up all claims of the owner, IPv4 first, each
 // family by name. It goes on after an error and returns the last:
-// [ErrBlockNotEmpty] if blocks must be empty.
+// [codes.BlockNotEmpty] if blocks must be empty.
 func (a *Allocator) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool) error {
 	if err := checkOwner(owner); err != nil {
 		return err
@@ -230,7 +235,7 @@ func (a *Allocator) lastClaims(cidr netip.Prefix) []*affinity.Claim {
 }
 
 // ReleaseBlockAffinity gives up the claim of the block's owner, if it has one.
-// [ErrNoSuchBlock] without a block, [ErrBlockNotEmpty] if it must be empty and
+// [codes.NoSuchBlock] without a block, [codes.BlockNotEmpty] if it must be empty and
 // is not.
 func (a *Allocator) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error {
 	if err := checkCIDR(cidr); err != nil {
@@ -240,7 +245,7 @@ func (a *Allocator) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) er
 	defer a.mu.Unlock()
 	b := a.block(cidr)
 	if b == nil {
-		return fail(ErrNoSuchBlock, cidr)
+		return &Error{Code: codes.NoSuchBlock, Block: cidr}
 	}
 	o := b.owner
 	if o == nil {

@@ -11,14 +11,14 @@
 //
 // Its rules:
 //
-//   - Operations carry Calico's names. Errors are values of this package,
-//     wrapped with what they are about; [Code] gives the short form.
+//   - Operations carry Calico's names. A refusal is an [*Error]: its code is one of
+//     package codes, and its fields say what it is about.
 //   - Nothing is hidden: time comes from the caller's clock, and the same
 //     calls give the same results, byte for byte, wherever they run.
 //   - An operation that is refused changes nothing, except where Calico's own
 //     does (its documentation says so).
 //   - Addresses and CIDRs are netip values. IPv4-mapped IPv6 addresses, zones
-//     and CIDRs with host bits are refused with [ErrInvalidArgument].
+//     and CIDRs with host bits are refused with [codes.InvalidArgument].
 //
 // What it is not: it does not talk to a datastore or a cluster, and races
 // between hosts do not happen, for each operation is one step.
@@ -138,7 +138,7 @@ func (a *Allocator) Calico() Version { return a.version.known() }
 // its CIDR or block size ([pool.ErrImmutable]). A new pool is also refused where
 // its block size differs from that of blocks lying in its CIDR already
 // ([pool.ErrBlockSize]) (§1). A field that the release of Calico does not have
-// matches [ErrInvalidArgument].
+// matches [codes.InvalidArgument].
 func (a *Allocator) SetPool(spec pool.Spec) error {
 	p, err := pool.New(spec)
 	if err == nil {
@@ -219,7 +219,7 @@ type Node struct {
 }
 
 // SetNode adds a node or replaces the one of its name. A node without a name
-// is refused with [ErrInvalidArgument]. The labels are copied.
+// is refused with [codes.InvalidArgument]. The labels are copied.
 func (a *Allocator) SetNode(n Node) error {
 	if err := checkName("node", n.Name); err != nil {
 		return err
@@ -322,13 +322,13 @@ func compareNames(x, y *ipamBlock) int { return affinity.CompareCIDRNames(x.CIDR
 // checkName refuses a name that no Kubernetes object could have.
 func checkName(what, name string) error {
 	if name == "" {
-		return &ArgumentError{what, name, "must not be empty"}
+		return invalid(what, name, "must not be empty")
 	}
 	if len(name) > 253 {
-		return &ArgumentError{what, name[:32] + "…", "must be at most 253 bytes"}
+		return invalid(what, name[:32]+"…", "must be at most 253 bytes")
 	}
 	if i := strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
-		return &ArgumentError{what, name, fmt.Sprintf("must not contain blanks or control characters (byte %d)", i)}
+		return invalid(what, name, fmt.Sprintf("must not contain blanks or control characters (byte %d)", i))
 	}
 	return nil
 }
@@ -336,7 +336,7 @@ func checkName(what, name string) error {
 // checkCount refuses a number that cannot count addresses or blocks.
 func checkCount(what string, n int) error {
 	if n < 0 || n > math.MaxInt32 {
-		return &ArgumentError{what, strconv.Itoa(n), "must be 0 to 2147483647"}
+		return invalid(what, strconv.Itoa(n), "must be 0 to 2147483647")
 	}
 	return nil
 }
@@ -344,7 +344,7 @@ func checkCount(what string, n int) error {
 // checkAddr refuses an address that cannot be allocated.
 func checkAddr(ip netip.Addr) error {
 	if why := strange(ip); why != "" {
-		return &ArgumentError{"address", ip.String(), why}
+		return invalid("address", ip.String(), why)
 	}
 	return nil
 }
@@ -362,7 +362,7 @@ func checkCIDR(cidr netip.Prefix) error {
 		why = "has host bits; use " + cidr.Masked().String()
 	}
 	if why != "" {
-		return &ArgumentError{"cidr", cidr.String(), why}
+		return invalid("cidr", cidr.String(), why)
 	}
 	return nil
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -30,7 +32,7 @@ type AssignIPArgs struct {
 
 // Validate refuses a request that no allocator could serve: for an address that
 // is not a plain IPv4 or IPv6 address, with a host name that no Kubernetes object
-// could have, or a limit of 2^31 or more. The error matches [ErrInvalidArgument].
+// could have, or a limit of 2^31 or more. The error matches [codes.InvalidArgument].
 func (r *AssignIPArgs) Validate() error {
 	return errors.Join(checkAddr(r.IP), checkName("host", r.Host), checkCount("maxAllocPerHandle", max(0, r.MaxAllocPerHandle)))
 }
@@ -39,11 +41,11 @@ func (r *AssignIPArgs) Validate() error {
 // host claims it; node selectors, reservations and block limits are not looked
 // at (§9).
 //
-// Errors: [ErrNotInPool], [ErrUseNotAllowed], [ErrStrictAffinityRequired],
-// [ErrAffinityMismatch] with strict affinity, [ErrAlreadyExists] for a taken or
-// cooling address, [ErrMaxAlloc];
-// [ErrBlockClaimConflict] and [ErrBadHostReservation] when claiming the block;
-// [ErrInvalidArgument] also for what the release of Calico does not have.
+// Errors: [codes.NotInPool], [codes.UseNotAllowed], [codes.StrictAffinityRequired],
+// [codes.AffinityMismatch] with strict affinity, [codes.AlreadyExists] for a taken or
+// cooling address, [codes.MaxAlloc];
+// [codes.BlockClaimConflict] and [codes.BadHostReservation] when claiming the block;
+// [codes.InvalidArgument] also for what the release of Calico does not have.
 // A block that was claimed stays so when the address is refused after that.
 func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	err := args.Validate()
@@ -58,10 +60,13 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	}
 	pb := a.poolOf(args.IP)
 	if pb == nil || pb.pool.Disabled() {
-		return fail(ErrNotInPool, args.IP)
+		return &Error{Code: codes.NotInPool, Address: args.IP}
 	}
 	if args.Use != "" && !pb.pool.Allows(args.Use) && a.rules.AssignIPChecksUse {
-		return fail(ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()))
+		return &Error{
+			Code: codes.UseNotAllowed, Address: args.IP, Pool: pb.pool.CIDR(), Got: string(args.Use),
+			Detail: fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()),
+		}
 	}
 	if err := a.routable(args.Windows); err != nil {
 		return err
@@ -79,7 +84,11 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 		}
 	}
 	if a.config.StrictAffinity && b.owner != o {
-		return fail(ErrAffinityMismatch, args.IP.String()+" in "+b.CIDR().String())
+		return &Error{
+			Code: codes.AffinityMismatch, Address: args.IP, Block: b.CIDR(), Host: args.Host,
+			Want: owner.String(), Got: b.ownerID().String(),
+			Detail: args.IP.String() + " in " + b.CIDR().String(),
+		}
 	}
 	return a.assignOrdinal(b, &args)
 }
@@ -88,13 +97,13 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 	ord, _ := b.Ordinal(args.IP)
 	if cooling, expired := b.Cools(ord, a.cold); cooling && !expired {
-		return fail(ErrAlreadyExists, args.IP.String()+" is cooling down")
+		return &Error{Code: codes.AlreadyExists, Address: args.IP, Block: b.CIDR(), Detail: args.IP.String() + " is cooling down"}
 	}
 	if handle, _, held := b.Holder(ord, a.cold); held {
 		if args.MaxAllocPerHandle > 0 && args.Handle != "" && handle == args.Handle {
 			return nil // what was asked for is so already
 		}
-		return fail(ErrAlreadyExists, args.IP)
+		return &Error{Code: codes.AlreadyExists, Address: args.IP, Block: b.CIDR(), Want: args.Handle, Got: handle}
 	}
 	to := block.Owner{Active: args.Attrs}
 	if args.Handle != "" {
@@ -122,9 +131,9 @@ func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
 	}
 	switch {
 	case len(held) == 0:
-		return fail(ErrMaxRetries, args.Handle)
+		return &Error{Code: codes.MaxRetries, Handle: args.Handle, Host: args.Host}
 	case held[0] == args.IP:
 		return nil // in another block, that lies across this one
 	}
-	return fail(ErrMaxAlloc, args.Handle)
+	return &Error{Code: codes.MaxAlloc, Handle: args.Handle, Host: args.Host, Want: strconv.Itoa(args.MaxAllocPerHandle), Got: strconv.Itoa(len(held))}
 }

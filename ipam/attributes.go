@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // The keys of attributes that the allocator or its tables look at (§11).
@@ -28,7 +29,7 @@ type Attributes struct {
 
 // GetAssignmentAttributes returns what is kept with an allocated address. It
 // answers from enabled pools only: with no such pool, no block or a free
-// address it returns [ErrDoesNotExist], for a cooling one [ErrIPInCooldown]
+// address it returns [codes.DoesNotExist], for a cooling one [codes.IPInCooldown]
 // (§9).
 func (a *Allocator) GetAssignmentAttributes(ip netip.Addr) (Attributes, error) {
 	if err := checkAddr(ip); err != nil {
@@ -48,20 +49,20 @@ func (a *Allocator) GetAssignmentAttributes(ip netip.Addr) (Attributes, error) {
 func (a *Allocator) assignment(ip netip.Addr) (*ipamBlock, block.Allocation, error) {
 	pb := a.poolOf(ip)
 	if pb == nil || pb.pool.Disabled() {
-		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is in no enabled pool")
+		return nil, block.Allocation{}, &Error{Code: codes.DoesNotExist, Address: ip, Detail: ip.String() + " is in no enabled pool"}
 	}
 	b := a.blockAt(ip)
 	if b == nil {
-		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is in no block")
+		return nil, block.Allocation{}, &Error{Code: codes.DoesNotExist, Address: ip, Detail: ip.String() + " is in no block"}
 	}
 	ord, _ := b.Ordinal(ip)
 	held, taken := b.Allocation(ord)
 	cooling, expired := b.Cools(ord, a.cold)
 	switch {
 	case !taken || expired:
-		return nil, block.Allocation{}, fail(ErrDoesNotExist, ip.String()+" is not assigned")
+		return nil, block.Allocation{}, &Error{Code: codes.DoesNotExist, Address: ip, Detail: ip.String() + " is not assigned"}
 	case cooling:
-		return nil, block.Allocation{}, fail(ErrIPInCooldown, ip)
+		return nil, block.Allocation{}, &Error{Code: codes.IPInCooldown, Address: ip, Block: b.CIDR()}
 	}
 	return b, held, nil
 }
@@ -122,7 +123,7 @@ type OwnerPreconditions struct {
 }
 
 // Validate refuses an update that contradicts itself: one that sets and clears
-// one side, or expects both an owner and none there. The error matches [ErrInvalidArgument].
+// one side, or expects both an owner and none there. The error matches [codes.InvalidArgument].
 func (u OwnerUpdate) Validate(pre OwnerPreconditions) error {
 	return errors.Join(
 		checkSide("active attributes", u.Active, u.ClearActive, pre.Active, pre.ActiveEmpty),
@@ -134,9 +135,9 @@ func (u OwnerUpdate) Validate(pre OwnerPreconditions) error {
 func checkSide(name string, set block.Attrs, clear bool, expect *OwnerRef, empty bool) error {
 	switch {
 	case clear && set.Len() > 0:
-		return &ArgumentError{name, set.String(), "cannot be set and cleared at once"}
+		return invalid(name, set.String(), "cannot be set and cleared at once")
 	case expect != nil && empty:
-		return &ArgumentError{name, expect.Namespace + "/" + expect.Name, "cannot be expected and expected to be empty at once"}
+		return invalid(name, expect.Namespace+"/"+expect.Name, "cannot be expected and expected to be empty at once")
 	}
 	return nil
 }
@@ -147,11 +148,11 @@ func checkSide(name string, set block.Attrs, clear bool, expect *OwnerRef, empty
 // attributes, so a change shows on all of them. The block is written even where
 // nothing changes.
 //
-// Errors: [ErrInvalidArgument] as for [OwnerUpdate.Validate], and before Calico
-// v3.32; [ErrNotInPool] for
-// an address in no enabled pool; [ErrDoesNotExist] for a free address;
-// [ErrWrongHandle] if another handle, or none, holds the address, which is so
-// while it cools down; [ErrUpdateConflict] if a precondition does not hold.
+// Errors: [codes.InvalidArgument] as for [OwnerUpdate.Validate], and before Calico
+// v3.32; [codes.NotInPool] for
+// an address in no enabled pool; [codes.DoesNotExist] for a free address;
+// [codes.WrongHandle] if another handle, or none, holds the address, which is so
+// while it cools down; [codes.UpdateConflict] if a precondition does not hold.
 func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update OwnerUpdate, pre OwnerPreconditions) error {
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
@@ -162,17 +163,20 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	a.begin()
 	defer a.mu.Unlock()
 	if pb := a.poolOf(ip); pb == nil || pb.pool.Disabled() {
-		return fail(ErrNotInPool, ip)
+		return &Error{Code: codes.NotInPool, Address: ip}
 	}
 	b, held, err := a.assignment(ip)
-	if errors.Is(err, ErrIPInCooldown) {
-		return fail(ErrWrongHandle, ip.String()+" is cooling down, and nobody holds it")
+	if errors.Is(err, codes.IPInCooldown) {
+		return &Error{Code: codes.WrongHandle, Address: ip, Want: handle, Detail: ip.String() + " is cooling down, and nobody holds it"}
 	}
 	if err != nil {
 		return err
 	}
 	if held.Handle == "" || held.Handle != handleID(handle) {
-		return fail(ErrWrongHandle, fmt.Sprintf("%s is not held by %q", ip, handle))
+		return &Error{
+			Code: codes.WrongHandle, Address: ip, Block: b.CIDR(), Want: handle, Got: held.Handle,
+			Detail: fmt.Sprintf("%s is not held by %q", ip, handle),
+		}
 	}
 	active, err := side(update.Active, update.ClearActive, held.Active, pre.Active, pre.ActiveEmpty)
 	if err != nil {
@@ -197,10 +201,11 @@ func side(set block.Attrs, clear bool, now block.Attrs, expect *OwnerRef, empty 
 		return nil, nil
 	}
 	if empty && now.Len() > 0 {
-		return nil, fail(ErrUpdateConflict, "expected no owner, found "+now.String())
+		return nil, &Error{Code: codes.UpdateConflict, Got: now.String(), Detail: "expected no owner, found " + now.String()}
 	}
 	if expect != nil && !expect.owns(now) {
-		return nil, fail(ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
+		want := expect.Namespace + "/" + expect.Name
+		return nil, &Error{Code: codes.UpdateConflict, Want: want, Got: now.String(), Detail: "expected " + want + ", found " + now.String()}
 	}
 	return &set, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -44,7 +45,7 @@ type AutoAssignArgs struct {
 	// request creates; nil reserves nothing.
 	HostReserved4, HostReserved6 *HostReservation
 	// Windows says that the client runs on Windows, where nothing can be borrowed:
-	// it gets [ErrStrictAffinityRequired] while affinity is not strict (§10).
+	// it gets [codes.StrictAffinityRequired] while affinity is not strict (§10).
 	Windows bool
 	// Namespace is the labels of the namespace, which namespace selectors are
 	// held against; nil for a request without one.
@@ -54,7 +55,7 @@ type AutoAssignArgs struct {
 // Validate refuses a request that no allocator could serve: with a host name that
 // no Kubernetes object could have, a negative number of addresses, a number of
 // 2^31 or more, or a requested pool that is no plain prefix. The error matches
-// [ErrInvalidArgument].
+// [codes.InvalidArgument].
 func (r *AutoAssignArgs) Validate() error {
 	return errors.Join(
 		checkRequestable(r.Pools4), checkRequestable(r.Pools6),
@@ -90,14 +91,14 @@ type Assignment struct {
 // AutoAssign gives the host addresses from its own blocks, from blocks that it
 // claims, and at last from those of others (§3 to §8). IPv4 comes
 // first; an error there ends the request, and what was given out until then
-// stays so and is in the answer. After [ErrWrongFamily] for IPv6 the answer
+// stays so and is in the answer. After [codes.WrongFamily] for IPv6 the answer
 // names nothing, though the IPv4 addresses are given out.
 //
-// Errors: [ErrWrongFamily], [ErrUseRequired], [ErrStrictAffinityRequired] for a
-// client on Windows, [ErrDoesNotExist] (the node),
-// [ErrBadHostReservation], [ErrNoQualifiedPool], [ErrPoolNotEnabled],
-// [ErrNoPoolsForNode], [ErrBlockLimit], [ErrNoBlock], [ErrBlockTooSmall];
-// [ErrInvalidArgument] before anything happens, also for what the release of Calico
+// Errors: [codes.WrongFamily], [codes.UseRequired], [codes.StrictAffinityRequired] for a
+// client on Windows, [codes.DoesNotExist] (the node),
+// [codes.BadHostReservation], [codes.NoQualifiedPool], [codes.PoolNotEnabled],
+// [codes.NoPoolsForNode], [codes.BlockLimit], [codes.NoBlock], [codes.BlockTooSmall];
+// [codes.InvalidArgument] before anything happens, also for what the release of Calico
 // does not have ([Options]). Running out of addresses is no
 // error: the answer is short and has a message.
 func (a *Allocator) AutoAssign(args AutoAssignArgs) (v4, v6 Assignment, err error) {
@@ -234,11 +235,14 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 	for r.missing() > 0 {
 		if owned >= limit || stuck {
 			r.say("block-limit", strconv.Itoa(limit))
-			return fail(ErrBlockLimit, fmt.Sprintf("%s may have %d", r.args.Host, limit))
+			return &Error{
+				Code: codes.BlockLimit, Host: r.args.Host, Want: strconv.Itoa(limit), Got: strconv.Itoa(owned),
+				Detail: fmt.Sprintf("%s may have %d", r.args.Host, limit),
+			}
 		}
 		had := len(r.owner.blocks)
 		b, err := a.claimNew(r.owner, r.pools, r.reserve())
-		if errors.Is(err, ErrNoFreeBlocks) {
+		if errors.Is(err, codes.NoFreeBlocks) {
 			if a.config.StrictAffinity {
 				r.out.Msgs = append(r.out.Msgs, "strict-affinity")
 			}
@@ -249,13 +253,13 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 		}
 		owned++
 		if b.Available(a.cold, b.reserved) == 0 {
-			return fail(ErrBlockTooSmall, b.CIDR())
+			return &Error{Code: codes.BlockTooSmall, Block: b.CIDR(), Host: r.args.Host}
 		}
 		// A refused raise gives nothing, and the loop goes on. Where the search has
 		// come upon a block that the owner had before, it would come upon it every
 		// time until the limit, so the request ends as it does there.
 		again := len(r.owner.blocks) == had
-		stuck = errors.Is(a.assign(r, b), ErrMaxAlloc) && again
+		stuck = errors.Is(a.assign(r, b), codes.MaxAlloc) && again
 	}
 	if r.missing() > 0 && !a.config.StrictAffinity {
 		a.borrow(r)
@@ -345,7 +349,7 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 
 // assign takes as many addresses as are still missing from the block, which has
 // some. It returns errEnough when the handle may hold no more but had what the
-// request asks for, which is then the answer, and [ErrMaxAlloc] when it had less
+// request asks for, which is then the answer, and [codes.MaxAlloc] when it had less
 // (§7).
 func (a *Allocator) assign(r *request, b *ipamBlock) error {
 	to := block.Owner{Active: r.args.Attrs}
@@ -374,7 +378,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 		held = a.addresses(h, r.handle, func(ip netip.Addr) bool { return ip.Is4() == r.is4 })
 	}
 	if len(held) < r.num {
-		return fail(ErrMaxAlloc, r.handle)
+		return &Error{Code: codes.MaxAlloc, Handle: r.handle, Host: r.args.Host}
 	}
 	for _, ip := range held[:r.num] {
 		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(ip, ip.BitLen()))

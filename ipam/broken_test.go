@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -305,7 +306,7 @@ var brokenAllocators = []struct {
 		b.ipsByHandle = func(id string) ([]netip.Addr, error) {
 			ips, err := b.Allocator.IPsByHandle(id)
 			if len(ips) == 0 {
-				err = ipam.ErrDoesNotExist
+				err = codes.DoesNotExist
 			}
 			return ips, err
 		}
@@ -342,7 +343,7 @@ var brokenAllocators = []struct {
 	{"changes something when it refuses", "a refused operation changed", func(b *broken) {
 		b.autoAssign = func(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 			v4, v6, err = b.Allocator.AutoAssign(r)
-			if errors.Is(err, ipam.ErrUseRequired) {
+			if errors.Is(err, codes.UseRequired) {
 				_ = b.PutAffinity(affinity.HostOwner(r.Host), worldPools[0].CIDR, affinity.Pending)
 			}
 			return v4, v6, err
@@ -351,7 +352,7 @@ var brokenAllocators = []struct {
 	{"claims a block for a taken address", "a refused operation changed", func(b *broken) {
 		b.assignIP = func(r ipam.AssignIPArgs) error {
 			err := b.Allocator.AssignIP(r)
-			if errors.Is(err, ipam.ErrUseNotAllowed) {
+			if errors.Is(err, codes.UseNotAllowed) {
 				_, _, _ = b.Allocator.ClaimAffinity(netip.PrefixFrom(r.IP, 30).Masked(), affinity.HostOwner(r.Host))
 			}
 			return err
@@ -359,7 +360,7 @@ var brokenAllocators = []struct {
 	}},
 	{"gives taken addresses by name", "want ipam: address is already", func(b *broken) {
 		b.assignIP = func(r ipam.AssignIPArgs) error {
-			if err := b.Allocator.AssignIP(r); !errors.Is(err, ipam.ErrAlreadyExists) {
+			if err := b.Allocator.AssignIP(r); !errors.Is(err, codes.AlreadyExists) {
 				return err
 			}
 			return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -162,9 +163,9 @@ func TestMaxAllocPerHandle(t *testing.T) {
 	a := ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Handle: "h", MaxAllocPerHandle: 2}
 	require.NoError(t, c.AssignIP(a))
 	a.MaxAllocPerHandle = 0
-	require.ErrorIs(t, c.AssignIP(a), ipam.ErrAlreadyExists, "only where there is a limit")
+	require.ErrorIs(t, c.AssignIP(a), codes.AlreadyExists, "only where there is a limit")
 	a.IP, a.MaxAllocPerHandle = addr("10.0.0.5"), 2
-	require.ErrorIs(t, c.AssignIP(a), ipam.ErrMaxAlloc)
+	require.ErrorIs(t, c.AssignIP(a), codes.MaxAlloc)
 }
 
 // §7: "while borrowing, this ends the request at once, without messages"
@@ -183,7 +184,7 @@ func TestMaxAllocTooFew(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
 	c.take("10.0.0.0", "n1", "h")
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload, MaxAllocPerHandle: 2})
-	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.ErrorIs(t, err, codes.BlockLimit)
 	require.Empty(t, v4.IPs)
 	require.Equal(t, []string{"block-limit:20"}, v4.Msgs)
 }
@@ -260,14 +261,14 @@ func TestCooldownOrder(t *testing.T) {
 	was := c.State()
 	require.Equal(t, []int{7}, was.Blocks[0].Free)
 	_, err := c.GetAssignmentAttributes(addr("10.0.0.5"))
-	require.ErrorIs(t, err, ipam.ErrDoesNotExist, "looked at as if collected")
+	require.ErrorIs(t, err, codes.DoesNotExist, "looked at as if collected")
 	_, err = c.GetAssignmentAttributes(addr("10.0.0.1"))
-	require.ErrorIs(t, err, ipam.ErrIPInCooldown)
+	require.ErrorIs(t, err, codes.IPInCooldown)
 	number := c.SequenceNumber(addr("10.0.0.5"))
 	require.NotZero(t, number, "as last written")
 	_, _, err = c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.5"), Sequence: &number})
-	require.ErrorIs(t, err, ipam.ErrBadSequenceNumber, "a free address has number 0")
-	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: "n1"}), ipam.ErrAlreadyExists)
+	require.ErrorIs(t, err, codes.BadSequenceNumber, "a free address has number 0")
+	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: "n1"}), codes.AlreadyExists)
 	require.Equal(t, was, c.State(), "only an operation that ends by writing keeps what it collected")
 	require.Equal(t, "8", c.GetUtilization()[0].InUse.Add(c.GetUtilization()[0].InUse, c.GetUtilization()[0].Available).String())
 
@@ -301,7 +302,7 @@ func TestReleaseIPs(t *testing.T) {
 		ipam.Release{IP: addr("10.0.0.16"), Handle: "h\rolder"}, // is released
 		ipam.Release{IP: addr("10.0.0.18")},                     // is free
 	)
-	require.ErrorIs(t, err, ipam.ErrBadSequenceNumber)
+	require.ErrorIs(t, err, codes.BadSequenceNumber)
 	require.ErrorContains(t, err, "10.0.0.4")
 	require.Equal(t, []string{"192.0.2.1", "10.0.0.18", "10.0.0.200"}, texts(unallocated), "in no block, then by block")
 	require.Equal(t, []string{"10.0.0.16", "10.0.0.18", "10.0.0.200"}, texts(released))
@@ -322,7 +323,7 @@ func TestReleaseIPs(t *testing.T) {
 
 	// "the error is the first failing block's, by name": 10-0-0-16 before 10-0-0-4
 	_, _, err = c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.5"), Sequence: &stale}, ipam.Release{IP: addr("10.0.0.17"), Handle: "another"})
-	require.ErrorIs(t, err, ipam.ErrBadHandle)
+	require.ErrorIs(t, err, codes.BadHandle)
 	require.ErrorContains(t, err, "10.0.0.17")
 
 	c.take("10.0.0.8", "n1", "h8")
@@ -351,8 +352,8 @@ func TestReleaseIP(t *testing.T) {
 	}{
 		{ipam.Release{IP: addr("192.0.2.1")}, false, nil},
 		{ipam.Release{IP: addr("10.0.0.2")}, false, nil},
-		{ipam.Release{IP: addr("10.0.0.1"), Handle: "another"}, false, ipam.ErrBadHandle},
-		{ipam.Release{IP: addr("10.0.0.1"), Sequence: &zero}, false, ipam.ErrBadSequenceNumber},
+		{ipam.Release{IP: addr("10.0.0.1"), Handle: "another"}, false, codes.BadHandle},
+		{ipam.Release{IP: addr("10.0.0.1"), Sequence: &zero}, false, codes.BadSequenceNumber},
 		{ipam.Release{IP: addr("10.0.0.1"), Handle: "h"}, true, nil},
 		{ipam.Release{IP: addr("10.0.0.1"), Handle: "h", Sequence: &zero}, false, nil},
 	} {
@@ -387,7 +388,7 @@ func TestDisabledPool(t *testing.T) {
 	s.Disabled = true
 	require.NoError(t, c.SetPool(s))
 	_, err := c.GetAssignmentAttributes(addr("10.0.0.0"))
-	require.ErrorIs(t, err, ipam.ErrDoesNotExist)
+	require.ErrorIs(t, err, codes.DoesNotExist)
 	ips, err := c.IPsByHandle("h")
 	require.NoError(t, err)
 	require.Len(t, ips, 1)
@@ -436,7 +437,7 @@ func TestReleaseAffinities(t *testing.T) {
 	}
 	c := setUp(t)
 	err := c.ReleaseAffinity(prefix("10.0.0.0/28"), n1, true)
-	require.ErrorIs(t, err, ipam.ErrBlockNotEmpty)
+	require.ErrorIs(t, err, codes.BlockNotEmpty)
 	require.ErrorContains(t, err, "10.0.0.4/30")
 	_, _, first := c.BlockOf(addr("10.0.0.0"))
 	_, _, last := c.BlockOf(addr("10.0.0.12"))
@@ -449,7 +450,7 @@ func TestReleaseAffinities(t *testing.T) {
 
 	c = setUp(t)
 	err = c.ReleaseHostAffinities(n1, true)
-	require.ErrorIs(t, err, ipam.ErrBlockNotEmpty)
+	require.ErrorIs(t, err, codes.BlockNotEmpty)
 	require.ErrorContains(t, err, "fd00::4/126", "the last")
 	require.Len(t, c.State().Blocks, 2)
 	require.NoError(t, c.RemoveIPAMHost(n1))
@@ -524,9 +525,9 @@ func TestAssignIP(t *testing.T) {
 	require.NoError(t, c.PutAffinity(n1, prefix("10.0.0.0/30"), affinity.PendingDeletion))
 	c.take("10.0.0.1", "n1", "h")
 	require.Equal(t, affinity.PendingDeletion, c.State().Affinities[0].State)
-	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: "n2"}), ipam.ErrAffinityMismatch)
-	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n2"}), ipam.ErrAffinityMismatch, "before anything about the address")
-	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: "n1", Use: pool.LoadBalancer}), ipam.ErrUseNotAllowed)
+	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: "n2"}), codes.AffinityMismatch)
+	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n2"}), codes.AffinityMismatch, "before anything about the address")
+	require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: "n1", Use: pool.LoadBalancer}), codes.UseNotAllowed)
 	c.configure(ipam.DefaultConfig())
 	c.take("10.0.0.0", "n2", "")
 }
@@ -596,7 +597,7 @@ func TestAutoAssignInto(t *testing.T) {
 	require.Empty(t, v4.Msgs)
 	require.Same(t, room, &v4.IPs[0])
 	r.Use = ""
-	require.ErrorIs(t, c.AutoAssignInto(&r, &v4, &v6), ipam.ErrUseRequired)
+	require.ErrorIs(t, c.AutoAssignInto(&r, &v4, &v6), codes.UseRequired)
 	require.Empty(t, v4.IPs, "what stood there is not the answer")
 	r.Use, r.Num4 = pool.Workload, 9
 	require.NoError(t, c.AutoAssignInto(&r, &v4, &v6))

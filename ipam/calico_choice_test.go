@@ -14,6 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -41,21 +42,21 @@ func TestOrderOfErrors(t *testing.T) {
 		_, _, err := c.AutoAssign(r)
 		require.ErrorIs(t, err, want)
 	}
-	next(ipam.ErrWrongFamily)
+	next(codes.WrongFamily)
 	r.Pools4 = r.Pools4[:1]
-	next(ipam.ErrUseRequired)
+	next(codes.UseRequired)
 	r.Use = pool.Tunnel
-	next(ipam.ErrDoesNotExist)
+	next(codes.DoesNotExist)
 	require.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
-	next(ipam.ErrBadHostReservation)
+	next(codes.BadHostReservation)
 	r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
-	next(ipam.ErrNoQualifiedPool) // before the requested pool is looked at
+	next(codes.NoQualifiedPool) // before the requested pool is looked at
 	r.HostReserved4 = nil
-	next(ipam.ErrPoolNotEnabled)
+	next(codes.PoolNotEnabled)
 	r.Pools4 = nil
-	next(ipam.ErrNoPoolsForNode)
+	next(codes.NoPoolsForNode)
 	require.NoError(t, c.SetNode(ipam.Node{Name: "n1", Labels: map[string]string{"rack": ""}}))
-	next(ipam.ErrNoQualifiedPool)
+	next(codes.NoQualifiedPool)
 	r.Use = pool.Workload
 	next(nil)
 }
@@ -66,7 +67,7 @@ func TestSecondFamilyFails(t *testing.T) {
 	c := newCluster(t, smallPools[:1], "n1")
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Num6: 1, Handle: "h", Use: pool.Workload, Pools6: []netip.Prefix{prefix("10.0.0.0/28")}}
 	v4, v6, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, ipam.ErrWrongFamily)
+	require.ErrorIs(t, err, codes.WrongFamily)
 	require.Empty(t, v4.IPs)
 	require.Empty(t, v6.IPs)
 	ips, err := c.IPsByHandle("h")
@@ -75,7 +76,7 @@ func TestSecondFamilyFails(t *testing.T) {
 
 	r.Pools6 = nil
 	v4, _, err = c.AutoAssign(r)
-	require.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
+	require.ErrorIs(t, err, codes.NoQualifiedPool)
 	require.Len(t, v4.IPs, 1)
 	ips, err = c.IPsByHandle("h")
 	require.NoError(t, err)
@@ -86,7 +87,7 @@ func TestSecondFamilyFails(t *testing.T) {
 func TestFirstFamilyFails(t *testing.T) {
 	c := newCluster(t, smallPools, "n1")
 	v4, v6, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 5, Num6: 1, Use: pool.Workload, MaxBlocksPerHost: 1})
-	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.ErrorIs(t, err, codes.BlockLimit)
 	require.Len(t, v4.IPs, 4)
 	require.Empty(t, v6.IPs)
 }
@@ -100,7 +101,7 @@ func TestRequestedPools(t *testing.T) {
 	c := newCluster(t, []pool.Spec{manual, picky}, "n1")
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload}
 	_, _, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, ipam.ErrNoPoolsForNode)
+	require.ErrorIs(t, err, codes.NoPoolsForNode)
 	r.Pools4 = []netip.Prefix{picky.CIDR, manual.CIDR}
 	v4, _, err := c.AutoAssign(r)
 	require.NoError(t, err)
@@ -149,7 +150,7 @@ func TestRequestsStandAlone(t *testing.T) {
 				}
 				ips, err := ask(requests.then)
 				if requests.want.Name == "" {
-					require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+					require.ErrorIs(t, err, codes.BadHostReservation)
 					return
 				}
 				require.NoError(t, err)
@@ -243,7 +244,7 @@ func TestTwentyBlocks(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/24", 30)}, "n1", "n2")
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 81, Use: pool.Workload}
 	v4, _, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.ErrorIs(t, err, codes.BlockLimit)
 	require.Len(t, v4.IPs, 80)
 	require.Equal(t, []string{"block-limit:20"}, v4.Msgs)
 	require.Len(t, c.State().Blocks, 20)
@@ -259,7 +260,7 @@ func TestTwentyBlocks(t *testing.T) {
 	require.Len(t, v4.IPs, 176)
 	r.Num4 = 1
 	v4, _, err = c.AutoAssign(r)
-	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.ErrorIs(t, err, codes.BlockLimit)
 	require.Empty(t, v4.IPs)
 }
 
@@ -271,7 +272,7 @@ func TestSmallerLimit(t *testing.T) {
 		config := ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true, MaxBlocksPerHost: l.config}
 		c.configure(config)
 		v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 250, Use: pool.Workload, MaxBlocksPerHost: l.request})
-		require.ErrorIs(t, err, ipam.ErrBlockLimit)
+		require.ErrorIs(t, err, codes.BlockLimit)
 		require.Len(t, v4.IPs, 4*l.want, "%+v", l)
 	}
 }
@@ -283,7 +284,7 @@ func TestPendingCounts(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.PendingDeletion))
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, MaxBlocksPerHost: 1})
-	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.ErrorIs(t, err, codes.BlockLimit)
 	require.Empty(t, v4.IPs)
 	// It was met and found stale, so that it counts no more.
 	require.Len(t, c.State().Affinities, 1)
@@ -548,7 +549,7 @@ func TestHostReservations(t *testing.T) {
 
 	// "longest allowed prefix = 32 minus bits.Len(S+E)"
 	_, _, err = c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n2", HostReserved4: &ipam.HostReservation{StartOfBlock: 7, EndOfBlock: 1}})
-	require.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
+	require.ErrorIs(t, err, codes.NoQualifiedPool)
 }
 
 // §10: "the automatic choice takes every enabled pool all the same, and an
@@ -571,7 +572,7 @@ func TestHostReservationTooLargeForAffinity(t *testing.T) {
 	was := c.State()
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 4, EndOfBlock: 1}}
 	_, _, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+	require.ErrorIs(t, err, codes.BadHostReservation)
 	require.ErrorContains(t, err, "block 10.0.0.0/30 cannot hold 5 addresses")
 	require.Equal(t, was, c.State())
 	_, _, err = c.ClaimAffinity(prefix("10.0.0.0/30"), affinity.HostOwner("n1"))

@@ -5,9 +5,11 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -41,7 +43,7 @@ func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
 	}
 	longest := width - bits.Len(uint(r.StartOfBlock+r.EndOfBlock))
 	if longest <= 0 || longest == width {
-		return 0, fail(ErrBadHostReservation, fmt.Sprintf("%d addresses at the start and %d at the end of each block", r.StartOfBlock, r.EndOfBlock))
+		return 0, &Error{Code: codes.BadHostReservation, Detail: fmt.Sprintf("%d addresses at the start and %d at the end of each block", r.StartOfBlock, r.EndOfBlock)}
 	}
 	return longest, nil
 }
@@ -50,7 +52,7 @@ func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
 func (r *HostReservation) check() error {
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
 		if n < 0 || int64(n) > 1<<32 {
-			return fail(ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to 2^32", n))
+			return &Error{Code: codes.BadHostReservation, Got: strconv.Itoa(n), Detail: fmt.Sprintf("count %d is not within 0 to 2^32", n)}
 		}
 	}
 	return nil
@@ -66,7 +68,10 @@ func (r *HostReservation) fits(cidr netip.Prefix) error {
 		return err
 	}
 	if spare := cidr.Addr().BitLen() - cidr.Bits(); spare < 13 && r.StartOfBlock+r.EndOfBlock > 1<<spare {
-		return fail(ErrBadHostReservation, fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock))
+		return &Error{
+			Code: codes.BadHostReservation, Block: cidr, Want: strconv.Itoa(r.StartOfBlock + r.EndOfBlock), Got: strconv.Itoa(1 << spare),
+			Detail: fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock),
+		}
 	}
 	return nil
 }
@@ -76,7 +81,7 @@ func (r *HostReservation) fits(cidr netip.Prefix) error {
 func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error) {
 	use, host, is4 := r.args.Use, r.args.Host, r.is4
 	if !use.Valid() {
-		return nil, fail(ErrUseRequired, fmt.Sprintf("got %q", use))
+		return nil, &Error{Code: codes.UseRequired, Host: host, Got: string(use), Detail: fmt.Sprintf("got %q", use)}
 	}
 	if a.rules.ReleaseReadsConfig {
 		if err := a.routable(r.args.Windows); err != nil {
@@ -86,7 +91,7 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 	var labels map[string]string // a virtual owner has none
 	if use != pool.LoadBalancer {
 		if r.owner == nil || !r.owner.node {
-			return nil, fail(ErrDoesNotExist, "node "+host)
+			return nil, &Error{Code: codes.DoesNotExist, Host: host, Detail: "node " + host}
 		}
 		labels = r.owner.labels
 	}
@@ -99,14 +104,17 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 		return !p.Disabled() && p.Is4() == is4 && p.BlockSize() <= longest
 	}
 	if !slices.ContainsFunc(a.pools.All(), qualifies) {
-		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool is enabled with blocks of /%d or larger", family(is4), longest))
+		return nil, &Error{
+			Code: codes.NoQualifiedPool, Host: host, Want: "/" + strconv.Itoa(longest),
+			Detail: fmt.Sprintf("no %s pool is enabled with blocks of /%d or larger", family(is4), longest),
+		}
 	}
 	pools := dst
 	if requested := r.requested(); len(requested) > 0 {
 		for _, cidr := range requested {
 			p := a.pools.ByCIDR(cidr.Masked())
 			if p == nil || !qualifies(p) {
-				return nil, fail(ErrPoolNotEnabled, cidr)
+				return nil, &Error{Code: codes.PoolNotEnabled, Host: host, Pool: cidr}
 			}
 			pools = append(pools, a.poolBlocks[p.Name()])
 		}
@@ -119,7 +127,7 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 			}
 		}
 		if len(pools) == 0 {
-			return nil, fail(ErrNoPoolsForNode, host+", "+family(is4))
+			return nil, &Error{Code: codes.NoPoolsForNode, Host: host, Detail: host + ", " + family(is4)}
 		}
 	}
 	allowed := pools[:0]
@@ -129,7 +137,10 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 		}
 	}
 	if len(allowed) == 0 {
-		return nil, fail(ErrNoQualifiedPool, fmt.Sprintf("no %s pool for %s allows use %s", family(is4), host, use))
+		return nil, &Error{
+			Code: codes.NoQualifiedPool, Host: host, Want: string(use),
+			Detail: fmt.Sprintf("no %s pool for %s allows use %s", family(is4), host, use),
+		}
 	}
 	return allowed, nil
 }
@@ -138,7 +149,7 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 // route to a single address of another node's block (§10).
 func (a *Allocator) routable(windows bool) error {
 	if windows && !a.config.StrictAffinity {
-		return fail(ErrStrictAffinityRequired, "affinity is not strict")
+		return &Error{Code: codes.StrictAffinityRequired, Detail: "affinity is not strict"}
 	}
 	return nil
 }
@@ -167,7 +178,7 @@ func checkRequestable(pools []netip.Prefix) error {
 func checkRequested(pools []netip.Prefix, is4 bool) error {
 	for _, cidr := range pools {
 		if cidr.Addr().Is4() != is4 {
-			return fail(ErrWrongFamily, cidr)
+			return &Error{Code: codes.WrongFamily, Pool: cidr, Want: family(is4), Got: family(!is4)}
 		}
 	}
 	return nil

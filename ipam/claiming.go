@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -18,11 +19,11 @@ const minClaimAge = time.Minute
 var errStale = errors.New("ipam: stale affinity")
 
 // claimNew finds a block for the owner and claims it (§5). Errors:
-// [ErrNoBlock] with automatic allocation off, [ErrNoFreeBlocks] where nothing
-// is left, [ErrBadHostReservation] for a block too small for it.
+// [codes.NoBlock] with automatic allocation off, [codes.NoFreeBlocks] where nothing
+// is left, [codes.BadHostReservation] for a block too small for it.
 func (a *Allocator) claimNew(o *owner, pools []*poolBlocks, reserve *HostReservation) (*ipamBlock, error) {
 	if !a.config.AutoAllocateBlocks {
-		return nil, fail(ErrNoBlock, o.id)
+		return nil, &Error{Code: codes.NoBlock, Host: o.id.Name, Detail: o.id.String()}
 	}
 	cidr, err := a.findBlock(o, pools, reserve)
 	if err != nil {
@@ -54,7 +55,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 		}
 	}
 	if !a.rules.ReclaimEmptyBlocks {
-		return netip.Prefix{}, ErrNoFreeBlocks
+		return netip.Prefix{}, codes.NoFreeBlocks
 	}
 	for _, pb := range pools {
 		walk := pb.tree.Walk(blocktree.Empty, a.startOf(o, pb))
@@ -77,7 +78,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 		}
 	}
 	// Not wrapped: it is how every borrowing begins.
-	return netip.Prefix{}, ErrNoFreeBlocks
+	return netip.Prefix{}, codes.NoFreeBlocks
 }
 
 // sooner reports whether the walk from start meets x before y.
@@ -197,7 +198,7 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 }
 
 // claimBlock claims one given block without recovery, as AssignIP and
-// ClaimAffinity do. [ErrBlockClaimConflict] where it is another's or nobody's;
+// ClaimAffinity do. [codes.BlockClaimConflict] where it is another's or nobody's;
 // the owner's own claim on it, an older one too, is then gone.
 func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
 	b := a.block(cidr)
@@ -207,7 +208,7 @@ func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReserva
 		}
 	} else if b.owner != o {
 		a.dropClaim(o, cidr)
-		return nil, fail(ErrBlockClaimConflict, cidr)
+		return nil, &Error{Code: codes.BlockClaimConflict, Block: cidr, Host: o.id.Name, Want: o.id.String(), Got: b.ownerID().String()}
 	}
 	c := a.pend(o, cidr)
 	if b == nil {

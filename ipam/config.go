@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -35,10 +36,10 @@ func DefaultConfig() Config { return Config{AutoAllocateBlocks: true} }
 // validate checks ranges, whatever the combination.
 func (c Config) validate() error {
 	if c.MaxBlocksPerHost < 0 {
-		return &ArgumentError{"maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative"}
+		return invalid("maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative")
 	}
 	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > MaxCooldownSeconds {
-		return &ArgumentError{"ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), fmt.Sprintf("must be 0 to %d", MaxCooldownSeconds)}
+		return invalid("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), fmt.Sprintf("must be 0 to %d", MaxCooldownSeconds))
 	}
 	return nil
 }
@@ -51,25 +52,25 @@ func (a *Allocator) GetIPAMConfig() Config {
 }
 
 // SetIPAMConfig replaces the configuration. It refuses, with
-// [ErrConfigConflict], one that is neither strict nor auto-allocating, and one
+// [codes.ConfigConflict], one that is neither strict nor auto-allocating, and one
 // that limits blocks without being strict (§9); values out of range
-// match [ErrInvalidArgument].
+// match [codes.InvalidArgument].
 func (a *Allocator) SetIPAMConfig(c Config) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
 	if !c.StrictAffinity && !c.AutoAllocateBlocks {
-		return fail(ErrConfigConflict, "autoAllocateBlocks false needs strictAffinity true")
+		return &Error{Code: codes.ConfigConflict, Detail: "autoAllocateBlocks false needs strictAffinity true"}
 	}
 	if c.MaxBlocksPerHost > 0 && !c.StrictAffinity {
-		return fail(ErrConfigConflict, fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", c.MaxBlocksPerHost))
+		return &Error{Code: codes.ConfigConflict, Detail: fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", c.MaxBlocksPerHost)}
 	}
 	return a.PutIPAMConfig(c)
 }
 
 // PutIPAMConfig writes the configuration as an edit of the datastore behind
 // Calico's back does: combinations that [Allocator.SetIPAMConfig] refuses are
-// taken. Values out of range still match [ErrInvalidArgument].
+// taken. Values out of range still match [codes.InvalidArgument].
 func (a *Allocator) PutIPAMConfig(c Config) error {
 	if err := c.validate(); err != nil {
 		return err

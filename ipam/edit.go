@@ -10,7 +10,7 @@ import (
 // PutAffinity writes an affinity object as an edit of the datastore behind the
 // allocator's back does: what a host that died half-way leaves. The block need
 // not exist or be the owner's; there is no further effect. States other than
-// pending, confirmed and pendingDeletion match [ErrInvalidArgument].
+// pending, confirmed and pendingDeletion match [codes.InvalidArgument].
 func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affinity.State) error {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return err
@@ -20,7 +20,7 @@ func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state a
 	o := a.openOwner(owner)
 	defer a.forget(o)
 	if err := o.claims.Put(cidr, state, a.now); err != nil {
-		return &ArgumentError{"state", state.String(), "must be pending, confirmed or pendingDeletion"}
+		return invalid("state", state.String(), "must be pending, confirmed or pendingDeletion")
 	}
 	if n := a.namesake(o); n != nil && n.claims.Drop(cidr) {
 		a.forget(n) // it was the same object

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -18,7 +19,7 @@ type EnsureBlockArgs struct {
 
 // Validate refuses a request that no allocator could serve: with a host name that
 // no Kubernetes object could have, or a requested pool that is no plain prefix.
-// The error matches [ErrInvalidArgument].
+// The error matches [codes.InvalidArgument].
 func (r *EnsureBlockArgs) Validate() error {
 	return errors.Join(checkName("host", r.Host), checkRequestable(r.Pools4), checkRequestable(r.Pools6))
 }
@@ -27,7 +28,7 @@ func (r *EnsureBlockArgs) Validate() error {
 // the host's usable blocks, even a full one, or one that it claims, without
 // taking an address. It goes by use Workload and knows no limit of blocks
 // (§9, §10). Where nothing is left to claim it returns
-// [ErrNoFreeBlocks]; with automatic allocation off, [ErrNoBlock]; otherwise
+// [codes.NoFreeBlocks]; with automatic allocation off, [codes.NoBlock]; otherwise
 // errors are those of [Allocator.AutoAssign]. On an error no block is named,
 // though an IPv4 block may have been claimed. Before Calico v3.31.7, and in v3.32,
 // Pools4 is asked for IPv6 too, whatever Pools6 says.
@@ -79,8 +80,8 @@ func (a *Allocator) ensureBlock(args *AutoAssignArgs, is4 bool) (netip.Prefix, e
 		if err != nil {
 			return netip.Prefix{}, err
 		}
-		if b, err = a.claimNew(r.owner, r.pools, r.reserve()); errors.Is(err, ErrNoFreeBlocks) {
-			err = fail(err, "for "+args.Host)
+		if b, err = a.claimNew(r.owner, r.pools, r.reserve()); errors.Is(err, codes.NoFreeBlocks) {
+			err = &Error{Code: codes.NoFreeBlocks, Host: args.Host, Detail: "for " + args.Host}
 		}
 		if err != nil {
 			return netip.Prefix{}, err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -137,135 +139,135 @@ func TestErrors(t *testing.T) {
 		do      func(c *cluster) error
 		changes bool // as Calico's does: something was done before the error
 	}{
-		{ipam.ErrAffinityMismatch, "affinity-mismatch", "another's block", func(c *cluster) { c.take("10.0.0.1", "n2", ""); c.configure(strict) },
+		{codes.AffinityMismatch, "affinity-mismatch", "another's block", func(c *cluster) { c.take("10.0.0.1", "n2", ""); c.configure(strict) },
 			assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") }), false},
-		{ipam.ErrAffinityMismatch, "affinity-mismatch", "nobody's block", func(c *cluster) {
+		{codes.AffinityMismatch, "affinity-mismatch", "nobody's block", func(c *cluster) {
 			held(c)
 			c.configure(strict)
 			require.NoError(c.t, c.RemoveIPAMHost(n1))
 		}, assign(func(r *ipam.AssignIPArgs) {}), false},
-		{ipam.ErrAlreadyExists, "already-exists", "taken", held, assign(func(r *ipam.AssignIPArgs) {}), false},
-		{ipam.ErrAlreadyExists, "already-exists", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
+		{codes.AlreadyExists, "already-exists", "taken", held, assign(func(r *ipam.AssignIPArgs) {}), false},
+		{codes.AlreadyExists, "already-exists", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
 			assign(func(r *ipam.AssignIPArgs) {}), false},
-		{ipam.ErrAlreadyExists, "already-exists", "reserved for the host, in a block that is claimed and stays", nil,
+		{codes.AlreadyExists, "already-exists", "reserved for the host, in a block that is claimed and stays", nil,
 			assign(func(r *ipam.AssignIPArgs) {
 				r.IP = addr("10.0.0.0")
 				r.HostReserved = &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}
 			}), true},
-		{ipam.ErrBadHandle, "bad-handle", "", held, release(ipam.Release{IP: addr("10.0.0.1"), Handle: "other"}), false},
-		{ipam.ErrBadHostReservation, "bad-host-reservation", "nothing reserved", nil,
+		{codes.BadHandle, "bad-handle", "", held, release(ipam.Release{IP: addr("10.0.0.1"), Handle: "other"}), false},
+		{codes.BadHostReservation, "bad-host-reservation", "nothing reserved", nil,
 			ask(func(r *ipam.AutoAssignArgs) { r.HostReserved4 = &ipam.HostReservation{} }), false},
-		{ipam.ErrBadHostReservation, "bad-host-reservation", "more than a block", nil, assign(func(r *ipam.AssignIPArgs) {
+		{codes.BadHostReservation, "bad-host-reservation", "more than a block", nil, assign(func(r *ipam.AssignIPArgs) {
 			r.HostReserved = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 2, Handle: block.HostReservedHandle}
 		}), false},
-		{ipam.ErrBadSequenceNumber, "bad-sequence-number", "held", held, release(ipam.Release{IP: addr("10.0.0.1"), Sequence: &zero}), false},
-		{ipam.ErrBadSequenceNumber, "bad-sequence-number", "free", held,
+		{codes.BadSequenceNumber, "bad-sequence-number", "held", held, release(ipam.Release{IP: addr("10.0.0.1"), Sequence: &zero}), false},
+		{codes.BadSequenceNumber, "bad-sequence-number", "free", held,
 			func(c *cluster) error {
 				number := c.SequenceNumber(addr("10.0.0.1"))
 				return release(ipam.Release{IP: addr("10.0.0.2"), Sequence: &number})(c)
 			}, false},
-		{ipam.ErrBlockLimit, "block-limit", "", nil, ask(func(r *ipam.AutoAssignArgs) { r.Num4, r.MaxBlocksPerHost = 5, 1 }), true},
-		{ipam.ErrBlockNotEmpty, "block-not-empty", "of a CIDR", held, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/28"), n1, true) }, false},
-		{ipam.ErrBlockNotEmpty, "block-not-empty", "of a host", held, func(c *cluster) error { return c.ReleaseHostAffinities(n1, true) }, false},
-		{ipam.ErrBlockNotEmpty, "block-not-empty", "one block", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.0/30"), true) }, false},
-		{ipam.ErrBlockTooSmall, "block-too-small", "full of what is reserved for the host", func(c *cluster) {
+		{codes.BlockLimit, "block-limit", "", nil, ask(func(r *ipam.AutoAssignArgs) { r.Num4, r.MaxBlocksPerHost = 5, 1 }), true},
+		{codes.BlockNotEmpty, "block-not-empty", "of a CIDR", held, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/28"), n1, true) }, false},
+		{codes.BlockNotEmpty, "block-not-empty", "of a host", held, func(c *cluster) error { return c.ReleaseHostAffinities(n1, true) }, false},
+		{codes.BlockNotEmpty, "block-not-empty", "one block", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.0/30"), true) }, false},
+		{codes.BlockTooSmall, "block-too-small", "full of what is reserved for the host", func(c *cluster) {
 			require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) // another one would do
 		}, ask(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle}
 		}), true},
-		{ipam.ErrConfigConflict, "config-conflict", "neither strict nor claiming", nil, func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }, false},
-		{ipam.ErrConfigConflict, "config-conflict", "limit without strict", nil,
+		{codes.ConfigConflict, "config-conflict", "neither strict nor claiming", nil, func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }, false},
+		{codes.ConfigConflict, "config-conflict", "limit without strict", nil,
 			func(c *cluster) error {
 				return c.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, MaxBlocksPerHost: 1})
 			}, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "node", nil, ask(func(r *ipam.AutoAssignArgs) { r.Host = "n9" }), false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "node that should have a block", nil, func(c *cluster) error {
+		{codes.DoesNotExist, "does-not-exist", "node", nil, ask(func(r *ipam.AutoAssignArgs) { r.Host = "n9" }), false},
+		{codes.DoesNotExist, "does-not-exist", "node that should have a block", nil, func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n9", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
 			return err
 		}, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "handle to release", nil, func(c *cluster) error { return c.ReleaseByHandle("h9") }, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "handle", nil, func(c *cluster) error { _, err := c.IPsByHandle("h9"); return err }, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "free address", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.2")); return err }, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "block", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.5")); return err }, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "pool", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.9.0.1")); return err }, false},
-		{ipam.ErrDoesNotExist, "does-not-exist", "address to update", held, func(c *cluster) error {
+		{codes.DoesNotExist, "does-not-exist", "handle to release", nil, func(c *cluster) error { return c.ReleaseByHandle("h9") }, false},
+		{codes.DoesNotExist, "does-not-exist", "handle", nil, func(c *cluster) error { _, err := c.IPsByHandle("h9"); return err }, false},
+		{codes.DoesNotExist, "does-not-exist", "free address", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.2")); return err }, false},
+		{codes.DoesNotExist, "does-not-exist", "block", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.5")); return err }, false},
+		{codes.DoesNotExist, "does-not-exist", "pool", held, func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.9.0.1")); return err }, false},
+		{codes.DoesNotExist, "does-not-exist", "address to update", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.2"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
 		}, false},
-		{ipam.ErrInvalidSize, "invalid-size", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.0/31"), n1); return err }, false},
-		{ipam.ErrInvalidSize, "invalid-size", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/31"), n1, false) }, false},
-		{ipam.ErrIPInCooldown, "ip-in-cooldown", "", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
+		{codes.InvalidSize, "invalid-size", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.0/31"), n1); return err }, false},
+		{codes.InvalidSize, "invalid-size", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/31"), n1, false) }, false},
+		{codes.IPInCooldown, "ip-in-cooldown", "", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
 			func(c *cluster) error { _, err := c.GetAssignmentAttributes(addr("10.0.0.1")); return err }, false},
-		{ipam.ErrMaxAlloc, "max-alloc", "", held, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
-		{ipam.ErrMaxRetries, "max-retries", "counted, not held", func(c *cluster) {
+		{codes.MaxAlloc, "max-alloc", "", held, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
+		{codes.MaxRetries, "max-retries", "counted, not held", func(c *cluster) {
 			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 30, Handle: "h", Use: pool.Workload})
 			require.NoError(c.t, err)
 			require.NoError(c.t, c.ReleaseByHandle("h"))
 		}, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
-		{ipam.ErrNoBlock, "no-block", "address", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, ask(func(r *ipam.AutoAssignArgs) {}), false},
-		{ipam.ErrNoBlock, "no-block", "block", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, func(c *cluster) error {
+		{codes.NoBlock, "no-block", "address", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, ask(func(r *ipam.AutoAssignArgs) {}), false},
+		{codes.NoBlock, "no-block", "block", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
 			return err
 		}, false},
-		{ipam.ErrNoFreeBlocks, "no-free-blocks", "", func(c *cluster) {
+		{codes.NoFreeBlocks, "no-free-blocks", "", func(c *cluster) {
 			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), n2)
 			require.NoError(c.t, err)
 		}, func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}})
 			return err
 		}, false},
-		{ipam.ErrNoPoolsForNode, "no-pools-for-node", "", func(c *cluster) {
+		{codes.NoPoolsForNode, "no-pools-for-node", "", func(c *cluster) {
 			s := smallPools[0]
 			s.NodeSelector = "has(rack)"
 			require.NoError(c.t, c.SetPool(s))
 		}, ask(func(r *ipam.AutoAssignArgs) {}), false},
-		{ipam.ErrNoQualifiedPool, "no-qualified-pool", "use", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = pool.LoadBalancer }), false},
-		{ipam.ErrNoQualifiedPool, "no-qualified-pool", "large enough", nil, ask(func(r *ipam.AutoAssignArgs) {
+		{codes.NoQualifiedPool, "no-qualified-pool", "use", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = pool.LoadBalancer }), false},
+		{codes.NoQualifiedPool, "no-qualified-pool", "large enough", nil, ask(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
 		}), false},
-		{ipam.ErrNoSuchBlock, "no-such-block", "", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.4/30"), false) }, false},
-		{ipam.ErrNotInPool, "not-in-pool", "address", nil, assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.9.0.1") }), false},
-		{ipam.ErrNotInPool, "not-in-pool", "disabled", held, func(c *cluster) error {
+		{codes.NoSuchBlock, "no-such-block", "", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.4/30"), false) }, false},
+		{codes.NotInPool, "not-in-pool", "address", nil, assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.9.0.1") }), false},
+		{codes.NotInPool, "not-in-pool", "disabled", held, func(c *cluster) error {
 			s := smallPools[0]
 			s.Disabled = true
 			require.NoError(c.t, c.SetPool(s))
 			return assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") })(c)
 		}, false},
-		{ipam.ErrNotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.9.0.0/16"), n1); return err }, false},
-		{ipam.ErrNotInPool, "not-in-pool", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.9.0.0/30"), n1, false) }, false},
-		{ipam.ErrNotInPool, "not-in-pool", "address to update", held, func(c *cluster) error {
+		{codes.NotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.9.0.0/16"), n1); return err }, false},
+		{codes.NotInPool, "not-in-pool", "release", nil, func(c *cluster) error { return c.ReleaseAffinity(prefix("10.9.0.0/30"), n1, false) }, false},
+		{codes.NotInPool, "not-in-pool", "address to update", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.9.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
 		}, false},
-		{ipam.ErrPoolNotEnabled, "pool-not-enabled", "no such pool", nil,
+		{codes.PoolNotEnabled, "pool-not-enabled", "no such pool", nil,
 			ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.0/27")} }), false},
-		{ipam.ErrPoolNotEnabled, "pool-not-enabled", "too small", func(c *cluster) { require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) },
+		{codes.PoolNotEnabled, "pool-not-enabled", "too small", func(c *cluster) { require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) },
 			ask(func(r *ipam.AutoAssignArgs) {
 				r.Pools4 = []netip.Prefix{prefix("10.0.0.0/28")}
 				r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
 			}), false},
-		{ipam.ErrUpdateConflict, "update-conflict", "another pod", held, func(c *cluster) error {
+		{codes.UpdateConflict, "update-conflict", "another pod", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[0]},
 				ipam.OwnerPreconditions{Active: &ipam.OwnerRef{Namespace: "ns", Name: "p1"}})
 		}, false},
-		{ipam.ErrUpdateConflict, "update-conflict", "not empty", func(c *cluster) {
+		{codes.UpdateConflict, "update-conflict", "not empty", func(c *cluster) {
 			require.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Handle: "h", Attrs: worldAttrs[0]}))
 		}, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[1]}, ipam.OwnerPreconditions{ActiveEmpty: true})
 		}, false},
-		{ipam.ErrUseNotAllowed, "use-not-allowed", "", nil, assign(func(r *ipam.AssignIPArgs) { r.Use = pool.LoadBalancer }), false},
-		{ipam.ErrUseNotAllowed, "use-not-allowed", "unknown", nil, assign(func(r *ipam.AssignIPArgs) { r.Use = "Walk" }), false},
-		{ipam.ErrUseRequired, "use-required", "none", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = "" }), false},
-		{ipam.ErrUseRequired, "use-required", "unknown", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = "Walk" }), false},
-		{ipam.ErrWrongFamily, "wrong-family", "IPv4", nil, ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} }), false},
-		{ipam.ErrWrongFamily, "wrong-family", "IPv6", nil, ask(func(r *ipam.AutoAssignArgs) {
+		{codes.UseNotAllowed, "use-not-allowed", "", nil, assign(func(r *ipam.AssignIPArgs) { r.Use = pool.LoadBalancer }), false},
+		{codes.UseNotAllowed, "use-not-allowed", "unknown", nil, assign(func(r *ipam.AssignIPArgs) { r.Use = "Walk" }), false},
+		{codes.UseRequired, "use-required", "none", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = "" }), false},
+		{codes.UseRequired, "use-required", "unknown", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = "Walk" }), false},
+		{codes.WrongFamily, "wrong-family", "IPv4", nil, ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} }), false},
+		{codes.WrongFamily, "wrong-family", "IPv6", nil, ask(func(r *ipam.AutoAssignArgs) {
 			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{prefix("10.0.0.0/28")}
 		}), false},
-		{ipam.ErrWrongHandle, "wrong-handle", "another", held, func(c *cluster) error {
+		{codes.WrongHandle, "wrong-handle", "another", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "other", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
 		}, false},
-		{ipam.ErrWrongHandle, "wrong-handle", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") }, func(c *cluster) error {
+		{codes.WrongHandle, "wrong-handle", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") }, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
 		}, false},
-		{ipam.ErrWrongHandle, "wrong-handle", "none", held, func(c *cluster) error {
+		{codes.WrongHandle, "wrong-handle", "none", held, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{})
 		}, false},
 	}
@@ -280,11 +282,11 @@ func TestErrors(t *testing.T) {
 			was := c.State()
 			err := e.do(c)
 			require.ErrorIs(t, err, e.want)
-			require.Equal(t, e.code, ipam.Code(err))
-			require.Equal(t, e.code, ipam.Code(e.want), "the bare error")
-			require.Equal(t, e.code, ipam.Code(fmt.Errorf("wrapped: %w", err)))
+			require.Equal(t, e.code, string(codes.Of(err)))
+			require.Equal(t, e.code, string(codes.Of(e.want)), "the bare error")
+			require.Equal(t, e.code, string(codes.Of(fmt.Errorf("wrapped: %w", err))))
 			require.Greater(t, len(err.Error()), len(e.want.Error()), "says what it is about: %v", err)
-			require.NotErrorIs(t, err, ipam.ErrInvalidArgument)
+			require.NotErrorIs(t, err, codes.InvalidArgument)
 			if now := c.State(); e.changes {
 				require.NotEqual(t, was, now)
 			} else {
@@ -299,11 +301,37 @@ func TestErrors(t *testing.T) {
 		update-conflict use-not-allowed use-required wrong-family wrong-handle`), slices.Compact(provoked))
 }
 
-func TestCode(t *testing.T) {
-	require.Empty(t, ipam.Code(nil))
-	require.Equal(t, "invalid-argument", ipam.Code(&ipam.ArgumentError{Argument: "host"}))
-	require.Equal(t, "something else", ipam.Code(errors.New("something else")))
-	require.Equal(t, "block-claim-conflict", ipam.Code(ipam.ErrBlockClaimConflict))
+// TestErrorKnows: a refusal knows what it is about, and its text ends with it.
+func TestErrorKnows(t *testing.T) {
+	c := newCluster(t, smallPools, "n1", "n2")
+	c.take("10.0.0.1", "n1", "h")
+	seq := c.SequenceNumber(addr("10.0.0.1")) + 1
+	release := func(r ipam.Release) error { _, _, err := c.ReleaseIPs(r); return err }
+	for _, x := range []struct {
+		err  error
+		want ipam.Error
+		text string
+	}{
+		{release(ipam.Release{IP: addr("10.0.0.1"), Handle: "other"}),
+			ipam.Error{Code: codes.BadHandle, Address: addr("10.0.0.1"), Block: prefix("10.0.0.0/30"), Want: "other", Got: "h"},
+			"ipam: address is held by another handle: 10.0.0.1"},
+		{release(ipam.Release{IP: addr("10.0.0.1"), Sequence: &seq}),
+			ipam.Error{Code: codes.BadSequenceNumber, Address: addr("10.0.0.1"), Block: prefix("10.0.0.0/30"), Want: strconv.FormatUint(seq, 10), Got: strconv.FormatUint(seq-1, 10)},
+			"ipam: address has another sequence number: 10.0.0.1"},
+		{c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n2", Handle: "g"}),
+			ipam.Error{Code: codes.AlreadyExists, Address: addr("10.0.0.1"), Block: prefix("10.0.0.0/30"), Want: "g", Got: "h"},
+			"ipam: address is already assigned: 10.0.0.1"},
+		{c.ReleaseByHandle("g"), ipam.Error{Code: codes.DoesNotExist, Handle: "g", Detail: "handle g"}, "ipam: does not exist: handle g"},
+		{c.ReleaseBlockAffinity(prefix("10.0.0.0/30"), true),
+			ipam.Error{Code: codes.BlockNotEmpty, Block: prefix("10.0.0.0/30"), Host: "n1"}, "ipam: block is not empty: 10.0.0.0/30"},
+		{c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.2")}),
+			ipam.Error{Code: codes.InvalidArgument, Argument: "host", Detail: "must not be empty"}, `ipam: invalid host "": must not be empty`},
+	} {
+		var got *ipam.Error
+		require.ErrorAs(t, x.err, &got)
+		require.Equal(t, x.want, *got)
+		require.EqualError(t, got, x.text)
+	}
 }
 
 // TestBadInput: whatever no state could accept is refused with an error that
@@ -341,132 +369,132 @@ func TestBadInput(t *testing.T) {
 		names string // what the error names
 		do    func(c *cluster) error
 	}{
-		{"AutoAssign no host", ipam.ErrInvalidArgument, `host ""`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "" })},
-		{"AutoAssign host with a blank", ipam.ErrInvalidArgument, `host "a b"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a b" })},
-		{"AutoAssign host that begins with a blank", ipam.ErrInvalidArgument, `host " ab"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = " ab" })},
-		{"AutoAssign host with a newline", ipam.ErrInvalidArgument, `host "a\nb"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a\nb" })},
-		{"AutoAssign endless host", ipam.ErrInvalidArgument, `host "xxx`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = long })},
-		{"AutoAssign unknown host", ipam.ErrDoesNotExist, "n9", autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "n9" })},
-		{"AutoAssign minus one", ipam.ErrInvalidArgument, `num4 "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = -1 })},
-		{"AutoAssign minus one of the other family", ipam.ErrInvalidArgument, `num6 "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = -1 })},
-		{"AutoAssign the smallest int", ipam.ErrInvalidArgument, `num4 "-`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = math.MinInt })},
-		{"AutoAssign 2^31", ipam.ErrInvalidArgument, `num4 "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = tooMany })},
-		{"AutoAssign the largest int", ipam.ErrInvalidArgument, `num6 "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = math.MaxInt })},
-		{"AutoAssign huge limit", ipam.ErrInvalidArgument, `maxBlocksPerHost "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxBlocksPerHost = math.MaxInt })},
-		{"AutoAssign huge limit of a handle", ipam.ErrInvalidArgument, `maxAllocPerHandle "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = tooMany })},
-		{"AutoAssign pool without length", ipam.ErrInvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{{}} })},
-		{"AutoAssign IPv4-mapped pool", ipam.ErrInvalidArgument, "use 10.0.0.0/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:10.0.0.0/124")} })},
-		{"AutoAssign all of IPv4, mapped", ipam.ErrInvalidArgument, "use 0.0.0.0/0", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:0.0.0.0/96")} })},
-		{"AutoAssign zero pool", ipam.ErrInvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = make([]netip.Prefix, 1) })},
-		{"AutoAssign odd pool of IPv6", ipam.ErrInvalidArgument, "::ffff:10.0.0.1/124", autoAssign(func(r *ipam.AutoAssignArgs) {
+		{"AutoAssign no host", codes.InvalidArgument, `host ""`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "" })},
+		{"AutoAssign host with a blank", codes.InvalidArgument, `host "a b"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a b" })},
+		{"AutoAssign host that begins with a blank", codes.InvalidArgument, `host " ab"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = " ab" })},
+		{"AutoAssign host with a newline", codes.InvalidArgument, `host "a\nb"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "a\nb" })},
+		{"AutoAssign endless host", codes.InvalidArgument, `host "xxx`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = long })},
+		{"AutoAssign unknown host", codes.DoesNotExist, "n9", autoAssign(func(r *ipam.AutoAssignArgs) { r.Host = "n9" })},
+		{"AutoAssign minus one", codes.InvalidArgument, `num4 "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = -1 })},
+		{"AutoAssign minus one of the other family", codes.InvalidArgument, `num6 "-1"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = -1 })},
+		{"AutoAssign the smallest int", codes.InvalidArgument, `num4 "-`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = math.MinInt })},
+		{"AutoAssign 2^31", codes.InvalidArgument, `num4 "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num4 = tooMany })},
+		{"AutoAssign the largest int", codes.InvalidArgument, `num6 "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.Num6 = math.MaxInt })},
+		{"AutoAssign huge limit", codes.InvalidArgument, `maxBlocksPerHost "9223372036854775807"`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxBlocksPerHost = math.MaxInt })},
+		{"AutoAssign huge limit of a handle", codes.InvalidArgument, `maxAllocPerHandle "`, autoAssign(func(r *ipam.AutoAssignArgs) { r.MaxAllocPerHandle = tooMany })},
+		{"AutoAssign pool without length", codes.InvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{{}} })},
+		{"AutoAssign IPv4-mapped pool", codes.InvalidArgument, "use 10.0.0.0/28", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:10.0.0.0/124")} })},
+		{"AutoAssign all of IPv4, mapped", codes.InvalidArgument, "use 0.0.0.0/0", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("::ffff:0.0.0.0/96")} })},
+		{"AutoAssign zero pool", codes.InvalidArgument, "cidr", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = make([]netip.Prefix, 1) })},
+		{"AutoAssign odd pool of IPv6", codes.InvalidArgument, "::ffff:10.0.0.1/124", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.Num4, r.Num6, r.Pools6 = 0, 1, []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.1/124")}
 		})},
-		{"AutoAssign pool of the other family", ipam.ErrWrongFamily, "fd00::/124", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} })},
-		{"AutoAssign negative reservation", ipam.ErrBadHostReservation, "-1", autoAssign(func(r *ipam.AutoAssignArgs) {
+		{"AutoAssign pool of the other family", codes.WrongFamily, "fd00::/124", autoAssign(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("fd00::/124")} })},
+		{"AutoAssign negative reservation", codes.BadHostReservation, "-1", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: -1, EndOfBlock: 2}
 		})},
-		{"AutoAssign zero reservation", ipam.ErrBadHostReservation, "0 addresses", autoAssign(func(r *ipam.AutoAssignArgs) { r.HostReserved4 = new(ipam.HostReservation) })},
-		{"AutoAssign reservations that overflow", ipam.ErrBadHostReservation, "9223372036854775807", autoAssign(func(r *ipam.AutoAssignArgs) {
+		{"AutoAssign zero reservation", codes.BadHostReservation, "0 addresses", autoAssign(func(r *ipam.AutoAssignArgs) { r.HostReserved4 = new(ipam.HostReservation) })},
+		{"AutoAssign reservations that overflow", codes.BadHostReservation, "9223372036854775807", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt, EndOfBlock: math.MaxInt}
 		})},
 
-		{"AutoAssign reservation of half of IPv4", ipam.ErrBadHostReservation, "2147483647", autoAssign(func(r *ipam.AutoAssignArgs) {
+		{"AutoAssign reservation of half of IPv4", codes.BadHostReservation, "2147483647", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt32, EndOfBlock: 1}
 		})},
-		{"AutoAssign reservation of one less", ipam.ErrNoQualifiedPool, "/1", autoAssign(func(r *ipam.AutoAssignArgs) {
+		{"AutoAssign reservation of one less", codes.NoQualifiedPool, "/1", autoAssign(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: math.MaxInt32}
 		})},
 
-		{"AssignIP zero arguments", ipam.ErrInvalidArgument, "address", func(c *cluster) error { return c.AssignIP(ipam.AssignIPArgs{}) }},
-		{"AssignIP no address", ipam.ErrInvalidArgument, "address", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.Addr{} })},
-		{"AssignIP no host", ipam.ErrInvalidArgument, `host ""`, assignIP(func(r *ipam.AssignIPArgs) { r.Host = "" })},
-		{"AssignIP IPv4-mapped", ipam.ErrInvalidArgument, "use 10.0.0.1", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.MustParseAddr("::ffff:10.0.0.1") })},
-		{"AssignIP zone", ipam.ErrInvalidArgument, "fd00::1%eth0", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.MustParseAddr("fd00::1%eth0") })},
-		{"AssignIP outside", ipam.ErrNotInPool, "192.0.2.1", assignIP(func(r *ipam.AssignIPArgs) { r.IP = addr("192.0.2.1") })},
-		{"AssignIP huge limit", ipam.ErrInvalidArgument, `maxAllocPerHandle "9223372036854775807"`, assignIP(func(r *ipam.AssignIPArgs) { r.MaxAllocPerHandle = math.MaxInt })},
-		{"AssignIP negative reservation", ipam.ErrBadHostReservation, "-1", assignIP(func(r *ipam.AssignIPArgs) { r.HostReserved = &ipam.HostReservation{EndOfBlock: -1} })},
-		{"AssignIP unknown use", ipam.ErrUseNotAllowed, "Walk", assignIP(func(r *ipam.AssignIPArgs) { r.Use = "Walk" })},
+		{"AssignIP zero arguments", codes.InvalidArgument, "address", func(c *cluster) error { return c.AssignIP(ipam.AssignIPArgs{}) }},
+		{"AssignIP no address", codes.InvalidArgument, "address", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.Addr{} })},
+		{"AssignIP no host", codes.InvalidArgument, `host ""`, assignIP(func(r *ipam.AssignIPArgs) { r.Host = "" })},
+		{"AssignIP IPv4-mapped", codes.InvalidArgument, "use 10.0.0.1", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.MustParseAddr("::ffff:10.0.0.1") })},
+		{"AssignIP zone", codes.InvalidArgument, "fd00::1%eth0", assignIP(func(r *ipam.AssignIPArgs) { r.IP = netip.MustParseAddr("fd00::1%eth0") })},
+		{"AssignIP outside", codes.NotInPool, "192.0.2.1", assignIP(func(r *ipam.AssignIPArgs) { r.IP = addr("192.0.2.1") })},
+		{"AssignIP huge limit", codes.InvalidArgument, `maxAllocPerHandle "9223372036854775807"`, assignIP(func(r *ipam.AssignIPArgs) { r.MaxAllocPerHandle = math.MaxInt })},
+		{"AssignIP negative reservation", codes.BadHostReservation, "-1", assignIP(func(r *ipam.AssignIPArgs) { r.HostReserved = &ipam.HostReservation{EndOfBlock: -1} })},
+		{"AssignIP unknown use", codes.UseNotAllowed, "Walk", assignIP(func(r *ipam.AssignIPArgs) { r.Use = "Walk" })},
 
-		{"EnsureBlock no host", ipam.ErrInvalidArgument, `host ""`, func(c *cluster) error { _, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{}); return err }},
-		{"EnsureBlock zero reservation", ipam.ErrBadHostReservation, "0 addresses", func(c *cluster) error {
+		{"EnsureBlock no host", codes.InvalidArgument, `host ""`, func(c *cluster) error { _, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{}); return err }},
+		{"EnsureBlock zero reservation", codes.BadHostReservation, "0 addresses", func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved6: new(ipam.HostReservation)})
 			return err
 		}},
-		{"EnsureBlock odd pool", ipam.ErrInvalidArgument, "::ffff:10.0.0.0/124", func(c *cluster) error {
+		{"EnsureBlock odd pool", codes.InvalidArgument, "::ffff:10.0.0.0/124", func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1}, Pools4: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/124")}})
 			return err
 		}},
 
-		{"ReleaseIPs zero release", ipam.ErrInvalidArgument, "address", func(c *cluster) error {
+		{"ReleaseIPs zero release", codes.InvalidArgument, "address", func(c *cluster) error {
 			_, _, err := c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1")}, ipam.Release{})
 			return err
 		}},
-		{"ReleaseIPs IPv4-mapped", ipam.ErrInvalidArgument, "::ffff:10.0.0.1", func(c *cluster) error {
+		{"ReleaseIPs IPv4-mapped", codes.InvalidArgument, "::ffff:10.0.0.1", func(c *cluster) error {
 			_, _, err := c.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1")}, ipam.Release{IP: netip.MustParseAddr("::ffff:10.0.0.1")})
 			return err
 		}},
-		{"ReleaseIP zone", ipam.ErrInvalidArgument, "fd00::1%eth0", func(c *cluster) error {
+		{"ReleaseIP zone", codes.InvalidArgument, "fd00::1%eth0", func(c *cluster) error {
 			_, err := c.ReleaseIP(ipam.Release{IP: netip.MustParseAddr("fd00::1%eth0")})
 			return err
 		}},
-		{"ReleaseByHandle none", ipam.ErrDoesNotExist, "", func(c *cluster) error { return c.ReleaseByHandle("") }},
-		{"IPsByHandle none", ipam.ErrDoesNotExist, "", func(c *cluster) error { _, err := c.IPsByHandle("\r"); return err }},
-		{"GetAssignmentAttributes zero", ipam.ErrInvalidArgument, "address", func(c *cluster) error { _, err := c.GetAssignmentAttributes(netip.Addr{}); return err }},
-		{"GetAssignmentAttributes zone", ipam.ErrInvalidArgument, "%eth0", func(c *cluster) error {
+		{"ReleaseByHandle none", codes.DoesNotExist, "", func(c *cluster) error { return c.ReleaseByHandle("") }},
+		{"IPsByHandle none", codes.DoesNotExist, "", func(c *cluster) error { _, err := c.IPsByHandle("\r"); return err }},
+		{"GetAssignmentAttributes zero", codes.InvalidArgument, "address", func(c *cluster) error { _, err := c.GetAssignmentAttributes(netip.Addr{}); return err }},
+		{"GetAssignmentAttributes zone", codes.InvalidArgument, "%eth0", func(c *cluster) error {
 			_, err := c.GetAssignmentAttributes(netip.MustParseAddr("fd00::1%eth0"))
 			return err
 		}},
-		{"SetOwnerAttributes zero", ipam.ErrInvalidArgument, "address", func(c *cluster) error {
+		{"SetOwnerAttributes zero", codes.InvalidArgument, "address", func(c *cluster) error {
 			return c.SetOwnerAttributes(netip.Addr{}, "h", ipam.OwnerUpdate{}, ipam.OwnerPreconditions{})
 		}},
-		{"SetOwnerAttributes both at once", ipam.ErrInvalidArgument, "active attributes", func(c *cluster) error {
+		{"SetOwnerAttributes both at once", codes.InvalidArgument, "active attributes", func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[0], ClearActive: true}, ipam.OwnerPreconditions{})
 		}},
-		{"SetOwnerAttributes expecting both", ipam.ErrInvalidArgument, "active attributes", func(c *cluster) error {
+		{"SetOwnerAttributes expecting both", codes.InvalidArgument, "active attributes", func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{Active: &ipam.OwnerRef{}, ActiveEmpty: true})
 		}},
-		{"SetOwnerAttributes both at once, alternate", ipam.ErrInvalidArgument, "alternate attributes", func(c *cluster) error {
+		{"SetOwnerAttributes both at once, alternate", codes.InvalidArgument, "alternate attributes", func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Alternate: worldAttrs[0], ClearAlternate: true}, ipam.OwnerPreconditions{})
 		}},
 
-		{"ClaimAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { _, _, err := c.ClaimAffinity(netip.Prefix{}, host); return err }},
-		{"ClaimAffinity host bits", ipam.ErrInvalidArgument, "use 10.0.0.0/28", func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.3/28"), host); return err }},
-		{"ClaimAffinity for nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error {
+		{"ClaimAffinity zero", codes.InvalidArgument, "cidr", func(c *cluster) error { _, _, err := c.ClaimAffinity(netip.Prefix{}, host); return err }},
+		{"ClaimAffinity host bits", codes.InvalidArgument, "use 10.0.0.0/28", func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.0.0.3/28"), host); return err }},
+		{"ClaimAffinity for nobody", codes.InvalidArgument, "owner", func(c *cluster) error {
 			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), affinity.Owner{})
 			return err
 		}},
-		{"ClaimAffinity for a ghost", ipam.ErrInvalidArgument, "ghost:n1", func(c *cluster) error {
+		{"ClaimAffinity for a ghost", codes.InvalidArgument, "ghost:n1", func(c *cluster) error {
 			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), affinity.Owner{Type: "ghost", Name: "n1"})
 			return err
 		}},
-		{"ClaimAffinity too many", ipam.ErrInvalidArgument, "fd00:1::/48", func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("fd00:1::/48"), host); return err }},
-		{"ReleaseAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.ReleaseAffinity(netip.Prefix{}, host, false) }},
-		{"ReleaseAffinity nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/28"), affinity.Owner{}, false) }},
-		{"ReleaseHostAffinities nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error { return c.ReleaseHostAffinities(affinity.HostOwner(""), false) }},
-		{"RemoveIPAMHost nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error { return c.RemoveIPAMHost(affinity.Owner{}) }},
-		{"ReleasePoolAffinities zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.ReleasePoolAffinities(netip.Prefix{}) }},
-		{"ReleaseBlockAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.ReleaseBlockAffinity(netip.Prefix{}, false) }},
-		{"PutAffinity zero", ipam.ErrInvalidArgument, "cidr", func(c *cluster) error { return c.PutAffinity(host, netip.Prefix{}, affinity.Pending) }},
-		{"PutAffinity no state", ipam.ErrInvalidArgument, "state", func(c *cluster) error { return c.PutAffinity(host, prefix("10.0.0.0/30"), affinity.None) }},
-		{"PutAffinity unknown state", ipam.ErrInvalidArgument, "State(77)", func(c *cluster) error { return c.PutAffinity(host, prefix("10.0.0.0/30"), 77) }},
-		{"PutAffinity nobody", ipam.ErrInvalidArgument, "owner", func(c *cluster) error {
+		{"ClaimAffinity too many", codes.InvalidArgument, "fd00:1::/48", func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("fd00:1::/48"), host); return err }},
+		{"ReleaseAffinity zero", codes.InvalidArgument, "cidr", func(c *cluster) error { return c.ReleaseAffinity(netip.Prefix{}, host, false) }},
+		{"ReleaseAffinity nobody", codes.InvalidArgument, "owner", func(c *cluster) error { return c.ReleaseAffinity(prefix("10.0.0.0/28"), affinity.Owner{}, false) }},
+		{"ReleaseHostAffinities nobody", codes.InvalidArgument, "owner", func(c *cluster) error { return c.ReleaseHostAffinities(affinity.HostOwner(""), false) }},
+		{"RemoveIPAMHost nobody", codes.InvalidArgument, "owner", func(c *cluster) error { return c.RemoveIPAMHost(affinity.Owner{}) }},
+		{"ReleasePoolAffinities zero", codes.InvalidArgument, "cidr", func(c *cluster) error { return c.ReleasePoolAffinities(netip.Prefix{}) }},
+		{"ReleaseBlockAffinity zero", codes.InvalidArgument, "cidr", func(c *cluster) error { return c.ReleaseBlockAffinity(netip.Prefix{}, false) }},
+		{"PutAffinity zero", codes.InvalidArgument, "cidr", func(c *cluster) error { return c.PutAffinity(host, netip.Prefix{}, affinity.Pending) }},
+		{"PutAffinity no state", codes.InvalidArgument, "state", func(c *cluster) error { return c.PutAffinity(host, prefix("10.0.0.0/30"), affinity.None) }},
+		{"PutAffinity unknown state", codes.InvalidArgument, "State(77)", func(c *cluster) error { return c.PutAffinity(host, prefix("10.0.0.0/30"), 77) }},
+		{"PutAffinity nobody", codes.InvalidArgument, "owner", func(c *cluster) error {
 			return c.PutAffinity(affinity.Owner{}, prefix("10.0.0.0/30"), affinity.Pending)
 		}},
 
-		{"SetNode zero", ipam.ErrInvalidArgument, `node ""`, func(c *cluster) error { return c.SetNode(ipam.Node{}) }},
-		{"SetNode with a DEL", ipam.ErrInvalidArgument, `node "a\x7fb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\x7fb"}) }},
-		{"SetNode with a tab", ipam.ErrInvalidArgument, `node "a\tb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\tb"}) }},
-		{"SetIPAMConfig negative limit", ipam.ErrInvalidArgument, `"-1"`, func(c *cluster) error {
+		{"SetNode zero", codes.InvalidArgument, `node ""`, func(c *cluster) error { return c.SetNode(ipam.Node{}) }},
+		{"SetNode with a DEL", codes.InvalidArgument, `node "a\x7fb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\x7fb"}) }},
+		{"SetNode with a tab", codes.InvalidArgument, `node "a\tb"`, func(c *cluster) error { return c.SetNode(ipam.Node{Name: "a\tb"}) }},
+		{"SetIPAMConfig negative limit", codes.InvalidArgument, `"-1"`, func(c *cluster) error {
 			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, MaxBlocksPerHost: -1})
 		}},
-		{"SetIPAMConfig negative cooldown", ipam.ErrInvalidArgument, `"-1"`, func(c *cluster) error {
+		{"SetIPAMConfig negative cooldown", codes.InvalidArgument, `"-1"`, func(c *cluster) error {
 			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, IPCooldownSeconds: -1})
 		}},
-		{"SetIPAMConfig long cooldown", ipam.ErrInvalidArgument, `"1201"`, func(c *cluster) error {
+		{"SetIPAMConfig long cooldown", codes.InvalidArgument, `"1201"`, func(c *cluster) error {
 			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, IPCooldownSeconds: 1201})
 		}},
-		{"SetIPAMConfig zero", ipam.ErrConfigConflict, "", func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }},
-		{"PutIPAMConfig long cooldown", ipam.ErrInvalidArgument, `"1201"`, func(c *cluster) error { return c.PutIPAMConfig(ipam.Config{IPCooldownSeconds: 1201}) }},
+		{"SetIPAMConfig zero", codes.ConfigConflict, "", func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }},
+		{"PutIPAMConfig long cooldown", codes.InvalidArgument, `"1201"`, func(c *cluster) error { return c.PutIPAMConfig(ipam.Config{IPCooldownSeconds: 1201}) }},
 
 		{"SetPool zero", pool.ErrInvalid, "name", func(c *cluster) error { return c.SetPool(pool.Spec{}) }},
 		{"SetPool no name", pool.ErrInvalid, "name", setPool(func(s *pool.Spec) { s.Name = "" })},
@@ -490,12 +518,12 @@ func TestBadInput(t *testing.T) {
 			err := b.do(c)
 			require.ErrorIs(t, err, b.want)
 			require.Contains(t, err.Error(), b.names)
-			if b.want == ipam.ErrInvalidArgument {
-				var argument *ipam.ArgumentError
+			if b.want == codes.InvalidArgument {
+				var argument *ipam.Error
 				require.ErrorAs(t, err, &argument)
 				require.NotEmpty(t, argument.Argument)
-				require.NotEmpty(t, argument.Reason)
-				require.Equal(t, "invalid-argument", ipam.Code(err))
+				require.NotEmpty(t, argument.Detail)
+				require.Equal(t, codes.InvalidArgument, codes.Of(err))
 			}
 			require.Equal(t, was, c.State())
 			require.Equal(t, pools, c.Pools())

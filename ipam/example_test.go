@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -38,10 +39,10 @@ func ExampleAllocator_AutoAssign() {
 	fmt.Println(len(v4.IPs), v4.Msgs, err)
 
 	_, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n2", Num4: 1, Use: pool.Workload})
-	fmt.Println(ipam.Code(err))
+	fmt.Println(errors.Is(err, codes.DoesNotExist), err)
 	// Output:
 	// 4 [exhausted:10.0.0.0/30] <nil>
-	// does-not-exist
+	// true ipam: does not exist: node n2
 }
 
 // The sequence number keeps a late release from taking an address away from
@@ -64,7 +65,7 @@ func ExampleAllocator_ReleaseIPs() {
 
 	assign("second-pod")
 	_, released, err = cluster.ReleaseIPs(ipam.Release{IP: ip, Sequence: &old})
-	fmt.Println(released, errors.Is(err, ipam.ErrBadSequenceNumber))
+	fmt.Println(released, errors.Is(err, codes.BadSequenceNumber))
 	// Output:
 	// [10.0.0.0] <nil>
 	// [] true
@@ -84,7 +85,7 @@ func ExampleClock() {
 	}
 	for range 2 {
 		_, err := cluster.GetAssignmentAttributes(netip.MustParseAddr("10.0.0.0"))
-		fmt.Println(clock.Now().Format(time.TimeOnly), ipam.Code(err))
+		fmt.Println(clock.Now().Format(time.TimeOnly), string(codes.Of(err)))
 		clock.Advance(time.Minute)
 	}
 	// Output:

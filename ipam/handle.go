@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // A handle is one IPAMHandle: how many addresses it counts in which block. The
@@ -230,14 +231,14 @@ func (a *Allocator) addresses(h *handle, id string, family func(netip.Addr) bool
 
 // IPsByHandle returns the addresses that the handle holds, blocks by name and
 // addresses ascending; cooling ones are nobody's. It may be empty: counts
-// outlive blocks. An unknown handle is [ErrDoesNotExist] (§9).
+// outlive blocks. An unknown handle is [codes.DoesNotExist] (§9).
 func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	a.begin()
 	defer a.mu.Unlock()
 	id = handleID(id)
 	h := a.handles.find(id)
 	if h == nil {
-		return nil, fail(ErrDoesNotExist, "handle "+id)
+		return nil, &Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
 	}
 	return a.addresses(h, id, func(netip.Addr) bool { return true }), nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/history"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // TestLoadRejects: histories of broken allocators cannot be explained.
@@ -68,7 +69,7 @@ var brokenUnderLoad = map[string]func(*broken){
 		now := turn{every: 10}
 		b.assignIP = func(r ipam.AssignIPArgs) error {
 			err := b.Allocator.AssignIP(r)
-			if errors.Is(err, ipam.ErrAlreadyExists) && now.is() {
+			if errors.Is(err, codes.AlreadyExists) && now.is() {
 				return nil
 			}
 			return err
@@ -173,7 +174,7 @@ var brokenUnderLoad = map[string]func(*broken){
 	"looks before it takes": func(b *broken) {
 		// As if AssignIP let go of the lock between looking and writing.
 		b.assignIP = func(r ipam.AssignIPArgs) error {
-			if _, err := b.Allocator.GetAssignmentAttributes(r.IP); !errors.Is(err, ipam.ErrDoesNotExist) {
+			if _, err := b.Allocator.GetAssignmentAttributes(r.IP); !errors.Is(err, codes.DoesNotExist) {
 				return b.Allocator.AssignIP(r)
 			}
 			time.Sleep(time.Microsecond)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -80,7 +81,7 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 	d4 := demand{r.Host, r.Use, true, r.Pools4, r.HostReserved4, r.Namespace}
 	d6 := demand{r.Host, r.Use, false, r.Pools6, r.HostReserved6, r.Namespace}
 	if r.Num4 < 0 || r.Num6 < 0 || r.Num4 == tooMany || r.Num6 == tooMany || slices.ContainsFunc(slices.Concat(r.Pools4, r.Pools6), func(p netip.Prefix) bool { return badCIDR(p.Masked()) }) {
-		return errors.Join(m.refused(err, ipam.ErrInvalidArgument), m.empty(v4, v6))
+		return errors.Join(m.refused(err, codes.InvalidArgument), m.empty(v4, v6))
 	}
 	if r.Num4 > 0 {
 		pools, refusal := m.want.choose(&d4)
@@ -92,10 +93,10 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 			_, refusal6 = m.want.choose(&d6)
 		}
 		late := err // is it of IPv4?
-		if len(v4.IPs) >= r.Num4 || slices.ContainsFunc(v4.Msgs, ended) || errors.Is(err, ipam.ErrWrongFamily) {
+		if len(v4.IPs) >= r.Num4 || slices.ContainsFunc(v4.Msgs, ended) || errors.Is(err, codes.WrongFamily) {
 			late = nil
 		}
-		if errors.Is(refusal6, ipam.ErrWrongFamily) && late == nil {
+		if errors.Is(refusal6, codes.WrongFamily) && late == nil {
 			// What was given out is not named, but is to be found.
 			if err := m.empty(v4, v6); err != nil {
 				return err
@@ -103,7 +104,7 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 			v4 = m.unnamed(&r)
 		}
 		num := r.Num4
-		if late == nil && errors.Is(err, ipam.ErrWrongFamily) && r.MaxAllocPerHandle > 0 {
+		if late == nil && errors.Is(err, codes.WrongFamily) && r.MaxAllocPerHandle > 0 {
 			num = len(v4.IPs) // what the handle had before is not named either
 		}
 		if err := m.answer(&r, &d4, pools, num, v4, late); err != nil {
@@ -172,11 +173,11 @@ func (m *machine) unnamed(r *ipam.AutoAssignArgs) (v4 ipam.Assignment) {
 
 // answer judges the answer for one family, of which num addresses were asked.
 func (m *machine) answer(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, num int, a ipam.Assignment, err error) error {
-	if err != nil && !slices.ContainsFunc([]error{ipam.ErrBlockLimit, ipam.ErrNoBlock, ipam.ErrBlockTooSmall, ipam.ErrBadHostReservation},
+	if err != nil && !slices.ContainsFunc([]error{codes.BlockLimit, codes.NoBlock, codes.BlockTooSmall, codes.BadHostReservation},
 		func(want error) bool { return errors.Is(err, want) }) {
 		return fmt.Errorf("unexpected error %w", err)
 	}
-	if errors.Is(err, ipam.ErrBadHostReservation) && d.reserve == nil {
+	if errors.Is(err, codes.BadHostReservation) && d.reserve == nil {
 		return fmt.Errorf("without a reservation: %w", err)
 	}
 	handle := cutHandle(r.Handle)
@@ -263,7 +264,7 @@ func (m *machine) limits(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, a
 	if was, is := usable(&m.state), usable(&m.after); is > max(was, limit) {
 		return fmt.Errorf("%s has %d blocks after %d, over the limit of %d", d.owner(), is, was, limit)
 	}
-	if errors.Is(err, ipam.ErrBlockLimit) != slices.Contains(a.Msgs, fmt.Sprintf("block-limit:%d", limit)) {
+	if errors.Is(err, codes.BlockLimit) != slices.Contains(a.Msgs, fmt.Sprintf("block-limit:%d", limit)) {
 		return fmt.Errorf("limit of %d: messages %v, error %v", limit, a.Msgs, err)
 	}
 	if !m.want.config.AutoAllocateBlocks {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -22,14 +23,14 @@ func badCIDR(cidr netip.Prefix) bool {
 // enabledCIDR says whether the affinities of a CIDR can be named by it.
 func (w *model) enabledCIDR(cidr netip.Prefix, o affinity.Owner) (pool.Spec, error) {
 	if badCIDR(cidr) || o.Validate() != nil {
-		return pool.Spec{}, ipam.ErrInvalidArgument
+		return pool.Spec{}, codes.InvalidArgument
 	}
 	s, ok := w.enabledPoolOf(cidr.Addr())
 	switch {
 	case !ok:
-		return s, ipam.ErrNotInPool
+		return s, codes.NotInPool
 	case cidr.Bits() > s.BlockSize:
-		return s, ipam.ErrInvalidSize
+		return s, codes.InvalidSize
 	}
 	return s, nil
 }
@@ -124,7 +125,7 @@ func (m *machine) released(err error, mustBeEmpty, stops bool, asked func(c ipam
 			return fmt.Errorf("block %s is still %s's", c.CIDR, c.Owner)
 		}
 	}
-	if inUse != (err != nil) || err != nil && !errors.Is(err, ipam.ErrBlockNotEmpty) {
+	if inUse != (err != nil) || err != nil && !errors.Is(err, codes.BlockNotEmpty) {
 		return fmt.Errorf("error is %v, in use: %t", err, inUse)
 	}
 	for _, c := range m.state.Affinities {
@@ -161,7 +162,7 @@ func (m *machine) ReleaseHostAffinities() error {
 		m.logf("ReleaseHostAffinities %s %t = %v", owner, must, err)
 	}
 	if owner.Validate() != nil {
-		return m.refused(err, ipam.ErrInvalidArgument)
+		return m.refused(err, codes.InvalidArgument)
 	}
 	return m.released(err, must, false, func(c ipam.AffinityState) bool { return c.Owner == owner })
 }
@@ -172,7 +173,7 @@ func (m *machine) ReleasePoolAffinities() error {
 	err := m.got.ReleasePoolAffinities(cidr)
 	m.logf("ReleasePoolAffinities %s = %v", cidr, err)
 	if badCIDR(cidr) {
-		return m.refused(err, ipam.ErrInvalidArgument)
+		return m.refused(err, codes.InvalidArgument)
 	}
 	inside := func(c ipam.AffinityState) bool { return cidr.Contains(c.CIDR.Addr()) }
 	if m.raw {
@@ -187,11 +188,11 @@ func (m *machine) ReleaseBlockAffinity() error {
 	err := m.got.ReleaseBlockAffinity(cidr, must)
 	m.logf("ReleaseBlockAffinity %s %t = %v", cidr, must, err)
 	if badCIDR(cidr) {
-		return m.refused(err, ipam.ErrInvalidArgument)
+		return m.refused(err, codes.InvalidArgument)
 	}
 	b := blockIn(&m.state, cidr.Addr())
 	if b == nil || b.CIDR != cidr {
-		return m.refused(err, ipam.ErrNoSuchBlock)
+		return m.refused(err, codes.NoSuchBlock)
 	}
 	return m.released(err, must, false, func(c ipam.AffinityState) bool { return c.CIDR == cidr && c.Owner == b.Owner })
 }
@@ -204,9 +205,9 @@ func (m *machine) SetIPAMConfig() error {
 	var want error
 	switch {
 	case c.MaxBlocksPerHost < 0 || c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > ipam.MaxCooldownSeconds:
-		want = ipam.ErrInvalidArgument
+		want = codes.InvalidArgument
 	case !c.StrictAffinity && (!c.AutoAllocateBlocks || c.MaxBlocksPerHost > 0):
-		want = ipam.ErrConfigConflict
+		want = codes.ConfigConflict
 	default:
 		m.want.config = c
 	}
@@ -282,7 +283,7 @@ func (m *machine) SetNode() error {
 	err := m.got.SetNode(n)
 	m.logf("SetNode %+v = %v", n, err)
 	if n.Name == "" || n.Name == "a b" {
-		return m.refused(err, ipam.ErrInvalidArgument)
+		return m.refused(err, codes.InvalidArgument)
 	}
 	m.want.nodes[n.Name] = maps.Clone(n.Labels)
 	if n.Labels != nil {
@@ -372,7 +373,7 @@ func (m *machine) PutAffinity() error {
 	err := m.got.PutAffinity(owner, cidr, state)
 	m.logf("PutAffinity %s %s %s = %v", owner, cidr, state, err)
 	if badCIDR(cidr) || owner.Validate() != nil || state == affinity.None || state > affinity.PendingDeletion {
-		return m.refused(err, ipam.ErrInvalidArgument)
+		return m.refused(err, codes.InvalidArgument)
 	}
 	if err := m.refused(err, nil); err != nil {
 		return err
@@ -429,7 +430,7 @@ func (m *machine) PutIPAMConfig() error {
 	err := m.got.PutIPAMConfig(c)
 	m.logf("PutIPAMConfig %+v = %v", c, err)
 	if c.MaxBlocksPerHost < 0 || c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > ipam.MaxCooldownSeconds {
-		return m.refused(err, ipam.ErrInvalidArgument)
+		return m.refused(err, codes.InvalidArgument)
 	}
 	m.want.config = c
 	return m.refused(err, nil)

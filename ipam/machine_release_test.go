@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -54,34 +55,34 @@ func (m *machine) AssignIP() error {
 // whether the handle has the address already: §9.
 func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, already bool) {
 	if !r.IP.IsValid() || r.IP.Is4In6() || r.IP.Zone() != "" {
-		return ipam.ErrInvalidArgument, false
+		return codes.InvalidArgument, false
 	}
 	p, ok := w.enabledPoolOf(r.IP)
 	switch {
 	case !ok:
-		return ipam.ErrNotInPool, false
+		return codes.NotInPool, false
 	case r.Use != "" && !allows(p, r.Use):
-		return ipam.ErrUseNotAllowed, false
+		return codes.UseNotAllowed, false
 	}
 	d := demand{host: r.Host, use: r.Use}
 	b := blockIn(s, r.IP)
 	if h := r.HostReserved; b == nil && h != nil {
 		if n := h.StartOfBlock + h.EndOfBlock; h.StartOfBlock < 0 || n > 1<<(p.CIDR.Addr().BitLen()-p.BlockSize) {
-			return ipam.ErrBadHostReservation, false
+			return codes.BadHostReservation, false
 		}
 	}
 	if b != nil && w.config.StrictAffinity && b.Owner != d.owner() {
-		return ipam.ErrAffinityMismatch, false
+		return codes.AffinityMismatch, false
 	}
 	handle := cutHandle(r.Handle)
 	limited := handle != "" && r.MaxAllocPerHandle > 0
 	if h, held := w.held[r.IP]; held && limited && h.handle == handle {
 		return nil, true
 	} else if held || w.isHost(r.IP) {
-		return ipam.ErrAlreadyExists, false
+		return codes.AlreadyExists, false
 	}
 	if c, cooling := w.cooling[r.IP]; cooling && !w.cold(c) {
-		return ipam.ErrAlreadyExists, false
+		return codes.AlreadyExists, false
 	}
 	if limited && total(s, handle, r.IP.Is4())+1 > r.MaxAllocPerHandle {
 		stored := handle // what the handle is called: by whoever made it (§1)
@@ -92,10 +93,10 @@ func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, al
 		}
 		for ip, h := range w.held {
 			if h.handle == stored && ip.Is4() == r.IP.Is4() {
-				return ipam.ErrMaxAlloc, false
+				return codes.MaxAlloc, false
 			}
 		}
-		return ipam.ErrMaxRetries, false // counted, but not held: §15
+		return codes.MaxRetries, false // counted, but not held: §15
 	}
 	return nil, false
 }
@@ -189,7 +190,7 @@ func (w *model) releaseIPs(rs []ipam.Release, s *ipam.State) (unallocated, relea
 	batches := make(map[netip.Prefix][]ipam.Release)
 	for _, r := range rs {
 		if !r.IP.IsValid() || r.IP.Is4In6() || r.IP.Zone() != "" {
-			return nil, nil, nil, false, ipam.ErrInvalidArgument
+			return nil, nil, nil, false, codes.InvalidArgument
 		}
 		if b := blockIn(s, r.IP); b != nil {
 			batches[b.CIDR] = append(batches[b.CIDR], r)
@@ -241,11 +242,11 @@ func (w *model) releaseBatch(rs []ipam.Release, b *ipam.BlockState) (free, gone 
 		}
 		switch {
 		case r.Sequence != nil && *r.Sequence != number:
-			return nil, nil, ipam.ErrBadSequenceNumber
+			return nil, nil, codes.BadSequenceNumber
 		case !held:
 			free = append(free, r.IP)
 		case r.Handle != "" && cutHandle(r.Handle) != h.handle:
-			return nil, nil, ipam.ErrBadHandle
+			return nil, nil, codes.BadHandle
 		default:
 			gone = append(gone, r.IP)
 		}
@@ -260,7 +261,7 @@ func (m *machine) ReleaseByHandle() error {
 	m.logf("ReleaseByHandle %q = %v", id, err)
 	id = cutHandle(id)
 	if !slices.ContainsFunc(m.state.Handles, func(h ipam.HandleState) bool { return strings.EqualFold(h.ID, id) }) {
-		return m.refused(err, ipam.ErrDoesNotExist)
+		return m.refused(err, codes.DoesNotExist)
 	}
 	for _, ip := range m.want.inUse() {
 		if h, held := m.want.held[ip]; held && h.handle == id {
@@ -333,31 +334,31 @@ func (m *machine) SetOwnerAttributes() error {
 // setOwner says whether the change may be: §9.
 func (w *model) setOwner(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
 	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" || u.ClearActive && u.Active.Len() > 0 || pre.Active != nil && pre.ActiveEmpty {
-		return ipam.ErrInvalidArgument
+		return codes.InvalidArgument
 	}
 	h, held := w.held[ip]
 	_, enabled := w.enabledPoolOf(ip)
 	c, cooling := w.cooling[ip]
 	switch {
 	case !enabled:
-		return ipam.ErrNotInPool
+		return codes.NotInPool
 	case w.isHost(ip):
 		h = holding{handle: w.hostHeld[ip]}
 	case cooling && !w.cold(c):
-		return ipam.ErrWrongHandle
+		return codes.WrongHandle
 	case !held:
-		return ipam.ErrDoesNotExist
+		return codes.DoesNotExist
 	}
 	if h.handle == "" || h.handle != cutHandle(handle) {
-		return ipam.ErrWrongHandle
+		return codes.WrongHandle
 	}
 	if u.ClearActive || u.Active.Len() > 0 {
 		if pre.ActiveEmpty && h.active.Len() > 0 || pre.Active != nil && !expected(*pre.Active, h.active) {
-			return ipam.ErrUpdateConflict
+			return codes.UpdateConflict
 		}
 	}
 	if u.Alternate.Len() > 0 && pre.AlternateEmpty && h.alternate.Len() > 0 {
-		return ipam.ErrUpdateConflict
+		return codes.UpdateConflict
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // A machine does operations on a subject and holds what comes of them against
@@ -178,7 +179,7 @@ func (m *machine) checkHandles() error {
 		slices.SortFunc(want, netip.Addr.Compare)
 		got, err := m.got.IPsByHandle(id)
 		known := slices.ContainsFunc(m.after.Handles, func(h ipam.HandleState) bool { return strings.EqualFold(h.ID, id) })
-		if known != (err == nil) || err != nil && !errors.Is(err, ipam.ErrDoesNotExist) {
+		if known != (err == nil) || err != nil && !errors.Is(err, codes.DoesNotExist) {
 			errs = append(errs, fmt.Errorf("IPsByHandle(%s): %v, known: %t", id, err, known))
 		}
 		got = slices.SortedFunc(slices.Values(got), netip.Addr.Compare)
@@ -211,10 +212,10 @@ func (m *machine) checkAddresses() error {
 				wrong("attributes of host-reserved %s are %v, %v", ip, got, err)
 			}
 		case enabled && cooling && !m.want.cold(c):
-			if !errors.Is(err, ipam.ErrIPInCooldown) {
+			if !errors.Is(err, codes.IPInCooldown) {
 				wrong("attributes of cooling %s: %v", ip, err)
 			}
-		case !errors.Is(err, ipam.ErrDoesNotExist):
+		case !errors.Is(err, codes.DoesNotExist):
 			wrong("attributes of %s: %v, %v", ip, got, err)
 		}
 		if held && seq != m.want.numbers[ip] || !held && !cooling && seq != 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -187,19 +188,19 @@ func (d *demand) owner() affinity.Owner {
 func (w *model) choose(d *demand) ([]pool.Spec, error) {
 	for _, cidr := range d.pools {
 		if cidr.Addr().Is4() != d.is4 {
-			return nil, ipam.ErrWrongFamily
+			return nil, codes.WrongFamily
 		}
 	}
 	labels, exists := w.nodes[d.host]
 	switch d.use {
 	case pool.Workload, pool.Tunnel:
 		if !exists {
-			return nil, ipam.ErrDoesNotExist
+			return nil, codes.DoesNotExist
 		}
 	case pool.LoadBalancer:
 		labels = nil
 	default:
-		return nil, ipam.ErrUseRequired
+		return nil, codes.UseRequired
 	}
 	longest := 128
 	if d.is4 {
@@ -208,7 +209,7 @@ func (w *model) choose(d *demand) ([]pool.Spec, error) {
 	if d.reserve != nil {
 		s, e := d.reserve.StartOfBlock, d.reserve.EndOfBlock
 		if s < 0 || e < 0 || s+e == 0 || bits.Len(uint(s+e)) >= longest {
-			return nil, ipam.ErrBadHostReservation
+			return nil, codes.BadHostReservation
 		}
 		longest -= bits.Len(uint(s + e))
 	}
@@ -222,13 +223,13 @@ func (w *model) choose(d *demand) ([]pool.Spec, error) {
 		}
 	}
 	if len(large) == 0 {
-		return nil, ipam.ErrNoQualifiedPool
+		return nil, codes.NoQualifiedPool
 	}
 	var chosen []pool.Spec
 	for _, cidr := range d.pools {
 		i := slices.IndexFunc(large, func(s pool.Spec) bool { return s.CIDR == cidr.Masked() })
 		if i < 0 {
-			return nil, ipam.ErrPoolNotEnabled
+			return nil, codes.PoolNotEnabled
 		}
 		chosen = append(chosen, large[i])
 	}
@@ -239,12 +240,12 @@ func (w *model) choose(d *demand) ([]pool.Spec, error) {
 			}
 		}
 		if len(chosen) == 0 {
-			return nil, ipam.ErrNoPoolsForNode
+			return nil, codes.NoPoolsForNode
 		}
 	}
 	chosen = slices.DeleteFunc(chosen, func(s pool.Spec) bool { return !allows(s, d.use) })
 	if len(chosen) == 0 {
-		return nil, ipam.ErrNoQualifiedPool
+		return nil, codes.NoQualifiedPool
 	}
 	return chosen, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -29,7 +30,7 @@ func TestReclaimSince(t *testing.T) {
 			} else {
 				require.Empty(t, v4.IPs)
 				_, _, err := a.EnsureBlock(ipam.EnsureBlockArgs{Host: host, HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
-				require.ErrorIs(t, err, ipam.ErrNoFreeBlocks)
+				require.ErrorIs(t, err, codes.NoFreeBlocks)
 			}
 			clock.Advance(time.Minute)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -38,21 +39,21 @@ func TestPlanOfAnotherUse(t *testing.T) {
 	require.Equal(t, []string{"10.2.0.1/30"}, ask(pool.Workload), "not from the pool for tunnels")
 }
 
-// "[ErrInvalidArgument] before anything happens", also in the second family.
+// "[codes.InvalidArgument] before anything happens", also in the second family.
 func TestBadSecondFamilyChangesNothing(t *testing.T) {
 
 	bad := []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/124")}
 	t.Run("AutoAssign", func(t *testing.T) {
 		c := newCluster(t, smallPools, "n1")
 		_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Num6: 1, Use: pool.Workload, Pools6: bad})
-		require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+		require.ErrorIs(t, err, codes.InvalidArgument)
 		require.Empty(t, c.State().Blocks)
 	})
 	t.Run("EnsureBlock", func(t *testing.T) {
 		c := newCluster(t, smallPools, "n1")
 		one := &ipam.HostReservation{StartOfBlock: 1}
 		_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: one, HostReserved6: one, Pools6: bad})
-		require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+		require.ErrorIs(t, err, codes.InvalidArgument)
 		require.Empty(t, c.State().Blocks)
 	})
 }
@@ -64,10 +65,10 @@ func TestBadHostOfNoAddresses(t *testing.T) {
 	for _, args := range []ipam.AutoAssignArgs{{}, {Num4: 1, Pools4: six}, {Num6: 1, Pools6: []netip.Prefix{prefix("10.0.0.0/28")}}} {
 		args.Host, args.Use = "no host", pool.Workload
 		_, _, err := c.AutoAssign(args)
-		require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+		require.ErrorIs(t, err, codes.InvalidArgument)
 		args.Host = "n1"
 		_, _, err = c.AutoAssign(args)
-		require.NotErrorIs(t, err, ipam.ErrInvalidArgument)
+		require.NotErrorIs(t, err, codes.InvalidArgument)
 	}
 }
 
@@ -99,7 +100,7 @@ func TestReservationLargerThanAnyBlock(t *testing.T) {
 
 	c := newCluster(t, smallPools, "n1")
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5000}})
-	require.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
+	require.ErrorIs(t, err, codes.NoQualifiedPool)
 }
 
 // A handle that may hold no more meets the host's own block again and again,
@@ -111,7 +112,7 @@ func TestHugeLimitOfBlocks(t *testing.T) {
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{
 		Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload, MaxAllocPerHandle: 1, MaxBlocksPerHost: math.MaxInt32,
 	})
-	require.ErrorIs(t, err, ipam.ErrBlockLimit)
+	require.ErrorIs(t, err, codes.BlockLimit)
 	require.Less(t, time.Since(begin), time.Second)
 }
 
@@ -158,7 +159,7 @@ func TestRefusedAfterReclaim(t *testing.T) {
 	c.clock.Advance(time.Hour)
 	was := c.State()
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5}})
-	require.ErrorIs(t, err, ipam.ErrBadHostReservation)
+	require.ErrorIs(t, err, codes.BadHostReservation)
 	require.Equal(t, was, c.State())
 }
 

@@ -3,9 +3,11 @@ package ipam
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // A Release names an address to give back, and what it must still be for
@@ -30,11 +32,11 @@ type Release struct {
 // as they were given, unallocated ones included; none before Calico v3.31. Both
 // are in the order of blocks' names, within a block in the order given.
 //
-// An address whose handle or sequence number differs ([ErrBadHandle],
-// [ErrBadSequenceNumber]) keeps its whole block's batch from being released;
+// An address whose handle or sequence number differs ([codes.BadHandle],
+// [codes.BadSequenceNumber]) keeps its whole block's batch from being released;
 // the others go through, and the error is that of the first such block by
-// name. Of an address given twice the last counts. [ErrInvalidArgument] and
-// [ErrStrictAffinityRequired] come before anything happens. The slices are the
+// name. Of an address given twice the last counts. [codes.InvalidArgument] and
+// [codes.StrictAffinityRequired] come before anything happens. The slices are the
 // caller's.
 func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []netip.Addr, err error) {
 	for _, r := range releases {
@@ -201,9 +203,12 @@ func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, hel
 	handle, seq, held := b.Holder(ord, a.cold)
 	switch {
 	case r.Sequence != nil && *r.Sequence != seq:
-		err = fail(ErrBadSequenceNumber, r.IP)
+		err = &Error{
+			Code: codes.BadSequenceNumber, Address: r.IP, Block: b.CIDR(),
+			Want: strconv.FormatUint(*r.Sequence, 10), Got: strconv.FormatUint(seq, 10),
+		}
 	case held && r.Handle != "" && handleID(r.Handle) != handle:
-		err = fail(ErrBadHandle, r.IP)
+		err = &Error{Code: codes.BadHandle, Address: r.IP, Block: b.CIDR(), Want: r.Handle, Got: handle}
 	}
 	return handle, held, err
 }
@@ -279,7 +284,7 @@ func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 }
 
 // ReleaseByHandle gives back everything that the handle holds, blocks by name.
-// An unknown handle is [ErrDoesNotExist]. Counts for blocks in which the
+// An unknown handle is [codes.DoesNotExist]. Counts for blocks in which the
 // handle holds nothing, or that do not exist any more, stay (§9,
 // §15).
 func (a *Allocator) ReleaseByHandle(id string) error {
@@ -288,7 +293,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 	id = handleID(id)
 	h := a.handles.find(id)
 	if h == nil {
-		return fail(ErrDoesNotExist, "handle "+id)
+		return &Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
 	}
 	// Counts go as they are lowered.
 	var small [4]count

@@ -41,13 +41,13 @@ const (
 // ParseVersion reads a version such as "v3.28.2", "3.28" or "v3.31.7-12-gabc": what
 // follows the three numbers is ignored. "master" and the empty text are the newest.
 // Any other text, also one of another major version than 3, matches
-// [ErrInvalidArgument]. Releases older than v3.22 and newer than v3.33 are read as
+// [codes.InvalidArgument]. Releases older than v3.22 and newer than v3.33 are read as
 // well; [Version.Covered] tells whether this package has rules for them.
 func ParseVersion(text string) (Version, error) {
 	if text == "" || text == "master" {
 		return 0, nil
 	}
-	wrong := &ArgumentError{"version", text, "must be a release of Calico such as v3.28 or v3.28.2"}
+	wrong := invalid("version", text, "must be a release of Calico such as v3.28 or v3.28.2")
 	major, rest, dotted := strings.Cut(strings.TrimPrefix(text, "v"), ".")
 	if major != "3" || !dotted {
 		return 0, wrong
@@ -305,11 +305,11 @@ func (a *Allocator) needs(argument, value string, field func(*Rules) *bool) erro
 
 // Refuse returns the error of an argument that asks for what the release does not
 // have, one field of its [Rules]: it names the argument, the release and the first
-// release that has it, and matches [ErrInvalidArgument]. Whether the release has it
+// release that has it, and matches [codes.InvalidArgument]. Whether the release has it
 // is the caller's to look at.
 func (v Version) Refuse(argument, value string, field func(*Rules) *bool) error {
 	c := changeOf(field)
-	return &ArgumentError{argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, c.first())}
+	return invalid(argument, value, fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, c.first()))
 }
 
 // changeOf returns the row of a field of the rules, which has one.

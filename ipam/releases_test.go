@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 func TestParseVersion(t *testing.T) {
@@ -22,7 +24,7 @@ func TestParseVersion(t *testing.T) {
 	}
 	for _, text := range []string{"v2.6.1", "28", "v3", "v3.", "v3.x", "v3.28.", "v3.28.x", "v3.-1", "v3.28.2.1", "v3.12345", "latest", " v3.28"} {
 		_, err := ParseVersion(text)
-		assert.ErrorIs(t, err, ErrInvalidArgument, text)
+		assert.ErrorIs(t, err, codes.InvalidArgument, text)
 	}
 }
 
@@ -87,7 +89,7 @@ func TestNeeds(t *testing.T) {
 	selector := func(r *Rules) *bool { return &r.NamespaceSelector }
 	require.NoError(t, New(Options{Calico: V3_31}).needs("namespaceSelector", "x", selector))
 	err := New(Options{Calico: V3_30}).needs("namespaceSelector", "has(x)", selector)
-	assert.ErrorIs(t, err, ErrInvalidArgument)
+	assert.ErrorIs(t, err, codes.InvalidArgument)
 	assert.EqualError(t, err, `ipam: invalid namespaceSelector "has(x)": Calico v3.30 has no namespaceSelector; v3.31 is the first release that does`)
 }
 

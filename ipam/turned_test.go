@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -124,7 +125,7 @@ func TestNotThereYet(t *testing.T) {
 		"ipCooldownSeconds; v3.33": old.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}),
 		"alternate owners; v3.32":  old.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{}),
 	} {
-		require.ErrorIs(t, err, ipam.ErrInvalidArgument, what)
+		require.ErrorIs(t, err, codes.InvalidArgument, what)
 		require.ErrorContains(t, err, what)
 		require.ErrorContains(t, err, "Calico v3.28")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -44,7 +45,7 @@ func TestWatch(t *testing.T) {
 
 	a.GetUtilization()
 	require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: y.Addr().Next(), Host: "y"}))
-	require.ErrorIs(t, a.AssignIP(ipam.AssignIPArgs{IP: x.Addr(), Host: "y"}), ipam.ErrAlreadyExists)
+	require.ErrorIs(t, a.AssignIP(ipam.AssignIPArgs{IP: x.Addr(), Host: "y"}), codes.AlreadyExists)
 	require.Equal(t, []netip.Prefix{y.Masked()}, w.AppendChanged(nil), "what is refused changes nothing")
 	require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("y")))
 	require.Equal(t, []netip.Prefix{y.Masked()}, w.AppendChanged(nil), "an owner lost")

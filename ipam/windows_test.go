@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -38,8 +39,8 @@ func TestWindows(t *testing.T) {
 		c.take("10.0.0.1", "n1", "h")
 		was := c.State()
 		err := do(c)
-		require.ErrorIs(t, err, ipam.ErrStrictAffinityRequired, name)
-		require.Equal(t, "strict-affinity-required", ipam.Code(err))
+		require.ErrorIs(t, err, codes.StrictAffinityRequired, name)
+		require.Equal(t, codes.StrictAffinityRequired, codes.Of(err))
 		require.Equal(t, was, c.State(), name)
 
 		c.configure(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true})
@@ -51,7 +52,7 @@ func TestWindows(t *testing.T) {
 // AutoAssign not before the node.
 func TestWindowsOfOlderReleases(t *testing.T) {
 	ask := ipam.AutoAssignArgs{Host: "nobody", Num4: 1, Use: pool.Workload, Windows: true}
-	for v, want := range map[ipam.Version]error{ipam.V3_32: ipam.ErrDoesNotExist, ipam.V3_33: ipam.ErrStrictAffinityRequired} {
+	for v, want := range map[ipam.Version]error{ipam.V3_32: codes.DoesNotExist, ipam.V3_33: codes.StrictAffinityRequired} {
 		a := ipam.New(ipam.Options{Calico: v})
 		for _, s := range smallPools {
 			require.NoError(t, a.SetPool(s))
@@ -63,7 +64,7 @@ func TestWindowsOfOlderReleases(t *testing.T) {
 		known := ask
 		known.Host = "n1"
 		_, _, err = a.AutoAssign(known)
-		require.ErrorIs(t, err, ipam.ErrStrictAffinityRequired, "%s", v)
+		require.ErrorIs(t, err, codes.StrictAffinityRequired, "%s", v)
 		_, _, err = a.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1"), Windows: true})
 		require.Equal(t, v == ipam.V3_32, err == nil, "%s: %v", v, err)
 		require.NoError(t, a.Check())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // A script answers as it is told, and tells nobody's address from another's.
@@ -103,15 +104,15 @@ func TestCheck(t *testing.T) {
 		}, true},
 		{"taken", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one)
-			says.err = ipam.ErrAlreadyExists
+			says.err = codes.AlreadyExists
 			_ = other.AssignIP(ipam.AssignIPArgs{IP: one})
 		}, false},
 		{"taken by nobody", func(l *Log, s *script, other *Log, says *script) {
-			says.err = ipam.ErrAlreadyExists
+			says.err = codes.AlreadyExists
 			_ = other.AssignIP(ipam.AssignIPArgs{IP: one})
 		}, true},
 		{"refused", func(l *Log, s *script, other *Log, says *script) {
-			says.err = ipam.ErrMaxAlloc
+			says.err = codes.MaxAlloc
 			_ = other.AssignIP(ipam.AssignIPArgs{IP: one, Handle: "g"})
 			give(l, s, "h", one)
 		}, false},
@@ -123,30 +124,30 @@ func TestCheck(t *testing.T) {
 		}, false},
 		{"a release of a batch that was refused", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one)
-			says.err = ipam.ErrBadHandle
+			says.err = codes.BadHandle
 			_, _, _ = other.ReleaseIPs(ipam.Release{IP: one, Handle: "g"}, ipam.Release{IP: two})
 			give(l, s, "h", one)
 		}, true},
 		{"a refusal of the holder", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one)
-			says.err = ipam.ErrBadHandle
+			says.err = codes.BadHandle
 			_, _, _ = other.ReleaseIPs(ipam.Release{IP: one, Handle: "h"})
 		}, true},
 		{"a refusal of the number", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one)
 			s.attrs = ipam.Attributes{Handle: "h", Sequence: 3}
 			_, _ = l.GetAssignmentAttributes(one)
-			says.err = ipam.ErrBadSequenceNumber
+			says.err = codes.BadSequenceNumber
 			_, _, _ = other.ReleaseIPs(ipam.Release{IP: one, Sequence: &s.attrs.Sequence})
 		}, true},
 		{"a handle that is not known", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one)
-			says.err = ipam.ErrDoesNotExist
+			says.err = codes.DoesNotExist
 			_ = other.ReleaseByHandle("h")
 		}, true},
 		{"a handle that is not known, perhaps", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one, two)
-			says.err, other.Halfway = ipam.ErrDoesNotExist, true
+			says.err, other.Halfway = codes.DoesNotExist, true
 			_ = other.ReleaseByHandle("h")
 			give(l, s, "h", one)
 			s.held = []netip.Addr{one, two}
@@ -163,12 +164,12 @@ func TestCheck(t *testing.T) {
 			_, _ = other.IPsByHandle("g")
 		}, true},
 		{"an address that cools for ever", func(l *Log, s *script, other *Log, says *script) {
-			says.err = ipam.ErrIPInCooldown
+			says.err = codes.IPInCooldown
 			_, _ = other.GetAssignmentAttributes(one)
 		}, true},
 		{"a free address", func(l *Log, s *script, other *Log, says *script) {
 			give(l, s, "h", one)
-			says.err = ipam.ErrDoesNotExist
+			says.err = codes.DoesNotExist
 			_, _ = other.GetAssignmentAttributes(one)
 		}, true},
 		{"an answer that nobody got", func(l *Log, s *script, other *Log, says *script) {
@@ -246,7 +247,7 @@ func TestDeath(t *testing.T) {
 		if leaveOpen {
 			dead.LeaveOpen()
 		}
-		told.err = ipam.ErrDoesNotExist
+		told.err = codes.DoesNotExist
 		_, _ = l.IPsByHandle("g")
 		told.held, told.err = []netip.Addr{one}, nil
 		_, _ = l.IPsByHandle("g")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // An Allocator is what clients work on: an [ipam.Allocator], or whatever else
@@ -34,7 +35,7 @@ type Log struct {
 	// Allocator carries out what is asked. It may be exchanged between two
 	// operations.
 	Allocator
-	// Halfway says that a ReleaseByHandle that ends with [ipam.ErrDoesNotExist]
+	// Halfway says that a ReleaseByHandle that ends with [codes.DoesNotExist]
 	// may have ended half-way. So it does where clients race, when a block that
 	// it was about to empty is gone; its client then knows nothing.
 	Halfway bool
@@ -88,7 +89,7 @@ func (l *Log) LeaveOpen() {
 
 // refused reports whether an operation is known not to have happened: all errors
 // of package ipam say so, others leave it open.
-func refused(err error) bool { return err != nil && ipam.Code(err) != err.Error() }
+func refused(err error) bool { return err != nil && codes.Of(err) != codes.Unknown }
 
 // AutoAssign keeps what was given. A full mask tells that the handle had the
 // address already (§7), unless that is the mask of its block: so there
@@ -128,7 +129,7 @@ func (l *Log) AssignIP(args ipam.AssignIPArgs) error {
 	case err == nil:
 		give.outcome = done
 		end(give)
-	case errors.Is(err, ipam.ErrAlreadyExists):
+	case errors.Is(err, codes.AlreadyExists):
 		give.outcome = taken
 		end(give)
 	case refused(err):
@@ -164,9 +165,9 @@ func (l *Log) ReleaseIPs(releases ...ipam.Release) (unallocated, released []neti
 			e.outcome = wasNobodys
 		case slices.Contains(released, e.ip):
 			e.outcome = done
-		case len(events) == 1 && errors.Is(err, ipam.ErrBadHandle):
+		case len(events) == 1 && errors.Is(err, codes.BadHandle):
 			e.outcome = badHandle
-		case len(events) == 1 && errors.Is(err, ipam.ErrBadSequenceNumber):
+		case len(events) == 1 && errors.Is(err, codes.BadSequenceNumber):
 			e.outcome = badNumber
 		default:
 			continue

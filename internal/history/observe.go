@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // ReleaseByHandle keeps that everything the handle held was given back, or that
@@ -18,9 +19,9 @@ func (l *Log) ReleaseByHandle(id string) error {
 	case err == nil:
 		all.outcome = done
 		end(all)
-	case errors.Is(err, ipam.ErrDoesNotExist) && l.Halfway:
+	case errors.Is(err, codes.DoesNotExist) && l.Halfway:
 		l.LeaveOpen()
-	case errors.Is(err, ipam.ErrDoesNotExist):
+	case errors.Is(err, codes.DoesNotExist):
 		end(event{op: op{verb: ask, handle: id}, answer: answer{outcome: no}})
 	case refused(err):
 		end()
@@ -34,7 +35,7 @@ func (l *Log) ReleaseByHandle(id string) error {
 func (l *Log) IPsByHandle(id string) ([]netip.Addr, error) {
 	end := l.begin()
 	ips, err := l.Allocator.IPsByHandle(id)
-	if err != nil && !errors.Is(err, ipam.ErrDoesNotExist) {
+	if err != nil && !errors.Is(err, codes.DoesNotExist) {
 		end()
 		return ips, err
 	}
@@ -55,9 +56,9 @@ func (l *Log) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error) {
 	switch {
 	case err == nil:
 		who.answer = answer{outcome: isHeld, handle: a.Handle, seq: a.Sequence}
-	case errors.Is(err, ipam.ErrIPInCooldown):
+	case errors.Is(err, codes.IPInCooldown):
 		who.outcome = isCooling
-	case errors.Is(err, ipam.ErrDoesNotExist):
+	case errors.Is(err, codes.DoesNotExist):
 		who.outcome = isFree
 	default:
 		end()

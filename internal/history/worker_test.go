@@ -10,6 +10,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -20,8 +21,8 @@ type counted struct {
 }
 
 func (c *counted) count(what string, err error) {
-	if code := ipam.Code(err); code != "" {
-		what += " " + code
+	if code := codes.Of(err); code != "" {
+		what += " " + string(code)
 	}
 	c.done[what]++
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
@@ -105,7 +105,7 @@ func TestReleaseOfRace(t *testing.T) {
 	}
 	old.Setting.Calico = "v2.6"
 	_, err = Replay(&old)
-	require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+	require.ErrorIs(t, err, codes.InvalidArgument)
 }
 
 // broken is a datastore, or a client's idea of one, with a fault: requests and

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -58,7 +59,7 @@ func (k *Controller) releaseEach(leaks []*allocation) error {
 	pools := k.allocator.Pools()
 	for _, al := range leaks {
 		allocated, err := k.allocator.ReleaseIP(al.release())
-		if err != nil && !errors.Is(err, ipam.ErrDoesNotExist) {
+		if err != nil && !errors.Is(err, codes.DoesNotExist) {
 			return err
 		}
 		if allocated || err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -25,7 +26,7 @@ func TestLeakError(t *testing.T) {
 		al.seq++ // as if it had been given out anew since the controller looked
 	}
 	r := k.Sync(true)
-	require.ErrorIs(t, r.Err, ipam.ErrBadSequenceNumber)
+	require.ErrorIs(t, r.Err, codes.BadSequenceNumber)
 	require.Equal(t, leaked, r.ReleasedIPs)
 	require.True(t, r.WorkRemaining)
 	require.NoError(t, c.Allocator().ReleaseByHandle("h-b"))

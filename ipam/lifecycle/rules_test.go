@@ -14,6 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -50,7 +51,7 @@ func (s *stage) sync() Result {
 		done = append(done, b.String())
 	}
 	if r.Err != nil {
-		done = append(done, ipam.Code(r.Err))
+		done = append(done, string(codes.Of(r.Err)))
 	}
 	s.say("%s", strings.Join(done, " "))
 	return r

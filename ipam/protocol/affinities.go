@@ -8,12 +8,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -32,7 +34,7 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 		return nil, nil, err
 	}
 	if spread := p.BlockSize() - cidr.Bits(); spread > maxClaimBits {
-		return nil, nil, &ipam.ArgumentError{Argument: "cidr", Value: cidr.String(), Reason: fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits)}
+		return nil, nil, invalid("cidr", cidr.String(), fmt.Sprintf("has more than %d blocks", 1<<maxClaimBits))
 	}
 	s, err := c.settings()
 	if err != nil {
@@ -49,7 +51,7 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 		switch {
 		case err == nil:
 			claimed = append(claimed, b)
-		case errors.Is(err, ipam.ErrBlockClaimConflict):
+		case errors.Is(err, codes.BlockClaimConflict):
 			failed = append(failed, b)
 		default:
 			return claimed, failed, outcome(err)
@@ -64,10 +66,13 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 func (c *Client) enabledPool(cidr netip.Prefix) (*pool.Pool, error) {
 	p := c.pools.ByAddr(cidr.Addr())
 	if p == nil || p.Disabled() {
-		return nil, about(ipam.ErrNotInPool, cidr)
+		return nil, &ipam.Error{Code: codes.NotInPool, Block: cidr}
 	}
 	if cidr.Bits() > p.BlockSize() {
-		return nil, about(ipam.ErrInvalidSize, fmt.Sprintf("%s, blocks are /%d", cidr, p.BlockSize()))
+		return nil, &ipam.Error{
+			Code: codes.InvalidSize, Block: cidr, Pool: p.CIDR(), Want: "/" + strconv.Itoa(p.BlockSize()), Got: "/" + strconv.Itoa(cidr.Bits()),
+			Detail: fmt.Sprintf("%s, blocks are /%d", cidr, p.BlockSize()),
+		}
 	}
 	return p, nil
 }
@@ -184,12 +189,12 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 			return nil
 		}
 	}
-	return about(ipam.ErrMaxRetries, cidr)
+	return &ipam.Error{Code: codes.MaxRetries, Pool: cidr}
 }
 
 // ReleaseBlockAffinity gives up the claim of the block's owner, if it has one,
 // as [ipam.Allocator.ReleaseBlockAffinity] does. The block that the caller
-// would pass is read first. It is tried once: [ipam.ErrConflict] where somebody
+// would pass is read first. It is tried once: [codes.Conflict] where somebody
 // else writes meanwhile (§15).
 func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error {
 	if err := checkCIDR(cidr); err != nil {
@@ -197,7 +202,7 @@ func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
 	}
 	b, err := get[*Block](c, BlockKey(cidr))
 	if errors.Is(err, errMissing) {
-		return about(ipam.ErrNoSuchBlock, cidr)
+		return &ipam.Error{Code: codes.NoSuchBlock, Block: cidr}
 	}
 	if err != nil || b.Owner.IsZero() {
 		return err
@@ -210,7 +215,7 @@ func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
 	case errors.Is(err, errStale):
 		return nil
 	case errors.Is(err, errConflict):
-		return about(ipam.ErrConflict, cidr)
+		return &ipam.Error{Code: codes.Conflict, Block: cidr}
 	default:
 		return err
 	}

@@ -5,25 +5,27 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // This file refuses arguments that no state of the cluster could accept, as
-// [ipam.Allocator] does: with an [*ipam.ArgumentError], before any request.
+// [ipam.Allocator] does: with [codes.InvalidArgument], before any request.
 
 // checkName refuses a name that no Kubernetes object could have.
 func checkName(what, name string) error {
 	switch {
 	case name == "":
-		return &ipam.ArgumentError{Argument: what, Value: name, Reason: "must not be empty"}
+		return invalid(what, name, "must not be empty")
 	case len(name) > 253:
-		return &ipam.ArgumentError{Argument: what, Value: name[:32] + "…", Reason: "must be at most 253 bytes"}
+		return invalid(what, name[:32]+"…", "must be at most 253 bytes")
 	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return &ipam.ArgumentError{Argument: what, Value: name, Reason: "must not contain blanks or control characters"}
+		return invalid(what, name, "must not contain blanks or control characters")
 	}
 	return nil
 }
@@ -31,7 +33,7 @@ func checkName(what, name string) error {
 // checkAddr refuses an address that cannot be allocated.
 func checkAddr(ip netip.Addr) error {
 	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" {
-		return &ipam.ArgumentError{Argument: "address", Value: ip.String(), Reason: "must be a plain IPv4 or IPv6 address"}
+		return invalid("address", ip.String(), "must be a plain IPv4 or IPv6 address")
 	}
 	return nil
 }
@@ -39,7 +41,7 @@ func checkAddr(ip netip.Addr) error {
 // checkCIDR refuses a prefix that is not strictly masked.
 func checkCIDR(cidr netip.Prefix) error {
 	if !cidr.IsValid() || cidr.Addr().Is4In6() || cidr != cidr.Masked() {
-		return &ipam.ArgumentError{Argument: "cidr", Value: cidr.String(), Reason: "must be a plain IPv4 or IPv6 prefix without host bits"}
+		return invalid("cidr", cidr.String(), "must be a plain IPv4 or IPv6 prefix without host bits")
 	}
 	return nil
 }
@@ -47,7 +49,7 @@ func checkCIDR(cidr netip.Prefix) error {
 // checkOwner refuses an owner that cannot be.
 func checkOwner(o affinity.Owner) error {
 	if err := o.Validate(); err != nil {
-		return &ipam.ArgumentError{Argument: "owner", Value: o.String(), Reason: err.Error()}
+		return invalid("owner", o.String(), err.Error())
 	}
 	return checkName("host", o.Name)
 }
@@ -56,7 +58,7 @@ func checkOwner(o affinity.Owner) error {
 func checkRequested(pools []netip.Prefix, is4 bool) error {
 	for _, cidr := range pools {
 		if cidr.Addr().Is4() != is4 {
-			return about(ipam.ErrWrongFamily, cidr)
+			return &ipam.Error{Code: codes.WrongFamily, Pool: cidr}
 		}
 	}
 	return nil
@@ -85,7 +87,7 @@ func longestPrefix(r *ipam.HostReservation, is4 bool) (int, error) {
 	}
 	longest := width - bits.Len(uint(r.StartOfBlock+r.EndOfBlock))
 	if longest <= 0 || longest == width {
-		return 0, about(ipam.ErrBadHostReservation, fmt.Sprintf("%d addresses at the start and %d at the end of each block", r.StartOfBlock, r.EndOfBlock))
+		return 0, &ipam.Error{Code: codes.BadHostReservation, Detail: fmt.Sprintf("%d addresses at the start and %d at the end of each block", r.StartOfBlock, r.EndOfBlock)}
 	}
 	return longest, nil
 }
@@ -94,7 +96,7 @@ func longestPrefix(r *ipam.HostReservation, is4 bool) (int, error) {
 func checkReservation(r *ipam.HostReservation) error {
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
 		if n < 0 || int64(n) > 1<<32 {
-			return about(ipam.ErrBadHostReservation, fmt.Sprintf("count %d is not within 0 to 2^32", n))
+			return &ipam.Error{Code: codes.BadHostReservation, Got: strconv.Itoa(n), Detail: fmt.Sprintf("count %d is not within 0 to 2^32", n)}
 		}
 	}
 	return nil
@@ -118,7 +120,15 @@ func fits(r *ipam.HostReservation, cidr netip.Prefix) error {
 		return err
 	}
 	if r.StartOfBlock+r.EndOfBlock > 1<<width {
-		return about(ipam.ErrBadHostReservation, fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock))
+		return &ipam.Error{
+			Code: codes.BadHostReservation, Block: cidr, Want: strconv.Itoa(r.StartOfBlock + r.EndOfBlock), Got: strconv.Itoa(1 << width),
+			Detail: fmt.Sprintf("block %s cannot hold %d addresses", cidr, r.StartOfBlock+r.EndOfBlock),
+		}
 	}
 	return nil
+}
+
+// invalid refuses an argument that no state of the cluster could accept.
+func invalid(argument, got, why string) error {
+	return &ipam.Error{Code: codes.InvalidArgument, Argument: argument, Got: got, Detail: why}
 }

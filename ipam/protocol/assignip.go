@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -24,10 +26,13 @@ func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
 	args.Handle = handleID(args.Handle)
 	p := c.pools.ByAddr(args.IP)
 	if p == nil || p.Disabled() {
-		return about(ipam.ErrNotInPool, args.IP)
+		return &ipam.Error{Code: codes.NotInPool, Address: args.IP}
 	}
 	if args.Use != "" && c.rules.AssignIPChecksUse && !p.Allows(args.Use) {
-		return about(ipam.ErrUseNotAllowed, fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, p.Name()))
+		return &ipam.Error{
+			Code: codes.UseNotAllowed, Address: args.IP, Pool: p.CIDR(), Got: string(args.Use),
+			Detail: fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, p.Name()),
+		}
 	}
 	s, err := c.settingsOn(args.Windows)
 	if err != nil {
@@ -50,14 +55,18 @@ func (c *Client) assignIPOnce(args *ipam.AssignIPArgs, cidr netip.Prefix, s sett
 		return err
 	}
 	if s.StrictAffinity && b.Owner != owner {
-		return about(ipam.ErrAffinityMismatch, args.IP.String()+" in "+cidr.String())
+		return &ipam.Error{
+			Code: codes.AffinityMismatch, Address: args.IP, Block: cidr, Host: args.Host,
+			Want: owner.String(), Got: b.Owner.String(),
+			Detail: args.IP.String() + " in " + cidr.String(),
+		}
 	}
 	ord := b.ordinal(args.IP)
 	if r := b.record(ord); r != nil {
 		if args.MaxAllocPerHandle > 0 && args.Handle != "" && r.Handle == args.Handle {
 			return nil // what was asked for is so already
 		}
-		return about(ipam.ErrAlreadyExists, args.IP)
+		return &ipam.Error{Code: codes.AlreadyExists, Address: args.IP, Block: cidr, Want: args.Handle, Got: r.Handle}
 	}
 	if args.Handle != "" {
 		err := c.raise(args.Handle, cidr, 1, args.MaxAllocPerHandle)
@@ -105,5 +114,5 @@ func (c *Client) alreadyHeld(args *ipam.AssignIPArgs) error {
 	case held[0] == args.IP:
 		return nil
 	}
-	return about(ipam.ErrMaxAlloc, args.Handle)
+	return &ipam.Error{Code: codes.MaxAlloc, Handle: args.Handle, Host: args.Host, Want: strconv.Itoa(args.MaxAllocPerHandle), Got: strconv.Itoa(len(held))}
 }

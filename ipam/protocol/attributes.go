@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // GetAssignmentAttributes returns what is kept with an allocated address, as
@@ -17,7 +18,7 @@ func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
 	}
 	cidr, err := c.enabledBlock(ip)
 	if err != nil {
-		return ipam.Attributes{}, about(ipam.ErrDoesNotExist, err)
+		return ipam.Attributes{}, &ipam.Error{Code: codes.DoesNotExist, Address: ip, Detail: err.Error()}
 	}
 	s, err := c.settingsToRelease()
 	if err != nil {
@@ -37,7 +38,7 @@ func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
 func (c *Client) enabledBlock(ip netip.Addr) (netip.Prefix, error) {
 	p := c.pools.ByAddr(ip)
 	if p == nil || p.Disabled() {
-		return netip.Prefix{}, about(ipam.ErrNotInPool, ip)
+		return netip.Prefix{}, &ipam.Error{Code: codes.NotInPool, Address: ip}
 	}
 	cidr, _ := p.BlockOf(ip)
 	return cidr, nil
@@ -51,9 +52,9 @@ func (c *Client) assignment(ip netip.Addr, cidr netip.Prefix, s settings) (*Bloc
 	}
 	switch r := b.record(b.ordinal(ip)); {
 	case r == nil:
-		return nil, about(ipam.ErrDoesNotExist, ip.String()+" is not assigned")
+		return nil, &ipam.Error{Code: codes.DoesNotExist, Address: ip, Detail: ip.String() + " is not assigned"}
 	case !r.ReleasedAt.IsZero():
-		return nil, about(ipam.ErrIPInCooldown, ip)
+		return nil, &ipam.Error{Code: codes.IPInCooldown, Address: ip, Block: cidr}
 	}
 	return b, nil
 }
@@ -78,15 +79,18 @@ func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.Ow
 	}
 	return outcome(retry(func() error {
 		b, err := c.assignment(ip, cidr, s)
-		if errors.Is(err, ipam.ErrIPInCooldown) {
-			return about(ipam.ErrWrongHandle, ip.String()+" is cooling down, and nobody holds it")
+		if errors.Is(err, codes.IPInCooldown) {
+			return &ipam.Error{Code: codes.WrongHandle, Address: ip, Want: handle, Detail: ip.String() + " is cooling down, and nobody holds it"}
 		}
 		if err != nil {
 			return err
 		}
 		r := b.record(b.ordinal(ip))
 		if r.Handle == "" || r.Handle != handleID(handle) {
-			return about(ipam.ErrWrongHandle, fmt.Sprintf("%s is not held by %q", ip, handle))
+			return &ipam.Error{
+				Code: codes.WrongHandle, Address: ip, Block: cidr, Want: handle, Got: r.Handle,
+				Detail: fmt.Sprintf("%s is not held by %q", ip, handle),
+			}
 		}
 		err = setSide(&r.Active, update.Active, update.ClearActive, pre.Active, pre.ActiveEmpty)
 		if err != nil {
@@ -107,7 +111,7 @@ func setSide(now *block.Attrs, set block.Attrs, clear bool, expect *ipam.OwnerRe
 		return nil
 	}
 	if empty && now.Len() > 0 {
-		return about(ipam.ErrUpdateConflict, "expected no owner, found "+now.String())
+		return &ipam.Error{Code: codes.UpdateConflict, Got: now.String(), Detail: "expected no owner, found " + now.String()}
 	}
 	if expect != nil {
 		namespace, hasNamespace := now.Get(ipam.AttrNamespace)
@@ -117,7 +121,8 @@ func setSide(now *block.Attrs, set block.Attrs, clear bool, expect *ipam.OwnerRe
 			found = now.Len() == 0
 		}
 		if !found {
-			return about(ipam.ErrUpdateConflict, "expected "+expect.Namespace+"/"+expect.Name+", found "+now.String())
+			want := expect.Namespace + "/" + expect.Name
+			return &ipam.Error{Code: codes.UpdateConflict, Want: want, Got: now.String(), Detail: "expected " + want + ", found " + now.String()}
 		}
 	}
 	*now = set

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // AutoAssign gives the host addresses from its own blocks, from blocks that it
@@ -36,7 +37,7 @@ func (c *Client) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignme
 	}
 	if args.Num6 > 0 {
 		err := c.autoAssign(args, false, v6)
-		if errors.Is(err, ipam.ErrWrongFamily) {
+		if errors.Is(err, codes.WrongFamily) {
 			*v4 = ipam.Assignment{} // given out all the same
 		}
 		return outcome(err)
@@ -101,11 +102,14 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 		if claimed {
 			if owned >= limit || refused >= maxTries {
 				r.say("block-limit:" + strconv.Itoa(limit))
-				return about(ipam.ErrBlockLimit, fmt.Sprintf("%s may have %d", args.Host, limit))
+				return &ipam.Error{
+					Code: codes.BlockLimit, Host: args.Host, Want: strconv.Itoa(limit), Got: strconv.Itoa(owned),
+					Detail: fmt.Sprintf("%s may have %d", args.Host, limit),
+				}
 			}
 			var err error
 			b, err = c.claimNew(&r.demand)
-			if errors.Is(err, ipam.ErrNoFreeBlocks) {
+			if errors.Is(err, codes.NoFreeBlocks) {
 				if r.settings.StrictAffinity {
 					r.say("strict-affinity")
 				}
@@ -116,12 +120,12 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 			}
 			owned++
 			if len(b.available(c.reservations)) == 0 {
-				return about(ipam.ErrBlockTooSmall, b.CIDR)
+				return &ipam.Error{Code: codes.BlockTooSmall, Block: b.CIDR, Host: args.Host}
 			}
 		}
 		err := c.assignFrom(&r, b)
 		switch {
-		case claimed && errors.Is(err, ipam.ErrMaxAlloc):
+		case claimed && errors.Is(err, codes.MaxAlloc):
 			// The search may come upon this block again and again until the
 			// limit of blocks, which can be as good as none.
 			refused++
@@ -166,16 +170,16 @@ func (c *Client) assignFrom(r *request, b *Block) (err error) {
 
 // again reports whether others may change meanwhile what an assignment met.
 func again(err error) bool {
-	return errors.Is(err, errConflict) || errors.Is(err, ipam.ErrMaxAlloc)
+	return errors.Is(err, errConflict) || errors.Is(err, codes.MaxAlloc)
 }
 
 // assignOnce takes as many addresses as are still missing from the block as it
 // was read. With strict affinity it must still be the owner's: else
-// [ipam.ErrAffinityMismatch]. errEnough and [ipam.ErrMaxAlloc] where the handle
+// [codes.AffinityMismatch]. errEnough and [codes.MaxAlloc] where the handle
 // may hold no more (§7).
 func (c *Client) assignOnce(r *request, b *Block) error {
 	if r.settings.StrictAffinity && b.Owner != r.owner() {
-		return about(ipam.ErrAffinityMismatch, b.CIDR)
+		return &ipam.Error{Code: codes.AffinityMismatch, Block: b.CIDR, Host: r.host, Want: r.owner().String(), Got: b.Owner.String()}
 	}
 	ords := b.available(c.reservations)
 	if len(ords) == 0 {
@@ -216,7 +220,7 @@ func (c *Client) giveHeld(r *request) error {
 		return err
 	}
 	if len(held) < r.num {
-		return about(ipam.ErrMaxAlloc, r.record.Handle)
+		return &ipam.Error{Code: codes.MaxAlloc, Handle: r.record.Handle, Host: r.host}
 	}
 	for _, ip := range held[:r.num] {
 		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(ip, ip.BitLen()))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // This file is the claiming of blocks: the two phases, and the recovery of what
@@ -43,7 +44,7 @@ func (c *Client) confirm(a *Affinity) error {
 }
 
 // claim creates the block of a pending affinity and confirms that.
-// [ipam.ErrBlockClaimConflict] where the block is another's or nobody's, with
+// [codes.BlockClaimConflict] where the block is another's or nobody's, with
 // the affinity deleted.
 func (c *Client) claim(a *Affinity, owner affinity.Owner, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	now := c.now()
@@ -58,7 +59,7 @@ func (c *Client) claim(a *Affinity, owner affinity.Owner, s settings, reserve *i
 		}
 		if b.Owner != owner {
 			_ = c.delete(a) // whatever comes of it
-			return nil, about(ipam.ErrBlockClaimConflict, a.CIDR)
+			return nil, &ipam.Error{Code: codes.BlockClaimConflict, Block: a.CIDR, Host: owner.Name, Want: owner.String(), Got: b.Owner.String()}
 		}
 	}
 	if err != nil {
@@ -110,7 +111,7 @@ var errNothing = errors.New("protocol: there is nothing to give up")
 // release gives up the owner's claim on a block, and the block with it if it is
 // empty (§9, "Releasing affinity"). Whatever is missing, at any request, means
 // that there is nothing more to do. errStale where the block is somebody else's;
-// [ipam.ErrBlockNotEmpty] where it must be empty and is not. After a conflict it
+// [codes.BlockNotEmpty] where it must be empty and is not. After a conflict it
 // begins again.
 func (c *Client) release(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings) error {
 	return retry(func() error { return c.releaseOnce(owner, cidr, mustBeEmpty, s) })
@@ -151,7 +152,7 @@ func (c *Client) giveUp(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty boo
 	}
 	empty := b.empty()
 	if mustBeEmpty && !empty {
-		return about(ipam.ErrBlockNotEmpty, cidr)
+		return &ipam.Error{Code: codes.BlockNotEmpty, Block: cidr, Host: owner.Name}
 	}
 	if err := c.updateState(a, affinity.PendingDeletion); err != nil {
 		return unlessMissing(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // Client is one process that works on the cluster. Its operations are those of
@@ -15,8 +16,8 @@ import (
 // of requests (§15). [Cluster.Client] makes one. It is not safe for
 // concurrent use, and neither are several clients of one cluster.
 //
-// An operation that meets conflicts 100 times gives up with [ipam.ErrMaxRetries],
-// and [Client.ReleaseBlockAffinity], which tries once, with [ipam.ErrConflict] at
+// An operation that meets conflicts 100 times gives up with [codes.MaxRetries],
+// and [Client.ReleaseBlockAffinity], which tries once, with [codes.Conflict] at
 // the first; one whose request fails ends with [ErrUnavailable]. What it has
 // written by then stays written.
 type Client struct {
@@ -71,9 +72,9 @@ func (e *aboutError) Unwrap() error { return e.err }
 func outcome(err error) error {
 	switch {
 	case errors.Is(err, errMissing):
-		return about(ipam.ErrDoesNotExist, err)
+		return &ipam.Error{Code: codes.DoesNotExist, Detail: err.Error()}
 	case errors.Is(err, errConflict), errors.Is(err, errExists):
-		return about(ipam.ErrMaxRetries, err)
+		return &ipam.Error{Code: codes.MaxRetries, Detail: err.Error()}
 	}
 	return err
 }
@@ -165,12 +166,12 @@ func (c *Client) settingsToRelease() (settings, error) {
 }
 
 // settingsOn is settings for an operation of a client that runs on Windows, or
-// not: [ipam.ErrStrictAffinityRequired] on Windows while affinity is not strict,
+// not: [codes.StrictAffinityRequired] on Windows while affinity is not strict,
 // for nothing can be borrowed there (§10).
 func (c *Client) settingsOn(windows bool) (settings, error) {
 	s, err := c.settings()
 	if err == nil && windows && !s.StrictAffinity {
-		err = about(ipam.ErrStrictAffinityRequired, "affinity is not strict")
+		err = &ipam.Error{Code: codes.StrictAffinityRequired, Detail: "affinity is not strict"}
 	}
 	return s, err
 }

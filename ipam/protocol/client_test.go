@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -94,9 +95,9 @@ func TestInvalidArguments(t *testing.T) {
 			for _, e := range []trace.Engine{fast, c.Client(nil, nil)} {
 				require.NoError(t, e.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
 				require.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/64")}))
-				var wrong *ipam.ArgumentError
+				var wrong *ipam.Error
 				err := call(e)
-				require.ErrorIs(t, err, ipam.ErrInvalidArgument)
+				require.ErrorIs(t, err, codes.InvalidArgument)
 				require.ErrorAs(t, err, &wrong)
 			}
 			require.Zero(t, c.Store().Counts().Calls)
@@ -190,9 +191,9 @@ func TestAssignIPLeavesSurplus(t *testing.T) {
 		err       error
 		count     int
 	}{
-		"block gone":    {func(c *Client) { c.DropBlock(first) }, ipam.ErrDoesNotExist, 0},
+		"block gone":    {func(c *Client) { c.DropBlock(first) }, codes.DoesNotExist, 0},
 		"block written": {func(c *Client) { require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip.Next(), Host: "n"})) }, nil, 2},
-		"address taken": {func(c *Client) { require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"})) }, ipam.ErrAlreadyExists, 1},
+		"address taken": {func(c *Client) { require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"})) }, codes.AlreadyExists, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := cluster(t, "n")

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -42,7 +44,7 @@ func (d *demand) owner() affinity.Owner {
 // read it later here, too: it is the caller's to do (§16).
 func (c *Client) prepare(d *demand) (err error) {
 	if !d.use.Valid() {
-		return about(ipam.ErrUseRequired, fmt.Sprintf("got %q", d.use))
+		return &ipam.Error{Code: codes.UseRequired, Host: d.host, Got: string(d.use), Detail: fmt.Sprintf("got %q", d.use)}
 	}
 	if c.rules.ReleaseReadsConfig {
 		if d.settings, err = c.settingsOn(d.windows); err != nil {
@@ -53,7 +55,7 @@ func (c *Client) prepare(d *demand) (err error) {
 	if d.use != pool.LoadBalancer {
 		n, err := get[*Node](c, NodeKey(d.host))
 		if errors.Is(err, errMissing) {
-			return about(ipam.ErrDoesNotExist, "node "+d.host)
+			return &ipam.Error{Code: codes.DoesNotExist, Host: d.host, Detail: "node " + d.host}
 		}
 		if err != nil {
 			return err
@@ -99,13 +101,16 @@ func (c *Client) choose(d *demand, labels map[string]string) ([]*pool.Pool, erro
 		}
 	}
 	if len(large) == 0 {
-		return nil, about(ipam.ErrNoQualifiedPool, fmt.Sprintf("none is enabled with blocks of /%d or larger", longest))
+		return nil, &ipam.Error{
+			Code: codes.NoQualifiedPool, Host: d.host, Want: "/" + strconv.Itoa(longest),
+			Detail: fmt.Sprintf("none is enabled with blocks of /%d or larger", longest),
+		}
 	}
 	var chosen []*pool.Pool
 	for _, cidr := range d.requested {
 		p := c.pools.ByCIDR(cidr.Masked())
 		if !slices.Contains(large, p) {
-			return nil, about(ipam.ErrPoolNotEnabled, cidr)
+			return nil, &ipam.Error{Code: codes.PoolNotEnabled, Host: d.host, Pool: cidr}
 		}
 		chosen = append(chosen, p)
 	}
@@ -117,12 +122,15 @@ func (c *Client) choose(d *demand, labels map[string]string) ([]*pool.Pool, erro
 			}
 		}
 		if len(chosen) == 0 {
-			return nil, about(ipam.ErrNoPoolsForNode, d.host)
+			return nil, &ipam.Error{Code: codes.NoPoolsForNode, Host: d.host}
 		}
 	}
 	chosen = slices.DeleteFunc(chosen, func(p *pool.Pool) bool { return !p.Allows(d.use) })
 	if len(chosen) == 0 {
-		return nil, about(ipam.ErrNoQualifiedPool, fmt.Sprintf("none for %s allows use %s", d.host, d.use))
+		return nil, &ipam.Error{
+			Code: codes.NoQualifiedPool, Host: d.host, Want: string(d.use),
+			Detail: fmt.Sprintf("none for %s allows use %s", d.host, d.use),
+		}
 	}
 	return chosen, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // SetNode adds a node or replaces the one of its name, as
@@ -53,10 +54,10 @@ func (c *Client) SetIPAMConfig(config ipam.Config) error {
 		return err
 	}
 	if !config.StrictAffinity && !config.AutoAllocateBlocks {
-		return about(ipam.ErrConfigConflict, "autoAllocateBlocks false needs strictAffinity true")
+		return &ipam.Error{Code: codes.ConfigConflict, Detail: "autoAllocateBlocks false needs strictAffinity true"}
 	}
 	if config.MaxBlocksPerHost > 0 && !config.StrictAffinity {
-		return about(ipam.ErrConfigConflict, fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", config.MaxBlocksPerHost))
+		return &ipam.Error{Code: codes.ConfigConflict, Detail: fmt.Sprintf("maxBlocksPerHost %d needs strictAffinity true", config.MaxBlocksPerHost)}
 	}
 	if err := c.supportsConfig(config); err != nil {
 		return err
@@ -89,10 +90,10 @@ func (c *Client) PutIPAMConfig(config ipam.Config) error {
 // checkConfig checks ranges, whatever the combination.
 func checkConfig(c ipam.Config) error {
 	if c.MaxBlocksPerHost < 0 {
-		return &ipam.ArgumentError{Argument: "maxBlocksPerHost", Value: strconv.Itoa(c.MaxBlocksPerHost), Reason: "must not be negative"}
+		return invalid("maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative")
 	}
 	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > ipam.MaxCooldownSeconds {
-		return &ipam.ArgumentError{Argument: "ipCooldownSeconds", Value: strconv.Itoa(c.IPCooldownSeconds), Reason: fmt.Sprintf("must be 0 to %d", ipam.MaxCooldownSeconds)}
+		return invalid("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), fmt.Sprintf("must be 0 to %d", ipam.MaxCooldownSeconds))
 	}
 	return nil
 }
@@ -104,7 +105,7 @@ func (c *Client) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affi
 		return err
 	}
 	if state != affinity.Pending && state != affinity.Confirmed && state != affinity.PendingDeletion {
-		return &ipam.ArgumentError{Argument: "state", Value: state.String(), Reason: "must be pending, confirmed or pendingDeletion"}
+		return invalid("state", state.String(), "must be pending, confirmed or pendingDeletion")
 	}
 	a, err := c.getAffinity(owner, cidr)
 	if err != nil && !errors.Is(err, errMissing) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -14,8 +15,8 @@ import (
 const minClaimAge = time.Minute
 
 // claimNew finds a block for the host and claims it (§5). Errors:
-// [ipam.ErrNoBlock] with automatic allocation off, [ipam.ErrNoFreeBlocks] where
-// nothing is left, [ipam.ErrBadHostReservation] for a block too small for it.
+// [codes.NoBlock] with automatic allocation off, [codes.NoFreeBlocks] where
+// nothing is left, [codes.BadHostReservation] for a block too small for it.
 func (c *Client) claimNew(d *demand) (b *Block, err error) {
 	s := d.settings
 	if !c.rules.ReleaseReadsConfig { // AutoAssign has read it, EnsureBlock not
@@ -24,7 +25,7 @@ func (c *Client) claimNew(d *demand) (b *Block, err error) {
 		}
 	}
 	if !s.AutoAllocateBlocks {
-		return nil, about(ipam.ErrNoBlock, d.host)
+		return nil, &ipam.Error{Code: codes.NoBlock, Host: d.host}
 	}
 	for range maxTries {
 		var cidr netip.Prefix
@@ -38,7 +39,7 @@ func (c *Client) claimNew(d *demand) (b *Block, err error) {
 			}
 			return err
 		})
-		if !errors.Is(err, errStale) && !errors.Is(err, ipam.ErrBlockClaimConflict) {
+		if !errors.Is(err, errStale) && !errors.Is(err, codes.BlockClaimConflict) {
 			break // else somebody was faster: look for another
 		}
 	}
@@ -91,7 +92,7 @@ func (c *Client) find(d *demand) (netip.Prefix, error) {
 			return b.CIDR, nil
 		}
 	}
-	return netip.Prefix{}, ipam.ErrNoFreeBlocks
+	return netip.Prefix{}, codes.NoFreeBlocks
 }
 
 // EnsureBlock returns, for each family with a host reservation, the first of the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // A ReleaseByHandle whose block somebody else empties and deletes first goes on
@@ -43,7 +44,7 @@ func TestReleaseByHandleEndsHalfway(t *testing.T) {
 				require.Empty(t, c.State().Handles)
 				return
 			}
-			require.ErrorIs(t, err, ipam.ErrDoesNotExist)
+			require.ErrorIs(t, err, codes.DoesNotExist)
 			held, err := alone.IPsByHandle("h")
 			require.NoError(t, err)
 			require.Equal(t, ips[1:], held)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // handleID cuts an id at the first carriage return (§9).
@@ -64,7 +65,7 @@ func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 			return err
 		}
 	}
-	return about(ipam.ErrMaxRetries, err)
+	return &ipam.Error{Code: codes.MaxRetries, Handle: id, Detail: err.Error()}
 }
 
 // lower counts n addresses of the block less for the handle, and deletes the
@@ -144,7 +145,7 @@ func (c *Client) heldIn(id string, stored, is4 bool) ([]netip.Addr, error) {
 func (c *Client) IPsByHandle(id string) ([]netip.Addr, error) {
 	ips, err := c.held(handleID(id), false)
 	if errors.Is(err, errMissing) {
-		return nil, about(ipam.ErrDoesNotExist, "handle "+id)
+		return nil, &ipam.Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
 	}
 	return ips, err
 }

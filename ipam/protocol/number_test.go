@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // A client that is about to create a block sleeps while another one creates it,
@@ -39,5 +40,5 @@ func TestNumbersNeverRepeat(t *testing.T) {
 	require.NoError(t, other.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}))
 	require.Greater(t, c.SequenceNumber(ip), old)
 	_, err = other.ReleaseIP(ipam.Release{IP: ip, Sequence: &old})
-	require.ErrorIs(t, err, ipam.ErrBadSequenceNumber)
+	require.ErrorIs(t, err, codes.BadSequenceNumber)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -158,7 +159,7 @@ func TestGivesUp(t *testing.T) {
 	c := cluster(t, "n")
 	p := Start(func(access Access) {
 		err := c.Client(access, nil).AssignIP(ipam.AssignIPArgs{IP: netip.MustParseAddr("10.0.0.1"), Host: "n"})
-		require.ErrorIs(t, err, ipam.ErrMaxRetries)
+		require.ErrorIs(t, err, codes.MaxRetries)
 	})
 	updates := 0
 	for {

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // ReleaseIPs gives addresses back, block by block, as [ipam.Allocator.ReleaseIPs]
@@ -117,14 +119,17 @@ func judge(b *Block, releases []ipam.Release) (ords []int, unallocated []netip.A
 		}
 		ord := b.ordinal(one.IP)
 		if one.Sequence != nil && *one.Sequence != b.Sequences[ord] {
-			return nil, nil, about(ipam.ErrBadSequenceNumber, one.IP)
+			return nil, nil, &ipam.Error{
+				Code: codes.BadSequenceNumber, Address: one.IP, Block: b.CIDR,
+				Want: strconv.FormatUint(*one.Sequence, 10), Got: strconv.FormatUint(b.Sequences[ord], 10),
+			}
 		}
 		rec := b.record(ord)
 		switch {
 		case rec == nil || !rec.ReleasedAt.IsZero():
 			unallocated = append(unallocated, one.IP)
 		case one.Handle != "" && handleID(one.Handle) != rec.Handle:
-			return nil, nil, about(ipam.ErrBadHandle, one.IP)
+			return nil, nil, &ipam.Error{Code: codes.BadHandle, Address: one.IP, Block: b.CIDR, Want: one.Handle, Got: rec.Handle}
 		default:
 			ords = append(ords, ord)
 		}
@@ -282,7 +287,7 @@ func (c *Client) ReleaseByHandle(id string) error {
 	id = handleID(id)
 	h, err := get[*Handle](c, HandleKey(id))
 	if errors.Is(err, errMissing) {
-		return about(ipam.ErrDoesNotExist, "handle "+id)
+		return &ipam.Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
 	}
 	if err != nil {
 		return err

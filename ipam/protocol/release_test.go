@@ -9,6 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -74,8 +75,8 @@ func TestReleaseAffinityMeanwhile(t *testing.T) {
 				upTo(c, when.verb, BlockKey(first), func(c *Client) { err = how.release(c) }, when.meanwhile)
 				left := when.left
 				if how.once && when.conflict {
-					require.ErrorIs(t, err, ipam.ErrConflict)
-					require.Equal(t, "conflict", ipam.Code(err))
+					require.ErrorIs(t, err, codes.Conflict)
+					require.Equal(t, codes.Conflict, codes.Of(err))
 					left = affinity.PendingDeletion
 				} else {
 					require.NoError(t, err)
@@ -170,7 +171,7 @@ func TestWindows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := cluster(t, "n")
 			w := &watched{Store: c.Store()}
-			require.ErrorIs(t, do(c.Client(w, nil)), ipam.ErrStrictAffinityRequired)
+			require.ErrorIs(t, do(c.Client(w, nil)), codes.StrictAffinityRequired)
 			require.Equal(t, []string{"get config missing"}, w.calls)
 			require.NoError(t, c.Client(nil, nil).SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
 			require.NoError(t, do(c.Client(w, nil)))

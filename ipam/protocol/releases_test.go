@@ -13,6 +13,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -70,7 +71,7 @@ var sides = map[string]side{
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP}, ipam.Release{IP: sideIP.Next()})
 		require.NoError(t, err)
 		_, err = e.IPsByHandle("h")
-		return ipam.Code(err)
+		return string(codes.Of(err))
 	}, "", "does-not-exist"},
 	"QueueByOrdinal": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP, sideIP.Next())
@@ -78,14 +79,14 @@ var sides = map[string]side{
 		_, _, refused := e.ReleaseIPs(ipam.Release{IP: sideIP, Handle: "other"}, ipam.Release{IP: sideIP.Next(), Sequence: &none})
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP.Next()}, ipam.Release{IP: sideIP})
 		require.NoError(t, err)
-		return fmt.Sprint(ipam.Code(refused), e.State().Blocks[0].Free[6:])
+		return fmt.Sprint(string(codes.Of(refused)), e.State().Blocks[0].Free[6:])
 	}, "bad-sequence-number[2 1]", "bad-handle[1 2]"},
 	"FreeHasNoNumber": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP)
 		n := e.SequenceNumber(sideIP)
 		require.NoError(t, e.ReleaseByHandle("h"))
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP, Sequence: &n})
-		return ipam.Code(err)
+		return string(codes.Of(err))
 	}, "", "bad-sequence-number"},
 	"ReservationsInUsage": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		e.SetReservations([]string{"10.0.0.8/30"})
@@ -96,7 +97,7 @@ var sides = map[string]side{
 	"EnsureByPools6": {"v3.31.6", "v3.31.7", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		require.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/122"), BlockSize: 122}))
 		_, b, err := e.EnsureBlock(ipam.EnsureBlockArgs{Host: "n", Pools4: []netip.Prefix{sidePool.CIDR}, HostReserved6: sideKeep})
-		return b.String() + ipam.Code(err)
+		return b.String() + string(codes.Of(err))
 	}, "invalid Prefixpool-not-enabled", "fd00::/122"},
 	"TellReleased": {"v3.30", "v3.31.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP)
@@ -145,7 +146,7 @@ var sides = map[string]side{
 		tunnel := sidePool
 		tunnel.AllowedUses = []pool.Use{pool.Tunnel}
 		require.NoError(t, e.SetPool(tunnel))
-		return ipam.Code(e.AssignIP(ipam.AssignIPArgs{IP: sideIP, Host: "n", Use: pool.Workload}))
+		return string(codes.Of(e.AssignIP(ipam.AssignIPArgs{IP: sideIP, Host: "n", Use: pool.Workload})))
 	}, "", "use-not-allowed"},
 	"Cooldown": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		config := ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}
@@ -155,7 +156,7 @@ var sides = map[string]side{
 	}, without("ipCooldownSeconds", "60", "v3.32", "ipCooldownSeconds", "v3.33"), ""},
 	"ReleaseReadsConfig": {"v3.32", "v3.33.0", func(_ *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP, Windows: true})
-		return ipam.Code(err)
+		return string(codes.Of(err))
 	}, "", "strict-affinity-required"},
 }
 
@@ -212,12 +213,12 @@ func TestRequestsOfReleases(t *testing.T) {
 		}, []string{"get node/n ok", "list affinities/host:n/ipv4 ok", "get affinity/host:n/10.0.0.0/30 ok", "get block/10.0.0.0/30 ok"}},
 		"EnsureBlock of a new block": {func(c *Client) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "m", HostReserved4: sideKeep, Windows: true})
-			require.ErrorIs(t, err, ipam.ErrStrictAffinityRequired)
+			require.ErrorIs(t, err, codes.StrictAffinityRequired)
 			return nil
 		}, []string{"get node/m ok", "list affinities/host:m/ipv4 ok", "get config missing"}},
 		"AutoAssign on Windows": {func(c *Client) error {
 			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Use: pool.Workload, Windows: true})
-			require.ErrorIs(t, err, ipam.ErrStrictAffinityRequired)
+			require.ErrorIs(t, err, codes.StrictAffinityRequired)
 			return nil
 		}, []string{"get node/n ok", "list affinities/host:n/ipv4 ok", "get config missing"}},
 		"ReleaseIPs": {func(c *Client) error { _, _, err := c.ReleaseIPs(ipam.Release{IP: ip, Windows: true}); return err },
@@ -237,7 +238,7 @@ func TestRequestsOfReleases(t *testing.T) {
 		"ReleasePoolAffinities": {func(c *Client) error { return c.ReleasePoolAffinities(netip.MustParsePrefix("10.0.0.4/30")) },
 			[]string{"list affinities ok"}},
 		"AssignIP": {func(c *Client) error {
-			require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}), ipam.ErrAlreadyExists)
+			require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}), codes.AlreadyExists)
 			return nil
 		}, []string{"get config missing", "get block/10.0.0.0/30 ok"}},
 		"ClaimAffinity": {func(c *Client) error {

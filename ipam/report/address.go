@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
 // Attributes tells what is kept with an address: an [ipam.Allocator], or whatever
@@ -20,11 +21,11 @@ type Attributes interface {
 // v3.32 the attributes alone, in no certain order, here that of their keys. An
 // address is not assigned if it is free, or in no enabled pool. For a cooling
 // address calicoctl fails and prints nothing: IP returns the error, which matches
-// [ipam.ErrIPInCooldown] (§11).
+// [codes.IPInCooldown] (§11).
 func (c Calicoctl) IP(a Attributes, ip netip.Addr) (string, error) {
 	held, err := a.GetAssignmentAttributes(ip)
 	switch {
-	case errors.Is(err, ipam.ErrDoesNotExist):
+	case errors.Is(err, codes.DoesNotExist):
 		return ip.String() + " is not assigned\n", nil
 	case err != nil:
 		return "", err

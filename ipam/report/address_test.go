@@ -10,6 +10,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -123,7 +124,7 @@ func TestIPCooling(t *testing.T) {
 	ip := assign(t, a, "10.0.0.0", "a", "h", map[string]string{"node": "a"})
 	require.NoError(t, a.ReleaseByHandle("h"))
 	_, err := newest.IP(a, ip)
-	require.ErrorIs(t, err, ipam.ErrIPInCooldown)
+	require.ErrorIs(t, err, codes.IPInCooldown)
 	require.Contains(t, newest.Borrowed(a.State()), "Note: found 1 IP allocations", "it is nobody's, but still in use")
 }
 

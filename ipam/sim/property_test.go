@@ -14,6 +14,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -414,7 +415,7 @@ func (o open) SetPool(spec pool.Spec) error {
 // stubborn is an engine that gives nobody the address that it wants.
 type stubborn struct{ Engine }
 
-func (stubborn) AssignIP(ipam.AssignIPArgs) error { return ipam.ErrAlreadyExists }
+func (stubborn) AssignIP(ipam.AssignIPArgs) error { return codes.AlreadyExists }
 
 func TestAgreementRejects(t *testing.T) {
 	for name, spoil := range map[string]func(Engine) Engine{

@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -331,16 +332,16 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
 	res := &r.result
 	switch {
-	case errors.Is(err, ipam.ErrBlockLimit):
+	case errors.Is(err, codes.BlockLimit):
 		res.RefusedBlockLimit++
 		return refusedBlockLimit
-	case errors.Is(err, ipam.ErrAlreadyExists):
+	case errors.Is(err, codes.AlreadyExists):
 		res.RefusedTaken++
 		return refusedTaken
 	}
 	res.RefusedPoolEmptyOrStrict++
 	switch {
-	case errors.Is(err, ipam.ErrNoPoolsForNode), errors.Is(err, ipam.ErrNoQualifiedPool):
+	case errors.Is(err, codes.NoPoolsForNode), errors.Is(err, codes.NoQualifiedPool):
 		res.RefusedNoPool++
 		return refusedNoPool
 	case r.config.StrictAffinity && r.free(n, use):

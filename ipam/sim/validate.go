@@ -264,9 +264,9 @@ func (v *validator) cooldown(path string, seconds int) {
 	}
 	config := ipam.DefaultConfig()
 	config.IPCooldownSeconds = seconds
-	var wrong *ipam.ArgumentError
+	var wrong *ipam.Error
 	if err := v.scratch.SetIPAMConfig(config); errors.As(err, &wrong) { // the release knows none
-		v.bad(path, "%s: %s", wrong.Value, wrong.Reason)
+		v.bad(path, "%s: %s", wrong.Got, wrong.Detail)
 	}
 }
 

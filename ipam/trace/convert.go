@@ -8,6 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -148,7 +149,7 @@ func autoAssignIn(a ipam.AutoAssignArgs) In {
 }
 
 func autoAssignOut(v4, v6 ipam.Assignment, err error) Out {
-	return Out{IPs4: texts(v4.IPs), Msgs4: v4.Msgs, IPs6: texts(v6.IPs), Msgs6: v6.Msgs, Err: ipam.Code(err)}
+	return Out{IPs4: texts(v4.IPs), Msgs4: v4.Msgs, IPs6: texts(v6.IPs), Msgs6: v6.Msgs, Err: codeOf(err)}
 }
 
 func (in *In) ensureBlock() (ipam.EnsureBlockArgs, error) {
@@ -199,7 +200,7 @@ func (in *In) releases(e Engine, recorded *Out) ([]ipam.Release, error) {
 		release := ipam.Release{IP: ip, Handle: r.Handle, Windows: in.Windows}
 		if r.Seq != "" {
 			seq := e.SequenceNumber(ip)
-			if recorded.Err == ipam.Code(ipam.ErrBadSequenceNumber) && !slices.Contains(recorded.Released, r.IP) {
+			if recorded.Err == string(codes.BadSequenceNumber) && !slices.Contains(recorded.Released, r.IP) {
 				seq = otherNumber(e.State(), ip, seq)
 			}
 			switch r.Seq {
@@ -237,6 +238,16 @@ func otherNumber(s ipam.State, ip netip.Addr, number uint64) uint64 {
 	return number
 }
 
+// codeOf returns what a recording says about an error: its code, or its text where it
+// has none.
+func codeOf(err error) string {
+	code := codes.Of(err)
+	if code == codes.Unknown {
+		return err.Error()
+	}
+	return string(code)
+}
+
 func releasesIn(a *ipam.Allocator, releases []ipam.Release) In {
 	var in In
 	for _, r := range releases {
@@ -255,11 +266,11 @@ func releasesIn(a *ipam.Allocator, releases []ipam.Release) In {
 }
 
 func releaseOut(unallocated, released []netip.Addr, err error) Out {
-	return Out{Unallocated: sorted(unallocated), Released: sorted(released), Err: ipam.Code(err)}
+	return Out{Unallocated: sorted(unallocated), Released: sorted(released), Err: codeOf(err)}
 }
 
 func attributesOut(a ipam.Attributes, err error) Out {
-	return Out{Handle: a.Handle, Attrs: a.Active.Map(), AlternateAttrs: a.Alternate.Map(), Err: ipam.Code(err)}
+	return Out{Handle: a.Handle, Attrs: a.Active.Map(), AlternateAttrs: a.Alternate.Map(), Err: codeOf(err)}
 }
 
 func (in *In) ownerUpdate() (ipam.OwnerUpdate, ipam.OwnerPreconditions) {
@@ -295,7 +306,7 @@ func refOf(r *ipam.OwnerRef) *OwnerRef {
 }
 
 func claimOut(claimed, failed []netip.Prefix, err error) Out {
-	return Out{Claimed: texts(claimed), Failed: texts(failed), Err: ipam.Code(err)}
+	return Out{Claimed: texts(claimed), Failed: texts(failed), Err: codeOf(err)}
 }
 
 func utilizationOut(pools []ipam.PoolUsage) Out {

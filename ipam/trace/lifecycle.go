@@ -97,6 +97,6 @@ func syncNow(p *Player, in *In) (Out, error) {
 	r := p.controller.Sync(in.Full)
 	return Out{
 		ReleasedIPs: texts(r.ReleasedIPs), ReleasedBlocks: texts(r.ReleasedBlocks), WorkRemaining: r.WorkRemaining,
-		Err: ipam.Code(r.Err),
+		Err: codeOf(r.Err),
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/report"
 )
@@ -53,7 +54,7 @@ func NewPlayer(h Header) (*Player, error) {
 
 // Options returns the options of the allocator that was recorded, on that clock:
 // those of the header's release of Calico. The error matches
-// [ipam.ErrInvalidArgument] where it has no such release.
+// [codes.InvalidArgument] where it has no such release.
 func (h *Header) Options(clock *ipam.Clock) (ipam.Options, error) {
 	v, err := ipam.ParseVersion(h.Calico)
 	return ipam.Options{Now: clock.Now, Calico: v}, err
@@ -121,7 +122,7 @@ func (p *Player) Do(op Op) (Out, error) {
 const maxAdvance = int64(math.MaxInt64 / time.Second)
 
 // code is the outcome of an operation that returns only an error.
-func code(err error) (Out, error) { return Out{Err: ipam.Code(err)}, nil }
+func code(err error) (Out, error) { return Out{Err: codeOf(err)}, nil }
 
 // operations is what each operation does: parse, call, write the outcome.
 var operations = map[string]func(p *Player, in *In) (Out, error){
@@ -151,26 +152,26 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 	},
 	"IPsByHandle": func(p *Player, in *In) (Out, error) {
 		ips, err := p.engine.IPsByHandle(in.Handle)
-		return Out{IPs: sorted(ips), Err: ipam.Code(err)}, nil
+		return Out{IPs: sorted(ips), Err: codeOf(err)}, nil
 	},
 	"GetAssignmentAttributes": withIP(func(p *Player, ip netip.Addr, in *In) Out {
 		return attributesOut(p.engine.GetAssignmentAttributes(ip))
 	}),
 	"SetOwnerAttributes": withIP(func(p *Player, ip netip.Addr, in *In) Out {
 		update, pre := in.ownerUpdate()
-		return Out{Err: ipam.Code(p.engine.SetOwnerAttributes(ip, in.Handle, update, pre))}
+		return Out{Err: codeOf(p.engine.SetOwnerAttributes(ip, in.Handle, update, pre))}
 	}),
 	"ClaimAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
 		return claimOut(p.engine.ClaimAffinity(cidr, in.owner()))
 	}),
 	"ReleaseAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return Out{Err: ipam.Code(p.engine.ReleaseAffinity(cidr, in.owner(), in.MustBeEmpty))}
+		return Out{Err: codeOf(p.engine.ReleaseAffinity(cidr, in.owner(), in.MustBeEmpty))}
 	}),
 	"ReleasePoolAffinities": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return Out{Err: ipam.Code(p.engine.ReleasePoolAffinities(cidr))}
+		return Out{Err: codeOf(p.engine.ReleasePoolAffinities(cidr))}
 	}),
 	"ReleaseBlockAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-		return Out{Err: ipam.Code(p.engine.ReleaseBlockAffinity(cidr, in.MustBeEmpty))}
+		return Out{Err: codeOf(p.engine.ReleaseBlockAffinity(cidr, in.MustBeEmpty))}
 	}),
 	"ReleaseHostAffinities": func(p *Player, in *In) (Out, error) {
 		return code(p.engine.ReleaseHostAffinities(in.owner(), in.MustBeEmpty))
@@ -184,7 +185,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 			return Out{}, err
 		}
 		block4, block6, err := p.engine.EnsureBlock(args)
-		return Out{Block4: cidrText(block4), Block6: cidrText(block6), Err: ipam.Code(err)}, nil
+		return Out{Block4: cidrText(block4), Block6: cidrText(block6), Err: codeOf(err)}, nil
 	},
 	"SetIPAMConfig": func(p *Player, in *In) (Out, error) {
 		if in.Config == nil {
@@ -246,7 +247,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 			return Out{}, err
 		}
 		return withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
-			return Out{Err: ipam.Code(p.engine.PutAffinity(in.owner(), cidr, state))}
+			return Out{Err: codeOf(p.engine.PutAffinity(in.owner(), cidr, state))}
 		})(p, in)
 	},
 	"DropAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
@@ -279,16 +280,16 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 // shownOut is the outcome of a Show. An address of which there is nothing to show
 // is an outcome; anything else that went wrong is an error.
 func shownOut(shown string, err error) (Out, error) {
-	if errors.Is(err, ipam.ErrIPInCooldown) || errors.Is(err, ipam.ErrInvalidArgument) {
+	if errors.Is(err, codes.IPInCooldown) || errors.Is(err, codes.InvalidArgument) {
 		return code(err)
 	}
 	return Out{Shown: shown}, err
 }
 
 // Show prints what the operation of that name shows: "pools", "blocks",
-// "borrowed", or "ip" with an address. The error matches [ipam.ErrIPInCooldown]
+// "borrowed", or "ip" with an address. The error matches [codes.IPInCooldown]
 // for an address that cools down, of which nothing is shown, and
-// [ipam.ErrInvalidArgument] for one that cannot be allocated.
+// [codes.InvalidArgument] for one that cannot be allocated.
 func Show(e Engine, what, ip string) (string, error) {
 	calicoctl := report.Calicoctl(e.Calico())
 	switch what {

@@ -15,6 +15,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/program"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -51,8 +52,8 @@ func (s *script) step() error {
 	var err error
 	if op.Op == "Show" { // which a player would put together
 		out.Shown, err = s.recorder.Show(op.In.State, op.In.IP)
-		if errors.Is(err, ipam.ErrIPInCooldown) || errors.Is(err, ipam.ErrInvalidArgument) {
-			out.Err, err = ipam.Code(err), nil
+		if errors.Is(err, codes.IPInCooldown) || errors.Is(err, codes.InvalidArgument) {
+			out.Err, err = string(codes.Of(err)), nil
 		}
 	} else {
 		out, err = s.player.Do(op)

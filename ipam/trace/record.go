@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -20,7 +21,7 @@ var ErrNotRecordable = errors.New("trace: cannot be recorded")
 // A Recorder is an allocator whose operations are written down with their
 // outcomes. Calls that go to the [ipam.Allocator] itself are not; those that
 // change it spoil the recording. What the allocator refuses with
-// [ipam.ErrInvalidArgument] is not written, for nothing happened.
+// [codes.InvalidArgument] is not written, for nothing happened.
 //
 // Make one with [NewRecorder]. It is safe for concurrent use: the recording
 // has the calls in the order in which they happened. The clock is to be moved
@@ -68,7 +69,7 @@ func (r *Recorder) Err() error {
 
 // refused is the outcome of an operation that is not written, for nothing
 // happened.
-var refused = Out{Err: ipam.Code(ipam.ErrInvalidArgument)}
+var refused = Out{Err: string(codes.InvalidArgument)}
 
 // do does one operation and writes it down.
 func (r *Recorder) do(name string, in In, call func() Out) {
@@ -134,7 +135,7 @@ func (r *Recorder) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assign
 func (r *Recorder) AssignIP(args ipam.AssignIPArgs) (err error) {
 	r.do("AssignIP", assignIPIn(args), func() Out {
 		err = r.Allocator.AssignIP(args)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -160,7 +161,7 @@ func (r *Recorder) ReleaseIP(release ipam.Release) (allocated bool, err error) {
 func (r *Recorder) ReleaseByHandle(handle string) (err error) {
 	r.do("ReleaseByHandle", In{Handle: handle}, func() Out {
 		err = r.Allocator.ReleaseByHandle(handle)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -169,7 +170,7 @@ func (r *Recorder) ReleaseByHandle(handle string) (err error) {
 func (r *Recorder) IPsByHandle(handle string) (ips []netip.Addr, err error) {
 	r.do("IPsByHandle", In{Handle: handle}, func() Out {
 		ips, err = r.Allocator.IPsByHandle(handle)
-		return Out{IPs: sorted(ips), Err: ipam.Code(err)}
+		return Out{IPs: sorted(ips), Err: codeOf(err)}
 	})
 	return ips, err
 }
@@ -188,7 +189,7 @@ func (r *Recorder) GetAssignmentAttributes(ip netip.Addr) (attrs ipam.Attributes
 func (r *Recorder) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) (err error) {
 	r.do("SetOwnerAttributes", ownerUpdateIn(ip, handle, update, pre), func() Out {
 		err = r.Allocator.SetOwnerAttributes(ip, handle, update, pre)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -213,7 +214,7 @@ func withCIDRIn(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool) In {
 func (r *Recorder) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) (err error) {
 	r.do("ReleaseAffinity", withCIDRIn(owner, cidr, mustBeEmpty), func() Out {
 		err = r.Allocator.ReleaseAffinity(cidr, owner, mustBeEmpty)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -222,7 +223,7 @@ func (r *Recorder) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, must
 func (r *Recorder) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool) (err error) {
 	r.do("ReleaseHostAffinities", withCIDRIn(owner, netip.Prefix{}, mustBeEmpty), func() Out {
 		err = r.Allocator.ReleaseHostAffinities(owner, mustBeEmpty)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -231,7 +232,7 @@ func (r *Recorder) ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool)
 func (r *Recorder) RemoveIPAMHost(owner affinity.Owner) (err error) {
 	r.do("RemoveIPAMHost", ownerIn(owner), func() Out {
 		err = r.Allocator.RemoveIPAMHost(owner)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -240,7 +241,7 @@ func (r *Recorder) RemoveIPAMHost(owner affinity.Owner) (err error) {
 func (r *Recorder) ReleasePoolAffinities(cidr netip.Prefix) (err error) {
 	r.do("ReleasePoolAffinities", In{CIDR: cidr.String()}, func() Out {
 		err = r.Allocator.ReleasePoolAffinities(cidr)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -249,7 +250,7 @@ func (r *Recorder) ReleasePoolAffinities(cidr netip.Prefix) (err error) {
 func (r *Recorder) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) (err error) {
 	r.do("ReleaseBlockAffinity", In{CIDR: cidr.String(), MustBeEmpty: mustBeEmpty}, func() Out {
 		err = r.Allocator.ReleaseBlockAffinity(cidr, mustBeEmpty)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -258,7 +259,7 @@ func (r *Recorder) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) (er
 func (r *Recorder) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
 	r.do("EnsureBlock", ensureBlockIn(args), func() Out {
 		block4, block6, err = r.Allocator.EnsureBlock(args)
-		return Out{Block4: cidrText(block4), Block6: cidrText(block6), Err: ipam.Code(err)}
+		return Out{Block4: cidrText(block4), Block6: cidrText(block6), Err: codeOf(err)}
 	})
 	return block4, block6, err
 }
@@ -267,7 +268,7 @@ func (r *Recorder) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.
 func (r *Recorder) SetIPAMConfig(c ipam.Config) (err error) {
 	r.do("SetIPAMConfig", In{Config: configOf(c)}, func() Out {
 		err = r.Allocator.SetIPAMConfig(c)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -277,7 +278,7 @@ func (r *Recorder) SetIPAMConfig(c ipam.Config) (err error) {
 // recording fails with [ErrNotRecordable] where it would not.
 func (r *Recorder) PutIPAMConfig(c ipam.Config) error {
 	err := r.SetIPAMConfig(c)
-	if !errors.Is(err, ipam.ErrConfigConflict) {
+	if !errors.Is(err, codes.ConfigConflict) {
 		return err // what it takes, it has written as PutIPAMConfig would
 	}
 	r.mu.Lock()
@@ -297,7 +298,7 @@ func (r *Recorder) SetPool(spec pool.Spec) (err error) {
 	p := poolOf(spec)
 	r.do("SetPool", In{Pool: &p}, func() Out {
 		err = r.Allocator.SetPool(spec)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -315,7 +316,7 @@ func (r *Recorder) DeletePool(name string) (deleted bool) {
 func (r *Recorder) SetNode(n ipam.Node) (err error) {
 	r.do("SetNode", In{Node: &Node{n.Name, n.Labels}}, func() Out {
 		err = r.Allocator.SetNode(n)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }
@@ -352,7 +353,7 @@ func (r *Recorder) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state af
 	in.State = state.String()
 	r.do("PutAffinity", in, func() Out {
 		err = r.Allocator.PutAffinity(owner, cidr, state)
-		return Out{Err: ipam.Code(err)}
+		return Out{Err: codeOf(err)}
 	})
 	return err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -226,7 +227,7 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 		"PutAffinity of no block":           func() error { return r.PutAffinity(n1, netip.Prefix{}, affinity.Pending) },
 	}
 	for name, do := range invalid {
-		require.ErrorIs(t, do(), ipam.ErrInvalidArgument, name)
+		require.ErrorIs(t, do(), codes.InvalidArgument, name)
 		require.Equal(t, written, text.Len(), name)
 	}
 	for _, spec := range []pool.Spec{{}, {Name: "p"}, {Name: "p", CIDR: hostBits}, {Name: "p", CIDR: netip.MustParsePrefix("10.1.0.0/24"), NodeSelector: "a="}} {
@@ -248,7 +249,7 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 	require.NoError(t, r.Err())
 
 	// Refused for what the state is: written, for the outcome is one.
-	require.ErrorIs(t, r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("11.0.0.1")}), ipam.ErrNotInPool)
+	require.ErrorIs(t, r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("11.0.0.1")}), codes.NotInPool)
 	require.ErrorIs(t, r.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/25")}), pool.ErrOverlap)
 	require.False(t, r.DropBlock(netip.MustParsePrefix("10.9.0.0/28")))
 	require.Greater(t, text.Len(), written)
@@ -363,7 +364,7 @@ func TestRecorderShortForms(t *testing.T) {
 		want, wantErr := plain.ReleaseIP(release)
 		got, err := r.ReleaseIP(release)
 		require.Equal(t, want, got, "%v", release)
-		require.Equal(t, ipam.Code(wantErr), ipam.Code(err), "%v", release)
+		require.Equal(t, codes.Of(wantErr), codes.Of(err), "%v", release)
 	}
 	require.Equal(t, plain.State(), r.State())
 	require.NoError(t, r.Err())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -247,7 +248,7 @@ func (c *cluster) ask(p *pod, use pool.Use, attrs map[string]string) error {
 		p.why = strings.Join(append(v4.Msgs, v6.Msgs...), " ")
 	}
 	c.pods = append(c.pods, p)
-	if errors.Is(err, ipam.ErrBlockLimit) {
+	if errors.Is(err, codes.BlockLimit) {
 		err = nil // the message says it
 	}
 	c.tick(time.Second)

@@ -12,6 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -253,7 +254,7 @@ func reason(err error, msgs []string) string {
 			whys = append(whys, m)
 		}
 	}
-	if errors.Is(err, ipam.ErrStrictAffinityRequired) {
+	if errors.Is(err, codes.StrictAffinityRequired) {
 		whys = append(whys, "its node runs Windows, where Calico needs strict affinity")
 	} else if len(whys) == 0 && err != nil {
 		whys = append(whys, strings.TrimPrefix(err.Error(), "ipam: "))
