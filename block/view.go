@@ -27,6 +27,17 @@ func (b *Block) FreeUnreserved(reserved *Ordinals) int {
 	return n
 }
 
+// Held returns the number of ordinals that are allocated, and not cooling, to an owner
+// whose active attributes pass. It asks once a record and not once an ordinal.
+func (b *Block) Held(pass func(active Attrs) bool) (n int) {
+	for i := range b.records {
+		if r := &b.records[i]; r.refs > 0 && !r.cooling() && pass(r.active) {
+			n += int(r.refs)
+		}
+	}
+	return n
+}
+
 // Available returns the number of ordinals that [Block.Take] could give after a
 // [Block.Collect]: free or cooled down by cold, and not reserved (§4).
 func (b *Block) Available(cold Cold, reserved *Ordinals) int {

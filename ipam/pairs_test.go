@@ -191,6 +191,10 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 		wipe(c.Handles)
 		return said
 	},
+	"CountBlock": func(a *ipam.Allocator, i int) any {
+		c, _ := a.CountBlock(netip.PrefixFrom(pairsIP(i), 30).Masked())
+		return c
+	},
 	"ReadBlock": func(a *ipam.Allocator, i int) any {
 		var s ipam.BlockState
 		if !a.ReadBlock(netip.PrefixFrom(pairsIP(i), 30).Masked(), &s) {

@@ -85,11 +85,11 @@ func isTrue(c *affinity.Claim, b *ipamBlock, o *owner) bool {
 	return b != nil && b.owner == o && c.State == affinity.Confirmed
 }
 
-// dropPlans forgets all plans, so that they keep no blocks of a deleted pool.
+// dropPlans forgets all plans and walks, so that they keep no blocks of a deleted pool.
 func (a *Allocator) dropPlans() {
 	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
 		for _, o := range owners {
-			o.plans = [2]plan{}
+			o.plans, o.walk = [2]plan{}, start{}
 		}
 	}
 }

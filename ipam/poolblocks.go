@@ -70,6 +70,7 @@ type owner struct {
 
 	version uint64  // counts changes of the node and of which blocks there are
 	plans   [2]plan // for IPv4 and IPv6
+	walk    start   // the last one that startOf returned
 
 	oneBlock [1]*ipamBlock // room for what most owners have
 }
@@ -146,9 +147,23 @@ func (a *Allocator) nodeLabels(name string) (labels map[string]string, exists bo
 	return o.labels, true
 }
 
-// startOf returns where the owner's walk over the pool begins (§2).
+// start is where an owner's walk over a pool begins.
+type start struct {
+	pool *poolBlocks // nil for none
+	at   pool.Index
+}
+
+// startOf returns where the owner's walk over the pool begins (§2). A node that borrows
+// asks again and again, so the owner keeps the answer, unless it depends on the time.
 func (a *Allocator) startOf(o *owner, pb *poolBlocks) pool.Index {
-	return pb.pool.Start(o.id.Name, a.now)
+	if o.walk.pool == pb {
+		return o.walk.at
+	}
+	at := pb.pool.Start(o.id.Name, a.now)
+	if cidr := pb.pool.CIDR(); pb.pool.BlockSize() < cidr.Addr().BitLen() {
+		o.walk = start{pb, at}
+	}
+	return at
 }
 
 // poolOf returns the pool that contains addr, with its blocks, or nil. Requests

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 )
 
 // A Watch collects which blocks were made, written or deleted, so that whoever
@@ -82,6 +83,41 @@ func (a *Allocator) ReadBlock(cidr netip.Prefix, into *BlockState) bool {
 	}
 	b.stateInto(into)
 	return true
+}
+
+// BlockCount is how full a block is, as last written.
+type BlockCount struct {
+	Owner   affinity.Owner // zero for nobody
+	InUse   int            // addresses allocated, cooling ones not
+	Cooling int
+	Free    int // addresses that are free and not reserved
+	// Borrowed are those of InUse whose attribute [AttrNode] does not name the block's
+	// owner: all of them in a block of nobody's.
+	Borrowed int
+}
+
+// CountBlock counts the addresses of a block, and reports whether it exists. It costs
+// a look at each attribute record, and [Allocator.ReadBlock] one at each address.
+func (a *Allocator) CountBlock(cidr netip.Prefix) (c BlockCount, exists bool) {
+	if !cidr.IsValid() {
+		return c, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := a.block(cidr)
+	if b == nil {
+		return c, false
+	}
+	c.Owner, c.Cooling, c.Free = b.ownerID(), b.Cooling(), b.FreeUnreserved(b.reserved)
+	c.InUse = b.InUse() - c.Cooling
+	c.Borrowed = c.InUse
+	if b.owner != nil {
+		c.Borrowed -= b.Held(func(active block.Attrs) bool {
+			node, _ := active.Get(AttrNode)
+			return node == c.Owner.Name
+		})
+	}
+	return c, true
 }
 
 // stateInto makes s the state of the block, in the memory of its slices.

@@ -1,12 +1,14 @@
 package ipam_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
@@ -75,4 +77,35 @@ func TestReadBlock(t *testing.T) {
 		require.False(t, a.ReadBlock(cidr, &b), "%v", cidr)
 	}
 	require.Len(t, b.Allocations, 2, "left alone")
+}
+
+func TestCountBlock(t *testing.T) {
+	clock := ipam.NewClock(start)
+	a := ipam.New(ipam.Options{Now: clock.Now})
+	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/29"), BlockSize: 29}))
+	require.NoError(t, a.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	cidr := netip.MustParsePrefix("10.0.0.0/29")
+	_, exists := a.CountBlock(cidr)
+	require.False(t, exists)
+	_, exists = a.CountBlock(netip.Prefix{})
+	require.False(t, exists)
+
+	for i, host := range []string{"owner", "guest", "owner", "guest", "guest"} {
+		require.NoError(t, a.SetNode(ipam.Node{Name: host}))
+		_, _, err := a.AutoAssign(ipam.AutoAssignArgs{
+			Host: host, Num4: 1, Handle: fmt.Sprint(i), Use: pool.Workload, Attrs: block.MakeAttrs(map[string]string{ipam.AttrNode: host}),
+		})
+		require.NoError(t, err)
+	}
+	require.NoError(t, a.ReleaseByHandle("0"))
+	require.NoError(t, a.ReleaseByHandle("1"))
+	a.SetReservations([]string{"10.0.0.7"})
+	c, exists := a.CountBlock(cidr)
+	require.True(t, exists)
+	require.Equal(t, ipam.BlockCount{Owner: affinity.HostOwner("owner"), InUse: 3, Cooling: 2, Free: 2, Borrowed: 2}, c)
+
+	require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("owner")))
+	c, exists = a.CountBlock(cidr)
+	require.True(t, exists)
+	require.Equal(t, ipam.BlockCount{InUse: 3, Cooling: 2, Free: 2, Borrowed: 3}, c, "nobody's")
 }

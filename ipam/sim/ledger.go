@@ -26,7 +26,6 @@ type ledger struct {
 	cells    bool               // whether somebody wants to know which are different
 
 	changed []netip.Prefix
-	state   ipam.BlockState
 }
 
 // account is what the ledger knows of one block.
@@ -54,7 +53,7 @@ type poolCount struct {
 // watcher is an engine that tells what changed.
 type watcher interface {
 	Watch() *ipam.Watch
-	ReadBlock(cidr netip.Prefix, into *ipam.BlockState) bool
+	CountBlock(cidr netip.Prefix) (c ipam.BlockCount, exists bool)
 }
 
 func newLedger(e Engine, s *Scenario) *ledger {
@@ -150,8 +149,8 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 	l.changed = l.watch.AppendChanged(l.changed[:0])
 	for _, cidr := range l.changed {
 		now := account{Cell: Cell{Owner: Gone}}
-		if l.engine.(watcher).ReadBlock(cidr, &l.state) {
-			now = l.account(&l.state)
+		if c, exists := l.engine.(watcher).CountBlock(cidr); exists {
+			now = l.account(&c)
 		}
 		now.Block, now.pool = l.number(cidr)
 		cells = l.file(now, cells)
@@ -167,7 +166,8 @@ func (l *ledger) updateAll() (cells []Cell) {
 	}
 	state := l.engine.State()
 	for i := range state.Blocks {
-		now := l.account(&state.Blocks[i])
+		c := l.counted(&state.Blocks[i])
+		now := l.account(&c)
 		now.Block, now.pool = l.number(state.Blocks[i].CIDR)
 		delete(left, now.Block)
 		cells = l.file(now, cells)
@@ -186,41 +186,36 @@ func sorted(cells []Cell) []Cell {
 
 // account returns how a block stands; its number and pool are for the caller to fill
 // in.
-func (l *ledger) account(b *ipam.BlockState) account {
-	c := account{Cell: Cell{Owner: Nobody}, used: len(b.Allocations), free: len(b.Free)}
+func (l *ledger) account(b *ipam.BlockCount) account {
+	c := account{Cell: Cell{Owner: Nobody}, used: b.InUse + b.Cooling, free: b.Free}
 	if b.Owner.Type == affinity.Host {
 		c.Owner = l.nodes[b.Owner.Name]
 	}
 	if l.cells {
-		c.count(b)
-	}
-	if l.reserved.OverlapsPrefix(b.CIDR) {
-		c.free = 0
-		for _, ordinal := range b.Free {
-			if !l.reserved.Contains(b.Addr(ordinal)) {
-				c.free++
-			}
-		}
+		c.InUse, c.Borrowed, c.Cooling = b.InUse, b.Borrowed, b.Cooling
 	}
 	return c
 }
 
-// count counts the addresses of a block, whose owner the cell has.
-func (c *Cell) count(b *ipam.BlockState) {
+// counted is [ipam.Allocator.CountBlock] for an engine that does not count.
+func (l *ledger) counted(b *ipam.BlockState) ipam.BlockCount {
+	c := ipam.BlockCount{Owner: b.Owner}
 	for _, a := range b.Allocations {
-		switch {
-		case !a.ReleasedAt.IsZero():
+		if !a.ReleasedAt.IsZero() {
 			c.Cooling++
 			continue
-		case c.Owner == Nobody:
-			c.Borrowed++
-		default:
-			if by, _ := a.Active.Get(ipam.AttrNode); by != b.Owner.Name {
-				c.Borrowed++
-			}
 		}
 		c.InUse++
+		if by, _ := a.Active.Get(ipam.AttrNode); b.Owner.IsZero() || by != b.Owner.Name {
+			c.Borrowed++
+		}
 	}
+	for _, ordinal := range b.Free {
+		if l.reserved == nil || !l.reserved.Contains(b.Addr(ordinal)) {
+			c.Free++
+		}
+	}
+	return c
 }
 
 // file counts a block anew, and appends its cell to those that are different.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -16,10 +17,11 @@ type node struct {
 	name           string
 	group          *Group
 	labels         map[string]string
-	attrs          block.Attrs // of its addresses, where no cleaner looks at whose they are
-	pods           []*pod      // that it runs, in no order, if pods are kept
-	running        int         // pods
-	started        int         // pods ever
+	attrs          block.Attrs  // of its addresses, where somebody but no cleaner looks at whose they are
+	pods           []*pod       // that it runs, in no order, if pods are kept
+	running        int          // pods
+	started        int          // pods ever
+	mine           netip.Prefix // in an anonymous run, the last block known to be its own
 	tunnel         pod
 	cordoned, gone bool
 	own, borrowed  int // requests
@@ -44,7 +46,7 @@ func (r *runner) bringUp(g *Group, pods int) *node {
 // addNode adds a node.
 func (r *runner) addNode(g *Group, name string, place int) *node {
 	n := &node{number: len(r.nodes), place: place, name: name, group: g, labels: g.Labels}
-	if r.cluster == nil {
+	if r.cluster == nil && (!r.anonymous || r.options.Map) {
 		n.attrs = block.MakeAttrs(map[string]string{ipam.AttrNode: name})
 	}
 	r.setNode(n)

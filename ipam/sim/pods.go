@@ -15,9 +15,10 @@ import (
 
 // pod is one that asked for an address. So is a node's tunnel.
 type pod struct {
-	number   int   // of those that were ever kept
-	node     *node // nil while it runs nowhere
-	handle   string
+	number   int        // of those that were ever kept
+	node     *node      // nil while it runs nowhere
+	turn     int        // of the pods that its node started, from 0; not of named ones
+	handle   string     // empty in an anonymous run
 	address  netip.Addr // invalid if it was refused
 	borrowed bool
 	queued   bool // to ask again
@@ -83,6 +84,9 @@ func (r *runner) nameOf(p *pod) lifecycle.PodName {
 	if p.named != nil {
 		return p.named.name
 	}
+	if p.handle == "" {
+		return lifecycle.PodName{Namespace: "default", Name: p.node.name + "-" + strconv.Itoa(p.turn)}
+	}
 	return lifecycle.PodName{Namespace: "default", Name: p.handle[len(podHandle):]}
 }
 
@@ -116,8 +120,11 @@ func (r *runner) start(p *pod, on *node) {
 	if p.named != nil { // a new sandbox
 		p.handle = r.handle(podHandle, p.named.name.Name, "-", strconv.Itoa(r.result.PodsStarted))
 	} else {
-		p.handle = r.handle(podHandle, on.name, "-", strconv.Itoa(on.started))
+		p.turn = on.started
 		on.started++
+		if !r.anonymous {
+			p.handle = r.handle(podHandle, on.name, "-", strconv.Itoa(p.turn))
+		}
 	}
 	on.running++
 	if r.pods.kept {

@@ -326,6 +326,30 @@ func TestBothEnginesAgree(t *testing.T) {
 	})
 }
 
+// TestAnonymousAgree: a run whose addresses are never given back does without handles,
+// and what comes out is what the reference says with them.
+func TestAnonymousAgree(t *testing.T) {
+	anonymous := func(s Scenario) Scenario {
+		s.Churn, s.Events, s.RetryEvery, s.For = nil, nil, 0, 0
+		return s
+	}
+	property.Check(t, 1000, 1, func(rt *rapid.T) {
+		s := anonymous(anyScenario(property.Rapid(rt)))
+		if err := agree(s, nil); err != nil {
+			rt.Fatalf("%+v\n%v", s, err)
+		}
+	})
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 3, PodsPerNode: 100}, TunnelIPPerNode: true}
+	r, err := runOwn(s, Options{})
+	require.NoError(t, err)
+	require.Empty(t, r.engine.State().Handles)
+	require.Equal(t, "node-1-84", r.result.FirstRefusal.Pod)
+	s.Events = []Event{{Do: removeNodes, Nodes: []string{"node-0"}}}
+	r, err = runOwn(s, Options{})
+	require.NoError(t, err)
+	require.NotEmpty(t, r.engine.State().Handles)
+}
+
 // agree runs the scenario on both engines. The reference's may be spoilt.
 func agree(s Scenario, spoil func(Engine) Engine) error {
 	o := Options{Samples: 7, Map: true, PerNode: true}
@@ -338,7 +362,7 @@ func agree(s Scenario, spoil func(Engine) Engine) error {
 	if spoil != nil {
 		e = spoil(e)
 	}
-	r, err := run(e, clock, s, o)
+	r, err := run(e, clock, s, o, false)
 	if err != nil {
 		return err
 	}

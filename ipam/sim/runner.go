@@ -26,6 +26,9 @@ type runner struct {
 	config   ipam.Config
 	is4      bool
 	random   *rand.Rand
+	// anonymous runs have no handles: their addresses are never given back, nobody
+	// else sees the allocator, and what a request without a handle gets is the same.
+	anonymous bool
 
 	nodes      []*node          // that ever came up
 	count      map[string]int   // nodes by format
@@ -246,7 +249,10 @@ func (r *runner) live() {
 
 // tunnel asks for a node's tunnel address.
 func (r *runner) tunnel(n *node) {
-	n.tunnel = pod{node: n, handle: r.handle("vxlan-tunnel-addr-", n.name)}
+	n.tunnel = pod{node: n}
+	if !r.anonymous {
+		n.tunnel.handle = r.handle("vxlan-tunnel-addr-", n.name)
+	}
 	if r.request(n, pool.Tunnel, &n.tunnel); !n.tunnel.address.IsValid() {
 		r.result.TunnelsRefused++
 	}
@@ -361,7 +367,7 @@ func (r *runner) hold(n *node, p *pod, m *Moment) {
 	r.inUse++
 	n.inUse++
 	p.address, p.borrowed = m.Address, true
-	if _, owner, _ := r.engine.BlockOf(m.Address); owner == affinity.HostOwner(n.name) {
+	if r.owns(n, m.Address) {
 		m.Outcome, p.borrowed = own, false
 		res.Own++
 		n.own++
@@ -376,6 +382,20 @@ func (r *runner) hold(n *node, p *pod, m *Moment) {
 		}
 	}
 	r.reused(m.Address)
+}
+
+// owns reports whether an address that is in use lies in a block of the node's own.
+// Where nothing is given back, no block in use changes hands.
+func (r *runner) owns(n *node, ip netip.Addr) bool {
+	if r.anonymous && n.mine.Contains(ip) {
+		return true
+	}
+	cidr, owner, _ := r.engine.BlockOf(ip)
+	if owner != affinity.HostOwner(n.name) {
+		return false
+	}
+	n.mine = cidr
+	return true
 }
 
 // progressEvery is how many requests pass between two looks at who watches.

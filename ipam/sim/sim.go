@@ -90,7 +90,7 @@ func Run(s Scenario, o Options) (Result, error) {
 // release that [Scenario.Release] says.
 func RunOn(s Scenario, engine func(now func() time.Time) Engine) (Result, error) {
 	clock := ipam.NewClock(start)
-	r, err := run(engine(clock.Now), clock, s, Options{})
+	r, err := run(engine(clock.Now), clock, s, Options{}, false)
 	if err != nil {
 		return Result{}, err
 	}
@@ -100,11 +100,11 @@ func RunOn(s Scenario, engine func(now func() time.Time) Engine) (Result, error)
 // runOwn runs the scenario on an allocator of its own, and leaves it there.
 func runOwn(s Scenario, o Options) (*runner, error) {
 	clock := ipam.NewClock(start)
-	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release()}), clock, s, o)
+	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release()}), clock, s, o, true)
 }
 
-// run runs the scenario up to its end.
-func run(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, error) {
+// run runs the scenario up to its end. The engine may be its own: nobody else sees it.
+func run(e Engine, clock *ipam.Clock, s Scenario, o Options, own bool) (*runner, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -112,6 +112,7 @@ func run(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.anonymous = own && !r.pods.kept && !o.Handles
 	if err := r.setUp(); err != nil {
 		return nil, err
 	}
