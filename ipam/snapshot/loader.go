@@ -40,6 +40,7 @@ type Options struct {
 type Loader struct {
 	options Options
 	files   []string
+	bounds  bounds
 	met     int32 // number of places so far, for their order
 	read    int64 // bytes
 
@@ -59,7 +60,9 @@ type Loader struct {
 	sightings    []sighting         // of releases
 
 	problems []*Problem
+	passed   []Problem // why files of a folder or archive were passed over
 	objects  int
+	known    int            // objects that have a kind
 	lists    int            // Lists, empty ones included
 	deleted  int            // objects marked deleted
 	skipped  map[string]int // objects of kinds that are not read
@@ -82,7 +85,7 @@ type located[T any] struct {
 
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o, skipped: make(map[string]int), leftOut: make(map[string]int), handlesMade: make(map[string]time.Time)}
+	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), handlesMade: make(map[string]time.Time)}
 }
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file
@@ -97,8 +100,9 @@ func Load(o Options, paths ...string) (*Snapshot, error) {
 	return l.Snapshot()
 }
 
-// AddFile reads a file, plain or gzip. The error is the file system's.
-// [Loader.Snapshot] returns what is wrong with the text.
+// AddFile reads a file, plain or gzip, or all resources of a folder or tar archive,
+// which is not unpacked to disk. The error is the file system's, or that there is
+// more than can be. [Loader.Snapshot] returns what is wrong with the text.
 func (l *Loader) AddFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -106,34 +110,53 @@ func (l *Loader) AddFile(path string) error {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return fmt.Errorf("%s: is a directory; name the files in it", path)
+		return l.addFolder(path)
 	}
 	return l.Add(path, f)
 }
 
-// Add reads resources from r, plain or gzip. Problems are reported under the given
-// name. The error is r's own. [Loader.Snapshot] returns what is wrong with the text.
+// Add reads resources from r, plain or gzip, or a tar archive of them. Problems are
+// reported under the given name. The error is r's own, or that an archive has more
+// than can be. [Loader.Snapshot] returns what is wrong with the text.
 func (l *Loader) Add(name string, r io.Reader) error {
-	l.files = append(l.files, name)
 	from := &origin{r: r, l: l}
-	text := bufio.NewReaderSize(from, 64<<10)
-	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(text)
-		if err != nil {
-			return l.ended(from, 1, err)
+	text, err := l.begin(name, from)
+	line := 1
+	if err == nil {
+		line = 0
+		if isTar(text) {
+			err = l.tar(text)
+		} else {
+			err = l.text(text)
 		}
-		text = bufio.NewReaderSize(z, 256<<10)
 	}
-	return l.ended(from, 0, l.text(text))
+	if from.err != nil {
+		return fmt.Errorf("%s: %w", name, from.err)
+	}
+	if much := new(errTooMuch); errors.As(err, &much) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return l.fault(line, err)
 }
 
-// ended returns the error of the reader that the text came from. Any other error
-// becomes a problem of the file.
-func (l *Loader) ended(from *origin, line int, err error) error {
+// begin begins a file, and returns its text.
+func (l *Loader) begin(name string, r io.Reader) (*bufio.Reader, error) {
+	l.files = append(l.files, name)
+	text := bufio.NewReaderSize(r, 64<<10)
+	if magic, _ := text.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		return text, nil
+	}
+	z, err := gzip.NewReader(text)
+	if err != nil {
+		return nil, err
+	}
+	return bufio.NewReaderSize(z, 256<<10), nil
+}
+
+// fault makes a problem of an error of the text that was read last.
+func (l *Loader) fault(line int, err error) error {
 	var at *syntaxError
 	switch {
-	case from.err != nil:
-		return fmt.Errorf("%s: %w", l.files[len(l.files)-1], from.err)
 	case err == nil:
 		return nil
 	case errors.As(err, &at):

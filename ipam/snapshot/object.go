@@ -121,6 +121,9 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 	if o.kind != "" {
 		o.title = strings.TrimSpace(o.kind + " " + o.name)
 	}
+	if kind != "" && isKind(kind) {
+		l.known++
+	}
 	defer o.count()
 	if o.bad {
 		return

@@ -33,7 +33,8 @@ type yamlReader struct {
 	indent int   // of the items being read; -1 outside
 	taken  int   // how many items the document has so far
 
-	keys [2]bool // whether the document's own lines have an apiVersion and a kind
+	keys   [2]bool   // whether the document's own lines have an apiVersion and a kind
+	values [2]string // as they are written
 }
 
 // chunk is text for the parser.
@@ -122,7 +123,7 @@ func (y *yamlReader) add(line []byte) {
 	default:
 		y.endItem()
 		key, value, _ := bytes.Cut(line, []byte(":"))
-		y.begin(string(key))
+		y.begin(string(key), string(value))
 		y.next, y.indent = string(key) == "items" && isBlankOrComment(value), -1
 		y.head.add(y.line, line)
 	}
@@ -130,7 +131,7 @@ func (y *yamlReader) add(line []byte) {
 
 // begin ends the document where a key shows that the next one begins: what kubectl
 // printed twice stands in one file without a mark in between.
-func (y *yamlReader) begin(key string) {
+func (y *yamlReader) begin(key, value string) {
 	for i, of := range []string{"apiVersion", "kind"} {
 		if key != of {
 			continue
@@ -138,7 +139,7 @@ func (y *yamlReader) begin(key string) {
 		if y.keys[i] {
 			y.end()
 		}
-		y.keys[i] = true
+		y.keys[i], y.values[i] = true, strings.Trim(value, " \r\"'")
 	}
 }
 
@@ -186,7 +187,12 @@ func (y *yamlReader) endItem() {
 	at := y.l.here(y.item.lines[0])
 	if text, ok := y.l.parse(at, &y.item); ok {
 		text = text[1 : len(text)-1] // the item is a list of one
-		y.l.objectText(at, text, "", "")
+		kind, isList := strings.CutSuffix(y.values[1], "List")
+		group := y.values[0]
+		if !isList || kind == "" {
+			kind, group = "", ""
+		}
+		y.l.objectText(at, text, kind, group)
 	}
 	y.item.reset()
 }
@@ -195,7 +201,7 @@ func (y *yamlReader) endItem() {
 func (y *yamlReader) end() {
 	y.endItem()
 	taken := y.taken
-	y.next, y.indent, y.taken, y.keys = false, -1, 0, [2]bool{}
+	y.next, y.indent, y.taken, y.keys, y.values = false, -1, 0, [2]bool{}, [2]string{}
 	if len(y.head.lines) == 0 {
 		return
 	}

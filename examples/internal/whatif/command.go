@@ -171,10 +171,18 @@ func (o *options) mendable(err error) error {
 // load reads the files, with a progress bar where it takes long.
 func (o *options) load(cmd *cobra.Command) (*snapshot.Snapshot, error) {
 	var size int64
+	unknown := false
 	for _, file := range o.files {
-		if info, err := os.Stat(file); err == nil {
+		switch info, err := os.Stat(file); {
+		case err != nil:
+		case info.IsDir():
+			unknown = true
+		default:
 			size += info.Size()
 		}
+	}
+	if unknown {
+		size = 0
 	}
 	bar := cli.NewProgress(cmd.ErrOrStderr(), "reading", size)
 	defer bar.Stop()
