@@ -79,6 +79,7 @@ func (o *object) node() {
 			o.l.addresses = append(o.l.addresses, located[NodeAddress]{o.at, NodeAddress{Node: n.Name, IP: ip}})
 		}
 	}
+	o.podCIDRs()
 	if !o.bad {
 		o.l.nodes = append(o.l.nodes, located[ipam.Node]{o.at, n})
 	}

@@ -58,6 +58,11 @@ type Loader struct {
 	networks     []located[Network]
 	fromOperator []named[pool.Spec] // pools of an Installation
 	sightings    []sighting         // of releases
+	namespaces   []located[Namespace]
+	services     []located[Service]
+	ranges       map[string][]Range // by where they stand
+	grace        time.Duration
+	graceFrom    string // empty where nothing says it
 
 	problems []*Problem
 	passed   []Problem // why files of a folder or archive were passed over
@@ -85,7 +90,7 @@ type located[T any] struct {
 
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), handlesMade: make(map[string]time.Time)}
+	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), ranges: make(map[string][]Range), handlesMade: make(map[string]time.Time)}
 }
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file

@@ -15,6 +15,7 @@ type envelope struct {
 	Spec       rawField      `json:"spec"`
 	Status     rawField      `json:"status"`
 	Items      rawField      `json:"items"`
+	Data       rawField      `json:"data"` // of a ConfigMap
 
 	// A Kind cluster's file has these instead of a spec.
 	Name  field[string] `json:"name"`
@@ -85,13 +86,6 @@ var readers = map[string]func(*object){
 	groupKind + " Cluster":          (*object).kindCluster,
 }
 
-// versionReaders are kinds that are read only for the release that they name.
-var versionReaders = map[string]func(*object){
-	groupV1 + " ClusterInformation": (*object).clusterInformation,
-	groupV3 + " ClusterInformation": (*object).clusterInformation,
-	groupApps + " DaemonSet":        (*object).daemonSet,
-}
-
 // objectText reads one object from its JSON text.
 func (l *Loader) objectText(at place, text []byte, kind, group string) {
 	var e envelope
@@ -136,8 +130,8 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 		o.wrong("kind", "a List within a List is not read")
 	case read != nil:
 		read(o)
-	case versionReaders[group+" "+kind] != nil:
-		versionReaders[group+" "+kind](o)
+	case besideReaders[group+" "+kind] != nil:
+		besideReaders[group+" "+kind](o)
 	case !isKind(kind) || isMisplaced(kind, group):
 		o.wrong("kind", "%s of %s is not read; known are IPPool, IPReservation, IPAMBlock, BlockAffinity, IPAMHandle, IPAMConfig "+
 			"(%s), IPAMConfiguration (%s), Node, Pod, Installation, and Kind's Cluster", quote(kind), quote(group), groupV1, groupV3)

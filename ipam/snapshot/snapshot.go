@@ -41,6 +41,18 @@ type Snapshot struct {
 	// none.
 	Networks []Network
 
+	// Namespaces and Services are in the order of names. Services are those of type
+	// LoadBalancer only.
+	Namespaces []Namespace
+	Services   []Service
+	// Ranges are those that nodes, kube-proxy, kubeadm and Kubernetes set aside.
+	Ranges []Range
+	// GracePeriod is for how long kube-controllers waits before it takes what nobody
+	// uses (§12), as KubeControllersConfiguration has it, else its default of 15
+	// minutes; 0 is never. GracePeriodFrom says which.
+	GracePeriod     time.Duration
+	GracePeriodFrom string
+
 	// Problems are the harmless ones and, with [Options].Lenient or SkipOdd, all
 	// others, in the order of files and lines.
 	Problems []*Problem
@@ -112,6 +124,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	s.Pods = values(l.pods, func(p located[Pod]) Pod { return p.T })
 	s.Addresses = values(l.addresses, func(a located[NodeAddress]) NodeAddress { return a.T })
 	s.Networks = values(l.networks, func(n located[Network]) Network { return n.T })
+	l.beside(s)
 	l.fit(s, pools)
 	s.Calico, s.CalicoFrom = l.release(&s.Cluster)
 
