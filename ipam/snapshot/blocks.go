@@ -39,7 +39,13 @@ func (o *object) block() {
 	}
 	cidr, ok := o.cidr("spec.cidr", spec.CIDR)
 	if ok && !possibleBlock(cidr) {
-		o.wrong("spec.cidr", "%s has more than the 4,096 addresses of the largest block", cidr)
+		inUse := 0
+		for _, n := range spec.Allocations.list {
+			if n != free {
+				inUse++
+			}
+		}
+		o.wrong("spec.cidr", "%s has more than the 4,096 addresses of the largest block that Calico makes (§1); %s in use there, which nothing here counts", cidr, plural(inUse, "address is", "addresses are"))
 		ok = false
 	}
 	b := ipam.BlockState{CIDR: cidr, Sequence: get(o, "spec.sequenceNumber", spec.Sequence)}

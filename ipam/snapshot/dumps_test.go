@@ -173,3 +173,20 @@ func TestCutOff(t *testing.T) {
 		require.Greater(t, said, len(text)/14, name)
 	}
 }
+
+// TestLargeBlocks: pools and blocks larger than a /20, as older installers wrote them,
+// are left out with what is in them, and the others are read.
+func TestLargeBlocks(t *testing.T) {
+	large := change(change(somePool, "blockSize: 30", "blockSize: 18"), "10.0.0.0/24", "10.9.0.0/16")
+	large = change(large, "name: p", "name: large")
+	block := "apiVersion: crd.projectcalico.org/v1\nkind: IPAMBlock\nmetadata: {name: 10-9-0-0-18}\nspec: {cidr: 10.9.0.0/18, affinity: 'host:a', allocations: [0, null, 0], unallocated: [1], attributes: [{handle_id: h}]}\n"
+	s, err := read(Options{SkipOdd: true}, some, large, block)
+	require.NoError(t, err)
+	require.Len(t, s.Cluster.Pools, 1)
+	require.Len(t, s.Cluster.Blocks, 1)
+	require.Equal(t, map[string]int{"IPPool": 1, "IPAMBlock": 1}, s.LeftOut)
+	require.ErrorContains(t, s.Problems[0], `IPPool large: spec.blockSize: is "18", must be from 20 to 32: Calico makes no pool of another size`)
+	require.ErrorContains(t, s.Problems[1], "IPAMBlock 10-9-0-0-18: spec.cidr: 10.9.0.0/18 has more than the 4,096 addresses of the largest block that Calico makes (§1); 2 addresses are in use there")
+	_, err = read(Options{}, large)
+	require.ErrorIs(t, err, ErrInvalid)
+}

@@ -58,6 +58,9 @@ type Loader struct {
 	networks     []located[Network]
 	fromOperator []named[pool.Spec] // pools of an Installation
 	sightings    []sighting         // of releases
+	calicoNodes  []calicoNode
+	endpoints    []located[Pod]
+	keyless      int // affinities of etcd without their keys
 	namespaces   []located[Namespace]
 	services     []located[Service]
 	ranges       map[string][]Range // by where they stand
@@ -233,7 +236,9 @@ func (l *Loader) text(from io.Reader) error {
 		if what, is := isTable(start); is {
 			return &syntaxError{1 + skipped, errors.New(what)}
 		}
-		if first == '{' || first == '[' {
+		if isEtcd(r) {
+			err = l.etcd(r, 1+skipped)
+		} else if first == '{' || first == '[' {
 			err = l.json(r, 1+skipped)
 		} else {
 			err = l.yaml(r, 1+skipped, func() bool { return messages.within })

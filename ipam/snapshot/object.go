@@ -82,6 +82,9 @@ var readers = map[string]func(*object){
 	groupCore + " Node": (*object).node,
 	groupCore + " Pod":  (*object).pod,
 
+	groupV3 + " Node":             (*object).calicoNode,
+	groupV3 + " WorkloadEndpoint": (*object).workloadEndpoint,
+
 	groupOperator + " Installation": (*object).installation,
 	groupKind + " Cluster":          (*object).kindCluster,
 }
@@ -90,6 +93,9 @@ var readers = map[string]func(*object){
 func (l *Loader) objectText(at place, text []byte, kind, group string) {
 	var e envelope
 	err := json.Unmarshal(text, &e)
+	if err == nil && kind == "" && !e.Kind.given && l.shape(at, text, 0) {
+		return
+	}
 	l.object(at, &e, err, kind, group)
 }
 

@@ -99,6 +99,8 @@ func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 // [Options].SkipOdd the problems of objects are no error. Do not use the loader
 // afterwards.
 func (l *Loader) Snapshot() (*Snapshot, error) {
+	l.ofCalico()
+	l.affinitiesOfBlocks()
 	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.handlesMade}
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
@@ -304,6 +306,10 @@ func (o *object) invalidPool(at string, err error) {
 	if errors.As(err, &wrong) {
 		if wrong.Field == "name" {
 			o.wrong("metadata.name", "%s", wrong.Reason)
+			return
+		}
+		if wrong.Field == "blockSize" {
+			o.wrong(at+".blockSize", "is %s, %s: Calico makes no pool of another size (§1), but installers wrote some; its blocks are read, and more cannot be made", quote(wrong.Value), wrong.Reason)
 			return
 		}
 		o.wrong(at+"."+wrong.Field, "is %s, %s", quote(wrong.Value), wrong.Reason)

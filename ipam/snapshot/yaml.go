@@ -106,6 +106,8 @@ func (y *yamlReader) add(line []byte) {
 	indent := len(line) - len(text)
 	isDash := isMark(text, "-")
 	switch {
+	case bytes.HasPrefix(line, []byte("===")) && len(bytes.Trim(line, "=\r")) == 0: // calicoctl datastore migrate export
+		y.end()
 	case isMark(line, "---"), isMark(line, "..."):
 		y.end()
 		y.add(append([]byte("   "), line[3:]...))
