@@ -44,10 +44,10 @@ func run(seed uint64, steps int, make makeSubject) error {
 }
 
 func TestMachineBySeed(t *testing.T) {
-	for seed := range uint64(120) {
+	for seed := range uint64(property.Times(120)) {
 		require.NoError(t, run(seed, 120, realBlock))
 	}
-	for seed := range uint64(20) {
+	for seed := range uint64(property.Times(20)) {
 		require.NoError(t, run(seed, 120, broken(faultless)), "the model against itself")
 	}
 }

@@ -61,6 +61,9 @@ func reads(sums []uint32, size int) (n int) {
 // records than if sums were drawn at random. A sum that takes the middle bits of a
 // product does not pass: it hardly depends on the last characters.
 func TestSumsSpread(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sums some million names")
+	}
 	const owners = 1 << 14
 	random := make([]uint32, owners)
 	r := rand.New(rand.NewSource(1))

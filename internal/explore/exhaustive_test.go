@@ -49,6 +49,9 @@ func TestExhaustive(t *testing.T) {
 // dying at any step. The counts are those of every machine.
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("6,533 states")
+	}
 	p := &programs[1]
 	alive := explored(t, p, Bounds{})
 	require.True(t, alive.Complete)
@@ -70,6 +73,9 @@ func TestThreeClients(t *testing.T) {
 		does("n1", assign("n1", 1, "h1")), does("n2", assign("n2", 1, "h2")), does("n3", assign("n3", 1, "h3")),
 	}}
 	b := Bounds{States: 3000, Deaths: 1}
+	if testing.Short() {
+		b.States = 300
+	}
 	if property.Long() {
 		alive := explored(t, &p, Bounds{})
 		require.True(t, alive.Complete)

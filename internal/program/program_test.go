@@ -34,6 +34,9 @@ func play(t testing.TB, w *World, seed uint64, steps int, see func(op *trace.Op,
 // TestCoverage: programs get about. Every operation is done, and is refused for
 // every reason that one client alone can meet.
 func TestCoverage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays every world")
+	}
 	var c Coverage
 	for _, w := range Worlds {
 		for seed := range uint64(50) {
@@ -93,6 +96,9 @@ func TestCoverageIsWhole(t *testing.T) {
 
 // TestSituations: programs come to the states that rules are about.
 func TestSituations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays every world")
+	}
 	seen := make(map[string]int)
 	for _, w := range Worlds {
 		if w.Name == "large" {

@@ -74,9 +74,10 @@ func Corpus(f *testing.F, inputs, length int) {
 }
 
 // Rejects fails the test unless the property, which is that of a broken variant,
-// finds its fault within 200 seeds.
+// finds its fault within 200 seeds. With -short it skips the test.
 func Rejects(t testing.TB, property func(Source) error) {
 	t.Helper()
+	skipShort(t)
 	const tries = 200
 	for seed := range uint64(tries) {
 		if err := property(Seeded(seed)); err != nil {

@@ -36,6 +36,9 @@ func (j *judge) Logf(string, ...any)               {}
 func (j *judge) Errorf(format string, args ...any) { j.failed = fmt.Sprintf(format, args...) }
 
 func TestRejects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("broken variants are skipped")
+	}
 	var j judge
 	Rejects(&j, func(src Source) error {
 		if src.Pick("", 50) == 0 {
@@ -51,6 +54,9 @@ func TestRejects(t *testing.T) {
 // TestBreaks: a broken property is shrunk to the plainest choices, and the flags
 // are as they were.
 func TestBreaks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("broken variants are skipped")
+	}
 	var last []int
 	long := func(most int) func(rt *rapid.T) {
 		return func(rt *rapid.T) {

@@ -19,6 +19,9 @@ func TestBothEnginesFile(t *testing.T) {
 		t.Skip("needs the go command")
 	}
 	alone(t)
+	if testing.Short() {
+		t.Skip("shrinks programs, and builds a program")
+	}
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Run("in an outcome", func(t *testing.T) {
 		p := found(t, spoilt(client, calls["one address in four is not given"]), allocator)

@@ -7,16 +7,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
 var _ trace.Engine = (*Client)(nil)
 
 // replayed replays recordings on clients that work alone.
-func replayed(t *testing.T, pattern string, engine makeEngine) (files, operations int, divergences []trace.Divergence) {
+func replayed(t *testing.T, names []string, engine makeEngine) (operations int, divergences []trace.Divergence) {
 	t.Helper()
-	names, err := filepath.Glob("../../testdata/" + pattern)
-	require.NoError(t, err)
 	for _, name := range names {
 		r, err := trace.Open(name)
 		require.NoError(t, err)
@@ -26,12 +25,12 @@ func replayed(t *testing.T, pattern string, engine makeEngine) (files, operation
 		operations += result.Operations
 		divergences = append(divergences, result.Divergences...)
 	}
-	return len(names), operations, divergences
+	return operations, divergences
 }
 
-// TestRecordings replays every recording of the real allocator: run alone, a
-// client does what the fast allocator does. Those called minimal show one cause
-// each; those of releases are older than the newest.
+// TestRecordings replays recordings of the real allocator: run alone, a client does
+// what the fast allocator does. Those called minimal show one cause each; those of
+// releases are older than the newest. A long run takes every recording.
 func TestRecordings(t *testing.T) {
 	for pattern, want := range map[string]struct{ files, operations int }{
 		"traces/*.jsonl.gz":   {73, 45207},
@@ -40,13 +39,18 @@ func TestRecordings(t *testing.T) {
 		"releases/*.jsonl.gz": {117, 52777},
 	} {
 		t.Run(pattern, func(t *testing.T) {
-			files, operations, divergences := replayed(t, pattern, client)
+			names, err := filepath.Glob("../../testdata/" + pattern)
+			require.NoError(t, err)
+			require.Len(t, names, want.files)
+			some := property.Some(names)
+			operations, divergences := replayed(t, some, client)
 			for i := range min(3, len(divergences)) {
 				t.Errorf("%v", &divergences[i])
 			}
 			require.Empty(t, divergences[min(3, len(divergences)):])
-			require.Equal(t, want.files, files)
-			require.Equal(t, want.operations, operations)
+			if len(some) == len(names) {
+				require.Equal(t, want.operations, operations)
+			}
 		})
 	}
 }
@@ -58,7 +62,7 @@ func TestStates(t *testing.T) {
 	names, err := filepath.Glob("../../testdata/traces/*-0.jsonl.gz")
 	require.NoError(t, err)
 	require.Len(t, names, 25)
-	for _, name := range names {
+	for _, name := range property.Some(names) {
 		require.NoError(t, bothPlay(t, name, client), name)
 	}
 	require.Error(t, bothPlay(t, names[0], writing(writes["a sequence number is used again"])))
@@ -101,7 +105,9 @@ func TestFaults(t *testing.T) {
 		"attributes are not shared": "owners-0",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, divergences := replayed(t, "traces/"+recordings+".jsonl.gz", writing(writes[name]))
+			names, err := filepath.Glob("../../testdata/traces/" + recordings + ".jsonl.gz")
+			require.NoError(t, err)
+			_, divergences := replayed(t, names, writing(writes[name]))
 			require.NotEmpty(t, divergences)
 			t.Logf("%d divergences, first %v", len(divergences), &divergences[0])
 		})

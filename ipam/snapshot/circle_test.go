@@ -105,13 +105,15 @@ func specs(t *testing.T, path string) map[string]any {
 }
 
 // TestTraceStates takes every state that a trace dumps out as resources and in
-// again: in one of the four forms after the other, or in each in a long run.
+// again: in one of the four forms after the other, or in each form and of every
+// trace in a long run.
 func TestTraceStates(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/traces/*.gz")
 	require.NoError(t, err)
 	require.Len(t, files, 73)
 	states := 0
-	for _, file := range files {
+	some := property.Some(files)
+	for _, file := range some {
 		r, err := trace.Open(file)
 		require.NoError(t, err)
 		p, err := trace.NewPlayer(r.Header())
@@ -125,15 +127,18 @@ func TestTraceStates(t *testing.T) {
 			_, err = p.Do(op)
 			require.NoError(t, err)
 			if op.Op == "State" {
-				some := forms
+				these := forms
 				if !property.Long() {
-					some = forms[states%4 : states%4+1]
+					these = forms[states%4 : states%4+1]
 				}
 				states++
-				circle(t, p.Engine().(*ipam.Allocator).Cluster(), some...)
+				circle(t, p.Engine().(*ipam.Allocator).Cluster(), these...)
 			}
 		}
 		require.NoError(t, r.Close())
 	}
-	require.Equal(t, 781, states)
+	if len(some) == len(files) {
+		require.Equal(t, 781, states)
+	}
+	require.NotZero(t, states)
 }
