@@ -1,24 +1,22 @@
 // Package snapshot reads the state of a live cluster from Calico's Kubernetes
 // resources, and writes the state of any allocator as such resources.
 //
-// What
-//
-//	kubectl get ippools,ipreservations,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes,clusterinformations -o yaml
-//
-// prints becomes a [Snapshot]. An allocator made from it goes on exactly where the
-// cluster stands: queue order, sequence numbers and pending affinities included.
+// What [Command] prints becomes a [Snapshot]. An allocator made from it goes on
+// exactly where the cluster stands: queue order, sequence numbers and pending affinities included.
 // With pods among the resources, [Check] also says who uses what.
 //
 // Its rules:
 //
 //   - YAML and JSON, UTF-8 or UTF-16, plain or gzip; a List, one object, or several
-//     documents; any number of files. The groups crd.projectcalico.org/v1 and
+//     documents; any number of files, folders and tar archives. The keys and values of
+//     etcd, and what calicoctl prints. The groups crd.projectcalico.org/v1 and
 //     projectcalico.org/v3 are both read, in one file or in several; an object that
 //     is printed for both counts once.
 //   - The package also reads what clusters are made from: an operator's Installation
 //     with its pools, and a Kind cluster's list of nodes.
 //   - The release of Calico is found among the resources ([Snapshot].Calico), and an
-//     allocator goes by it. ClusterInformation and DaemonSet are read only for it.
+//     allocator goes by it. Namespaces, services and other objects are read as far as
+//     they are of use, and never a problem.
 //   - Objects marked deleted and objects of other kinds are skipped and counted.
 //     Lines that are no resource, such as kubectl's messages, are skipped and
 //     reported. Everything else that is not understood is a [Problem] with file,
