@@ -59,13 +59,13 @@ type HandleCount struct {
 
 // Held counts the addresses that each handle holds in each block; of an id that is
 // not there nothing is held. Ids that differ in letters only share a handle, and are
-// in small letters here (§1).
+// in small letters here (§1), cut at the first carriage return (§9).
 func (s *State) Held() map[string]map[netip.Prefix]int {
 	held := make(map[string]map[netip.Prefix]int)
 	for i := range s.Blocks {
 		b := &s.Blocks[i]
 		for k := range b.Allocations {
-			id := handleKey(b.Allocations[k].Handle)
+			id := handleKey(handleID(b.Allocations[k].Handle))
 			if held[id] == nil {
 				held[id] = make(map[netip.Prefix]int, 1)
 			}

@@ -135,7 +135,7 @@ func complain(stderr io.Writer, name string, err error) {
 		case i == len(lines)-1:
 			line += hint
 		}
-		fmt.Fprintf(stderr, "%s: %s\n", name, line)
+		fmt.Fprintf(stderr, "%s: %s\n", name, Printable(line))
 	}
 }
 

@@ -37,7 +37,9 @@ type maker struct {
 	clock *ipam.Clock
 	a     *ipam.Allocator
 	pods  []pod
-	err   error
+	// started counts the pods so far, also those that are gone: no two share a handle.
+	started int
+	err     error
 }
 
 type pod struct {
@@ -135,7 +137,8 @@ func (m *maker) ask(node, handle string, use pool.Use, six int, attrs map[string
 
 // start starts a pod.
 func (m *maker) start(name, node string) {
-	p := pod{name: name, node: node, handle: fmt.Sprintf("k8s-pod-network.005eed%06x", len(m.pods))}
+	p := pod{name: name, node: node, handle: fmt.Sprintf("k8s-pod-network.005eed%06x", m.started)}
+	m.started++
 	p.ips = m.ask(node, p.handle, pool.Workload, 1, map[string]string{ipam.AttrNode: node, ipam.AttrNamespace: "shop", ipam.AttrPod: name})
 	if len(p.ips) != 2 {
 		m.must(fmt.Errorf("%s got %v", name, p.ips))

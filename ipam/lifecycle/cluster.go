@@ -88,6 +88,10 @@ func (c *Cluster) SetNode(n ipam.Node) error {
 	return nil
 }
 
+// AssumeNode has Kubernetes list a node of that name, and changes nothing in Calico:
+// for where nobody knows which nodes there are.
+func (c *Cluster) AssumeNode(name string) { c.nodes[name] = struct{}{} }
+
 // DeleteNode deletes the node, in Kubernetes and in Calico, and reports whether
 // there was one. Its pods stay until they are deleted, and what was allocated to
 // it until a controller comes by: its next look is at everything.

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -17,43 +16,52 @@ import (
 // handles compares what handles count with what the blocks hold for them. Ids that
 // differ in letters only share a handle (§1).
 func (c *checker) handles() {
-	held := make(map[string]map[netip.Prefix]int)
-	written := make(map[string]string) // an id as an allocation has it
+	held, written := heldBy(c.s.Cluster.Blocks, c.s.refused), make(map[string]string)
 	for _, blocks := range [][]ipam.BlockState{c.s.Cluster.Blocks, c.s.refused} {
 		for i := range blocks {
 			for k := range blocks[i].Allocations {
-				al := &blocks[i].Allocations[k]
-				if al.Handle == "" || isHostReserved(al) {
-					continue
+				id := blocks[i].Allocations[k].Handle
+				if key := handleKey(id); written[key] == "" {
+					written[key] = cutHandle(id) // as an allocation has it
 				}
-				id := strings.ToLower(al.Handle)
-				if held[id] == nil {
-					held[id] = make(map[netip.Prefix]int, 1)
-					written[id] = al.Handle
-				}
-				held[id][blocks[i].CIDR]++
 			}
 		}
 	}
+	if c.unknown.Handles && (len(held) > 0 || !c.s.Unlisted.Handles) {
+		c.unjudged("whether the handles of addresses exist was not looked at: of the handles, %s", whyUnknown(c.s.Unlisted.Handles, "ipamhandles"))
+	}
+	if c.unknown.Blocks && len(c.s.Cluster.Handles) > 0 {
+		c.unjudged("whether handles hold what they count was not looked at: of the blocks, %s", whyUnknown(c.s.Unlisted.Blocks, "ipamblocks"))
+	}
+	sound := !slices.ContainsFunc(c.s.Problems, func(p *Problem) bool { return !p.Harmless })
 	for i := range c.s.Cluster.Handles {
 		h := &c.s.Cluster.Handles[i]
-		holds := held[strings.ToLower(h.ID)]
-		delete(held, strings.ToLower(h.ID))
+		holds := held[handleKey(h.ID)]
+		delete(held, handleKey(h.ID))
+		if c.unknown.Blocks {
+			continue
+		}
 		if len(holds) == 0 {
-			c.find(HandleEmpty, netip.Addr{}, []string{handleObject(h.ID)}, "%s holds no address, but counts %s", h.ID, countText(h.Counts))
+			c.find(HandleEmpty, netip.Addr{}, []string{handleObject(h.ID)}, "%s holds no address, but counts %s", cutHandle(h.ID), countText(h.Counts))
+			if sound { // else it may hold what was not understood
+				c.mend("", deleteHandle(h.ID)...)
+			}
 			continue
 		}
 		for _, n := range h.Counts {
 			if n.Count != holds[n.Block] {
 				c.find(HandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
-					"%s counts %d in %s, and holds %d", h.ID, n.Count, n.Block, holds[n.Block])
+					"%s counts %d in %s, and holds %d", cutHandle(h.ID), n.Count, n.Block, holds[n.Block])
 			}
 			delete(holds, n.Block)
 		}
 		for _, cidr := range sortedPrefixes(holds) {
 			c.find(HandleCount, cidr.Addr(), []string{handleObject(h.ID), blockObject(cidr)},
-				"%s counts none in %s, and holds %d", h.ID, cidr, holds[cidr])
+				"%s counts none in %s, and holds %d", cutHandle(h.ID), cidr, holds[cidr])
 		}
+	}
+	if c.unknown.Handles {
+		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
 		for _, cidr := range sortedPrefixes(held[id]) {
@@ -62,6 +70,28 @@ func (c *checker) handles() {
 				"%s %s in %s of handle %s, which does not exist", plural(n, "address", "addresses"), isAre(n), cidr, written[id])
 		}
 	}
+}
+
+// heldBy counts the addresses that each handle holds in each of the blocks, by what
+// stands for its ids.
+func heldBy(lists ...[]ipam.BlockState) map[string]map[netip.Prefix]int {
+	held := make(map[string]map[netip.Prefix]int)
+	for _, blocks := range lists {
+		for i := range blocks {
+			for k := range blocks[i].Allocations {
+				al := &blocks[i].Allocations[k]
+				if al.Handle == "" || isHostReserved(al) {
+					continue
+				}
+				key := handleKey(al.Handle)
+				if held[key] == nil {
+					held[key] = make(map[netip.Prefix]int, 1)
+				}
+				held[key][blocks[i].CIDR]++
+			}
+		}
+	}
+	return held
 }
 
 func countText(counts []ipam.HandleCount) string {
@@ -92,30 +122,60 @@ func isAre(n int) string {
 	return "are"
 }
 
+func wasWere(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
 func sortedPrefixes[T any](m map[netip.Prefix]T) []netip.Prefix {
 	return slices.SortedFunc(maps.Keys(m), comparePrefixes)
 }
 
 // affinities checks that every affinity has its block and is confirmed.
 func (c *checker) affinities() {
+	if c.unknown.Blocks && len(c.s.Cluster.Affinities) > 0 {
+		c.unjudged("whether affinities have their blocks was not looked at: of the blocks, %s", whyUnknown(c.s.Unlisted.Blocks, "ipamblocks"))
+	}
 	for i := range c.s.Cluster.Affinities {
 		a := &c.s.Cluster.Affinities[i]
 		objects := []string{affinityObject(a)}
 		b := c.at[a.CIDR]
 		switch {
-		case b == nil && c.refused[a.CIDR]: // the block was left out, with a finding of its own
+		case b == nil && (c.refused[a.CIDR] || c.unknown.Blocks): // left out with a finding of its own, or not asked for
 		case b == nil:
 			c.find(AffinityWithoutBlock, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which does not exist", a.Owner, a.State, a.CIDR)
+			c.mendAffinity(a, b)
 		case b.Owner != a.Owner:
 			objects = append(objects, blockObject(a.CIDR))
 			c.find(AffinityStale, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which is %s", a.Owner, a.State, a.CIDR, whose(b.Owner))
+			c.mendAffinity(a, b)
 		}
 		switch a.State {
 		case affinity.Pending:
 			c.find(AffinityPending, a.CIDR.Addr(), objects, "%s announced its claim on %s and did not confirm it", a.Owner, a.CIDR)
+			c.mendAffinity(a, b)
 		case affinity.PendingDeletion:
 			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s began to give up %s and did not end", a.Owner, a.CIDR)
+			c.mendAffinity(a, b)
 		}
+	}
+}
+
+// mendAffinity deletes an affinity that nobody will ever look at: its node is gone,
+// and the block is not that node's. A node that exists looks after its affinities
+// itself, and kube-controllers after those of a block whose owner is gone.
+func (c *checker) mendAffinity(a *ipam.AffinityState, b *ipam.BlockState) {
+	if c.unknown.Nodes {
+		return
+	}
+	switch gone := a.Owner.Type == affinity.Host && !c.nodes[a.Owner.Name]; {
+	case !gone:
+	case b != nil && b.Owner == a.Owner:
+		c.mend("nothing need be done: kube-controllers releases them once nothing of their node is in use")
+	case b != nil || !c.unknown.Blocks && !c.refused[a.CIDR]:
+		c.mend("their node is gone, so nobody else deletes them", deleteAffinity(affinity.Name(a.Owner.Name, a.CIDR))...)
 	}
 }
 
@@ -128,13 +188,23 @@ func whose(o affinity.Owner) string {
 
 // blocks checks that every block has its pool and its affinity.
 func (c *checker) blocks() {
+	owned := slices.ContainsFunc(c.s.Cluster.Blocks, func(b ipam.BlockState) bool { return !b.Owner.IsZero() })
+	if c.unknown.Affinities && (owned || !c.s.Unlisted.Affinities) {
+		c.unjudged("whether blocks have their affinities was not looked at: of the affinities, %s", whyUnknown(c.s.Unlisted.Affinities, "blockaffinities"))
+	}
+	if c.unknown.Pools && len(c.s.Cluster.Blocks) > 0 {
+		c.unjudged("whether blocks lie in a pool was not looked at: of the pools, %s", whyUnknown(c.s.Unlisted.Pools, "ippools"))
+	}
 	for i := range c.s.Cluster.Blocks {
 		b := &c.s.Cluster.Blocks[i]
 		objects := []string{blockObject(b.CIDR)}
-		if !b.Owner.IsZero() && !c.claims[claimKey{b.Owner, b.CIDR}] {
+		if !b.Owner.IsZero() && !c.unknown.Affinities && !c.claims[claimKey{b.Owner, b.CIDR}] {
 			c.find(BlockWithoutAffinity, b.CIDR.Addr(), objects, "%s is %s, who has no affinity on it", b.CIDR, whose(b.Owner))
+			if b.Owner.Type == affinity.Host {
+				c.mend("", createAffinity(affinity.Name(b.Owner.Name, b.CIDR), b.Owner.Name, b.CIDR)...)
+			}
 		}
-		if !c.inPool(b.CIDR.Addr()) {
+		if !c.unknown.Pools && !c.inPool(b.CIDR.Addr()) {
 			c.find(BlockWithoutPool, b.CIDR.Addr(), objects, "%s lies in no pool; %s in use there", b.CIDR, plural(len(b.Allocations), "address is", "addresses are"))
 		}
 		for _, p := range c.s.Cluster.Pools {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -22,6 +23,9 @@ type Finding struct {
 	Objects []string `json:"objects"`
 	What    string   `json:"what"` // in a sentence
 	Mend    string   `json:"mend"` // what would mend it
+	// Fixes are the commands for it, in the order in which they are safe; none where
+	// nothing need be done, or where no command does it.
+	Fixes []Fix `json:"fixes,omitempty"`
 
 	sortBy netip.Addr
 }
@@ -30,23 +34,39 @@ type Finding struct {
 type Report struct {
 	// Findings come in the order of kinds, then of addresses and objects.
 	Findings []Finding `json:"findings"`
-	// Notes say what could not be looked at, and why.
-	Notes []string `json:"notes,omitempty"`
+	// Unjudged says what could not be looked at, why, and which command prints it.
+	Unjudged []string `json:"unjudged,omitempty"`
+	Notes    []string `json:"notes,omitempty"` // what else there is to say
 
 	Blocks    int `json:"blocks"`
 	Allocated int `json:"allocated"` // addresses that somebody holds
 	Cooling   int `json:"cooling"`   // addresses released and not free yet
 	Handles   int `json:"handles"`
 	Pods      int `json:"pods"` // that use addresses of their own
+
+	// Unknown are the kinds of which objects may be missing. What they would tell is
+	// no finding.
+	Unknown KindSet `json:"-"`
+	// Released are the addresses that kube-controllers will release as things stand,
+	// with how long after its next look.
+	Released map[netip.Addr]time.Duration `json:"-"`
 }
 
 // Check looks for what calicoctl ipam check looks for: addresses that leaked, that
 // have two owners, or that are used and not allocated; handles, affinities and
-// blocks that disagree. It knows who uses an address only with pods and nodes among
-// the resources; without them a note says so. Cooling and host-reserved addresses
-// are no leaks. The problems of a snapshot that was read leniently are findings too.
-func Check(s *Snapshot) *Report {
-	c := newChecker(s)
+// blocks that disagree. What kube-controllers will release, its own rules say
+// (package lifecycle, §12), and what it will take from a pod that lives is a finding.
+// Nothing is concluded from objects that may be missing from the resources, because
+// nobody asked for their kind or because they cannot be read: the report says so.
+// Cooling and host-reserved addresses are no leaks, and neither is what virtual
+// machines have. The problems of a snapshot that was read leniently are findings too.
+//
+// No [Fix] takes an address away from a pod that has it by right.
+func Check(s *Snapshot) *Report { return newChecker(s).check() }
+
+func (c *checker) check() *Report {
+	c.report.Unknown = c.unknown
+	c.report.Released = c.fates()
 	c.problems()
 	c.usage()
 	c.allocations()
@@ -70,8 +90,9 @@ func Check(s *Snapshot) *Report {
 }
 
 type checker struct {
-	s      *Snapshot
-	report *Report
+	s       *Snapshot
+	report  *Report
+	unknown KindSet // what the resources do not tell
 
 	byAddress []*ipam.BlockState // in the order of addresses, of one address larger ones first
 	at        map[netip.Prefix]*ipam.BlockState
@@ -79,8 +100,11 @@ type checker struct {
 	claims    map[claimKey]bool
 	pools     []netip.Prefix
 	nodes     map[string]bool
-	pods      map[string]*Pod // by "namespace/name"
-	users     map[netip.Addr][]user
+	// namespaces are those that the pods are of.
+	namespaces   map[string]bool
+	pods         map[string]*Pod // by "namespace/name"
+	users        map[netip.Addr][]user
+	handlesInUse map[string]bool // see [checker.inUse]
 	// tunnels are the kinds of tunnels whose address a node reports.
 	tunnels map[tunnelKey]bool
 }
@@ -116,8 +140,11 @@ func newChecker(s *Snapshot) *checker {
 		claims:  make(map[claimKey]bool),
 		nodes:   make(map[string]bool),
 		pods:    make(map[string]*Pod),
-		users:   make(map[netip.Addr][]user),
-		tunnels: make(map[tunnelKey]bool),
+		unknown: unknown(s),
+
+		namespaces: make(map[string]bool),
+		users:      make(map[netip.Addr][]user),
+		tunnels:    make(map[tunnelKey]bool),
 	}
 	for i := range s.Cluster.Blocks {
 		b := &s.Cluster.Blocks[i]
@@ -140,6 +167,7 @@ func newChecker(s *Snapshot) *checker {
 	for i := range s.Pods {
 		p := &s.Pods[i]
 		c.pods[p.Namespace+"/"+p.Name] = p
+		c.namespaces[p.Namespace] = true
 		if p.HostNetwork || p.Ended {
 			continue
 		}
@@ -173,6 +201,20 @@ func (c *checker) findAt(kind Kind, ip netip.Addr, objects []string, format stri
 	c.report.Findings[len(c.report.Findings)-1].Address = ip.String()
 }
 
+// mend says how the last finding is mended, where that is not as usual for its kind.
+func (c *checker) mend(text string, fixes ...Fix) {
+	f := &c.report.Findings[len(c.report.Findings)-1]
+	if text != "" {
+		f.Mend = text
+	}
+	f.Fixes = append(f.Fixes, fixes...)
+}
+
+// unjudged says what was not looked at.
+func (c *checker) unjudged(format string, args ...any) {
+	c.report.Unjudged = append(c.report.Unjudged, fmt.Sprintf(format, args...))
+}
+
 func (c *checker) note(format string, args ...any) {
 	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
 }
@@ -203,13 +245,13 @@ func (c *checker) problems() {
 		}
 		c.find(p.Kind, netip.Addr{}, []string{object}, "%s", where.Error())
 		if p.Harmless {
-			c.report.Findings[len(c.report.Findings)-1].Mend = "nothing need be done: it has no effect"
+			c.mend("nothing need be done: it has no effect")
 		}
 	}
 }
 
 func blockObject(cidr netip.Prefix) string { return "IPAMBlock " + affinity.CIDRName(cidr) }
-func handleObject(id string) string        { return "IPAMHandle " + id }
+func handleObject(id string) string        { return "IPAMHandle " + handleKey(id) }
 
 func affinityObject(a *ipam.AffinityState) string {
 	return "BlockAffinity " + affinity.Name(a.Owner.Name, a.CIDR)

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ func sound(t testing.TB) *Snapshot {
 	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
 	require.NoError(t, a.SetPool(pool.Spec{Name: "lb", CIDR: netip.MustParsePrefix("10.9.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}}))
-	s := &Snapshot{HasPods: true}
+	s := new(Snapshot)
 	ask := func(host, handle string, use pool.Use, attrs map[string]string, reserve *ipam.HostReservation) netip.Addr {
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Handle: handle, Use: use, Attrs: block.MakeAttrs(attrs), HostReserved4: reserve})
 		require.NoError(t, err)
@@ -70,7 +71,8 @@ func sound(t testing.TB) *Snapshot {
 func TestCheckFindsNothing(t *testing.T) {
 	r := Check(sound(t))
 	require.Empty(t, r.Findings)
-	require.Equal(t, []string{"1 addresses of services were not looked at: services are not read"}, r.Notes)
+	require.Empty(t, r.Notes)
+	require.Equal(t, []string{"1 address of services was not looked at: services are not read"}, r.Unjudged)
 	require.Equal(t, 1, r.Cooling)
 	require.Equal(t, 7, r.Pods)
 
@@ -232,10 +234,20 @@ func TestCheckMigration(t *testing.T) {
 	b := blockOwnedBy(s, "a")
 	for i := range b.Allocations {
 		if b.Addr(b.Allocations[i].Ordinal) == p.IPs[0] {
-			b.Allocations[i].Alternate = block.MakeAttrs(map[string]string{"namespace": "n", "pod": "target"})
+			b.Allocations[i].Active = block.MakeAttrs(map[string]string{"namespace": "n", "pod": "xa", "node": "a", "vmi-name": "vm"})
+			b.Allocations[i].Alternate = block.MakeAttrs(map[string]string{"namespace": "n", "pod": "target", "vmi-name": "vm"})
 		}
 	}
 	require.Empty(t, Check(s).Findings)
+	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "target", Node: "b", IPs: p.IPs})
+	require.Empty(t, Check(s).Findings, "both at once")
+	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "third", Node: "b", IPs: p.IPs})
+	r := Check(s)
+	require.Len(t, r.Findings, 1)
+	require.Equal(t, "kubectl delete pod -n n third", r.Findings[0].Fixes[len(r.Findings[0].Fixes)-1].Command)
+	require.NotContains(t, fmt.Sprint(r.Findings[0].Fixes), " target")
+	s.Pods = s.Pods[:len(s.Pods)-2]
+	p = podNamed(s, "xa")
 	p.Name = "target"
 	require.Empty(t, Check(s).Findings)
 	p.Name = "other"
@@ -257,14 +269,15 @@ func TestCheckNamesakes(t *testing.T) {
 // TestCheckWithoutPods: what cannot be judged is said, and is no finding.
 func TestCheckWithoutPods(t *testing.T) {
 	s := sound(t)
-	s.Pods, s.HasPods, s.Addresses, s.Cluster.Nodes = nil, false, nil, nil
+	s.Pods, s.Addresses, s.Cluster.Nodes = nil, nil, nil
+	s.Unlisted = KindSet{Pods: true, Nodes: true}
 	r := Check(s)
 	require.Empty(t, r.Findings)
 	require.Equal(t, []string{
-		"7 addresses of pods were not looked at: no pods are among the resources (kubectl get pods -A -o yaml)",
-		"3 tunnel addresses were not looked at: no nodes are among the resources (kubectl get nodes -o yaml)",
-		"1 addresses of services were not looked at: services are not read",
-	}, r.Notes)
+		"7 addresses of pods were not looked at: of the pods, none are among the resources (kubectl get pods -A -o yaml)",
+		"3 addresses of tunnels were not looked at: of the nodes, none are among the resources (kubectl get nodes -o yaml)",
+		"1 address of services was not looked at: services are not read",
+	}, r.Unjudged)
 }
 
 // TestCheckText: both reports of a cluster with several faults.
@@ -307,5 +320,5 @@ func TestEveryKindIsTitled(t *testing.T) {
 		require.NotEmpty(t, k.title)
 		require.NotEmpty(t, k.mend)
 	}
-	require.Len(t, seen, 18)
+	require.Len(t, seen, 19)
 }

@@ -192,7 +192,7 @@ items:
 	require.NoError(t, err)
 	require.Empty(t, s.Problems)
 	require.Equal(t, []ipam.Node{{Name: "a", Labels: map[string]string{"zone": "x"}}, {Name: "b"}}, s.Cluster.Nodes)
-	require.True(t, s.HasPods)
+	require.False(t, s.Unlisted.Pods)
 	require.Equal(t, []Pod{{Namespace: "shop", Name: "web-0", Node: "a", IPs: []netip.Addr{addr("10.0.0.1"), addr("10.0.0.2"), addr("fd00::2")}}}, s.Pods)
 	require.Equal(t, []NodeAddress{
 		{"a", addr("10.0.0.9"), "ipipTunnelAddress"}, {"a", addr("10.0.0.10"), "vxlanTunnelAddress"}, {"a", addr("172.18.0.2"), ""},

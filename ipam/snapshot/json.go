@@ -119,6 +119,7 @@ func (j *jsonReader) top() error {
 
 // endList checks that what held items was a List.
 func (l *Loader) endList(at place, kind string) {
+	l.list(kind)
 	if !strings.HasSuffix(kind, "List") {
 		reason := fmt.Sprintf("has items, but its kind is %s, not List", quote(kind))
 		if kind == "" {

@@ -11,6 +11,9 @@ const (
 	// Duplicate: an object that is given twice.
 	Duplicate Kind = "duplicate"
 
+	// WillBeTaken: an address that a pod or tunnel uses, and that kube-controllers will
+	// give back all the same.
+	WillBeTaken Kind = "used-will-be-released"
 	// TwoOwners: an address that two use, or that is allocated to one and used by
 	// another.
 	TwoOwners Kind = "two-owners"
@@ -20,7 +23,8 @@ const (
 	// OutsidePools: an address that a pod or tunnel uses and that is in no pool.
 	OutsidePools Kind = "used-outside-pools"
 	// NotUsed: an address that is allocated, but that no pod and no node uses. It
-	// has leaked. Cooling and host-reserved addresses do not count.
+	// has leaked. Cooling and host-reserved addresses do not count, and neither do
+	// those that go with others of their handle.
 	NotUsed Kind = "allocated-not-used"
 
 	// HandleEmpty: a handle that holds no address.
@@ -60,20 +64,21 @@ var kinds = []struct {
 }{
 	{Unreadable, "resources that cannot be read", "print them again with kubectl get -o yaml; what was edited by hand must be put right"},
 	{Duplicate, "objects given twice", "give each object once: print all kinds with one kubectl get, from one API group"},
-	{TwoOwners, "addresses with two owners", "delete the pod that came later; its controller makes one with an address of its own"},
-	{NotAllocated, "addresses used but not allocated", "delete the pod, or restart calico-node on the node: it gets an address that is allocated"},
-	{OutsidePools, "addresses used outside every pool", "make a pool that covers them, or delete the pods: new ones get addresses of a pool"},
-	{NotUsed, "addresses allocated but used by no pod or node", "calicoctl ipam release --ip=ADDRESS, once nothing answers there; kube-controllers releases those of pods after its grace period"},
-	{HandleEmpty, "handles without addresses", "kubectl delete ipamhandle NAME; it does no harm meanwhile"},
-	{HandleMissing, "addresses whose handle does not exist", "calicoctl ipam release --ip=ADDRESS: a release by handle, as the CNI plug-in does it, cannot find them"},
-	{HandleCount, "handles that count differently", "a surplus does no harm and stays until the handle is deleted; a handle that counts too little goes too early, so delete its pod"},
-	{AffinityWithoutBlock, "affinities without a block", "the node makes the block when it next needs an address; where the node is gone, kubectl delete blockaffinity NAME"},
-	{AffinityStale, "affinities on a block that is not their owner's", "the node deletes it when it next needs an address; where the node is gone, kubectl delete blockaffinity NAME"},
-	{AffinityPending, "affinities stuck pending", "the node confirms or deletes it when it next needs an address; where the node is gone, kubectl delete blockaffinity NAME"},
-	{AffinityPendingDeletion, "affinities stuck pendingDeletion", "the node takes it up again when it next needs an address; where the node is gone, kubectl delete blockaffinity NAME"},
-	{BlockWithoutAffinity, "blocks whose owner has no affinity on them", "the node does not count it as its own: release what is in it and it is taken up again, or create the BlockAffinity"},
-	{BlockWithoutPool, "blocks in no pool", "make the pool again, or move the pods away: addresses of these blocks are routed but never given out"},
-	{BlockOverlap, "blocks that overlap another block", "move the pods of the smaller block away, then delete it: both hand out the same addresses"},
-	{BlockSize, "blocks of another size than their pool's", "move the pods away, so that the block goes: the pool hands out its addresses a second time"},
-	{BlockContradiction, "blocks whose record contradicts itself", "move the pods of the block away, release its affinity, and let it be made again"},
+	{WillBeTaken, "addresses in use that kube-controllers will give back", "restart the pods before that: new ones get addresses of their own; to gain time, keep kube-controllers from taking any meanwhile, and set leakGracePeriod back in the end (15m0s is the default)"},
+	{TwoOwners, "addresses with two owners", "look who uses it now; then restart who has it without being named by its allocation: a new pod gets an address of its own"},
+	{NotAllocated, "addresses used but not allocated", "look whether it is still so, for the resources may be of several moments; then restart the pod, or calico-node on the node: it gets an address that is allocated"},
+	{OutsidePools, "addresses used outside every pool", "make a pool that covers them, or restart the pods when it suits: new ones get addresses of a pool"},
+	{NotUsed, "addresses allocated but used by no pod or node", "release what is left once nobody is found to have it: kube-controllers leaves it"},
+	{HandleEmpty, "handles without addresses", "it does no harm; one that is only seconds old may be that of a request under way, so wait and try it first"},
+	{HandleMissing, "addresses whose handle does not exist", "nothing need be done: pods keep such addresses, and kube-controllers gives them back once the pods are gone"},
+	{HandleCount, "handles that count differently", "nothing need be done: a surplus does no harm; where a handle counts too little, kube-controllers gives back what a release by it leaves"},
+	{AffinityWithoutBlock, "affinities without a block", "nothing need be done: the node makes the block when it next needs an address"},
+	{AffinityStale, "affinities on a block that is not their owner's", "nothing need be done: the node deletes it when it next needs an address"},
+	{AffinityPending, "affinities stuck pending", "nothing need be done: the node confirms or deletes it when it next needs an address"},
+	{AffinityPendingDeletion, "affinities stuck pendingDeletion", "nothing need be done: the node takes it up again when it next needs an address"},
+	{BlockWithoutAffinity, "blocks whose owner has no affinity on them", "create the affinity: without it the node does not count the block as its own, and nobody cleans it up"},
+	{BlockWithoutPool, "blocks in no pool", "make the pool again, or restart the pods when it suits: addresses of these blocks are routed but never given out"},
+	{BlockOverlap, "blocks that overlap another block", "restart the pods of the smaller block, until it is empty and goes by itself: both hand out the same addresses"},
+	{BlockSize, "blocks of another size than their pool's", "restart the pods when it suits, until the block is empty and goes by itself: the pool hands out its addresses a second time"},
+	{BlockContradiction, "blocks whose record contradicts itself", "drain the block's node, until the block is empty and goes by itself; it is made again"},
 }

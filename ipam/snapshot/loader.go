@@ -72,6 +72,7 @@ type Loader struct {
 	objects  int
 	known    int            // objects that have a kind
 	lists    int            // Lists, empty ones included
+	listed   KindSet        // of which there is an object or a list
 	deleted  int            // objects marked deleted
 	skipped  map[string]int // objects of kinds that are not read
 	leftOut  map[string]int // objects that are odd

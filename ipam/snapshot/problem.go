@@ -36,7 +36,7 @@ func (p *Problem) Error() string {
 	}
 	for _, part := range []string{p.Object, p.Field, p.Reason} {
 		if part != "" {
-			s.WriteString(": " + part)
+			s.WriteString(": " + printable(part))
 		}
 	}
 	return s.String()

@@ -21,10 +21,11 @@ import (
 type Snapshot struct {
 	// Cluster is what [ipam.Restore] makes an allocator from.
 	Cluster ipam.Cluster
-	// Pods are in the order of namespace and name. HasPods is false where the
-	// resources list no pod at all: probably nobody asked for pods.
-	Pods    []Pod
-	HasPods bool
+	Pods    []Pod // in the order of namespace and name
+	// Unlisted are the kinds of which the resources have no object: nobody asked
+	// for them, and nobody knows whether the cluster has any. A list of one kind
+	// that is empty, such as an IPAMHandleList, is an answer.
+	Unlisted KindSet
 	// Addresses are those that the nodes use themselves.
 	Addresses []NodeAddress
 
@@ -85,13 +86,14 @@ type Network struct {
 
 // Allocator returns an allocator that goes on where the cluster stands. Its clock
 // should show [Snapshot].Latest or later. Without a release among the options it
-// goes by [Snapshot].Calico. Errors are those of [ipam.Restore]; a cluster that was
+// goes by [Snapshot].Calico. Where the resources list no affinity or no handle, it
+// has those that the blocks imply. Errors are those of [ipam.Restore]; a cluster that was
 // not changed has none, unless it has what a given release does not.
 func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 	if o.Calico == 0 {
 		o.Calico = s.Calico
 	}
-	return ipam.Restore(s.Cluster, o)
+	return ipam.Restore(s.derived(), o)
 }
 
 // Snapshot returns what was read. The error is an [*InvalidError] with every
@@ -101,7 +103,7 @@ func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 func (l *Loader) Snapshot() (*Snapshot, error) {
 	l.ofCalico()
 	l.affinitiesOfBlocks()
-	s := &Snapshot{HasPods: len(l.pods) > 0, Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.handlesMade}
+	s := &Snapshot{Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.handlesMade}
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
 	for _, c := range unique(l, "IPAMConfig", l.configs) {
@@ -127,7 +129,9 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	s.Addresses = values(l.addresses, func(a located[NodeAddress]) NodeAddress { return a.T })
 	s.Networks = values(l.networks, func(n located[Network]) Network { return n.T })
 	l.beside(s)
+	s.poolsOfNamespaces()
 	l.fit(s, pools)
+	s.Unlisted = l.unlisted(s)
 	s.Calico, s.CalicoFrom = l.release(&s.Cluster)
 
 	s.Problems = l.sortedProblems()

@@ -234,6 +234,7 @@ func (l *Loader) document(at place, text []byte) {
 		return
 	}
 	l.lists++
+	l.list(kind)
 	for _, item := range items {
 		l.objectText(l.here(int(at.line)), item, strings.TrimSuffix(kind, "List"), "")
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +51,7 @@ type options struct {
 	check   bool
 	lenient bool
 	strict  bool // of the input
+	grace   *time.Duration
 	json    bool
 	out     string
 	steps   []step
@@ -97,6 +99,9 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if o.grace != nil {
+		s.GracePeriod, s.GracePeriodFrom = *o.grace, "given with -gc-grace"
+	}
 	w, err := newWorld(s)
 	if err != nil {
 		return o.mendable(err)
@@ -108,11 +113,11 @@ func (o *options) run(cmd *cobra.Command) error {
 	w.last = w.figures()
 	r := &result{Calico: calico, Cluster: w.last, Skipped: s.Skipped, LeftOut: s.LeftOut, Deleted: s.Deleted}
 	if o.check {
-		r.Check = snapshot.Check(s)
+		r.Check = w.report
 		handles := w.handleFigures()
 		r.Handles = &handles
 	}
-	p := &printer{out: out, quiet: o.json || after != nil && after.IsStandard()}
+	p := &printer{out: cli.PrintableLines(out), quiet: o.json || after != nil && after.IsStandard()}
 	p.cluster(w, s, r)
 	if err := o.change(cmd, w, r, p); err != nil {
 		_ = out.Flush()

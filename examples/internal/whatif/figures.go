@@ -49,8 +49,8 @@ type familyFigures struct {
 	// Routes are the blocks with a confirmed affinity and the borrowed addresses.
 	Routes            int      `json:"routes"`
 	NodesWithoutBlock []string `json:"nodesWithoutBlock"`
-	// Headroom is how many blocks are left to claim, in enabled pools for pods:
-	// as many nodes more could have one of their own.
+	// Headroom is how many blocks are left to claim, in enabled pools that pods may
+	// use on some node: as many nodes more could have one of their own.
 	Headroom *big.Int `json:"headroom"`
 
 	owns map[string]bool // nodes that own a block
@@ -79,6 +79,13 @@ func (w *world) figures() figures {
 	for _, n := range nodes {
 		isNode[n.Name] = true
 	}
+	if len(nodes) == 0 { // nobody asked for them: whoever owns a block may be one
+		for i := range s.Blocks {
+			if o := s.Blocks[i].Owner; o.Type == affinity.Host {
+				isNode[o.Name] = true
+			}
+		}
+	}
 	both := [2]familyFigures{
 		{Family: "IPv4", Headroom: new(big.Int), NodesWithoutBlock: []string{}, owns: make(map[string]bool)},
 		{Family: "IPv6", Headroom: new(big.Int), NodesWithoutBlock: []string{}, owns: make(map[string]bool)},
@@ -104,7 +111,7 @@ func (w *world) figures() figures {
 	for i, p := range specs {
 		k := familyOf(p.CIDR.Addr().Is4())
 		there[k] = true
-		if !p.Disabled && (len(p.AllowedUses) == 0 || slices.Contains(p.AllowedUses, pool.Workload)) {
+		if w.usable(p, nodes) {
 			both[k].Headroom.Add(both[k].Headroom, f.Pools[i].Free)
 		}
 	}
@@ -127,6 +134,20 @@ func (w *world) figures() figures {
 		return cmp.Or(cmp.Compare(y.Count, x.Count), strings.Compare(x.Lender, y.Lender), strings.Compare(x.Borrower, y.Borrower))
 	})
 	return f
+}
+
+// usable reports whether new pods may get blocks of the pool without asking for it: of
+// pools that select nodes or namespaces, some node must be selected, and some pod there
+// already (docs/calico.md §3).
+func (w *world) usable(spec pool.Spec, nodes []ipam.Node) bool {
+	p, err := pool.New(spec)
+	if err != nil || p.Disabled() || !p.Automatic() || !p.Allows(pool.Workload) {
+		return false
+	}
+	if len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n ipam.Node) bool { return p.SelectsNode(n.Labels) }) {
+		return false
+	}
+	return p.SelectsNamespace(nil) || slices.ContainsFunc(w.pods, func(q *pod) bool { return q.uses(spec) })
 }
 
 func familyOf(is4 bool) int {

@@ -60,7 +60,7 @@ func (p *printer) check(r *snapshot.Report) {
 	_ = r.WriteText(&all, most) // to memory
 	for line := range strings.Lines(all.String()) {
 		line = strings.TrimRight(line, "\n")
-		if len([]rune(line)) <= width {
+		if len([]rune(line)) <= width || strings.HasPrefix(line, strings.Repeat(" ", snapshot.CommandIndent)) {
 			p.line("%s", line)
 			continue
 		}
@@ -87,9 +87,8 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 	if f.Nodes == 0 {
 		p.note("there are no nodes; add nodes to what kubectl gets")
 	}
-	if n := len(w.leaked); n > 0 {
-		p.note(plural(n, "address is", "addresses are") + " allocated but used by nobody; -check names them, -gc gives them back")
-	}
+	p.note(w.unusedText())
+	p.note(w.lostText())
 	p.loans(f)
 	p.note(leftOutText(s))
 	if problems := harmful(s); problems > 0 {

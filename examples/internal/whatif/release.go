@@ -51,22 +51,6 @@ type handleFigures struct {
 	LastDay *int `json:"withoutAddressesOfLastDay,omitempty"`
 }
 
-// emptyHandles returns the ids of the handles that hold no address in the real
-// cluster. Where blocks are missing or were not understood, nobody knows.
-func emptyHandles(s *snapshot.Snapshot) []string {
-	if len(s.Cluster.Blocks) == 0 || harmful(s) > 0 {
-		return nil
-	}
-	var empty []string
-	held := s.Cluster.Held()
-	for _, h := range s.Cluster.Handles {
-		if held[strings.ToLower(h.ID)] == nil {
-			empty = append(empty, h.ID)
-		}
-	}
-	return empty
-}
-
 // harmful counts the problems of the files that have an effect.
 func harmful(s *snapshot.Snapshot) (n int) {
 	for _, p := range s.Problems {

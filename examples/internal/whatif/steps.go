@@ -34,6 +34,14 @@ func (o *options) define(cmd *cobra.Command) {
 	flags.BoolVar(&o.strict, "strict-input", false, "refuse the files for a single object that is odd; without this it is left out, and said")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
 	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON; - writes them to standard output and nothing else")
+	flags.Func("gc-grace", "the `SPAN` after which kube-controllers gives back what it misses; without this KubeControllersConfiguration says it, or it is 15m", func(value string) error {
+		grace, err := cli.ParseDuration(value)
+		if err == nil && grace < 0 {
+			err = errors.New("must not be negative; 0s is never")
+		}
+		o.grace = &grace
+		return err
+	})
 	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico that the cluster runs, whatever the resources say; without this it is found among them")
 	flags.Lookup("calico").DefValue = "" // it is not one release
 	cli.Renamed(flags, map[string]string{"max-blocks-per-host": "max-blocks"})

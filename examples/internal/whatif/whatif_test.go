@@ -175,7 +175,7 @@ func TestSteps(t *testing.T) {
 		status, r := ask(t, "-check", "-gc")
 		require.Zero(t, status)
 		require.Equal(t, 17, r.Check.Count(snapshot.NotUsed))
-		require.Contains(t, r.Steps[0].Says[0], "17 addresses that leaked, 1 block, 0 stale affinities and 1 handle without addresses were given back")
+		require.Contains(t, r.Steps[0].Says[0], "17 addresses that leaked, 7 blocks, 0 stale affinities and 1 handle without addresses were given back")
 		require.Less(t, r.Steps[0].After.Families[0].InUse, r.Cluster.Families[0].InUse)
 	})
 	t.Run("resize-pool", func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -29,10 +30,12 @@ type world struct {
 	windows  map[string]bool        // the nodes that run Windows
 	// handlesMade are the moments at which handles were made, as far as it is known.
 	handlesMade map[string]time.Time
-	leaked      []netip.Addr // allocated, and nobody's, as the snapshot had it
-	empty       []string     // handles that surely hold no address in the real cluster
-	last        figures      // as of the last step
-	made        int          // handles made so far, so that each has its own
+	report      *snapshot.Report // on the snapshot
+	policy      lifecycle.Policy // how kube-controllers cleans up
+	ended       []lifecycle.Pod  // pods that have ended, which kube-controllers still sees
+	commands    []string         // what cleans up in the real cluster what nobody else does
+	last        figures          // as of the last step
+	made        int              // handles made so far, so that each has its own
 }
 
 // pod is a pod with addresses, or one that wants some.
@@ -44,6 +47,7 @@ type pod struct {
 	want4, want6    int
 	// What it must ask for by CIDR, for no automatic choice would give it that.
 	pools4, pools6 []netip.Prefix
+	noPool         string // what it asks for and does not exist
 }
 
 func (p *pod) label() string { return p.namespace + "/" + p.name }
@@ -62,23 +66,14 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 	}
 	w.reserved = reservations(s.Cluster.State)
 	w.windows = windows(s.Cluster.Nodes)
-	w.empty, w.handlesMade = emptyHandles(s), s.HandlesMade
-	leaked := make(map[netip.Addr]bool)
-	if s.HasPods {
-		for _, f := range snapshot.Check(s).Findings {
-			if f.Kind == snapshot.NotUsed {
-				ip := netip.MustParseAddr(f.Address)
-				leaked[ip] = true
-				w.leaked = append(w.leaked, ip)
-			}
-		}
-	}
-	w.pods = w.podsOf(leaked)
+	w.handlesMade = s.HandlesMade
+	w.look(s)
 	return w, nil
 }
 
-// podsOf returns who has an address of the allocator's, as the attributes say.
-func (w *world) podsOf(leaked map[netip.Addr]bool) []*pod {
+// podsOf returns who has an address of the allocator's, as the attributes say, but for
+// those that are nobody's. The pods of the snapshot are by "namespace/name".
+func (w *world) podsOf(nobodys map[netip.Addr]bool, listed map[string]*snapshot.Pod) []*pod {
 	byName := make(map[string]*pod)
 	var pods []*pod
 	s := w.a.State()
@@ -91,17 +86,25 @@ func (w *world) podsOf(leaked map[netip.Addr]bool) []*pod {
 			name, _ := al.Active.Get(ipam.AttrPod)
 			node, _ := al.Active.Get(ipam.AttrNode)
 			ip := b.Addr(al.Ordinal)
-			if name == "" || namespace == "" || node == "" || al.Handle == "" || leaked[ip] {
+			if name == "" || namespace == "" || node == "" || al.Handle == "" || nobodys[ip] {
 				continue
 			}
 			key := al.Handle + "\n" + namespace + "/" + name
 			p := byName[key]
 			if p == nil {
 				p = &pod{namespace: namespace, name: name, node: node, handle: al.Handle}
+				if l := listed[p.label()]; l != nil && l.Node != "" && !w.report.Unknown.Nodes {
+					p.node = l.Node
+				}
 				byName[key] = p
 				pods = append(pods, p)
 			}
 			p.add(ip, by)
+		}
+	}
+	for _, p := range pods {
+		if l := listed[p.label()]; l != nil {
+			p.asks(l, specs)
 		}
 	}
 	slices.SortStableFunc(pods, comparePods)
@@ -165,6 +168,10 @@ func (w *world) trial() (*world, error) {
 // ask asks for the addresses that a pod wants, on its node. It returns why it was
 // refused, or "". A pod that gets fewer than it wants gives them back.
 func (w *world) ask(p *pod) string {
+	if p.noPool != "" {
+		p.ips = nil
+		return "its annotation asks for pool " + p.noPool + ", which does not exist"
+	}
 	w.made++
 	p.handle = fmt.Sprintf("k8s-pod-network.whatif-%d", w.made)
 	p.ips = nil

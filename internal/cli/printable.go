@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Printable returns a line without anything that a terminal obeys: what cannot be
+// printed, such as a control character, is escaped as in Go.
+func Printable(line string) string {
+	if !strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) {
+		return line
+	}
+	quoted := strconv.Quote(line)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// PrintableLines returns a writer to w that makes each line [Printable]. Every write
+// must hold whole characters.
+func PrintableLines(w io.Writer) io.Writer { return printableLines{w} }
+
+type printableLines struct{ w io.Writer }
+
+func (p printableLines) Write(text []byte) (int, error) {
+	lines := strings.Split(string(text), "\n")
+	for i := range lines {
+		lines[i] = Printable(lines[i])
+	}
+	if _, err := io.WriteString(p.w, strings.Join(lines, "\n")); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}

@@ -1,0 +1,129 @@
+package snapshot
+
+import (
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Action is what a [Fix] does. Programs may rely on its text.
+type Action string
+
+// The actions.
+const (
+	// Look changes nothing.
+	Look Action = "look"
+	// DeletePod deletes a pod, whose controller makes another.
+	DeletePod Action = "delete-pod"
+	// RestartNode restarts calico-node on a node, which asks for tunnel addresses anew.
+	RestartNode Action = "restart-calico-node"
+	// ReleaseAddress gives an address back, whoever has it.
+	ReleaseAddress Action = "release-address"
+	// DeleteHandle deletes an IPAMHandle.
+	DeleteHandle Action = "delete-handle"
+	// DeleteAffinity deletes a BlockAffinity.
+	DeleteAffinity Action = "delete-affinity"
+	// CreateAffinity makes a confirmed BlockAffinity.
+	CreateAffinity Action = "create-affinity"
+	// PauseCleaning keeps kube-controllers from releasing what it misses.
+	PauseCleaning Action = "pause-cleaning"
+)
+
+// A Fix is one command of those that mend a finding.
+type Fix struct {
+	Does Action `json:"does"`
+	// Object is what the command is about: an address, the name of a node, handle or
+	// affinity, or a pod as "namespace/name".
+	Object string `json:"object"`
+	// Command is what to type. It needs no quotes but those that it has.
+	Command string `json:"command"`
+	// DryRun commands say what would be done and do nothing.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// dryRun is kubectl's flag.
+const dryRun = " --dry-run=server"
+
+// objectNames are the names that objects of Kubernetes can have. Others do not get
+// into commands.
+var objectNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+
+// tried returns a command of kubectl twice, first as a dry run; nothing where one of
+// the names cannot be that of an object.
+func tried(does Action, object, command string, names ...string) []Fix {
+	for _, name := range names {
+		if !objectNames.MatchString(name) {
+			return nil
+		}
+	}
+	return []Fix{{does, object, command + dryRun, true}, {does, object, command, false}}
+}
+
+func deletePod(namespace, name string) []Fix {
+	return tried(DeletePod, namespace+"/"+name, "kubectl delete pod -n "+namespace+" "+name, namespace, name)
+}
+
+func restartNode(node string) []Fix {
+	return tried(RestartNode, node, "kubectl delete pod -A -l k8s-app=calico-node --field-selector=spec.nodeName="+node, node)
+}
+
+func deleteHandle(id string) []Fix {
+	name := handleKey(id)
+	return tried(DeleteHandle, name, "kubectl delete ipamhandle "+name, name)
+}
+
+// lookForUser looks for pods with an address, and for what its allocation says.
+func lookForUser(ip netip.Addr) []Fix {
+	text := ip.String()
+	return []Fix{
+		{Does: Look, Object: text, Command: "kubectl get pods -A -o wide | grep -wF " + text},
+		{Does: Look, Object: text, Command: "calicoctl ipam show --ip=" + text},
+	}
+}
+
+// release gives an address back, once nobody is found to have it.
+func release(ip netip.Addr) []Fix {
+	return append(lookForUser(ip), Fix{Does: ReleaseAddress, Object: ip.String(), Command: "calicoctl ipam release --ip=" + ip.String()})
+}
+
+// pause keeps kube-controllers from taking addresses meanwhile.
+func pause() []Fix {
+	return tried(PauseCleaning, "default", `kubectl patch kubecontrollersconfiguration default --type=merge -p '{"spec":{"controllers":{"node":{"leakGracePeriod":"0s"}}}}'`)
+}
+
+// stored is how kubectl finds the affinities that the datastore holds. Calico's API
+// server shows them too, and changes none.
+const stored = "blockaffinities.crd.projectcalico.org"
+
+// deleteAffinity deletes the affinity of that name.
+func deleteAffinity(name string) []Fix {
+	return tried(DeleteAffinity, name, "kubectl delete "+stored+" "+name, name)
+}
+
+// createAffinity makes the affinity that a block's owner lacks.
+func createAffinity(name, node string, cidr netip.Prefix) []Fix {
+	object := `{"apiVersion":"` + groupV1 + `","kind":"BlockAffinity","metadata":{"name":"` + name + `"},"spec":{"cidr":"` + cidr.String() +
+		`","node":"` + node + `","state":"confirmed","deleted":"false"}}`
+	return tried(CreateAffinity, name, "echo '"+object+"' | kubectl create -f -", name, node)
+}
+
+// printable returns a text without anything that a terminal obeys: what cannot be
+// printed is escaped as in Go.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// spanText writes a span of time for people.
+func spanText(d time.Duration) string {
+	if d > 0 && d%time.Minute == 0 {
+		return plural(int(d/time.Minute), "minute", "minutes")
+	}
+	return d.String()
+}
