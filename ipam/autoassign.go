@@ -2,7 +2,6 @@ package ipam
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -237,10 +236,14 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 			r.say("block-limit", strconv.Itoa(limit))
 			return &Error{
 				Code: codes.BlockLimit, Host: r.args.Host, Want: strconv.Itoa(limit), Got: strconv.Itoa(owned),
-				Detail: fmt.Sprintf("%s may have %d", r.args.Host, limit),
+				Detail: r.args.Host + " may have " + strconv.Itoa(limit),
 			}
 		}
-		had := len(r.owner.blocks)
+		had, hadClaims := len(r.owner.blocks), r.owner.claims.Len()
+		var p *plan
+		if r.plain() {
+			p = a.planFor(r.owner, r.is4, r.args.Use)
+		}
 		b, err := a.claimNew(r.owner, r.pools, r.reserve())
 		if errors.Is(err, codes.NoFreeBlocks) {
 			if a.config.StrictAffinity {
@@ -252,6 +255,9 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 			return err
 		}
 		owned++
+		if p != nil && len(r.owner.blocks) > had && r.owner.claims.Len() > hadClaims {
+			a.extendPlan(p, r.owner, b)
+		}
 		if b.Available(a.cold, b.reserved) == 0 {
 			return &Error{Code: codes.BlockTooSmall, Block: b.CIDR(), Host: r.args.Host}
 		}
@@ -323,12 +329,19 @@ func (r *request) owned() int {
 // free addresses, or nil. Claims met on the way are recovered; each is looked
 // at once (§4).
 func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
+	if r.plan != nil && free > 0 {
+		r.next = max(r.next, r.plan.spent)
+	}
 	for r.next < r.owned() {
 		i := r.next
 		r.next++
 		var b *ipamBlock
 		if r.plan != nil {
-			if b = r.plan.blocks[i]; b.whole || !b.leaf.MayBeFree && free > 0 {
+			b = r.plan.blocks[i]
+			if !b.leaf.MayBeFree && i == r.plan.spent {
+				r.plan.spent++
+			}
+			if b.whole || !b.leaf.MayBeFree && free > 0 {
 				continue
 			}
 		} else {

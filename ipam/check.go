@@ -124,6 +124,9 @@ func (c *checker) plans(o *owner) {
 		if !slices.Equal(want, p.blocks) {
 			c.broken("plan of %s has %d blocks, its claims lead to %d, or in another order", o.id, len(p.blocks), len(want))
 		}
+		if slices.ContainsFunc(p.blocks[:p.spent], func(b *ipamBlock) bool { return b.leaf.MayBeFree }) {
+			c.broken("plan of %s passes over a block that may have free addresses", o.id)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ type plan struct {
 	use    pool.Use
 	pools  []*poolBlocks
 	blocks []*ipamBlock // the usable ones, in the order of their claims' names
+	spent  int          // how many of the first blocks have no free address; see reopen
 }
 
 // versions are all that plans depend on.
@@ -67,7 +68,7 @@ func (a *Allocator) makePlan(r *request) {
 	}
 	p := o.planOf(r.is4)
 	p.made = versions{} // it is no other use's plan any more
-	p.blocks = p.blocks[:0]
+	p.blocks, p.spent = p.blocks[:0], 0
 	for _, c := range r.claims {
 		b := a.block(c.CIDR)
 		if !isTrue(c, b, o) {
@@ -78,6 +79,26 @@ func (a *Allocator) makePlan(r *request) {
 	p.pools = append(p.pools[:0], r.pools...)
 	p.use, p.made = r.args.Use, a.versions(o)
 }
+
+// extendPlan adds the block that a plain request has just claimed to a plan that was
+// valid until then: a node with many small blocks would make a new plan for each.
+func (a *Allocator) extendPlan(p *plan, o *owner, b *ipamBlock) {
+	i := 0 // how many of the plan's blocks are claimed under lower names
+	for _, c := range o.claims.All() {
+		if c.CIDR == b.CIDR() {
+			break
+		}
+		if i < len(p.blocks) && p.blocks[i].CIDR() == c.CIDR {
+			i++
+		}
+	}
+	p.blocks = slices.Insert(p.blocks, i, b)
+	p.spent = min(p.spent, i)
+	p.made = a.versions(o)
+}
+
+// reopen tells the plans that a block of the owner's may have a free address again.
+func (o *owner) reopen() { o.plans[0].spent, o.plans[1].spent = 0, 0 }
 
 // isTrue reports whether the claim is confirmed and the block, nil if there is
 // none, agrees.

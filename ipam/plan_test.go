@@ -42,6 +42,30 @@ func TestPlans(t *testing.T) {
 	require.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
+// TestPlansGrow: a block that is claimed joins the plan, in the order of claims, and
+// blocks that are full are passed over until something is given back.
+func TestPlansGrow(t *testing.T) {
+	a, _, ask := planned(t)
+	ask()
+	ask()
+	o := a.known(affinity.HostOwner("n1"))
+	p := a.planFor(o, true, pool.Workload)
+	for range 14 {
+		ask()
+		require.NoError(t, a.Check())
+	}
+	require.Len(t, p.blocks, 4, "all of the pool")
+	require.Same(t, p, a.planFor(o, true, pool.Workload), "it is valid all along")
+	_, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
+	require.NoError(t, err, "short, which is no error")
+	require.Equal(t, 4, p.spent, "blocks that are full")
+	_, err = a.ReleaseIP(Release{IP: p.blocks[2].Addr(1)})
+	require.NoError(t, err)
+	require.Zero(t, p.spent)
+	ask()
+	require.Equal(t, 2, p.spent)
+}
+
 // TestNoPlanWhileSomethingIsToBeGivenBack: a block in use, of a pool that no longer
 // selects the node, is released by the first request that finds it empty (§3):
 // here after a cooldown, which nobody writes down when it ends.

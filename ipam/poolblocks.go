@@ -304,6 +304,9 @@ func (b *ipamBlock) refresh() {
 	if b.leaf.MayBeFree == free && b.leaf.MayBeEmpty == empty {
 		return
 	}
+	if free && b.owner != nil {
+		b.owner.reopen()
+	}
 	b.leaf.MayBeFree, b.leaf.MayBeEmpty = free, empty
 	if b.pool != nil {
 		b.pool.tree.Update(&b.leaf)
