@@ -41,7 +41,11 @@ on its release of Calico, which clusterinformations tells.
   ipamsim whatif -f testdata/sample.yaml -gc -resize-pool blue:29
   kubectl get ippools,ipamblocks,… -o json | ipamsim whatif -f - -gc
 
-Exit status: 0 nobody was refused; 1 somebody was; 2 bad usage, unreadable input
+  ipamsim whatif -f cluster.json -summary -fail-below 5
+  ipamsim whatif -f monday.json -f-then friday.json
+
+Exit status: 0 nobody was refused; 1 somebody was, or fewer blocks are left than
+-fail-below wants; 2 bad usage, unreadable input
 or unwritable output.
 `
 
@@ -50,8 +54,12 @@ type options struct {
 	files   []string
 	check   bool
 	lenient bool
-	strict  bool // of the input
 	grace   *time.Duration
+	strict  bool     // of the input
+	then    []string // files of a later dump
+	summary bool
+	below   int // blocks left; 0 is not asked
+	metrics bool
 	json    bool
 	out     string
 	steps   []step
@@ -69,6 +77,10 @@ func Command() *cobra.Command {
 			return cli.Usagef("%q: there are no arguments, only flags; files go with -f", args[0])
 		case o.strict && o.lenient:
 			return cli.Usagef("-strict-input refuses what -lenient takes: give one of them")
+		case o.metrics && (o.json || o.summary):
+			return cli.Usagef("-prometheus is a form of its own: not with -json or -summary")
+		case len(o.then) > 0 && len(o.steps) > 0:
+			return cli.Usagef("-f-then compares two dumps as they stand: not with %s", o.steps[0].text)
 		case len(o.files) == 0:
 			return cli.Usagef("no cluster: give the output of kubectl with -f FILE")
 		}
@@ -91,7 +103,7 @@ func (o *options) run(cmd *cobra.Command) error {
 			return cli.Usagef("-o %s: not with -json: both would go to standard output", o.out)
 		}
 	}
-	s, err := o.load(cmd)
+	s, err := o.load(cmd, o.files)
 	if err != nil {
 		return o.mendable(err)
 	}
@@ -117,7 +129,7 @@ func (o *options) run(cmd *cobra.Command) error {
 		handles := w.handleFigures()
 		r.Handles = &handles
 	}
-	p := &printer{out: cli.PrintableLines(out), quiet: o.json || after != nil && after.IsStandard()}
+	p := &printer{out: cli.PrintableLines(out), quiet: o.json || o.summary || o.metrics || after != nil && after.IsStandard()}
 	p.cluster(w, s, r)
 	if err := o.change(cmd, w, r, p); err != nil {
 		_ = out.Flush()
@@ -129,6 +141,10 @@ func (o *options) run(cmd *cobra.Command) error {
 			return err
 		}
 	}
+	if err := o.left(cmd, w, s, r, p); err != nil {
+		_ = out.Flush()
+		return err
+	}
 	if o.json {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
@@ -138,10 +154,53 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	if len(r.Below) > 0 {
+		return cli.ErrNo
+	}
 	for _, c := range r.Steps {
 		if len(c.Refused) > 0 {
 			return cli.ErrNo
 		}
+	}
+	return nil
+}
+
+// left says what is left of the pools, and what a later dump has changed.
+func (o *options) left(cmd *cobra.Command, w *world, s *snapshot.Snapshot, r *result, p *printer) error {
+	if len(o.then) > 0 {
+		later, err := o.load(cmd, o.then)
+		if err != nil {
+			return o.mendable(err)
+		}
+		later.Calico = s.Calico
+		w2, err := newWorld(later)
+		if err != nil {
+			return o.mendable(err)
+		}
+		if r.Since, err = compare(w, w2, s, later); err != nil {
+			return err
+		}
+		if !p.quiet {
+			p.since(r.Since, &r.Cluster)
+		}
+		w = w2
+	}
+	rooms := w.room()
+	if o.below > 0 {
+		r.Below = w.below(rooms, o.below)
+	}
+	switch {
+	case o.json:
+		if o.summary {
+			r.Room = rooms
+		}
+	case o.metrics:
+		p.metrics(w, rooms)
+	case o.summary:
+		p.rooms(rooms)
+	}
+	if o.below > 0 && !o.json && !o.metrics && o.out != "-" {
+		p.shortages(r.Below, o.below)
 	}
 	return nil
 }
@@ -174,10 +233,10 @@ func (o *options) mendable(err error) error {
 }
 
 // load reads the files, with a progress bar where it takes long.
-func (o *options) load(cmd *cobra.Command) (*snapshot.Snapshot, error) {
+func (o *options) load(cmd *cobra.Command, files []string) (*snapshot.Snapshot, error) {
 	var size int64
 	unknown := false
-	for _, file := range o.files {
+	for _, file := range files {
 		switch info, err := os.Stat(file); {
 		case err != nil:
 		case info.IsDir():
@@ -192,7 +251,7 @@ func (o *options) load(cmd *cobra.Command) (*snapshot.Snapshot, error) {
 	bar := cli.NewProgress(cmd.ErrOrStderr(), "reading", size)
 	defer bar.Stop()
 	l := snapshot.NewLoader(snapshot.Options{Lenient: o.lenient, SkipOdd: !o.strict, Progress: bar.Set})
-	for _, file := range o.files {
+	for _, file := range files {
 		var err error
 		if file == "-" {
 			err = l.Add("standard input", cmd.InOrStdin())

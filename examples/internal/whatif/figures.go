@@ -159,7 +159,9 @@ func familyOf(is4 bool) int {
 
 // count adds a block of the pool's, which so many addresses hold.
 func (f *poolFigures) count(b *ipam.BlockState, held int) {
-	f.Free.Sub(f.Free, big.NewInt(1))
+	if b.CIDR.Bits() == f.BlockSize { // Calico makes its own over blocks of another size
+		f.Free.Sub(f.Free, big.NewInt(1))
+	}
 	if !b.Owner.IsZero() {
 		f.Claimed++
 	}

@@ -24,6 +24,9 @@ type result struct {
 	Check   *snapshot.Report `json:"check,omitempty"`
 	Handles *handleFigures   `json:"handles,omitempty"` // with a check
 	Steps   []change         `json:"steps,omitempty"`
+	Room    []*room          `json:"summary,omitempty"`
+	Below   []shortage       `json:"below,omitempty"`
+	Since   *since           `json:"then,omitempty"`
 }
 
 // printer writes what is found as text, unless it is quiet. Errors of out are found

@@ -32,6 +32,10 @@ func (o *options) define(cmd *cobra.Command) {
 	flags.BoolVar(&o.check, "check", false, "look for leaks and contradictions, as calicoctl ipam check does")
 	flags.BoolVar(&o.lenient, "lenient", false, "take files that are cut off or no resources in part as far as they make sense")
 	flags.BoolVar(&o.strict, "strict-input", false, "refuse the files for a single object that is odd; without this it is left out, and said")
+	flags.StringArrayVar(&o.then, "f-then", nil, "a later dump of the same cluster: what changed, when blocks run out at this rate, what leaked in both. Give it once for each `FILE`")
+	flags.BoolVar(&o.summary, "summary", false, "print one line for each pool: blocks left, nodes without one, room for more nodes")
+	flags.IntVar(&o.below, "fail-below", 0, "exit status 1 if any node has fewer than `N` blocks left in the pools that its pods may use")
+	flags.BoolVar(&o.metrics, "prometheus", false, "print the same as metrics, under kube-controllers' names where it has them")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
 	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON; - writes them to standard output and nothing else")
 	flags.Func("gc-grace", "the `SPAN` after which kube-controllers gives back what it misses; without this KubeControllersConfiguration says it, or it is 15m", func(value string) error {
