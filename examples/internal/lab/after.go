@@ -121,7 +121,7 @@ func (l *lab) giveBack() error {
 		{"before", before},
 		{"after", l.queue(cidr)},
 	}))
-	fmt.Fprintln(l.out)
+	l.blank()
 
 	n := l.worker(0)
 	for _, m := range l.nodes {

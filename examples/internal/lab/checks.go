@@ -36,7 +36,7 @@ func (l *lab) checkRanges() error {
 		rows = append(rows, []string{r.Name, r.Prefix.String(), verdict})
 	}
 	l.show(report.Columns([]string{"RANGE", "CIDR", "POOL " + p.CIDR().String()}, rows))
-	fmt.Fprintln(l.out)
+	l.blank()
 
 	rows = nil
 	for size := p.BlockSize() - 2; size <= p.BlockSize()+2; size++ {
@@ -94,7 +94,7 @@ func (l *lab) troubleshoot() error {
 		if !f.well {
 			mark = "LOOK"
 		}
-		l.strong(fmt.Sprintf("%d. %s", i+1, f.question))
+		l.question(fmt.Sprintf("%d. %s", i+1, f.question))
 		l.command(f.command)
 		l.see("%s: %s", mark, f.answer)
 	}

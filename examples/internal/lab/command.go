@@ -51,6 +51,7 @@ type options struct {
 	nodes int
 	pool  netip.Prefix
 	size  int
+	json  bool
 	// calico is the release; the course's cluster has the one of its time.
 	calico ipam.Version
 }
@@ -68,8 +69,11 @@ func Command() *cobra.Command {
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
 		cli.Warn(cmd, s.calico.Caveat())
-		l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(cmd.OutOrStdout())}}
+		l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json}}
 		if err := l.play(o.steps); err != nil {
+			return err
+		}
+		if err := l.finish(); err != nil {
 			return err
 		}
 		return out.Flush()
@@ -88,6 +92,7 @@ func (o *options) define(flags *pflag.FlagSet) {
 		return nil
 	})
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "what the cluster is made from: the operator's custom-resources.yaml (its pool), a Kind cluster's `FILE` (its nodes), or what kubectl get ippools,nodes -o yaml prints; give it once for each. The flags below win over the files")
+	flags.BoolVar(&o.json, "json", false, "print JSON: an array of {\"title\",\"items\"}, an item being {\"says\"}, {\"command\"}, {\"prints\"} or {\"look\"}")
 	flags.IntVar(&o.nodes, "nodes", 3, "1 to 5000 nodes, the first one the control plane")
 	cli.PrefixVar(flags, &o.pool, "pool", "192.168.0.0/16", "", "the pool of addresses, IPv4 or IPv6")
 	flags.IntVar(&o.size, "block-size", 0, "prefix length of its blocks: 20 to 32 for IPv4 (default 26), 116 to 128 for IPv6 (default 122)")

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -20,10 +19,7 @@ type lab struct {
 // play goes through the whole lab or, if there are steps, prints those exercises
 // alone, in the order of the lab: what comes before and between happens unseen.
 func (l *lab) play(steps []int) error {
-	out := l.out
-	if len(steps) > 0 {
-		l.out = io.Discard
-	}
+	l.hidden = len(steps) > 0
 	for _, part := range []func() error{l.introduce, l.claim, l.boot} {
 		if err := part(); err != nil {
 			return err
@@ -31,10 +27,7 @@ func (l *lab) play(steps []int) error {
 	}
 	for i, e := range exercises {
 		if len(steps) > 0 {
-			l.out = io.Discard
-			if slices.Contains(steps, i+1) {
-				l.out = out
-			}
+			l.hidden = !slices.Contains(steps, i+1)
 		}
 		l.heading("Exercise %d: %s", i+1, e.title)
 		l.command(e.command)
@@ -113,7 +106,7 @@ func (l *lab) showClaims() {
 		rows = append(rows, []string{a.Owner.Name, a.CIDR.String(), a.State.String(), size})
 	}
 	l.show(report.Columns([]string{"NODE", "CIDR", "CLAIM", "BLOCK"}, rows))
-	fmt.Fprintln(l.out)
+	l.blank()
 }
 
 // boot starts everything that asks for an address on a fresh cluster.

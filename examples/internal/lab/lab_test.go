@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,6 +36,32 @@ func part(t *testing.T, text, from, to string) string {
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func golden(text string) string { return strings.TrimPrefix(text, "\n") }
+
+// TestJSON: it says what the page says, word for word, whole or of some exercises.
+func TestJSON(t *testing.T) {
+	for _, args := range [][]string{nil, {"-step", "4", "-step", "7"}} {
+		var parts []struct {
+			Title string
+			Items []map[string]string
+		}
+		require.NoError(t, json.Unmarshal([]byte(play(t, append(args, "-json")...)), &parts))
+		var said []string
+		for _, p := range parts {
+			said = append(said, "== "+p.Title)
+			for _, i := range p.Items {
+				require.Len(t, i, 1)
+				if i["command"] != "" {
+					i["command"] = "$ " + i["command"]
+				}
+				if i["look"] != "" {
+					i["look"] = "-> " + i["look"]
+				}
+				said = append(said, i["says"]+i["command"]+i["prints"]+i["look"])
+			}
+		}
+		require.Equal(t, words(play(t, args...)), words(strings.Join(said, " ")))
+	}
+}
 
 // The tables of the course's lab.
 func TestExercises(t *testing.T) {
