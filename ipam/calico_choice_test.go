@@ -454,8 +454,8 @@ func TestReservations(t *testing.T) {
 	c.take("10.0.0.4", "n1", "h")
 }
 
-// §2, DESIGN.md: "A /48 pool of /122 blocks has 2^74 blocks", and no request
-// walks them.
+// TestHugePool: a /48 pool of /122 blocks has 2^74 blocks (§2). A request that walked
+// them would not end.
 func TestHugePool(t *testing.T) {
 	huge := spec("huge", "fd00:1::/48", 122)
 	// All but one block is reserved, by ranges of up to 2^73 blocks.
@@ -474,10 +474,8 @@ func TestHugePool(t *testing.T) {
 	c := newCluster(t, []pool.Spec{huge}, "n1", "n2")
 	request := func(host string, n int) []netip.Prefix {
 		t.Helper()
-		begin := time.Now()
 		_, v6, err := c.AutoAssign(ipam.AutoAssignArgs{Host: host, Num6: n, Handle: "h", Use: pool.Workload})
 		require.NoError(t, err)
-		require.Less(t, time.Since(begin), time.Second, "it takes microseconds")
 		return v6.IPs
 	}
 	for _, host := range []string{"n1", "n2"} {
@@ -493,9 +491,7 @@ func TestHugePool(t *testing.T) {
 	require.True(t, only.Contains(got[0].Addr()))
 	require.Empty(t, request("n2", 1))
 	require.Len(t, request("n2", 0), 0)
-	begin := time.Now()
 	u := c.GetUtilization()[0]
-	require.Less(t, time.Since(begin), time.Second)
 	require.Equal(t, "64", u.InUse.String())
 	require.Equal(t, "0", u.Available.String())
 

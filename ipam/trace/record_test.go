@@ -446,12 +446,12 @@ func TestRecorderReleasesAtOneMoment(t *testing.T) {
 
 	other := make(chan struct{})
 	onLook = func() {
+		require.False(t, r.mu.TryLock(), "an operation under way keeps others waiting")
 		go func() {
 			defer close(other)
 			_, _ = r.ReleaseIP(ipam.Release{IP: ip})
 			_, _, _ = r.AutoAssign(pod("n1", "g", 1))
 		}()
-		time.Sleep(20 * time.Millisecond) // the other is waiting by now
 	}
 	_, _, _ = r.ReleaseIPs(ipam.Release{IP: ip, Sequence: &seq})
 	<-other
