@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// collectCold has the cold addresses collected if there are any: if some block's
-// oldest release is a cooldown or more ago (§12, "Cold addresses").
+// collectCold collects cold addresses if there are any: if some block's oldest
+// release is a cooldown or more ago (§12, "Cold addresses").
 func (k *Controller) collectCold() {
 	m := &k.memory
 	if len(m.cooling) == 0 {
@@ -31,12 +31,12 @@ func (k *Controller) collectCold() {
 	}
 }
 
-// releaseEmpty gives back blocks that have been empty for the grace period, of
-// nodes that have others (§12, "Empty blocks"). It looks only at blocks
+// releaseEmpty releases blocks that have been empty for the grace period, of
+// nodes that have other blocks (§12, "Empty blocks"). It looks only at blocks
 // whose time has come, and at nodes where a block came, went or became empty.
 func (k *Controller) releaseEmpty() {
 	m := &k.memory
-	var todo []*owned
+	var todo []*knownBlock
 	for _, n := range m.review {
 		todo = n.appendEmpty(todo)
 		n.review = false
@@ -52,13 +52,13 @@ func (k *Controller) releaseEmpty() {
 			case !b.empty:
 			case k.rules.ReleasesAnyEmpty:
 				todo = append(todo, b)
-			default: // where it goes, less is free beside the others
+			default: // a block that goes leaves fewer free addresses to the others
 				todo = b.node.appendEmpty(todo)
 			}
 		}
 	}
-	slices.SortFunc(todo, func(x, y *owned) int { return strings.Compare(x.text, y.text) })
-	gone := make(map[*node][]*owned) // blocks given back so far
+	slices.SortFunc(todo, func(x, y *knownBlock) int { return strings.Compare(x.text, y.text) })
+	gone := make(map[*node][]*knownBlock) // blocks released so far
 	for _, b := range slices.Compact(todo) {
 		if k.guards.others(b, len(gone[b.node])) < 1 {
 			continue
@@ -82,7 +82,7 @@ func (k *Controller) releaseEmpty() {
 }
 
 // appendEmpty appends the node's empty blocks to list and returns it.
-func (n *node) appendEmpty(list []*owned) []*owned {
+func (n *node) appendEmpty(list []*knownBlock) []*knownBlock {
 	for _, b := range n.blocks {
 		if b.empty {
 			list = append(list, b)
@@ -91,13 +91,13 @@ func (n *node) appendEmpty(list []*owned) []*owned {
 	return list
 }
 
-// others returns how many blocks the owner has beside this one, having given back so
-// many.
-func (b *owned) others(gone int) int { return len(b.node.blocks) - gone - 1 }
+// others returns how many other blocks the owner has, after it released gone
+// blocks in this sync.
+func (b *knownBlock) others(gone int) int { return len(b.node.blocks) - gone - 1 }
 
-// freeElsewhere returns how many addresses are free in the owner's other blocks
-// without those that are gone, as their queues were written last.
-func (b *owned) freeElsewhere(gone []*owned) (free int) {
+// freeElsewhere returns how many addresses are free in the owner's other blocks,
+// without the gone ones, by the lengths of their queues.
+func (b *knownBlock) freeElsewhere(gone []*knownBlock) (free int) {
 	for _, x := range b.node.blocks {
 		if x != b && !slices.Contains(gone, x) {
 			free += x.free

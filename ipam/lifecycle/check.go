@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Check returns everything that is wrong with what the controller remembers, which
-// would be a fault of this package, or nil. It says nothing about leaks.
+// Check returns every inconsistency in the controller's memory, joined, or nil. An
+// error is a bug of this package; leaks are none.
 func (k *Controller) Check() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("lifecycle: "+format, args...)) }
@@ -46,7 +46,7 @@ func (k *Controller) Check() error {
 			}
 		}
 	}
-	for key, al := range m.ghosts {
+	for key, al := range m.orphans {
 		held[al.handle]++
 		if al.confirmed {
 			confirmed[al.handle]++
@@ -69,8 +69,8 @@ func (k *Controller) Check() error {
 		placed -= len(n.allocations)
 		owned -= len(n.blocks)
 		for _, al := range n.allocations {
-			if n.settled && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.holds(al, true))) {
-				wrong("node %s is settled, and %s is not", name, al.ip)
+			if n.skippable && (!k.cluster.HasNode(name) || al.holder.kind == ofPod && (al.suspect || !k.holds(al, true))) {
+				wrong("scans skip node %s, and %s may have leaked", name, al.ip)
 			}
 		}
 		if n.dirty != slices.Contains(m.dirty, n) || n.review != slices.Contains(m.review, n) {

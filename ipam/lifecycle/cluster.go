@@ -8,8 +8,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// ErrInvalid is matched by errors about a pod, policy or other argument that no
-// cluster could have.
+// ErrInvalid is matched by errors about a pod, policy or other argument that is not
+// valid in any cluster.
 var ErrInvalid = errors.New("lifecycle: invalid")
 
 // PodName names a pod; no two pods have one name at a time.
@@ -44,25 +44,26 @@ func (p *Pod) validate() error {
 	return nil
 }
 
-// Cluster is Kubernetes' side of a cluster, nodes and pods, beside the allocator
-// from which they have their addresses. Make one with [NewCluster]. It is not safe
-// for concurrent use and must not be copied.
+// Cluster is Kubernetes' side of a cluster: the nodes and pods, whose addresses an
+// allocator assigns. Make one with [NewCluster]. It is not safe for concurrent use
+// and must not be copied.
 //
-// Whether the allocator is told that a pod is gone is another matter, and what
-// leaks are about.
+// A cluster never tells the allocator that a pod is gone: the caller releases the
+// pod's addresses, or they leak.
 type Cluster struct {
 	allocator   *ipam.Allocator
 	nodes       map[string]struct{}
 	pods        map[PodName]*listed
 	machines    machines
-	controllers []*Controller // which are told of deletions
+	controllers []*Controller // told of deletions
 }
 
-// listed is a pod in the list of pods. Whoever keeps one sees it change, and end.
+// listed is a pod in the list of pods. A pointer to it shows later changes and the
+// deletion.
 type listed struct {
 	Pod
 	deleted bool
-	one     [1]netip.Addr // room for what most pods report
+	one     [1]netip.Addr // most pods report one address
 }
 
 // NewCluster returns a cluster over the allocator, with the nodes that it has
@@ -75,7 +76,7 @@ func NewCluster(a *ipam.Allocator) *Cluster {
 	return c
 }
 
-// Allocator returns the allocator beside which the cluster stands.
+// Allocator returns the allocator that the cluster uses.
 func (c *Cluster) Allocator() *ipam.Allocator { return c.allocator }
 
 // SetNode adds a node or replaces the one of its name, in Kubernetes and in
@@ -93,8 +94,8 @@ func (c *Cluster) SetNode(n ipam.Node) error {
 func (c *Cluster) AssumeNode(name string) { c.nodes[name] = struct{}{} }
 
 // DeleteNode deletes the node, in Kubernetes and in Calico, and reports whether
-// there was one. Its pods stay until they are deleted, and what was allocated to
-// it until a controller comes by: its next look is at everything.
+// there was one. Its pods stay until they are deleted, and its allocations until a
+// controller releases them: the next sync of every controller is a full scan.
 func (c *Cluster) DeleteNode(name string) bool {
 	c.allocator.DeleteNode(name)
 	if _, exists := c.nodes[name]; !exists {
@@ -103,7 +104,7 @@ func (c *Cluster) DeleteNode(name string) bool {
 	delete(c.nodes, name)
 	for _, controller := range c.controllers {
 		controller.nodeDeleted = true
-		controller.unsettle(name)
+		controller.mustScan(name)
 	}
 	return true
 }
@@ -118,8 +119,8 @@ func (c *Cluster) HasNode(name string) bool {
 func (c *Cluster) Nodes() int { return len(c.nodes) }
 
 // SetPod adds a pod or replaces the one of its name, wherever that was. The
-// addresses are copied. A pod without a name or namespace, or with something that
-// is no plain address, matches [ErrInvalid].
+// addresses are copied. The error matches [ErrInvalid] for a pod without a name or
+// namespace, and for an address that is invalid, mapped or has a zone.
 func (c *Cluster) SetPod(p Pod) error {
 	if err := p.validate(); err != nil {
 		return err
@@ -130,7 +131,7 @@ func (c *Cluster) SetPod(p Pod) error {
 		c.pods[p.PodName] = l
 	}
 	for _, controller := range c.controllers {
-		controller.unsettle(l.Node) // where it was until now
+		controller.mustScan(l.Node) // the node until now
 	}
 	ips := append(l.one[:0], p.IPs...)
 	l.Pod = p
@@ -152,8 +153,8 @@ func (c *Cluster) DeletePod(name PodName) bool {
 	return true
 }
 
-// Pod returns the pod of that name, and whether there is one. Its addresses are
-// only to be read, and change with the pod.
+// Pod returns the pod of that name, and whether there is one. The caller must not
+// change its addresses; they change with the pod.
 func (c *Cluster) Pod(name PodName) (Pod, bool) {
 	p := c.pods[name]
 	if p == nil {

@@ -9,8 +9,8 @@ import (
 )
 
 // Controller is the cleaning controller of a cluster. Make one with
-// [NewController]; to restart it, stop it and make another, which begins with no
-// memory of suspects. It is not safe for concurrent use and must not be copied.
+// [NewController]; to restart it, stop it and make another, which remembers no
+// suspects. It is not safe for concurrent use and must not be copied.
 type Controller struct {
 	cluster   *Cluster
 	allocator *ipam.Allocator
@@ -18,24 +18,24 @@ type Controller struct {
 	watch     *ipam.Watch
 	memory    memory
 
-	rules  ipam.Rules // what the release of Calico does
+	rules  ipam.Rules // of the release of Calico
 	guards guards
 
 	nodeDeleted bool // since the last sync, so the next is a full one
 	now         time.Time
-	soiled      []*node // that were dirty when the sync began; see [Controller.soilAgain]
+	wasDirty    []*node // dirty when the sync began; see [Controller.restoreDirty]
 	leaving     []*node // to be released
 	failures    int     // syncs in a row that ended with an error
 	reclaimed   map[series]uint64
 }
 
-// guards are what keeps the controller from harm, one by one, so that tests can see
-// what each is good for.
+// guards are the checks that keep the controller from releasing too much. Tests
+// replace them one by one to show that each is needed.
 type guards struct {
-	patient func(al *allocation) bool    // the suspect has to wait
-	held    func(al *allocation) bool    // the last look: somebody holds it
-	whole   func(h *handle) bool         // all of the handle has leaked
-	others  func(b *owned, gone int) int // how many more blocks its node has
+	mustWait func(al *allocation) bool         // the suspect has to wait
+	held     func(al *allocation) bool         // the last look: somebody holds it
+	whole    func(h *handle) bool              // all of the handle has leaked
+	others   func(b *knownBlock, gone int) int // how many other blocks its node has
 }
 
 // Result is what a sync did. The slices are the caller's.
@@ -46,15 +46,14 @@ type Result struct {
 	// ReleasedBlocks are the blocks whose owner gave them up, in the order of
 	// their text.
 	ReleasedBlocks []netip.Prefix
-	// WorkRemaining says that another sync is to follow, after [Result.RetryAfter],
-	// though nothing changes until then: a node could not be released, confirmed
-	// leaks remain, or there was an error. Before Calico v3.31, leaks that remain wait
-	// for a change.
+	// WorkRemaining says that another sync must follow, after [Result.RetryAfter],
+	// even if nothing changes: a node could not be released, confirmed leaks remain,
+	// or there was an error. Before Calico v3.31, leaks that remain wait for a change.
 	WorkRemaining bool
-	// Err is why the leaks, or some of them, could not be released: somebody changed
-	// a block just before. It ended the sync, and cold addresses, empty blocks and
-	// nodes that are gone wait for the next. Before Calico v3.31.6 it may also be why
-	// a node that is gone could not be released, which ends nothing.
+	// Err says why some leaks could not be released: somebody changed a block just
+	// before. It ended the sync; cold addresses, empty blocks and nodes that are gone
+	// wait for the next. Before Calico v3.31.6 it may also say why a node that is gone
+	// could not be released; that does not end the sync.
 	Err error
 	// RetryAfter is how long Calico waits after an error: from v3.31 on 5
 	// milliseconds, twice as long each time, and at most 30 seconds; before, a tenth of
@@ -62,27 +61,27 @@ type Result struct {
 	RetryAfter time.Duration
 }
 
-// NewController returns a controller with that policy, which matches [ErrInvalid]
-// if it has negative periods. It does what the controller of the allocator's release
-// does ([ipam.Options]). It looks at nothing before its first sync.
+// NewController returns a controller with that policy, for the allocator's release
+// of Calico ([ipam.Options]). Its first sync is the first time that it looks at the
+// cluster. The error matches [ErrInvalid] if the policy is not valid.
 func NewController(c *Cluster, p Policy) (*Controller, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	k := &Controller{cluster: c, allocator: c.allocator, policy: p, watch: c.allocator.Watch(), reclaimed: make(map[series]uint64)}
-	k.goBy(c.allocator.Calico().Rules())
-	k.guards = guards{k.patient, k.held, (*handle).leaked, (*owned).others}
+	k.setRules(c.allocator.Calico().Rules())
+	k.guards = guards{k.mustWait, k.held, (*handle).leaked, (*knownBlock).others}
 	c.controllers = append(c.controllers, k)
 	return k, nil
 }
 
-// goBy makes the controller, which knows nothing yet, go by these rules.
-func (k *Controller) goBy(r ipam.Rules) {
+// setRules makes a new controller follow these rules.
+func (k *Controller) setRules(r ipam.Rules) {
 	k.rules, k.memory = r, newMemory(r)
 }
 
-// Stop ends the controller, as a crash does: it hears of nothing any more, and is
-// not to be used.
+// Stop ends the controller, as a crash does. It receives no more changes and must
+// not be used any more.
 func (k *Controller) Stop() {
 	k.watch.Stop()
 	k.cluster.controllers = slices.DeleteFunc(k.cluster.controllers, func(x *Controller) bool { return x == k })
@@ -91,27 +90,28 @@ func (k *Controller) Stop() {
 // Policy returns the controller's policy.
 func (k *Controller) Policy() Policy { return k.policy }
 
-// podDeleted hears that a pod was deleted from a node.
+// podDeleted notes that a pod of the node was deleted.
 func (k *Controller) podDeleted(name string) {
-	if name != "" { // also one of which nothing is known yet
-		k.memory.soil(k.memory.node(name))
+	if name != "" { // a node without blocks or allocations becomes dirty too
+		k.memory.markDirty(k.memory.node(name))
 	}
 }
 
-// unsettle hears that a node, or a pod that was on it, is not what it was. That alone
-// makes nothing dirty.
-func (k *Controller) unsettle(name string) {
+// mustScan notes that a node, or a pod that was on it, changed: full scans look at
+// the node again. It does not make the node dirty.
+func (k *Controller) mustScan(name string) {
 	if n := k.memory.nodes[name]; n != nil {
-		n.settled = false
+		n.skippable = false
 	}
 }
 
-// Sync looks at everything, or, unless a node was deleted since, at what changed,
-// and releases what it may (§12). The caller says when: a full sync every
-// [Policy.FullEvery], and others as things change.
+// Sync scans the dirty nodes, or all nodes if full or if a node was deleted since
+// the last sync, and releases what it may (§12). The caller decides when: a full
+// sync every [Policy.FullEvery], and others as things change.
 //
-// Before Calico v3.30 every sync is a full one ([ipam.Rules], ScansDirtyNodes), and
-// that a pod was deleted is no reason for one: blocks, nodes and pools are.
+// Before Calico v3.30 every sync is a full one ([ipam.Rules], ScansDirtyNodes).
+// Changes of blocks, nodes and pools start one there; the deletion of a pod does
+// not.
 func (k *Controller) Sync(full bool) Result {
 	var result Result
 	k.now = k.allocator.Now()
@@ -135,7 +135,7 @@ func (k *Controller) Sync(full bool) Result {
 		k.keepLeaving()
 	}
 	k.countFailure(&result)
-	// What it did itself it knows at once.
+	// The controller sees its own changes at once.
 	k.memory.learn(k.watch, k.allocator, &result)
 	result.WorkRemaining = nodesRemain || result.Err != nil || k.rules.RepeatsForLeaks && len(k.memory.leaks) > 0
 	sortByText(result.ReleasedIPs)
@@ -143,7 +143,7 @@ func (k *Controller) Sync(full bool) Result {
 	return result
 }
 
-// countFailure does what follows from how the sync ended.
+// countFailure counts failed syncs in a row and sets the wait before the next try.
 func (k *Controller) countFailure(r *Result) {
 	if r.Err == nil {
 		k.failures = 0
@@ -155,7 +155,7 @@ func (k *Controller) countFailure(r *Result) {
 		r.RetryAfter = min(minBackoff<<min(k.failures-1, 30), maxBackoff)
 	}
 	if !k.rules.CleansNodeByNode {
-		k.soilAgain()
+		k.restoreDirty()
 	}
 }
 

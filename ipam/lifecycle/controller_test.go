@@ -47,7 +47,7 @@ func TestBadPods(t *testing.T) {
 	require.False(t, c.DeleteNode("n"))
 }
 
-// TestGivenOutAnew: the same handle gets the same address again, and is trusted.
+// TestGivenOutAnew: the same handle gets the same address again, which is no suspect.
 func TestGivenOutAnew(t *testing.T) {
 	c, k, clock := small(t, Policy{GracePeriod: time.Minute})
 	ip := give(t, c, "a", "n1", 1, false)[0]
@@ -63,7 +63,7 @@ func TestGivenOutAnew(t *testing.T) {
 	require.Empty(t, k.Sync(true).ReleasedIPs, "it is b's")
 }
 
-// TestBatch: a batch has so many addresses at most, and whole handles.
+// TestBatch: a batch has at most BatchLimit addresses, and whole handles.
 func TestBatch(t *testing.T) {
 	for limit, want := range map[int][]int{0: {9}, 1: {4, 2, 3}, 4: {4, 2, 3}, 5: {4, 5}, 6: {6, 3}, 9: {9}} {
 		c, k, _ := small(t, Policy{BatchLimit: limit})
@@ -90,7 +90,7 @@ func TestOff(t *testing.T) {
 	require.Empty(t, c.controllers)
 }
 
-// BenchmarkSync shows what a look costs, by the size of the cluster and by how much
+// BenchmarkSync shows the cost of a sync, by the size of the cluster and by how much
 // of it changed.
 func BenchmarkSync(b *testing.B) {
 	for _, nodes := range []int{100, 1000} {

@@ -12,7 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A node vanishes, and nobody gives its pod's address back but the controller.
+// A node vanishes. Only the controller releases its pod's address.
 func Example() {
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := ipam.New(ipam.Options{Now: clock.Now})

@@ -3,8 +3,8 @@ package lifecycle
 import "fmt"
 
 // This file is KubeVirt's part of a cluster. An address with the attribute vmi-name
-// belongs to a virtual machine, which keeps it while its pods come and go; so the
-// controller asks for the machine and not for the pod (§12, "A scan", 2).
+// belongs to a virtual machine, which keeps it while its pods come and go. So the
+// controller looks for the machine and not for the pod (§12, "A scan", 2).
 
 // MachineName names a virtual machine, or an instance of one.
 type MachineName struct{ Namespace, Name string }
@@ -34,22 +34,22 @@ func makeMachines() machines {
 // hold reports whether the machine of that name holds its addresses.
 func (m *machines) hold(namespace, name string) bool {
 	if !m.runs || namespace == "" || name == "" {
-		return true // nobody can tell
+		return true // it cannot be found out
 	}
 	id := MachineName{namespace, name}
 	if _, exists := m.machines[id]; exists {
 		return true
 	}
 	owned, exists := m.instances[id]
-	return exists && !owned // it has only itself to go by
+	return exists && !owned // an instance of a machine does not count
 }
 
-// SetKubeVirt says whether KubeVirt runs in the cluster; at first it does not. Where
-// it does not, no address of a virtual machine ever counts as leaked.
+// SetKubeVirt says whether KubeVirt runs in the cluster; at first it does not.
+// Without KubeVirt no address of a virtual machine ever counts as leaked.
 func (c *Cluster) SetKubeVirt(runs bool) { c.machines.runs = runs }
 
 // SetMachine adds a virtual machine (a VirtualMachine of KubeVirt), running or not.
-// A name or namespace that is empty matches [ErrInvalid].
+// An empty name or namespace matches [ErrInvalid].
 func (c *Cluster) SetMachine(name MachineName) error {
 	if err := name.validate(); err != nil {
 		return err
@@ -66,8 +66,8 @@ func (c *Cluster) DeleteMachine(name MachineName) bool {
 }
 
 // SetInstance adds an instance of a virtual machine (a VirtualMachineInstance), or
-// replaces the one of its name. One that a machine owns counts for nothing: the
-// machine counts. A name or namespace that is empty matches [ErrInvalid].
+// replaces the one of its name. An instance owned by a machine holds no address:
+// the machine does. An empty name or namespace matches [ErrInvalid].
 func (c *Cluster) SetInstance(name MachineName, owned bool) error {
 	if err := name.validate(); err != nil {
 		return err

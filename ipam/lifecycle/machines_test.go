@@ -28,7 +28,7 @@ func TestMachineWaits(t *testing.T) {
 		c, k, clock := small(t, Policy{GracePeriod: grace})
 		c.SetKubeVirt(true)
 		ip := giveMachine(t, c, "vm")
-		require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "p"}, Node: "n1", IPs: []netip.Addr{ip}}), "it is not asked")
+		require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "p"}, Node: "n1", IPs: []netip.Addr{ip}}), "the pod does not count")
 		require.Empty(t, k.Sync(true).ReleasedIPs)
 		clock.Advance(wait - time.Second)
 		require.Empty(t, k.Sync(true).ReleasedIPs)
@@ -37,7 +37,7 @@ func TestMachineWaits(t *testing.T) {
 	}
 }
 
-// TestMachineHolds: whose addresses are kept, by what KubeVirt lists (§12, "A scan",
+// TestMachineHolds: which addresses stay, by what KubeVirt lists (§12, "A scan",
 // 2).
 func TestMachineHolds(t *testing.T) {
 	name, other := MachineName{"ns", "vm"}, MachineName{"other", "vm"}
@@ -66,7 +66,7 @@ func TestMachineHolds(t *testing.T) {
 			cluster.DeleteNode("n1")
 			released := k.Sync(false)
 			if c.kept {
-				require.Equal(t, Result{}, released, "and the node is not cleaned")
+				require.Equal(t, Result{}, released, "the node is not cleaned either")
 			} else {
 				require.Len(t, released.ReleasedIPs, 1, "at once, for the node is gone")
 				require.Len(t, released.ReleasedBlocks, 1)
@@ -83,7 +83,7 @@ func TestMachineLastLook(t *testing.T) {
 	sibling := giveSibling(t, c)
 	k.Sync(true)
 	clock.Advance(5 * time.Minute)
-	require.True(t, k.Sync(true).WorkRemaining, "it is a leak, and its sibling is not")
+	require.True(t, k.Sync(true).WorkRemaining, "vm's address is a leak, the other of its handle is not")
 	require.NoError(t, c.SetMachine(MachineName{"ns", "vm"}))
 	c.DeletePod(sibling)
 	require.Equal(t, Result{}, k.Sync(false))

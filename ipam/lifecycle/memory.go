@@ -11,19 +11,19 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// This file is what the controller remembers of blocks, and how it learns of
+// This file is what the controller remembers of blocks, and how it keeps up with
 // changes.
 
 // allocation is one address that a handle holds, as the controller knows it.
 //
 //	            scan: not held            scan: for the grace period,
 //	                                      or the node is gone
-//	trusted ---------------------> suspect ---------------------> confirmed
+//	valid -----------------------> suspect ---------------------> confirmed
 //	   ^                              |                               |
 //	   '---- scan: held ; given out anew ---- last look: held --------'
 type allocation struct {
 	ip      netip.Addr
-	block   *owned
+	block   *knownBlock
 	ordinal int
 	handle  *handle
 	seq     uint64
@@ -31,14 +31,14 @@ type allocation struct {
 	node    *node // of the attribute; nil without one
 	at      int   // in node.allocations
 
-	nodeExisted bool // in Kubernetes, when the node was scanned last
+	nodeExisted bool // in Kubernetes, when the node was last scanned
 	suspect     bool
 	since       time.Time // when it became suspect
 	confirmed   bool      // to have leaked
-	leak        int       // its place in memory.leaks, from 1; 0 while not there
+	leak        int       // its place in memory.leaks, from 1; 0 if it is not there
 }
 
-// handle counts what the allocations of one handle id are.
+// handle counts the allocations of one handle id.
 type handle struct {
 	id              string
 	held, confirmed int
@@ -48,21 +48,21 @@ type handle struct {
 type node struct {
 	name        string
 	allocations []*allocation // in no order
-	blocks      []*owned      // that it owns, in no order
+	blocks      []*knownBlock // that it owns, in no order
 	dirty       bool
 	review      bool // its empty blocks are to be looked at
-	settled     bool // see [Controller.judge]
+	skippable   bool // full scans skip it, see [Controller.judge]
 }
 
 // owned is one block as seen last.
-type owned struct {
+type knownBlock struct {
 	cidr        netip.Prefix
 	text        string
 	node        *node         // the owner; nil for none and for virtual ones
 	free        int           // addresses in its queue
 	allocations []*allocation // those with a handle, by ordinal
 
-	empty  bool // owned, and nothing in it
+	empty  bool // owned, with nothing allocated
 	marked bool // seen empty on a node that has others
 	since  time.Time
 	queued bool // in memory.empty, perhaps since an earlier mark
@@ -73,8 +73,8 @@ type owned struct {
 	cools  bool      // in memory.cooling, perhaps since an earlier release
 }
 
-// ghost names an allocation whose block was deleted.
-type ghost struct {
+// orphanKey names an allocation whose block was deleted.
+type orphanKey struct {
 	handle string
 	ip     netip.Addr
 }
@@ -82,15 +82,15 @@ type ghost struct {
 // memory is everything that a controller loses when it restarts.
 type memory struct {
 	rules   ipam.Rules
-	blocks  map[netip.Prefix]*owned
+	blocks  map[netip.Prefix]*knownBlock
 	nodes   map[string]*node
 	handles map[string]*handle
-	ghosts  map[ghost]*allocation // which older releases do not forget
-	leaks   []*allocation         // confirmed and not yet released, in no order
+	orphans map[orphanKey]*allocation // empty from v3.31.5 on (DeletedBlockForgets)
+	leaks   []*allocation             // confirmed and not yet released, in no order
 	dirty   []*node
-	review  []*node // whose empty blocks may have become another's turn
-	empty   waits   // marked blocks, since they are empty
-	cooling waits   // blocks, since their oldest release
+	review  []*node // whose empty blocks the next sync must look at
+	empty   waits   // marked blocks, by the time when they were marked
+	cooling waits   // blocks, by their oldest release
 
 	changed []netip.Prefix
 	state   ipam.BlockState
@@ -101,14 +101,14 @@ type memory struct {
 func newMemory(r ipam.Rules) memory {
 	return memory{
 		rules:   r,
-		blocks:  make(map[netip.Prefix]*owned),
+		blocks:  make(map[netip.Prefix]*knownBlock),
 		nodes:   make(map[string]*node),
 		handles: make(map[string]*handle),
-		ghosts:  make(map[ghost]*allocation),
+		orphans: make(map[orphanKey]*allocation),
 	}
 }
 
-// node returns what is known of a node, a new entry if need be.
+// node returns the entry of a node, and makes one if there is none.
 func (m *memory) node(name string) *node {
 	n := m.nodes[name]
 	if n == nil {
@@ -118,35 +118,35 @@ func (m *memory) node(name string) *node {
 	return n
 }
 
-// forgetIdle drops a node about which nothing is left to know.
+// forgetIdle drops a node that has no allocations and blocks and no pending work.
 func (m *memory) forgetIdle(n *node) {
 	if len(n.allocations) == 0 && len(n.blocks) == 0 && !n.dirty && !n.review {
 		delete(m.nodes, n.name)
 	}
 }
 
-// soil makes a node dirty: the next scan looks at it.
-func (m *memory) soil(n *node) {
+// markDirty makes a node dirty: the next scan looks at it.
+func (m *memory) markDirty(n *node) {
 	if n == nil {
 		return
 	}
-	n.settled = false
+	n.skippable = false
 	if !n.dirty {
 		n.dirty = true
 		m.dirty = append(m.dirty, n)
 	}
 }
 
-// reconsider has the node's empty blocks looked at in the next sync.
-func (m *memory) reconsider(n *node) {
+// queueReview makes the next sync look at the node's empty blocks.
+func (m *memory) queueReview(n *node) {
 	if n != nil && !n.review {
 		n.review = true
 		m.review = append(m.review, n)
 	}
 }
 
-// learn brings what is known in line with the blocks that changed, in their order
-// (§12, "What it keeps"). What went is told to gone, unless that is nil.
+// learn reads the blocks that changed, in their order (§12, "What it keeps"). It
+// adds addresses and blocks that were released to gone, unless gone is nil.
 func (m *memory) learn(w *ipam.Watch, a *ipam.Allocator, gone *Result) {
 	m.changed = w.AppendChanged(m.changed[:0])
 	for _, cidr := range m.changed {
@@ -161,48 +161,48 @@ func (m *memory) learn(w *ipam.Watch, a *ipam.Allocator, gone *Result) {
 			continue
 		}
 		if b == nil {
-			b = &owned{cidr: cidr, text: cidr.String()}
+			b = &knownBlock{cidr: cidr, text: cidr.String()}
 			m.blocks[cidr] = b
 		}
 		m.update(b, gone)
 	}
 }
 
-// update makes b what m.state says.
-func (m *memory) update(b *owned, gone *Result) {
+// update brings b up to date with m.state.
+func (m *memory) update(b *knownBlock, gone *Result) {
 	var owner *node
 	if o := m.state.Owner; o.Type == affinity.Host {
 		owner = m.node(o.Name)
 	}
 	if owner != b.node {
 		if old := b.node; old != nil {
-			old.blocks = slices.DeleteFunc(old.blocks, func(x *owned) bool { return x == b })
+			old.blocks = slices.DeleteFunc(old.blocks, func(x *knownBlock) bool { return x == b })
 			if gone != nil {
 				gone.ReleasedBlocks = append(gone.ReleasedBlocks, b.cidr)
 			}
 			b.node = nil
 			if !m.rules.ReleasesAnyEmpty {
-				m.reconsider(old) // less is free beside its other blocks
+				m.queueReview(old) // fewer addresses are free in its other blocks
 			}
 			m.forgetIdle(old)
 		}
 		if owner != nil {
 			owner.blocks = append(owner.blocks, b)
-			m.reconsider(owner)
+			m.queueReview(owner)
 		}
 		b.node = owner
 	}
 	if free := len(m.state.Free); free != b.free {
 		b.free = free
 		if !m.rules.ReleasesAnyEmpty {
-			m.reconsider(owner) // its other blocks may go now, or may not any more
+			m.queueReview(owner) // decides whether its other blocks may go
 		}
 	}
 	if empty := owner != nil && len(m.state.Allocations) == 0; !empty {
 		b.empty, b.marked = false, b.marked && !m.rules.UseForgetsEmpty && !b.deleted
 	} else if !b.empty {
 		b.empty = true
-		m.reconsider(owner)
+		m.queueReview(owner)
 	}
 	m.mergeAllocations(b, gone)
 	b.oldest = time.Time{}
@@ -217,15 +217,15 @@ func (m *memory) update(b *owned, gone *Result) {
 	}
 }
 
-// mergeAllocations goes through the known and the present allocations of a block
-// side by side, both being in the order of ordinals.
-func (m *memory) mergeAllocations(b *owned, gone *Result) {
+// mergeAllocations compares the known and the present allocations of a block; both
+// are sorted by ordinal.
+func (m *memory) mergeAllocations(b *knownBlock, gone *Result) {
 	known := b.allocations
 	m.merged = m.merged[:0]
 	for i := range m.state.Allocations {
 		now := &m.state.Allocations[i]
 		if now.Handle == "" {
-			continue // nothing to release it by, or cooling
+			continue // without a handle, or cooling
 		}
 		for len(known) > 0 && known[0].ordinal < now.Ordinal {
 			m.drop(known[0], gone)
@@ -243,7 +243,7 @@ func (m *memory) mergeAllocations(b *owned, gone *Result) {
 			}
 			m.drop(al, gone)
 		}
-		m.merged = append(m.merged, m.take(b, now))
+		m.merged = append(m.merged, m.newAllocation(b, now))
 	}
 	for _, al := range known {
 		m.drop(al, gone)
@@ -251,11 +251,11 @@ func (m *memory) mergeAllocations(b *owned, gone *Result) {
 	b.allocations = append(b.allocations[:0], m.merged...)
 }
 
-// take makes an allocation that is new.
-func (m *memory) take(b *owned, now *block.Allocation) *allocation {
+// newAllocation remembers an allocation that is new.
+func (m *memory) newAllocation(b *knownBlock, now *block.Allocation) *allocation {
 	ip := m.state.Addr(now.Ordinal)
-	if old := m.ghosts[ghost{now.Handle, ip}]; old != nil {
-		m.bury(old)
+	if old := m.orphans[orphanKey{now.Handle, ip}]; old != nil {
+		m.forgetOrphan(old)
 	}
 	h := m.handles[now.Handle]
 	if h == nil {
@@ -277,10 +277,10 @@ func (m *memory) take(b *owned, now *block.Allocation) *allocation {
 	return al
 }
 
-// renew makes a known allocation, whose address was given out anew to the same
-// handle, what it is now. It neither came nor went, unless to another node.
+// renew updates a known allocation whose address was given out anew to the same
+// handle. It makes nodes dirty only if the allocation moved to another one.
 func (m *memory) renew(al *allocation, now *block.Allocation) {
-	m.trust(al)
+	m.clearSuspicion(al)
 	al.seq, al.holder = now.Seq, holderOf(now.Handle, now.Active, m.rules.JudgesMachines)
 	if n := m.nodeOf(al); n != al.node {
 		m.place(al, nil)
@@ -296,67 +296,69 @@ func (m *memory) nodeOf(al *allocation) *node {
 	return m.node(al.holder.node)
 }
 
-// place files the allocation under a node, or takes it away with nil; either way
-// the node becomes dirty.
+// place moves the allocation to a node's list, or with nil to none. Both the old
+// and the new node become dirty.
 func (m *memory) place(al *allocation, n *node) {
 	if old := al.node; old != nil {
 		last := old.allocations[len(old.allocations)-1]
 		old.allocations[al.at], last.at = last, al.at
 		old.allocations[len(old.allocations)-1] = nil
 		old.allocations = old.allocations[:len(old.allocations)-1]
-		m.soil(old)
+		m.markDirty(old)
 	}
 	if n != nil {
 		al.at = len(n.allocations)
 		n.allocations = append(n.allocations, al)
-		m.soil(n)
+		m.markDirty(n)
 	}
 	al.node = n
 }
 
-// drop forgets an allocation that is no more. Before they forgot the allocations of
-// a deleted block, releases kept them in their handles and among the leaks.
+// drop forgets an allocation that was released. Before v3.31.5
+// (DeletedBlockForgets), one of a deleted block stays in its handle and among the
+// leaks: an orphan.
 func (m *memory) drop(al *allocation, gone *Result) {
 	if gone != nil {
 		gone.ReleasedIPs = append(gone.ReleasedIPs, al.ip)
 	}
 	m.place(al, nil)
 	if al.block.deleted && !m.rules.DeletedBlockForgets {
-		m.ghosts[ghost{al.handle.id, al.ip}] = al
+		m.orphans[orphanKey{al.handle.id, al.ip}] = al
 		return
 	}
-	m.unhold(al)
+	m.leaveHandle(al)
 	m.spare = append(m.spare, al)
 }
 
-// bury forgets an allocation of a deleted block, whose address its handle has again.
-func (m *memory) bury(al *allocation) {
-	delete(m.ghosts, ghost{al.handle.id, al.ip})
-	m.unhold(al)
+// forgetOrphan forgets an allocation of a deleted block: its handle holds the same
+// address again.
+func (m *memory) forgetOrphan(al *allocation) {
+	delete(m.orphans, orphanKey{al.handle.id, al.ip})
+	m.leaveHandle(al)
 }
 
-// unhold takes the allocation from its handle.
-func (m *memory) unhold(al *allocation) {
-	m.trust(al)
+// leaveHandle removes the allocation from its handle.
+func (m *memory) leaveHandle(al *allocation) {
+	m.clearSuspicion(al)
 	if al.handle.held--; al.handle.held == 0 {
 		delete(m.handles, al.handle.id)
 	}
 	al.handle = nil
 }
 
-// trust ends all suspicion.
-func (m *memory) trust(al *allocation) {
+// clearSuspicion makes the allocation valid: neither suspect nor confirmed.
+func (m *memory) clearSuspicion(al *allocation) {
 	al.suspect = false
-	m.settle(al)
+	m.dropLeak(al)
 	if al.confirmed {
 		al.confirmed = false
 		al.handle.confirmed--
 	}
 }
 
-// settle takes the allocation from the leaks, for it has been released. Until its
-// block says so, its handle counts it as confirmed.
-func (m *memory) settle(al *allocation) {
+// dropLeak removes the allocation from the leaks. A released one stays confirmed in
+// its handle until its block shows the release.
+func (m *memory) dropLeak(al *allocation) {
 	if al.leak == 0 {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// series is what a metric is told apart by.
+// series has the labels of one value of a metric.
 type series struct{ pool, node string }
 
 // metric is one metric of kube-controllers.
@@ -26,11 +26,11 @@ type metric struct {
 // WriteMetrics writes the controller's counters, as of its last sync, under the
 // names that kube-controllers exports and in Prometheus' text format, sorted: by
 // pool (label ippool, empty for blocks in no pool) and node (label node, empty
-// where none is told). It costs a look at every allocation. Errors are w's.
+// where there is none). It visits every allocation. Errors are w's.
 //
 //	ipam_allocations_in_use            addresses that a handle holds, by the node they were given out for
-//	ipam_allocations_borrowed          those of them in a block of another node, or of none
-//	ipam_allocations_gc_candidates     those of them that are suspect or confirmed to have leaked
+//	ipam_allocations_borrowed          those in a block of another node, or of none
+//	ipam_allocations_gc_candidates     those that are suspect or confirmed to have leaked
 //	ipam_allocations_gc_reclamations   leaks released by this controller
 //	ipam_blocks                        blocks, by owner
 //	ipam_ippool_size                   addresses of a pool

@@ -33,7 +33,7 @@ func small(t *testing.T, p Policy) (*Cluster, *Controller, *ipam.Clock) {
 	return c, k, clock
 }
 
-// give gives addresses to a pod and shows it, unless it is to be unknown.
+// give assigns addresses to a pod, and shows the pod unless it is to be unknown.
 func give(t *testing.T, c *Cluster, name, node string, n int, shown bool) []netip.Addr {
 	t.Helper()
 	attrs := map[string]string{ipam.AttrPod: name, ipam.AttrNamespace: "ns", ipam.AttrNode: node}

@@ -17,7 +17,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// world is a cluster in which anything may happen, and what is true of it.
+// world is a cluster in which anything may happen, and a model of it.
 type world struct {
 	source     property.Source
 	breakIt    func(*Controller) // what is wrong with each controller; nil for nothing
@@ -27,7 +27,7 @@ type world struct {
 	policy     Policy
 	alive      map[PodName]*living
 	names      []PodName // of those alive, in their order
-	lost       []lost    // pods that went, and of whose release nobody heard
+	lost       []lost    // pods that went without a release
 	tunnels    bool
 	handles    int
 	fault      error
@@ -151,8 +151,8 @@ func (w *world) step() {
 	}
 }
 
-// outage has pods of all nodes vanish for as long as it takes until they count as
-// leaked. One comes back, whose address waits for the next batch perhaps.
+// outage makes pods of all nodes vanish until their addresses count as leaked. Then
+// one comes back, perhaps while its address waits for the next batch.
 func (w *world) outage() {
 	for _, name := range slices.Clone(w.names) {
 		if w.source.Pick("vanishes", 4) > 0 {
@@ -166,8 +166,8 @@ func (w *world) outage() {
 	w.sync(false)
 }
 
-// reappear brings a pod back that only seemed to be gone, as a static one does: with
-// the addresses that it has held all along.
+// reappear brings back a pod that only seemed to be gone, as static pods do, with the
+// addresses that it had.
 func (w *world) reappear() {
 	if len(w.lost) == 0 {
 		return
@@ -194,8 +194,8 @@ func (w *world) any() (PodName, bool) {
 	return w.names[w.source.Pick("which", len(w.names))], true
 }
 
-// start starts a pod of that name; one that runs moves. Between the moment at which
-// it has its address and that at which Kubernetes shows it, the controller may look.
+// start starts a pod of that name; one that runs moves. The controller may sync
+// after the pod has its address and before Kubernetes shows the pod.
 func (w *world) start(name PodName) {
 	node := place(w.source.Pick("node", places))
 	if !w.cluster.HasNode(node) {
@@ -240,7 +240,7 @@ func (w *world) stop(name PodName, isLost bool) {
 	}
 }
 
-// sync has the controller look, and looks at what it did.
+// sync runs a sync of the controller and checks what it did.
 func (w *world) sync(full bool) {
 	a := w.cluster.allocator
 	before := a.State()
@@ -297,12 +297,12 @@ func (w *world) fail(format string, args ...any) {
 	}
 }
 
-// settle gives the controller all the time it needs, and looks whether everything
-// that leaked is gone.
-func (w *world) settle() {
+// finish gives the controller all the time that it needs, and checks that every
+// leak was released.
+func (w *world) finish() {
 	rules := w.cluster.allocator.Calico().Rules()
 	if w.policy.GracePeriod == 0 || !rules.DeletedBlockForgets {
-		return // some of it never is
+		return // some leaks are never released
 	}
 	// Kubernetes' own collector deletes pods whose node is gone. As long as there
 	// is one, the node is not clean, and keeps its tunnel address.
@@ -311,7 +311,7 @@ func (w *world) settle() {
 			w.stop(name, true)
 		}
 	}
-	w.clock.Advance(1000 * time.Hour) // whatever it went back
+	w.clock.Advance(1000 * time.Hour) // more than it ever went back
 	for range 3 + w.handles {
 		w.clock.Advance(w.policy.GracePeriod)
 		w.sync(true)
@@ -332,7 +332,7 @@ func (w *world) settle() {
 	}
 }
 
-// safe is the property: whatever happens, none of the promises is broken.
+// safe is the property: whatever happens, the controller keeps its promises.
 func safe(s property.Source, breakIt func(*Controller)) error {
 	w := newWorld(s, breakIt)
 	for range 80 {
@@ -341,12 +341,12 @@ func safe(s property.Source, breakIt func(*Controller)) error {
 			return w.fault
 		}
 	}
-	w.settle()
+	w.finish()
 	return w.fault
 }
 
-// TestSafe: no address of a living pod is released, everything leaked is in the end,
-// handles go whole, and a node keeps a block, in whatever order things happen.
+// TestSafe: in whatever order things happen, no address of a living pod is released,
+// every leak is in the end, handles go whole, and a node keeps its last block.
 func TestSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		require.NoError(t, safe(property.Rapid(t), nil))
@@ -360,15 +360,15 @@ func FuzzSafe(f *testing.F) {
 	})
 }
 
-// TestSafeRejects: each rule is there for something.
+// TestSafeRejects: without any one of the guards the property fails.
 func TestSafeRejects(t *testing.T) {
 	for name, breakIt := range map[string]func(*Controller){
 		"skip the last look":          func(k *Controller) { k.guards.held = func(*allocation) bool { return false } },
-		"release at first sight":      func(k *Controller) { k.guards.patient = func(*allocation) bool { return false } },
+		"release at first sight":      func(k *Controller) { k.guards.mustWait = func(*allocation) bool { return false } },
 		"ignore the handle rule":      func(k *Controller) { k.guards.whole = func(*handle) bool { return true } },
-		"release a node's last block": func(k *Controller) { k.guards.others = func(*owned, int) int { return 1 } },
+		"release a node's last block": func(k *Controller) { k.guards.others = func(*knownBlock, int) int { return 1 } },
 		"never release anything":      func(k *Controller) { k.policy.Off = true },
-		"wait for ever":               func(k *Controller) { k.guards.patient = func(*allocation) bool { return true } },
+		"wait for ever":               func(k *Controller) { k.guards.mustWait = func(*allocation) bool { return true } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			property.Rejects(t, func(s property.Source) error { return safe(s, breakIt) })

@@ -12,12 +12,12 @@ import (
 )
 
 // releaseLeaks releases the confirmed leaks whose handles have leaked whole, after
-// a last look at each (§12, "Leaks"). After an error the sync is at its end.
+// a last look at each (§12, "Leaks"). An error ends the sync.
 func (k *Controller) releaseLeaks() error {
 	m := &k.memory
 	for _, al := range slices.Clone(m.leaks) {
 		if k.guards.held(al) {
-			m.trust(al)
+			m.clearSuspicion(al)
 		}
 	}
 	leaks := slices.DeleteFunc(slices.Clone(m.leaks), func(al *allocation) bool {
@@ -30,8 +30,8 @@ func (k *Controller) releaseLeaks() error {
 	return k.release(leaks[:batch(leaks, k.policy.batch())])
 }
 
-// release releases addresses, with handle and sequence number, in one call. What
-// it released is done with, also where some block refused its part.
+// release releases addresses, with handle and sequence number, in one call. The
+// released ones are leaks no more, even if the call failed for another block.
 func (k *Controller) release(leaks []*allocation) error {
 	if len(leaks) == 0 {
 		return nil
@@ -47,14 +47,14 @@ func (k *Controller) release(leaks []*allocation) error {
 	for _, ip := range released {
 		if al := byIP[ip]; al != nil {
 			k.reclaim(al, pools)
-			delete(byIP, ip) // it may be named twice, with an allocation of a deleted block
+			delete(byIP, ip) // an address is listed twice if a deleted block had it too
 		}
 	}
 	return err
 }
 
-// releaseEach releases addresses one by one, up to the first error. What was not
-// allocated stays a leak, until its block shows that.
+// releaseEach releases addresses one by one, up to the first error. An address that
+// was not allocated stays a leak until its block is seen again.
 func (k *Controller) releaseEach(leaks []*allocation) error {
 	pools := k.allocator.Pools()
 	for _, al := range leaks {
@@ -69,7 +69,8 @@ func (k *Controller) releaseEach(leaks []*allocation) error {
 	return nil
 }
 
-// release returns what releases the allocation, and no other of its address.
+// release returns the arguments that release this allocation and no later one of
+// the same address.
 func (al *allocation) release() ipam.Release {
 	return ipam.Release{IP: al.ip, Handle: al.handle.id, Sequence: &al.seq}
 }
@@ -77,21 +78,21 @@ func (al *allocation) release() ipam.Release {
 // reclaim counts a leak that was released.
 func (k *Controller) reclaim(al *allocation, pools []pool.Spec) {
 	k.reclaimed[series{poolOf(pools, al.block.cidr), al.holder.node}]++
-	k.memory.settle(al)
+	k.memory.dropLeak(al)
 }
 
-// leaked reports whether every allocation of the handle, in whatever block and on
-// whatever node, is a confirmed leak.
+// leaked reports whether every allocation of the handle, in any block and on any
+// node, is a confirmed leak.
 func (h *handle) leaked() bool { return h.confirmed == h.held }
 
-// held is the last look at a leak: whether somebody holds it after all. It goes by
-// the node as the last scan of it found it (§12, "Leaks").
+// held is the last look at a leak: it reports whether somebody holds the address
+// after all. Whether the node exists is as its last scan found it (§12, "Leaks").
 func (k *Controller) held(al *allocation) bool {
 	return k.holds(al, al.nodeExisted)
 }
 
-// batch returns how many of the leaks, which are in the order of handles, make a
-// batch: at most limit, but whole handles and at least one.
+// batch returns how many of the leaks, which are sorted by handle, make a batch: at
+// most limit, but whole handles only and at least one handle.
 func batch(leaks []*allocation, limit int) int {
 	if len(leaks) <= limit {
 		return len(leaks)
@@ -107,8 +108,8 @@ func batch(leaks []*allocation, limit int) int {
 	return n
 }
 
-// releaseNodes gives up what the leaving nodes own, and returns the last error, after
-// which the others were released all the same.
+// releaseNodes releases all affinities of the leaving nodes. An error does not stop
+// it; it returns the last one.
 func (k *Controller) releaseNodes() (failed error) {
 	m := &k.memory
 	for _, n := range k.leaving {

@@ -35,7 +35,8 @@ func TestLeakError(t *testing.T) {
 	require.Empty(t, r.ReleasedIPs, "%s is known to be free", kept)
 }
 
-// TestErrorEndsSync: after an error of the leaks no empty block and no node goes.
+// TestErrorEndsSync: after an error of the leaks no empty block and no node is
+// released.
 func TestErrorEndsSync(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		c, k, clock := small(t, Policy{GracePeriod: time.Minute})

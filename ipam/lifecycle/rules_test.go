@@ -18,14 +18,14 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// stage is where a rule shows: two nodes, two blocks of eight addresses, and a
-// controller with a grace period of a minute.
+// stage is a cluster that shows what a rule does: two nodes, two blocks of eight
+// addresses, and a controller with a grace period of a minute.
 type stage struct {
 	t     *testing.T
 	c     *Cluster
 	k     *Controller
 	clock *ipam.Clock
-	said  []string // what syncs did, and what else tells
+	said  []string // what syncs did, and other observations
 }
 
 var (
@@ -33,7 +33,7 @@ var (
 	high = netip.MustParsePrefix("10.0.0.8/29")
 )
 
-// say notes what tells one rule from the other.
+// say notes an observation that differs with the rule.
 func (s *stage) say(format string, args ...any) {
 	s.said = append(s.said, fmt.Sprintf(format, args...))
 }
@@ -82,8 +82,8 @@ func (s *stage) show(pod, node string, evicted bool, ips ...string) {
 
 func (s *stage) hide(pod string) { require.True(s.t, s.c.DeletePod(PodName{"ns", pod})) }
 
-// soil makes a node dirty: a pod without an address comes and goes.
-func (s *stage) soil(node string) {
+// makeDirty makes a node dirty: a pod without an address comes and goes.
+func (s *stage) makeDirty(node string) {
 	s.t.Helper()
 	s.show("other", node, false)
 	s.hide("other")
@@ -98,16 +98,15 @@ func (s *stage) release(ips ...string) {
 	}
 }
 
-// jam makes releases of what the handle holds fail, as if it had been given out anew
-// unseen.
-func (s *stage) jam(handle string) {
+// failReleases makes releases of the handle's addresses fail, as if they had been
+// given out anew and the controller had not seen that.
+func (s *stage) failReleases(handle string) {
 	for _, al := range s.k.memory.handles[handle].allocations(&s.k.memory) {
 		al.seq++
 	}
 }
 
-// ruleTests has, for every rule of the controller, what tells on which side of it a
-// release is.
+// ruleTests has, for every rule of the controller, a scenario that differs with it.
 var ruleTests = []struct {
 	rule          string // the field
 	before, since string // the last release without it, and the first with it
@@ -118,7 +117,7 @@ var ruleTests = []struct {
 		s.assign("10.0.0.0", "h", "p", "n1")
 		s.show("p", "n1", false, "10.0.0.0")
 		s.sync()
-		s.show("p", "n2", false, "10.0.0.0") // which makes no node dirty
+		s.show("p", "n2", false, "10.0.0.0") // this makes no node dirty
 		s.sync()
 		s.clock.Advance(time.Minute)
 		s.sync()
@@ -171,7 +170,7 @@ var ruleTests = []struct {
 		s.assign("10.0.0.0", "a", "a", "n1")
 		s.assign("10.0.0.8", "b", "b", "n2")
 		s.sync()
-		s.jam("a")
+		s.failReleases("a")
 		s.c.DeleteNode("n1")
 		s.c.DeleteNode("n2")
 		s.sync() // a comes first
@@ -181,8 +180,8 @@ var ruleTests = []struct {
 		s.assign("10.0.0.0", "a", "a", "n1")
 		s.assign("10.0.0.8", "b", "b", "n2")
 		s.sync()
-		s.jam("a")
-		s.jam("b")
+		s.failReleases("a")
+		s.failReleases("b")
 		for range 3 {
 			s.c.DeleteNode("n1")
 			s.c.DeleteNode("n2")
@@ -195,9 +194,9 @@ var ruleTests = []struct {
 		s.assign("10.0.0.8", "b", "b", "n2")
 		s.show("b", "n2", false)
 		s.sync()
-		s.jam("a")
+		s.failReleases("a")
 		s.hide("b")
-		s.soil("n1")
+		s.makeDirty("n1")
 		s.clock.Advance(time.Minute)
 		s.sync() // b is suspect, and a cannot be released
 		s.clock.Advance(time.Minute)
@@ -218,7 +217,7 @@ var ruleTests = []struct {
 		s.sync()
 		s.hide("q")
 		s.sync()
-		s.soil("n2")
+		s.makeDirty("n2")
 		s.clock.Advance(time.Minute)
 		s.sync()
 	}, []string{"", "", "", ""}, []string{"", "", "", "10.0.0.8"}},
@@ -282,8 +281,8 @@ func (s *stage) owner(cidr netip.Prefix) (affinity.Owner, bool) {
 	return o, o != affinity.Owner{}
 }
 
-// play has a scenario happen to a controller with these rules, beside an allocator
-// that has all there is.
+// play runs a scenario against a controller with these rules and an allocator of the
+// newest release.
 func play(t *testing.T, r ipam.Rules, happens func(s *stage)) []string {
 	t.Helper()
 	clock := ipam.NewClock(time.Unix(1e9, 0))
@@ -295,16 +294,15 @@ func play(t *testing.T, r ipam.Rules, happens func(s *stage)) []string {
 	var err error
 	s.k, err = NewController(s.c, Policy{GracePeriod: time.Minute})
 	require.NoError(t, err)
-	s.k.goBy(r)
+	s.k.setRules(r)
 	happens(s)
 	require.NoError(t, s.k.Check())
 	require.NoError(t, a.Check())
 	return s.said
 }
 
-// TestRules: both sides of every rule (§16), and that what
-// tells them apart is this rule and no other: turned round, it is as on the other
-// side.
+// TestRules: releases before and after every rule (§16) differ as expected, and
+// because of this rule alone: with the rule flipped, each behaves like the other.
 func TestRules(t *testing.T) {
 	for _, test := range ruleTests {
 		t.Run(test.rule, func(t *testing.T) {
@@ -316,7 +314,7 @@ func TestRules(t *testing.T) {
 				require.Equal(t, side.want, play(t, rules, test.happens), side.release)
 				field := reflect.ValueOf(&rules).Elem().FieldByName(test.rule)
 				field.SetBool(!field.Bool())
-				require.Equal(t, side.other, play(t, rules, test.happens), "%s, with this rule turned round", side.release)
+				require.Equal(t, side.other, play(t, rules, test.happens), "%s, with this rule flipped", side.release)
 			}
 		})
 	}
@@ -339,7 +337,7 @@ func TestEveryRuleIsTested(t *testing.T) {
 	require.Equal(t, names, tested)
 }
 
-// TestControllerGoesByAllocator: the allocator's release is the controller's.
+// TestControllerGoesByAllocator: the controller follows the allocator's release.
 func TestControllerGoesByAllocator(t *testing.T) {
 	for _, v := range everyRelease {
 		k, err := NewController(NewCluster(ipam.New(ipam.Options{Calico: v})), DefaultPolicy())
@@ -348,10 +346,10 @@ func TestControllerGoesByAllocator(t *testing.T) {
 	}
 }
 
-// TestGhosts: what a release that does not forget does with the allocations of a
-// deleted block. One that was a leak is tried for ever, unless its handle has the
-// address again; leaks that go in one call are done with.
-func TestGhosts(t *testing.T) {
+// TestOrphans: before v3.31.5 the controller keeps the allocations of a deleted
+// block. It tries to release a leak among them for ever, unless its handle gets the
+// address again; leaks released in one call are removed.
+func TestOrphans(t *testing.T) {
 	for _, release := range []string{"v3.30", "v3.31.4", "v3.31.5"} {
 		rules := versions(release)[0].Rules()
 		play(t, rules, func(s *stage) {
@@ -363,7 +361,7 @@ func TestGhosts(t *testing.T) {
 			require.NoError(t, s.c.allocator.ReleaseBlockAffinity(low, false))
 			s.sync()
 			s.clock.Advance(time.Minute)
-			s.soil("n1")
+			s.makeDirty("n1")
 			s.sync() // p's is a leak, and q's is not
 			require.Len(t, s.k.memory.leaks, 1)
 			s.release("10.0.0.0") // with which its block goes
@@ -372,16 +370,16 @@ func TestGhosts(t *testing.T) {
 			s.hide("q")
 			s.sync()
 			s.clock.Advance(time.Minute)
-			s.soil("n2")
-			require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.8")}, s.sync().ReleasedIPs, "the ghost is a leak, too")
+			s.makeDirty("n2")
+			require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.8")}, s.sync().ReleasedIPs, "the orphan is a leak, too")
 			require.Len(t, s.k.memory.leaks, map[string]int{"v3.30": 1}[release])
-			require.Len(t, s.k.memory.ghosts, map[bool]int{false: 1, true: 0}[rules.DeletedBlockForgets])
+			require.Len(t, s.k.memory.orphans, map[bool]int{false: 1, true: 0}[rules.DeletedBlockForgets])
 
 			s.claim("n1", low)
 			s.assign("10.0.0.0", "h", "p", "n1")
 			s.show("p", "n1", false)
 			s.sync()
-			require.Empty(t, s.k.memory.ghosts)
+			require.Empty(t, s.k.memory.orphans)
 			require.Empty(t, s.k.memory.leaks)
 		})
 	}
@@ -392,7 +390,7 @@ func TestBackoff(t *testing.T) {
 	play(t, ipam.V3_33.Rules(), func(s *stage) {
 		s.assign("10.0.0.0", "a", "a", "n1")
 		s.sync()
-		s.jam("a")
+		s.failReleases("a")
 		s.c.DeleteNode("n1")
 		wait := 5 * time.Millisecond
 		for range 100 {
@@ -409,16 +407,16 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// TestErrorKeepsDirty: a node to be released that was dirty stays so where the sync
-// ended before its turn.
+// TestErrorKeepsDirty: a dirty node to be released stays dirty if the sync ends
+// before its turn.
 func TestErrorKeepsDirty(t *testing.T) {
 	for _, v := range everyRelease {
 		play(t, v.Rules(), func(s *stage) {
 			s.claim("n2", high)
 			s.assign("10.0.0.0", "a", "a", "n1")
 			s.sync()
-			s.jam("a")
-			s.soil("n2")
+			s.failReleases("a")
+			s.makeDirty("n2")
 			s.c.DeleteNode("n1")
 			s.c.DeleteNode("n2")
 			require.Error(t, s.sync().Err)

@@ -13,11 +13,11 @@ func (k *Controller) scan(full bool) {
 	k.leaving = k.leaving[:0]
 	todo := m.dirty
 	m.dirty = nil
-	k.soiled = append(k.soiled[:0], todo...)
+	k.wasDirty = append(k.wasDirty[:0], todo...)
 	if full {
 		var all []*node
 		for _, n := range m.nodes {
-			if n.dirty || !n.settled && (len(n.allocations) > 0 || len(n.blocks) > 0) {
+			if n.dirty || !n.skippable && (len(n.allocations) > 0 || len(n.blocks) > 0) {
 				all = append(all, n)
 			}
 		}
@@ -34,8 +34,8 @@ func (k *Controller) scan(full bool) {
 	}
 }
 
-// keepLeaving has the nodes to be released, which will not be in this sync, stay as
-// dirty as they were.
+// keepLeaving keeps the nodes to be released dirty if they were: this sync does not
+// release them.
 func (k *Controller) keepLeaving() {
 	for _, n := range k.leaving {
 		if n.dirty {
@@ -44,11 +44,11 @@ func (k *Controller) keepLeaving() {
 	}
 }
 
-// soilAgain makes dirty again what was so when the sync began.
-func (k *Controller) soilAgain() {
+// restoreDirty makes nodes dirty again that were when the sync began.
+func (k *Controller) restoreDirty() {
 	m := &k.memory
-	for _, n := range k.soiled {
-		if !n.dirty && m.nodes[n.name] == n { // else it is idle, or already dirty
+	for _, n := range k.wasDirty {
+		if !n.dirty && m.nodes[n.name] == n { // else it is dirty already, or forgotten
 			n.dirty = true
 			m.dirty = append(m.dirty, n)
 		}
@@ -58,15 +58,14 @@ func (k *Controller) soilAgain() {
 // judge looks at every allocation of the node and reports whether the node is to
 // be released: it is gone, and nothing in use is left of it.
 //
-// A node is settled if it exists and all its pods hold what they have, on it, and no
-// virtual machine has anything. To
-// judge it again would find the same until it is told otherwise: an allocation comes
-// or goes, one of these pods is deleted or replaced, or the node is deleted. Time
-// changes nothing, for there is no suspect.
+// A full scan may skip a node that exists if every allocation of a pod there is
+// valid, the pod is on this node and no virtual machine holds any. The result would
+// be the same until an allocation comes or goes, one of these pods is deleted or
+// replaced, or the node is deleted. Time changes nothing, as there is no suspect.
 func (k *Controller) judge(n *node) bool {
 	exists := k.cluster.HasNode(n.name)
 	leaves := !exists
-	n.settled = exists
+	n.skippable = exists
 	for _, al := range n.allocations {
 		al.nodeExisted = exists
 		switch al.holder.kind {
@@ -75,13 +74,13 @@ func (k *Controller) judge(n *node) bool {
 			leaves = false
 		case ofPod:
 			if k.holds(al, exists) {
-				k.memory.trust(al)
+				k.memory.clearSuspicion(al)
 				leaves = false
 				if al.holder.isMachine || al.holder.listed.Node != n.name {
-					n.settled = false
+					n.skippable = false
 				}
 			} else {
-				n.settled = false
+				n.skippable = false
 				k.suspect(al, exists)
 			}
 		}
@@ -97,7 +96,7 @@ func (k *Controller) judge(n *node) bool {
 	return true
 }
 
-// suspect deals with an address that no pod holds.
+// suspect makes an address that no pod holds suspect, or confirms that it leaked.
 func (k *Controller) suspect(al *allocation, nodeExists bool) {
 	if !nodeExists {
 		k.memory.confirm(al)
@@ -106,16 +105,16 @@ func (k *Controller) suspect(al *allocation, nodeExists bool) {
 	if !al.suspect {
 		al.suspect, al.since = true, k.now
 	}
-	if !k.guards.patient(al) {
+	if !k.guards.mustWait(al) {
 		k.memory.confirm(al)
 	}
 }
 
-// patient reports whether a suspect of a node that exists stays one for now.
-func (k *Controller) patient(al *allocation) bool {
+// mustWait reports whether a suspect of a node that exists stays one for now.
+func (k *Controller) mustWait(al *allocation) bool {
 	wait := k.policy.GracePeriod
 	if al.holder.machine != "" {
-		wait = max(wait, kubeVirtWait) // without a grace period too
+		wait = max(wait, kubeVirtWait) // even if the grace period is 0
 	}
 	if wait == 0 {
 		return true
@@ -123,8 +122,8 @@ func (k *Controller) patient(al *allocation) bool {
 	return !k.elapsed(al.since, wait)
 }
 
-// elapsed reports whether that much time has passed since. On a clock that went
-// backwards none has.
+// elapsed reports whether that much time has passed since then: none if the clock
+// went backwards.
 func (k *Controller) elapsed(since time.Time, wait time.Duration) bool {
 	return k.now.Sub(since) >= wait
 }

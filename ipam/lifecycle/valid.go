@@ -7,28 +7,27 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// A kind is what an allocation is for, as far as the controller tells.
+// A kind is what an allocation is for, as far as the controller distinguishes.
 type kind uint8
 
 const (
-	foreign kind = iota // nothing that is known here: stays, and keeps its node
+	foreign kind = iota // neither a pod's nor a tunnel's: it and its node stay
 	ofPod
 	ofTunnel
-	ofWindows // host-reserved: no account is taken of it
+	ofWindows // host-reserved: ignored
 )
 
-// holder is what an allocation's attributes say of who holds it.
+// holder is the holder of an allocation, read from its attributes.
 type holder struct {
 	kind      kind
 	pod       PodName
 	listed    *listed // the pod, as found last; nil for none
-	node      string  // empty where it is not told
-	isMachine bool    // has the attribute vmi-name: KubeVirt's, not the pod's
-	machine   string  // what it says, perhaps nothing
+	node      string  // empty without the attribute
+	isMachine bool    // has the attribute vmi-name: a virtual machine holds it
+	machine   string  // the value of vmi-name, perhaps empty
 }
 
-// holderOf reads attributes (§11, §12), those of virtual machines where they are
-// judged.
+// holderOf reads attributes (§11, §12); vmi-name only if machines is set.
 func holderOf(handle string, attrs block.Attrs, machines bool) holder {
 	var h holder
 	var use string
@@ -68,8 +67,8 @@ func isTunnel(use string) bool {
 	return false
 }
 
-// holds reports whether somebody holds an allocation still, where its node, when the
-// controller looked at it, existed or did not (§12, "A scan", 2).
+// holds reports whether an allocation is valid: somebody still holds it. nodeExists
+// is whether its node existed when it was last scanned (§12, "A scan", 2).
 func (k *Controller) holds(al *allocation, nodeExists bool) bool {
 	h := &al.holder
 	switch {
@@ -87,7 +86,7 @@ func (k *Controller) holds(al *allocation, nodeExists bool) bool {
 	case p == nil:
 		return false
 	case p.Node != h.node && p.Node != "" && nodeExists:
-		return false // it has moved; where the node is gone nobody asks
+		return false // it moved; this is not checked if the node is gone
 	case len(p.IPs) == 0:
 		return true // not reported yet
 	case p.Evicted && k.rules.EvictedLoseAddresses:

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// waits is a queue of blocks, by the moment since which each of them waits to be
-// collected or given back: a sync need not look at those whose time has not come.
+// waits is a queue of blocks that wait to be collected or released, by the time
+// since which they wait: a sync looks only at those whose time has come.
 type waits []wait
 
 type wait struct {
 	since time.Time
-	block *owned
+	block *knownBlock
 }
 
 // Len, Less, Swap, Push and Pop are the heap's.
@@ -26,12 +26,12 @@ func (w *waits) Pop() any {
 	return last
 }
 
-// add queues a block that waits since then.
-func (w *waits) add(b *owned, since time.Time) { heap.Push(w, wait{since, b}) }
+// add queues a block that has waited since that time.
+func (w *waits) add(b *knownBlock, since time.Time) { heap.Push(w, wait{since, b}) }
 
-// next removes and returns a block that has been waiting since before or at the
-// moment, nil if there is none.
-func (w *waits) next(atOrBefore time.Time) *owned {
+// next removes and returns a block that has waited since atOrBefore or longer, nil
+// if there is none.
+func (w *waits) next(atOrBefore time.Time) *knownBlock {
 	if len(*w) == 0 || (*w)[0].since.After(atOrBefore) {
 		return nil
 	}
