@@ -10,13 +10,14 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // ordinary is a life without anything that the releases differ in: no pool runs out
 // of blocks, addresses come back one at a time or by handle, and nothing cools down,
 // is capped or selected. With several, addresses come back several at a time.
-func ordinary(src property.Source, v ipam.Version, several bool) string {
+func ordinary(src property.Source, v calico.Version, several bool) string {
 	a := ipam.New(ipam.Options{Calico: v})
 	for _, s := range []pool.Spec{spec("a", "10.0.0.0/20", 29), spec("six", "fd00::/112", 125)} {
 		if err := a.SetPool(s); err != nil {
@@ -72,8 +73,8 @@ func TestReleasesAlike(t *testing.T) {
 	alike := func(several bool) func(*rapid.T) {
 		return func(t *rapid.T) {
 			seed := rapid.Uint64().Draw(t, "seed")
-			v := ipam.V3_22 + ipam.Version(rapid.IntRange(0, 10).Draw(t, "line"))*(ipam.V3_23-ipam.V3_22)
-			require.Equal(t, ordinary(property.Seeded(seed), ipam.V3_33, several), ordinary(property.Seeded(seed), v, several), "%s", v)
+			v := calico.V3(22 + rapid.IntRange(0, 10).Draw(t, "line"))
+			require.Equal(t, ordinary(property.Seeded(seed), calico.V3(33), several), ordinary(property.Seeded(seed), v, several), "%s", v)
 		}
 	}
 	property.Check(t, 100, 1, alike(false))

@@ -42,6 +42,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -56,8 +57,8 @@ type Options struct {
 
 	// Calico is the release whose behaviour is wanted; the zero value is the
 	// newest that this package knows. Releases that are not covered go by the
-	// nearest one that is ([Version.Covered]).
-	Calico Version
+	// nearest one that is ([calico.Version.Covered]).
+	Calico calico.Version
 }
 
 // An Allocator is the IPAM of one cluster: pools, nodes, blocks, affinities,
@@ -83,8 +84,8 @@ type Allocator struct {
 	reservations     *pool.Reservations
 	reservationTexts []string // the reservations as they were given
 
-	version Version // the release of Calico
-	rules   Rules   // its rules
+	version calico.Version // the release of Calico
+	rules   calico.Rules   // its rules
 
 	lastSeq uint64 // highest sequence number of any block, ever
 	watches []*Watch
@@ -131,7 +132,7 @@ func (a *Allocator) Now() time.Time {
 }
 
 // Calico returns the release that the allocator goes by.
-func (a *Allocator) Calico() Version { return a.version.known() }
+func (a *Allocator) Calico() calico.Version { return a.version.Known() }
 
 // SetPool adds a pool or replaces the one of its name. It refuses a pool that
 // is invalid ([pool.ErrInvalid]), overlaps another ([pool.ErrOverlap]), changes

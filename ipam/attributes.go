@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
@@ -71,7 +72,7 @@ func (a *Allocator) assignment(ip netip.Addr) (*ipamBlock, block.Allocation, err
 const nothingCold = block.Cold(math.MinInt64)
 
 // SequenceNumber returns the sequence number of an address as last written: 0
-// for one that is free (but see [Rules]), host-reserved or in no block. It is what [Release]
+// for one that is free (but see [calico.Rules]), host-reserved or in no block. It is what [Release]
 // compares with, except that an address whose cooldown is over counts as free
 // there, whether or not the block was written since. Of several blocks that hold
 // the address it is about the one that a release looks at.
@@ -157,7 +158,7 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
 	}
-	if err := a.needs("operation", "SetOwnerAttributes", func(r *Rules) *bool { return &r.AlternateOwners }); err != nil {
+	if err := a.needs("operation", "SetOwnerAttributes", func(r *calico.Rules) *bool { return &r.AlternateOwners }); err != nil {
 		return err
 	}
 	a.begin()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -78,7 +79,7 @@ func (a *Allocator) PutIPAMConfig(c Config) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c.IPCooldownSeconds > 0 {
-		if err := a.needs("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), func(r *Rules) *bool { return &r.Cooldown }); err != nil {
+		if err := a.needs("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), func(r *calico.Rules) *bool { return &r.Cooldown }); err != nil {
 			return err
 		}
 	}

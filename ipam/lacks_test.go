@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -21,36 +22,36 @@ func TestLacks(t *testing.T) {
 	moment := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		plant func(*Cluster)
-		last  Version // the last line without it
+		last  calico.Version // the last line without it
 		want  string
 	}{
-		{func(c *Cluster) { c.Pools[0].AllowedUses = []pool.Use{pool.LoadBalancer} }, V3_29, "IPPool p has allowedUses LoadBalancer; Calico v3.30 is"},
-		{func(c *Cluster) { c.Pools[0].AssignmentMode = pool.Manual }, V3_29, "IPPool p has assignmentMode Manual; Calico v3.30 is"},
-		{func(c *Cluster) { c.Blocks[0].Owner = affinity.VirtualOwner("lb") }, V3_29, "IPAMBlock 10-0-0-0-29 has affinity virtual:lb; Calico v3.30 is"},
-		{func(c *Cluster) { c.Affinities[0].Owner = affinity.VirtualOwner("lb") }, V3_29, "BlockAffinity lb-10-0-0-0-29 has type virtual; Calico v3.30 is"},
-		{func(c *Cluster) { c.Pools[0].NamespaceSelector = "has(x)" }, V3_30, `IPPool p has namespaceSelector "has(x)"; Calico v3.31 is`},
-		{func(c *Cluster) { c.Blocks[0].Claimed = moment }, V3_31, "IPAMBlock 10-0-0-0-29 has affinityClaimTime 2026-01-01T00:00:00Z; Calico v3.32 is"},
+		{func(c *Cluster) { c.Pools[0].AllowedUses = []pool.Use{pool.LoadBalancer} }, calico.V3(29), "IPPool p has allowedUses LoadBalancer; Calico v3.30 is"},
+		{func(c *Cluster) { c.Pools[0].AssignmentMode = pool.Manual }, calico.V3(29), "IPPool p has assignmentMode Manual; Calico v3.30 is"},
+		{func(c *Cluster) { c.Blocks[0].Owner = affinity.VirtualOwner("lb") }, calico.V3(29), "IPAMBlock 10-0-0-0-29 has affinity virtual:lb; Calico v3.30 is"},
+		{func(c *Cluster) { c.Affinities[0].Owner = affinity.VirtualOwner("lb") }, calico.V3(29), "BlockAffinity lb-10-0-0-0-29 has type virtual; Calico v3.30 is"},
+		{func(c *Cluster) { c.Pools[0].NamespaceSelector = "has(x)" }, calico.V3(30), `IPPool p has namespaceSelector "has(x)"; Calico v3.31 is`},
+		{func(c *Cluster) { c.Blocks[0].Claimed = moment }, calico.V3(31), "IPAMBlock 10-0-0-0-29 has affinityClaimTime 2026-01-01T00:00:00Z; Calico v3.32 is"},
 		{func(c *Cluster) {
 			c.Blocks[0].Allocations[0].Alternate = block.MakeAttrs(map[string]string{"pod": "x"})
-		}, V3_31, "IPAMBlock 10-0-0-0-29 has alternateOwnerAttrs of 10.0.0.3; Calico v3.32 is"},
-		{func(c *Cluster) { c.Config.IPCooldownSeconds = 5 }, V3_32, "IPAMConfig default has ipCooldownSeconds 5; Calico v3.33 is"},
-		{func(c *Cluster) { c.Blocks[0].Allocations[0].ReleasedAt = moment }, V3_32, "IPAMBlock 10-0-0-0-29 has releasedAt 2026-01-01T00:00:00Z; Calico v3.33 is"},
+		}, calico.V3(31), "IPAMBlock 10-0-0-0-29 has alternateOwnerAttrs of 10.0.0.3; Calico v3.32 is"},
+		{func(c *Cluster) { c.Config.IPCooldownSeconds = 5 }, calico.V3(32), "IPAMConfig default has ipCooldownSeconds 5; Calico v3.33 is"},
+		{func(c *Cluster) { c.Blocks[0].Allocations[0].ReleasedAt = moment }, calico.V3(32), "IPAMBlock 10-0-0-0-29 has releasedAt 2026-01-01T00:00:00Z; Calico v3.33 is"},
 	} {
 		cluster := Cluster{Config: DefaultConfig(), Pools: []pool.Spec{{Name: "p", CIDR: b, NamespaceSelector: "all()"}}, State: State{
 			Blocks:     []BlockState{{CIDR: b, Owner: affinity.HostOwner("n"), Allocations: []block.Allocation{{Ordinal: 3}}}},
 			Affinities: []AffinityState{{Owner: affinity.HostOwner("n"), CIDR: b}},
 		}}
-		for _, v := range []Version{V3_22, V3_33, 0} {
-			require.Empty(t, v.Lacks(&cluster), "nothing planted yet")
+		for _, v := range []calico.Version{calico.V3(22), calico.V3(33), 0} {
+			require.Empty(t, cluster.Lacks(v), "nothing planted yet")
 		}
 		c.plant(&cluster)
-		lacks := c.last.Lacks(&cluster)
+		lacks := cluster.Lacks(c.last)
 		require.Len(t, lacks, 1, c.want)
 		require.True(t, strings.HasPrefix(lacks[0].String(), c.want+" the first release with that"), lacks[0].String())
 		require.Greater(t, lacks[0].First, c.last)
-		require.Empty(t, lacks[0].First.Lacks(&cluster), "the first release has it")
-		require.Empty(t, (c.last + 1).Lacks(&cluster), "from its first patch on")
-		require.Len(t, V3_22.Lacks(&cluster), 1)
+		require.Empty(t, cluster.Lacks(lacks[0].First), "the first release has it")
+		require.Empty(t, cluster.Lacks(c.last+1), "from its first patch on")
+		require.Len(t, cluster.Lacks(calico.V3(22)), 1)
 	}
 }
 
@@ -60,9 +61,9 @@ func TestLacksInOrder(t *testing.T) {
 	c := Cluster{Config: Config{AutoAllocateBlocks: true, IPCooldownSeconds: 1}, Pools: []pool.Spec{
 		{Name: "a", NamespaceSelector: "has(x)"}, {Name: "b", NamespaceSelector: "has(y)"}, {Name: "c", AssignmentMode: pool.Manual},
 	}}
-	lacks := V3_28.Lacks(&c)
+	lacks := c.Lacks(calico.V3(28))
 	require.Len(t, lacks, 3)
 	require.Equal(t, "IPPool a", lacks[1].Object)
 	require.True(t, slices.IsSortedFunc(lacks, func(x, y Lack) int { return int(x.First - y.First) }))
-	require.Empty(t, lacks[2].First.Lacks(&c))
+	require.Empty(t, c.Lacks(lacks[2].First))
 }

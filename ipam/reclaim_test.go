@@ -9,13 +9,14 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // TestReclaimSince: an empty block changes hands where a pool is full, since v3.32.
 func TestReclaimSince(t *testing.T) {
-	for v, never := range map[ipam.Version]bool{ipam.V3_22: true, ipam.V3_31: true, ipam.V3_32: false, 0: false} {
+	for v, never := range map[calico.Version]bool{calico.V3(22): true, calico.V3(31): true, calico.V3(32): false, 0: false} {
 		clock := ipam.NewClock(time.Unix(0, 0))
 		a := ipam.New(ipam.Options{Now: clock.Now, Calico: v})
 		require.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))

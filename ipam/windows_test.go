@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -52,7 +53,7 @@ func TestWindows(t *testing.T) {
 // AutoAssign not before the node.
 func TestWindowsOfOlderReleases(t *testing.T) {
 	ask := ipam.AutoAssignArgs{Host: "nobody", Num4: 1, Use: pool.Workload, Windows: true}
-	for v, want := range map[ipam.Version]error{ipam.V3_32: codes.DoesNotExist, ipam.V3_33: codes.StrictAffinityRequired} {
+	for v, want := range map[calico.Version]error{calico.V3(32): codes.DoesNotExist, calico.V3(33): codes.StrictAffinityRequired} {
 		a := ipam.New(ipam.Options{Calico: v})
 		for _, s := range smallPools {
 			require.NoError(t, a.SetPool(s))
@@ -66,7 +67,7 @@ func TestWindowsOfOlderReleases(t *testing.T) {
 		_, _, err = a.AutoAssign(known)
 		require.ErrorIs(t, err, codes.StrictAffinityRequired, "%s", v)
 		_, _, err = a.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1"), Windows: true})
-		require.Equal(t, v == ipam.V3_32, err == nil, "%s: %v", v, err)
+		require.Equal(t, v == calico.V3(32), err == nil, "%s: %v", v, err)
 		require.NoError(t, a.Check())
 	}
 }

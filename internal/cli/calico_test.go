@@ -5,12 +5,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 func TestCalico(t *testing.T) {
 	for text, want := range map[string]string{"v3.26": "v3.26", "3.31.7": "v3.31.7", "master": "v3.33"} {
-		v := ipam.V3_28
+		v := calico.V3(28)
 		cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
 		Calico(cmd, &v, "the release")
 		require.Equal(t, "v3.28", cmd.Flags().Lookup("calico").DefValue)
@@ -18,7 +18,7 @@ func TestCalico(t *testing.T) {
 		require.Equal(t, want, v.String())
 	}
 	cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
-	Calico(cmd, new(ipam.Version), "the release")
+	Calico(cmd, new(calico.Version), "the release")
 	require.Error(t, cmd.Flags().Set("calico", ""), "an unset variable")
 	err := cmd.Flags().Set("calico", "tigera")
 	require.ErrorContains(t, err, "must be a release of Calico such as v3.28 or v3.28.2")

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/internal/race"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -16,8 +16,8 @@ import (
 // given, who wrote an affinity last, which numbers were used.
 type ledger struct {
 	run    *run
-	rules  ipam.Rules // of the release that the clients are of
-	broken *Violation // the first
+	rules  calico.Rules // of the release that the clients are of
+	broken *Violation   // the first
 
 	reserved *pool.Reservations
 	grants   map[netip.Addr]*grant    // who holds what is allocated and not cooling

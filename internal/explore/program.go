@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/internal/race"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -100,13 +100,13 @@ func (p *Program) validate() error {
 }
 
 // calico returns the release that the setting names.
-func (p *Program) calico() (ipam.Version, error) { return ipam.ParseVersion(p.Setting.Calico) }
+func (p *Program) calico() (calico.Version, error) { return calico.Parse(p.Setting.Calico) }
 
 // newest refuses a program of another release than the newest, whose invariants are
 // the strict ones.
 func (p *Program) newest() error {
-	if v, err := p.calico(); err != nil || v.Rules() != ipam.Version(0).Rules() {
-		return fmt.Errorf("%w: setting is of Calico %q, and only the newest release, %s, is explored", ErrProgram, p.Setting.Calico, ipam.Version(0))
+	if v, err := p.calico(); err != nil || v.Rules() != calico.Version(0).Rules() {
+		return fmt.Errorf("%w: setting is of Calico %q, and only the newest release, %s, is explored", ErrProgram, p.Setting.Calico, calico.Version(0))
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/race"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -72,7 +72,7 @@ func TestRandomReleases(t *testing.T) {
 		if n%5 > 0 && !property.Long() {
 			continue
 		}
-		for _, v := range []ipam.Version{ipam.V3_28, ipam.V3_30, ipam.V3_31, ipam.V3_32} {
+		for _, v := range []calico.Version{calico.V3(28), calico.V3(30), calico.V3(31), calico.V3(32)} {
 			p := FromRace(recorded)
 			p.Setting.Calico = v.String()
 			length, err := lengthOf(p, Options{})

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/race"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
@@ -224,7 +224,7 @@ func TestReleasesFree(t *testing.T) {
 
 	// In the newest release both are violations.
 	old := func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
-		c.SetCalico(ipam.V3_32)
+		c.SetCalico(calico.V3(32))
 		return c.Client(access, now)
 	}
 	violated := func() Invariant {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/race"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -17,7 +17,7 @@ import (
 // that get in each other's way on a pool of two or four blocks, one of which may
 // die and come back. They are of the release of Calico. The same seed gives the same
 // case, on every machine, and the same program for every release.
-func Scenario(seed int64, calico ipam.Version) (*Case, error) {
+func Scenario(seed int64, calico calico.Version) (*Case, error) {
 	random := rand.New(rand.NewSource(seed))
 	p := drawProgram(random, fmt.Sprintf("seed %d", seed))
 	if calico != 0 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -28,8 +29,8 @@ type Program struct {
 	world      *World
 	src        property.Source
 	header     trace.Header
-	rules      ipam.Rules  // of the header's release
-	operations []operation // those that it does, each as often as its weight
+	rules      calico.Rules // of the header's release
+	operations []operation  // those that it does, each as often as its weight
 
 	given  []given  // addresses that were given out, lately
 	blocks []string // blocks that were met, lately
@@ -42,7 +43,7 @@ type given struct{ ip, handle string }
 func New(w *World, src property.Source) *Program { return NewOf(0, w, src) }
 
 // NewOf begins a program in the world, of a release.
-func NewOf(calico ipam.Version, w *World, src property.Source) *Program {
+func NewOf(calico calico.Version, w *World, src property.Source) *Program {
 	p := &Program{world: w, src: src, rules: calico.Rules()}
 	p.header = trace.Header{Version: trace.Version, Name: w.Name, About: w.About, Start: Start}
 	if calico != 0 {

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -13,10 +13,10 @@ import (
 var releases = []string{"", "v3.32", "v3.31", "v3.31.6", "v3.30", "v3.30.3", "v3.28"}
 
 // Releases returns a release of every kind that there is, the newest first.
-func Releases() []ipam.Version {
-	var all []ipam.Version
+func Releases() []calico.Version {
+	var all []calico.Version
 	for _, text := range releases {
-		v, err := ipam.ParseVersion(text)
+		v, err := calico.Parse(text)
 		if err != nil {
 			panic(err) // a mistake in this file
 		}
@@ -26,7 +26,7 @@ func Releases() []ipam.Version {
 }
 
 // Release picks a release: half of the time the newest.
-func Release(src property.Source) ipam.Version {
+func Release(src property.Source) calico.Version {
 	if src.Pick("newest", 2) == 0 {
 		return 0
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -17,7 +17,7 @@ func TestReleases(t *testing.T) {
 	for i := 1; i < len(all); i++ {
 		require.NotEqual(t, all[i].Rules(), all[i-1].Rules(), all[i])
 	}
-	picked := make(map[ipam.Version]int)
+	picked := make(map[calico.Version]int)
 	for seed := range uint64(400) {
 		picked[Release(property.Seeded(seed))]++
 	}

@@ -13,7 +13,7 @@ import (
 var base = []string{"block", "pool", "affinity", "ipam/codes"}
 
 // core are the packages that someone who imports ipam compiles.
-var core = append(slices.Clone(base), "ipam")
+var core = append(slices.Clone(base), "ipam/calico", "ipam")
 
 // structures are the data structures that ipam is built with. They import the base
 // only, and keep the rules of the library.
@@ -106,9 +106,13 @@ func direction(f *file) (complaints []string) {
 			if !slices.Contains(base, i.dir) {
 				complaints = append(complaints, i.complain("%s imports %v, not %s", dir, base, i.dir))
 			}
+		case dir == "ipam/calico":
+			if i.dir != "ipam/codes" {
+				complaints = append(complaints, i.complain("ipam/calico imports ipam/codes, not %s", i.dir))
+			}
 		case dir == "ipam":
-			if !slices.Contains(base, i.dir) && !slices.Contains(structures, i.dir) {
-				complaints = append(complaints, i.complain("ipam imports %v and %v, not %s", base, structures, i.dir))
+			if !slices.Contains(core, i.dir) && !slices.Contains(structures, i.dir) {
+				complaints = append(complaints, i.complain("ipam imports %v and %v, not %s", core, structures, i.dir))
 			}
 		case races[dir] != nil:
 			if !slices.Contains(core, i.dir) && !slices.Contains(races[dir], i.dir) {
@@ -196,6 +200,8 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"affinity/x.go", "ipam/codes"},
 		{"ipam/codes/x.go", "ipam"},
 		{"ipam/codes/x.go", "block"},
+		{"ipam/calico/x.go", "ipam"},
+		{"ipam/calico/x.go", "pool"},
 		{"affinity/x_test.go", "ipam"},
 		{"ipam/x.go", "ipam/report"},
 		{"ipam/x.go", "ipam/trace"},
@@ -241,6 +247,9 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"ipam/x.go", "pool"},
 		{"ipam/x.go", "ipam/codes"},
 		{"ipam/trace/x.go", "ipam/codes"},
+		{"ipam/calico/x.go", "ipam/codes"},
+		{"ipam/x.go", "ipam/calico"},
+		{"ipam/lifecycle/x.go", "ipam/calico"},
 		{"ipam/x.go", "internal/blocktree"},
 		{"internal/blocktree/x.go", "pool"},
 		{"ipam/x_test.go", "ipam/trace"},

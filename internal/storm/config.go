@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -62,7 +62,7 @@ type Config struct {
 	// at most [MaxFilled] blocks.
 	Filled int
 	// Calico is the release that the nodes run. The zero value is the newest.
-	Calico ipam.Version
+	Calico calico.Version
 	// Strict is Calico's strictAffinity: no borrowing.
 	Strict bool
 	// Rate is how many calls a second the token bucket of each node allows in

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -61,7 +62,7 @@ func TestFill(t *testing.T) {
 func TestFillOfRelease(t *testing.T) {
 	c := of(1, "10.0.0.0/24", 28)
 	c.Filled = 90
-	for v, dated := range map[ipam.Version]bool{ipam.V3_31: false, ipam.V3_32: true} {
+	for v, dated := range map[calico.Version]bool{calico.V3(31): false, calico.V3(32): true} {
 		c.Calico = v
 		for _, b := range before(t, c).Blocks {
 			require.Equal(t, dated, !b.Claimed.IsZero(), v)

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
@@ -277,7 +277,7 @@ func TestCallsOfRelease(t *testing.T) {
 	c.Filled = 90
 	newest, err := Run(c)
 	require.NoError(t, err)
-	for v, more := range map[ipam.Version]int{ipam.V3_28: 1, ipam.V3_32: 1, ipam.V3_33: 0} {
+	for v, more := range map[calico.Version]int{calico.V3(28): 1, calico.V3(32): 1, calico.V3(33): 0} {
 		c.Calico = v
 		old, err := Run(c)
 		require.NoError(t, err)

@@ -14,13 +14,14 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // emptyReference is the rule about empty blocks as it reads (§12, "Empty blocks"): it
 // looks at every block in every sync.
 type emptyReference struct {
-	rules ipam.Rules
+	rules calico.Rules
 	grace time.Duration
 	since map[netip.Prefix]time.Time // first seen empty
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 // Controller is the cleaning controller of a cluster. Make one with
@@ -18,7 +19,7 @@ type Controller struct {
 	watch     *ipam.Watch
 	memory    memory
 
-	rules  ipam.Rules // of the release of Calico
+	rules  calico.Rules // of the release of Calico
 	guards guards
 
 	nodeDeleted bool // since the last sync, so the next is a full one
@@ -76,7 +77,7 @@ func NewController(c *Cluster, p Policy) (*Controller, error) {
 }
 
 // setRules makes a new controller follow these rules.
-func (k *Controller) setRules(r ipam.Rules) {
+func (k *Controller) setRules(r calico.Rules) {
 	k.rules, k.memory = r, newMemory(r)
 }
 
@@ -109,7 +110,7 @@ func (k *Controller) mustScan(name string) {
 // the last sync, and releases what it may (§12). The caller decides when: a full
 // sync every [Policy.FullEvery], and others as things change.
 //
-// Before Calico v3.30 every sync is a full one ([ipam.Rules], ScansDirtyNodes).
+// Before Calico v3.30 every sync is a full one ([calico.Rules], ScansDirtyNodes).
 // Changes of blocks, nodes and pools start one there; the deletion of a pod does
 // not.
 func (k *Controller) Sync(full bool) Result {

@@ -9,6 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 // This file is what the controller remembers of blocks, and how it keeps up with
@@ -81,7 +82,7 @@ type orphanKey struct {
 
 // memory is everything that a controller loses when it restarts.
 type memory struct {
-	rules   ipam.Rules
+	rules   calico.Rules
 	blocks  map[netip.Prefix]*knownBlock
 	nodes   map[string]*node
 	handles map[string]*handle
@@ -98,7 +99,7 @@ type memory struct {
 	spare   []*allocation
 }
 
-func newMemory(r ipam.Rules) memory {
+func newMemory(r calico.Rules) memory {
 	return memory{
 		rules:   r,
 		blocks:  make(map[netip.Prefix]*knownBlock),

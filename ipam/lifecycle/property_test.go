@@ -14,6 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -51,9 +52,9 @@ const places = 4
 // everyRelease is a release for each set of rules that the controller has had.
 var everyRelease = versions("v3.24", "v3.26", "v3.28", "v3.29", "v3.30", "v3.31.4", "v3.31.5", "v3.31", "v3.32", "v3.33")
 
-func versions(texts ...string) (list []ipam.Version) {
+func versions(texts ...string) (list []calico.Version) {
 	for _, text := range texts {
-		v, err := ipam.ParseVersion(text)
+		v, err := calico.Parse(text)
 		must(err)
 		list = append(list, v)
 	}

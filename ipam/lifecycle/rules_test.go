@@ -14,6 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -283,7 +284,7 @@ func (s *stage) owner(cidr netip.Prefix) (affinity.Owner, bool) {
 
 // play runs a scenario against a controller with these rules and an allocator of the
 // newest release.
-func play(t *testing.T, r ipam.Rules, happens func(s *stage)) []string {
+func play(t *testing.T, r calico.Rules, happens func(s *stage)) []string {
 	t.Helper()
 	clock := ipam.NewClock(time.Unix(1e9, 0))
 	a := ipam.New(ipam.Options{Now: clock.Now})
@@ -322,7 +323,7 @@ func TestRules(t *testing.T) {
 
 // TestEveryRuleIsTested: no rule of the controller was forgotten.
 func TestEveryRuleIsTested(t *testing.T) {
-	rules := reflect.TypeOf(ipam.Rules{})
+	rules := reflect.TypeOf(calico.Rules{})
 	var names, tested []string
 	for i := range rules.NumField() {
 		if name := rules.Field(i).Name; name == "ScansDirtyNodes" || len(names) > 0 {
@@ -387,7 +388,7 @@ func TestOrphans(t *testing.T) {
 
 // TestBackoff: retries wait longer each time, up to a limit, and a success ends that.
 func TestBackoff(t *testing.T) {
-	play(t, ipam.V3_33.Rules(), func(s *stage) {
+	play(t, calico.V3(33).Rules(), func(s *stage) {
 		s.assign("10.0.0.0", "a", "a", "n1")
 		s.sync()
 		s.failReleases("a")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
@@ -67,7 +68,7 @@ func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.Ow
 		return err
 	}
 	if !c.rules.AlternateOwners {
-		return c.version.Refuse("operation", "SetOwnerAttributes", func(r *ipam.Rules) *bool { return &r.AlternateOwners })
+		return invalid("operation", "SetOwnerAttributes", c.version.Without(func(r *calico.Rules) *bool { return &r.AlternateOwners }))
 	}
 	cidr, err := c.enabledBlock(ip)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/program"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -40,7 +41,7 @@ func turned(rule string) makeEngine {
 // TestRulesTurnedRound: clients that have any one rule of another release than they
 // should are found out, on both sides of the change.
 func TestRulesTurnedRound(t *testing.T) {
-	rules := reflect.TypeFor[ipam.Rules]()
+	rules := reflect.TypeFor[calico.Rules]()
 	for i := range rules.NumField() {
 		rule := rules.Field(i).Name
 		if slices.Contains(elsewhere, rule) {
@@ -50,7 +51,7 @@ func TestRulesTurnedRound(t *testing.T) {
 		if name, told := worldOf[rule]; told {
 			w = program.Worlds[slices.IndexFunc(program.Worlds, func(w *program.World) bool { return w.Name == name })]
 		}
-		for _, v := range []ipam.Version{ipam.V3_28, ipam.V3_33} {
+		for _, v := range []calico.Version{calico.V3(28), calico.V3(33)} {
 			t.Run(rule+", "+v.String(), func(t *testing.T) {
 				alone(t)
 				property.Rejects(t, func(src property.Source) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -21,8 +22,8 @@ import (
 // for nothing, and may be called between any two steps of a client.
 type Cluster struct {
 	store        *Store
-	version      ipam.Version
-	rules        ipam.Rules // of that version
+	version      calico.Version
+	rules        calico.Rules // of that version
 	pools        pool.Set
 	reservations *pool.Reservations
 }
@@ -38,10 +39,10 @@ func NewCluster() *Cluster {
 // SetCalico chooses the release of Calico that the clients are of (§16); without
 // it they are of the newest. What the release does not have is refused from then
 // on, but what is there stays: choose before anything else.
-func (c *Cluster) SetCalico(v ipam.Version) { c.version, c.rules = v, v.Rules() }
+func (c *Cluster) SetCalico(v calico.Version) { c.version, c.rules = v, v.Rules() }
 
 // Calico returns the release that the clients are of.
-func (c *Cluster) Calico() ipam.Version { return c.version }
+func (c *Cluster) Calico() calico.Version { return c.version }
 
 // Store returns the cluster's datastore.
 func (c *Cluster) Store() *Store { return c.store }
@@ -95,7 +96,7 @@ func (c *Cluster) SetReservations(entries []string) []pool.Warning {
 
 // blockAt returns the CIDR of the block that holds the address: the pool's, or
 // where no pool covers it the one that exists. A disabled pool did not count
-// before [ipam.Rules.DisabledByAddress].
+// before [calico.Rules.DisabledByAddress].
 func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
 	if p := c.pools.ByAddr(ip); p != nil && (!p.Disabled() || c.rules.DisabledByAddress) {
 		return p.BlockOf(ip)
@@ -121,7 +122,7 @@ func (c *Cluster) peek(ip netip.Addr) *Block {
 }
 
 // SequenceNumber returns the sequence number of an address as last written: 0
-// for one that is free (but see [ipam.Rules]), host-reserved or in no block.
+// for one that is free (but see [calico.Rules]), host-reserved or in no block.
 func (c *Cluster) SequenceNumber(ip netip.Addr) uint64 {
 	b := c.peek(ip)
 	if b == nil {

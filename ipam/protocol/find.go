@@ -48,7 +48,7 @@ func (c *Client) claimNew(d *demand) (b *Block, err error) {
 
 // find returns the block that the host should claim next: the first on its walk
 // that does not exist, or is its own and has a free address, else an empty one
-// that its owner gives up, since [ipam.Rules.ReclaimEmptyBlocks]. Nothing is given
+// that its owner gives up, since [calico.Rules.ReclaimEmptyBlocks]. Nothing is given
 // up for a reservation that would not fit.
 func (c *Client) find(d *demand) (netip.Prefix, error) {
 	listed, err := list[*Block](c, BlocksKey)

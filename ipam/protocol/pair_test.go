@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -20,7 +21,7 @@ func allocator(o ipam.Options) trace.Engine { return ipam.New(o) }
 func client(o ipam.Options) trace.Engine    { return clusterOf(o.Calico).Client(nil, o.Now) }
 
 // clusterOf returns an empty cluster of clients of the release.
-func clusterOf(v ipam.Version) *Cluster {
+func clusterOf(v calico.Version) *Cluster {
 	c := NewCluster()
 	c.SetCalico(v)
 	return c

@@ -13,6 +13,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
@@ -53,7 +54,7 @@ func text(err error) any {
 	return err.Error()
 }
 
-// sides has every rule of the allocator by its name in [ipam.Rules].
+// sides has every rule of the allocator by its name in [calico.Rules].
 var sides = map[string]side{
 	"ReclaimEmptyBlocks": {"v3.31", "v3.32.0", func(t *testing.T, e trace.Engine, clock *ipam.Clock) any {
 		_, _, err := e.ClaimAffinity(sidePool.CIDR, affinity.HostOwner("other"))
@@ -163,8 +164,8 @@ var sides = map[string]side{
 // TestBothSides: each rule of the allocator is what it is in the last release before
 // its change and in the first since, in both engines.
 func TestBothSides(t *testing.T) {
-	for i := range reflect.TypeFor[ipam.Rules]().NumField() {
-		rule := reflect.TypeFor[ipam.Rules]().Field(i).Name
+	for i := range reflect.TypeFor[calico.Rules]().NumField() {
+		rule := reflect.TypeFor[calico.Rules]().Field(i).Name
 		s, there := sides[rule]
 		require.NotEqual(t, there, slices.Contains(elsewhere, rule), rule)
 		if !there {
@@ -173,7 +174,7 @@ func TestBothSides(t *testing.T) {
 		for version, want := range map[string]any{s.before: s.old, s.since: s.now} {
 			for name, engine := range map[string]makeEngine{"allocator": allocator, "client": client} {
 				t.Run(rule+" "+version+" "+name, func(t *testing.T) {
-					v, err := ipam.ParseVersion(version)
+					v, err := calico.Parse(version)
 					require.NoError(t, err)
 					clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 					e := engine(ipam.Options{Now: clock.Now, Calico: v})
@@ -250,7 +251,7 @@ func TestRequestsOfReleases(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := cluster(t, "n", "m")
-			cluster.SetCalico(ipam.V3_32)
+			cluster.SetCalico(calico.V3(32))
 			// The second block is the only one left to claim.
 			alone := cluster.Client(nil, nil)
 			_, _, err := alone.ClaimAffinity(first, affinity.HostOwner("n"))

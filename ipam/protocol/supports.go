@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -17,9 +18,9 @@ import (
 func (c *Cluster) supports(use pool.Use, maxAllocPerHandle int) error {
 	switch {
 	case use == pool.LoadBalancer && !c.rules.LoadBalancer:
-		return c.version.Refuse("use", string(use), loadBalancer)
+		return invalid("use", string(use), c.version.Without(loadBalancer))
 	case maxAllocPerHandle > 0 && !c.rules.CapsPerHandle:
-		return c.version.Refuse("maxAllocPerHandle", strconv.Itoa(maxAllocPerHandle), func(r *ipam.Rules) *bool { return &r.CapsPerHandle })
+		return invalid("maxAllocPerHandle", strconv.Itoa(maxAllocPerHandle), c.version.Without(func(r *calico.Rules) *bool { return &r.CapsPerHandle }))
 	}
 	return nil
 }
@@ -29,13 +30,13 @@ func (c *Cluster) supports(use pool.Use, maxAllocPerHandle int) error {
 func (c *Cluster) supportsPool(s pool.Spec) error {
 	var errs []error
 	if all := strings.TrimSpace(s.NamespaceSelector); !c.rules.NamespaceSelector && all != "" && all != "all()" {
-		errs = append(errs, c.version.Refuse("namespaceSelector", s.NamespaceSelector, func(r *ipam.Rules) *bool { return &r.NamespaceSelector }))
+		errs = append(errs, invalid("namespaceSelector", s.NamespaceSelector, c.version.Without(func(r *calico.Rules) *bool { return &r.NamespaceSelector })))
 	}
 	if !c.rules.LoadBalancer && slices.Contains(s.AllowedUses, pool.LoadBalancer) {
-		errs = append(errs, c.version.Refuse("allowedUses", string(pool.LoadBalancer), loadBalancer))
+		errs = append(errs, invalid("allowedUses", string(pool.LoadBalancer), c.version.Without(loadBalancer)))
 	}
 	if !c.rules.LoadBalancer && s.AssignmentMode == pool.Manual {
-		errs = append(errs, c.version.Refuse("assignmentMode", string(s.AssignmentMode), loadBalancer))
+		errs = append(errs, invalid("assignmentMode", string(s.AssignmentMode), c.version.Without(loadBalancer)))
 	}
 	return errors.Join(errs...)
 }
@@ -43,9 +44,9 @@ func (c *Cluster) supportsPool(s pool.Spec) error {
 // supportsConfig refuses a cooldown where there is none.
 func (c *Cluster) supportsConfig(config ipam.Config) error {
 	if config.IPCooldownSeconds > 0 && !c.rules.Cooldown {
-		return c.version.Refuse("ipCooldownSeconds", strconv.Itoa(config.IPCooldownSeconds), func(r *ipam.Rules) *bool { return &r.Cooldown })
+		return invalid("ipCooldownSeconds", strconv.Itoa(config.IPCooldownSeconds), c.version.Without(func(r *calico.Rules) *bool { return &r.Cooldown }))
 	}
 	return nil
 }
 
-func loadBalancer(r *ipam.Rules) *bool { return &r.LoadBalancer }
+func loadBalancer(r *calico.Rules) *bool { return &r.LoadBalancer }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -29,8 +30,8 @@ func Example() {
 	}
 	clock.Advance(3*time.Minute + 20*time.Second)
 
-	fmt.Print(report.Calicoctl(ipam.V3_33).Blocks(a.GetUtilization()))
-	shown, err := report.Calicoctl(ipam.V3_33).IP(a, v4.IPs[0].Addr())
+	fmt.Print(report.Calicoctl(calico.V3(33)).Blocks(a.GetUtilization()))
+	shown, err := report.Calicoctl(calico.V3(33)).IP(a, v4.IPs[0].Addr())
 	if err != nil {
 		panic(err)
 	}

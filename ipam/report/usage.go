@@ -9,15 +9,16 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
-// Calicoctl is the calicoctl of a release of Calico: report.Calicoctl(ipam.V3_28)
+// Calicoctl is the calicoctl of a release of Calico: report.Calicoctl(calico.V3(28))
 // prints tables as that of v3.28 does. The zero value is the newest that package
 // ipam knows.
-type Calicoctl ipam.Version
+type Calicoctl calico.Version
 
 // rules returns what the release does differently.
-func (c Calicoctl) rules() ipam.Rules { return ipam.Version(c).Rules() }
+func (c Calicoctl) rules() calico.Rules { return calico.Version(c).Rules() }
 
 // Pools returns what `calicoctl ipam show` prints: a row for each pool, in the
 // order given, which [ipam.Allocator.GetUtilization] makes the order of names.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 // usage makes a Usage of numbers that fit an int64.
@@ -142,7 +143,7 @@ func TestUsageOfOlderReleases(t *testing.T) {
 | IP Pool  | 10.65.0.0/16      |      65536 | 78 (0%)    | 65458 (100%)      |
 | IP Pool  | fd5f:abcd:64::/48 | 1.2089e+24 | 0 (0%)     | 1.2089e+24 (100%) |
 +----------+-------------------+------------+------------+-------------------+
-`), Calicoctl(ipam.V3_28).Pools(u))
+`), Calicoctl(calico.V3(28)).Pools(u))
 	require.Equal(t, golden(`
 +----------+-------------------+------------+------------+-------------------+
 | GROUPING |       CIDR        | IPS TOTAL  | IPS IN USE |     IPS FREE      |
@@ -152,13 +153,13 @@ func TestUsageOfOlderReleases(t *testing.T) {
 | IP Pool  | fd5f:abcd:64::/48 | 1.2089e+24 | 0 (0%)     | 1.2089e+24 (100%) |
 | Block    | 10.0.0.0/29       |          8 | 3 (38%)    | 5 (62%)           |
 +----------+-------------------+------------+------------+-------------------+
-`), Calicoctl(ipam.V3_28).Blocks(u))
+`), Calicoctl(calico.V3(28)).Blocks(u))
 	require.Equal(t, golden(`
 +----------+------+-----------+------------+----------+
 | GROUPING | CIDR | IPS TOTAL | IPS IN USE | IPS FREE |
 +----------+------+-----------+------------+----------+
 +----------+------+-----------+------------+----------+
-`), Calicoctl(ipam.V3_28).Pools(nil))
+`), Calicoctl(calico.V3(28)).Pools(nil))
 }
 
 // v3.32 knew virtual machines and both owners of an address already, and still drew
@@ -166,17 +167,17 @@ func TestUsageOfOlderReleases(t *testing.T) {
 func TestReleasesInBetween(t *testing.T) {
 	a := newAllocator(t)
 	ip := assign(t, a, "10.0.0.4", "a", "h", map[string]string{"node": "b", "namespace": "n", "vmi-name": "vm"})
-	for v, want := range map[ipam.Version][2]string{
-		ipam.V3_31: {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nAttributes:\n  namespace: n\n"},
-		ipam.V3_32: {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
-		ipam.V3_33: {"| IP       | BORROWING-NODE | BLOCK       | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
+	for v, want := range map[calico.Version][2]string{
+		calico.V3(31): {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nAttributes:\n  namespace: n\n"},
+		calico.V3(32): {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
+		calico.V3(33): {"| IP       | BORROWING-NODE | BLOCK       | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
 	} {
 		require.Contains(t, Calicoctl(v).Borrowed(a.State()), want[0], "%s", v)
-		require.Equal(t, v != ipam.V3_31, strings.Contains(Calicoctl(v).Borrowed(a.State()), "| vmi "), "%s", v)
+		require.Equal(t, v != calico.V3(31), strings.Contains(Calicoctl(v).Borrowed(a.State()), "| vmi "), "%s", v)
 		text, err := Calicoctl(v).IP(a, ip)
 		require.NoError(t, err)
 		require.Contains(t, text, want[1], "%s", v)
-		require.Equal(t, v == ipam.V3_33, strings.Contains(Calicoctl(v).Pools(a.GetUtilization()), "RESERVED"), "%s", v)
+		require.Equal(t, v == calico.V3(33), strings.Contains(Calicoctl(v).Pools(a.GetUtilization()), "RESERVED"), "%s", v)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -65,7 +65,7 @@ type Scenario struct {
 	IPCooldownSeconds int  `json:"ipCooldownSeconds,omitempty"`    // 0 to 1200
 
 	// Calico is the release whose behaviour is wanted, such as v3.28 or v3.28.2 (see
-	// [ipam.ParseVersion]); empty for the newest.
+	// [calico.Parse]); empty for the newest.
 	Calico  string   `json:"calico,omitempty"`
 	Cleaner *Cleaner `json:"cleaner,omitempty"` // nil for none
 	// Leaks is the share, 0 to 1, of pods whose release is lost: the allocator never
@@ -187,8 +187,8 @@ func (g Group) withDefaults() Group {
 
 // Release returns the release of Calico, the newest if it is none. [RunOn] needs it: the
 // engine that it is given is to be of that release.
-func (s *Scenario) Release() ipam.Version {
-	v, _ := ipam.ParseVersion(s.Calico)
+func (s *Scenario) Release() calico.Version {
+	v, _ := calico.Parse(s.Calico)
 	return v
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -60,7 +61,7 @@ func TestInvalid(t *testing.T) {
 // TestEmptyHandles: before v3.33 a release of several addresses in one block leaves
 // handles behind.
 func TestEmptyHandles(t *testing.T) {
-	for v, want := range map[ipam.Version]int{ipam.V3_31: 1, ipam.V3_33: 0} {
+	for v, want := range map[calico.Version]int{calico.V3(31): 1, calico.V3(33): 0} {
 		a := ipam.New(ipam.Options{Calico: v})
 		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24")}))
 		require.NoError(t, a.SetNode(ipam.Node{Name: "n"}))

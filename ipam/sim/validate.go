@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -77,7 +78,7 @@ func (v *validator) bad(path, format string, args ...any) {
 }
 
 func (v *validator) release() {
-	if _, err := ipam.ParseVersion(v.Calico); err != nil {
+	if _, err := calico.Parse(v.Calico); err != nil {
 		v.bad("calico", "%q: must be a release of Calico such as v3.28 or v3.28.2", v.Calico)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -22,7 +23,7 @@ type Warning struct {
 // of the pools; a block limit without strict affinity, which Calico refuses to
 // set; pools that touch the service CIDR; nodes that leave their blocks behind where
 // nobody cleans up; a release of Calico that goes by the rules of another
-// ([ipam.Version.Caveat]).
+// ([calico.Version.Caveat]).
 func (s *Scenario) Warnings() (all []Warning) {
 	full := s.withDefaults()
 	s = &full
@@ -31,7 +32,7 @@ func (s *Scenario) Warnings() (all []Warning) {
 	}
 	if caveat := s.Release().Caveat(); caveat != "" {
 		warn("calico", "%s", caveat)
-	} else if s.cleans() && s.Release() != 0 && s.Release() <= ipam.V3_23 {
+	} else if s.cleans() && s.Release() != 0 && s.Release() <= calico.V3(23) {
 		warn("calico", "the cleaning controller of Calico %s was not looked at; that of v3.24 cleans up", s.Release())
 	}
 	nodes, pods := 0, 0 // nodes, and the most pods on one

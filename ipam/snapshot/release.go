@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 // This file finds out which release of Calico the cluster runs. What it reads only
@@ -59,19 +60,13 @@ func (l *Loader) saw(from source, object, text string, enterprise bool) {
 }
 
 // version returns the release, and false for one that is not understood.
-func (s *sighting) version() (ipam.Version, bool) {
-	v, err := ipam.ParseVersion(s.text)
+func (s *sighting) version() (calico.Version, bool) {
+	v, err := calico.Parse(s.text)
 	if err != nil || s.enterprise {
 		return 0, false
 	}
-	if v == 0 { // master
-		v = newest
-	}
-	return v, true
+	return v.Known(), true
 }
-
-// newest is the release that the zero version stands for.
-const newest = ipam.V3_33
 
 // says returns what names the release, with that release.
 func (s *sighting) says(all []sighting) string {
@@ -106,7 +101,7 @@ func (s *sighting) says(all []sighting) string {
 }
 
 // release returns the release that the cluster runs and how that was found.
-func (l *Loader) release(c *ipam.Cluster) (ipam.Version, string) {
+func (l *Loader) release(c *ipam.Cluster) (calico.Version, string) {
 	seen := slices.Clone(l.sightings)
 	// While a cluster is upgraded its pods differ: most of them decide, else the older.
 	slices.SortStableFunc(seen, func(x, y sighting) int {
@@ -115,7 +110,7 @@ func (l *Loader) release(c *ipam.Cluster) (ipam.Version, string) {
 		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(y.count, x.count), cmp.Compare(a, b), strings.Compare(x.text, y.text))
 	})
 	var best *sighting
-	var found ipam.Version
+	var found calico.Version
 	var unknown, others []string
 	for i := range seen {
 		s := &seen[i]
@@ -130,9 +125,9 @@ func (l *Loader) release(c *ipam.Cluster) (ipam.Version, string) {
 	}
 	if best == nil {
 		if len(unknown) > 0 {
-			return 0, fmt.Sprintf("%s; so it is taken to be the newest, %s", strings.Join(unknown, "; "), newest)
+			return 0, fmt.Sprintf("%s; so it is taken to be the newest, %s", strings.Join(unknown, "; "), calico.Version(0))
 		}
-		return 0, fmt.Sprintf("nothing in the resources names the release, so it is taken to be the newest, %s; add clusterinformations to what kubectl gets", newest)
+		return 0, fmt.Sprintf("nothing in the resources names the release, so it is taken to be the newest, %s; add clusterinformations to what kubectl gets", calico.Version(0))
 	}
 	why := best.says(seen)
 	if len(others) > 0 {
@@ -141,7 +136,7 @@ func (l *Loader) release(c *ipam.Cluster) (ipam.Version, string) {
 	if len(unknown) > 0 {
 		why += "; " + strings.Join(unknown, "; ")
 	}
-	if lacks := found.Lacks(c); len(lacks) > 0 {
+	if lacks := c.Lacks(found); len(lacks) > 0 {
 		last := lacks[len(lacks)-1]
 		why += fmt.Sprintf("; but %s has %s, so it is raised to %s, the first release with that", last.Object, last.Field, last.First)
 		found = last.First

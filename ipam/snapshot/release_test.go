@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 const plainPool = `apiVersion: projectcalico.org/v3
@@ -96,14 +97,14 @@ func TestRelease(t *testing.T) {
 		require.NoError(t, err)
 		if c.version == "" {
 			require.Zero(t, s.Calico, c.text)
-			require.Equal(t, ipam.V3_33, a.Calico())
+			require.Equal(t, calico.V3(33), a.Calico())
 			continue
 		}
 		require.Equal(t, c.version, s.Calico.String(), c.text)
 		require.Equal(t, s.Calico, a.Calico(), "restored as that release")
-		a, err = s.Allocator(ipam.Options{Calico: ipam.V3_24})
+		a, err = s.Allocator(ipam.Options{Calico: calico.V3(24)})
 		require.NoError(t, err)
-		require.Equal(t, ipam.V3_24, a.Calico(), "the caller's counts")
+		require.Equal(t, calico.V3(24), a.Calico(), "the caller's counts")
 	}
 }
 
@@ -127,7 +128,7 @@ func TestReleaseRaised(t *testing.T) {
 		require.Equal(t, c.version, s.Calico.String())
 		_, err = s.Allocator(ipam.Options{})
 		require.NoError(t, err)
-		require.Empty(t, s.Calico.Lacks(&s.Cluster))
+		require.Empty(t, s.Cluster.Lacks(s.Calico))
 
 		s, err = read(Options{}, plainPool+information("calicoVersion: v3.33.1")+c.text)
 		require.NoError(t, err)
@@ -166,9 +167,4 @@ func TestInstallationBesideItsPools(t *testing.T) {
 	require.Len(t, s.Cluster.Pools, 2)
 	_, err = read(Options{}, installationOf("", "")+strings.ReplaceAll("---\n"+plainPool, "10.0.0.0/24", "10.1.0.0/24"))
 	require.ErrorContains(t, err, "IPPool p: is given twice")
-}
-
-// TestNewest: the newest release is the one that an allocator takes by itself.
-func TestNewest(t *testing.T) {
-	require.Equal(t, newest, ipam.New(ipam.Options{}).Calico())
 }

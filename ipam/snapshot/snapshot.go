@@ -13,6 +13,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -33,7 +34,7 @@ type Snapshot struct {
 	// else the image of calico-node in a DaemonSet or in pods, else the operator's
 	// Installation; or a later one, if the cluster has what that release does not.
 	// It is zero, the newest, where none of them names one that is understood.
-	Calico ipam.Version
+	Calico calico.Version
 	// CalicoFrom says in words how the release was found, such as
 	// "ClusterInformation default says v3.28.2".
 	CalicoFrom string

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -41,7 +42,7 @@ type Engine interface {
 	DropBlock(cidr netip.Prefix) bool
 
 	// Calico tells whose calicoctl prints.
-	Calico() ipam.Version
+	Calico() calico.Version
 	GetUtilization() []ipam.PoolUsage
 	State() ipam.State
 	// SequenceNumber tells what a release calls the current number.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 // TestLifecycleRecordings replays every recording of the real cleaning controller,
@@ -83,7 +84,7 @@ func TestHeaderKubeVirt(t *testing.T) {
 // cannot be released is an error, since then it is work that remains.
 func TestSyncError(t *testing.T) {
 	for release, want := range map[string]string{"v3.31.5": "block-not-empty", "v3.31.6": ""} {
-		v, err := ipam.ParseVersion(release)
+		v, err := calico.Parse(release)
 		require.NoError(t, err)
 		clock := ipam.NewClock(time.Unix(0, 0))
 		p := PlayOn(ipam.New(ipam.Options{Now: clock.Now, Calico: v}), clock)

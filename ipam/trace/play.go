@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/report"
@@ -56,7 +57,7 @@ func NewPlayer(h Header) (*Player, error) {
 // those of the header's release of Calico. The error matches
 // [codes.InvalidArgument] where it has no such release.
 func (h *Header) Options(clock *ipam.Clock) (ipam.Options, error) {
-	v, err := ipam.ParseVersion(h.Calico)
+	v, err := calico.Parse(h.Calico)
 	return ipam.Options{Now: clock.Now, Calico: v}, err
 }
 

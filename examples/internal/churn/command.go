@@ -16,6 +16,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -52,7 +53,7 @@ type options struct {
 	together  bool
 	upgrade   int
 	grace     time.Duration
-	calico    ipam.Version
+	calico    calico.Version
 	down      time.Duration
 	compare   bool
 	only      bool // the older way to say that

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
@@ -52,7 +52,7 @@ func grace(s *sim.Scenario) time.Duration {
 // shows. Until v3.31 a full pool takes no empty block from its owner, and until v3.27 an
 // empty block also stays unless three addresses are free in its node's others
 // (docs/calico.md §12, docs/calico.md §16).
-var others = []ipam.Version{ipam.V3_33, ipam.V3_31, ipam.V3_27}
+var others = []calico.Version{calico.V3(33), calico.V3(31), calico.V3(27)}
 
 // variants returns the day as it was asked for, and what it is compared with.
 func variants(o *options) []variant {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/pool"
@@ -26,7 +27,7 @@ type settings struct {
 	encapsulation string // of the pool, which decides on the kind of tunnel
 	natOutgoing   bool
 
-	calico ipam.Version // the release
+	calico calico.Version // the release
 }
 
 // A cluster is a Kind cluster with Calico, as far as the lab looks at it.

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 const usage = `Go through the course's lab on Calico IPAM, on a simulated cluster.
@@ -53,12 +53,12 @@ type options struct {
 	size  int
 	json  bool
 	// calico is the release; the course's cluster has the one of its time.
-	calico ipam.Version
+	calico calico.Version
 }
 
 // Command returns the program.
 func Command() *cobra.Command {
-	o := &options{calico: ipam.V3_28}
+	o := &options{calico: calico.V3(28)}
 	cmd := cli.New("lab", "the lab of the course on Calico IPAM, on a simulated cluster", usage)
 	o.define(cmd.Flags())
 	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico, v3.22 to v3.33, whose allocator and calicoctl the cluster has")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
@@ -152,7 +153,7 @@ func (o *options) release(given map[string]bool) error {
 	case len(o.files) > 0:
 		return errors.New("-calico: of files only all, for they say the release of their scenarios: calico: v3.28")
 	default:
-		if _, err := ipam.ParseVersion(o.calico); err != nil {
+		if _, err := calico.Parse(o.calico); err != nil {
 			return fmt.Errorf("-calico %s: must be a release of Calico such as v3.28 or v3.28.2, or all", o.calico)
 		}
 		o.scenario.Calico = o.calico

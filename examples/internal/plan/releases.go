@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
@@ -19,7 +19,7 @@ const allReleases = "all"
 
 // comparedReleases are the releases that -calico all compares: one of each behaviour that
 // shows in a plan (docs/calico.md §16).
-var comparedReleases = []ipam.Version{ipam.V3_26, ipam.V3_31, ipam.V3_32, ipam.V3_33}
+var comparedReleases = []calico.Version{calico.V3(26), calico.V3(31), calico.V3(32), calico.V3(33)}
 
 // release is a scenario on one release of Calico.
 type release struct {

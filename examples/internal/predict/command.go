@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -40,7 +40,7 @@ type options struct {
 	independent bool
 	json        bool
 	at          time.Time
-	calico      ipam.Version
+	calico      calico.Version
 }
 
 // Command returns the program.

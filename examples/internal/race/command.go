@@ -12,7 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/explore"
 	"github.com/ipamsim/ipamsim/internal/storm"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 const usage = `See what happens when hosts race each other for blocks and addresses.
@@ -68,7 +68,7 @@ type options struct {
 	small    request // -seed
 	text     string  // the schedule
 	weather  storm.Config
-	calico   ipam.Version
+	calico   calico.Version
 }
 
 // Command returns the program.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/explore"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
 const seededUsage = `Show a race of two or three hosts, one line a step and one column a client.
@@ -58,7 +58,7 @@ type request struct {
 	random   int
 	bounds   explore.Bounds
 	options  explore.Options
-	calico   ipam.Version
+	calico   calico.Version
 	given    bool // whether -calico is
 	other    bool // whether the schedule is of another release than the one asked for
 }
@@ -123,9 +123,9 @@ func (o *options) request(cmd *cobra.Command, args []string) (*request, error) {
 			return nil, fmt.Errorf("-%s is for -explore or -random", name)
 		}
 	}
-	if r.calico = o.calico; tries && r.calico.Rules() != ipam.Version(0).Rules() {
+	if r.calico = o.calico; tries && r.calico.Rules() != calico.Version(0).Rules() {
 		return nil, fmt.Errorf("-calico %s: -explore and -random know the newest release only, %s; -schedule tries one schedule of %[1]s",
-			r.calico, ipam.Version(0))
+			r.calico, calico.Version(0))
 	}
 	c, err := openCase(r.seed, r.calico, cmd.InOrStdin())
 	if err != nil {
@@ -147,7 +147,7 @@ func (o *options) request(cmd *cobra.Command, args []string) (*request, error) {
 
 // openCase returns the race of a number, of the release, or the one in a file, - for
 // standard input.
-func openCase(seed string, calico ipam.Version, stdin io.Reader) (*explore.Case, error) {
+func openCase(seed string, calico calico.Version, stdin io.Reader) (*explore.Case, error) {
 	if n, err := strconv.ParseInt(seed, 10, 64); err == nil {
 		return explore.Scenario(n, calico)
 	}

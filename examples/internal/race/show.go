@@ -14,7 +14,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/explore"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
@@ -126,7 +126,7 @@ func (r *request) about(p *page) {
 
 // view is the race as JSON shows it.
 func (r *request) view(t *explore.Trail) shown {
-	v := shown{Seed: r.seed, Calico: cmp.Or(r.chosen.Program.Setting.Calico, ipam.Version(0).String()), Schedule: t.Schedule.String(), State: trace.StateOf(t.State)}
+	v := shown{Seed: r.seed, Calico: cmp.Or(r.chosen.Program.Setting.Calico, calico.Version(0).String()), Schedule: t.Schedule.String(), State: trace.StateOf(t.State)}
 	for _, s := range t.Steps {
 		v.Steps = append(v.Steps, shownStep{letter(s.Client), s.Life, s.Operation, s.Op, s.Verb, s.Key, s.Result, s.Move.String(), s.Note})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -47,8 +48,8 @@ type options struct {
 	json  bool
 	group string
 
-	calico   ipam.Version // replaces the release of the recordings
-	recorded bool         // it does not
+	calico   calico.Version // replaces the release of the recordings
+	recorded bool           // it does not
 }
 
 // as returns the options of the allocator for a recording made on those.
@@ -125,7 +126,7 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 		return result
 	}
 	defer r.Close()
-	recorded, _ := ipam.ParseVersion(r.Header().Calico) // whoever replays it says what is wrong
+	recorded, _ := calico.Parse(r.Header().Calico) // whoever replays it says what is wrong
 	if caveat := o.as(ipam.Options{Calico: recorded}).Calico.Caveat(); caveat != "" {
 		cli.Warn(cmd, file+": "+caveat)
 	}

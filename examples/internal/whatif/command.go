@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
@@ -63,7 +63,7 @@ type options struct {
 	json    bool
 	out     string
 	steps   []step
-	calico  ipam.Version
+	calico  calico.Version
 }
 
 // Command returns the program.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
@@ -23,7 +23,7 @@ func (o *options) release(s *snapshot.Snapshot, given bool) (release, error) {
 	why := s.CalicoFrom
 	switch {
 	case given:
-		if lacks := o.calico.Lacks(&s.Cluster); len(lacks) > 0 {
+		if lacks := s.Cluster.Lacks(o.calico); len(lacks) > 0 {
 			texts := make([]string, len(lacks))
 			for i, l := range lacks {
 				texts[i] = l.String()
@@ -91,7 +91,7 @@ func (w *world) handleFigures() handleFigures {
 
 // text says how many handles count too much, and where they come from under this
 // release (docs/calico.md §7, docs/calico.md §16); empty if there are none.
-func (f *handleFigures) text(v ipam.Version) string {
+func (f *handleFigures) text(v calico.Version) string {
 	if f.Empty+f.Surplus == 0 {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -216,7 +217,7 @@ func TestHandles(t *testing.T) {
 
 // TestSurplusOfOldReleases: what releases before v3.33 leave behind is what is counted.
 func TestSurplusOfOldReleases(t *testing.T) {
-	for version, want := range map[ipam.Version]int{ipam.V3_31: 1, ipam.V3_33: 0} {
+	for version, want := range map[calico.Version]int{calico.V3(31): 1, calico.V3(33): 0} {
 		w := worldOf(t, small)
 		c := w.a.Cluster()
 		a, err := ipam.Restore(c, ipam.Options{Now: w.clock.Now, Calico: version})

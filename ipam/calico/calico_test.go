@@ -1,6 +1,7 @@
-package ipam
+package calico
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -10,32 +11,33 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-func TestParseVersion(t *testing.T) {
+func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "v3.33", "master": "v3.33", "v3.28": "v3.28", "3.28": "v3.28", "v3.28.2": "v3.28.2", "v3.31.7-12-gabc": "v3.31.7",
 		"v3.22.0": "v3.22.0", "v3.0.0": "v3.0.0", "v3.16.10": "v3.16.10", "v3.99": "v3.99", "v3.32.1+build": "v3.32.1",
 	} {
-		v, err := ParseVersion(text)
+		v, err := Parse(text)
 		require.NoError(t, err, text)
 		assert.Equal(t, want, v.String(), text)
-		again, err := ParseVersion(v.String())
+		again, err := Parse(v.String())
 		require.NoError(t, err, text)
-		assert.Equal(t, v.known(), again, text)
+		assert.Equal(t, v.Known(), again, text)
 	}
 	for _, text := range []string{"v2.6.1", "28", "v3", "v3.", "v3.x", "v3.28.", "v3.28.x", "v3.-1", "v3.28.2.1", "v3.12345", "latest", " v3.28"} {
-		_, err := ParseVersion(text)
+		_, err := Parse(text)
 		assert.ErrorIs(t, err, codes.InvalidArgument, text)
+		assert.EqualError(t, err, fmt.Sprintf("ipam: invalid version %q: must be a release of Calico such as v3.28 or v3.28.2", text))
 	}
 }
 
 func TestVersionCovered(t *testing.T) {
 	for text, want := range map[string]bool{"": true, "v3.22.0": true, "v3.21": false, "v3.33.4": true, "v3.34.0": false, "v3.16": false} {
-		v, err := ParseVersion(text)
+		v, err := Parse(text)
 		require.NoError(t, err)
 		assert.Equal(t, want, v.Covered(), text)
 	}
-	assert.Equal(t, V3_28, must(ParseVersion("v3.28")))
-	assert.Equal(t, V3_33, must(ParseVersion("v3.33")))
+	assert.Equal(t, V3(28), must(Parse("v3.28")))
+	assert.Equal(t, V3(33), must(Parse("v3.33")))
 	assert.Equal(t, newestVersion.Rules(), Version(0).Rules())
 }
 
@@ -49,7 +51,7 @@ func must(v Version, err error) Version {
 // Both sides of each change, and of its backports.
 func TestChanges(t *testing.T) {
 	has := func(version string, field func(*Rules) *bool) bool {
-		r := must(ParseVersion(version)).Rules()
+		r := must(Parse(version)).Rules()
 		return *field(&r)
 	}
 	reclaim := func(r *Rules) *bool { return &r.ReclaimEmptyBlocks }
@@ -85,17 +87,16 @@ func TestEveryRuleHasItsRow(t *testing.T) {
 	}
 }
 
-func TestNeeds(t *testing.T) {
+func TestWithout(t *testing.T) {
 	selector := func(r *Rules) *bool { return &r.NamespaceSelector }
-	require.NoError(t, New(Options{Calico: V3_31}).needs("namespaceSelector", "x", selector))
-	err := New(Options{Calico: V3_30}).needs("namespaceSelector", "has(x)", selector)
-	assert.ErrorIs(t, err, codes.InvalidArgument)
-	assert.EqualError(t, err, `ipam: invalid namespaceSelector "has(x)": Calico v3.30 has no namespaceSelector; v3.31 is the first release that does`)
+	assert.Equal(t, "Calico v3.30 has no namespaceSelector; v3.31 is the first release that does", V3(30).Without(selector))
+	assert.Equal(t, V3(31), First(selector))
+	assert.Equal(t, "v3.30.4", First(func(r *Rules) *bool { return &r.DisabledByAddress }).String())
 }
 
 func TestCaveat(t *testing.T) {
-	assert.Contains(t, must(ParseVersion("v3.16.5")).Caveat(), "v3.16.5 is answered as v3.22")
-	assert.Contains(t, must(ParseVersion("v3.40")).Caveat(), "v3.40 is answered as v3.33")
-	assert.Empty(t, V3_22.Caveat())
+	assert.Contains(t, must(Parse("v3.16.5")).Caveat(), "v3.16.5 is answered as v3.22")
+	assert.Contains(t, must(Parse("v3.40")).Caveat(), "v3.40 is answered as v3.33")
+	assert.Empty(t, V3(22).Caveat())
 	assert.Empty(t, Version(0).Caveat())
 }
