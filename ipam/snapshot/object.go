@@ -117,6 +117,7 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 	}
 	o.kind = kind
 	o.at.v3 = group == groupV3
+	o.title = o.kind
 	o.name = o.label("metadata.name", o.Metadata.Name)
 	if o.kind != "" {
 		o.title = strings.TrimSpace(o.kind + " " + o.name)

@@ -42,10 +42,11 @@ on its release of Calico, which clusterinformations tells.
   kubectl get ippools,ipamblocks,… -o json | ipamsim whatif -f - -gc
 
   ipamsim whatif -f cluster.json -summary -fail-below 5
+  ipamsim whatif -f cluster.json -explain shop/web-0
   ipamsim whatif -f monday.json -f-then friday.json
 
-Exit status: 0 nobody was refused; 1 somebody was, or fewer blocks are left than
--fail-below wants; 2 bad usage, unreadable input
+Exit status: 0 nobody was refused; 1 somebody was, -explain found why, or fewer
+blocks are left than -fail-below wants; 2 bad usage, unreadable input
 or unwritable output.
 `
 
@@ -60,6 +61,8 @@ type options struct {
 	summary bool
 	below   int // blocks left; 0 is not asked
 	metrics bool
+	explain string // NAMESPACE/POD
+	node    string // whose next pod is explained
 	json    bool
 	out     string
 	steps   []step
@@ -79,6 +82,10 @@ func Command() *cobra.Command {
 			return cli.Usagef("-strict-input refuses what -lenient takes: give one of them")
 		case o.metrics && (o.json || o.summary):
 			return cli.Usagef("-prometheus is a form of its own: not with -json or -summary")
+		case o.explain != "" && o.node != "":
+			return cli.Usagef("-explain and -explain-node: give one of them")
+		case o.explain+o.node != "" && (o.metrics || o.summary || len(o.then) > 0):
+			return cli.Usagef("-explain is a page of its own: not with -summary, -prometheus or -f-then")
 		case len(o.then) > 0 && len(o.steps) > 0:
 			return cli.Usagef("-f-then compares two dumps as they stand: not with %s", o.steps[0].text)
 		case len(o.files) == 0:
@@ -129,7 +136,7 @@ func (o *options) run(cmd *cobra.Command) error {
 		handles := w.handleFigures()
 		r.Handles = &handles
 	}
-	p := &printer{out: cli.PrintableLines(out), quiet: o.json || o.summary || o.metrics || after != nil && after.IsStandard()}
+	p := &printer{out: cli.PrintableLines(out), quiet: o.json || o.summary || o.metrics || o.explain+o.node != "" || after != nil && after.IsStandard()}
 	p.cluster(w, s, r)
 	if err := o.change(cmd, w, r, p); err != nil {
 		_ = out.Flush()
@@ -154,7 +161,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	if len(r.Below) > 0 {
+	if len(r.Below) > 0 || r.Explain != nil && !r.Explain.OK {
 		return cli.ErrNo
 	}
 	for _, c := range r.Steps {
@@ -184,6 +191,20 @@ func (o *options) left(cmd *cobra.Command, w *world, s *snapshot.Snapshot, r *re
 			p.since(r.Since, &r.Cluster)
 		}
 		w = w2
+	}
+	if o.explain+o.node != "" {
+		var err error
+		if o.explain != "" {
+			r.Explain, err = w.explainPod(s, o.explain)
+		} else {
+			r.Explain, err = w.explainNode(s, o.node)
+		}
+		if err != nil {
+			return err
+		}
+		if !o.json && o.out != "-" {
+			p.explained(r.Explain)
+		}
 	}
 	rooms := w.room()
 	if o.below > 0 {

@@ -27,6 +27,7 @@ type result struct {
 	Room    []*room          `json:"summary,omitempty"`
 	Below   []shortage       `json:"below,omitempty"`
 	Since   *since           `json:"then,omitempty"`
+	Explain *explanation     `json:"explain,omitempty"`
 }
 
 // printer writes what is found as text, unless it is quiet. Errors of out are found

@@ -33,6 +33,8 @@ func (o *options) define(cmd *cobra.Command) {
 	flags.BoolVar(&o.lenient, "lenient", false, "take files that are cut off or no resources in part as far as they make sense")
 	flags.BoolVar(&o.strict, "strict-input", false, "refuse the files for a single object that is odd; without this it is left out, and said")
 	flags.StringArrayVar(&o.then, "f-then", nil, "a later dump of the same cluster: what changed, when blocks run out at this rate, what leaked in both. Give it once for each `FILE`")
+	flags.StringVar(&o.explain, "explain", "", "`NAMESPACE/POD`: why it gets the address that it gets, or none: each pool, each block of its node, and what comes next")
+	flags.StringVar(&o.node, "explain-node", "", "the same of the next pod on this `NODE`")
 	flags.BoolVar(&o.summary, "summary", false, "print one line for each pool: blocks left, nodes without one, room for more nodes")
 	flags.IntVar(&o.below, "fail-below", 0, "exit status 1 if any node has fewer than `N` blocks left in the pools that its pods may use")
 	flags.BoolVar(&o.metrics, "prometheus", false, "print the same as metrics, under kube-controllers' names where it has them")
