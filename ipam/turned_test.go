@@ -51,7 +51,7 @@ func diverges(t *testing.T, file, rule string) bool {
 	r, err := trace.Open(file)
 	require.NoError(t, err)
 	defer r.Close()
-	result, err := trace.ReplayOn(r, func(o ipam.Options) trace.Engine {
+	result, err := trace.Replay(r, func(o ipam.Options) trace.Engine {
 		a := ipam.New(o)
 		if rule != "" {
 			ipam.Turn(a, rule)

@@ -256,7 +256,7 @@ func sameAddr(text string, ip netip.Addr) bool {
 // cooled checks that an address which becomes free has cooled down.
 func (l *ledger) cooled(w *work, before *protocol.Block, ord int) {
 	config := ipam.DefaultConfig()
-	if o, ok := l.run.store.Look(protocol.ConfigKey).(*protocol.Config); ok {
+	if o, ok := l.run.store.Look(new(protocol.Config).Key()).(*protocol.Config); ok {
 		config = o.Config
 	}
 	over := record(before, ord).ReleasedAt.Add(time.Duration(config.IPCooldownSeconds) * time.Second)
@@ -267,7 +267,7 @@ func (l *ledger) cooled(w *work, before *protocol.Block, ord int) {
 
 // counted checks that a handle counts at least what a block holds for it.
 func (l *ledger) counted(id string, cidr netip.Prefix) {
-	h, _ := l.run.store.Look(protocol.HandleKey(id)).(*protocol.Handle)
+	h, _ := l.run.store.Look((&protocol.Handle{ID: id}).Key()).(*protocol.Handle)
 	if n, have := countOf(h, cidr), l.holds(id, cidr); n < have && !l.deficit[share{id, cidr}] {
 		l.violate(Count, "handle %s counts %d in %s and holds %d", id, n, cidr, have)
 	}

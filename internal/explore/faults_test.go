@@ -73,7 +73,7 @@ func lowersFirst(x *tampered, r protocol.Request) protocol.Response {
 			if !gone || was.Revision != b.Revision {
 				continue
 			}
-			key := protocol.HandleKey(held(was, ord).Handle)
+			key := (&protocol.Handle{ID: held(was, ord).Handle}).Key()
 			if a := x.access.Do(protocol.Request{Verb: protocol.Get, Key: key}); a.Result == protocol.OK {
 				h := a.Object.(*protocol.Handle)
 				h.Counts[b.CIDR]--

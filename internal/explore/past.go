@@ -64,7 +64,7 @@ func (p *past) answer(read protocol.Request, back int) (protocol.Response, error
 	all := p.answers[read.Key]
 	a := all[len(all)-back]
 	if a.Object != nil {
-		a.Object = protocol.Copy(a.Object)
+		a.Object = a.Object.Copy()
 	}
 	return a, nil
 }

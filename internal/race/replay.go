@@ -69,7 +69,7 @@ func (r *run) held(race *Race) (*Difference, error) {
 	if d, err := r.doAlone("after", race.After); d != nil || err != nil {
 		return d, err
 	}
-	key, want, got := trace.CompareStates(&race.State, trace.StateOf(r.cluster.State()))
+	key, want, got := race.State.Compare(trace.StateOf(r.cluster.State(), ""))
 	return compare("state, "+key, cmp.Or(want, nothing), cmp.Or(got, nothing)), nil
 }
 

@@ -200,7 +200,7 @@ func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
 	if err := checkCIDR(cidr); err != nil {
 		return err
 	}
-	b, err := get[*Block](c, BlockKey(cidr))
+	b, err := get[*Block](c, blockKey(cidr))
 	if errors.Is(err, errMissing) {
 		return &ipam.Error{Code: codes.NoSuchBlock, Block: cidr}
 	}

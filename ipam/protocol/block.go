@@ -175,7 +175,7 @@ func (b *Block) seen(now time.Time, cooldown time.Duration) *Block {
 	if !slices.ContainsFunc(b.Records, func(r Record) bool { return !r.ReleasedAt.IsZero() }) {
 		return b
 	}
-	c := b.copy().(*Block)
+	c := b.Copy().(*Block)
 	c.collect(now, cooldown)
 	return c
 }

@@ -143,7 +143,7 @@ type settings struct {
 // settings reads the configuration. Reading never writes the default (§9).
 func (c *Client) settings() (settings, error) {
 	config := ipam.DefaultConfig()
-	o, err := get[*Config](c, ConfigKey)
+	o, err := get[*Config](c, configKey)
 	if err == nil {
 		config = o.Config
 	} else if !errors.Is(err, errMissing) {
@@ -178,7 +178,7 @@ func (c *Client) settingsOn(windows bool) (settings, error) {
 
 // getBlock reads a block and sees it as if collected.
 func (c *Client) getBlock(cidr netip.Prefix, s settings) (*Block, error) {
-	b, err := get[*Block](c, BlockKey(cidr))
+	b, err := get[*Block](c, blockKey(cidr))
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (c *Client) getBlock(cidr netip.Prefix, s settings) (*Block, error) {
 
 // getAffinity reads an owner's affinity to a block.
 func (c *Client) getAffinity(owner affinity.Owner, cidr netip.Prefix) (*Affinity, error) {
-	return get[*Affinity](c, AffinityKey(owner, cidr))
+	return get[*Affinity](c, affinityKey(owner, cidr))
 }
 
 // updateBlock writes a block back: its sequence number rises by one (§6).

@@ -206,7 +206,7 @@ func TestAssignIPLeavesSurplus(t *testing.T) {
 				if !waiting {
 					break
 				}
-				if r.Verb == Update && r.Key == BlockKey(first) && !done {
+				if r.Verb == Update && r.Key == blockKey(first) && !done {
 					done = true
 					c.meanwhile(cluster.Client(nil, nil))
 				}

@@ -31,7 +31,7 @@ type Cluster struct {
 // NewCluster returns an empty cluster: no pools, no nodes, the default
 // configuration.
 func NewCluster() *Cluster {
-	c := &Cluster{store: NewStore()}
+	c := &Cluster{store: newStore()}
 	c.SetCalico(0)
 	return c
 }

@@ -53,7 +53,7 @@ func (c *Client) prepare(d *demand) (err error) {
 	}
 	var labels map[string]string // a virtual owner has none
 	if d.use != pool.LoadBalancer {
-		n, err := get[*Node](c, NodeKey(d.host))
+		n, err := get[*Node](c, nodeKey(d.host))
 		if errors.Is(err, errMissing) {
 			return &ipam.Error{Code: codes.DoesNotExist, Host: d.host, Detail: "node " + d.host}
 		}

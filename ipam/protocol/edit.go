@@ -22,7 +22,7 @@ func (c *Client) SetNode(n ipam.Node) error {
 }
 
 // DeleteNode deletes the node called name and reports whether there was one.
-func (c *Client) DeleteNode(name string) bool { return c.drop(NodeKey(name)) }
+func (c *Client) DeleteNode(name string) bool { return c.drop(nodeKey(name)) }
 
 // drop deletes the object of a key, whatever its revision, and reports whether
 // there was one.
@@ -66,7 +66,7 @@ func (c *Client) SetIPAMConfig(config ipam.Config) error {
 		return err
 	}
 	return outcome(retry(func() error {
-		o, err := get[*Config](c, ConfigKey)
+		o, err := get[*Config](c, configKey)
 		if errors.Is(err, errMissing) {
 			return c.create(&Config{Config: config})
 		}
@@ -121,9 +121,9 @@ func (c *Client) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affi
 // DropAffinity deletes an affinity object, and nothing else. It reports whether
 // there was one.
 func (c *Client) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
-	return owner.Validate() == nil && c.drop(AffinityKey(owner, cidr))
+	return owner.Validate() == nil && c.drop(affinityKey(owner, cidr))
 }
 
 // DropBlock deletes a block, and nothing else. It reports whether there was
 // one.
-func (c *Client) DropBlock(cidr netip.Prefix) bool { return c.drop(BlockKey(cidr)) }
+func (c *Client) DropBlock(cidr netip.Prefix) bool { return c.drop(blockKey(cidr)) }

@@ -32,7 +32,7 @@ func TestReleaseByHandleEndsHalfway(t *testing.T) {
 			}
 			var err error
 			p := Start(func(access Access) { err = c.Client(access, nil).ReleaseByHandle("h") })
-			for r, _ := p.Request(); r.Verb != verb || r.Key != BlockKey(first); r, _ = p.Request() {
+			for r, _ := p.Request(); r.Verb != verb || r.Key != blockKey(first); r, _ = p.Request() {
 				p.Answer(c.Store().Do(r))
 			}
 			_, released := alone.ReleaseIP(ipam.Release{IP: first.Addr()})

@@ -45,7 +45,7 @@ func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 	var err error
 	for range maxTries {
 		var h *Handle
-		h, err = get[*Handle](c, HandleKey(id))
+		h, err = get[*Handle](c, handleKey(id))
 		isNew := errors.Is(err, errMissing)
 		if isNew {
 			h = &Handle{ID: id, Counts: make(map[netip.Prefix]int)}
@@ -81,7 +81,7 @@ func (c *Client) lower(listed *Handle, id string, cidr netip.Prefix, n int) erro
 			h, listed = &same, nil
 		} else {
 			var err error
-			if h, err = get[*Handle](c, HandleKey(id)); err != nil {
+			if h, err = get[*Handle](c, handleKey(id)); err != nil {
 				return err
 			}
 		}
@@ -103,7 +103,7 @@ func (c *Client) lower(listed *Handle, id string, cidr netip.Prefix, n int) erro
 // are gone hold nothing. Of ids that differ in letters only it is the given one
 // that counts, or with stored that of the handle's object.
 func (c *Client) held(id string, stored bool) ([]netip.Addr, error) {
-	h, err := get[*Handle](c, HandleKey(id))
+	h, err := get[*Handle](c, handleKey(id))
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ var brokenStores = map[string]func(*Store) Access{
 	"skips the revision check": func(s *Store) Access {
 		return faultyStore{Store: s, before: func(r *Request) {
 			if there := s.objects[r.Key]; there != nil && (r.Verb == Update || r.Verb == Delete) {
-				r.Object = r.Object.copy()
+				r.Object = r.Object.Copy()
 				r.Object.meta().Revision = there.meta().Revision
 			}
 		}}
@@ -40,7 +40,7 @@ var brokenStores = map[string]func(*Store) Access{
 	"skips the revision check of deletions": func(s *Store) Access {
 		return faultyStore{Store: s, before: func(r *Request) {
 			if there := s.objects[r.Key]; there != nil && r.Verb == Delete {
-				r.Object = there.copy()
+				r.Object = there.Copy()
 			}
 		}}
 	},
@@ -61,7 +61,7 @@ var brokenStores = map[string]func(*Store) Access{
 		}, after: func(r Request, answer *Response) {
 			if old := was[r.Key]; old != nil && r.Verb == Get {
 				if gets++; gets%5 == 0 {
-					answer.Object = old.copy()
+					answer.Object = old.Copy()
 				}
 			}
 		}}

@@ -24,7 +24,7 @@ func TestNumbersNeverRepeat(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)
 	})
-	for r, _ := sleeper.Request(); r.Verb != Create || r.Key != BlockKey(first); r, _ = sleeper.Request() {
+	for r, _ := sleeper.Request(); r.Verb != Create || r.Key != blockKey(first); r, _ = sleeper.Request() {
 		sleeper.Answer(c.Store().Do(r))
 	}
 

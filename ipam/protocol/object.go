@@ -18,26 +18,26 @@ type Key string
 
 // The keys of what there is one of.
 const (
-	ConfigKey     Key = "config"     // the IPAMConfig
+	configKey     Key = "config"     // the IPAMConfig
 	BlocksKey     Key = "blocks"     // the list of all blocks
 	HandlesKey    Key = "handles"    // the list of all handles
 	AffinitiesKey Key = "affinities" // the list of all affinities, whoever's
 )
 
-// BlockKey returns the key of a block: block/CIDR.
-func BlockKey(cidr netip.Prefix) Key { return Key("block/" + cidr.String()) }
+// blockKey returns the key of a block: block/CIDR.
+func blockKey(cidr netip.Prefix) Key { return Key("block/" + cidr.String()) }
 
-// HandleKey returns the key of a handle: handle/ID, in lower case, so that ids
+// handleKey returns the key of a handle: handle/ID, in lower case, so that ids
 // which differ in letters only share one object (§1).
-func HandleKey(id string) Key { return Key("handle/" + strings.ToLower(id)) }
+func handleKey(id string) Key { return Key("handle/" + strings.ToLower(id)) }
 
-// NodeKey returns the key of a node: node/NAME.
-func NodeKey(name string) Key { return Key("node/" + name) }
+// nodeKey returns the key of a node: node/NAME.
+func nodeKey(name string) Key { return Key("node/" + name) }
 
-// AffinityKey returns the key of an owner's affinity to a block:
+// affinityKey returns the key of an owner's affinity to a block:
 // affinity/TYPE:HOST/CIDR. The object's name has no type, so that a host and a
 // virtual owner of one name share one object for a block, under two keys (§1).
-func AffinityKey(owner affinity.Owner, cidr netip.Prefix) Key {
+func affinityKey(owner affinity.Owner, cidr netip.Prefix) Key {
 	return Key("affinity/" + owner.String() + "/" + cidr.String())
 }
 
@@ -64,13 +64,10 @@ func (k Key) identity() Key {
 type Object interface {
 	// Key returns the object's key, which never changes.
 	Key() Key
-	// copy returns a copy that shares nothing with the object.
-	copy() Object
+	// Copy returns a copy that shares nothing with the object.
+	Copy() Object
 	meta() *Meta
 }
-
-// Copy returns a copy that shares nothing with the object.
-func Copy(o Object) Object { return o.copy() }
 
 // Meta is what the datastore keeps with every object.
 type Meta struct {
@@ -107,9 +104,10 @@ type Record struct {
 }
 
 // Key returns the block's key.
-func (b *Block) Key() Key { return BlockKey(b.CIDR) }
+func (b *Block) Key() Key { return blockKey(b.CIDR) }
 
-func (b *Block) copy() Object {
+// Copy returns a copy that shares nothing with it.
+func (b *Block) Copy() Object {
 	c := *b
 	c.Queue, c.Records = slices.Clone(b.Queue), slices.Clone(b.Records)
 	c.Index, c.Sequences = slices.Clone(b.Index), slices.Clone(b.Sequences)
@@ -127,9 +125,10 @@ type Affinity struct {
 }
 
 // Key returns the affinity's key.
-func (a *Affinity) Key() Key { return AffinityKey(a.Owner, a.CIDR) }
+func (a *Affinity) Key() Key { return affinityKey(a.Owner, a.CIDR) }
 
-func (a *Affinity) copy() Object { c := *a; return &c }
+// Copy returns a copy that shares nothing with it.
+func (a *Affinity) Copy() Object { c := *a; return &c }
 
 // Handle is an IPAMHandle: how many addresses it counts in which block.
 type Handle struct {
@@ -139,9 +138,10 @@ type Handle struct {
 }
 
 // Key returns the handle's key.
-func (h *Handle) Key() Key { return HandleKey(h.ID) }
+func (h *Handle) Key() Key { return handleKey(h.ID) }
 
-func (h *Handle) copy() Object {
+// Copy returns a copy that shares nothing with it.
+func (h *Handle) Copy() Object {
 	c := *h
 	c.Counts = maps.Clone(h.Counts)
 	return &c
@@ -154,10 +154,11 @@ type Config struct {
 	ipam.Config
 }
 
-// Key returns [ConfigKey].
-func (c *Config) Key() Key { return ConfigKey }
+// Key returns config.
+func (c *Config) Key() Key { return configKey }
 
-func (c *Config) copy() Object { d := *c; return &d }
+// Copy returns a copy that shares nothing with it.
+func (c *Config) Copy() Object { d := *c; return &d }
 
 // Node is a node of the cluster, as far as IPAM looks at it.
 type Node struct {
@@ -166,9 +167,10 @@ type Node struct {
 }
 
 // Key returns the node's key.
-func (n *Node) Key() Key { return NodeKey(n.Name) }
+func (n *Node) Key() Key { return nodeKey(n.Name) }
 
-func (n *Node) copy() Object {
+// Copy returns a copy that shares nothing with it.
+func (n *Node) Copy() Object {
 	c := *n
 	c.Labels = maps.Clone(n.Labels)
 	return &c

@@ -80,7 +80,7 @@ func (p *pair) same() error {
 	if sameStates(&want, &got) {
 		return p.sameNumbers(&want)
 	}
-	what, w, g := trace.CompareStates(trace.WholeStateOf(want), trace.WholeStateOf(got))
+	what, w, g := trace.StateOf(want, "whole").Compare(trace.StateOf(got, "whole"))
 	if what == "" {
 		what, w, g = "order of objects", fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got)
 	}

@@ -52,7 +52,7 @@ func TestProcess(t *testing.T) {
 	p, err := assigning(c, "n", "h")
 	r, waiting := p.Request()
 	require.True(t, waiting)
-	require.Equal(t, Request{Verb: Get, Key: ConfigKey}, r)
+	require.Equal(t, Request{Verb: Get, Key: configKey}, r)
 	require.Equal(t, 1, c.Store().Counts().Calls, "nothing is asked before its turn")
 	run(c, p, toTheEnd)
 	require.NoError(t, *err)
@@ -97,7 +97,7 @@ func TestProcessKilled(t *testing.T) {
 // A panic in a program is the caller's to see.
 func TestProcessPanics(t *testing.T) {
 	require.PanicsWithValue(t, "a bug", func() { Start(func(Access) { panic("a bug") }) })
-	p := Start(func(a Access) { a.Do(Request{Verb: Get, Key: ConfigKey}); panic("a bug") })
+	p := Start(func(a Access) { a.Do(Request{Verb: Get, Key: configKey}); panic("a bug") })
 	require.PanicsWithValue(t, "a bug", func() { p.Answer(Response{}) })
 }
 
@@ -133,7 +133,7 @@ func TestStaleRead(t *testing.T) {
 	p, _ := assigning(c, "n", "first")
 	run(c, p, toTheEnd)
 	block := c.State().Blocks[0].CIDR
-	old := c.Store().Do(Request{Verb: Get, Key: BlockKey(block)})
+	old := c.Store().Do(Request{Verb: Get, Key: blockKey(block)})
 	p, _ = assigning(c, "n", "second")
 	run(c, p, toTheEnd)
 
@@ -144,7 +144,7 @@ func TestStaleRead(t *testing.T) {
 			break
 		}
 		answer := c.Store().Do(r)
-		if r.Verb == Get && r.Key == BlockKey(block) && old.Object != nil {
+		if r.Verb == Get && r.Key == blockKey(block) && old.Object != nil {
 			answer, old = old, Response{}
 		}
 		p.Answer(answer)

@@ -253,7 +253,7 @@ func (l *lowering) list() error {
 	}
 	l.listed = make(map[string]*Handle, len(handles))
 	for _, h := range handles {
-		l.listed[h.ID] = h.copy().(*Handle)
+		l.listed[h.ID] = h.Copy().(*Handle)
 	}
 	return nil
 }
@@ -270,7 +270,7 @@ func (c *Client) giveBackUnselected(b *Block, s settings) {
 	if b.Owner.IsZero() {
 		return
 	}
-	n, err := get[*Node](c, NodeKey(b.Owner.Name))
+	n, err := get[*Node](c, nodeKey(b.Owner.Name))
 	if err != nil {
 		return
 	}
@@ -285,7 +285,7 @@ func (c *Client) giveBackUnselected(b *Block, s settings) {
 // [ipam.Allocator.ReleaseByHandle] does.
 func (c *Client) ReleaseByHandle(id string) error {
 	id = handleID(id)
-	h, err := get[*Handle](c, HandleKey(id))
+	h, err := get[*Handle](c, handleKey(id))
 	if errors.Is(err, errMissing) {
 		return &ipam.Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
 	}
@@ -325,7 +325,7 @@ func (c *Client) GarbageCollectColdIPs() {
 		return
 	}
 	for _, listed := range blocks {
-		if b := listed.copy().(*Block); b.collect(c.now(), s.cooldown) > 0 {
+		if b := listed.Copy().(*Block); b.collect(c.now(), s.cooldown) > 0 {
 			_ = c.updateBlock(b)
 		}
 	}

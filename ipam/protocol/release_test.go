@@ -72,7 +72,7 @@ func TestReleaseAffinityMeanwhile(t *testing.T) {
 				if when.inUse {
 					require.NoError(t, alone.AssignIP(ipam.AssignIPArgs{IP: first.Addr(), Host: "n"}))
 				}
-				upTo(c, when.verb, BlockKey(first), func(c *Client) { err = how.release(c) }, when.meanwhile)
+				upTo(c, when.verb, blockKey(first), func(c *Client) { err = how.release(c) }, when.meanwhile)
 				left := when.left
 				if how.once && when.conflict {
 					require.ErrorIs(t, err, codes.Conflict)
@@ -101,7 +101,7 @@ func TestStaleAffinityBestEffort(t *testing.T) {
 	_, _, err := alone.ClaimAffinity(first, m)
 	require.NoError(t, err)
 	require.NoError(t, alone.PutAffinity(n, first, affinity.Pending))
-	upTo(c, Delete, AffinityKey(n, first), func(c *Client) { err = c.ReleaseHostAffinities(n, true) }, func(c *Client) {
+	upTo(c, Delete, affinityKey(n, first), func(c *Client) { err = c.ReleaseHostAffinities(n, true) }, func(c *Client) {
 		require.NoError(t, c.PutAffinity(n, first, affinity.Confirmed))
 	})
 	require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestNamesakes(t *testing.T) {
 	alone := c.Client(nil, nil)
 	s := c.Store()
 	require.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
-	require.Equal(t, s.Look(AffinityKey(host, first)), s.Look(AffinityKey(virtual, first)))
+	require.Equal(t, s.Look(affinityKey(host, first)), s.Look(affinityKey(virtual, first)))
 	require.Len(t, s.LookList(OwnerKey(host, true)), 1)
 	require.Empty(t, s.LookList(OwnerKey(virtual, true)))
 

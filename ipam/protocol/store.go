@@ -10,7 +10,7 @@ import (
 
 // Store is a datastore in memory with compare-and-swap: every write gives an
 // object a new revision, and an update or deletion of an object that was
-// written since it was read is a conflict. Make one with [NewStore]. It is not
+// written since it was read is a conflict. Make one with [Cluster.Store]. It is not
 // safe for concurrent use.
 //
 // A deletion is two steps, as on Kubernetes: the object is marked, then
@@ -35,8 +35,8 @@ type Counts struct {
 	Conflicts int // those that found a [Conflict]
 }
 
-// NewStore returns an empty datastore.
-func NewStore() *Store {
+// newStore returns an empty datastore.
+func newStore() *Store {
 	return &Store{
 		objects: make(map[Key]Object),
 		blocks:  index[*Block]{compare: func(x, y *Block) int { return affinity.CompareCIDRNames(x.CIDR, y.CIDR) }},
@@ -78,19 +78,19 @@ func (s *Store) carryOut(r Request) Response {
 	case r.Verb == Create && there != nil:
 		return Response{Result: Exists}
 	case r.Verb == Create:
-		return Response{Result: OK, Object: s.create(r.Object).copy()}
+		return Response{Result: OK, Object: s.create(r.Object).Copy()}
 	case r.Verb == Apply:
-		return Response{Result: OK, Object: s.put(r.Object).copy()}
+		return Response{Result: OK, Object: s.put(r.Object).Copy()}
 	case there == nil:
 		return Response{Result: Missing}
 	case r.Verb == Get:
-		return Response{Result: OK, Object: there.copy()}
+		return Response{Result: OK, Object: there.Copy()}
 	case there.meta().Revision != r.Object.meta().Revision:
 		return Response{Result: Conflict}
 	case r.Verb == Update:
-		return Response{Result: OK, Object: s.put(r.Object).copy()}
+		return Response{Result: OK, Object: s.put(r.Object).Copy()}
 	}
-	marked := there.copy()
+	marked := there.Copy()
 	marked.meta().Deleted = true
 	marked = s.put(marked)
 	if r.Verb == Delete {
@@ -104,7 +104,7 @@ func (s *Store) carryOut(r Request) Response {
 // looked at it long ago (§6). Real ones have only the clock.
 func (s *Store) create(o Object) Object {
 	if b, ok := o.(*Block); ok {
-		b = b.copy().(*Block)
+		b = b.Copy().(*Block)
 		b.Sequence = max(b.Sequence, s.highest+1)
 		o = b
 	}
@@ -128,7 +128,7 @@ func (s *Store) LookList(key Key) []Object { return s.list(key) }
 // what it has written. Nobody changes that any more, so lists may share it.
 func (s *Store) put(o Object) Object {
 	s.revision++
-	o = o.copy()
+	o = o.Copy()
 	o.meta().Revision = s.revision
 	if old := s.objects[o.Key().identity()]; old != nil && old.Key() != o.Key() {
 		s.remove(old) // a namesake's: it has another place in lists

@@ -39,13 +39,13 @@ func TestStore(t *testing.T) {
 		{Delete, Missing, OK, Conflict},
 		{Mark, Missing, OK, Conflict},
 	} {
-		require.Equal(t, c.missing, do(NewStore(), c.verb, pending("n", "10.0.0.0/26")).Result, c.verb)
+		require.Equal(t, c.missing, do(newStore(), c.verb, pending("n", "10.0.0.0/26")).Result, c.verb)
 
-		s := NewStore()
+		s := newStore()
 		read := do(s, Create, pending("n", "10.0.0.0/26")).Object
 		require.Equal(t, c.there, do(s, c.verb, read).Result, c.verb)
 
-		s = NewStore()
+		s = newStore()
 		read = do(s, Create, pending("n", "10.0.0.0/26")).Object
 		other := do(s, Get, read).Object.(*Affinity)
 		require.Equal(t, OK, do(s, Update, other).Result)
@@ -60,7 +60,7 @@ func TestStore(t *testing.T) {
 
 // Objects made anew under a key are others than those that were there before.
 func TestStoreRecreated(t *testing.T) {
-	s := NewStore()
+	s := newStore()
 	old := do(s, Create, pending("n", "10.0.0.0/26")).Object
 	require.Equal(t, OK, do(s, Delete, old).Result)
 	require.Equal(t, OK, do(s, Create, old).Result)
@@ -71,9 +71,9 @@ func TestStoreRecreated(t *testing.T) {
 // A block that is made anew does not repeat the numbers of the one before, though
 // its maker looked at the clock before that was made.
 func TestStoreNumbers(t *testing.T) {
-	s := NewStore()
+	s := newStore()
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
-	number := func() uint64 { return s.Look(BlockKey(cidr)).(*Block).Sequence }
+	number := func() uint64 { return s.Look(blockKey(cidr)).(*Block).Sequence }
 	late := newBlock(cidr, affinity.HostOwner("n"), time.Time{}, 5, nil)
 	b := do(s, Create, newBlock(cidr, affinity.HostOwner("m"), time.Time{}, 5, nil)).Object.(*Block)
 	require.EqualValues(t, 5, number())
@@ -89,14 +89,14 @@ func TestStoreNumbers(t *testing.T) {
 // What is half deleted is gone for everybody.
 func TestStoreMark(t *testing.T) {
 	for _, verb := range []Verb{Get, Update, Delete, Mark} {
-		s := NewStore()
+		s := newStore()
 		o := do(s, Create, pending("n", "10.0.0.0/26")).Object
 		require.Equal(t, OK, do(s, Mark, o).Result)
 		require.Empty(t, s.Do(Request{Verb: List, Key: AffinitiesKey}).List)
 		require.Equal(t, Missing, do(s, verb, o).Result, verb)
 		require.Empty(t, s.affinities.items, "whoever meets it completes the deletion")
 	}
-	s := NewStore()
+	s := newStore()
 	o := do(s, Create, pending("n", "10.0.0.0/26")).Object
 	require.Equal(t, OK, do(s, Mark, o).Result)
 	require.Equal(t, OK, do(s, Create, o).Result)
@@ -105,7 +105,7 @@ func TestStoreMark(t *testing.T) {
 
 // Nobody's copy is anybody else's.
 func TestStoreCopies(t *testing.T) {
-	s := NewStore()
+	s := newStore()
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
 	h := &Handle{ID: "h", Counts: map[netip.Prefix]int{cidr: 1}}
 	written := do(s, Create, h).Object.(*Handle)
@@ -125,7 +125,7 @@ func TestStoreCopies(t *testing.T) {
 
 // Whoever looks at the datastore from outside leaves no trace.
 func TestStoreLook(t *testing.T) {
-	s := NewStore()
+	s := newStore()
 	require.Nil(t, s.Look("affinity/host:n/10.0.0.0/26"))
 	o := do(s, Create, pending("n", "10.0.0.0/26")).Object
 	before := s.Counts()
@@ -133,7 +133,7 @@ func TestStoreLook(t *testing.T) {
 	require.Equal(t, []Object{o}, s.LookList(AffinitiesKey))
 	require.Equal(t, before, s.Counts())
 	seen := s.Look(o.Key())
-	mine := Copy(seen).(*Affinity)
+	mine := seen.Copy().(*Affinity)
 	mine.State = affinity.Confirmed
 	require.Equal(t, OK, do(s, Update, mine).Result)
 	require.Equal(t, affinity.Pending, seen.(*Affinity).State, "others are put in its place")
@@ -143,7 +143,7 @@ func TestStoreLook(t *testing.T) {
 }
 
 func TestStoreLists(t *testing.T) {
-	s := NewStore()
+	s := newStore()
 	for _, a := range []*Affinity{pending("n", "10.0.0.4/30"), pending("n", "10.0.0.16/30"), pending("m", "10.0.0.0/30"), pending("n", "fd00::/122")} {
 		do(s, Create, a)
 	}
@@ -171,10 +171,10 @@ func TestKeys(t *testing.T) {
 	owner := affinity.HostOwner("n")
 	for want, key := range map[Key]Key{
 		"config":                       new(Config).Key(),
-		"block/10.0.0.0/26":            BlockKey(netip.MustParsePrefix("10.0.0.0/26")),
+		"block/10.0.0.0/26":            blockKey(netip.MustParsePrefix("10.0.0.0/26")),
 		"handle/h":                     (&Handle{ID: "h"}).Key(),
 		"node/n":                       (&Node{Node: ipam.Node{Name: "n"}}).Key(),
-		"affinity/host:n/fd00::/122":   AffinityKey(owner, netip.MustParsePrefix("fd00::/122")),
+		"affinity/host:n/fd00::/122":   affinityKey(owner, netip.MustParsePrefix("fd00::/122")),
 		"affinities/host:n/ipv4":       OwnerKey(owner, true),
 		"affinities/host:n/ipv6":       OwnerKey(owner, false),
 		"affinities/virtual:host/ipv4": OwnerKey(affinity.VirtualOwner("host"), true),

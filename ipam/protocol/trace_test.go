@@ -19,7 +19,7 @@ func replayed(t *testing.T, names []string, engine makeEngine) (operations int, 
 	for _, name := range names {
 		r, err := trace.Open(name)
 		require.NoError(t, err)
-		result, err := trace.ReplayOn(r, engine)
+		result, err := trace.Replay(r, engine)
 		require.NoError(t, err)
 		require.NoError(t, r.Close())
 		operations += result.Operations

@@ -40,7 +40,7 @@ func agree(t *testing.T, files []string) (operations int) {
 			r, err := Open(file)
 			require.NoError(t, err)
 			defer r.Close()
-			result, err := Replay(r)
+			result, err := Replay(r, nil)
 			require.NoError(t, err)
 			operations += result.Operations
 			for i, d := range result.Divergences {

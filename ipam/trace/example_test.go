@@ -33,7 +33,7 @@ func Example() {
 
 	reader, err := trace.NewReader("three", &text)
 	check(err)
-	result, err := trace.Replay(reader)
+	result, err := trace.Replay(reader, nil)
 	check(err)
 	fmt.Println(result.Operations, "operations,", len(result.Divergences), "divergences")
 

@@ -79,7 +79,7 @@ func FuzzReader(f *testing.F) {
 		if err := structure(allocator(p)); err != nil {
 			t.Fatal(err)
 		}
-		_ = StateOf(allocator(p).State())
+		_ = StateOf(allocator(p).State(), "")
 	})
 }
 

@@ -77,7 +77,7 @@ func replayText(name string, text []byte) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Replay(r)
+	return Replay(r, nil)
 }
 
 // replays returns an error unless the recording replays without divergence.

@@ -263,16 +263,12 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 	"DeletePod": overseen(deletePod),
 	"Sync":      overseen(syncNow),
 	"Show": func(p *Player, in *In) (Out, error) {
-		return shownOut(Show(p.engine, in.State, in.IP))
+		return shownOut(show(p.engine, in.State, in.IP))
 	},
 	"State": func(p *Player, in *In) (Out, error) {
 		switch in.State {
-		case "":
-			return Out{State: StateOf(p.engine.State())}, nil
-		case "numbered":
-			return Out{State: NumberedStateOf(p.engine.State())}, nil
-		case "whole":
-			return Out{State: WholeStateOf(p.engine.State())}, nil
+		case "", "numbered", "whole":
+			return Out{State: StateOf(p.engine.State(), in.State)}, nil
 		}
 		return Out{}, fmt.Errorf("state %q is neither empty, numbered nor whole", in.State)
 	},
@@ -287,11 +283,11 @@ func shownOut(shown string, err error) (Out, error) {
 	return Out{Shown: shown}, err
 }
 
-// Show prints what the operation of that name shows: "pools", "blocks",
+// show prints what the operation of that name shows: "pools", "blocks",
 // "borrowed", or "ip" with an address. The error matches [codes.IPInCooldown]
 // for an address that cools down, of which nothing is shown, and
 // [codes.InvalidArgument] for one that cannot be allocated.
-func Show(e Engine, what, ip string) (string, error) {
+func show(e Engine, what, ip string) (string, error) {
 	calicoctl := report.Calicoctl(e.Calico())
 	switch what {
 	case "pools":
@@ -353,16 +349,14 @@ type Result struct {
 	Divergences []Divergence
 }
 
-// Replay does the whole recording on a fresh allocator and holds every outcome
-// against the recorded one. It goes on after a divergence, though one may cause
+// Replay does the whole recording on an engine and holds every outcome against the
+// recorded one. The function makes the engine of an empty cluster with those options;
+// nil stands for an allocator. Replay goes on after a divergence, though one may cause
 // the next. Its error is about the recording: see [SyntaxError].
-func Replay(r *Reader) (Result, error) {
-	return ReplayOn(r, func(o ipam.Options) Engine { return ipam.New(o) })
-}
-
-// ReplayOn is [Replay] on another engine than the allocator: one of an empty
-// cluster with those options.
-func ReplayOn(r *Reader, engine func(ipam.Options) Engine) (Result, error) {
+func Replay(r *Reader, engine func(ipam.Options) Engine) (Result, error) {
+	if engine == nil {
+		engine = func(o ipam.Options) Engine { return ipam.New(o) }
+	}
 	h := r.Header()
 	clock := ipam.NewClock(h.Start)
 	o, err := h.Options(clock)

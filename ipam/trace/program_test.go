@@ -114,7 +114,7 @@ func replays(text []byte) error {
 	if err != nil {
 		return err
 	}
-	result, err := trace.Replay(r)
+	result, err := trace.Replay(r, nil)
 	if err != nil {
 		return err
 	}

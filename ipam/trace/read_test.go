@@ -299,7 +299,7 @@ func TestOpen(t *testing.T) {
 		r, err := Open(path)
 		require.NoError(t, err)
 		require.Equal(t, path, r.Name())
-		result, err := Replay(r)
+		result, err := Replay(r, nil)
 		require.NoError(t, err)
 		require.Equal(t, Result{Operations: 1}, result)
 		require.NoError(t, r.Close())

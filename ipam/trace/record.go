@@ -395,15 +395,18 @@ func (r *Recorder) GetUtilization() (usage []ipam.PoolUsage) {
 func (r *Recorder) State() (state ipam.State) {
 	r.do("State", In{}, func() Out {
 		state = r.Allocator.State()
-		return Out{State: NumberedStateOf(state)}
+		return Out{State: StateOf(state, "numbered")}
 	})
 	return state
 }
 
-// Show is [Show] of the allocator, recorded.
+// Show returns what calicoctl shows, and records it: "pools", "blocks", "borrowed", or
+// "ip" with an address. The error matches [codes.IPInCooldown] for an address that cools
+// down, of which nothing is shown, and [codes.InvalidArgument] for one that cannot be
+// allocated.
 func (r *Recorder) Show(what, ip string) (shown string, err error) {
 	r.do("Show", In{State: what, IP: ip}, func() Out {
-		shown, err = Show(r.Allocator, what, ip)
+		shown, err = show(r.Allocator, what, ip)
 		out, unknown := shownOut(shown, err)
 		if unknown != nil {
 			return refused

@@ -328,7 +328,7 @@ func TestRecorderReturns(t *testing.T) {
 	ips, err := r.IPsByHandle("h")
 	require.NoError(t, err)
 	require.Equal(t, []netip.Addr{got4.IPs[0].Addr(), got4.IPs[1].Addr(), got6.IPs[0].Addr()}, ips)
-	want, err := Show(plain, "blocks", "")
+	want, err := show(plain, "blocks", "")
 	require.NoError(t, err)
 	shown, err := r.Show("blocks", "")
 	require.NoError(t, err)

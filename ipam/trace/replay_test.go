@@ -303,7 +303,7 @@ func TestReplayTwice(t *testing.T) {
 				all = append(all, compact(out))
 			}
 			require.NoError(t, structure(allocator(p)))
-			return append(all, compact(StateOf(allocator(p).State())))
+			return append(all, compact(StateOf(allocator(p).State(), "")))
 		}
 		require.Equal(t, outcomes(), outcomes(), name)
 	}
@@ -354,5 +354,5 @@ func TestPlayer(t *testing.T) {
 	_, err = p.Do(Op{Op: "Advance", In: In{Seconds: -3600}})
 	require.NoError(t, err)
 	require.Equal(t, "-1h0m0s", allocator(p).Now().Sub(start).String())
-	require.Equal(t, "{}", compact(StateOf(allocator(p).State())), "all of it changed nothing")
+	require.Equal(t, "{}", compact(StateOf(allocator(p).State(), "")), "all of it changed nothing")
 }

@@ -8,8 +8,28 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// StateOf writes a state as recordings dump it.
-func StateOf(s ipam.State) *State {
+// StateOf writes a state in one of the forms in which recordings dump it, by the word
+// that In.State has for it:
+//
+//   - "": what is allocated and claimed;
+//   - "numbered": also how far the sequence number of each allocation lies behind its
+//     block's, 1 or more, and absent for an address that has none;
+//   - "whole": everything that is kept, also what recordings of the real allocator do
+//     not have: sequence numbers, moments, and which attribute record an allocation
+//     points at.
+func StateOf(s ipam.State, form string) *State {
+	out := plainState(s)
+	switch form {
+	case "numbered":
+		out.number(s)
+	case "whole":
+		out.complete(s)
+	}
+	return out
+}
+
+// plainState writes what every form has.
+func plainState(s ipam.State) *State {
 	out := new(State)
 	for _, b := range s.Blocks {
 		block := Block{CIDR: b.CIDR.String(), Affinity: b.Owner.String(), Free: ranges(b.Free)}
@@ -37,11 +57,8 @@ func StateOf(s ipam.State) *State {
 	return out
 }
 
-// NumberedStateOf writes a state as [StateOf] does, and how far the sequence number
-// of each allocation lies behind its block's: 1 or more, and absent for an address
-// that has none.
-func NumberedStateOf(s ipam.State) *State {
-	out := StateOf(s)
+// number adds how far the sequence number of each allocation lies behind its block's.
+func (out *State) number(s ipam.State) {
 	for i, b := range s.Blocks {
 		for k, al := range b.Allocations {
 			if al.Seq > 0 {
@@ -49,7 +66,6 @@ func NumberedStateOf(s ipam.State) *State {
 			}
 		}
 	}
-	return out
 }
 
 // numbered reports whether the dump has sequence numbers, but is not whole.
@@ -64,11 +80,8 @@ func (s *State) numbered() bool {
 	return false
 }
 
-// WholeStateOf writes a state with everything that is kept, also what recordings
-// of the real allocator do not have: sequence numbers, moments, and which
-// attribute record an allocation points at.
-func WholeStateOf(s ipam.State) *State {
-	out := StateOf(s)
+// complete adds everything that is kept.
+func (out *State) complete(s ipam.State) {
 	for i, b := range s.Blocks {
 		o := &out.Blocks[i]
 		o.Seq, o.Claimed = b.Sequence, b.Claimed
@@ -80,15 +93,14 @@ func WholeStateOf(s ipam.State) *State {
 	for i, c := range s.Affinities {
 		out.Affinities[i].Created = c.Created
 	}
-	return out
 }
 
-// CompareStates returns the first object that differs, by its key in the
-// datastore ("block/10.0.0.0/26"), as it was wanted and as it is; empty is an
-// object that is not there. With no difference all three are empty. It does not
-// look at the order of objects.
-func CompareStates(want, got *State) (key, wanted, is string) {
-	w, g := objects(want), objects(got)
+// Compare returns the first object in which got differs from the dump, by its key in
+// the datastore ("block/10.0.0.0/26"), as the dump has it and as got does; empty is an
+// object that is not there. With no difference all three are empty. The order of
+// objects does not count.
+func (s *State) Compare(got *State) (key, wanted, is string) {
+	w, g := objects(s), objects(got)
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(w)), maps.Keys(g))
 	slices.Sort(keys)
 	for _, key := range keys {

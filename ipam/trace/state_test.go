@@ -31,11 +31,11 @@ func TestWholeState(t *testing.T) {
 	require.Equal(t, b.Allocs[0].Seq+1, b.Allocs[2].Seq)
 	require.False(t, whole.State.Affinities[0].Created.IsZero())
 
-	key, want, got := CompareStates(plain.State, whole.State)
+	key, want, got := plain.State.Compare(whole.State)
 	require.Equal(t, "affinity/host:n1/"+b.CIDR, key)
 	require.NotContains(t, want, "created")
 	require.Contains(t, got, `"created":"2026-01-01T00:00:00Z"`)
-	key, want, got = CompareStates(whole.State, whole.State)
+	key, want, got = whole.State.Compare(whole.State)
 	require.Empty(t, key+want+got)
 
 	_, err = p.Do(Op{Op: "State", In: In{State: "half"}})

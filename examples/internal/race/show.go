@@ -82,7 +82,7 @@ func (r *request) show(p *page, s explore.Schedule) (broken bool, err error) {
 	}
 	p.told(t)
 	p.say("")
-	p.state(trace.StateOf(t.State))
+	p.state(trace.StateOf(t.State, ""))
 	p.say("")
 	conflicts, deaths := 0, 0
 	for _, s := range t.Steps {
@@ -126,7 +126,7 @@ func (r *request) about(p *page) {
 
 // view is the race as JSON shows it.
 func (r *request) view(t *explore.Trail) shown {
-	v := shown{Seed: r.seed, Calico: cmp.Or(r.chosen.Program.Setting.Calico, calico.Version(0).String()), Schedule: t.Schedule.String(), State: trace.StateOf(t.State)}
+	v := shown{Seed: r.seed, Calico: cmp.Or(r.chosen.Program.Setting.Calico, calico.Version(0).String()), Schedule: t.Schedule.String(), State: trace.StateOf(t.State, "")}
 	for _, s := range t.Steps {
 		v.Steps = append(v.Steps, shownStep{letter(s.Client), s.Life, s.Operation, s.Op, s.Verb, s.Key, s.Result, s.Move.String(), s.Note})
 	}

@@ -132,7 +132,7 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 	}
 	var done trace.Result
 	if name := r.Header().Snapshot; name == "" {
-		done, err = trace.ReplayOn(r, func(recorded ipam.Options) trace.Engine { return ipam.New(o.as(recorded)) })
+		done, err = trace.Replay(r, func(recorded ipam.Options) trace.Engine { return ipam.New(o.as(recorded)) })
 	} else {
 		done, err = o.goOn(r, file, name)
 	}
