@@ -1,0 +1,330 @@
+package snapshot
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// TestAdviceHurtsNobody: whatever kinds and objects the resources of a cluster lack,
+// doing all that a check advises takes no address from a pod that has it by right,
+// restarts nobody without need, and deletes nothing that is in use. What it says that
+// kube-controllers will release is no more than what it will.
+func TestAdviceHurtsNobody(t *testing.T) {
+	property.Check(t, 300, 1, func(t *rapid.T) {
+		if err := adviceHurts(property.Rapid(t), (*checker).check); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestAdviceOfBrokenChecks: the property catches checks that conclude too much.
+func TestAdviceOfBrokenChecks(t *testing.T) {
+	concludes := func(from func(*checker)) func(*checker) *Report {
+		return func(c *checker) *Report { from(c); return c.check() }
+	}
+	for name, check := range map[string]func(c *checker) *Report{
+		"takes no pods for none":       concludes(func(c *checker) { c.unknown.Pods = false }),
+		"takes no nodes for none":      concludes(func(c *checker) { c.unknown.Nodes = false }),
+		"takes no blocks for none":     concludes(func(c *checker) { c.unknown.Blocks = false }),
+		"takes no affinities for none": concludes(func(c *checker) { c.unknown.Affinities = false }),
+		"takes one namespace for all":  concludes(func(c *checker) { c.namespaces[""] = true }),
+		"releases what no handle has": func(c *checker) *Report {
+			c.unknown.Handles = false
+			return releasesWithoutHandle(c)
+		},
+		"releases what no handle has, of handles that are listed": releasesWithoutHandle,
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.True(t, property.Breaks(t, 400, 1, func(t *rapid.T) {
+				if err := adviceHurts(property.Rapid(t), check); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		})
+	}
+}
+
+// releasesWithoutHandle advises as this check once did: to release the addresses whose
+// handle does not exist.
+func releasesWithoutHandle(c *checker) *Report {
+	r := c.check()
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		for _, b := range c.s.Cluster.Blocks {
+			for _, al := range b.Allocations {
+				if f.Kind == HandleMissing && slices.Contains(f.Objects, handleObject(al.Handle)) {
+					f.Fixes = append(f.Fixes, release(b.Addr(al.Ordinal))...)
+				}
+			}
+		}
+	}
+	return r
+}
+
+// adviceHurts makes a cluster, hides some of it, and returns whom the advice hurts.
+func adviceHurts(src property.Source, check func(*checker) *Report) error {
+	whole := makeField(src)
+	full := Check(whole.s)
+	hidden := whole.hide(src)
+	r := check(newChecker(hidden))
+	for ip := range r.Released {
+		if _, goes := full.Released[ip]; !goes {
+			return fmt.Errorf("%s is said to be released, and will not be", ip)
+		}
+	}
+	for _, f := range r.Findings {
+		for _, fix := range f.Fixes {
+			if fix.DryRun || fix.Does == Look {
+				continue
+			}
+			if err := whole.hurts(fix, full); err != nil {
+				return fmt.Errorf("%s: %s: %s: %w", f.Kind, f.What, fix.Command, err)
+			}
+		}
+	}
+	return nil
+}
+
+// clusterOfField is a cluster of which everything is known.
+type clusterOfField struct {
+	s     *Snapshot
+	right map[netip.Addr][]string // the pods that live and have an address by right
+}
+
+// hurts returns whom a command hurts.
+func (w *clusterOfField) hurts(fix Fix, full *Report) error {
+	switch fix.Does {
+	case ReleaseAddress:
+		ip := netip.MustParseAddr(fix.Object)
+		if pods := w.right[ip]; len(pods) > 0 {
+			return fmt.Errorf("Pod %s has the address", pods[0])
+		}
+		for _, a := range w.s.Addresses {
+			if a.IP == ip {
+				return fmt.Errorf("Node %s has the address", a.Node)
+			}
+		}
+	case DeletePod:
+		return w.needsRestart(fix.Object, full)
+	case DeleteHandle:
+		if heldBy(w.s.Cluster.Blocks)[fix.Object] != nil {
+			return fmt.Errorf("the handle holds addresses")
+		}
+	case DeleteAffinity, CreateAffinity:
+		i := slices.IndexFunc(w.s.Cluster.Blocks, func(b ipam.BlockState) bool { return affinity.Name(b.Owner.Name, b.CIDR) == fix.Object })
+		exists := slices.ContainsFunc(w.s.Cluster.Affinities, func(a ipam.AffinityState) bool { return affinity.Name(a.Owner.Name, a.CIDR) == fix.Object })
+		if i >= 0 && fix.Does == DeleteAffinity {
+			return fmt.Errorf("the block is its owner's")
+		}
+		if (i < 0 || exists) && fix.Does == CreateAffinity {
+			return fmt.Errorf("there is one, or the block is not its owner's")
+		}
+	case RestartNode:
+		return fmt.Errorf("all nodes here have their tunnels by right")
+	}
+	return nil
+}
+
+// needsRestart returns an error if all addresses of a pod are its own, and stay so.
+func (w *clusterOfField) needsRestart(name string, full *Report) error {
+	for i := range w.s.Pods {
+		p := &w.s.Pods[i]
+		if p.Namespace+"/"+p.Name != name || p.Ended {
+			continue
+		}
+		for _, ip := range p.IPs {
+			if _, goes := full.Released[ip]; goes || !slices.Contains(w.right[ip], name) {
+				return nil
+			}
+		}
+		return fmt.Errorf("the pod is well")
+	}
+	return nil // it has ended, or is nobody
+}
+
+// fieldMaker makes one.
+type fieldMaker struct {
+	clusterOfField
+	property.Source
+	a     *ipam.Allocator
+	clock *ipam.Clock
+	six   bool
+	pods  int
+}
+
+func makeField(src property.Source) *clusterOfField {
+	m := &fieldMaker{Source: src, clock: ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	m.s, m.right = new(Snapshot), make(map[netip.Addr][]string)
+	m.a = ipam.New(ipam.Options{Now: m.clock.Now})
+	do := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	do(m.a.SetPool(pool.Spec{Name: "four", CIDR: netip.MustParsePrefix("10.0.0.0/25"), BlockSize: 29}))
+	if m.six = m.Pick("IPv6", 2) == 1; m.six {
+		do(m.a.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/121"), BlockSize: 125}))
+	}
+	nodes := 1 + m.Pick("nodes", 3)
+	for i := range nodes {
+		do(m.a.SetNode(ipam.Node{Name: nodeName(i)}))
+		if m.Pick("tunnel", 2) == 1 {
+			ips := m.ask(i, "vxlan-tunnel-addr-"+nodeName(i), pool.Tunnel, map[string]string{"node": nodeName(i), "type": "vxlanTunnelAddress"})
+			for _, ip := range ips[:1] {
+				m.s.Addresses = append(m.s.Addresses, NodeAddress{nodeName(i), ip, "vxlanTunnelAddress"})
+			}
+		}
+	}
+	for range m.Pick("pods", 7) {
+		m.pod(nodes)
+	}
+	for i := range nodes {
+		if m.Pick("node is gone", 5) == 4 {
+			m.a.DeleteNode(nodeName(i))
+			m.s.Addresses = slices.DeleteFunc(m.s.Addresses, func(a NodeAddress) bool { return a.Node == nodeName(i) })
+		}
+	}
+	m.s.Cluster = m.a.Cluster()
+	m.spoil()
+	return &m.clusterOfField
+}
+
+func nodeName(i int) string { return fmt.Sprintf("n%d", i) }
+
+// ask asks for an address of each family.
+func (m *fieldMaker) ask(node int, handle string, use pool.Use, attrs map[string]string) (ips []netip.Addr) {
+	m.clock.Advance(time.Second)
+	args := ipam.AutoAssignArgs{Host: nodeName(node), Num4: 1, Handle: handle, Use: use, Attrs: block.MakeAttrs(attrs)}
+	if m.six && use == pool.Workload {
+		args.Num6 = 1
+	}
+	v4, v6, err := m.a.AutoAssign(args)
+	if err != nil {
+		panic(err)
+	}
+	for _, ip := range append(v4.IPs, v6.IPs...) {
+		ips = append(ips, ip.Addr())
+	}
+	return ips
+}
+
+// pod starts a pod, and lets something become of it.
+func (m *fieldMaker) pod(nodes int) {
+	m.pods++
+	node, namespace := m.Pick("node", nodes), []string{"shop", "infra"}[m.Pick("namespace", 2)]
+	name := fmt.Sprintf("p%d", m.pods)
+	attrs := map[string]string{"namespace": namespace, "pod": name, "node": nodeName(node)}
+	fate := m.Pick("fate", 10)
+	if fate == 9 {
+		attrs["vmi-name"] = "vm"
+	}
+	ips := m.ask(node, fmt.Sprintf("k8s-pod-network.%d", m.pods), pool.Workload, attrs)
+	p := Pod{Namespace: namespace, Name: name, Node: nodeName(node), IPs: ips}
+	lives := true
+	switch fate {
+	case 1: // reports one family
+		p.IPs = ips[:1]
+	case 2: // starts
+		p.IPs = nil
+	case 3: // runs elsewhere
+		p.Node = nodeName(m.Pick("elsewhere", nodes))
+	case 4: // leaked
+		return
+	case 5:
+		p.Ended, lives = true, false
+	case 6:
+		p.Ended, p.Evicted, lives = true, true, false
+	case 7: // somebody else uses its address, too
+		m.s.Pods = append(m.s.Pods, Pod{Namespace: namespace, Name: name + "-intruder", Node: p.Node, IPs: ips[:1]})
+	case 8: // another pod has its name now, and the first leaked
+		p.IPs = m.ask(node, fmt.Sprintf("k8s-pod-network.%d-again", m.pods), pool.Workload, attrs)
+		ips = p.IPs
+	case 9: // a virtual machine, which may be stopped
+		if m.Pick("stopped", 2) == 1 {
+			return
+		}
+	}
+	m.s.Pods = append(m.s.Pods, p)
+	if lives {
+		for _, ip := range ips {
+			m.right[ip] = append(m.right[ip], namespace+"/"+name)
+		}
+	}
+}
+
+// spoil makes objects disagree.
+func (m *fieldMaker) spoil() {
+	c := &m.s.Cluster
+	switch m.Pick("handles", 4) {
+	case 1:
+		if n := len(c.Handles); n > 0 {
+			c.Handles = slices.Delete(slices.Clone(c.Handles), n-1, n)
+		}
+	case 2:
+		c.Handles = append(c.Handles, ipam.HandleState{ID: "zz", Counts: []ipam.HandleCount{{Block: netip.MustParsePrefix("10.0.0.120/29"), Count: 1}}})
+	case 3: // as Calico 2 left them
+		for i := range c.Blocks {
+			for k := range c.Blocks[i].Allocations {
+				c.Blocks[i].Allocations[k].Handle += "\r\n"
+			}
+		}
+	}
+	switch m.Pick("affinities", 3) {
+	case 1:
+		c.Affinities = append(c.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("n9"), CIDR: netip.MustParsePrefix("10.0.0.120/29"), State: affinity.Pending})
+	case 2:
+		if n := len(c.Affinities); n > 0 {
+			c.Affinities = slices.Delete(slices.Clone(c.Affinities), n-1, n)
+		}
+	}
+}
+
+// hide returns the cluster as its resources show it, which lack whole kinds, a single
+// object that could not be read, or all namespaces but one.
+func (w *clusterOfField) hide(src property.Source) *Snapshot {
+	s := *w.s
+	s.Cluster.Pools, s.Cluster.Blocks = slices.Clone(s.Cluster.Pools), slices.Clone(s.Cluster.Blocks)
+	s.Cluster.Affinities, s.Cluster.Handles = slices.Clone(s.Cluster.Affinities), slices.Clone(s.Cluster.Handles)
+	s.Cluster.Nodes, s.Pods = slices.Clone(s.Cluster.Nodes), slices.Clone(s.Pods)
+	if src.Pick("namespace", 3) == 2 {
+		s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Namespace != "shop" })
+	}
+	hide(src, &s, "IPPool", &s.Cluster.Pools, &s.Unlisted.Pools)
+	hide(src, &s, "IPAMBlock", &s.Cluster.Blocks, &s.Unlisted.Blocks)
+	hide(src, &s, "BlockAffinity", &s.Cluster.Affinities, &s.Unlisted.Affinities)
+	hide(src, &s, "IPAMHandle", &s.Cluster.Handles, &s.Unlisted.Handles)
+	hide(src, &s, "Node", &s.Cluster.Nodes, &s.Unlisted.Nodes)
+	hide(src, &s, "Pod", &s.Pods, &s.Unlisted.Pods)
+	if s.Unlisted.Nodes {
+		s.Addresses = nil
+	}
+	return &s
+}
+
+func hide[T any](src property.Source, s *Snapshot, kind string, list *[]T, unlisted *bool) {
+	switch n := len(*list); src.Pick("hide "+kind, 5) {
+	case 3:
+		if n > 0 {
+			i := src.Pick("unreadable", n)
+			*list = slices.Delete(*list, i, i+1)
+			s.Problems = append(s.Problems, &Problem{Object: kind + " x", Kind: Unreadable, Reason: "is odd"})
+		}
+	case 4:
+		*list, *unlisted = nil, true
+	}
+	if len(*list) == 0 {
+		*unlisted = true // as a loader has it
+	}
+}
