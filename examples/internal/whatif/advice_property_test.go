@@ -1,0 +1,255 @@
+package whatif
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
+)
+
+// TestCleaningHurtsNobody: whatever kinds the files lack, -gc gives back nothing that
+// kube-controllers would not, who sees everything, and so no address of a pod that
+// lives where it is booked.
+func TestCleaningHurtsNobody(t *testing.T) {
+	clusters := recordedClusters(t)
+	property.Check(t, 60, 1, func(t *rapid.T) {
+		if err := cleaningHurts(clusters, property.Rapid(t), func(*world, *snapshot.Snapshot) {}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestBrokenCleaning: the property catches cleanings that take what the files lack for
+// what the cluster lacks.
+func TestBrokenCleaning(t *testing.T) {
+	clusters := recordedClusters(t)
+	for name, breaks := range map[string]func(*world, *snapshot.Snapshot){
+		"takes no pods for none": func(w *world, _ *snapshot.Snapshot) {
+			if w.report.Unknown.Pods {
+				w.pods = nil
+			}
+		},
+		"releases each address that its pod does not report": func(w *world, s *snapshot.Snapshot) {
+			for _, p := range s.Pods {
+				for _, q := range w.pods {
+					if q.label() != p.Namespace+"/"+p.Name || len(p.IPs) == 0 {
+						continue
+					}
+					for _, ip := range q.ips {
+						if !slices.Contains(p.IPs, ip) {
+							_, _ = w.a.ReleaseIP(ipam.Release{IP: ip})
+						}
+					}
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
+				if err := cleaningHurts(clusters, property.Rapid(t), breaks); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		})
+	}
+}
+
+func recordedClusters(t *testing.T) (all []*snapshot.Snapshot) {
+	t.Helper()
+	for _, name := range []string{"dual-stack-0", "churn-0", "small-pool-0", "crash-0", "owners-0"} {
+		s, err := snapshot.Load(snapshot.Options{}, "../../../testdata/snapshots/"+name+".v3.yaml.gz")
+		require.NoError(t, err)
+		all = append(all, s)
+	}
+	return all
+}
+
+// cleaningHurts peoples a cluster, hides some of it, cleans it, and returns whom that
+// hurts.
+func cleaningHurts(clusters []*snapshot.Snapshot, src property.Source, breaks func(*world, *snapshot.Snapshot)) error {
+	whole := *clusters[src.Pick("cluster", len(clusters))]
+	people(&whole, src)
+	full := snapshot.Check(&whole)
+	hidden := whole
+	for i, kind := range hideable {
+		if src.Pick("hide "+kind, 3) == 2 {
+			hide(&hidden, i)
+		}
+	}
+	w, err := newWorld(&hidden)
+	if err != nil {
+		return err
+	}
+	before := held(w)
+	breaks(w, &hidden)
+	if err := w.collect(new(change)); err != nil {
+		return err
+	}
+	after := held(w)
+	for ip, handle := range before {
+		if _, goes := full.Released[ip]; !goes && after[ip] != handle {
+			return fmt.Errorf("%s of %s was given back", ip, handle)
+		}
+	}
+	return nil
+}
+
+// held returns who holds which address.
+func held(w *world) map[netip.Addr]string {
+	all := make(map[netip.Addr]string)
+	s := w.a.State()
+	for i := range s.Blocks {
+		for _, al := range s.Blocks[i].Allocations {
+			if al.Handle != "" {
+				all[s.Blocks[i].Addr(al.Ordinal)] = al.Handle
+			}
+		}
+	}
+	return all
+}
+
+// people adds the pods that the allocations name, each with a fate.
+func people(s *snapshot.Snapshot, src property.Source) {
+	byName := make(map[string]*snapshot.Pod)
+	var names []string
+	for i := range s.Cluster.Blocks {
+		b := &s.Cluster.Blocks[i]
+		for _, al := range b.Allocations {
+			namespace, _ := al.Active.Get(ipam.AttrNamespace)
+			name, _ := al.Active.Get(ipam.AttrPod)
+			node, _ := al.Active.Get(ipam.AttrNode)
+			if name == "" || namespace == "" {
+				continue
+			}
+			key := namespace + "/" + name
+			if byName[key] == nil {
+				names = append(names, key)
+				byName[key] = &snapshot.Pod{Namespace: namespace, Name: name, Node: node}
+			}
+			byName[key].IPs = append(byName[key].IPs, b.Addr(al.Ordinal))
+		}
+	}
+	slices.Sort(names)
+	s.Pods, s.Unlisted = nil, snapshot.KindSet{}
+	for _, key := range names {
+		p := byName[key]
+		switch src.Pick("fate", 8) {
+		case 1:
+			p.IPs = nil
+		case 2:
+			p.IPs = p.IPs[:1]
+		case 3:
+			p.Node = s.Cluster.Nodes[0].Name
+		case 4:
+			p.Ended = true
+		case 5:
+			continue
+		}
+		s.Pods = append(s.Pods, *p)
+	}
+	s.Pods = append(s.Pods, snapshot.Pod{Namespace: "kube-system", Name: "proxy", HostNetwork: true}) // as everywhere
+}
+
+// hideable are the kinds that files may lack.
+var hideable = []string{"IPPool", "IPAMBlock", "BlockAffinity", "IPAMHandle", "Node", "Pod"}
+
+// hide makes one of these kinds one of which the files have nothing.
+func hide(s *snapshot.Snapshot, i int) {
+	c := &s.Cluster
+	switch hideable[i] {
+	case "IPPool":
+		c.Pools, s.Unlisted.Pools = nil, true
+	case "IPAMBlock":
+		c.Blocks, s.Unlisted.Blocks = nil, true
+	case "BlockAffinity":
+		c.Affinities, s.Unlisted.Affinities = nil, true
+	case "IPAMHandle":
+		c.Handles, s.Unlisted.Handles = nil, true
+	case "Node":
+		c.Nodes, s.Addresses, s.Unlisted.Nodes = nil, nil, true
+	case "Pod":
+		s.Pods, s.Unlisted.Pods = nil, true
+	}
+}
+
+// TestSampleWithoutKinds: the sample without one of its kinds or two, through the
+// program. It advises to release nothing that a pod or tunnel uses, and says what it
+// did not look at.
+func TestSampleWithoutKinds(t *testing.T) {
+	text, err := os.ReadFile(sample)
+	require.NoError(t, err)
+	whole, err := snapshot.Load(snapshot.Options{}, sample)
+	require.NoError(t, err)
+	full := snapshot.Check(whole)
+	used := make(map[string]string)
+	for _, p := range whole.Pods {
+		for _, ip := range p.IPs {
+			used[ip.String()] = p.Namespace + "/" + p.Name
+		}
+	}
+	command := map[string]string{
+		"IPPool": "ippools", "IPAMBlock": "ipamblocks", "BlockAffinity": "blockaffinities",
+		"IPAMHandle": "ipamhandles", "Node": "nodes", "Pod": "pods -A",
+	}
+	for i, first := range hideable {
+		for _, second := range hideable[i:] {
+			if testing.Short() && first != second {
+				continue
+			}
+			path := filepath.Join(t.TempDir(), "cluster.yaml")
+			require.NoError(t, os.WriteFile(path, withoutKinds(text, first, second), 0o600))
+			_, out, errs := do("-f", path, "-json", "-check", "-gc")
+			require.Empty(t, errs)
+			var r result
+			require.NoError(t, json.Unmarshal([]byte(out), &r))
+			require.NotEmpty(t, r.Check.Unjudged, first)
+			said := strings.Join(r.Check.Unjudged, "\n")
+			require.True(t, strings.Contains(said, "kubectl get "+command[first]+" -o yaml") || strings.Contains(said, "kubectl get "+command[second]+" -o yaml"), said)
+			for _, f := range r.Check.Findings {
+				for _, fix := range f.Fixes {
+					switch fix.Does {
+					case snapshot.ReleaseAddress:
+						require.Empty(t, used[fix.Object], "%+v", f)
+					case snapshot.DeletePod, snapshot.DeleteHandle:
+						require.True(t, slices.ContainsFunc(full.Findings, func(x snapshot.Finding) bool { return slices.Contains(x.Fixes, fix) }), "%+v", f)
+					}
+				}
+			}
+			gone := 0
+			for i, of := range r.Cluster.Families {
+				gone += of.InUse - r.Steps[0].After.Families[i].InUse
+			}
+			require.LessOrEqual(t, gone, len(full.Released))
+		}
+	}
+}
+
+// withoutKinds returns a text of Lists without the items of these kinds.
+func withoutKinds(text []byte, kinds ...string) []byte {
+	var out strings.Builder
+	lines := strings.SplitAfter(string(text), "\n")
+	skips := false
+	for i, line := range lines {
+		if strings.HasPrefix(line, "- ") {
+			kind, _ := strings.CutPrefix(strings.TrimSpace(lines[i+1]), "kind: ")
+			skips = slices.Contains(kinds, kind)
+		} else if !strings.HasPrefix(line, " ") {
+			skips = false
+		}
+		if !skips {
+			out.WriteString(line)
+		}
+	}
+	return []byte(out.String())
+}
