@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,9 +47,9 @@ on its release of Calico, which clusterinformations tells.
   ipamsim whatif -f cluster.json -explain shop/web-0
   ipamsim whatif -f monday.json -f-then friday.json
 
-Exit status: 0 nobody was refused; 1 somebody was, -explain found why, or fewer
-blocks are left than -fail-below wants; 2 bad usage, unreadable input
-or unwritable output.
+Exit status: 0 nobody was refused; 1 somebody was, -explain found why, fewer
+blocks are left than -fail-below wants, or a pool is not -apart; 2 bad usage,
+unreadable input or unwritable output.
 `
 
 // options are what the flags say.
@@ -61,8 +63,9 @@ type options struct {
 	summary bool
 	below   int // blocks left; 0 is not asked
 	metrics bool
-	explain string // NAMESPACE/POD
-	node    string // whose next pod is explained
+	apart   []netip.Prefix // that the pools must not overlap
+	explain string         // NAMESPACE/POD
+	node    string         // whose next pod is explained
 	json    bool
 	out     string
 	steps   []step
@@ -161,6 +164,9 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(r.Ranges, func(x overlap) bool { return x.Asked }) {
+		return cli.ErrNo
+	}
 	if len(r.Below) > 0 || r.Explain != nil && !r.Explain.OK {
 		return cli.ErrNo
 	}
@@ -191,6 +197,12 @@ func (o *options) left(cmd *cobra.Command, w *world, s *snapshot.Snapshot, r *re
 			p.since(r.Since, &r.Cluster)
 		}
 		w = w2
+	}
+	if o.check || len(o.apart) > 0 {
+		r.Ranges = w.overlaps(s, o.apart)
+		if !p.quiet && (len(o.apart)+len(r.Ranges) > 0) {
+			p.overlaps(r.Ranges, s, o.apart)
+		}
 	}
 	if o.explain+o.node != "" {
 		var err error

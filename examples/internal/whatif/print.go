@@ -27,6 +27,7 @@ type result struct {
 	Room    []*room          `json:"summary,omitempty"`
 	Below   []shortage       `json:"below,omitempty"`
 	Since   *since           `json:"then,omitempty"`
+	Ranges  []overlap        `json:"ranges,omitempty"`
 	Explain *explanation     `json:"explain,omitempty"`
 }
 

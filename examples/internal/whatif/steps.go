@@ -35,6 +35,14 @@ func (o *options) define(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.then, "f-then", nil, "a later dump of the same cluster: what changed, when blocks run out at this rate, what leaked in both. Give it once for each `FILE`")
 	flags.StringVar(&o.explain, "explain", "", "`NAMESPACE/POD`: why it gets the address that it gets, or none: each pool, each block of its node, and what comes next")
 	flags.StringVar(&o.node, "explain-node", "", "the same of the next pod on this `NODE`")
+	flags.Func("apart", "fail if a pool overlaps this `CIDR`, of another cluster or network; give it once for each", func(value string) error {
+		cidr, err := netip.ParsePrefix(value)
+		if err != nil {
+			return errors.New("must be a CIDR such as 10.0.0.0/8")
+		}
+		o.apart = append(o.apart, cidr.Masked())
+		return nil
+	})
 	flags.BoolVar(&o.summary, "summary", false, "print one line for each pool: blocks left, nodes without one, room for more nodes")
 	flags.IntVar(&o.below, "fail-below", 0, "exit status 1 if any node has fewer than `N` blocks left in the pools that its pods may use")
 	flags.BoolVar(&o.metrics, "prometheus", false, "print the same as metrics, under kube-controllers' names where it has them")
