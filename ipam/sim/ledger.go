@@ -20,7 +20,7 @@ type ledger struct {
 
 	reserved *pool.Reservations // nil for none
 	nodes    map[string]int     // by name, their numbers
-	blocks   map[int]account    // that exist, by number
+	blocks   map[int]*account   // that exist, by number
 	owned    []ownership        // of each node
 	count    Blocks             // but for Free and Routes
 	cells    bool               // whether somebody wants to know which are different
@@ -57,7 +57,7 @@ type watcher interface {
 }
 
 func newLedger(e Engine, s *Scenario) *ledger {
-	l := &ledger{engine: e, nodes: make(map[string]int), blocks: make(map[int]account)}
+	l := &ledger{engine: e, nodes: make(map[string]int), blocks: make(map[int]*account)}
 	if w, ok := e.(watcher); ok {
 		l.watch = w.Watch()
 	}
@@ -220,17 +220,24 @@ func (l *ledger) counted(b *ipam.BlockState) ipam.BlockCount {
 
 // file counts a block anew, and appends its cell to those that are different.
 func (l *ledger) file(now account, cells []Cell) []Cell {
-	was, existed := l.blocks[now.Block]
+	was := l.blocks[now.Block]
+	existed, exists := was != nil, now.Owner != Gone
+	different := existed != exists || existed && was.Cell != now.Cell
 	if existed {
-		l.add(&was, -1)
+		l.add(was, -1)
 	}
-	if now.Owner == Gone {
+	switch {
+	case !exists:
 		delete(l.blocks, now.Block)
-	} else {
-		l.add(&now, 1)
-		l.blocks[now.Block] = now
+	case existed:
+		*was = now
+		l.add(was, 1)
+	default:
+		added := now
+		l.blocks[now.Block] = &added
+		l.add(&added, 1)
 	}
-	if different := existed != (now.Owner != Gone) || existed && was.Cell != now.Cell; different && l.cells {
+	if different && l.cells {
 		cells = append(cells, now.Cell)
 	}
 	return cells
