@@ -53,7 +53,7 @@ type Block struct {
 	word uint64
 	more []uint64
 
-	cells []cell // as many as ordinals
+	cells []cell // of the first ordinals, a power of two of them; see cell
 
 	// records are slots of attribute records, empty until the first is made; slot 0
 	// is never one. spare is the first of the unused slots, 0 if there is none. few
@@ -68,6 +68,7 @@ type Block struct {
 	releases map[uint16]int64
 
 	oldest int64  // smallest of the releases, or never
+	size   uint16 // ordinals
 	born   uint32 // the next record's number
 	spare  uint16
 	head   uint16 // where in the ring the queue begins, modulo the size
@@ -76,10 +77,13 @@ type Block struct {
 	host   uint16 // records whose handle is HostReservedHandle
 }
 
-// cell is one of the size cells of a block, and keeps three things that have one
-// number: what is known of ordinal i, what stands at place i of the queue's ring,
-// and where chain i of the records begins. Together they are in reach of one
-// pointer.
+// cell keeps three things that have one number: what is known of ordinal i, what
+// stands at place i of the queue's ring, and where chain i of the records begins.
+// Together they are in reach of one pointer.
+//
+// Most blocks of a large cluster have a few addresses in use and never had more. So a
+// block has as many cells as it needs, and the others are as they are in a new block:
+// the ordinal is free, and stands at the place of its own number.
 type cell struct {
 	seq    uint64 // the sequence number that the ordinal remembers, 0 for a free one
 	record uint16 // the slot of its record, 0 for a free one
@@ -114,24 +118,53 @@ func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
 	*b = Block{
 		cidr: cidr, seq: seq,
 		more:   make([]uint64, (size-1)/64),
-		cells:  make([]cell, size),
 		oldest: never,
+		size:   uint16(size),
 		free:   uint16(size),
 	}
-	for ord := range b.cells {
-		b.cells[ord].queue = uint16(ord)
-	}
+	b.grow(1)
 	return nil
+}
+
+// grow makes cells, at least so many, which the block must have ordinals for. There
+// are 8, 64, 512, …, or as many as ordinals.
+func (b *Block) grow(least int) {
+	n := 8
+	for n < least {
+		n *= 8
+	}
+	cells := make([]cell, min(n, int(b.size)))
+	copy(cells, b.cells)
+	for i := range cells {
+		if i >= len(b.cells) {
+			cells[i].queue = uint16(i)
+		}
+		cells[i].bucket = 0
+	}
+	b.cells = cells
+	for i := range b.records { // there are more chains now
+		if r := &b.records[i]; r.refs > 0 && !r.cooling() {
+			b.chain(uint16(i), r)
+		}
+	}
+}
+
+// cell returns the cell of an ordinal, which the block must have.
+func (b *Block) cell(ord int) cell {
+	if ord < len(b.cells) {
+		return b.cells[ord]
+	}
+	return cell{queue: uint16(ord)}
 }
 
 // CIDR returns the block's prefix, which is also its name.
 func (b *Block) CIDR() netip.Prefix { return b.cidr }
 
 // Size returns the number of addresses, a power of two in 1 to [MaxSize].
-func (b *Block) Size() int { return len(b.cells) }
+func (b *Block) Size() int { return int(b.size) }
 
 // has reports whether the block has that ordinal.
-func (b *Block) has(ord int) bool { return uint(ord) < uint(len(b.cells)) }
+func (b *Block) has(ord int) bool { return uint(ord) < uint(b.size) }
 
 // Seq returns the block's sequence number: what the next allocation remembers (§6).
 func (b *Block) Seq() uint64 { return b.seq }
@@ -171,5 +204,5 @@ func (b *Block) Ordinal(addr netip.Addr) (ord int, ok bool) {
 		a := addr.As16()
 		ord = int(a[14])<<8 | int(a[15])
 	}
-	return ord & (len(b.cells) - 1), true
+	return ord & int(b.size-1), true
 }

@@ -36,7 +36,7 @@ func (c *checker) broken(ok bool, format string, args ...any) {
 // queue checks that the queue has every free ordinal once.
 func (c *checker) queue() {
 	b := c.b
-	queued := make([]bool, len(b.cells))
+	queued := make([]bool, b.size)
 	for i := range int(b.free) {
 		ord := b.at(i)
 		if !b.has(int(ord)) || queued[ord] {
@@ -49,7 +49,7 @@ func (c *checker) queue() {
 	free := 0
 	for i := range b.words() {
 		free += bits.OnesCount64(b.freeWord(i))
-		c.broken(b.freeWord(i)&b.usedWord(i) == 0 && b.word>>len(b.cells) == 0, "bitmap: ordinals beyond the end")
+		c.broken(b.freeWord(i)&b.usedWord(i) == 0 && b.word>>b.size == 0, "bitmap: ordinals beyond the end")
 	}
 	c.broken(free == int(b.free), "bitmap: %d free, %d in the queue", free, b.free)
 }
@@ -59,7 +59,9 @@ func (c *checker) ordinals() {
 	b := c.b
 	c.refs = make([]uint16, len(b.records))
 	var cold uint16
-	for ord, cell := range b.cells {
+	c.broken(len(b.cells) <= int(b.size) && bits.OnesCount(uint(len(b.cells))) == 1, "%d cells for %d ordinals", len(b.cells), b.size)
+	for ord := range int(b.size) {
+		cell := b.cell(ord)
 		i := cell.record
 		c.broken((i == 0) == (b.freeWord(ord/64)>>(ord%64)&1 != 0), "bitmap: wrong about ordinal %d", ord)
 		if i == 0 {

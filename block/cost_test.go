@@ -1,6 +1,7 @@
 package block
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -116,4 +117,39 @@ func TestMemory(t *testing.T) {
 			assert.LessOrEqual(t, got, tc.most)
 		})
 	}
+}
+
+// TestFewCells: a block has cells for the addresses that it ever needed them for, and
+// is the same block when it gets more.
+func TestFewCells(t *testing.T) {
+	b, err := New(netip.MustParsePrefix("10.0.0.0/20"), 1)
+	require.NoError(t, err)
+	now := time.Unix(1_700_000_000, 0)
+	for i := range MaxSize {
+		want := 8
+		for want <= i {
+			want *= 8
+		}
+		require.Equal(t, []int{i}, b.Take(nil, 1, Owner{Handle: strconv.Itoa(i)}, nil))
+		require.Len(t, b.cells, want, "with %d addresses in use", i+1)
+		if i%100 == 0 {
+			again, err := Restore(b.State())
+			require.NoError(t, err)
+			require.Len(t, again.cells, want, "restored")
+			require.Equal(t, b.State(), again.State())
+			require.NoError(t, errors.Join(b.Check(), again.Check()))
+		}
+	}
+
+	b, err = New(netip.MustParsePrefix("10.0.0.0/26"), 1)
+	require.NoError(t, err)
+	for range 3 { // a pod that comes and goes
+		ords := b.Take(nil, 1, Owner{Handle: "h"}, nil)
+		b.Release(ords, now, ColdAt(now, 0))
+	}
+	require.Len(t, b.cells, 8)
+	require.NoError(t, b.TakeOrdinal(63, Owner{Handle: "h"}))
+	require.Len(t, b.cells, 64)
+	require.Equal(t, []int{63}, b.AppendHandle(nil, "h"))
+	require.NoError(t, b.Check())
 }

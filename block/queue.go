@@ -10,12 +10,18 @@ import "iter"
 
 // at returns the i-th ordinal of the queue, and put puts one there.
 func (b *Block) at(i int) uint16 {
-	place := (int(b.head) + i) & (len(b.cells) - 1)
-	return b.cells[place].queue
+	place := (int(b.head) + i) & int(b.size-1)
+	if place < len(b.cells) {
+		return b.cells[place].queue
+	}
+	return uint16(place)
 }
 
 func (b *Block) put(i int, ord uint16) {
-	place := (int(b.head) + i) & (len(b.cells) - 1)
+	place := (int(b.head) + i) & int(b.size-1)
+	if place >= len(b.cells) {
+		b.grow(place + 1)
+	}
 	b.cells[place].queue = ord
 }
 
@@ -46,6 +52,9 @@ func (b *Block) moveUp(n, places int) {
 
 // allot makes ord, which has left the queue, point at a record.
 func (b *Block) allot(ord, record uint16, seq uint64) {
+	if int(ord) >= len(b.cells) {
+		b.grow(int(ord) + 1)
+	}
 	c := &b.cells[ord]
 	c.record, c.seq = record, seq
 	b.free--
@@ -70,7 +79,7 @@ func (b *Block) push(ord uint16) {
 }
 
 // isFree reports whether ord, which the block must have, is free.
-func (b *Block) isFree(ord uint16) bool { return b.cells[ord].record == 0 }
+func (b *Block) isFree(ord uint16) bool { return int(ord) >= len(b.cells) || b.cells[ord].record == 0 }
 
 // words returns the number of words of the bitmap.
 func (b *Block) words() int { return 1 + len(b.more) }
@@ -86,7 +95,7 @@ func (b *Block) usedWord(i int) uint64 {
 // freeWord returns the free ordinals of the i-th word.
 func (b *Block) freeWord(i int) uint64 {
 	w := ^b.usedWord(i)
-	if size := len(b.cells); size < 64 {
+	if size := b.size; size < 64 {
 		w &= 1<<size - 1
 	}
 	return w

@@ -201,7 +201,7 @@ func (b *Block) moreRecords() uint16 {
 	case cap(b.records) == 0:
 		b.records = b.few[:0]
 	case n == cap(b.records):
-		b.records = append(make([]record, 0, min(4*n-3, len(b.cells)+1)), b.records...)
+		b.records = append(make([]record, 0, min(4*n-3, int(b.size)+1)), b.records...)
 		b.few = [2]record{} // or it would keep handles alive
 	}
 	if n == 0 {

@@ -92,8 +92,8 @@ func (b *Block) Renumber(ords []int) {
 		return
 	}
 	for _, ord := range ords {
-		if c := &b.cells[ord]; c.record != 0 && b.records[c.record].cooling() {
-			c.seq = b.seq
+		if !b.isFree(uint16(ord)) && b.records[b.cells[ord].record].cooling() {
+			b.cells[ord].seq = b.seq
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (b *Block) Renumber(ords []int) {
 // allocated and not cooling down.
 func (b *Block) held(ord int) uint16 {
 	if b.has(ord) {
-		if i := b.cells[ord].record; i != 0 && !b.records[i].cooling() {
+		if i := b.cell(ord).record; i != 0 && !b.records[i].cooling() {
 			return i
 		}
 	}

@@ -37,7 +37,8 @@ func (b *Block) State() State {
 		Seqs:    make([]uint64, b.Size()),
 	}
 	rank := b.ranks()
-	for ord, c := range b.cells {
+	for ord := range b.Size() {
+		c := b.cell(ord)
 		s.Index[ord], s.Seqs[ord] = -1, c.seq
 		if c.record != 0 {
 			s.Index[ord] = rank[c.record]
@@ -72,6 +73,12 @@ func (b *Block) Restore(s State) error {
 	if errs := contradictions(s, b.Size()); len(errs) > 0 {
 		return fmt.Errorf("%w of %s: %w", ErrState, s.CIDR, errors.Join(errs...))
 	}
+	// The queue begins at the place of its first ordinal: as long as they follow each
+	// other, all stand at the places of their own numbers.
+	if len(s.Queue) > 0 {
+		b.head = uint16(s.Queue[0])
+	}
+	b.grow(b.needed(s))
 	slots := b.restoreRecords(s)
 	for ord, n := range s.Index {
 		if n < 0 {
@@ -88,9 +95,27 @@ func (b *Block) Restore(s State) error {
 		b.allot(uint16(ord), rec, s.Seqs[ord])
 	}
 	for i, ord := range s.Queue {
-		b.put(i, uint16(ord))
+		if int(b.at(i)) != ord {
+			b.put(i, uint16(ord))
+		}
 	}
 	return nil
+}
+
+// needed returns how many cells the block needs for the content of s, with its queue
+// where it begins.
+func (b *Block) needed(s State) (n int) {
+	for ord := range s.Index {
+		if s.Index[ord] >= 0 {
+			n = ord + 1
+		}
+	}
+	for i, ord := range s.Queue {
+		if place := (int(b.head) + i) & (b.Size() - 1); place != ord {
+			n = max(n, place+1)
+		}
+	}
+	return n
 }
 
 // restoreRecords makes the records of s that are used, and returns the slot of each.

@@ -18,7 +18,8 @@ type Owner struct {
 // is free, nothing changes.
 //
 // Addresses that have cooled down are not taken: call [Block.Collect] before.
-// Take allocates no memory if dst has room and as many records were in use before.
+// Take allocates no memory if dst has room, and if as many records and the same
+// ordinals were in use before.
 func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	if reserved != nil {
 		return b.takeUnreserved(dst, n, to, reserved)

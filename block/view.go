@@ -51,7 +51,7 @@ func (b *Block) Available(cold Cold, reserved *Ordinals) int {
 // Empty reports whether, with everything collected that has cooled down by cold, no
 // ordinal is in use but those of [HostReservedHandle] (§5, §10).
 func (b *Block) Empty(cold Cold) bool {
-	if uint16(len(b.cells))-b.free-b.cold != b.hostHeld() {
+	if b.size-b.free-b.cold != b.hostHeld() {
 		return false
 	}
 	return b.cold == 0 || int64(cold) >= b.oldest && b.expired(cold, nil) == int(b.cold)
@@ -108,7 +108,7 @@ func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool
 		return "", 0, false
 	}
 	if b.isFree(uint16(ord)) {
-		return "", b.cells[ord].seq, false
+		return "", b.cell(ord).seq, false
 	}
 	i := b.cells[ord].record
 	if b.cooled(i, cold) {
