@@ -215,8 +215,8 @@ func (a *Allocator) straysInOrder() []*ipamBlock {
 
 // Node is a node of the cluster, as far as IPAM looks at it.
 type Node struct {
-	Name   string
-	Labels map[string]string // what node selectors are held against
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels,omitempty"` // what node selectors are held against
 }
 
 // SetNode adds a node or replaces the one of its name. A node without a name

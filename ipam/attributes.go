@@ -114,7 +114,10 @@ type OwnerUpdate struct {
 }
 
 // OwnerRef names a pod. The zero OwnerRef stands for no attributes at all.
-type OwnerRef struct{ Namespace, Name string }
+type OwnerRef struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
 
 // OwnerPreconditions says who must own an address before it is changed. Each
 // side is looked at only if the update changes it; nil and false ask nothing.

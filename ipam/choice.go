@@ -16,11 +16,13 @@ import (
 // HostReservation keeps addresses at both ends of every block that a request
 // creates for the host itself, as Windows needs it: 3 and 1 (§10).
 type HostReservation struct {
-	StartOfBlock, EndOfBlock int // addresses, 0 or more each, not both 0
+	// StartOfBlock and EndOfBlock are numbers of addresses, 0 or more each, not both 0.
+	StartOfBlock int `json:"startOfBlock"`
+	EndOfBlock   int `json:"endOfBlock"`
 	// Handle holds them, as a rule [block.HostReservedHandle]. Allocations of any
 	// other handle, also of none, make a block non-empty.
-	Handle string
-	Note   string // the attribute "note"
+	Handle string `json:"handle"`
+	Note   string `json:"note"` // the attribute "note"
 }
 
 // owner returns who the reserved addresses are allocated to.

@@ -13,15 +13,15 @@ import (
 // default; [DefaultConfig] is.
 type Config struct {
 	// StrictAffinity keeps hosts to their own blocks: no borrowing.
-	StrictAffinity bool
+	StrictAffinity bool `json:"strictAffinity"`
 	// AutoAllocateBlocks lets AutoAssign and EnsureBlock claim blocks.
-	AutoAllocateBlocks bool
+	AutoAllocateBlocks bool `json:"autoAllocateBlocks"`
 	// MaxBlocksPerHost limits the blocks of a host, 0 or more; 0 means
 	// [DefaultMaxBlocksPerHost].
-	MaxBlocksPerHost int
+	MaxBlocksPerHost int `json:"maxBlocksPerHost"`
 	// IPCooldownSeconds is how long a released address rests, 0 to
 	// [MaxCooldownSeconds]; 0 means not at all.
-	IPCooldownSeconds int
+	IPCooldownSeconds int `json:"ipCooldownSeconds"`
 }
 
 const (

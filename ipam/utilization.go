@@ -15,27 +15,27 @@ const OrphanedBlocks = "orphaned allocation blocks"
 // Usage counts addresses, up to 2^63-1: Calico counts in 64 bits (§9). In use and
 // reserved may overlap.
 type Usage struct {
-	Capacity *big.Int // all addresses
-	InUse    *big.Int // not in a free queue: cooling and host-reserved ones too
-	Reserved *big.Int // covered by reservations
+	Capacity *big.Int `json:"capacity"` // all addresses
+	InUse    *big.Int `json:"inUse"`    // not in a free queue: cooling and host-reserved ones too
+	Reserved *big.Int `json:"reserved"` // covered by reservations
 	// Available is neither in use nor reserved. In a pool with 2^63 or more of
 	// them outside its blocks, adding those of the blocks overflows, as it does in
 	// Calico: the number is negative then.
-	Available *big.Int
+	Available *big.Int `json:"available"`
 }
 
 // BlockUsage is the usage of one block.
 type BlockUsage struct {
-	CIDR netip.Prefix
+	CIDR netip.Prefix `json:"cidr"`
 	Usage
 }
 
 // PoolUsage is the usage of one pool.
 type PoolUsage struct {
-	Name string
-	CIDR netip.Prefix
+	Name string       `json:"name"`
+	CIDR netip.Prefix `json:"cidr"`
 	Usage
-	Blocks []BlockUsage // by name
+	Blocks []BlockUsage `json:"blocks,omitempty"` // by name
 }
 
 // GetUtilization returns the usage of every pool, disabled ones too, in name

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/explore"
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -19,7 +20,7 @@ func Example() {
 		Setting: trace.Header{
 			Version: trace.Version,
 			Pools:   []trace.Pool{{Name: "p", CIDR: "10.0.0.0/26", BlockSize: 26}},
-			Nodes:   []trace.Node{{Name: "n1"}, {Name: "n2"}},
+			Nodes:   []ipam.Node{{Name: "n1"}, {Name: "n2"}},
 		},
 		Clients: []explore.Client{claim("n1"), claim("n2")},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -95,7 +96,7 @@ func TestDeathAtEveryStep(t *testing.T) {
 		assign("n1", 3, "h1"), assign("n2", 9, "h1"), assign("n3", 1, "h1"), assignIP("n3", "10.0.0.3", "h1"), assignIP("n3", "10.0.0.8", "h1"),
 		claim("n3", "10.0.0.0/28"), free("h0"), giveUp("n1", false), giveUp("n2", true),
 		release(trace.Release{IP: "10.0.0.0"}, trace.Release{IP: "10.0.0.1"}, trace.Release{IP: "10.0.0.2", Seq: "current"}),
-		op("EnsureBlock", trace.In{Host: "n3", HostReserved4: &trace.HostReserved{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}}),
+		op("EnsureBlock", trace.In{Host: "n3", HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}}),
 		op("ReleaseAffinity", trace.In{Host: "n1", CIDR: "10.0.0.0/28"}), op("ReleasePoolAffinities", trace.In{CIDR: "10.0.0.0/28"}),
 		op("ReleaseBlockAffinity", trace.In{CIDR: "10.0.0.0/30"}), op("RemoveIPAMHost", trace.In{Host: "n2"}),
 		op("SetOwnerAttributes", trace.In{IP: "10.0.0.0", Handle: "h0", ClearActive: true}),

@@ -5,16 +5,17 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // setting is a cluster with a pool of blocks of four, and nodes n1 and on.
-func setting(cidr string, nodes int, config ...trace.Config) trace.Header {
+func setting(cidr string, nodes int, config ...ipam.Config) trace.Header {
 	h := trace.Header{Version: trace.Version, Start: start, Pools: []trace.Pool{{Name: "p", CIDR: cidr, BlockSize: 30}}}
 	for i := range nodes {
-		h.Nodes = append(h.Nodes, trace.Node{Name: fmt.Sprintf("n%d", i+1)})
+		h.Nodes = append(h.Nodes, ipam.Node{Name: fmt.Sprintf("n%d", i+1)})
 	}
 	for _, c := range config {
 		c.AutoAllocateBlocks = true
@@ -91,7 +92,7 @@ var programs = []Program{
 		does("n1", release(trace.Release{IP: "10.0.0.1", Seq: "current"}, trace.Release{IP: "10.0.0.2", Seq: "stale"}), assignIP("n1", "10.0.0.1", "h1"), release(trace.Release{IP: "10.0.0.1", Seq: "stale"})),
 		does("n2", release(trace.Release{IP: "10.0.0.1", Seq: "current"}), giveUp("n1", true), assignIP("n2", "10.0.0.1", "h2")),
 	}},
-	{Name: "strict affinity", Setting: setting("10.0.0.0/29", 2, trace.Config{StrictAffinity: true}), Before: []race.Step{assign("n1", 1, "h0")}, Clients: []Client{
+	{Name: "strict affinity", Setting: setting("10.0.0.0/29", 2, ipam.Config{StrictAffinity: true}), Before: []race.Step{assign("n1", 1, "h0")}, Clients: []Client{
 		does("n1", assign("n1", 4, "h1"), giveUp("n1", false)),
 		does("n2", assign("n2", 5, "h2")),
 	}},
@@ -99,7 +100,7 @@ var programs = []Program{
 		does("n1", op("AutoAssign", trace.In{Host: "n1", Num4: 2, Handle: "h", Use: "Workload", MaxAllocPerHandle: 2}), free("h")),
 		does("n2", op("AutoAssign", trace.In{Host: "n2", Num4: 1, Handle: "h", Use: "Workload", MaxAllocPerHandle: 2}), op("AssignIP", trace.In{Host: "n2", IP: "10.0.0.6", Handle: "h", MaxAllocPerHandle: 2})),
 	}},
-	{Name: "cooling down", Setting: setting("10.0.0.0/30", 2, trace.Config{IPCooldownSeconds: 30}), Before: []race.Step{assign("n1", 3, "h0"), free("h0"), advance(20)}, Clients: []Client{
+	{Name: "cooling down", Setting: setting("10.0.0.0/30", 2, ipam.Config{IPCooldownSeconds: 30}), Before: []race.Step{assign("n1", 3, "h0"), free("h0"), advance(20)}, Clients: []Client{
 		does("n1", assign("n1", 2, "h1"), release(trace.Release{IP: "10.0.0.3"}), advance(15), op("GarbageCollectColdIPs", trace.In{})),
 		{Host: "n2", Behind: 10, Steps: []race.Step{assign("n2", 2, "h2"), free("h2")}, Back: []race.Step{assign("n2", 1, "back")}},
 	}},
@@ -108,7 +109,7 @@ var programs = []Program{
 		does("n2", free("h0"), assign("n2", 1, "h1"), free("h1")),
 	}},
 	{Name: "an operator", Setting: setting("10.0.0.0/29", 2), Before: []race.Step{assign("n1", 1, "h0")}, Clients: []Client{
-		does("n1", op("EnsureBlock", trace.In{Host: "n1", HostReserved4: &trace.HostReserved{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}}), assign("n1", 1, "h1"), op("IPsByHandle", trace.In{Handle: "h1"})),
+		does("n1", op("EnsureBlock", trace.In{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}}), assign("n1", 1, "h1"), op("IPsByHandle", trace.In{Handle: "h1"})),
 		does("n2", op("ReleasePoolAffinities", trace.In{CIDR: "10.0.0.0/29"}), op("ReleaseBlockAffinity", trace.In{CIDR: "10.0.0.4/30"}), op("ReleaseAffinity", trace.In{Host: "n1", CIDR: "10.0.0.0/30"}),
 			op("RemoveIPAMHost", trace.In{Host: "n1"}), op("SetOwnerAttributes", trace.In{IP: "10.0.0.4", Handle: "h0", ActiveAttrs: map[string]string{"pod": "x"}}), op("GetAssignmentAttributes", trace.In{IP: "10.0.0.4"})),
 	}},

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
@@ -204,7 +205,7 @@ func TestReleasesFree(t *testing.T) {
 		return op("ReleaseIPs", in)
 	}
 	p := &Program{
-		Setting: trace.Header{Version: trace.Version, Pools: []trace.Pool{{Name: "p", CIDR: "10.0.0.0/28", BlockSize: 28}}, Nodes: []trace.Node{{Name: "n"}}},
+		Setting: trace.Header{Version: trace.Version, Pools: []trace.Pool{{Name: "p", CIDR: "10.0.0.0/28", BlockSize: 28}}, Nodes: []ipam.Node{{Name: "n"}}},
 		Clients: []Client{{Host: "n", Steps: []race.Step{assign("n", 12, "h"), free("10.0.0.10", "10.0.0.9", "10.0.0.2")}}},
 	}
 	for _, c := range []struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/race"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
@@ -74,7 +75,7 @@ func drawProgram(random *rand.Rand, title string) *Program {
 	}}
 	hosts := drawHosts(random, p.Setting.Pools[0], 2+random.Intn(2))
 	for _, host := range hosts {
-		p.Setting.Nodes = append(p.Setting.Nodes, trace.Node{Name: host})
+		p.Setting.Nodes = append(p.Setting.Nodes, ipam.Node{Name: host})
 	}
 	if random.Intn(5) == 0 {
 		hosts[1] = hosts[0] // two clients of one host

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -110,7 +111,7 @@ func (p *Program) address() given {
 func (p *Program) ip() string { return p.address().ip }
 
 // reserve picks a host reservation, mostly none.
-func (p *Program) reserve() *trace.HostReserved {
+func (p *Program) reserve() *ipam.HostReservation {
 	if !p.sometimes(p.world.Reserve) {
 		return nil
 	}
@@ -120,9 +121,9 @@ func (p *Program) reserve() *trace.HostReserved {
 // onWindows picks whether the client runs on Windows, mostly not.
 func (p *Program) onWindows() bool { return p.sometimes(2 * p.world.Reserve) }
 
-func (p *Program) someReserve() *trace.HostReserved {
+func (p *Program) someReserve() *ipam.HostReservation {
 	s := pick(p, "reservation", []struct{ start, end int }{{3, 1}, {1, 1}, {1, 0}, {0, 1}, {2, 2}, {0, 0}, {8, 8}, {-1, 0}, {5000, 0}})
-	return &trace.HostReserved{StartOfBlock: s.start, EndOfBlock: s.end, Handle: pick(p, "handle", []string{block.HostReservedHandle, "", "Windows-Reserved-IPAM-Handle"}), Note: "n"}
+	return &ipam.HostReservation{StartOfBlock: s.start, EndOfBlock: s.end, Handle: pick(p, "handle", []string{block.HostReservedHandle, "", "Windows-Reserved-IPAM-Handle"}), Note: "n"}
 }
 
 // pools picks the pools that a request names, mostly none.
@@ -254,8 +255,8 @@ func (p *Program) ownerIn() trace.In {
 		in.ClearAlternate = true
 	}
 	in.ClearActive = in.ClearActive || p.sometimes(10) // set and cleared at once
-	expect := func() *trace.OwnerRef {
-		return pick(p, "expected", []*trace.OwnerRef{nil, nil, {Namespace: "x", Name: "a"}, {}})
+	expect := func() *ipam.OwnerRef {
+		return pick(p, "expected", []*ipam.OwnerRef{nil, nil, {Namespace: "x", Name: "a"}, {}})
 	}
 	in.ExpectActive, in.ExpectAlternate = expect(), expect()
 	in.ExpectActiveEmpty, in.ExpectAlternateEmpty = p.sometimes(8), p.sometimes(6)

@@ -3,6 +3,7 @@ package program
 import (
 	"reflect"
 
+	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -41,8 +42,8 @@ var operations = []operation{
 	{"SetIPAMConfig", 2, func(p *Program) trace.In { return trace.In{Config: p.config()} }},
 	{"SetPool", 3, (*Program).setPoolIn},
 	{"DeletePool", 1, (*Program).deletePoolIn},
-	{"SetNode", 3, func(p *Program) trace.In { return trace.In{Node: &trace.Node{Name: p.host(), Labels: p.labels()}} }},
-	{"DeleteNode", 1, func(p *Program) trace.In { return trace.In{Node: &trace.Node{Name: p.host()}} }},
+	{"SetNode", 3, func(p *Program) trace.In { return trace.In{Node: &ipam.Node{Name: p.host(), Labels: p.labels()}} }},
+	{"DeleteNode", 1, func(p *Program) trace.In { return trace.In{Node: &ipam.Node{Name: p.host()}} }},
 	{"SetReservations", 1, func(p *Program) trace.In {
 		return trace.In{Reservations: pick(p, "reservations", p.world.Reservations)}
 	}},
@@ -54,8 +55,8 @@ var operations = []operation{
 	{"State", 1, func(*Program) trace.In { return trace.In{} }},
 }
 
-func (p *Program) config() *trace.Config {
-	c := &trace.Config{
+func (p *Program) config() *ipam.Config {
+	c := &ipam.Config{
 		StrictAffinity: p.sometimes(3), AutoAllocateBlocks: !p.sometimes(4),
 		MaxBlocksPerHost: pick(p, "max", []int{0, 0, 0, 1, 2, -1}), IPCooldownSeconds: pick(p, "cooldown", p.world.Cooldowns),
 	}

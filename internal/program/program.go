@@ -64,7 +64,7 @@ func NewOf(calico calico.Version, w *World, src property.Source) *Program {
 		}
 	}
 	for _, name := range w.Nodes {
-		p.header.Nodes = append(p.header.Nodes, trace.Node{Name: name, Labels: p.labels()})
+		p.header.Nodes = append(p.header.Nodes, ipam.Node{Name: name, Labels: p.labels()})
 	}
 	if p.sometimes(3) {
 		p.header.Reservations = pick(p, "reservations", w.Reservations)

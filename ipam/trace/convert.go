@@ -45,30 +45,6 @@ func poolOf(s pool.Spec) Pool {
 	return p
 }
 
-func (n Node) node() ipam.Node { return ipam.Node{Name: n.Name, Labels: n.Labels} }
-
-func (c Config) config() ipam.Config {
-	return ipam.Config{StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost, IPCooldownSeconds: c.IPCooldownSeconds}
-}
-
-func configOf(c ipam.Config) *Config {
-	return &Config{StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost, IPCooldownSeconds: c.IPCooldownSeconds}
-}
-
-func (r *HostReserved) reservation() *ipam.HostReservation {
-	if r == nil {
-		return nil
-	}
-	return &ipam.HostReservation{StartOfBlock: r.StartOfBlock, EndOfBlock: r.EndOfBlock, Handle: r.Handle, Note: r.Note}
-}
-
-func reservedOf(r *ipam.HostReservation) *HostReserved {
-	if r == nil {
-		return nil
-	}
-	return &HostReserved{StartOfBlock: r.StartOfBlock, EndOfBlock: r.EndOfBlock, Handle: r.Handle, Note: r.Note}
-}
-
 // owner returns whom the arguments name: a host unless the type says otherwise.
 func (in *In) owner() affinity.Owner {
 	if in.Type == "" {
@@ -134,7 +110,7 @@ func (in *In) autoAssign() (ipam.AutoAssignArgs, error) {
 	return ipam.AutoAssignArgs{
 		Host: in.Host, Num4: in.Num4, Num6: in.Num6, Handle: in.Handle, Attrs: block.MakeAttrs(in.Attrs), Use: pool.Use(in.Use),
 		Pools4: pools4, Pools6: pools6, MaxBlocksPerHost: in.MaxBlocksPerHost, MaxAllocPerHandle: in.MaxAllocPerHandle,
-		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(), Namespace: in.NamespaceLabels,
+		HostReserved4: in.HostReserved4, HostReserved6: in.HostReserved6, Namespace: in.NamespaceLabels,
 		Windows: in.Windows,
 	}, nil
 }
@@ -143,7 +119,7 @@ func autoAssignIn(a ipam.AutoAssignArgs) In {
 	return In{
 		Host: a.Host, Num4: a.Num4, Num6: a.Num6, Handle: a.Handle, Attrs: a.Attrs.Map(), Use: string(a.Use),
 		Pools4: texts(a.Pools4), Pools6: texts(a.Pools6), MaxBlocksPerHost: a.MaxBlocksPerHost, MaxAllocPerHandle: a.MaxAllocPerHandle,
-		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6),
+		HostReserved4: a.HostReserved4, HostReserved6: a.HostReserved6,
 		HasNamespace: a.Namespace != nil, NamespaceLabels: a.Namespace, Windows: a.Windows,
 	}
 }
@@ -160,14 +136,14 @@ func (in *In) ensureBlock() (ipam.EnsureBlockArgs, error) {
 	pools6, err := prefixes(in.Pools6)
 	return ipam.EnsureBlockArgs{
 		Host: in.Host, Pools4: pools4, Pools6: pools6,
-		HostReserved4: in.HostReserved4.reservation(), HostReserved6: in.HostReserved6.reservation(), Windows: in.Windows,
+		HostReserved4: in.HostReserved4, HostReserved6: in.HostReserved6, Windows: in.Windows,
 	}, err
 }
 
 func ensureBlockIn(a ipam.EnsureBlockArgs) In {
 	return In{
 		Host: a.Host, Pools4: texts(a.Pools4), Pools6: texts(a.Pools6),
-		HostReserved4: reservedOf(a.HostReserved4), HostReserved6: reservedOf(a.HostReserved6), Windows: a.Windows,
+		HostReserved4: a.HostReserved4, HostReserved6: a.HostReserved6, Windows: a.Windows,
 	}
 }
 
@@ -175,14 +151,14 @@ func (in *In) assignIP() (ipam.AssignIPArgs, error) {
 	ip, err := netip.ParseAddr(in.IP)
 	return ipam.AssignIPArgs{
 		IP: ip, Host: in.Host, Handle: in.Handle, Attrs: block.MakeAttrs(in.Attrs), Use: pool.Use(in.Use),
-		HostReserved: in.HostReserved4.reservation(), MaxAllocPerHandle: in.MaxAllocPerHandle, Windows: in.Windows,
+		HostReserved: in.HostReserved4, MaxAllocPerHandle: in.MaxAllocPerHandle, Windows: in.Windows,
 	}, err
 }
 
 func assignIPIn(a ipam.AssignIPArgs) In {
 	return In{
 		IP: a.IP.String(), Host: a.Host, Handle: a.Handle, Attrs: a.Attrs.Map(), Use: string(a.Use),
-		HostReserved4: reservedOf(a.HostReserved), MaxAllocPerHandle: a.MaxAllocPerHandle, Windows: a.Windows,
+		HostReserved4: a.HostReserved, MaxAllocPerHandle: a.MaxAllocPerHandle, Windows: a.Windows,
 	}
 }
 
@@ -278,8 +254,8 @@ func (in *In) ownerUpdate() (ipam.OwnerUpdate, ipam.OwnerPreconditions) {
 			Active: block.MakeAttrs(in.ActiveAttrs), ClearActive: in.ClearActive,
 			Alternate: block.MakeAttrs(in.AlternateAttrs), ClearAlternate: in.ClearAlternate,
 		}, ipam.OwnerPreconditions{
-			Active: in.ExpectActive.ref(), ActiveEmpty: in.ExpectActiveEmpty,
-			Alternate: in.ExpectAlternate.ref(), AlternateEmpty: in.ExpectAlternateEmpty,
+			Active: in.ExpectActive, ActiveEmpty: in.ExpectActiveEmpty,
+			Alternate: in.ExpectAlternate, AlternateEmpty: in.ExpectAlternateEmpty,
 		}
 }
 
@@ -287,36 +263,10 @@ func ownerUpdateIn(ip netip.Addr, handle string, u ipam.OwnerUpdate, p ipam.Owne
 	return In{
 		IP: ip.String(), Handle: handle,
 		ActiveAttrs: u.Active.Map(), ClearActive: u.ClearActive, AlternateAttrs: u.Alternate.Map(), ClearAlternate: u.ClearAlternate,
-		ExpectActive: refOf(p.Active), ExpectActiveEmpty: p.ActiveEmpty, ExpectAlternate: refOf(p.Alternate), ExpectAlternateEmpty: p.AlternateEmpty,
+		ExpectActive: p.Active, ExpectActiveEmpty: p.ActiveEmpty, ExpectAlternate: p.Alternate, ExpectAlternateEmpty: p.AlternateEmpty,
 	}
-}
-
-func (r *OwnerRef) ref() *ipam.OwnerRef {
-	if r == nil {
-		return nil
-	}
-	return &ipam.OwnerRef{Namespace: r.Namespace, Name: r.Name}
-}
-
-func refOf(r *ipam.OwnerRef) *OwnerRef {
-	if r == nil {
-		return nil
-	}
-	return &OwnerRef{Namespace: r.Namespace, Name: r.Name}
 }
 
 func claimOut(claimed, failed []netip.Prefix, err error) Out {
 	return Out{Claimed: texts(claimed), Failed: texts(failed), Err: codeOf(err)}
-}
-
-func utilizationOut(pools []ipam.PoolUsage) Out {
-	var out Out
-	for _, p := range pools {
-		pu := PoolUsage{Name: p.Name, CIDR: p.CIDR.String(), Usage: Usage(p.Usage)}
-		for _, b := range p.Blocks {
-			pu.Blocks = append(pu.Blocks, BlockUsage{CIDR: b.CIDR.String(), Usage: Usage(b.Usage)})
-		}
-		out.Pools = append(out.Pools, pu)
-	}
-	return out
 }

@@ -19,9 +19,10 @@ package trace
 
 import (
 	"encoding/json"
-	"math/big"
 	"strings"
 	"time"
+
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // Version is the version of the format that this package reads and writes.
@@ -30,14 +31,14 @@ const Version = 1
 // Header is the setting of a recording: the cluster before the first
 // operation. The clock starts at Start and stands still between operations.
 type Header struct {
-	Version      int       `json:"version"`
-	Name         string    `json:"name"`
-	About        string    `json:"about,omitempty"`
-	Start        time.Time `json:"start"`
-	Pools        []Pool    `json:"pools,omitempty"`
-	Reservations []string  `json:"reservations,omitempty"`
-	Nodes        []Node    `json:"nodes,omitempty"`
-	Config       *Config   `json:"config,omitempty"` // nil for the defaults
+	Version      int          `json:"version"`
+	Name         string       `json:"name"`
+	About        string       `json:"about,omitempty"`
+	Start        time.Time    `json:"start"`
+	Pools        []Pool       `json:"pools,omitempty"`
+	Reservations []string     `json:"reservations,omitempty"`
+	Nodes        []ipam.Node  `json:"nodes,omitempty"`
+	Config       *ipam.Config `json:"config,omitempty"` // nil for the defaults
 	// Calico is the release whose allocator was recorded, such as v3.28; empty for
 	// the newest that package ipam knows.
 	Calico string `json:"calico,omitempty"`
@@ -73,20 +74,6 @@ type Pool struct {
 	Disabled          bool     `json:"disabled,omitempty"`
 }
 
-// Node is a node as recordings write it.
-type Node struct {
-	Name   string            `json:"name"`
-	Labels map[string]string `json:"labels,omitempty"`
-}
-
-// Config is the IPAM configuration as recordings write it.
-type Config struct {
-	StrictAffinity     bool `json:"strictAffinity"`
-	AutoAllocateBlocks bool `json:"autoAllocateBlocks"`
-	MaxBlocksPerHost   int  `json:"maxBlocksPerHost"`
-	IPCooldownSeconds  int  `json:"ipCooldownSeconds"`
-}
-
 // Op is one operation and its outcome.
 type Op struct {
 	I   int    `json:"i"`  // its number, from 1
@@ -100,22 +87,22 @@ type Op struct {
 
 // In holds the arguments of any operation; each uses a few of the fields.
 type In struct {
-	Host              string            `json:"host,omitempty"`
-	Type              string            `json:"type,omitempty"` // of the owner: host if empty
-	Num4              int               `json:"num4,omitempty"`
-	Num6              int               `json:"num6,omitempty"`
-	Handle            string            `json:"handle,omitempty"`
-	Attrs             map[string]string `json:"attrs,omitempty"`
-	Use               string            `json:"use,omitempty"`
-	Pools4            []string          `json:"pools4,omitempty"`
-	Pools6            []string          `json:"pools6,omitempty"`
-	MaxBlocksPerHost  int               `json:"maxBlocksPerHost,omitempty"`
-	MaxAllocPerHandle int               `json:"maxAllocPerHandle,omitempty"`
-	HostReserved4     *HostReserved     `json:"hostReserved4,omitempty"`
-	HostReserved6     *HostReserved     `json:"hostReserved6,omitempty"`
-	Windows           bool              `json:"windows,omitempty"` // the client runs on Windows
-	HasNamespace      bool              `json:"hasNamespace,omitempty"`
-	NamespaceLabels   map[string]string `json:"namespaceLabels,omitempty"`
+	Host              string                `json:"host,omitempty"`
+	Type              string                `json:"type,omitempty"` // of the owner: host if empty
+	Num4              int                   `json:"num4,omitempty"`
+	Num6              int                   `json:"num6,omitempty"`
+	Handle            string                `json:"handle,omitempty"`
+	Attrs             map[string]string     `json:"attrs,omitempty"`
+	Use               string                `json:"use,omitempty"`
+	Pools4            []string              `json:"pools4,omitempty"`
+	Pools6            []string              `json:"pools6,omitempty"`
+	MaxBlocksPerHost  int                   `json:"maxBlocksPerHost,omitempty"`
+	MaxAllocPerHandle int                   `json:"maxAllocPerHandle,omitempty"`
+	HostReserved4     *ipam.HostReservation `json:"hostReserved4,omitempty"`
+	HostReserved6     *ipam.HostReservation `json:"hostReserved6,omitempty"`
+	Windows           bool                  `json:"windows,omitempty"` // the client runs on Windows
+	HasNamespace      bool                  `json:"hasNamespace,omitempty"`
+	NamespaceLabels   map[string]string     `json:"namespaceLabels,omitempty"`
 
 	IP       string    `json:"ip,omitempty"`
 	CIDR     string    `json:"cidr,omitempty"`
@@ -125,30 +112,22 @@ type In struct {
 	ClearActive          bool              `json:"clearActive,omitempty"`
 	AlternateAttrs       map[string]string `json:"alternateAttrs,omitempty"`
 	ClearAlternate       bool              `json:"clearAlternate,omitempty"`
-	ExpectActive         *OwnerRef         `json:"expectActive,omitempty"`
-	ExpectAlternate      *OwnerRef         `json:"expectAlternate,omitempty"`
+	ExpectActive         *ipam.OwnerRef    `json:"expectActive,omitempty"`
+	ExpectAlternate      *ipam.OwnerRef    `json:"expectAlternate,omitempty"`
 	ExpectActiveEmpty    bool              `json:"expectActiveEmpty,omitempty"`
 	ExpectAlternateEmpty bool              `json:"expectAlternateEmpty,omitempty"`
 
-	MustBeEmpty  bool     `json:"mustBeEmpty,omitempty"`
-	Config       *Config  `json:"config,omitempty"`
-	Pool         *Pool    `json:"pool,omitempty"`
-	Node         *Node    `json:"node,omitempty"`
-	Reservations []string `json:"reservations,omitempty"`
-	Seconds      int64    `json:"seconds,omitempty"`
+	MustBeEmpty  bool         `json:"mustBeEmpty,omitempty"`
+	Config       *ipam.Config `json:"config,omitempty"`
+	Pool         *Pool        `json:"pool,omitempty"`
+	Node         *ipam.Node   `json:"node,omitempty"`
+	Reservations []string     `json:"reservations,omitempty"`
+	Seconds      int64        `json:"seconds,omitempty"`
 	// State is the state that PutAffinity writes, what to Show, or "whole" for a
 	// State with everything that is kept.
 	State string `json:"state,omitempty"`
 	Pod   *Pod   `json:"pod,omitempty"`
 	Full  bool   `json:"full,omitempty"` // a Sync that looks at everything
-}
-
-// HostReserved is a host reservation as recordings write it.
-type HostReserved struct {
-	StartOfBlock int    `json:"startOfBlock"`
-	EndOfBlock   int    `json:"endOfBlock"`
-	Handle       string `json:"handle"`
-	Note         string `json:"note"`
 }
 
 // Release is one address of a ReleaseIPs.
@@ -160,12 +139,6 @@ type Release struct {
 	// outcome then tells whose is meant, that of the block that the release looks
 	// at or another's.
 	Seq string `json:"seq,omitempty"`
-}
-
-// OwnerRef names the pod that a precondition expects.
-type OwnerRef struct {
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name,omitempty"`
 }
 
 // Out holds the outcome of any operation; each uses a few of the fields.
@@ -195,31 +168,9 @@ type Out struct {
 	ReleasedBlocks []string `json:"releasedBlocks,omitempty"` // sorted as text
 	WorkRemaining  bool     `json:"workRemaining,omitempty"`
 
-	Pools []PoolUsage `json:"pools,omitempty"`
-	Shown string      `json:"shown,omitempty"`
-	State *State      `json:"state,omitempty"`
-}
-
-// Usage counts addresses. The numbers are always there.
-type Usage struct {
-	Capacity  *big.Int `json:"capacity"`
-	InUse     *big.Int `json:"inUse"`
-	Reserved  *big.Int `json:"reserved"`
-	Available *big.Int `json:"available"`
-}
-
-// PoolUsage is the usage of a pool, as GetUtilization reports it.
-type PoolUsage struct {
-	Name string `json:"name"`
-	CIDR string `json:"cidr"`
-	Usage
-	Blocks []BlockUsage `json:"blocks,omitempty"`
-}
-
-// BlockUsage is the usage of a block.
-type BlockUsage struct {
-	CIDR string `json:"cidr"`
-	Usage
+	Pools []ipam.PoolUsage `json:"pools,omitempty"`
+	Shown string           `json:"shown,omitempty"`
+	State *State           `json:"state,omitempty"`
 }
 
 // State is a dump of everything that is allocated and claimed.

@@ -90,12 +90,12 @@ func TestSyncError(t *testing.T) {
 		p := PlayOn(ipam.New(ipam.Options{Now: clock.Now, Calico: v}), clock)
 		require.NoError(t, p.Set(Header{
 			Pools: []Pool{{Name: "p", CIDR: "10.0.0.0/24", BlockSize: 26}},
-			Nodes: []Node{{Name: "n1"}, {Name: "n2"}},
+			Nodes: []ipam.Node{{Name: "n1"}, {Name: "n2"}},
 		}))
 		attrs := map[string]string{"node": "n2", "pod": "p", "namespace": "ns"} // in a block of n1
 		for _, op := range []Op{
 			{Op: "AutoAssign", In: In{Host: "n1", Num4: 1, Handle: "h", Attrs: attrs, Use: "Workload"}},
-			{Op: "DeleteNode", In: In{Node: &Node{Name: "n1"}}},
+			{Op: "DeleteNode", In: In{Node: &ipam.Node{Name: "n1"}}},
 		} {
 			_, err := p.Do(op)
 			require.NoError(t, err)

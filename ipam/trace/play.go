@@ -75,7 +75,7 @@ func (p *Player) Set(h Header) error {
 	}
 	if h.Config != nil {
 		// Whatever stands there was in force, however it came about.
-		if err := p.engine.PutIPAMConfig(h.Config.config()); err != nil {
+		if err := p.engine.PutIPAMConfig(*h.Config); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (p *Player) Set(h Header) error {
 		}
 	}
 	for _, n := range h.Nodes {
-		if err := p.engine.SetNode(n.node()); err != nil {
+		if err := p.engine.SetNode(n); err != nil {
 			return err
 		}
 	}
@@ -192,7 +192,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		if in.Config == nil {
 			return Out{}, errors.New("no config")
 		}
-		return code(p.engine.SetIPAMConfig(in.Config.config()))
+		return code(p.engine.SetIPAMConfig(*in.Config))
 	},
 	"SetPool": func(p *Player, in *In) (Out, error) {
 		if in.Pool == nil {
@@ -215,7 +215,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		if in.Node == nil {
 			return Out{}, errors.New("no node")
 		}
-		return code(p.nodes.SetNode(in.Node.node()))
+		return code(p.nodes.SetNode(*in.Node))
 	},
 	"DeleteNode": func(p *Player, in *In) (Out, error) {
 		if in.Node == nil {
@@ -240,7 +240,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return Out{}, nil
 	},
 	"GetUtilization": func(p *Player, in *In) (Out, error) {
-		return utilizationOut(p.engine.GetUtilization()), nil
+		return Out{Pools: p.engine.GetUtilization()}, nil
 	},
 	"PutAffinity": func(p *Player, in *In) (Out, error) {
 		state, err := affinity.ParseState(in.State)

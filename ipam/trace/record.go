@@ -44,12 +44,13 @@ func NewRecorder(w io.Writer, a *ipam.Allocator, name, about string) (*Recorder,
 		return nil, fmt.Errorf("%w: a recording begins with an empty cluster, this one has %d blocks, %d affinities and %d handles",
 			ErrNotRecordable, len(s.Blocks), len(s.Affinities), len(s.Handles))
 	}
-	h := Header{Name: name, About: about, Start: a.Now(), Reservations: a.Reservations(), Config: configOf(a.GetIPAMConfig())}
+	config := a.GetIPAMConfig()
+	h := Header{Name: name, About: about, Start: a.Now(), Reservations: a.Reservations(), Config: &config}
 	for _, spec := range a.Pools() {
 		h.Pools = append(h.Pools, poolOf(spec))
 	}
 	for _, n := range a.Nodes() {
-		h.Nodes = append(h.Nodes, Node{n.Name, n.Labels})
+		h.Nodes = append(h.Nodes, n)
 	}
 	tw, err := NewWriter(w, h)
 	if err != nil {
@@ -266,7 +267,7 @@ func (r *Recorder) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.
 
 // SetIPAMConfig is [ipam.Allocator.SetIPAMConfig], recorded.
 func (r *Recorder) SetIPAMConfig(c ipam.Config) (err error) {
-	r.do("SetIPAMConfig", In{Config: configOf(c)}, func() Out {
+	r.do("SetIPAMConfig", In{Config: &c}, func() Out {
 		err = r.Allocator.SetIPAMConfig(c)
 		return Out{Err: codeOf(err)}
 	})
@@ -314,7 +315,7 @@ func (r *Recorder) DeletePool(name string) (deleted bool) {
 
 // SetNode is [ipam.Allocator.SetNode], recorded.
 func (r *Recorder) SetNode(n ipam.Node) (err error) {
-	r.do("SetNode", In{Node: &Node{n.Name, n.Labels}}, func() Out {
+	r.do("SetNode", In{Node: &ipam.Node{Name: n.Name, Labels: n.Labels}}, func() Out {
 		err = r.Allocator.SetNode(n)
 		return Out{Err: codeOf(err)}
 	})
@@ -323,7 +324,7 @@ func (r *Recorder) SetNode(n ipam.Node) (err error) {
 
 // DeleteNode is [ipam.Allocator.DeleteNode], recorded.
 func (r *Recorder) DeleteNode(name string) (deleted bool) {
-	r.do("DeleteNode", In{Node: &Node{Name: name}}, func() Out {
+	r.do("DeleteNode", In{Node: &ipam.Node{Name: name}}, func() Out {
 		deleted = r.Allocator.DeleteNode(name)
 		return Out{}
 	})
@@ -386,7 +387,7 @@ func (r *Recorder) DropBlock(cidr netip.Prefix) (dropped bool) {
 func (r *Recorder) GetUtilization() (usage []ipam.PoolUsage) {
 	r.do("GetUtilization", In{}, func() Out {
 		usage = r.Allocator.GetUtilization()
-		return utilizationOut(usage)
+		return Out{Pools: usage}
 	})
 	return usage
 }

@@ -79,8 +79,8 @@ func TestRecorderHeader(t *testing.T) {
 			{Name: "six", CIDR: "fd00::/120", BlockSize: 124, AllowedUses: []string{"Workload", "Tunnel"}, AssignmentMode: "Automatic"},
 		},
 		Reservations: []string{"10.0.0.0/28", "nonsense"},
-		Nodes:        []Node{{Name: "n1"}, {Name: "n2", Labels: map[string]string{"zone": "x"}}},
-		Config:       &Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60},
+		Nodes:        []ipam.Node{{Name: "n1"}, {Name: "n2", Labels: map[string]string{"zone": "x"}}},
+		Config:       &ipam.Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60},
 	}, h)
 
 	p, err := NewPlayer(h)

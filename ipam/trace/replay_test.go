@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // faults are ways in which an outcome can be wrong. Each returns whether the
@@ -329,9 +331,9 @@ func TestPlayer(t *testing.T) {
 		{Op{Op: "ClaimAffinity", In: In{Host: "n", Type: "node", CIDR: "10.0.0.0/24"}}, "invalid-argument"},
 		{Op{Op: "PutAffinity", In: In{Host: "n", CIDR: "10.0.0.0/24"}}, "invalid-argument"},
 		{Op{Op: "ReleaseBlockAffinity", In: In{CIDR: "10.0.0.0/24"}}, "no-such-block"},
-		{Op{Op: "SetIPAMConfig", In: In{Config: &Config{}}}, "config-conflict"},
+		{Op{Op: "SetIPAMConfig", In: In{Config: &ipam.Config{}}}, "config-conflict"},
 		{Op{Op: "DeletePool", In: In{Pool: &Pool{Name: "p"}}}, ""},
-		{Op{Op: "DeleteNode", In: In{Node: &Node{Name: "n"}}}, ""},
+		{Op{Op: "DeleteNode", In: In{Node: &ipam.Node{Name: "n"}}}, ""},
 		{Op{Op: "DropAffinity", In: In{Host: "n", CIDR: "10.0.0.0/26"}}, ""},
 		{Op{Op: "DropBlock", In: In{CIDR: "10.0.0.0/26"}}, ""},
 	} {

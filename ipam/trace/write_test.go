@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,6 +36,11 @@ func fill(src property.Source, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		at := []time.Time{{}, time.Unix(1767225600, 123_456_789).UTC(), time.Unix(0, 0).UTC()}
 		v.Set(reflect.ValueOf(at[src.Pick("moment", len(at))]))
+		return
+	}
+	if v.Type() == reflect.TypeFor[netip.Prefix]() {
+		cidr := []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("10.0.0.64/26"), netip.MustParsePrefix("fd00::/122")}
+		v.Set(reflect.ValueOf(cidr[src.Pick("cidr", len(cidr))]))
 		return
 	}
 	switch v.Kind() {
