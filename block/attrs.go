@@ -9,7 +9,7 @@ import (
 )
 
 // Attrs is an immutable set of attributes: keys and values that are any strings,
-// each key once. In Calico they tell whose an address is: `pod`, `namespace`,
+// each key once. In Calico they say who holds an address: `pod`, `namespace`,
 // `node`, … (§11).
 //
 // The zero value is the empty set. Two sets with the same content are equal under

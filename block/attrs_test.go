@@ -57,7 +57,7 @@ func TestAttrsOddCases(t *testing.T) {
 		break
 	}
 
-	// Lengths keep what would be one text apart.
+	// The lengths keep sets apart that would be the same text without them.
 	assert.NotEqual(t, MakeAttrs(map[string]string{"a": "bc"}), MakeAttrs(map[string]string{"ab": "c"}))
 }
 

@@ -22,7 +22,7 @@ func podAttrs(i int) Attrs {
 	return MakeAttrs(map[string]string{"namespace": "default", "node": "node-1", "pod": fmt.Sprint("pod-", i)})
 }
 
-// halfFull returns a block of which every second ordinal is a pod's.
+// halfFull returns a block in which every second ordinal is allocated to a pod.
 func halfFull(cidr string) *Block {
 	b, err := New(netip.MustParsePrefix(cidr), 1)
 	if err != nil {

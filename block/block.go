@@ -25,9 +25,8 @@ func IsHostReserved(handle string) bool {
 
 // Block is one block: see the package's documentation for its rules.
 //
-// Make one with [New] or [Restore]; the zero value and nil are of no use. It must
-// not be copied, and is not safe for concurrent use, reading included, while
-// anybody writes.
+// Make one with [New] or [Restore]; the zero value and nil cannot be used. A Block
+// must not be copied. It may be read concurrently while nobody writes.
 //
 // An ordinal is in one of three states:
 //
@@ -38,12 +37,12 @@ func IsHostReserved(handle string) bool {
 //	 |                                                v
 //	 '------------- Collect, Release ------------- cooling
 //
-// Taking and giving back does not raise the sequence number: a caller that has
-// made all its changes calls [Block.Commit] once.
+// Taking and releasing does not raise the sequence number: the caller calls
+// [Block.Commit] once, after all its changes.
 //
-// Take and Release of one address cost the same in a block of any size and with any
-// number of records, unless something has cooled down: then all that is in use is
-// looked at once.
+// Take and Release of one address cost the same in a block of any size and with
+// any number of records, unless something has cooled down: then they look once at
+// everything in use.
 type Block struct {
 	cidr netip.Prefix
 	seq  uint64
@@ -55,9 +54,10 @@ type Block struct {
 
 	cells []cell // of the first ordinals, a power of two of them; see cell
 
-	// records are slots of attribute records, empty until the first is made; slot 0
-	// is never one. spare is the first of the unused slots, 0 if there is none. few
-	// is their first room: most blocks of a new cluster hold one.
+	// records are slots of attribute records, empty until the first is made; slot
+	// 0 never holds one. spare is the first of the unused slots, 0 if there is
+	// none. few is their first storage: most blocks of a new cluster have one
+	// record.
 	records []record
 	few     [2]record
 	// alternates are the attributes of alternate owners by slot; nil until the
@@ -91,8 +91,8 @@ type cell struct {
 	bucket uint16 // the slot of the first record in this chain, 0 for none
 }
 
-// never stands where a release time would, if nothing was released: no time is
-// that late, so one comparison finds that nothing has cooled down.
+// never is the oldest release of a block without cooling addresses. No time is
+// that late, so one comparison shows that nothing has cooled down.
 const never = math.MaxInt64
 
 // New returns an empty block whose addresses are those of cidr, with the sequence
@@ -107,8 +107,8 @@ func New(cidr netip.Prefix, seq uint64) (*Block, error) {
 	return b, nil
 }
 
-// Reset makes b, which may be a zero Block, what [New] returns. On an error b stays
-// what it was.
+// Reset makes b, which may be a zero Block, equal to what [New] returns. An error
+// leaves b unchanged.
 func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
 	bits := cidr.Addr().BitLen() - cidr.Bits()
 	if !cidr.IsValid() || cidr != cidr.Masked() || bits > 12 {
@@ -166,11 +166,12 @@ func (b *Block) Size() int { return int(b.size) }
 // has reports whether the block has that ordinal.
 func (b *Block) has(ord int) bool { return uint(ord) < uint(b.size) }
 
-// Seq returns the block's sequence number: what the next allocation remembers (§6).
+// Seq returns the block's sequence number, which the next allocation remembers
+// (§6).
 func (b *Block) Seq() uint64 { return b.seq }
 
-// Commit ends a write of the block: its sequence number rises by one (§6). Whoever
-// changes the block calls it once, after the last change.
+// Commit ends a write of the block: its sequence number rises by one (§6). The
+// caller calls it once, after its last change.
 func (b *Block) Commit() { b.seq++ }
 
 // Addr returns the address of an ordinal, the zero Addr if the block has no such
@@ -179,8 +180,8 @@ func (b *Block) Addr(ord int) netip.Addr {
 	if !b.has(ord) {
 		return netip.Addr{}
 	}
-	// The prefix has no host bits and a block is smaller than 1<<16, so the ordinal
-	// only ever fills in zeros at the end.
+	// The prefix has no host bits and a block is smaller than 1<<16, so the
+	// ordinal only sets bits that are zero in the prefix.
 	if addr := b.cidr.Addr(); addr.Is4() {
 		a := addr.As4()
 		return netip.AddrFrom4([4]byte{a[0], a[1], a[2] | byte(ord>>8), a[3] | byte(ord)})
@@ -191,8 +192,8 @@ func (b *Block) Addr(ord int) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-// Ordinal returns the ordinal of an address and whether the block has it. An IPv4
-// block has no IPv4-mapped IPv6 address and no block has one with a zone.
+// Ordinal returns the ordinal of an address and whether the block has it. No block
+// has an IPv4-mapped IPv6 address or an address with a zone.
 func (b *Block) Ordinal(addr netip.Addr) (ord int, ok bool) {
 	if !b.cidr.Contains(addr) {
 		return 0, false

@@ -10,7 +10,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// TestMachine holds a Block against the model in every operation.
+// TestMachine compares a Block with the model after every operation.
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m, err := newMachine(property.Rapid(t), allSizes, realBlock)
@@ -28,7 +28,7 @@ func TestMachine(t *testing.T) {
 	})
 }
 
-// run lets a machine take so many steps on what make returns, by a seed.
+// run drives the subject that make returns for that many steps, by a seed.
 func run(seed uint64, steps int, make makeSubject) error {
 	src := property.Seeded(seed)
 	m, err := newMachine(src, allSizes, make)
@@ -52,7 +52,7 @@ func TestMachineBySeed(t *testing.T) {
 	}
 }
 
-// TestMachineRejects: the machine is worth what it can catch.
+// TestMachineRejects: the machine finds every fault of a broken model.
 func TestMachineRejects(t *testing.T) {
 	for _, f := range []fault{
 		lowestFreeFirst, reservedLosePlace, reservedTaken, collectByRelease, collectTooLate, collectLast,

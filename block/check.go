@@ -6,9 +6,8 @@ import (
 	"math/bits"
 )
 
-// Check returns every broken invariant of the block at once, joined; nil if there
-// is none, which no use of this package can change. It is for tests, and reads the
-// whole block.
+// Check returns every broken invariant of the block at once, joined, or nil. An
+// error is a bug of this package. Check is for tests, and reads the whole block.
 func (b *Block) Check() error {
 	c := &checker{b: b}
 	c.queue()
@@ -80,7 +79,7 @@ func (c *checker) ordinals() {
 	c.broken(cold == b.cold, "%d ordinals cooling, %d counted", cold, b.cold)
 }
 
-// records checks every slot by itself, and the list of those that are spare.
+// records checks every slot by itself, and the list of spare slots.
 func (c *checker) records() {
 	b := c.b
 	oldest := int64(never)

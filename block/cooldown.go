@@ -11,10 +11,10 @@ type Cold int64
 
 // ColdAt returns the moment whose releases have cooled down by now: now less the
 // cooldown, in whole seconds, rounded down. An address released exactly the
-// cooldown ago has cooled down: elapsed >= cooldown counts (§9). With a cooldown of
-// 0 that includes what is released this second.
+// cooldown ago has cooled down: elapsed >= cooldown counts (§9). With a cooldown
+// of 0 that includes releases in the current second.
 func ColdAt(now time.Time, cooldown time.Duration) Cold {
-	if cooldown == 0 { // what most clusters have, and Add is slow
+	if cooldown == 0 { // most clusters have no cooldown, and Add is slow
 		return Cold(now.Unix())
 	}
 	return Cold(now.Add(-cooldown).Unix())
@@ -34,8 +34,8 @@ func (b *Block) OldestRelease() (unixSeconds int64, ok bool) {
 }
 
 // Cools reports whether an ordinal was released and not collected yet, and if so
-// whether it has cooled down by cold: free, as if collected. Both are false for an
-// ordinal that the block does not have.
+// whether it has cooled down by cold, so that a Collect would free it. Both are
+// false for an ordinal that the block does not have.
 func (b *Block) Cools(ord int, cold Cold) (cooling, expired bool) {
 	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return false, false
@@ -45,9 +45,9 @@ func (b *Block) Cools(ord int, cold Cold) (cooling, expired bool) {
 }
 
 // Collect moves every address that has cooled down by cold to the tail of the
-// queue, in ascending order of ordinals, whenever each was released (§9), and
-// returns their number. It costs one comparison if there is none. Without a
-// [Block.Commit] a change is not counted as a write.
+// queue, in ascending order of ordinals, not of release times (§9), and returns
+// their number. It costs one comparison if there is none. It does not raise the
+// sequence number: see [Block.Commit].
 func (b *Block) Collect(cold Cold) int {
 	if int64(cold) < b.oldest {
 		return 0

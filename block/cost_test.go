@@ -49,8 +49,8 @@ func TestNoAllocations(t *testing.T) {
 	require.NoError(t, b.Check())
 }
 
-// TestAttrsAllocations: a pod's attributes cost their text. Many keys, and long
-// ones, may cost more.
+// TestAttrsAllocations: a pod's attributes cost one allocation, their text. Many
+// keys, and long ones, may cost more.
 func TestAttrsAllocations(t *testing.T) {
 	pod := map[string]string{"namespace": "default", "node": "node-1", "pod": "web-5d9c7b8f6-x2x7k"}
 	assert.Equal(t, 1.0, testing.AllocsPerRun(100, func() { MakeAttrs(pod) }))
@@ -73,7 +73,7 @@ func heapOf(make func(netip.Prefix) *Block, cidr string) int {
 	kept = slicesOf(n)
 	var before, after runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what finalizers kept goes with the second
+	runtime.GC() // the second frees what finalizers kept
 	runtime.ReadMemStats(&before)
 	for i := range n {
 		kept[i] = make(prefix)
@@ -86,7 +86,7 @@ func heapOf(make func(netip.Prefix) *Block, cidr string) int {
 
 func slicesOf(n int) []*Block { return make([]*Block, n) }
 
-// TestMemory pins what blocks of a large cluster cost: thousands are kept.
+// TestMemory limits the memory of blocks: a large cluster has thousands.
 func TestMemory(t *testing.T) {
 	empty := func(cidr netip.Prefix) *Block {
 		b, err := New(cidr, 1)

@@ -1,33 +1,32 @@
 // Package block is one block of Calico's IP address management: up to 4096
-// consecutive addresses of one family, which of them are free, in which order
-// they are given out, to whom the others belong, and which are cooling down.
+// consecutive addresses of one family. It knows which are free and in which order
+// they are given out, who holds the others, and which are cooling down.
 //
 // # Rules
 //
-// Addresses are named by their ordinal, 0 to Size-1. The sections are those of
-// the description of Calico's behaviour.
+// Addresses are named by their ordinal, 0 to Size-1.
 //
 //   - Free ordinals wait in a queue, at first 0, 1, 2, …. [Block.Take] takes from
-//     the head, what is given back goes to the tail: the address that has been
-//     free longest is used again first (§6).
-//   - Reserved ordinals are passed over by Take and keep their place in the
-//     queue; a request for a certain ordinal does not look at reservations (§1).
+//     the head, released ordinals go to the tail: the address that has been free
+//     longest is used again first (§6).
+//   - Take passes over reserved ordinals, which keep their place in the queue; a
+//     request for a certain ordinal ignores reservations (§1).
 //   - Every allocation points at an attribute record: a handle or none, the
 //     attributes of the active and of the alternate owner. Allocations with the
 //     same handle and active attributes share one record unless it has an
-//     alternate owner. Records stand in the order of their making and go with
-//     their last allocation (§7).
+//     alternate owner. Records are listed in the order in which they were made,
+//     and end with their last allocation (§7).
 //   - Every write of the block raises its sequence number by one. An allocation,
 //     and a release into cooldown, remembers the number from before (§6).
-//   - A released address cools down: nobody's, but not free. When it has cooled
-//     long enough the next write moves it to the tail of the queue, in ascending
-//     order with all others that have cooled by then (§9 Cooldown).
+//   - A released address cools down: nobody holds it, but it is not free. Once its
+//     cooldown is over, the next write moves it to the tail of the queue, in
+//     ascending order with all others that have cooled down by then (§9 Cooldown).
 //   - The first and last ordinals can be set aside for the host when the block is
 //     made; they are in use, but leave the block empty (§10).
 //
-// Two views are offered of a block in which addresses have cooled down: as last
-// written, and as if they had been collected. Each method says which one it
-// gives. Only [Block.Collect] and [Block.Release] move them.
+// Addresses that have cooled down stay where they are until [Block.Collect] or
+// [Block.Release] moves them. Each method says which view it gives: the block as
+// last written, or as if they had been collected.
 //
 // # What it is not
 //

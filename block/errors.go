@@ -2,11 +2,11 @@ package block
 
 import "errors"
 
-// What a block refuses. Every error of this package matches one of these with
-// [errors.Is] and names the address, block or ordinal it is about.
+// The errors of a block. Every error of this package matches one of these with
+// [errors.Is] and names the address, block or ordinal.
 var (
-	// ErrInvalidCIDR: a prefix that is no block: not valid, with host bits, or of
-	// more than [MaxSize] addresses.
+	// ErrInvalidCIDR: a prefix that cannot be a block: not valid, with host bits,
+	// or of more than [MaxSize] addresses.
 	ErrInvalidCIDR = errors.New("block: invalid CIDR")
 	// ErrOrdinal: an ordinal outside 0 to Size-1.
 	ErrOrdinal = errors.New("block: ordinal out of range")
@@ -17,7 +17,7 @@ var (
 	ErrTooSmall = errors.New("block: too small for the host's reservation")
 	// ErrNotAllocated: the address is free (§9, `does-not-exist`).
 	ErrNotAllocated = errors.New("block: address not allocated")
-	// ErrCooling: the address is cooling down and belongs to nobody (§9,
+	// ErrCooling: the address is cooling down and nobody holds it (§9,
 	// `ip-in-cooldown`).
 	ErrCooling = errors.New("block: address in cooldown")
 	// ErrState: a [State] that contradicts itself.

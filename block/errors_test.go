@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// start is a moment with a fraction of a second, which releases must drop.
+// start has a fraction of a second, which releases must drop.
 var start = time.Unix(1_700_000_000, 900_000_000)
 
 // newBlock returns a new block that is checked when the test ends.

@@ -8,7 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 )
 
-// Three pods come, the first goes, and its address is the last to be used again.
+// Three pods come and the first goes: its address is the last to be used again.
 func ExampleBlock() {
 	b, err := block.New(netip.MustParsePrefix("10.0.0.0/29"), 1)
 	if err != nil {
@@ -36,7 +36,7 @@ func ExampleBlock() {
 	// 3 4 5 6 7 0 free: 6
 }
 
-// With a cooldown, a released address is nobody's, but not free either.
+// With a cooldown, nobody holds a released address, but it is not free either.
 func ExampleBlock_Release() {
 	b, err := block.New(netip.MustParsePrefix("10.0.0.0/30"), 1)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// machine does to a subject what it does to the model, and compares them.
+// machine runs the same operations on a subject and on the model, and compares
+// them.
 type machine struct {
 	src      property.Source
 	got      subject
@@ -75,8 +76,8 @@ var (
 	}
 )
 
-// owner picks one whose handle has a backing array of its own: equal content is
-// what counts.
+// owner picks one whose handle has a backing array of its own: only equal content
+// counts.
 func (m *machine) owner() Owner {
 	return Owner{
 		Handle: strings.Clone(machineHandles[m.pick("handle", len(machineHandles))]),
@@ -213,7 +214,7 @@ var actions = []struct {
 	}},
 }
 
-// step does one action and then compares all that can be seen.
+// step does one action and then compares everything observable.
 func (m *machine) step(action int) (err error) {
 	defer func() {
 		if err != nil {
@@ -288,7 +289,7 @@ func same(what string, got, want any, ok bool) error {
 	return fmt.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
 }
 
-// sameError compares errors; the model's are bare.
+// sameError compares errors; the model's are not wrapped.
 func sameError(got, want error) error {
 	return same("error", got, want, errors.Is(got, want) && (got == nil) == (want == nil))
 }

@@ -71,8 +71,8 @@ const (
 	takenOrdinalToTail fault = "taking an ordinal turns the queue"
 )
 
-// model is a block made of slices and maps, each rule written down as plainly as
-// it is said, whatever it costs.
+// model is a block made of slices and maps. It states each rule as plainly as
+// possible, at any cost.
 type model struct {
 	fault   fault
 	cidr    netip.Prefix

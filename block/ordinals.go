@@ -13,8 +13,8 @@ type Ordinals struct {
 	more []uint64 // ordinals from 64 on, as far as needed
 }
 
-// Add puts ord, in 0 to [MaxSize]-1, into the set. It panics if it is not: a block
-// has no such ordinal.
+// Add puts ord, in 0 to [MaxSize]-1, into the set. It panics if ord is out of
+// range: no block has it.
 func (s *Ordinals) Add(ord int) { s.AddRange(ord, ord+1) }
 
 // AddRange puts the ordinals from, from+1, …, to-1 into the set: nothing if to is

@@ -2,11 +2,10 @@ package block
 
 import "iter"
 
-// The queue is a ring through the cells: it begins at place head and has an ordinal
-// at each of the next places, as many as are free. Taking the first and giving one
-// back touch one place each. An ordinal in the middle leaves by moving those before
-// it one place up, which keeps their order; only what names an address itself, or
-// passes over reserved ones, has to.
+// The queue is a ring of cells. It begins at place head and has one ordinal at
+// each of the next b.free places. Taking the first and pushing one touch one place
+// each. To take an ordinal from the middle, cut moves those before it one place
+// up; only requests for a certain address, and reservations, need that.
 
 // at returns the i-th ordinal of the queue, and put puts one there.
 func (b *Block) at(i int) uint16 {
@@ -25,15 +24,16 @@ func (b *Block) put(i int, ord uint16) {
 	b.cells[place].queue = ord
 }
 
-// first takes the first ordinal of the queue, which must not be empty, out of it.
-// An allot must follow.
+// first removes the first ordinal of the queue, which must not be empty. The
+// caller must call allot next.
 func (b *Block) first() uint16 {
 	ord := b.at(0)
 	b.head++
 	return ord
 }
 
-// cut takes ord, which must be free, out of the queue. An allot must follow.
+// cut removes ord, which must be free, from the queue. The caller must call allot
+// next.
 func (b *Block) cut(ord uint16) {
 	i := 0
 	for b.at(i) != ord {
@@ -43,7 +43,7 @@ func (b *Block) cut(ord uint16) {
 	b.head++
 }
 
-// moveUp moves the first n ordinals of the queue so many places up.
+// moveUp moves the first n ordinals of the queue by places up.
 func (b *Block) moveUp(n, places int) {
 	for i := n - 1; i >= 0; i-- {
 		b.put(i+places, b.at(i))
@@ -65,7 +65,7 @@ func (b *Block) allot(ord, record uint16, seq uint64) {
 	}
 }
 
-// push makes ord, which must not be free, free: it enters the queue at its end.
+// push frees ord, which must not be free, and puts it at the tail of the queue.
 func (b *Block) push(ord uint16) {
 	c := &b.cells[ord]
 	c.record, c.seq = 0, 0

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// Record is an attribute record: what the allocations that share it have in common
-// (§6).
+// Record is an attribute record, which several allocations may share (§6).
 type Record struct {
 	// Handle is the id of the handle, empty if there is none.
 	Handle string
@@ -21,32 +20,31 @@ type Record struct {
 }
 
 // record is a slot of an attribute record, kept at 48 bytes: a cluster has one for
-// nearly every pod. What few records have stands elsewhere: alternate attributes
-// and times of release in maps of the block.
+// nearly every pod. Alternate attributes and times of release, which few records
+// have, are in maps of the block.
 //
 // A slot with refs 0 is unused: it has no content and is on the list of spare
 // slots. All others but the cooling ones are in the chain of their bucket. Slot 0
-// is always unused and on no list: the number 0 ends every list and chain, and
-// what is written into the record behind the last one goes nowhere, without a
-// branch.
+// is always unused and on no list. The number 0 ends every list and chain, so
+// chain and unchain may write to the record after the last one without a branch.
 type record struct {
 	handle string
 	active Attrs
 	birth  uint32 // records are listed in this order
 	sum    uint32 // sumOf handle and active
 	refs   uint16 // ordinals that point here
-	hint   uint16 // an ordinal that once was made to point here, or cools
+	hint   uint16 // an ordinal that was made to point here once, or cools
 	next   uint16 // chain of the bucket, or list of spare slots
 	prev   uint16 // chain of the bucket
 }
 
-// cools is the hint of a cooling record, which no ordinal is.
+// cools is the hint of a cooling record: no ordinal has that number.
 const cools = math.MaxUint16
 
 func (r *record) cooling() bool { return r.hint == cools }
 
-// cool makes the record in slot i a cooling one, released at these Unix seconds. It
-// is in no chain.
+// cool makes the record in slot i, which is in no chain, a cooling one, released
+// at these Unix seconds.
 func (b *Block) cool(i uint16, at int64) {
 	b.records[i].hint = cools
 	if b.releases == nil {
@@ -63,7 +61,7 @@ func (b *Block) cooled(i uint16, cold Cold) bool {
 // isHost reports whether the record is that of host-reserved ordinals.
 func (r *record) isHost() bool { return IsHostReserved(r.handle) }
 
-// public returns the record in slot i as others see it.
+// public returns the record in slot i as an exported Record.
 func (b *Block) public(i uint16) Record {
 	r := &b.records[i]
 	public := Record{Handle: r.handle, Active: r.active, Alternate: b.alternates[i]}
@@ -77,11 +75,11 @@ func (b *Block) bucket(sum uint32) *uint16 {
 	return &b.cells[int(sum)&(len(b.cells)-1)].bucket
 }
 
-// hold returns the slot of the record that an allocation of ord to this owner
-// shares, counting one more that does: the oldest with its handle and attributes
-// and no alternate owner, else a new one.
+// hold returns the slot of the record for an allocation of ord to this owner, and
+// adds one to its references. That is the oldest record with the same handle and
+// attributes and no alternate owner, else a new one.
 func (b *Block) hold(ord uint16, to Owner) uint16 {
-	var sum uint32 // that of nobody in particular, for whom nothing is called
+	var sum uint32 // of an owner without handle and attributes, which needs no call
 	if len(to.Handle)|len(to.Active.text) != 0 {
 		sum = sumOf(to.Handle, to.Active)
 	}
@@ -112,8 +110,8 @@ func (b *Block) number() uint32 {
 	return b.born - 1
 }
 
-// renumber begins the numbers anew, the order being kept, when they run out: every
-// four thousand million records.
+// renumber restarts the numbers at 0 and keeps the order, when they run out: every
+// 4,294,967,295 records.
 func (b *Block) renumber() {
 	b.born = 0
 	for _, i := range b.inOrder() {
@@ -123,8 +121,7 @@ func (b *Block) renumber() {
 }
 
 // find looks through a chain for the record that hold wants; 0 if there is none.
-// Sums are compared first: a handle is read whole only if it is nearly certain to
-// be the one.
+// It compares sums first, so that it reads hardly any handle in vain.
 func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
 	records := b.records
 	for i != 0 {
@@ -138,12 +135,12 @@ func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
 	return found
 }
 
-// sameText reports whether two strings are equal. Who asks for a record that there is
-// has a handle and attributes seldom, and for empty strings == makes a call.
+// sameText reports whether two strings are equal. Most searches that succeed are
+// for empty strings, and comparing those with == costs a call.
 func sameText(x, y string) bool { return len(x) == len(y) && (x == "" || x == y) }
 
 // hasAlternate reports whether the record in slot i has an alternate owner. Nearly
-// no block has one that has, and then nothing is looked up.
+// no block has alternate owners; then there is no lookup.
 func (b *Block) hasAlternate(i uint16) bool {
 	return b.alternates != nil && b.alternates[i] != (Attrs{})
 }
@@ -168,7 +165,7 @@ func (b *Block) setAlternate(i uint16, attrs Attrs) {
 }
 
 // hostHeld returns the number of ordinals that are host-reserved. Few blocks have
-// any, so they are counted when it matters and not whenever one is taken.
+// any, so this counts them on demand and Take does not.
 func (b *Block) hostHeld() uint16 {
 	n := uint16(0)
 	if b.host > 0 {
@@ -193,8 +190,8 @@ func (b *Block) newRecord() uint16 {
 	return i
 }
 
-// moreRecords returns a slot that never was used. There are never more in use than
-// ordinals: besides slot 0 there is room for 1, 4, 16, …, up to that.
+// moreRecords returns a slot that was never used. Besides slot 0 there is room for
+// 1, 4, 16, … slots, at most one for each ordinal.
 func (b *Block) moreRecords() uint16 {
 	n := len(b.records)
 	switch {
@@ -202,7 +199,7 @@ func (b *Block) moreRecords() uint16 {
 		b.records = b.few[:0]
 	case n == cap(b.records):
 		b.records = append(make([]record, 0, min(4*n-3, int(b.size)+1)), b.records...)
-		b.few = [2]record{} // or it would keep handles alive
+		b.few = [2]record{} // or few would keep handles alive
 	}
 	if n == 0 {
 		b.records = append(b.records, record{})
@@ -211,7 +208,7 @@ func (b *Block) moreRecords() uint16 {
 	return uint16(len(b.records) - 1)
 }
 
-// dropRecord empties a slot, which is r, that nothing refers to any more.
+// dropRecord empties slot i, whose record r nothing refers to any more.
 func (b *Block) dropRecord(i uint16, r *record) {
 	if b.host > 0 || b.alternates != nil {
 		b.dropRare(i, r)
@@ -222,15 +219,15 @@ func (b *Block) dropRecord(i uint16, r *record) {
 	} else {
 		b.unchain(r)
 	}
-	// Field by field: what holds memory must go, the rest is written when the slot
-	// is used again.
+	// Only fields that hold memory must be cleared: the others are set when the
+	// slot is used again.
 	r.handle = ""
 	r.active = Attrs{}
 	r.next = b.spare
 	b.spare = i
 }
 
-// dropRare undoes what few records have.
+// dropRare drops what few records have.
 func (b *Block) dropRare(i uint16, r *record) {
 	if r.isHost() {
 		b.host--
@@ -256,8 +253,8 @@ func (b *Block) unchain(r *record) {
 	}
 }
 
-// Records returns the attribute records in the order of their making, as last
-// written: those of cooling addresses too. The slice is the caller's, nil if
+// Records returns the attribute records in the order in which they were made, as
+// last written, those of cooling addresses too. The slice is the caller's, nil if
 // nothing is in use.
 func (b *Block) Records() []Record {
 	var all []Record
@@ -267,7 +264,7 @@ func (b *Block) Records() []Record {
 	return all
 }
 
-// inOrder returns the slots in use in the order of their making.
+// inOrder returns the slots in use in the order in which they were made.
 func (b *Block) inOrder() []uint16 {
 	var slots []uint16
 	for i := range b.records {

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestReleaseMoments: a cooling record gives back any moment that it was given.
+// TestReleaseMoments: a cooling record keeps any release time.
 func TestReleaseMoments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Unix(rapid.Int64().Draw(t, "at"), 0).UTC()
@@ -30,8 +30,8 @@ func TestReleaseMoments(t *testing.T) {
 	})
 }
 
-// TestNumbersRunOut lets the numbers that order the records run out: the order
-// stays, whether a handle is short or long.
+// TestNumbersRunOut: when the numbers of the records run out the order stays, with
+// short handles and with long ones.
 func TestNumbersRunOut(t *testing.T) {
 	for _, prefix := range []string{"", "7 bytes", "k8s-pod-network."} {
 		b, err := New(netip.MustParsePrefix("10.0.0.0/28"), 1)
@@ -55,8 +55,8 @@ func TestNumbersRunOut(t *testing.T) {
 	}
 }
 
-// TestOldestIsShared: of records that have become equal, which takes a change of
-// owners, the one that was made first is shared, wherever it stands in its chain.
+// TestOldestIsShared: records can become equal when owners change. Then the oldest
+// is shared, wherever it is in its chain.
 func TestOldestIsShared(t *testing.T) {
 	for _, name := range []string{"first made equal last", "last made equal last"} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +79,9 @@ func TestOldestIsShared(t *testing.T) {
 	}
 }
 
-// TestRoomForRecords: the room grows by fours up to one record an ordinal, and the
-// first room, which is part of the block, keeps no handle alive when it is left.
+// TestRoomForRecords: the room grows fourfold, up to one record for each ordinal.
+// The first room, which is part of the block, keeps no handle alive once it is
+// left.
 func TestRoomForRecords(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/25"), 1)
 	require.NoError(t, err)
@@ -96,8 +97,8 @@ func TestRoomForRecords(t *testing.T) {
 	require.NoError(t, b.Check())
 }
 
-// TestRestoreDropsRecords: those that nothing points at go, and the others stay,
-// wherever they stand.
+// TestRestoreDropsRecords: Restore drops records that nothing points at, wherever
+// they are.
 func TestRestoreDropsRecords(t *testing.T) {
 	s := State{CIDR: netip.MustParsePrefix("10.0.0.0/31"), Seq: 3, Seqs: []uint64{2, 1}, Index: []int{3, 1}}
 	for _, handle := range []string{"unused", "a", "unused too", "b"} {

@@ -5,35 +5,36 @@ import (
 	"time"
 )
 
-// Release takes ordinals from their owners, in one release of Calico's (§9). First
-// it collects what had cooled down by cold, as [Block.Collect] does. Then the given
+// Release releases ordinals, as one release of Calico's does (§9). First it
+// collects what had cooled down by cold, as [Block.Collect] does. Then the given
 // ones, in any order, lose handle and attributes. If what is released at now has
 // already cooled down by cold (a cooldown of 0), they go to the tail of the queue
 // in ascending order; else they share one cooling record of this release, stamped
-// with the whole seconds of now, and stay in use with the sequence number that they
-// have (see [Block.Renumber]). Without ordinals it only collects.
+// with the whole seconds of now, and stay in use with the sequence number that
+// they have (see [Block.Renumber]). Without ordinals it only collects.
 //
-// Each ordinal must be allocated, not cooling, and given once, which the caller has
-// checked: Release panics if not. The slice is only read.
+// Each ordinal must be allocated, not cooling, and given only once, or Release
+// panics: the caller checks. Release does not change the slice.
 func (b *Block) Release(ords []int, now time.Time, cold Cold) {
 	at := now.Unix()
 	if len(ords) != 1 || at > int64(cold) || b.oldest <= int64(cold) {
 		b.releaseAll(ords, at, cold)
 		return
 	}
-	// One that need not cool down, in a block where nothing does: nearly all.
+	// The usual case: one ordinal, no cooldown, and nothing else cools in the
+	// block.
 	rec := b.held(ords[0])
 	b.unrefer(rec)
 	b.push(uint16(ords[0]))
 }
 
-// releaseAll is Release of whatever there is.
+// releaseAll is Release for the general case.
 func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 	b.Collect(cold)
 	if len(ords) == 0 {
 		return
 	}
-	// A bitmap sorts them, and finds one that was given twice.
+	// A bitmap sorts the ordinals and finds duplicates.
 	var given [MaxSize / 64]uint64
 	for _, ord := range ords {
 		b.held(ord)
@@ -66,13 +67,12 @@ func (b *Block) releaseAll(ords []int, at int64, cold Cold) {
 	}
 }
 
-// ReleaseInOrder takes ordinals from their owners and puts them at the tail of the
-// queue in the order given, as Calico did before it had a cooldown (§16). Where keep
-// is true they go on remembering their sequence numbers until they are allocated
-// again.
+// ReleaseInOrder releases ordinals and puts them at the tail of the queue in the
+// order given, as Calico did before it had a cooldown (§16). If keep is true they
+// keep their sequence numbers until they are allocated again.
 //
-// Each ordinal must be allocated, not cooling, and given once, which the caller has
-// checked: ReleaseInOrder panics if not. The slice is only read.
+// Each ordinal must be allocated, not cooling, and given only once, or
+// ReleaseInOrder panics: the caller checks. It does not change the slice.
 func (b *Block) ReleaseInOrder(ords []int, keep bool) {
 	for _, ord := range ords {
 		rec, seq := b.held(ord), b.cells[ord].seq
@@ -84,9 +84,9 @@ func (b *Block) ReleaseInOrder(ords []int, keep bool) {
 	}
 }
 
-// Renumber gives those of the ordinals that cool down the block's current sequence
-// number, as a release of single addresses does, but not one of a whole handle
-// (§6).
+// Renumber gives the block's current sequence number to those of the ordinals that
+// are cooling. A release of single addresses does that, one of a whole handle does
+// not (§6).
 func (b *Block) Renumber(ords []int) {
 	if b.cold == 0 {
 		return
@@ -115,7 +115,7 @@ func (b *Block) release(ord uint16) {
 	b.push(ord)
 }
 
-// unrefer counts one ordinal less for a record, which goes with the last one.
+// unrefer removes one reference to a record, and the record with the last one.
 func (b *Block) unrefer(i uint16) {
 	r := &b.records[i]
 	if r.refs--; r.refs == 0 {

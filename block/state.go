@@ -9,14 +9,14 @@ import (
 )
 
 // State is the whole content of a block, as last written: what Calico keeps in an
-// IPAMBlock, less its owner (§1). Two blocks with equal states behave alike.
+// IPAMBlock, less its owner (§1). Two blocks with equal states behave the same.
 type State struct {
 	// CIDR is the prefix, Seq the sequence number.
 	CIDR netip.Prefix
 	Seq  uint64
 	// Queue are the free ordinals, head first.
 	Queue []int
-	// Records are the attribute records in the order of their making.
+	// Records are the attribute records in the order in which they were made.
 	Records []Record
 	// Index has for every ordinal the number of its record, -1 for a free one.
 	Index []int
@@ -25,7 +25,7 @@ type State struct {
 	Seqs []uint64
 }
 
-// State returns the content of the block. It is the caller's and shares nothing
+// State returns the content of the block. The caller owns it; it shares no memory
 // with the block.
 func (b *Block) State() State {
 	s := State{
@@ -47,15 +47,15 @@ func (b *Block) State() State {
 	return s
 }
 
-// Restore returns a block with the content of s, which stays the caller's. Records
-// that nothing points at are dropped, as the next release of Calico's would.
+// Restore returns a block with the content of s, which it copies. Records that
+// nothing points at are dropped, as the next release of Calico's would.
 //
-// A state that contradicts itself is refused with everything that is wrong with it
-// at once, in an error that matches [ErrState], or [ErrInvalidCIDR] if there can be
-// no such block: an ordinal that is out of range, in the queue twice, in the queue
-// though it points at a record, or in neither; a number of no record; lists that are
-// not one entry an ordinal; a free ordinal with a sequence number; a cooling record
-// with a handle or attributes, or released at a fraction of a second.
+// The error matches [ErrInvalidCIDR] if no block can have that CIDR, else
+// [ErrState] if the state contradicts itself; it names every contradiction. These
+// are: an ordinal that is out of range, in the queue twice, both in the queue and
+// pointing at a record, or neither; a number of no record; a list that has not one
+// entry for each ordinal; a free ordinal with a sequence number; a cooling record
+// with a handle or attributes, or with a fraction of a second in its release time.
 func Restore(s State) (*Block, error) {
 	b := new(Block)
 	if err := b.Restore(s); err != nil {
@@ -64,8 +64,8 @@ func Restore(s State) (*Block, error) {
 	return b, nil
 }
 
-// Restore makes b, which may be a zero Block, what the function of that name
-// returns. After an error b is of no use.
+// Restore makes b, which may be a zero Block, equal to what the function [Restore]
+// returns. After an error b must not be used.
 func (b *Block) Restore(s State) error {
 	if err := b.Reset(s.CIDR, s.Seq); err != nil {
 		return err
@@ -118,7 +118,8 @@ func (b *Block) needed(s State) (n int) {
 	return n
 }
 
-// restoreRecords makes the records of s that are used, and returns the slot of each.
+// restoreRecords makes the records of s that allocations use, and returns the slot
+// of each.
 func (b *Block) restoreRecords(s State) []uint16 {
 	used := make([]bool, len(s.Records))
 	for _, n := range s.Index {
@@ -149,7 +150,8 @@ func (b *Block) restoreRecords(s State) []uint16 {
 	return slots
 }
 
-// contradictions returns what makes s no state of a block of this size.
+// contradictions returns every reason why s is no valid state of a block of this
+// size.
 func contradictions(s State, size int) (errs []error) {
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(s.Index) != size || len(s.Seqs) != size {

@@ -2,9 +2,9 @@ package block
 
 import "math/bits"
 
-// sumOf says in which bucket a record belongs. Records of one handle share a bucket
-// whatever their attributes, so that they can be found by the handle alone. Those
-// without a handle would all be in one, and go by their attributes.
+// sumOf returns the hash that decides the bucket of a record. It depends on the
+// handle alone, so that all records of a handle are in one bucket. Without a
+// handle it depends on the attributes.
 func sumOf(handle string, active Attrs) uint32 {
 	if handle == "" {
 		return sumText(active.text)
@@ -12,13 +12,14 @@ func sumOf(handle string, active Attrs) uint32 {
 	return sumText(handle)
 }
 
-// sumText makes a number of a text, 0 of an empty one. Every bit of the text changes
-// every bit of the number about half of the time: handles are long and differ in a few
-// digits, anywhere, and the bucket is taken from the last bits of the number. The
-// number is the same in every process, so that what a block costs is repeatable.
+// sumText returns a hash of a text, 0 for an empty one. Every bit of the text
+// changes every bit of the hash about half of the time: handles are long and
+// differ in a few digits anywhere, and the bucket is the last bits of the hash.
+// The hash is the same in every process, so that the cost of a block is
+// repeatable.
 //
-// The products of 16 bytes each do not wait for one another, so a long handle takes
-// hardly longer than a short one.
+// The products of 16 bytes each are independent, so a long handle takes hardly
+// longer than a short one.
 func sumText(s string) uint32 {
 	if s == "" {
 		return 0
@@ -41,9 +42,8 @@ func sumText(s string) uint32 {
 	return uint32(h ^ h>>32)
 }
 
-// fold multiplies two words and adds the halves of the product, which depend on all
-// bits of both: the lower half of a product alone has low bits that depend on low bits
-// only.
+// fold multiplies two words and combines the halves of the product. The low bits
+// of the lower half alone would depend on low bits only.
 func fold(x, y uint64) uint64 {
 	high, low := bits.Mul64(x, y)
 	return high ^ low

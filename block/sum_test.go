@@ -32,7 +32,7 @@ var names = map[string]func(i int) Owner{
 	"attributes: pods": func(i int) Owner { return Owner{Active: podAttrs(i)} },
 }
 
-// suffix returns the five letters that Kubernetes would end the name of a pod with.
+// suffix returns five letters such as Kubernetes puts at the end of a pod's name.
 func suffix(i int) string {
 	const letters = "bcdfghjklmnpqrstvwxz2456789"
 	r := rand.New(rand.NewSource(int64(i)))
@@ -43,8 +43,8 @@ func suffix(i int) string {
 	return string(text)
 }
 
-// reads returns how many records a search for each of so many owners looks at, when
-// they are spread over full blocks of this size by their sums.
+// reads returns how many records the searches for that many owners read, if their
+// sums spread them over full blocks of this size.
 func reads(sums []uint32, size int) (n int) {
 	for from := 0; from+size <= len(sums); from += size {
 		chains := make([]int, size)
@@ -57,9 +57,9 @@ func reads(sums []uint32, size int) (n int) {
 	return n
 }
 
-// TestSumsSpread: in blocks of every size, searches look at no more than a fifth more
-// records than if sums were drawn at random. A sum that takes the middle bits of a
-// product does not pass: it hardly depends on the last characters.
+// TestSumsSpread: in blocks of every size, searches read at most a fifth more
+// records than with random sums. A sum of the middle bits of a product fails: it
+// hardly depends on the last characters.
 func TestSumsSpread(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sums some million names")
@@ -92,7 +92,8 @@ func TestSumsSpread(t *testing.T) {
 	assert.Greater(t, caught, 10, "cases in which the middle of a product is found bad")
 }
 
-// middleOfProduct is a broken sum: of a product of 64 bits it takes some from the middle.
+// middleOfProduct is a broken sum: it takes bits from the middle of a 64-bit
+// product.
 func middleOfProduct(s string) uint32 {
 	if len(s) < 8 {
 		s += "12345678"
@@ -102,7 +103,8 @@ func middleOfProduct(s string) uint32 {
 	return uint32((last + uint64(n) + mid*0xe7037ed1a0b428db) * 0xa0761d6478bd642f >> 32)
 }
 
-// TestFullBlockChains: the records of a full block are where their sums say.
+// TestFullBlockChains: the records of a full block are in the buckets of their
+// sums.
 func TestFullBlockChains(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/20"), 1)
 	require.NoError(t, err)

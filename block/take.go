@@ -2,8 +2,8 @@ package block
 
 import "fmt"
 
-// Owner is who an address is given to. The zero value is nobody in particular: no
-// handle and no attributes, which is allowed.
+// Owner is who gets an address. The zero value has no handle and no attributes,
+// which is allowed.
 type Owner struct {
 	// Handle is the id of the handle, empty for none.
 	Handle string
@@ -17,9 +17,9 @@ type Owner struct {
 // block's current sequence number. If n is not positive, or no unreserved ordinal
 // is free, nothing changes.
 //
-// Addresses that have cooled down are not taken: call [Block.Collect] before.
-// Take allocates no memory if dst has room, and if as many records and the same
-// ordinals were in use before.
+// Take does not take addresses that have cooled down: call [Block.Collect] before.
+// It allocates no memory if dst has room and the block has had as many records and
+// these ordinals in use before.
 func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	if reserved != nil {
 		return b.takeUnreserved(dst, n, to, reserved)
@@ -40,8 +40,8 @@ func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	return dst
 }
 
-// takeUnreserved is Take where some ordinals are reserved: those that it passes
-// over gather at the head, and close up to the rest of the queue at the end.
+// takeUnreserved is Take with reserved ordinals. It gathers those that it passes
+// over at the head, and joins them with the rest of the queue at the end.
 func (b *Block) takeUnreserved(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	passed, taken := 0, 0
 	rec := uint16(0)
@@ -66,11 +66,12 @@ func (b *Block) takeUnreserved(dst []int, n int, to Owner, reserved *Ordinals) [
 	return dst
 }
 
-// TakeOrdinal allocates one certain ordinal to an owner, from wherever it is in the
-// queue and reserved or not (§9 AssignIP). It remembers the block's current
-// sequence number. The error matches [ErrOrdinal] if the block has no such ordinal,
-// and [ErrTaken] if it is allocated or cooling down; nothing changes then. One that
-// has cooled down is taken until it is collected: call [Block.Collect] before.
+// TakeOrdinal allocates one certain ordinal to an owner, at any place in the
+// queue, reserved or not (§9 AssignIP). It remembers the block's current sequence
+// number. The error matches [ErrOrdinal] if the block has no such ordinal, and
+// [ErrTaken] if it is allocated or cooling down; nothing changes then. An ordinal
+// that has cooled down counts as taken until it is collected: call [Block.Collect]
+// before.
 func (b *Block) TakeOrdinal(ord int, to Owner) error {
 	if err := b.checkFree(ord); err != nil {
 		return err
@@ -91,8 +92,8 @@ func (b *Block) checkFree(ord int) error {
 }
 
 // ReserveForHost takes the first start and the last end ordinals out of the queue
-// and allocates them to an owner, in Calico always [HostReservedHandle] with the
-// attribute `note` (§10). It is meant for a block that was just made. Host-reserved
+// and allocates them to an owner: in Calico that is always [HostReservedHandle]
+// with the attribute `note` (§10). It is meant for new blocks. Host-reserved
 // ordinals have no sequence number: theirs is 0 (§6).
 //
 // The error matches [ErrTooSmall] if the block has fewer than start+end ordinals,

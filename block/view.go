@@ -16,7 +16,7 @@ func (b *Block) Free() int { return int(b.free) }
 func (b *Block) InUse() int { return b.Size() - int(b.free) }
 
 // FreeUnreserved returns the number of ordinals that are free and not reserved, as
-// last written. Reserved ordinals that the block does not have count for nothing.
+// last written. It ignores reserved ordinals that the block does not have.
 func (b *Block) FreeUnreserved(reserved *Ordinals) int {
 	n := int(b.free)
 	if reserved != nil {
@@ -27,8 +27,9 @@ func (b *Block) FreeUnreserved(reserved *Ordinals) int {
 	return n
 }
 
-// Held returns the number of ordinals that are allocated, and not cooling, to an owner
-// whose active attributes pass. It asks once a record and not once an ordinal.
+// Held returns the number of allocated ordinals, without cooling ones, for whose
+// active attributes pass returns true. It calls pass once for each record, not for
+// each ordinal.
 func (b *Block) Held(pass func(active Attrs) bool) (n int) {
 	for i := range b.records {
 		if r := &b.records[i]; r.refs > 0 && !r.cooling() && pass(r.active) {
@@ -48,8 +49,8 @@ func (b *Block) Available(cold Cold, reserved *Ordinals) int {
 	return n
 }
 
-// Empty reports whether, with everything collected that has cooled down by cold, no
-// ordinal is in use but those of [HostReservedHandle] (§5, §10).
+// Empty reports whether only ordinals of [HostReservedHandle] are in use, as if
+// everything that has cooled down by cold had been collected (§5, §10).
 func (b *Block) Empty(cold Cold) bool {
 	if b.size-b.free-b.cold != b.hostHeld() {
 		return false
@@ -58,14 +59,14 @@ func (b *Block) Empty(cold Cold) bool {
 }
 
 // AppendHandle appends the ordinals that a handle holds to dst in ascending order
-// and returns it. Cooling addresses are nobody's, and the empty handle holds
+// and returns it. No handle holds cooling addresses, and the empty handle holds
 // nothing (§9).
 func (b *Block) AppendHandle(dst []int, handle string) []int {
 	if handle == "" {
 		return dst
 	}
-	// The records of the handle are all in one chain. Mostly there is one, with
-	// one ordinal, and the hint is right.
+	// All records of the handle are in one chain. Usually there is one, with one
+	// ordinal, and the hint is right.
 	sum := sumOf(handle, Attrs{})
 	only, held := uint16(0), 0
 	for i := *b.bucket(sum); i != 0; i = b.records[i].next {
@@ -97,12 +98,12 @@ func (b *Block) AppendHandle(dst []int, handle string) []int {
 	return dst
 }
 
-// Holder says who holds an ordinal with everything collected that has cooled down
-// by cold: its handle (empty if it has none), the sequence number it remembers, and
-// whether it is held by anyone. A cooling ordinal is held by nobody, but has its
-// number; a free one, or one that the block does not have, has the number 0 (§6,
-// §9 ReleaseIPs), unless [Block.ReleaseInOrder] kept it. It is the cheap part of
-// [Block.Allocation].
+// Holder returns the handle that holds an ordinal (empty if it has none), the
+// sequence number that the ordinal remembers, and whether anyone holds it, as if
+// everything that has cooled down by cold had been collected. Nobody holds a
+// cooling ordinal, but it has its number. A free ordinal, or one that the block
+// does not have, has the number 0 (§6, §9 ReleaseIPs), unless
+// [Block.ReleaseInOrder] kept it. Holder is cheaper than [Block.Allocation].
 func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool) {
 	if !b.has(ord) {
 		return "", 0, false
@@ -118,7 +119,7 @@ func (b *Block) Holder(ord int, cold Cold) (handle string, seq uint64, held bool
 	return r.handle, b.cells[ord].seq, !r.cooling()
 }
 
-// Allocation is what a block knows of an ordinal that is not free.
+// Allocation describes an ordinal that is not free.
 type Allocation struct {
 	// Ordinal is in 0 to Size-1.
 	Ordinal int
@@ -137,8 +138,8 @@ type Allocation struct {
 	Record int
 }
 
-// Allocation returns what is known of an ordinal, as last written; false if it is
-// free or the block does not have it. It goes through all records once.
+// Allocation describes an ordinal, as last written; false if it is free or the
+// block does not have it. It reads all records once.
 func (b *Block) Allocation(ord int) (Allocation, bool) {
 	if !b.has(ord) || b.isFree(uint16(ord)) {
 		return Allocation{}, false
@@ -166,9 +167,8 @@ func (b *Block) allocation(ord, rank int) Allocation {
 	}
 }
 
-// Allocations yields everything that is not free, cooling addresses included, as
-// last written and in ascending order of ordinals. The block must not be changed
-// meanwhile.
+// Allocations yields every ordinal that is not free, cooling ones included, as
+// last written and in ascending order. The block must not be changed meanwhile.
 func (b *Block) Allocations() iter.Seq[Allocation] {
 	return func(yield func(Allocation) bool) {
 		rank := b.ranks()
@@ -183,7 +183,7 @@ func (b *Block) Allocations() iter.Seq[Allocation] {
 	}
 }
 
-// ranks returns for every slot in use its number in the order of making.
+// ranks returns for every slot in use its number in [Block.Records].
 func (b *Block) ranks() []int {
 	rank := make([]int, len(b.records))
 	for n, i := range b.inOrder() {
@@ -195,8 +195,8 @@ func (b *Block) ranks() []int {
 // SetOwner sets the attributes of the active and of the alternate owner of an
 // allocated ordinal; nil leaves that side, and a pointer to the empty set clears
 // it. Attributes belong to the record: the change shows on every ordinal that
-// shares it, and later allocations share it, or no longer do, by what it then says
-// (§9 SetOwnerAttributes).
+// shares it, and decides whether later allocations share it (§9
+// SetOwnerAttributes).
 //
 // The error matches [ErrOrdinal] if the block has no such ordinal,
 // [ErrNotAllocated] if it is free, and [ErrCooling] if it was released and not
