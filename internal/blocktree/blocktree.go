@@ -1,7 +1,7 @@
 // Package blocktree finds the blocks of one pool by number.
 //
-// It is a data structure and knows nothing of addresses or owners: what a block is,
-// and whether it has free addresses, its user says.
+// It is a data structure and knows nothing of addresses or owners: the caller says
+// what a block is and whether it has free addresses.
 package blocktree
 
 import (
@@ -11,17 +11,17 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A Tree finds the blocks of one pool by number. It is a 64-way trie over the 6-bit
-// digits of the block's number, highest digit first, and answers three questions
-// without walking the pool: which is the next number without a block and the next
-// empty block (docs/calico.md §5), and the next block with a free address
-// (docs/calico.md §8). Every node summarizes the slots below it in words of one bit
-// a slot, so each answer costs a few word scans, at most two a level: 3 levels for a
-// /8 of /26 blocks, 13 for a /48 of /122 blocks.
+// A Tree finds the blocks of one pool by number. It is a 64-way trie over the
+// 6-bit digits of the block's number, highest digit first, and answers three
+// questions without walking the pool: which is the next number without a block,
+// the next empty block (docs/calico.md §5), and the next block with a free address
+// (docs/calico.md §8). Every node summarizes its slots in words with one bit for
+// each slot, so each answer costs a few word scans, at most two for each level: 3
+// levels for a /8 of /26 blocks, 13 for a /48 of /122 blocks.
 //
-// A slot with a single block below it holds that block at once, whatever the
-// level, so a huge pool costs memory for its blocks only. The zero Tree is not
-// usable; make one with [New].
+// A slot with a single block below it holds that block directly, at any level, so
+// a huge pool costs memory for its blocks only. The zero Tree is not usable; make
+// one with [New].
 type Tree[V any] struct {
 	root  node[V]
 	top   int        // level of the root: its slots are digit number top
@@ -30,16 +30,15 @@ type Tree[V any] struct {
 	count int        // blocks
 }
 
-// A Leaf is one block in a tree. Its place and what the summaries say of it are the
-// user's to set: the place before the leaf is inserted, the rest before that or
-// before [Tree.Update].
+// A Leaf is one block in a tree. The caller sets its fields: the place before the
+// leaf is inserted, the others before that or before [Tree.Update].
 type Leaf[V any] struct {
 	At                    pool.Index // the block's number
 	MayBeFree, MayBeEmpty bool       // it has, or may have, a free address; it is, or may be, empty
 	Value                 V          // the block
 }
 
-// node is one level of a Tree. Bit i of each word is about slot i.
+// node is one level of a Tree. Bit i of each word describes slot i.
 type node[V any] struct {
 	some     uint64     // there is a block below
 	full     uint64     // every block below exists
@@ -48,13 +47,13 @@ type node[V any] struct {
 	children []child[V] // in slot order, one for each bit of some
 }
 
-// child is what a slot holds: a node, or the only block below it.
+// child is the content of a slot: a node, or the only block below it.
 type child[V any] struct {
 	node *node[V]
 	leaf *Leaf[V]
 }
 
-// A Filter says which blocks a search is for.
+// A Filter says which blocks a search finds.
 type Filter uint8
 
 // The filters.
@@ -80,7 +79,7 @@ func (t *Tree[V]) Len() int { return t.count }
 // Last returns the highest number that the pool has.
 func (t *Tree[V]) Last() pool.Index { return t.last }
 
-// rank returns how many slots below slot d are taken.
+// rank returns how many slots before slot d are taken.
 func (n *node[V]) rank(d uint) int { return bits.OnesCount64(n.some & (1<<d - 1)) }
 
 // Get returns block number at, or nil.
@@ -102,7 +101,7 @@ func (t *Tree[V]) Get(at pool.Index) *Leaf[V] {
 	}
 }
 
-// Insert adds a block, which must not be there, under its number.
+// Insert adds a block under its number, which must not be taken.
 func (t *Tree[V]) Insert(l *Leaf[V]) {
 	t.root.insert(l, t.top)
 	t.count++
@@ -126,7 +125,7 @@ func (n *node[V]) insert(l *Leaf[V], level int) {
 	n.summarize(d, i, level)
 }
 
-// Remove takes out a block, which must be there.
+// Remove removes a block, which must be in the tree.
 func (t *Tree[V]) Remove(l *Leaf[V]) {
 	t.root.remove(l, t.top)
 	t.count--
@@ -145,19 +144,19 @@ func (n *node[V]) remove(l *Leaf[V], level int) {
 		return
 	}
 	c.node.remove(l, level-1)
-	// The last block below moves up, which keeps the tree as small as its
-	// blocks; a node is never without children, for it had two when it was made.
+	// A block that is the last below its slot moves up, so the tree is no larger
+	// than its blocks need. No node is without children: it is made with two.
 	if len(c.node.children) == 1 && c.node.children[0].node == nil {
 		*c = c.node.children[0]
 	}
 	n.summarize(d, i, level)
 }
 
-// Update brings the summaries above a block in line with what its leaf says.
+// Update updates the summaries above a block after its leaf has changed.
 func (t *Tree[V]) Update(l *Leaf[V]) { t.root.update(l, t.top) }
 
 // update reports whether the node's own summary changed: if not, those above it
-// stand as they are.
+// need no change.
 func (n *node[V]) update(l *Leaf[V], level int) bool {
 	d := digit(l.At, level)
 	i := n.rank(d)
@@ -235,7 +234,7 @@ func (n *node[V]) nextMissing(from pool.Index, level int, slots uint) (pool.Inde
 	for {
 		word := ^n.full >> d << d
 		d = uint(bits.TrailingZeros64(word))
-		if d >= slots { // 64 when the word is 0
+		if d >= slots { // 64 if the word is 0
 			return pool.Index{}, false
 		}
 		at := from
@@ -252,7 +251,7 @@ func (n *node[V]) nextMissing(from pool.Index, level int, slots uint) (pool.Inde
 			}
 		case c.leaf.At != at:
 			return at, true
-		default: // a lone block just here: its neighbour, if still in the slot
+		default: // a single block at this number: try the next one, if it is in the slot
 			if next := at.Next(); floor(next, level) == floor(at, level) {
 				return next, true
 			}
@@ -263,7 +262,7 @@ func (n *node[V]) nextMissing(from pool.Index, level int, slots uint) (pool.Inde
 	}
 }
 
-// A Walk goes over the blocks of a tree that pass a filter, once round from a start
+// A Walk visits the blocks of a tree that pass a filter, once round from a start
 // number, in the order of docs/calico.md §2. Blocks may change or go between two
 // steps.
 type Walk[V any] struct {
@@ -302,7 +301,7 @@ func (w *Walk[V]) Next() *Leaf[V] {
 	return nil
 }
 
-// wrap goes on at number 0, once.
+// wrap continues at number 0, once.
 func (w *Walk[V]) wrap() {
 	w.done = w.wrapped
 	w.wrapped, w.at = true, pool.Index{}

@@ -19,7 +19,7 @@ import (
 // block is what the tests put into trees.
 type block = Leaf[struct{}]
 
-// A forest is what the property is about: the methods of a tree.
+// A forest has the methods of a tree: the property tests it.
 type forest interface {
 	Get(pool.Index) *block
 	Insert(*block)
@@ -40,7 +40,7 @@ func (t realTree) round(f Filter, start pool.Index) []*block {
 		all = append(all, b)
 	}
 	if b := c.Next(); b != nil {
-		all = append(all, b) // a walk that ended has ended
+		all = append(all, b) // a walk that ended stays at its end
 	}
 	return all
 }
@@ -165,8 +165,8 @@ func someIndex(pick chooser, p *pool.Pool, blocks []*block) pool.Index {
 	return at.Low(p.BlockBits())
 }
 
-// tryTree does operations on a tree and the definition at once and returns how
-// they differ.
+// tryTree does the same operations on a tree and on the definition, and returns
+// how they differ.
 func tryTree(pick chooser, steps int, make func(*pool.Pool) (forest, func() error)) error {
 	p := somePool(pick)
 	got, check := make(p)
@@ -259,7 +259,7 @@ func makeRealTree(p *pool.Pool) (forest, func() error) {
 	return realTree{&t}, t.Check
 }
 
-// TestTree holds the tree against the plain definition.
+// TestTree compares the tree with the plain definition.
 func TestTree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pick := func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
@@ -269,8 +269,8 @@ func TestTree(t *testing.T) {
 	})
 }
 
-// TestTreeBySeed goes further, the same way every time. With IPAMSIM_LONG set
-// it does so twenty times as often.
+// TestTreeBySeed runs longer, and repeats exactly. With IPAMSIM_LONG set it does
+// so twenty times as often.
 func TestTreeBySeed(t *testing.T) {
 	seeds := uint64(200)
 	if os.Getenv("IPAMSIM_LONG") != "" {
@@ -405,7 +405,7 @@ func TestTreeRejects(t *testing.T) {
 					next_: real.Next, nextMissing_: real.NextMissing, round_: real.round,
 				}
 				damage(faulty, p)
-				return faulty, func() error { return nil } // the answers alone must tell
+				return faulty, func() error { return nil } // the answers alone must show the fault
 			}
 			for seed := range uint64(500) {
 				if err := tryTree(seeded(seed), 80, broken); err != nil {
@@ -418,7 +418,7 @@ func TestTreeRejects(t *testing.T) {
 	}
 }
 
-// TestTreeCheck: a tree whose summaries or count are wrong says so.
+// TestTreeCheck: Check finds wrong summaries and a wrong count.
 func TestTreeCheck(t *testing.T) {
 	pick := seeded(7)
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/8")})
@@ -449,7 +449,7 @@ func TestTreeCheck(t *testing.T) {
 	}
 }
 
-// TestTreeDepth: a huge pool costs a level for 6 bits of its numbers at most,
+// TestTreeDepth: a huge pool costs at most one level for 6 bits of its numbers,
 // and memory for its blocks only.
 func TestTreeDepth(t *testing.T) {
 	for seed := range uint64(50) {
@@ -486,9 +486,9 @@ func TestTreeDepth(t *testing.T) {
 	}
 }
 
-// TestTreeVisits: a search looks at the nodes on the way to where it begins and
-// on the way to what it finds, and at no other: at two a level. All others are
-// replaced by ones that panic when somebody looks at them.
+// TestTreeVisits: a search looks only at the nodes on the way to its start and on
+// the way to its result: two for each level. All others are replaced by nodes that
+// panic when read.
 func TestTreeVisits(t *testing.T) {
 	for seed := range uint64(300) {
 		pick := seeded(seed)
@@ -534,7 +534,7 @@ func TestTreeVisits(t *testing.T) {
 	}
 }
 
-// TestTreeNoAllocations: searches make nothing.
+// TestTreeNoAllocations: searches allocate no memory.
 func TestTreeNoAllocations(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("fd00::/48")})
 	require.NoError(t, err)

@@ -42,8 +42,8 @@ func (t *Tree[V]) Check() error {
 }
 
 // Poisoned returns a copy of the tree in which a search panics when it looks at a
-// node that is not on the way to one of these numbers. It is for tests of what a
-// search looks at.
+// node that is not on the way to one of these numbers. It is for tests of which
+// nodes a search reads.
 func (t *Tree[V]) Poisoned(ways ...pool.Index) *Tree[V] {
 	poison := &node[V]{some: ^uint64(0), free: ^uint64(0), empty: ^uint64(0)} // and no children
 	var copyOf func(n *node[V], level int, ways []pool.Index) *node[V]

@@ -12,7 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// digits is what the property of digits is about.
+// digits has the functions that the property tests.
 type digits struct {
 	digit     func(x pool.Index, level int) uint
 	withDigit func(x pool.Index, level int, d uint) pool.Index
@@ -21,8 +21,8 @@ type digits struct {
 
 var realDigits = digits{digit, withDigit, floor}
 
-// tryDigits holds digits of some number against the same on big integers, and
-// returns how they differ.
+// tryDigits compares digits of a number with the same on big integers, and returns
+// how they differ.
 func tryDigits(pick chooser, impl digits) error {
 	words := []uint64{0, 1, 1 << 63, 1<<64 - 1, 1<<64 - 2, 1<<60 - 1, 0xf << 60}
 	word := func(what string) uint64 {
@@ -39,8 +39,8 @@ func tryDigits(pick chooser, impl digits) error {
 	above := new(big.Int).Lsh(span, 6)
 	tail := new(big.Int).Mod(x, span)
 	want := new(big.Int).Div(new(big.Int).Mod(x, above), span)
-	// The digit replaced: x - digit*span + d*span. What does not fit 128 bits is cut
-	// off by fromBig.
+	// The digit replaced: x - digit*span + d*span. fromBig cuts off what does not
+	// fit 128 bits.
 	replaced := new(big.Int).Add(x, new(big.Int).Mul(span, new(big.Int).Sub(big.NewInt(int64(d&63)), want)))
 	if got := impl.digit(at, level); uint64(got) != want.Uint64() {
 		return fmt.Errorf("digit %d of %s is %d, want %s", level, at, got, want)
