@@ -25,7 +25,7 @@ const (
 	barHeight vg.Length = 13
 )
 
-// numerals is half-way up a line of digits: they have no descent.
+// numerals is the middle of a line of digits: they have no descent.
 const numerals text.YAlignment = -0.4
 
 // SVG draws the chart.
@@ -48,7 +48,7 @@ func (b *Bars) SVG() (string, error) {
 		ends.TextStyle = append(ends.TextStyle, style)
 	}
 	p.Y.Tick.Marker = ticks
-	p.Y.Tick.Label.YAlign = numerals - 0.2 // an axis lifts its labels by their descent
+	p.Y.Tick.Label.YAlign = numerals - 0.2 // an axis raises its labels by their descent
 	p.Y.Tick.LineStyle.Width = 0
 	p.X.Tick.Marker = plot.ConstantTicks{}
 	p.X.LineStyle.Width = 0

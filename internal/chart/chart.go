@@ -2,8 +2,8 @@
 //
 // A chart has no colours of its own: its parts have classes, and [CSS] gives each
 // the value of a custom property, so that a page decides, in light and in dark. A
-// chart scales with the page and says in words what it shows. The same figures
-// give the same bytes.
+// chart scales with the page and has a title and a description in words. The same
+// figures give the same bytes.
 package chart
 
 import (
@@ -23,15 +23,15 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Words is what a chart says to those who do not see it.
+// Words describes a chart to readers who do not see it.
 type Words struct {
 	ID    string // of the chart, unique in the page
 	Title string
 	Desc  string // the figures, in a sentence or several
 }
 
-// parts are what a chart is made of, each with the custom property that colours it
-// and the colour where a page does not say. The last eight are series.
+// parts are the parts of a chart, each with the custom property that colours it
+// and its default colour. The last eight are series.
 var parts = []struct{ class, colour string }{
 	{"text", "#5a6475"}, {"strong", "#1c2330"}, {"axis", "#8b94a3"}, {"grid", "#e3e6eb"},
 	{"bar", "#9db8d6"}, {"mark", "#2563a8"},
@@ -51,8 +51,8 @@ func CSS() string {
 	return b.String()
 }
 
-// paint is the colour that stands for a part while the chart is drawn, until its
-// class takes its place.
+// paint is the colour that stands for a part while the chart is drawn; a class
+// replaces it afterwards.
 func paint(class string) color.Color {
 	for i, p := range parts {
 		if p.class == class {
@@ -71,8 +71,7 @@ func class(colour string) (string, error) {
 	return parts[i].class, nil
 }
 
-// dashes are the patterns of series that share a colour's neighbourhood: lines
-// differ in more than colour.
+// dashes are the patterns of series, so that lines of similar colours differ too.
 var dashes = [][]vg.Length{nil, {6, 3}, {2, 2}}
 
 // seriesStyle is the line of series number i.
@@ -111,9 +110,9 @@ func render(p *plot.Plot, w, h vg.Length, words Words) (string, error) {
 	return dress(c, fmt.Sprintf("0 0 %g %g", w.Points(), h.Points()), words)
 }
 
-// dress rewrites SVG as vgsvg draws it. Styles become classes and attributes: an
-// inline style would keep the colours from the page, and a strict content
-// security policy forbids them.
+// dress rewrites the SVG that vgsvg draws. Styles become classes and attributes:
+// the page could not colour inline styles, and a strict content security policy
+// forbids them.
 func dress(c io.WriterTo, viewBox string, words Words) (string, error) {
 	var raw bytes.Buffer
 	if _, err := c.WriteTo(&raw); err != nil {
@@ -173,8 +172,8 @@ func head(viewBox string, w Words) string {
 		viewBox, id, id, id, escape(w.Title), id, escape(w.Desc))
 }
 
-// attributes writes what a style says as attributes. Every element must be filled
-// with something, or with nothing: to leave it open is to fill it with black.
+// attributes writes a style as attributes. Every element needs a fill, if only
+// "none": without one it is black.
 func attributes(b *strings.Builder, style string) error {
 	var classes []string
 	filled := false

@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// element is one of SVG, with its text.
+// element is an SVG element with its text.
 type element struct {
 	name, text string
 	attr       map[string]string
@@ -124,7 +124,7 @@ func TestBarsAreToScale(t *testing.T) {
 	require.Zero(t, width(0, 1))
 }
 
-// extent returns how wide a path is that is made of moves and lines.
+// extent returns the width of a path made of moves and lines.
 func extent(t *testing.T, d string) float64 {
 	t.Helper()
 	xs, _ := points(t, d)
@@ -263,8 +263,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestEveryColourIsAPart: what is drawn in a colour that no page can change is an
-// error, and black too, which SVG does not write down.
+// TestEveryColourIsAPart: drawing in a colour that no page can change is an error,
+// also in black, which SVG does not write down.
 func TestEveryColourIsAPart(t *testing.T) {
 	draw := func(paint func(c *vgsvg.Canvas)) error {
 		c := vgsvg.New(10, 10)

@@ -16,7 +16,7 @@ import (
 type Lines struct {
 	Words
 	Series []Series
-	Top    float64 // the largest value that there can be; 0 for the largest that there is
+	Top    float64 // the largest possible value; 0 for the largest in the data
 	Unit   string  // after the numbers at the side: " %"
 	Ticks  []Tick  // below
 }
@@ -68,8 +68,8 @@ func (l *Lines) SVG() (string, error) {
 	grid.Vertical.Color = nil
 	grid.Horizontal = draw.LineStyle{Color: paint("grid"), Width: 1}
 	p.Add(grid)
-	// A line's own number stays. Strong ones are drawn first: others remain to be seen
-	// where they coincide.
+	// A line keeps its number. Strong ones are drawn first, so that others stay
+	// visible on top of them.
 	for _, strong := range []bool{true, false} {
 		for i, s := range l.Series {
 			if s.Strong != strong || len(s.X) == 0 {
@@ -87,8 +87,8 @@ func (l *Lines) SVG() (string, error) {
 	return render(p, linesWidth, linesHeight, l.Words)
 }
 
-// Key draws a piece of the line of series number i, for a legend. The text beside
-// it speaks for it.
+// Key draws a piece of the line of series number i, for a legend. It has no words:
+// the text beside it describes it.
 func Key(i int, strong bool) (string, error) {
 	c := vgsvg.New(26, 8)
 	style := seriesStyle(i, strong)
@@ -102,7 +102,7 @@ func Key(i int, strong bool) (string, error) {
 	return dress(c, "0 0 26 8", Words{})
 }
 
-// margin draws nothing and keeps room for it at the right and above.
+// margin draws nothing and keeps room at the right and above.
 type margin struct{}
 
 // Plot implements [plot.Plotter].
@@ -136,7 +136,7 @@ func upTo(top float64, counts bool) []float64 {
 }
 
 // number writes a value that is not negative, its thousands set apart, without
-// digits that a reader has no use for.
+// digits that no reader needs.
 func number(v float64) string {
 	s := strconv.FormatFloat(v, 'f', -1, 64)
 	if len(s) > 6 {
