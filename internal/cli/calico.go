@@ -15,8 +15,8 @@ func Calico(cmd *cobra.Command, v *calico.Version, usage string) {
 	_ = cmd.RegisterFlagCompletionFunc("calico", cobra.FixedCompletions(Releases(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// Releases returns what to offer for the flag -calico: other values that the program
-// takes, and the releases, newest first.
+// Releases returns the completions of the flag -calico: other values that the
+// program takes, and the releases, newest first.
 func Releases(others ...string) []string {
 	for line := 33; line >= 22; line-- {
 		others = append(others, calico.V3(line).String())
@@ -39,7 +39,7 @@ func (v *release) Set(text string) error {
 		text = ""
 	}
 	parsed, err := calico.Parse(text)
-	if err != nil || given == "" { // an unset variable of a shell, say
+	if err != nil || given == "" { // such as an unset shell variable
 		return errors.New("must be a release of Calico such as v3.28 or v3.28.2")
 	}
 	*v = release(parsed)

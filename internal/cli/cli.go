@@ -1,5 +1,5 @@
-// Package cli is what the example programs share in talking to their users. It
-// knows flags and no allocation.
+// Package cli has the command lines of the example programs: flags, help, output
+// files and progress. It knows nothing of allocation.
 package cli
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// InFlags puts what is wrong with a pool, the first thing of several, in terms
-// of the flags -pool and -block-size. Other errors come back as they are.
+// InFlags words the first fault of a pool in terms of the flags -pool and
+// -block-size. It returns other errors unchanged.
 func InFlags(err error) error {
 	var wrong *pool.InvalidError
 	if !errors.As(err, &wrong) {
@@ -33,7 +33,7 @@ func Count(n int, noun string) string {
 	return Number(n) + " " + noun
 }
 
-// Number writes a number that is not negative, its thousands set apart.
+// Number writes a non-negative number with its thousands set apart.
 func Number(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -42,7 +42,7 @@ func Number(n int) string {
 	return digits
 }
 
-// Wrap breaks text into lines of at most n characters, where its words allow.
+// Wrap breaks text into lines of at most n characters, or of one longer word.
 func Wrap(text string, n int) []string {
 	var lines []string
 	line := ""

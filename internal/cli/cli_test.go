@@ -46,7 +46,7 @@ func TestTerminal(t *testing.T) {
 	require.NoError(t, f.Close())
 	require.False(t, Terminal(f), "closed")
 
-	null, err := os.Open(os.DevNull) // a device, as a terminal is one
+	null, err := os.Open(os.DevNull) // a device, like a terminal
 	require.NoError(t, err)
 	defer null.Close()
 	t.Setenv("NO_COLOR", "")

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What programs end with.
+// The exit codes of programs.
 const (
 	Fine        = 0
 	No          = 1   // the answer is no, or there are differences
@@ -22,7 +22,7 @@ const (
 	Interrupted = 130 // as shells say for Ctrl-C
 )
 
-// What a command returns where there is nothing to explain.
+// What a command returns when the error needs no message.
 var (
 	ErrNo          = errors.New("the answer is no")
 	ErrBad         = errors.New("bad input") // of which standard error knows
@@ -40,9 +40,10 @@ func Usage(err error) error { return usageError{err} }
 // Usagef is [Usage] of [fmt.Errorf].
 func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, args...)) }
 
-// New returns a command that prints its help as all do: the text, then the flags in
-// the order in which they are defined. The text says "ipamsim NAME" for how the program
-// is called. It is a subcommand of ipamsim as well as a program of its own.
+// New returns a command that prints its help as all programs do: the text, then
+// the flags in the order in which they are defined. The command is a subcommand of
+// ipamsim as well as a program of its own: "ipamsim NAME" in the text stands for
+// how the user called it.
 func New(name, short, text string) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Long: text, Args: cobra.ArbitraryArgs}
 	cmd.Flags().SortFlags = false
@@ -66,7 +67,7 @@ func Main(cmd *cobra.Command) {
 	select {
 	case s := <-status:
 		os.Exit(s)
-	case <-time.After(time.Second): // it waits for somebody else: standard input
+	case <-time.After(time.Second): // the command waits for standard input
 		stopAll()
 		if sub, _, err := cmd.Find(os.Args[1:]); err == nil {
 			cmd = sub
@@ -76,8 +77,8 @@ func Main(cmd *cobra.Command) {
 	}
 }
 
-// Execute runs a command with these arguments and returns what the process ends with.
-// Flags may begin with one dash or two. Errors are on stderr by then.
+// Execute runs a command with these arguments and returns the exit code of the
+// process. Flags may begin with one dash or two. It prints errors on stderr.
 func Execute(ctx context.Context, cmd *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetIn(stdin)
@@ -85,13 +86,13 @@ func Execute(ctx context.Context, cmd *cobra.Command, args []string, stdin io.Re
 	if n := len(args); n > 1 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) && oneDash(args[n-1]) {
 		var completions strings.Builder
 		cmd.SetOut(&completions)
-		defer func() { // a shell takes only what begins as the word does
+		defer func() { // a shell takes only completions that begin with the word
 			_, _ = io.WriteString(stdout, strings.ReplaceAll("\n"+completions.String(), "\n--", "\n-")[1:])
 		}()
 	}
 	cmd.SetErr(stderr)
 	if args == nil {
-		args = []string{} // or cobra takes those of the process
+		args = []string{} // or cobra would take those of the process
 	}
 	cmd.SetArgs(doubleDashes(cmd, args))
 	ran, err := cmd.ExecuteContextC(ctx)
@@ -107,7 +108,7 @@ func Execute(ctx context.Context, cmd *cobra.Command, args []string, stdin io.Re
 	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled):
 		fmt.Fprintf(stderr, "%s: interrupted\n", name)
 		return Interrupted
-	case errors.Is(err, syscall.EPIPE): // whoever read the output has seen enough
+	case errors.Is(err, syscall.EPIPE): // the reader of the output closed the pipe
 		return Bad
 	}
 	complain(stderr, name, err)
@@ -146,8 +147,8 @@ func Warn(cmd *cobra.Command, text string) {
 	}
 }
 
-// Wait calls f and returns what it returns, or [ErrInterrupted] as soon as the context
-// ends: then f runs on, and what it writes may be in use.
+// Wait calls f and returns its error, or [ErrInterrupted] as soon as the context
+// ends. In that case f runs on, and the caller must not touch what f writes.
 func Wait(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

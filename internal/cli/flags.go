@@ -69,8 +69,8 @@ func Flag(f *pflag.Flag) string {
 	return "-" + f.Name
 }
 
-// Renamed lets flags have their older names as well, which the help does not show: it
-// maps the older to the newer.
+// Renamed makes flags work under their older names too, which the help does not
+// show. The map is from older to newer names.
 func Renamed(flags *pflag.FlagSet, names map[string]string) {
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if newer, ok := names[name]; ok {
@@ -80,7 +80,7 @@ func Renamed(flags *pflag.FlagSet, names map[string]string) {
 	})
 }
 
-// inWords says what is wrong with a flag, in terms of what to write.
+// inWords words an error about a flag: it says what to write.
 func inWords(flags *pflag.FlagSet, err error) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
@@ -104,7 +104,7 @@ func inWords(flags *pflag.FlagSet, err error) error {
 	return err
 }
 
-// ofNumber says what a number must be, where that is what is wrong.
+// ofNumber says which numbers a flag takes, if the error is about a number.
 func ofNumber(f *pflag.Flag, err error) error {
 	kind := f.Value.Type()
 	switch {
@@ -120,7 +120,7 @@ func ofNumber(f *pflag.Flag, err error) error {
 	return errors.New("must be a whole number")
 }
 
-// nearest returns the flag that a mistyped name may stand for, or "".
+// nearest returns the flag that a mistyped name probably means, or "".
 func nearest(flags *pflag.FlagSet, name string) string {
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -134,13 +134,13 @@ func nearest(flags *pflag.FlagSet, name string) string {
 	return ""
 }
 
-// Nearest returns the name that a mistyped one may stand for, or "".
+// Nearest returns the name that a mistyped one probably means, or "".
 func Nearest(mistyped string, names []string) string {
-	best, least := "", 1+max(1, len(mistyped)/3) // so many slips of the finger are likely
+	best, least := "", 1+max(1, len(mistyped)/3) // more typing errors are unlikely
 	for _, name := range names {
 		n := distance(mistyped, name)
 		if strings.HasPrefix(name, mistyped) && len(mistyped) > 1 {
-			n = 1 // the beginning is enough to know it
+			n = 1 // the beginning of a name is enough
 		}
 		if n < least {
 			best, least = name, n
@@ -149,7 +149,8 @@ func Nearest(mistyped string, names []string) string {
 	return best
 }
 
-// distance returns how many letters to change, insert, leave out or swap make b of a.
+// distance returns how many letters must be changed, inserted, removed or swapped
+// to turn a into b.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
@@ -183,7 +184,8 @@ func DurationVar(flags *pflag.FlagSet, p *time.Duration, name string, value time
 	flags.Var((*duration)(p), name, usage)
 }
 
-// Set reads the time span; a number without a unit is answered with what to write.
+// Set reads the time span; its error for a number without a unit says what to
+// write.
 func (d *duration) Set(text string) error {
 	span, err := ParseDuration(text)
 	if err == nil {
@@ -203,8 +205,8 @@ type seconds struct {
 	most int
 }
 
-// SecondsVar defines a flag of a time span, such as 90s or 5m, of 0 to so many whole
-// seconds.
+// SecondsVar defines a flag of a time span, such as 90s or 5m, of whole seconds
+// from 0 to a maximum.
 func SecondsVar(flags *pflag.FlagSet, p *int, name string, most int, usage string) {
 	flags.Var(&seconds{p, most}, name, usage)
 }
@@ -225,8 +227,8 @@ func (s *seconds) String() string {
 // Type is what pflag calls the kind of value.
 func (s *seconds) Type() string { return "duration" }
 
-// ParseSeconds reads a time span of 0 to so many whole seconds. Its error says what to
-// write.
+// ParseSeconds reads a time span of whole seconds from 0 to a maximum. Its error
+// says what to write.
 func ParseSeconds(text string, most int) (int, error) {
 	span, err := ParseDuration(text)
 	switch limit := time.Duration(most) * time.Second; {

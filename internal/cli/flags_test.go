@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sample is a program with a flag of every kind. What it was told is what it prints.
+// sample is a program with a flag of every kind. It prints the values of its
+// flags.
 func sample() *cobra.Command {
 	cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
 	var told struct {
@@ -51,8 +52,8 @@ func execute(cmd *cobra.Command, args ...string) (status int, stdout, stderr str
 	return status, out.String(), errs.String()
 }
 
-// TestDashes: one dash is as good as two, before arguments and behind them, and what
-// belongs to a flag is no flag.
+// TestDashes: one dash works like two, before arguments and after them, and the
+// value of a flag is never taken for a flag.
 func TestDashes(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                               "{3 false [] 0s 10.0.0.0/16 } []",
@@ -102,7 +103,7 @@ func TestFlagErrors(t *testing.T) {
 	}
 }
 
-// TestStatus: what a command returns is what the process ends with.
+// TestStatus: the error of a command decides the exit code.
 func TestStatus(t *testing.T) {
 	for _, c := range []struct {
 		err    error
@@ -129,7 +130,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestCalled: the help says how the user has called the program.
+// TestCalled: the help names the program as the user called it.
 func TestCalled(t *testing.T) {
 	status, out, errs := execute(sample(), "-h")
 	require.Zero(t, status)
@@ -151,7 +152,7 @@ func TestCalled(t *testing.T) {
 	require.Equal(t, "ipamsim sample: -nodse: no such flag; did you mean -nodes? (-h for help)\n", errs)
 }
 
-// TestCompletions: flags are completed as they were begun, with one dash or two.
+// TestCompletions: completions have as many dashes as the user typed, one or two.
 func TestCompletions(t *testing.T) {
 	for begun, want := range map[string]string{"-no": "-nodes\tnodes\n:4\n", "--no": "--nodes\tnodes\n:4\n"} {
 		root := New("ipamsim", "", "")

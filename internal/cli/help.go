@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// helpWidth is how wide a help may be.
+// helpWidth is the greatest width of a help.
 const helpWidth = 80
 
 // Help writes the help of a command to its output.
@@ -25,11 +25,11 @@ func Help(cmd *cobra.Command) {
 		fmt.Fprintf(&out, "\n%s COMMAND -h tells more.\n", cmd.CommandPath())
 	}
 	PrintFlags(&out, cmd.Flags())
-	_, _ = io.WriteString(cmd.OutOrStdout(), out.String()) // help that nobody reads
+	_, _ = io.WriteString(cmd.OutOrStdout(), out.String()) // nobody sees help that cannot be written
 }
 
-// Called puts how the user has called the command into a text: "ipamsim NAME" as it
-// is, or "go run ./examples/NAME".
+// Called replaces "ipamsim NAME" in a text by how the user called the command,
+// which may be "go run ./examples/NAME".
 func Called(cmd *cobra.Command, text string) string {
 	if cmd.HasParent() {
 		return text
@@ -45,18 +45,18 @@ func Sibling(cmd *cobra.Command, name string) string {
 	return "go run ./examples/" + name
 }
 
-// group is the annotation of a flag that says under which heading it stands.
+// group is the annotation of a flag that has its heading in the help.
 const group = "group"
 
-// Group puts flags under a heading of their own in the help. Headings come in the order
-// of their first flags.
+// Group puts flags under a heading of their own in the help. Headings are in the
+// order of their first flags.
 func Group(flags *pflag.FlagSet, heading string, names ...string) {
 	for _, name := range names {
 		_ = flags.SetAnnotation(name, group, []string{heading}) // fails if there is no such flag
 	}
 }
 
-// PrintFlags writes what each flag is for, in lines of at most 80 columns.
+// PrintFlags describes each flag, in lines of at most 80 columns.
 func PrintFlags(w io.Writer, flags *pflag.FlagSet) {
 	const column = 22 // where texts begin
 	last := "none"
@@ -86,7 +86,7 @@ func PrintFlags(w io.Writer, flags *pflag.FlagSet) {
 	})
 }
 
-// unquote returns what the value of a flag is called, and what the flag is for.
+// unquote returns the name of a flag's value and the flag's description.
 func unquote(f *pflag.Flag) (what, says string) {
 	what, says = pflag.UnquoteUsage(f)
 	if rest, ok := strings.CutPrefix(f.Usage, "`"+what+"`: "); ok { // it stands beside it anyway
@@ -105,8 +105,8 @@ func unquote(f *pflag.Flag) (what, says string) {
 	return what, says
 }
 
-// byDefault says what a flag is when it is not given, unless the text does or that is
-// nothing.
+// byDefault describes the default of a flag: nothing if the text does, or if the
+// default is empty.
 func byDefault(f *pflag.Flag) string {
 	switch f.DefValue {
 	case "", "0", "0s", "false", "[]", "none":

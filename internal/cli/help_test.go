@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPrintFlags: long texts go on in another line, and lose no word.
+// TestPrintFlags: long texts continue on the next line and lose no word.
 func TestPrintFlags(t *testing.T) {
 	flags := pflag.NewFlagSet("x", pflag.ContinueOnError)
 	flags.SortFlags = false

@@ -8,9 +8,9 @@ import (
 	"os"
 )
 
-// Open opens a file that a flag or an argument names, plain or gzip; the name "-" is
-// standard input. It returns what to call the file in errors, too. The caller closes
-// it.
+// Open opens a file that a flag or an argument names, plain or gzip; the name "-"
+// is standard input. It also returns the name of the file for errors. The caller
+// closes the file.
 func Open(name string, stdin io.Reader) (in io.ReadCloser, called string, err error) {
 	called = name
 	file := io.NopCloser(stdin)
@@ -20,7 +20,7 @@ func Open(name string, stdin io.Reader) (in io.ReadCloser, called string, err er
 		return nil, called, err
 	}
 	r := bufio.NewReader(file)
-	if magic, _ := r.Peek(2); string(magic) != "\x1f\x8b" { // a failure shows when reading
+	if magic, _ := r.Peek(2); string(magic) != "\x1f\x8b" { // reading reports a failure
 		return input{r, file}, called, nil
 	}
 	z, err := gzip.NewReader(r)
@@ -31,7 +31,7 @@ func Open(name string, stdin io.Reader) (in io.ReadCloser, called string, err er
 	return input{z, file}, called, nil
 }
 
-// input reads from the one and closes the other.
+// input reads from one stream and closes the other.
 type input struct {
 	io.Reader
 	io.Closer

@@ -13,15 +13,15 @@ import (
 )
 
 // Output is where a program writes a file that a flag names. A regular file is
-// replaced at once when all of it is written, and keeps its mode; links are
-// followed; anything else, such as a pipe or a device, is written as it is.
+// replaced in one step once all of it is written, and keeps its mode; links are
+// followed; anything else, such as a pipe or a device, is written directly.
 type Output struct {
-	flag   string      // that named it, for errors
-	name   string      // as it was given
+	flag   string      // the flag, for errors
+	name   string      // as given
 	path   string      // the file that is replaced when all is written
 	stdout bool        // the same as standard output
-	direct bool        // written as it comes: a device, a pipe, or a file that cannot be replaced
-	mode   fs.FileMode // of the file that is there; 0 if there is none
+	direct bool        // written directly: a device, a pipe, or a file that cannot be replaced
+	mode   fs.FileMode // of the existing file; 0 if there is none
 }
 
 // StandardOutput is the output that Write writes to standard output.
@@ -30,10 +30,10 @@ func StandardOutput() *Output { return &Output{name: "-", stdout: true} }
 // IsStandard reports whether the output is standard output.
 func (t *Output) IsStandard() bool { return t.stdout }
 
-// NewOutput finds out what the name after a flag, such as "-o", refers to, and fails
-// if it cannot be written: the work before may take long. It does not open pipes,
-// whose reader may not be there yet. The name "-" is standard output. Errors start with
-// the flag and the name.
+// NewOutput finds out what the name after a flag, such as "-o", refers to, and
+// fails if it cannot be written: better now than after long work. It does not open
+// pipes: the reader may not be there yet. The name "-" is standard output. Errors
+// start with the flag and the name.
 func NewOutput(flag, name string, stdout io.Writer) (*Output, error) {
 	switch name {
 	case "":
@@ -62,7 +62,8 @@ func NewOutput(flag, name string, stdout io.Writer) (*Output, error) {
 		if err := t.writable(); err != nil {
 			return nil, err
 		}
-		// Who may write the file may have no right to put another in its place.
+		// A user who may write the file may lack the right to create another
+		// beside it.
 		t.direct = t.probe() != nil
 	case info.Mode()&fs.ModeNamedPipe == 0:
 		t.direct = true
@@ -75,9 +76,9 @@ func NewOutput(flag, name string, stdout io.Writer) (*Output, error) {
 	return t, nil
 }
 
-// follow returns what a link names that leads nowhere yet.
+// follow returns the target of a link whose target does not exist yet.
 func follow(name string) string {
-	const most = 40 // as many as the system follows
+	const most = 40 // the system follows no more
 	for range most {
 		to, err := os.Readlink(name)
 		if err != nil {
@@ -91,7 +92,7 @@ func follow(name string) string {
 	return name
 }
 
-// sameAs reports whether a file is the one that w writes.
+// sameAs reports whether w writes to that file.
 func sameAs(info fs.FileInfo, w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -101,7 +102,7 @@ func sameAs(info fs.FileInfo, w io.Writer) bool {
 	return err == nil && os.SameFile(info, to)
 }
 
-// writable reports why what is there cannot be written.
+// writable returns why the existing file cannot be written, if so.
 func (t *Output) writable() error {
 	f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 	if err != nil {
@@ -110,7 +111,7 @@ func (t *Output) writable() error {
 	return t.wrong(f.Close())
 }
 
-// probe reports why there can be no file beside the one that is to be.
+// probe returns why no file can be created beside the output, if so.
 func (t *Output) probe() error {
 	f, err := t.beside()
 	if err != nil {
@@ -119,7 +120,8 @@ func (t *Output) probe() error {
 	return t.wrong(errors.Join(f.Close(), os.Remove(f.Name())))
 }
 
-// beside makes a file beside the one that is to be, with the rights of a new one.
+// beside creates a temporary file beside the output, with the rights of a new
+// file.
 func (t *Output) beside() (*os.File, error) {
 	const most = 10_000
 	for i := 0; ; i++ {
@@ -180,8 +182,7 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 	return out.Flush()
 }
 
-// wrong puts an error in terms of the flag: which files there are on the way is
-// nobody's business.
+// wrong words an error in terms of the flag, without the name of a temporary file.
 func (t *Output) wrong(err error) error {
 	if err == nil {
 		return nil

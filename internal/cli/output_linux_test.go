@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOutputWithoutPermission: what may not be written is refused before the work, and
-// a file that may be written, in a directory that may not, is written in place.
+// TestOutputWithoutPermission: a file that may not be written is refused before
+// the work. A file that may be written, in a directory that may not, is written in
+// place.
 func TestOutputWithoutPermission(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
@@ -21,7 +22,7 @@ func TestOutputWithoutPermission(t *testing.T) {
 	require.NoError(t, os.Chmod(open, 0o666))
 	require.NoError(t, os.Chmod(dir, 0o555))
 	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
-	if os.Geteuid() == 0 { // who may do anything, and so becomes somebody else, on this thread
+	if os.Geteuid() == 0 { // root may do anything, so this thread becomes another user
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		const nobody = 65534

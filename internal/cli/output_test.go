@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// put writes text to where the path leads.
+// put writes text to an Output of that path.
 func put(path, text string) error {
 	to, err := NewOutput("-o", path, nil)
 	if err != nil {
@@ -96,7 +96,8 @@ func TestOutputWritesThrough(t *testing.T) {
 	require.True(t, device("/dev/full"))
 }
 
-// TestOutputFailsEarly: what cannot be written is refused before the work.
+// TestOutputFailsEarly: an output that cannot be written is refused before the
+// work.
 func TestOutputFailsEarly(t *testing.T) {
 	dir := t.TempDir()
 	_, err := NewOutput("-o", dir, nil)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns a line without anything that a terminal obeys: what cannot be
-// printed, such as a control character, is escaped as in Go.
+// Printable returns a line that sends no commands to a terminal: it escapes what
+// cannot be printed, such as a control character, as Go does.
 func Printable(line string) string {
 	if !strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) {
 		return line

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPrintable: nothing that is printed steers a terminal.
+// TestPrintable: printed text contains no commands to a terminal.
 func TestPrintable(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                             "",

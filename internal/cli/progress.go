@@ -21,14 +21,14 @@ type Progress struct {
 	tracker *progress.Tracker
 	appears time.Time
 	count   int64
-	drawn   chan struct{} // closed when the bar is not drawn any more; nil before it is
+	drawn   chan struct{} // closed when the bar is no longer drawn; nil before it first is
 }
 
-// patience is how long work may take before a bar appears.
+// patience is the time before a bar appears.
 const patience = time.Second
 
-// NewProgress returns a bar of bytes on w; nil if w is no terminal. A size of 0 is not
-// known.
+// NewProgress returns a bar of bytes on w; nil if w is no terminal. A size of 0
+// means unknown.
 func NewProgress(w io.Writer, doing string, size int64) *Progress {
 	if !Terminal(w) {
 		return nil
@@ -57,10 +57,10 @@ func newProgress(w io.Writer, doing string, size int64, units progress.Units, ap
 	return p
 }
 
-// shown are the bars that were not stopped. Whoever is interrupted leaves theirs behind.
+// shown are the bars that were not stopped: an interrupted command leaves its own.
 var shown sync.Map
 
-// stopAll takes all bars away.
+// stopAll removes all bars.
 func stopAll() {
 	shown.Range(func(p, _ any) bool {
 		p.(*Progress).Stop()
@@ -68,13 +68,13 @@ func stopAll() {
 	})
 }
 
-// Set tells how much is done.
+// Set sets how much is done.
 func (p *Progress) Set(done int64) { p.set(func() { p.count = done }) }
 
-// Add tells that so much more is done.
+// Add adds to how much is done.
 func (p *Progress) Add(more int64) { p.set(func() { p.count += more }) }
 
-// SetOf tells how much is done, and of how much as far as that is known by now.
+// SetOf sets how much is done, and the total as far as it is known by now.
 func (p *Progress) SetOf(done, total int64) {
 	p.set(func() {
 		p.count = done
@@ -102,7 +102,7 @@ func (p *Progress) set(change func()) {
 	}
 }
 
-// Stop takes the bar away. What is told afterwards is not shown.
+// Stop removes the bar. Later calls have no effect.
 func (p *Progress) Stop() {
 	if p == nil {
 		return
@@ -128,9 +128,9 @@ func (p *Progress) Stop() {
 	}
 	p.bar.Stop()
 	<-p.drawn
-	// The last it does is to draw the bar once more, with the end of the line.
+	// The bar is drawn a last time, with the end of the line.
 	fmt.Fprint(p.w, text.CursorUp.Sprint(), text.EraseLine.Sprint())
 }
 
-// never is after any moment at which a bar could appear.
+// never is later than any time at which a bar could appear.
 var never = time.Now().AddDate(100, 0, 0)

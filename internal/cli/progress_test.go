@@ -33,12 +33,12 @@ func (s *shared) String() string {
 	return s.buf.String()
 }
 
-// bar is a progress bar on w that appears when it does for users.
+// bar is a progress bar on w with the same timing as for users.
 func bar(w *shared, doing string, total int64, units progress.Units) *Progress {
 	return newProgress(w, doing, total, units, time.Now().Add(patience))
 }
 
-// pass lets time pass, of which there is as much as anybody wants in a bubble.
+// pass advances the time of the test's bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
 func TestProgress(t *testing.T) {
@@ -60,7 +60,7 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// gone checks that each line that was drawn was drawn over, or erased.
+// gone checks that each line that was drawn was overwritten or erased.
 func gone(t *testing.T, out string) {
 	require.Equal(t, strings.Count(out, "\n"), strings.Count(out, text.CursorUp.Sprint()), "%q", out)
 	require.True(t, out == "" || strings.HasSuffix(out, text.EraseLine.Sprint()), "%q", out)
@@ -80,7 +80,7 @@ func TestProgressOfShortWork(t *testing.T) {
 	})
 }
 
-// TestProgressStoppedAtOnce: a bar that has just begun to appear goes all the same.
+// TestProgressStoppedAtOnce: Stop removes a bar that has just appeared, too.
 func TestProgressStoppedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out shared
@@ -104,7 +104,7 @@ func TestProgressElsewhere(t *testing.T) {
 	require.Nil(t, NewCount(new(bytes.Buffer), "requests", 10))
 }
 
-// TestProgressOfMore: a total that grows shows as it is by now.
+// TestProgressOfMore: the bar shows the current total, which may grow.
 func TestProgressOfMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out shared

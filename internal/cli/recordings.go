@@ -9,21 +9,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Found is what a program found in a file of recordings.
+// Found is the result of checking a file of recordings.
 type Found struct {
 	File    string
 	Holds   string   // what there is in it, in columns
-	Differs string   // what of that differs, such as "3 differ"; empty for nothing
+	Differs string   // how much of that differs, such as "3 differ"; empty for nothing
 	Details []string // of the differences
 	Error   string   // why it was not read to its end; empty if it was
 	Nothing bool     // was read before that
-	JSON    any      // the same for machines
+	JSON    any      // the same for programs that read it
 }
 
-// CheckFiles checks every file, and prints a line for it with the details as soon as
-// it is known, or a JSON object. At the end comes a line that begins with the number of
-// files and goes on with the total. It returns [ErrBad] if a file was not read to its
-// end, else [ErrNo] if one differs.
+// CheckFiles checks every file, and prints a line with the details for each as
+// soon as it is checked, or a JSON object. The last line has the number of files
+// and the total. It returns [ErrBad] if a file was not read to its end, else
+// [ErrNo] if one differs.
 func CheckFiles(cmd *cobra.Command, files []string, asJSON bool, check func(file string) Found, total func() string) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	unreadable, differs := false, false
@@ -32,12 +32,12 @@ func CheckFiles(cmd *cobra.Command, files []string, asJSON bool, check func(file
 		unreadable = unreadable || f.Error != ""
 		differs = differs || f.Differs != ""
 		if asJSON {
-			_ = json.NewEncoder(out).Encode(f.JSON) // a failure shows when flushing
+			_ = json.NewEncoder(out).Encode(f.JSON) // flushing reports a failure
 		} else {
 			Warn(cmd, f.Error)
 			f.show(out)
 		}
-		_ = out.Flush() // a line as soon as it is known; the last one reports failure
+		_ = out.Flush() // prints each line at once; the last flush reports failure
 	}
 	if !asJSON {
 		fmt.Fprintf(out, "%s: %s\n", Count(len(files), "recording"), total())
@@ -54,7 +54,7 @@ func CheckFiles(cmd *cobra.Command, files []string, asJSON bool, check func(file
 	return nil
 }
 
-// show writes what is known of a file.
+// show prints the result of a file.
 func (f *Found) show(out io.Writer) {
 	verdict := "ok"
 	if f.Differs != "" {

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Terminal reports whether w is one, where a person reads along and lines can be
-// written over.
+// Terminal reports whether w is a terminal, where a person reads and lines can be
+// overwritten.
 func Terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
