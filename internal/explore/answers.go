@@ -9,10 +9,10 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// This file holds what clients are told, and what handles count, against what
-// blocks hold.
+// This file compares the answers of clients, and the counts of handles, with the
+// blocks.
 
-// handle holds a handle against the blocks.
+// handle compares a handle with the blocks.
 func (l *ledger) handle(w *work, id string, before, after *protocol.Handle) {
 	for _, o := range l.run.store.LookList(protocol.BlocksKey) {
 		b := o.(*protocol.Block)
@@ -47,7 +47,7 @@ func (l *ledger) holds(id string, cidr netip.Prefix) int {
 	return n
 }
 
-// told holds what a client is told against what it has got.
+// told compares the answer of a client with what it has got.
 func (l *ledger) told(w *work, out *trace.Out) {
 	switch w.step.Op {
 	case "AutoAssign":
@@ -77,8 +77,8 @@ func (l *ledger) toldAddresses(w *work, texts []string, code string) {
 			return
 		}
 		ips = append(ips, ip)
-		// What the handle holds anyway may be given as well (§7), and may
-		// be released while the rest is read.
+		// The answer may also have what the handle held before (§7), which may be
+		// released while the rest is read.
 		if again := w.step.In.MaxAllocPerHandle > 0 && l.last[ip] == w.handle; !has(w.granted, ip) && !again {
 			l.violate(Answers, "%s is told that it has %s, and has not", w, ip)
 		}

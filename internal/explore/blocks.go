@@ -10,10 +10,10 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// This file holds one write of a block against the block as it was before.
+// This file compares a block before and after one write.
 
-// block holds a write of a block against the invariants: created where before is
-// nil, deleted where after is.
+// block checks the invariants of a write of a block: a creation if before is nil,
+// a deletion if after is nil.
 func (l *ledger) block(w *work, before, after *protocol.Block, lost bool) {
 	if after != nil && !l.sound(after) {
 		return
@@ -100,8 +100,8 @@ func (l *ledger) deleted(w *work, b *protocol.Block) {
 	}
 }
 
-// updated goes through what an update has changed, ordinal by ordinal and then in
-// the queue.
+// updated checks what an update has changed, ordinal by ordinal and then in the
+// queue.
 func (l *ledger) updated(w *work, before, after *protocol.Block, lost bool) {
 	if after.Sequence != before.Sequence+1 {
 		l.violate(Sequence, "%s writes block %s with number %d after %d", w, after.CIDR, after.Sequence, before.Sequence)
@@ -144,7 +144,7 @@ func (l *ledger) updated(w *work, before, after *protocol.Block, lost bool) {
 		}
 	}
 	if len(given) > 0 && w.step.Op == "AutoAssign" && w.handle != "" && w.raised > len(given) {
-		w.surplus = true // by the number asked of the block
+		w.surplus = true // at the sequence number that the request named
 	}
 	l.queue(w, before, after, cooled, given, released)
 	for ord := range after.Index {
@@ -154,13 +154,13 @@ func (l *ledger) updated(w *work, before, after *protocol.Block, lost bool) {
 	}
 }
 
-// same reports whether an ordinal is allocated as it was before.
+// same reports whether the allocation of an ordinal is unchanged.
 func same(before, after *protocol.Block, ord int) bool {
 	was, is := record(before, ord), record(after, ord)
 	return was != nil && is != nil && was.Handle == is.Handle && was.ReleasedAt.Equal(is.ReleasedAt) && before.Sequences[ord] == after.Sequences[ord]
 }
 
-// queue checks who left the queue where, and who joined it.
+// queue checks which ordinals left the queue, and where, and which joined it.
 func (l *ledger) queue(w *work, before, after *protocol.Block, cooled, given, released []int) {
 	want := slices.Concat(before.Queue, cooled)
 	if w.step.Op == "AutoAssign" {
@@ -178,7 +178,7 @@ func (l *ledger) queue(w *work, before, after *protocol.Block, cooled, given, re
 	got := after.Queue
 	if n := len(want); len(got) == n+len(released) && w.step.Op == "ReleaseIPs" && !l.rules.QueueByOrdinal {
 		got = slices.Clone(got)
-		slices.Sort(got[n:]) // the order is that of addresses as text
+		slices.Sort(got[n:]) // sorted by address as text
 	}
 	if want = append(want, released...); !slices.Equal(want, got) {
 		l.violate(Queue, "%s leaves block %s with the queue %v, want %v", w, after.CIDR, after.Queue, want)
@@ -204,7 +204,7 @@ func (l *ledger) give(w *work, before, after *protocol.Block, ord int, lost bool
 	l.grants[ip], l.last[ip] = g, r.Handle
 	w.granted = append(w.granted, *g)
 	if lost {
-		// AutoAssign takes an answer that it does not get for a write that was
+		// If AutoAssign gets no answer to a write, it assumes that the write was
 		// not made, and lowers the handle (§15).
 		l.deficit[share{r.Handle, after.CIDR}] = true
 	}
@@ -230,7 +230,7 @@ func (l *ledger) take(w *work, before *protocol.Block, ord int) {
 	w.taken = append(w.taken, *g)
 }
 
-// mayTake reports whether the work is a release of that very allocation.
+// mayTake reports whether the work is a release of that allocation.
 func (l *ledger) mayTake(w *work, g *grant) bool {
 	switch w.step.Op {
 	case "ReleaseByHandle":
@@ -273,8 +273,7 @@ func (l *ledger) counted(id string, cidr netip.Prefix) {
 	}
 }
 
-// held returns the record of an ordinal that somebody has: not free and not
-// cooling down.
+// held returns the record of an ordinal that is neither free nor cooling down.
 func held(b *protocol.Block, ord int) *protocol.Record {
 	if r := record(b, ord); r != nil && r.ReleasedAt.IsZero() {
 		return r

@@ -13,8 +13,8 @@ import (
 // Version is the version of the files that this package reads and writes.
 const Version = 1
 
-// A Case is a program and a schedule for it: all it takes to see something happen
-// again. Its file is one line of JSON.
+// A Case is a program and a schedule for it: enough to repeat a run. Its file is
+// one line of JSON.
 type Case struct {
 	Version  int      `json:"version"`
 	Program  Program  `json:"program"`
@@ -28,7 +28,7 @@ func ReadCase(name string, r io.Reader) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The version is looked at first: what else there is depends on it.
+	// The version comes first: the rest depends on it.
 	var text json.RawMessage
 	if err := lines.Next(&text); errors.Is(err, io.EOF) {
 		return nil, lines.Fail(errors.New("empty: no case"))

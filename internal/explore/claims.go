@@ -8,9 +8,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// This file holds affinities against blocks.
+// This file compares affinities with blocks.
 
-// affinity notes who wrote an affinity. After is nil where it was deleted.
+// affinity notes who wrote an affinity. After is nil if it was deleted.
 func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
 	wr := &writing{cidr: o.CIDR, by: w}
 	l.writings[o.Key()] = wr
@@ -29,7 +29,7 @@ func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
 	}
 }
 
-// announced checks that whoever makes a block has an affinity for it, or had one
+// announced checks that the creator of a block has an affinity for it, or had one
 // until somebody else deleted it.
 func (l *ledger) announced(w *work, b *protocol.Block) {
 	key := (&protocol.Affinity{Owner: b.Owner, CIDR: b.CIDR}).Key()
@@ -43,7 +43,7 @@ func (l *ledger) announced(w *work, b *protocol.Block) {
 	}
 }
 
-// claims holds the affinities for a block against the block.
+// claims compares the affinities for a block with the block.
 func (l *ledger) claims(cidr netip.Prefix) {
 	b, _ := l.run.store.Look((&protocol.Block{CIDR: cidr}).Key()).(*protocol.Block)
 	for _, o := range l.run.store.LookList(protocol.AffinitiesKey) {
@@ -53,7 +53,7 @@ func (l *ledger) claims(cidr netip.Prefix) {
 			continue
 		}
 		if wr == nil || wr.by.struck {
-			continue // it was so beforehand, or confirmed by who read what was old
+			continue // set up so, or confirmed after a stale read
 		}
 		switch {
 		case b == nil:
@@ -64,8 +64,8 @@ func (l *ledger) claims(cidr netip.Prefix) {
 	}
 }
 
-// removed notes that a block is no more its owner's. Whoever did it may not have
-// seen that the affinity is being confirmed, or is by now.
+// removed notes that an owner lost its block. The client that took it may not have
+// seen that the affinity is being confirmed, or has been.
 func (l *ledger) removed(w *work, before *protocol.Block) {
 	key := (&protocol.Affinity{Owner: before.Owner, CIDR: before.CIDR}).Key()
 	wr := l.writings[key]

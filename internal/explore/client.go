@@ -10,7 +10,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// client is a client of a run. After a death it lives on as the host that came
+// client is a client of a run. After a death it continues as the host that came
 // back.
 type client struct {
 	run     *run
@@ -24,21 +24,21 @@ type client struct {
 	work     *work       // the one under way, nil when there is none
 	memory   memory      // of what it was answered
 	refused  int         // how many of its writes came too late, in all lives
-	err      error       // a step that could not be understood, which ended the client
+	err      error       // an error in a step, which ended the client
 }
 
-// work is an operation under way, and what the ledger knows of it.
+// work is an operation under way, with the ledger's notes about it.
 type work struct {
 	client, life, number int
 	step                 *race.Step
-	handle               string // that it assigns for or releases, without what Calico cuts
-	// entitled are the allocations that it may release by their sequence
-	// numbers, as they were when it began.
+	handle               string // that it assigns for or releases, without what Calico cuts off
+	// entitled are the allocations that it may release by their sequence numbers,
+	// as of its beginning.
 	entitled  map[string]*grant
-	granted   []grant        // what it has got so far, whether still its own or not
+	granted   []grant        // what it has got so far, even if it lost it again
 	taken     []grant        // what it has released so far
-	raised    int            // by how many it has last raised the count of its handle
-	surplus   bool           // whether it may leave counts too high (§7, §15)
+	raised    int            // how much it last added to the count of its handle
+	surplus   bool           // it may leave counts too high (§7, §15)
 	conflicts int            // that it has met so far
 	struck    bool           // whether it died, or a call of it failed
 	since     []netip.Prefix // blocks that somebody else has made since it began
@@ -71,14 +71,14 @@ func (c *client) begin(steps []race.Step) error {
 	return c.err
 }
 
-// waiting reports whether the client has a call left to make.
+// waiting reports whether the client still has a call to make.
 func (c *client) waiting() bool {
 	_, waiting := c.process.Request()
 	return waiting
 }
 
-// die kills the client before its next call. Its host comes back if it has
-// something to do then.
+// die kills the client before its next call. Its host comes back if the program
+// has steps for that.
 func (c *client) die() error {
 	r := c.run
 	c.process.Kill()

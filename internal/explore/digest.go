@@ -5,12 +5,11 @@ import (
 	"net/netip"
 )
 
-// digest sums up what a state consists of, so that states are compared by 128
-// bits: of the millions that fit into memory no two different ones are likely to
-// have the same. It depends on nothing but what it is given.
+// digest is a hash of 128 bits by which states are compared: among the millions
+// that fit into memory a collision is unlikely. It depends only on its input.
 type digest struct{ hi, lo uint64 }
 
-// word takes up a number.
+// word adds a number.
 func (d *digest) word(x uint64) {
 	hi, lo := bits.Mul64(d.lo^x^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93)
 	d.lo = lo ^ d.hi
@@ -18,7 +17,7 @@ func (d *digest) word(x uint64) {
 	d.hi = hi ^ lo2 ^ bits.RotateLeft64(hi2, 23)
 }
 
-// flag takes up a yes or no.
+// flag adds a yes or no.
 func (d *digest) flag(yes bool) {
 	if yes {
 		d.word(1)
@@ -27,7 +26,7 @@ func (d *digest) flag(yes bool) {
 	}
 }
 
-// text takes up a text, with its length.
+// text adds a text, with its length.
 func (d *digest) text(s string) {
 	d.word(uint64(len(s)))
 	for len(s) > 0 {
@@ -41,7 +40,7 @@ func (d *digest) text(s string) {
 	}
 }
 
-// addr takes up an address.
+// addr adds an address.
 func (d *digest) addr(ip netip.Addr) {
 	bytes := ip.As16()
 	for half := range 2 {
@@ -53,19 +52,19 @@ func (d *digest) addr(ip netip.Addr) {
 	}
 }
 
-// cidr takes up a prefix.
+// cidr adds a prefix.
 func (d *digest) cidr(p netip.Prefix) {
 	d.addr(p.Addr())
 	d.word(uint64(p.Bits()))
 }
 
-// digest takes up another.
+// digest adds another digest.
 func (d *digest) digest(other digest) {
 	d.word(other.hi)
 	d.word(other.lo)
 }
 
-// bag sums up digests whose order does not matter.
+// bag combines digests whose order does not matter.
 type bag struct{ hi, lo uint64 }
 
 func (b *bag) add(d digest) {

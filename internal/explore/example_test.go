@@ -9,8 +9,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// Two hosts claim the only block of a pool. One way in which that can go, and then
-// all of them, either host dying at any call.
+// Two hosts claim the only block of a pool: first under one schedule, then under
+// all of them, where either host may die at any call.
 func Example() {
 	claim := func(host string) explore.Client {
 		step := race.Step{Op: "ClaimAffinity", In: trace.In{Host: host, CIDR: "10.0.0.0/26"}}

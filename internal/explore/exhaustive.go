@@ -9,27 +9,28 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// Bounds limit an exploration. The zero value is a million states at most, two
-// conflicts in an operation, nobody dying and every call answered, up to the first
-// violation.
+// Bounds limit an exploration. The zero value allows a million states and two
+// conflicts in an operation, no deaths, failures or stale reads, and stops at the
+// first violation.
 type Bounds struct {
-	// States is how many different states [Exhaustive] looks at, at most; 0
-	// stands for [DefaultStates]. It takes some 50 bytes of memory for each.
+	// States is the greatest number of different states that [Exhaustive] visits;
+	// 0 stands for [DefaultStates]. Each takes some 50 bytes of memory.
 	States int
-	// Conflicts is how many conflicts one operation meets, at most; 0 stands for [DefaultConflicts]. Clients try again a
-	// hundred times, and two can keep each other from finishing all that time.
+	// Conflicts is the greatest number of conflicts in one operation; 0 stands for
+	// [DefaultConflicts]. Clients try a hundred times, and two clients can
+	// conflict every time.
 	Conflicts int
-	// Deaths is how many clients die in one schedule, at most: at every call
-	// that one makes.
+	// Deaths is the greatest number of deaths in one schedule. A client may die at
+	// any of its calls.
 	Deaths int
-	// Failures is how many calls in one schedule fail or have their answers
-	// lost, at most.
+	// Failures is the greatest number of calls in one schedule that fail or lose
+	// their answers.
 	Failures int
-	// Stale is how many reads in one schedule are answered with what was there
-	// before the last write.
+	// Stale is the greatest number of stale reads in one schedule: their answers
+	// are from before the last write.
 	Stale int
-	// Findings is after how many violations the exploration stops; 0 stands for
-	// 1.
+	// Findings is the number of violations after which the exploration stops; 0
+	// stands for 1.
 	Findings int
 }
 
@@ -42,7 +43,7 @@ const (
 	MaxFaults        = 8 // deaths, failures and stale reads together
 )
 
-// ErrBounds is matched by errors about bounds that are none.
+// ErrBounds is matched by errors about invalid bounds.
 var ErrBounds = errors.New("explore: impossible bounds")
 
 func (b *Bounds) validate() error {
@@ -63,19 +64,19 @@ func (b *Bounds) validate() error {
 	return nil
 }
 
-// A Report is what came of an exploration, complete or not.
+// A Report is the result of an exploration, complete or not.
 type Report struct {
 	States int // different ones
 	Steps  int // from one of them to another
-	Deaths int // of these, in which a client dies
+	Deaths int // of these, those in which a client dies
 	Ends   int // states in which all are at rest
-	// Schedules is how many complete schedules there are through these states:
-	// as many as would have had to be carried out one by one.
+	// Schedules is the number of complete schedules through these states: without
+	// recognizing states, as many runs would be necessary.
 	Schedules float64
-	// Cut is how many steps were not followed further, since they led to more
+	// Cut is the number of steps that were not followed, as they led to more
 	// conflicts than the bounds allow.
 	Cut int
-	// Complete is true when there is nothing else within the bounds.
+	// Complete is true if everything within the bounds was explored.
 	Complete bool
 	Findings []Finding
 }
@@ -86,12 +87,12 @@ type Finding struct {
 	Schedule Schedule
 }
 
-// Exhaustive carries the program out under every schedule within the bounds. A
-// state that it has come to before, whatever the way, is not explored again. When
-// it stops at a bound, the report has what was found until then.
+// Exhaustive runs the program under every schedule within the bounds. It explores
+// a state once, even if several ways lead to it. When it stops at a bound, the
+// report has what was found until then.
 //
-// Progress is called now and then with what the report has so far; nil for no
-// calls. Errors match [ErrProgram] or [ErrBounds].
+// It calls progress now and then with the report so far, unless progress is nil.
+// Errors match [ErrProgram] or [ErrBounds].
 func Exhaustive(p *Program, b Bounds, o Options, progress func(Report)) (Report, error) {
 	if err := errors.Join(b.validate(), p.newest()); err != nil {
 		return Report{}, err
@@ -113,20 +114,19 @@ func Exhaustive(p *Program, b Bounds, o Options, progress func(Report)) (Report,
 	return e.report, err
 }
 
-// explorer goes through the states of a program, depth first.
+// explorer visits the states of a program, depth first.
 type explorer struct {
 	program  *Program
 	options  Options
 	bounds   Bounds
 	progress func(Report)
-	clock    bool // whether clients move it
+	clock    bool // clients move it
 	report   Report
-	path     Schedule           // to where it is
-	seen     map[digest]float64 // how many schedules lead on from a state
+	path     Schedule           // to the present state
+	seen     map[digest]float64 // the number of schedules that go on from a state
 }
 
-// again carries out the path once more. Clients are coroutines, of which there is
-// no copying.
+// again runs the path once more: clients are coroutines, which cannot be copied.
 func (e *explorer) again() (*run, error) {
 	r, err := begin(e.program, e.options, e.bounds.Stale > 0)
 	if err != nil {
@@ -142,8 +142,8 @@ func (e *explorer) again() (*run, error) {
 	return r, nil
 }
 
-// done reports whether enough was found, and that whatever is left is not looked
-// at.
+// done reports whether enough was found. If so, it notes that the exploration is
+// not complete.
 func (e *explorer) done() bool {
 	if len(e.report.Findings) < e.bounds.Findings {
 		return false
@@ -152,8 +152,8 @@ func (e *explorer) done() bool {
 	return true
 }
 
-// visit explores what can follow from where the run stands, and ends the run. It
-// returns how many schedules lead on.
+// visit explores everything that can follow the state of the run, and ends the
+// run. It returns the number of schedules that go on from that state.
 func (e *explorer) visit(r *run) (schedules float64, err error) {
 	defer func() { r.end() }()
 	id := r.identity()
@@ -226,9 +226,9 @@ func (e *explorer) find(r *run) bool {
 	return true
 }
 
-// moves returns what can come next: first that who moved last goes on. A read of
-// what nobody writes is made at once, and before its client may die: it makes no
-// difference to anybody else when.
+// moves returns the possible next moves. The first lets the client that moved last
+// go on. A read of an object that nobody writes happens at once, before its client
+// may die: the others cannot see when it happens.
 func (e *explorer) moves(r *run) []Move {
 	last := 0
 	if len(e.path) > 0 {
@@ -257,7 +257,7 @@ func (e *explorer) moves(r *run) []Move {
 		reads := request.Verb == protocol.Get || request.Verb == protocol.List
 		if r.failures < e.bounds.Failures {
 			faults = append(faults, Move{Client: i, Fate: Fails})
-			if !reads { // of a read nobody can tell
+			if !reads { // a read shows no difference
 				faults = append(faults, Move{Client: i, Fate: Lost})
 			}
 		}
@@ -273,8 +273,8 @@ func isConstant(r protocol.Request) bool {
 	return r.Verb == protocol.Get && (r.Key == new(protocol.Config).Key() || strings.HasPrefix(string(r.Key), "node/"))
 }
 
-// movesClock reports whether a client moves the clock: then it makes a difference
-// when it comes to that, whatever it reads before.
+// movesClock reports whether a client moves the clock. If so, the order of its
+// reads matters too.
 func movesClock(p *Program) bool {
 	for _, c := range p.Clients {
 		for _, s := range slices.Concat(c.Steps, c.Back) {

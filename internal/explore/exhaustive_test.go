@@ -26,9 +26,9 @@ func explored(t *testing.T, p *Program, b Bounds) Report {
 	return r
 }
 
-// TestExhaustive explores every program: each schedule, and each schedule with one
-// death, with one call that fails or is not answered, with one read of what is
-// old: the first states of each, and many more with IPAMSIM_LONG.
+// TestExhaustive explores every program: all schedules without a fault, then with
+// one death, with one call that fails or is not answered, and with one stale read.
+// It visits the first states of each, and many more with IPAMSIM_LONG.
 func TestExhaustive(t *testing.T) {
 	for _, p := range programs {
 		t.Run(p.Name, func(t *testing.T) {
@@ -45,9 +45,9 @@ func TestExhaustive(t *testing.T) {
 	}
 }
 
-// TestTwoClients is the exploration that the project promises: two clients that
-// claim, assign, release and give up the only block of a pool, either of them
-// dying at any step. The counts are those of every machine.
+// TestTwoClients is the exploration that the project promises: two clients claim,
+// assign, release and give up the only block of a pool, and either may die at any
+// step. The counts are the same on every machine.
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -66,8 +66,8 @@ func TestTwoClients(t *testing.T) {
 	require.Greater(t, dying.Deaths, alive.States, "at every state")
 }
 
-// TestThreeClients goes to the end with nobody dying, given the time, and as far as
-// the bound allows with one who does.
+// TestThreeClients explores everything without deaths, given the time, and as much
+// as the bound allows with one death.
 func TestThreeClients(t *testing.T) {
 	t.Parallel()
 	p := Program{Name: "three hosts, two blocks", Setting: setting("10.0.0.0/29", 3), Clients: []Client{
@@ -87,8 +87,8 @@ func TestThreeClients(t *testing.T) {
 	require.True(t, r.Complete || r.States == b.States)
 }
 
-// TestDeathAtEveryStep kills a client at each call of each operation, and its host
-// again at each call of what it does when it has come back.
+// TestDeathAtEveryStep kills a client at each call of each operation, and then the
+// host that came back at each of its calls.
 func TestDeathAtEveryStep(t *testing.T) {
 	t.Parallel()
 	before := []race.Step{claim("n1", "10.0.0.0/30"), assign("n1", 3, "h0"), claim("n2", "10.0.0.4/30"), advance(61)}
@@ -163,7 +163,7 @@ func TestBounds(t *testing.T) {
 }
 
 // states returns the identities of all states that schedules lead to, without
-// leaving out one that was seen before, and which of them are ends.
+// skipping those seen before, and which of them are ends.
 func states(t *testing.T, p *Program) (identities, ends map[digest]bool) {
 	identities, ends = make(map[digest]bool), make(map[digest]bool)
 	e := &explorer{program: p, bounds: Bounds{Conflicts: DefaultConflicts}}
@@ -195,8 +195,8 @@ func states(t *testing.T, p *Program) (identities, ends map[digest]bool) {
 	return identities, ends
 }
 
-// Leaving out states that were seen leaves out nothing else: a program so small
-// that every schedule can be carried out has the same states and ends.
+// Skipping states that were seen skips nothing else: a program small enough to run
+// every schedule has the same states and ends.
 func TestNothingIsLeftOut(t *testing.T) {
 	p := Program{Setting: setting("10.0.0.0/30", 2), Clients: []Client{
 		{Steps: []race.Step{claim("n1", "10.0.0.0/30")}},

@@ -15,24 +15,24 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// tampered is a client's way to the datastore with a fault planted in it.
+// tampered is a client's access to the datastore with a planted fault.
 type tampered struct {
 	access protocol.Access
 	store  *protocol.Store
 	do     func(*tampered, protocol.Request) protocol.Response
-	done   map[protocol.Key]bool // for the fault to keep something in
+	done   map[protocol.Key]bool // the fault's own state
 }
 
 func (x *tampered) Do(r protocol.Request) protocol.Response { return x.do(x, r) }
 
-// planting returns options with clients that go through the fault.
+// planting returns options for clients with the fault.
 func planting(do func(*tampered, protocol.Request) protocol.Response) Options {
 	return Options{Engine: func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
 		return c.Client(&tampered{access, c.Store(), do, make(map[protocol.Key]bool)}, now)
 	}}
 }
 
-// asking is a fault in what is asked.
+// asking is a fault in the requests.
 func asking(change func(x *tampered, r *protocol.Request)) Options {
 	return planting(func(x *tampered, r protocol.Request) protocol.Response {
 		change(x, &r)
@@ -40,7 +40,7 @@ func asking(change func(x *tampered, r *protocol.Request)) Options {
 	})
 }
 
-// hearing is a fault in what is made of an answer.
+// hearing is a fault in the answers.
 func hearing(change func(r protocol.Request, a *protocol.Response)) Options {
 	return planting(func(x *tampered, r protocol.Request) protocol.Response {
 		a := x.access.Do(r)
@@ -49,7 +49,7 @@ func hearing(change func(r protocol.Request, a *protocol.Response)) Options {
 	})
 }
 
-// careless is a client that does not look at sequence numbers.
+// careless is a client that ignores sequence numbers.
 type careless struct{ trace.Engine }
 
 func (c careless) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
@@ -60,7 +60,7 @@ func (c careless) ReleaseIPs(releases ...ipam.Release) (unallocated, released []
 	return c.Engine.ReleaseIPs(releases...)
 }
 
-// lowersFirst lowers the handle of what is released before it writes the block.
+// lowersFirst lowers the handle before it writes the released block.
 func lowersFirst(x *tampered, r protocol.Request) protocol.Response {
 	if h, ok := x.store.Look(r.Key).(*protocol.Handle); ok && r.Verb == protocol.Get && x.done[r.Key] {
 		delete(x.done, h.Key())
@@ -85,7 +85,8 @@ func lowersFirst(x *tampered, r protocol.Request) protocol.Response {
 	return x.access.Do(r)
 }
 
-// faults are what an exploration must find, and by which invariant.
+// faults are the faults that an exploration must find, with the invariant that
+// each breaks.
 var faults = []struct {
 	name    string
 	options Options

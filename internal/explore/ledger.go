@@ -11,9 +11,9 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// ledger holds a run against the invariants. It sees every write with the object
-// before and after, and keeps what objects do not show: to whom an address was
-// given, who wrote an affinity last, which numbers were used.
+// ledger checks a run against the invariants. It sees every write with the object
+// before and after, and keeps what objects do not show: who was given an address,
+// who wrote an affinity last, which numbers were used.
 type ledger struct {
 	run    *run
 	rules  calico.Rules // of the release that the clients are of
@@ -21,40 +21,39 @@ type ledger struct {
 
 	reserved *pool.Reservations
 	grants   map[netip.Addr]*grant    // who holds what is allocated and not cooling
-	last     map[netip.Addr]string    // to which handle an address was given last
-	begun    map[netip.Prefix][]int64 // with which numbers a block began, each time that it was made
+	last     map[netip.Addr]string    // the handle that an address was last given to
+	begun    map[netip.Prefix][]int64 // the first number of a block, each time that it was made
 	highest  uint64                   // the highest number of a block so far
 	writings map[protocol.Key]*writing
-	// overtaken are the claims whose block a release has taken that was on its way
-	// already, by affinity.
+	// overtaken are the claims that lost their block to a release that had begun
+	// before, by affinity.
 	overtaken map[protocol.Key]*work
 	surplus   map[string]bool // handles that may count more than they hold
 	deficit   map[share]bool  // and that may count less
 }
 
-// grant is one allocation of an address, from its being given to its being taken
-// back.
+// grant is one allocation of an address, from its assignment to its release.
 type grant struct {
 	ip     netip.Addr
 	handle string
-	to     *work // nil for what was done beforehand
+	to     *work // nil for what the setup did
 }
 
 // writing is the last write of an affinity.
 type writing struct {
 	cidr netip.Prefix
 	by   *work
-	kept bool // whether by was kept from going on
+	kept bool // by could not go on
 }
 
-// share is what a handle has in a block.
+// share names the addresses of a handle in a block.
 type share struct {
 	handle string
 	cidr   netip.Prefix
 }
 
-// open returns the ledger of a cluster at which nobody is at work yet. Whatever is
-// amiss in it is nobody's fault.
+// open returns the ledger of a cluster before any client works on it. What is
+// wrong already is no violation.
 func open(r *run) *ledger {
 	l := &ledger{
 		run: r, rules: r.cluster.Calico().Rules(), grants: make(map[netip.Addr]*grant), last: make(map[netip.Addr]string), begun: make(map[netip.Prefix][]int64), writings: make(map[protocol.Key]*writing),
@@ -92,7 +91,7 @@ func open(r *run) *ledger {
 	return l
 }
 
-// violate notes that an invariant does not hold. The first counts.
+// violate notes that an invariant does not hold. Only the first call counts.
 func (l *ledger) violate(i Invariant, format string, args ...any) {
 	if l.broken == nil {
 		l.broken = &Violation{i, fmt.Sprintf(format, args...), l.run.steps}
@@ -127,14 +126,14 @@ func (w *work) String() string {
 	return fmt.Sprintf("%s's %s", name(w.client), w.step.Op)
 }
 
-// strike notes that somebody died at work, or was not answered. What it leaves is
-// excused.
+// strike notes that a client died at work or was not answered, and excuses what it
+// leaves behind.
 func (l *ledger) strike(w *work) {
 	w.struck = true
 	l.excuse(w)
 }
 
-// excuse lets the handles that a work had to do with count more than they hold.
+// excuse lets the handles of a work count more than they hold.
 func (l *ledger) excuse(w *work) {
 	if w.handle != "" {
 		l.surplus[w.handle] = true
@@ -144,8 +143,8 @@ func (l *ledger) excuse(w *work) {
 	}
 }
 
-// wrote holds a write, or an attempt at one, against the invariants. Before and
-// after are the object as the datastore has it, nil for none.
+// wrote checks a write, or an attempt at one, against the invariants. Before and
+// after are the object in the datastore, nil for none.
 func (l *ledger) wrote(w *work, request protocol.Request, result protocol.Result, before, after protocol.Object, fate Fate) {
 	if result != protocol.OK {
 		l.refused(w, request, result)
@@ -171,7 +170,7 @@ func (l *ledger) wrote(w *work, request protocol.Request, result protocol.Result
 	}
 }
 
-// refused notes that somebody was faster.
+// refused notes that another client was faster.
 func (l *ledger) refused(w *work, request protocol.Request, result protocol.Result) {
 	if result == protocol.Conflict {
 		w.conflicts++

@@ -7,14 +7,13 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// memory is what a client can know: it is a coroutine that cannot be looked
-// into, and does what follows from the answers that it has had since its operation
-// began. Earlier ones it has forgotten.
+// memory is what a client can know. A client is a coroutine, whose state is
+// hidden; its behaviour follows from the answers since its operation began.
 type memory struct {
 	answers digest
-	// revisions are the latest of each object that it has seen. Of an older one
-	// it can do nothing with success any more; so what matters of a revision is
-	// whether it is still that of the datastore.
+	// revisions are the latest of each object that it has seen. Writes with an
+	// older one fail, so it only matters whether a revision is still the
+	// datastore's.
 	revisions map[protocol.Key]uint64
 }
 
@@ -26,7 +25,7 @@ func (m *memory) forget(w *work) {
 	}
 }
 
-// learn takes up an answer.
+// learn adds an answer.
 func (m *memory) learn(r *run, request protocol.Request, answer protocol.Response) {
 	d := &m.answers
 	d.text(string(answer.Result))
@@ -50,7 +49,7 @@ func (m *memory) see(o protocol.Object) {
 	m.revisions[key] = max(m.revisions[key], revision(o))
 }
 
-// digest returns what tells two memories apart.
+// digest returns a digest of all that distinguishes two memories.
 func (m *memory) digest(s *protocol.Store) digest {
 	var all bag
 	for key, seen := range m.revisions {
@@ -83,9 +82,9 @@ func revision(o protocol.Object) uint64 {
 	return 0
 }
 
-// identity returns what tells two states of a run apart: what is in the datastore,
-// what each client can know and has left to do, what the ledger knows, and what
-// may still befall.
+// identity returns a digest of all that distinguishes two states of a run: the
+// datastore, what each client can know and has left to do, the ledger, and the
+// faults that may still happen.
 func (r *run) identity() digest {
 	var d digest
 	l := r.ledger
@@ -130,7 +129,7 @@ func (r *run) identity() digest {
 	return d
 }
 
-// digest returns what tells two allocations apart.
+// digest returns a digest of all that distinguishes two allocations.
 func (g *grant) digest() digest {
 	var d digest
 	if g != nil {
@@ -148,7 +147,7 @@ func (s share) digest() digest {
 	return d
 }
 
-// digest returns what tells two operations apart.
+// digest returns a digest of all that distinguishes two operations.
 func (w *work) digest() digest {
 	var d digest
 	if w != nil {
@@ -158,8 +157,8 @@ func (w *work) digest() digest {
 	return d
 }
 
-// state returns what tells two moments of one operation apart, beyond what it was
-// answered.
+// state returns a digest of all that distinguishes two moments of one operation,
+// beyond its answers.
 func (w *work) state() digest {
 	var d digest
 	d.flag(w.struck)
@@ -182,10 +181,10 @@ func (w *work) state() digest {
 	return d
 }
 
-// sum takes up an object: all of it but its revision. Sequence numbers are taken
-// up as how often the block was made and how far they are from the number it then
-// began with. They come from one count for all blocks, and would tell states apart
-// that nobody can.
+// sum adds an object without its revision. Of a sequence number it adds how often
+// the block was made, and the distance from the block's first number. The number
+// itself comes from one count for all blocks, and would distinguish states that no
+// client can.
 func (l *ledger) sum(d *digest, o protocol.Object) {
 	switch o := o.(type) {
 	case *protocol.Block:

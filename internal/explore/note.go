@@ -8,8 +8,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// note says what came of a call in so few words that three of them fit beside
-// each other. Before and after are the object as the datastore has it.
+// note describes the result of a call in few words, so that three notes fit side
+// by side. Before and after are the object in the datastore.
 func note(r protocol.Request, a protocol.Response, before, after protocol.Object, fate Fate) string {
 	switch fate {
 	case Fails:
@@ -43,7 +43,7 @@ func noteOf(r protocol.Request, a protocol.Response, before, after protocol.Obje
 	return fmt.Sprintf("%s %s, %s", r.Verb, kind, a.Result)
 }
 
-// stateNotes is what an affinity written so means.
+// stateNotes describes the states of an affinity.
 var stateNotes = map[affinity.State]string{affinity.Pending: "pending", affinity.Confirmed: "confirmed", affinity.PendingDeletion: "giving up"}
 
 func noteOfAffinity(r protocol.Request, a protocol.Response, before protocol.Object) string {
@@ -80,7 +80,7 @@ func noteOfBlock(r protocol.Request, a protocol.Response, before, after protocol
 	return change(before.(*protocol.Block), after.(*protocol.Block))
 }
 
-// possessive says whose a block is.
+// possessive names the owner of a block.
 func possessive(o affinity.Owner) string {
 	if o.IsZero() {
 		return "nobody's"
@@ -88,7 +88,7 @@ func possessive(o affinity.Owner) string {
 	return o.Name + "'s"
 }
 
-// change says what an update of a block does.
+// change describes an update of a block.
 func change(before, after *protocol.Block) string {
 	var given, freed []string
 	for ord := range after.Index {
@@ -110,7 +110,7 @@ func change(before, after *protocol.Block) string {
 	return "block renewed"
 }
 
-// few names the first of some addresses, and how many there are more.
+// few names the first of some addresses and counts the others.
 func few(ips []string) string {
 	if len(ips) == 1 {
 		return ips[0]

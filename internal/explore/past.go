@@ -7,18 +7,18 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// past is what reads would have been answered once.
+// past has the earlier answers to reads.
 type past struct {
 	store *protocol.Store
-	// answers to a read of the key before each write to what it reads, the
-	// oldest first. They are never changed.
+	// The answers to a read of each key before each write, the oldest first. They
+	// never change.
 	answers map[protocol.Key][]protocol.Response
 }
 
 var errTooOld = errors.New("it was not written so often")
 
-// remember keeps what reads are answered before a write. The function that it
-// returns forgets that again, for a write that was none.
+// remember keeps the answers to reads before a write. The function that it returns
+// undoes this, for a write that did not happen.
 func (p *past) remember(write protocol.Request) (forget func()) {
 	keys := []protocol.Key{write.Key}
 	switch o := write.Object.(type) {
@@ -39,7 +39,7 @@ func (p *past) remember(write protocol.Request) (forget func()) {
 	}
 }
 
-// now returns what a read of the key is answered.
+// now returns the present answer to a read of the key.
 func (p *past) now(key protocol.Key) protocol.Response {
 	if isList(key) {
 		return protocol.Response{Result: protocol.OK, List: p.store.LookList(key)}
@@ -50,10 +50,10 @@ func (p *past) now(key protocol.Key) protocol.Response {
 	return protocol.Response{Result: protocol.Missing}
 }
 
-// has reports whether there is an answer so many writes old.
+// has reports whether there is an answer from before the last back writes.
 func (p *past) has(key protocol.Key, back int) bool { return len(p.answers[key]) >= back }
 
-// answer returns the answer to a read, so many writes old.
+// answer returns the answer to a read from before the last back writes.
 func (p *past) answer(read protocol.Request, back int) (protocol.Response, error) {
 	if read.Verb != protocol.Get && read.Verb != protocol.List {
 		return protocol.Response{}, errNoRead

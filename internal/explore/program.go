@@ -10,34 +10,34 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// A Program is clients of one cluster and what each of them does. Nothing in it
-// says whose turn it is: that is for a [Schedule]. Its setting names the release of
-// Calico; only the newest is explored.
+// A Program is clients of one cluster and what each of them does. A [Schedule]
+// says in which order. The program's setting names the release of Calico; only the
+// newest is explored.
 type Program struct {
 	Name    string       `json:"name"`
 	Setting trace.Header `json:"setting"`
-	// Before is what was done beforehand, one operation at a time.
+	// Before are the operations that set up the cluster, one at a time.
 	Before []race.Step `json:"before,omitempty"`
 	// Clients are called a, b, c and so on, in their order: 1 to 26 of them.
 	Clients []Client `json:"clients"`
 }
 
-// A Client is a process on a host, or one that works for it, that does its steps
-// in their order. Outcomes of the steps are not looked at.
+// A Client is a process on a host, or one that works for it. It does its steps in
+// their order and ignores their outcomes.
 type Client struct {
 	Host  string      `json:"host"`
 	Steps []race.Step `json:"steps"`
-	// Back is what the host does when it has come back, each time after a client
-	// of it died: a new client with the same name does these. None: it never
-	// comes back.
+	// Back are the steps of the host when it comes back, each time after a client
+	// of it died: a new client with the same name does them. Without steps it
+	// never comes back.
 	Back []race.Step `json:"back,omitempty"`
-	// Behind is how many seconds the client's clock is behind that of the
-	// others.
+	// Behind is how far the client's clock is behind that of the others, in
+	// seconds.
 	Behind int `json:"behind,omitempty"`
 }
 
-// FromRace returns the program of a recorded race. A host of which a client died
-// comes back and does what was recorded for it.
+// FromRace returns the program of a recorded race. After the death of a client its
+// host comes back and does what was recorded for it.
 func FromRace(r *race.Race) *Program {
 	p := &Program{Name: r.Name, Setting: r.Setting, Before: r.Before}
 	after := slices.Clone(r.After)
@@ -53,25 +53,25 @@ func FromRace(r *race.Race) *Program {
 	return p
 }
 
-// ErrProgram is matched by errors about a program that cannot be carried out
-// under any schedule.
+// ErrProgram is matched by errors about a program that cannot run under any
+// schedule.
 var ErrProgram = errors.New("explore: impossible program")
 
-// maxClients is how many clients have a name.
+// maxClients is the number of names for clients.
 const maxClients = 26
 
-// maxBehind is how far behind a clock may be, in seconds: some 50 years.
+// maxBehind is the limit of [Client.Behind], in seconds: some 50 years.
 const maxBehind = 50 * 366 * 24 * 3600
 
-// operations are those that a client may do while others are at work: what goes
-// to the datastore through requests. Advance moves the clock of all.
+// operations are those that a client may do while others are at work: they reach
+// the datastore through requests. Advance moves the clock of all.
 var operations = []string{
 	"AutoAssign", "AssignIP", "ReleaseIPs", "ReleaseByHandle", "IPsByHandle", "GetAssignmentAttributes", "SetOwnerAttributes",
 	"ClaimAffinity", "ReleaseAffinity", "ReleaseHostAffinities", "ReleasePoolAffinities", "ReleaseBlockAffinity", "RemoveIPAMHost",
 	"EnsureBlock", "GarbageCollectColdIPs", "Advance",
 }
 
-// validate returns everything that makes the program none.
+// validate returns everything that is invalid in the program.
 func (p *Program) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) {
@@ -102,8 +102,8 @@ func (p *Program) validate() error {
 // calico returns the release that the setting names.
 func (p *Program) calico() (calico.Version, error) { return calico.Parse(p.Setting.Calico) }
 
-// newest refuses a program of another release than the newest, whose invariants are
-// the strict ones.
+// newest refuses a program of another release than the newest: only that has the
+// strict invariants.
 func (p *Program) newest() error {
 	if v, err := p.calico(); err != nil || v.Rules() != calico.Version(0).Rules() {
 		return fmt.Errorf("%w: setting is of Calico %q, and only the newest release, %s, is explored", ErrProgram, p.Setting.Calico, calico.Version(0))
@@ -111,5 +111,5 @@ func (p *Program) newest() error {
 	return nil
 }
 
-// name returns what client number i is called.
+// name returns the name of client number i.
 func name(i int) string { return string(rune('a' + i)) }

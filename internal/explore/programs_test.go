@@ -54,14 +54,15 @@ func does(host string, steps ...race.Step) Client {
 	return Client{Host: host, Steps: steps, Back: []race.Step{assign(host, 1, "back-"+host)}}
 }
 
-// overtaken is a host that claims a block which somebody gives up in its name.
+// overtaken is a host that claims a block while another client releases it in the
+// host's name.
 var overtaken = Program{Name: "a claim overtaken by a release", Setting: setting("10.0.0.0/30", 1), Before: []race.Step{claim("n1", "10.0.0.0/30")}, Clients: []Client{
 	does("n1", claim("n1", "10.0.0.0/30"), assign("n1", 1, "h1")),
 	does("n1", giveUp("n1", false)),
 }}
 
-// programs are those that are explored: two clients at a time, small pools, and
-// between them every operation.
+// programs are explored by the tests: two clients at a time, small pools, and in
+// all of them together every operation.
 var programs = []Program{
 	{Name: "assign and release", Setting: setting("10.0.0.0/29", 2), Clients: []Client{
 		does("n1", assign("n1", 1, "h1"), free("h1")),

@@ -9,24 +9,23 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// MaxRuns is how many schedules one [Random] draws at most: more would run
-// forever.
+// MaxRuns is the greatest number of schedules that one [Random] draws: more would
+// run forever.
 const MaxRuns = 100_000_000
 
-// Random carries the program out under so many schedules that it draws, each from
-// its own number: seed, seed+1 and so on, so that any of them can be drawn again.
-// Deaths, failures and stale reads befall calls of any schedule, within the
-// bounds.
+// Random runs the program under random schedules, as many as runs says. Each is
+// drawn from its own seed: seed, seed+1 and so on, so any of them can be drawn
+// again. Calls in any schedule may meet deaths, failures and stale reads, within
+// the bounds.
 //
-// Clients have priorities, and the first of them that has something left to do
-// goes on, until one of a few moments at which it becomes the last. Most faults
-// need few switches: with d of them at the right moments, a fault that needs d is
-// found in one of some n^d schedules of n steps, whatever else happens in these.
+// Clients have priorities. The first client with work left goes on, until one of a
+// few random steps at which it becomes the last. Most faults need few switches:
+// one that needs d switches at the right steps is found in about one of n^d
+// schedules of n steps.
 //
-// The report counts steps and deaths; states are those at the end of a schedule,
-// as far as they differ. A violation is reported with a shorter schedule, should
-// one lead to the same invariant (see [Shorten]). Errors match [ErrProgram] or
-// [ErrBounds].
+// The report counts steps and deaths; its states are the different final states. A
+// violation is reported with a shorter schedule if one breaks the same invariant
+// (see [Shorten]). Errors match [ErrProgram] or [ErrBounds].
 func Random(p *Program, seed int64, runs int, b Bounds, o Options, progress func(Report)) (Report, error) {
 	if err := errors.Join(b.validate(), p.newest()); err != nil {
 		return Report{}, err
@@ -71,8 +70,8 @@ func Random(p *Program, seed int64, runs int, b Bounds, o Options, progress func
 	return report, nil
 }
 
-// lengthOf returns how many calls the program makes with one client after the
-// other.
+// lengthOf returns the number of calls that the program makes with one client
+// after the other.
 func lengthOf(p *Program, o Options) (int, error) {
 	r, err := begin(p, o, false)
 	if err != nil {
@@ -97,8 +96,7 @@ func lengthOf(p *Program, o Options) (int, error) {
 type draw struct {
 	random *rand.Rand
 	order  []int // the clients, the first before the others
-	// At which steps, in their order, the first becomes the last, and what
-	// befalls.
+	// The steps, ascending, at which the first becomes the last, and the faults.
 	switches []int
 	faults   []fault
 }
@@ -108,7 +106,7 @@ type fault struct {
 	fate Fate
 }
 
-// newDraw decides what it takes to draw a schedule of about that length.
+// newDraw draws the decisions for a schedule of about that length.
 func newDraw(seed int64, p *Program, length int, b Bounds) *draw {
 	// The sequence of a seeded source never changes.
 	random := rand.New(rand.NewSource(seed))
@@ -117,20 +115,19 @@ func newDraw(seed int64, p *Program, length int, b Bounds) *draw {
 		d.switches = append(d.switches, random.Intn(length+1))
 	}
 	slices.Sort(d.switches)
-	befall := func(n int, fates ...Fate) {
+	addFaults := func(n int, fates ...Fate) {
 		for range random.Intn(n + 1) {
 			d.faults = append(d.faults, fault{random.Intn(length + 1), fates[random.Intn(len(fates))]})
 		}
 	}
-	befall(b.Deaths, Dies)
-	befall(b.Failures, Fails, Lost)
-	befall(b.Stale, Stale)
+	addFaults(b.Deaths, Dies)
+	addFaults(b.Failures, Fails, Lost)
+	addFaults(b.Stale, Stale)
 	slices.SortStableFunc(d.faults, func(x, y fault) int { return x.at - y.at })
 	return d
 }
 
-// run carries the program out until all are at rest, or an invariant does not
-// hold.
+// run runs the program until all are at rest, or an invariant does not hold.
 func (d *draw) run(p *Program, o Options, report *Report) (*run, Schedule, error) {
 	r, err := begin(p, o, true)
 	if err != nil {
@@ -177,7 +174,7 @@ func (d *draw) next(r *run) (m Move, more bool) {
 	}
 	reads := request.Verb == protocol.Get || request.Verb == protocol.List
 	switch fate := d.faults[0].fate; {
-	case fate == Lost && reads: // nobody can tell from Fails
+	case fate == Lost && reads: // it looks the same as Fails
 	case fate == Stale && !(reads && r.past.has(request.Key, 1)):
 	default:
 		m.Fate = fate

@@ -16,8 +16,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// TestRandom draws schedules for scenarios of many seeds, with everything
-// befalling them that can.
+// TestRandom draws schedules for scenarios of many seeds, with every kind of
+// fault.
 func TestRandom(t *testing.T) {
 	seeds, runs := int64(30), 10
 	if property.Long() {
@@ -41,8 +41,8 @@ func TestRandom(t *testing.T) {
 	t.Logf("%.0f schedules, %d steps, %d deaths", total.Schedules, total.Steps, total.Deaths)
 }
 
-// drawn carries a program out under a schedule drawn from the seed, and returns the
-// schedule and the first violation, if there is one.
+// drawn runs a program under a schedule drawn from the seed, and returns the
+// schedule and the first violation, if any.
 func drawn(p *Program, seed int64, length int, o Options) (Schedule, *Violation, error) {
 	r, s, err := newDraw(seed, p, length, Bounds{Deaths: 2, Failures: 1, Stale: 1}).run(p, o, new(Report))
 	if err != nil {
@@ -55,8 +55,8 @@ func drawn(p *Program, seed int64, length int, o Options) (Schedule, *Violation,
 	return s, r.broken(), nil
 }
 
-// TestRandomReleases: no schedule breaks an invariant of an older release either, and
-// those of a client with a fault do.
+// TestRandomReleases: no schedule breaks an invariant of an older release either,
+// but schedules of a faulty client do.
 func TestRandomReleases(t *testing.T) {
 	f, err := race.Open("../../testdata/races.jsonl.gz")
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestRandomReleases(t *testing.T) {
 	require.Greater(t, faulty, 30, "of a client with the fault %q", faults[0].name)
 }
 
-// TestRandomRaces draws schedules for what clients did in recorded races.
+// TestRandomRaces draws schedules for the clients of recorded races.
 func TestRandomRaces(t *testing.T) {
 	f, err := race.Open("../../testdata/races.jsonl.gz")
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestRandomRaces(t *testing.T) {
 	}
 }
 
-// The same seed draws the same, and another number of runs draws no others.
+// The same seed draws the same schedules, whatever the number of runs.
 func TestRandomSame(t *testing.T) {
 	p := &programs[4]
 	b := Bounds{Deaths: 1, Failures: 1, Stale: 1}
@@ -135,7 +135,7 @@ func TestRandomSame(t *testing.T) {
 }
 
 // TestRandomFaults: random schedules find each planted fault too, and report it
-// with a schedule that is short.
+// with a short schedule.
 func TestRandomFaults(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestRandomFaults(t *testing.T) {
 	}
 }
 
-// Shorten leaves out what does not matter.
+// Shorten removes what does not matter.
 func TestShorten(t *testing.T) {
 	p := &programs[0]
 	s, err := ParseSchedule("a b a b a b b:dies a:fails")

@@ -12,8 +12,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// rest looks at the invariants of a cluster at which nobody is at work any more,
-// and lets every host recover. The cluster is of no use afterwards.
+// rest checks the invariants of a cluster whose clients are all at rest, and lets
+// every host recover. The cluster must not be used afterwards.
 func (r *run) rest() {
 	l := r.ledger
 	for _, o := range r.store.LookList(protocol.AffinitiesKey) {
@@ -38,12 +38,12 @@ func (r *run) rest() {
 	}
 }
 
-// everything is more addresses than a host can get by asking: it goes through all
-// its blocks, and claims others up to the limit.
+// everything is more addresses than a host can get: asking for them makes it try
+// all its blocks, and claim others up to the limit.
 const everything = 1 << 12
 
-// recover has a host ask for more addresses than there are, so that it goes
-// through all of its affinities, and then looks at these.
+// recover makes a host ask for more addresses than there are, so that it tries all
+// of its affinities, and then checks these.
 func (r *run) recover(host string) {
 	usable := make(map[bool][]pool.Spec)
 	for _, p := range r.cluster.Pools() {
@@ -77,8 +77,8 @@ func (r *run) recover(host string) {
 	}
 }
 
-// found returns the blocks of a host that it finds although there is no affinity
-// for them: those with an address to give, where it may claim blocks as it likes.
+// found returns the blocks that a host finds although they have no affinity: those
+// with a free address, if it may claim any block.
 func (r *run) found(host string, is4 bool) (cidrs []netip.Prefix) {
 	if o, ok := r.store.Look(new(protocol.Config).Key()).(*protocol.Config); ok && (!o.AutoAllocateBlocks || o.MaxBlocksPerHost > 0) {
 		return nil
@@ -93,10 +93,10 @@ func (r *run) found(host string, is4 bool) (cidrs []netip.Prefix) {
 	return cidrs
 }
 
-// recovering stands for the number of a client when a host recovers.
+// recovering is the client number of a host that recovers.
 const recovering = -1
 
-// alone does an operation that nobody else is at work beside.
+// alone does an operation while all others are at rest.
 func (r *run) alone(host string, s race.Step) {
 	c := &client{run: r, number: recovering, spec: &Client{Host: host}}
 	if err := c.begin([]race.Step{s}); err != nil {
@@ -114,7 +114,7 @@ func (r *run) alone(host string, s race.Step) {
 	}
 }
 
-// recovered checks an affinity that its host has gone through.
+// recovered checks an affinity that its host has tried.
 func (r *run) recovered(a *protocol.Affinity) {
 	if a.State != affinity.Confirmed {
 		r.ledger.violate(Recovery, "%s has gone through its affinities, and that for %s is %s", a.Owner, a.CIDR, a.State)

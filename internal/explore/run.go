@@ -12,12 +12,11 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// Options are what else there is to say about a run. The zero value is the
-// allocator of package protocol.
+// Options are options of a run. The zero value tests the allocator of package
+// protocol.
 type Options struct {
-	// Engine makes what a client does its operations with. All that it knows of
-	// the cluster it must learn through the access. Nil stands for
-	// [protocol.Cluster.Client].
+	// Engine makes the allocator of a client, which must learn everything about
+	// the cluster through the access. Nil stands for [protocol.Cluster.Client].
 	Engine func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine
 }
 
@@ -27,21 +26,21 @@ type Step struct {
 	Life      int    // how often the client's host had come back
 	Operation int    // the number of its operation, from 0 in every life
 	Op        string // its name
-	// The call and what came of it, all empty where the client died. Of a lost
-	// answer it is what the client was not told.
+	// The call and its result, all empty if the client died. If the answer was
+	// lost, the result is that of the datastore.
 	Verb   protocol.Verb
 	Key    protocol.Key
 	Result protocol.Result
 	Note   string // the same in a few words: "pending 10.0.0.4/30"
 }
 
-// Told is what a client was told came of an operation.
+// Told is the outcome of an operation as its client saw it.
 type Told struct {
 	Client    int
 	Life      int
 	Operation int
-	race.Step     // Out is nil where the client died before there was an outcome
-	After     int // how many steps had been made by then
+	race.Step     // Out is nil if the client died before there was an outcome
+	After     int // the number of steps made by then
 }
 
 // A Trail is what happened in a run.
@@ -51,18 +50,17 @@ type Trail struct {
 	Schedule Schedule
 	Steps    []Step // one for each of these
 	Told     []Told // in the order of the steps
-	// State is how the cluster ended, before anybody set to recovering.
+	// State is the final state of the cluster, before hosts recover.
 	State ipam.State
-	// Violation is what ended the run before its time, nil if nothing did.
+	// Violation is the violation that ended the run early, nil if there was none.
 	Violation *Violation
 }
 
-// Run carries the program out under the schedule. Clients that have something
-// left to do when the schedule ends do it one after the other, each to its end.
-// When all are at rest, every host recovers: it asks for more addresses than
-// there are, which leads it through all that it left behind. The first violation
-// of an invariant ends the run. Of an older release than the newest two invariants
-// allow more: [Queue] and [Surplus].
+// Run runs the program under the schedule. When the schedule ends, clients with
+// work left finish it one after the other. When all are at rest, every host
+// recovers: it asks for more addresses than there are, so that it tries everything
+// that it left behind. The first violation of an invariant ends the run. Two
+// invariants allow more in older releases: [Queue] and [Surplus].
 //
 // Errors match [ErrProgram] or [ErrSchedule].
 func Run(p *Program, s Schedule, o Options) (*Trail, error) {
@@ -107,8 +105,8 @@ func Run(p *Program, s Schedule, o Options) (*Trail, error) {
 	return t, nil
 }
 
-// make makes a move, all of it if it is to the end, and returns how many steps
-// that took. After a violation nothing moves any more.
+// make makes a move, all steps of it if it is to the end, and returns the number
+// of steps. After a violation it makes none.
 func (t *Trail) make(r *run, m Move) (steps int, err error) {
 	if r.broken() != nil {
 		return 1, nil
@@ -135,7 +133,7 @@ func (t *Trail) make(r *run, m Move) (steps int, err error) {
 	return steps, nil
 }
 
-// A run is a program on its way: each client stands before its next call.
+// A run is a program in progress: each client is before its next call.
 type run struct {
 	program *Program
 	options Options
@@ -148,11 +146,11 @@ type run struct {
 	steps   int   // made so far
 	told    []Told
 	quiet   bool // whether steps have no notes
-	// What has befallen so far.
+	// Counts of the faults so far.
 	deaths, failures, stale int
 }
 
-// begin starts the program: everything is set up, and each client is started.
+// begin sets up the cluster and starts each client.
 func begin(p *Program, o Options, stale bool) (*run, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
@@ -200,11 +198,11 @@ func (r *run) end() {
 // broken returns the first violation, or nil.
 func (r *run) broken() *Violation { return r.ledger.broken }
 
-// errNoRead tells why an answer cannot be stale.
+// errNoRead says why an answer cannot be stale.
 var errNoRead = errors.New("a write's answer cannot be stale")
 
-// move makes a move of a client that has something left to do. Its error tells
-// why the move cannot be.
+// move makes a move of a client with work left. Its error says why the move is
+// impossible.
 func (r *run) move(m Move) (Step, error) {
 	c := r.clients[m.Client]
 	request, _ := c.process.Request()

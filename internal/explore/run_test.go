@@ -31,7 +31,7 @@ func carry(t *testing.T, p *Program, schedule string) *Trail {
 	return trail
 }
 
-// notes are the steps' notes from the given one on, with who made them.
+// notes are the steps' notes from the given one on, with the clients' names.
 func notes(t *Trail, from int) (notes []string) {
 	for _, s := range t.Steps[from:] {
 		notes = append(notes, s.Move.String()+" "+s.Note)
@@ -71,7 +71,7 @@ func TestRun(t *testing.T) {
 	require.Equal(t, trail, again, "the schedule leads to the same trail")
 }
 
-// A host dies with a claim pending, and finishes it when it has come back.
+// A host dies with a claim pending, and finishes it when it comes back.
 func TestDeath(t *testing.T) {
 	trail := carry(t, &both, "a*2 a:dies a*")
 	require.Equal(t, []string{"a pending 10.0.0.0/30", "a:dies dies", "a reads config"}, notes(trail, 1)[:3])
@@ -90,9 +90,9 @@ func TestDeath(t *testing.T) {
 	require.ErrorContains(t, err, "move 3, a: a has nothing left to do")
 }
 
-// What §15 comes to where a claim meets a release of the same host's
-// block, with nobody dead: the claim is told that it has the block and its affinity
-// is confirmed, and there is no block. Recovery makes it anew.
+// A consequence of §15: when a claim meets a release of the same host's block, the
+// claim succeeds and its affinity is confirmed, but there is no block. Recovery
+// makes it anew.
 func TestOvertaken(t *testing.T) {
 	p := overtaken
 	p.Clients = slices.Clone(p.Clients)
@@ -119,7 +119,7 @@ func TestOvertaken(t *testing.T) {
 	require.Equal(t, "confirmed", trail.State.Affinities[0].State.String())
 }
 
-// A call that fails was not carried out, one whose answer is lost was.
+// A call that fails was not made; one whose answer is lost was.
 func TestFailures(t *testing.T) {
 	failed := carry(t, &both, "a a:fails b*")
 	require.Equal(t, "a:fails create fails", notes(failed, 1)[0])
@@ -134,8 +134,8 @@ func TestFailures(t *testing.T) {
 	require.Len(t, lost.State.Affinities, 2)
 }
 
-// What §15 comes to where the answer to an assignment is lost: the handle
-// is lowered again, and so counts less than it holds from then on.
+// A consequence of §15: when the answer to an assignment is lost, the handle is
+// lowered again, and from then on counts less than it holds.
 func TestLostAssignment(t *testing.T) {
 	p := Program{Setting: setting("10.0.0.0/30", 1), Clients: []Client{does("n1", assign("n1", 1, "h1"))}}
 	trail := carry(t, &p, "a*12 a:lost")
@@ -146,7 +146,7 @@ func TestLostAssignment(t *testing.T) {
 	require.Equal(t, 1, trail.State.Handles[0].Counts[0].Count)
 }
 
-// A stale read of a block leads to a conflict, and another read.
+// A stale read of a block leads to a conflict and another read.
 func TestStale(t *testing.T) {
 	p := Program{Setting: setting("10.0.0.0/30", 2), Before: []race.Step{claim("n1", "10.0.0.0/30")}, Clients: []Client{
 		does("n1", assignIP("n1", "10.0.0.1", "")),
@@ -194,8 +194,8 @@ func TestExploresNewest(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What one ReleaseIPs frees joins the queue in the order of addresses as text before
-// v3.33, and its handle is lowered by one.
+// Before v3.33 the addresses of one ReleaseIPs join the queue sorted as text, and
+// their handle is lowered by one.
 func TestReleasesFree(t *testing.T) {
 	free := func(ips ...string) race.Step {
 		var in trace.In

@@ -14,10 +14,10 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Scenario returns a small case that follows from the seed: two or three clients
-// that get in each other's way on a pool of two or four blocks, one of which may
-// die and come back. They are of the release of Calico. The same seed gives the same
-// case, on every machine, and the same program for every release.
+// Scenario returns a small case drawn from the seed: two or three clients of that
+// release of Calico that compete for a pool of two or four blocks. One of them may
+// die and come back. The same seed gives the same case, on every machine, and the
+// same program for every release.
 func Scenario(seed int64, calico calico.Version) (*Case, error) {
 	random := rand.New(rand.NewSource(seed))
 	p := drawProgram(random, fmt.Sprintf("seed %d", seed))
@@ -33,7 +33,7 @@ func Scenario(seed int64, calico calico.Version) (*Case, error) {
 	most := -1
 	for range 128 {
 		d := newDraw(random.Int63(), p, length, Bounds{Deaths: deaths})
-		for range random.Intn(4) { // the beginning is where clients meet
+		for range random.Intn(4) { // clients meet at the beginning
 			d.switches = append(d.switches, random.Intn(16))
 		}
 		slices.Sort(d.switches)
@@ -51,14 +51,14 @@ func Scenario(seed int64, calico calico.Version) (*Case, error) {
 	return best, nil
 }
 
-// scenarioStart is when scenarios take place.
+// scenarioStart is the time at which scenarios begin.
 var scenarioStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// longest is how many steps of a scenario people look at.
+// longest is the number of steps that people are willing to read.
 const longest = 40
 
-// worth says how much there is to see in a run: deaths, and writes that came too
-// late. A long one is worth less.
+// worth scores how interesting a run is: by deaths, and writes that came too late.
+// A long one is worth less.
 func (r *run) worth(s Schedule) int {
 	worth := 2 * r.deaths
 	for _, c := range r.clients {
@@ -80,7 +80,7 @@ func drawProgram(random *rand.Rand, title string) *Program {
 	if random.Intn(5) == 0 {
 		hosts[1] = hosts[0] // two clients of one host
 	}
-	if random.Intn(3) == 0 { // empty blocks, old enough to be taken from their owner
+	if random.Intn(3) == 0 { // empty blocks, old enough to be reclaimed
 		p.Before = []race.Step{
 			{Op: "ClaimAffinity", In: trace.In{Host: hosts[0], CIDR: p.Setting.Pools[0].CIDR}},
 			{Op: "Advance", In: trace.In{Seconds: 61}},
@@ -103,11 +103,11 @@ func drawProgram(random *rand.Rand, title string) *Program {
 	return p
 }
 
-// drawHosts draws names of hosts that all want the same block first.
+// drawHosts draws names of hosts that all try the same block first.
 func drawHosts(random *rand.Rand, p trace.Pool, n int) (hosts []string) {
 	of, err := pool.New(pool.Spec{Name: p.Name, CIDR: netip.MustParsePrefix(p.CIDR), BlockSize: p.BlockSize})
 	if err != nil {
-		panic("explore: " + err.Error()) // it is one of ours
+		panic("explore: " + err.Error()) // the host exists
 	}
 	var wanted netip.Prefix
 	for _, i := range random.Perm(99) {

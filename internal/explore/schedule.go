@@ -7,53 +7,51 @@ import (
 	"strings"
 )
 
-// A Schedule says whose call to the datastore comes next, and what befalls it.
+// A Schedule says whose call to the datastore comes next, and whether it fails.
 //
-// Its text has a word a [Move], with blanks between:
+// Its text has a word for each [Move], separated by blanks:
 //
-//	a         a's next call is carried out, and a is told what came of it
+//	a         a's next call is made and answered
 //	a*5       five of these
 //	a*        all that are left, until a has nothing more to do
 //	a:dies    a dies before its next call; its host may come back, as a again
-//	a:fails   a's next call is not carried out, and a is told that it failed
-//	a:lost    it is carried out, and a is told that it failed
+//	a:fails   a's next call is not made, and a is told that it failed
+//	a:lost    a's next call is made, and a is told that it failed
 //	a:stale   a's next call is a read, answered with what there was before the
 //	          last write to that; a:stale2 before the last two, and so on
 //
-// [ParseSchedule] reads it and String writes it, the one the inverse of the
-// other.
+// [ParseSchedule] reads it, and String writes it so that it is read again.
 type Schedule []Move
 
 // A Move is one entry of a schedule.
 type Move struct {
 	Client int // its number, from 0
 	Fate   Fate
-	Back   int // how many writes a Stale answer is old, from 1; else 0
+	Back   int // how many writes a Stale answer misses, from 1; else 0
 }
 
-// Fate is what befalls a move.
+// Fate is what happens to the calls of a move.
 type Fate uint8
 
 // The fates of a move.
 const (
-	Answered Fate = iota // the call is carried out and answered
+	Answered Fate = iota // the call is made and answered
 	ToTheEnd             // all its calls are, until the client has nothing more to do
 	Dies                 // the client dies before the call
-	Fails                // the call is not carried out, the client told that it failed
-	Lost                 // the call is carried out, the client told that it failed
-	Stale                // the call is a read and answered with what was there once
+	Fails                // the call is not made, the client is told that it failed
+	Lost                 // the call is made, the client is told that it failed
+	Stale                // the call is a read, and its answer is an older one
 )
 
 // fateNames are the words after the colon.
 var fateNames = map[Fate]string{Dies: "dies", Fails: "fails", Lost: "lost", Stale: "stale"}
 
-// ErrSchedule is matched by errors about a schedule that does not parse, or does
-// not fit the program: it names a client that there is not, or a step that does
-// not exist.
+// ErrSchedule is matched by errors about a schedule that does not parse, or names
+// a client or a step that the program does not have.
 var ErrSchedule = errors.New("explore: impossible schedule")
 
-// maxMoves is how long a schedule may be: no program of people's makes more
-// calls.
+// maxMoves is the greatest number of moves of a schedule: no hand-written program
+// makes more calls.
 const maxMoves = 1 << 20
 
 // ParseSchedule reads the text of a schedule. Errors match [ErrSchedule].
@@ -76,7 +74,7 @@ func ParseSchedule(text string) (Schedule, error) {
 
 var errWord = errors.New("want a client from a to z, alone or with *, *N, :dies, :fails, :lost, :stale or :staleN")
 
-// parseMove reads one word: a move, and how often it is made.
+// parseMove reads one word: a move and its repetitions.
 func parseMove(word string) (m Move, times int, err error) {
 	if word[0] < 'a' || word[0] > 'z' {
 		return m, 0, errWord
@@ -163,8 +161,8 @@ func (s *Schedule) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// validate returns what is wrong with the schedule, whatever the program's
-// clients do.
+// validate returns what is wrong with the schedule for any program with that many
+// clients.
 func (s Schedule) validate(p *Program) error {
 	for i, m := range s {
 		if m.Client < 0 || m.Client >= len(p.Clients) {

@@ -52,7 +52,7 @@ func TestScheduleRefused(t *testing.T) {
 	}
 }
 
-// inverse is the property that a schedule's text is read as that schedule.
+// inverse is the property that the text of a schedule is read as that schedule.
 func inverse(src property.Source, write func(Schedule) string) error {
 	var s Schedule
 	for range src.Pick("length", 12) {

@@ -5,10 +5,9 @@ import (
 	"slices"
 )
 
-// Shorten looks for a schedule that leads to the same invariant with fewer faults
-// and switches, and returns the finding with the best that it comes to. It tries
-// to leave out what befalls and who moves, and to let clients go on that were
-// interrupted.
+// Shorten looks for a schedule that breaks the same invariant with fewer faults
+// and switches, and returns the finding with the best that it finds. It tries to
+// remove faults and turns, and to join the turns of a client.
 func Shorten(p *Program, f Finding, o Options) (Finding, error) {
 	for {
 		better := false
@@ -30,8 +29,7 @@ func Shorten(p *Program, f Finding, o Options) (Finding, error) {
 	}
 }
 
-// weight is what a schedule is to have little of: faults before switches before
-// steps.
+// weight is what Shorten minimizes: faults before switches before steps.
 func weight(s Schedule) []int {
 	faults, switches := 0, 0
 	for i, m := range s {
