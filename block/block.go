@@ -77,13 +77,12 @@ type Block struct {
 	host   uint16 // records whose handle is HostReservedHandle
 }
 
-// cell keeps three things that have one number: what is known of ordinal i, what
-// stands at place i of the queue's ring, and where chain i of the records begins.
-// Together they are in reach of one pointer.
+// cell i has three unrelated parts: the state of ordinal i, place i of the queue's
+// ring, and the head of chain i of the records. One pointer reaches all three.
 //
-// Most blocks of a large cluster have a few addresses in use and never had more. So a
-// block has as many cells as it needs, and the others are as they are in a new block:
-// the ordinal is free, and stands at the place of its own number.
+// Most blocks of a large cluster never have more than a few addresses in use. So a
+// block makes cells as it needs them. Missing cells are as in a new block: ordinal
+// i is free, and at place i of the ring.
 type cell struct {
 	seq    uint64 // the sequence number that the ordinal remembers, 0 for a free one
 	record uint16 // the slot of its record, 0 for a free one
@@ -126,8 +125,8 @@ func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
 	return nil
 }
 
-// grow makes cells, at least so many, which the block must have ordinals for. There
-// are 8, 64, 512, …, or as many as ordinals.
+// grow makes at least least cells, no more than the block has ordinals: 8, 64,
+// 512, …, or one for each ordinal.
 func (b *Block) grow(least int) {
 	n := 8
 	for n < least {
@@ -142,7 +141,7 @@ func (b *Block) grow(least int) {
 		cells[i].bucket = 0
 	}
 	b.cells = cells
-	for i := range b.records { // there are more chains now
+	for i := range b.records { // into the chains of the larger table
 		if r := &b.records[i]; r.refs > 0 && !r.cooling() {
 			b.chain(uint16(i), r)
 		}
