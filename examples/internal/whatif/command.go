@@ -3,7 +3,6 @@ package whatif
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +43,7 @@ on its release of Calico, which clusterinformations tells.
   kubectl get ippools,ipamblocks,… -o json | ipamsim whatif -f - -gc
 
   ipamsim whatif -f cluster.json -summary -fail-below 5
+  ipamsim whatif -f cluster.json -o report.html
   ipamsim whatif -f cluster.json -explain shop/web-0
   ipamsim whatif -f monday.json -f-then friday.json
 
@@ -146,7 +146,13 @@ func (o *options) run(cmd *cobra.Command) error {
 		return err
 	}
 	if after != nil {
-		if err := write(cmd.Context(), after, o.out, out, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: s.Calico}); err != nil {
+		err := after.Write(cmd.Context(), out, func(to io.Writer) error {
+			if strings.HasSuffix(o.out, ".html") {
+				return w.writePage(to, s, r)
+			}
+			return write(to, o.out, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: s.Calico})
+		})
+		if err != nil {
 			_ = out.Flush()
 			return err
 		}
@@ -298,12 +304,10 @@ func (o *options) load(cmd *cobra.Command, files []string) (*snapshot.Snapshot, 
 	return l.Snapshot()
 }
 
-// write writes the cluster to a file, as JSON if its name says so.
-func write(ctx context.Context, to *cli.Output, path string, out io.Writer, s *snapshot.Snapshot) error {
-	return to.Write(ctx, out, func(w io.Writer) error {
-		if strings.HasSuffix(path, ".json") {
-			return s.WriteJSON(w, snapshot.V1)
-		}
-		return s.WriteYAML(w, snapshot.V1)
-	})
+// write writes the cluster as resources, as JSON if the file's name says so.
+func write(w io.Writer, path string, s *snapshot.Snapshot) error {
+	if strings.HasSuffix(path, ".json") {
+		return s.WriteJSON(w, snapshot.V1)
+	}
+	return s.WriteYAML(w, snapshot.V1)
 }

@@ -47,7 +47,7 @@ func (o *options) define(cmd *cobra.Command) {
 	flags.IntVar(&o.below, "fail-below", 0, "exit status 1 if any node has fewer than `N` blocks left in the pools that its pods may use")
 	flags.BoolVar(&o.metrics, "prometheus", false, "print the same as metrics, under kube-controllers' names where it has them")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
-	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON; - writes them to standard output and nothing else")
+	flags.StringVarP(&o.out, "output", "o", "", "write what comes of it to this `FILE`, as resources; .json is JSON, .html is a page with the map of the blocks; - writes them to standard output and nothing else")
 	flags.Func("gc-grace", "the `SPAN` after which kube-controllers gives back what it misses; without this KubeControllersConfiguration says it, or it is 15m", func(value string) error {
 		grace, err := cli.ParseDuration(value)
 		if err == nil && grace < 0 {

@@ -1,0 +1,6 @@
+package plan
+
+import "github.com/ipamsim/ipamsim/internal/chart"
+
+// Style is the style of the report, for pages that look like it.
+func Style() string { return chart.CSS() + reportCSS }
