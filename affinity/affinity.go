@@ -122,11 +122,23 @@ type Claim struct {
 // time.
 func (c *Claim) Name() string { return Name(c.Owner.Name, c.CIDR) }
 
-// Step moves the claim along the state machine and returns an error matching
-// [ErrTransition], with the claim unchanged, where the machine has no such
-// step. Dropping goes through [Claims.Drop], which also removes the object.
-func (c *Claim) Step(s Step) error {
-	next, err := c.State.Next(s)
+// Renew writes the claim back as pending whatever its state, as recovery does before it
+// mends the block. The error matches [ErrTransition] for a claim that was dropped.
+func (c *Claim) Renew() error { return c.move(stepRenew) }
+
+// Confirm ends a claim that is pending: the block is the owner's. The error matches
+// [ErrTransition], with the claim unchanged, for one that is being given up or was
+// dropped.
+func (c *Claim) Confirm() error { return c.move(stepConfirm) }
+
+// Release marks the claim as being given up, before the block is touched; its
+// end is [Claims.Drop]. The error matches [ErrTransition] for a claim that was dropped.
+func (c *Claim) Release() error { return c.move(stepRelease) }
+
+// move takes a step, or returns an error matching [ErrTransition] and leaves the claim
+// as it is.
+func (c *Claim) move(s step) error {
+	next, err := c.State.next(s)
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", c.CIDR, c.Owner, err)
 	}

@@ -28,7 +28,7 @@ type row struct {
 type subject interface {
 	pend(Owner, netip.Prefix, time.Time)
 	put(Owner, netip.Prefix, State, time.Time) error
-	step(Owner, netip.Prefix, Step) error // of a claim that is there
+	step(Owner, netip.Prefix, step) error // of a claim that is there
 	drop(Owner, netip.Prefix) bool
 	forget(Owner)
 	get(Owner, netip.Prefix) (row, bool)
@@ -55,8 +55,8 @@ func (r *realIndex) pend(o Owner, cidr netip.Prefix, now time.Time) { r.x.Open(o
 func (r *realIndex) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
 	return r.x.Open(o).Put(cidr, s, now)
 }
-func (r *realIndex) step(o Owner, cidr netip.Prefix, s Step) error {
-	return r.x.Of(o).Get(cidr).Step(s)
+func (r *realIndex) step(o Owner, cidr netip.Prefix, s step) error {
+	return r.x.Of(o).Get(cidr).move(s)
 }
 func (r *realIndex) drop(o Owner, cidr netip.Prefix) bool { return r.x.Of(o).Drop(cidr) }
 func (r *realIndex) forget(o Owner)                       { r.x.Forget(o) }
@@ -159,21 +159,21 @@ func (m *model) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
 	return nil
 }
 
-func (m *model) step(o Owner, cidr netip.Prefix, s Step) error {
+func (m *model) step(o Owner, cidr netip.Prefix, s step) error {
 	r, _ := m.get(o, cidr)
 	switch s {
-	case Pend:
+	case stepPend:
 		if r.state != Confirmed {
 			r.state = Pending
 		}
-	case Renew:
+	case stepRenew:
 		r.state = Pending
-	case Confirm:
+	case stepConfirm:
 		if r.state == PendingDeletion {
 			return ErrTransition
 		}
 		r.state = Confirmed
-	case Release:
+	case stepRelease:
 		r.state = PendingDeletion
 	}
 	m.write(r)
@@ -350,7 +350,7 @@ var actions = []struct {
 		if !there {
 			return nil
 		}
-		s := Step(m.src.Pick("step", int(Drop)))
+		s := step(m.src.Pick("step", int(stepDrop)))
 		m.log = append(m.log, fmt.Sprintf("%s %s %s", s, o, cidr))
 		if _, there := m.got.get(o, cidr); !there {
 			return fmt.Errorf("%s has no claim on %s", o, cidr)

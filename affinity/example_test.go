@@ -16,7 +16,7 @@ func Example() {
 
 	first := worker.Pend(netip.MustParsePrefix("192.168.131.128/26"), now)
 	// … the block is written …
-	if err := first.Step(affinity.Confirm); err != nil {
+	if err := first.Confirm(); err != nil {
 		fmt.Println(err)
 	}
 	worker.Pend(netip.MustParsePrefix("192.168.18.64/26"), now)
@@ -26,10 +26,10 @@ func Example() {
 	}
 
 	// Giving a block up: the claim is marked first, and deleted last.
-	if err := first.Step(affinity.Release); err != nil {
+	if err := first.Release(); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(first.Step(affinity.Confirm))
+	fmt.Println(first.Confirm())
 	worker.Drop(first.CIDR)
 	fmt.Println(worker.Len(), "left")
 

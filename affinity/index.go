@@ -154,12 +154,12 @@ func (c *Claims) find(cidr netip.Prefix) (int, bool) {
 	return i, ok && c.list[i].CIDR == cidr
 }
 
-// Pend takes the step [Pend] on the claim on cidr, creating it at the moment
+// Pend announces the claim on cidr, creating it at the moment
 // now if there is none, and returns it.
 func (c *Claims) Pend(cidr netip.Prefix, now time.Time) *Claim {
 	if cl := c.Get(cidr); cl != nil {
 		// Every state that an object can be in allows this step.
-		_ = cl.Step(Pend)
+		_ = cl.move(stepPend)
 		return cl
 	}
 	return c.insert(cidr, Pending, now)
@@ -199,7 +199,7 @@ func (c *Claims) Drop(cidr netip.Prefix) bool {
 	}
 	i := slices.Index(c.list, cl)
 	c.list = slices.Delete(c.list, i, i+1)
-	_ = cl.Step(Drop)
+	_ = cl.move(stepDrop)
 	cl.list = nil
 	return true
 }

@@ -27,11 +27,11 @@ const (
 // (§11).
 func CIDRName(cidr netip.Prefix) string {
 	var buf [64]byte
-	return string(AppendCIDRName(buf[:0], cidr))
+	return string(appendCIDRName(buf[:0], cidr))
 }
 
-// AppendCIDRName appends [CIDRName] to dst and returns the extended slice.
-func AppendCIDRName(dst []byte, cidr netip.Prefix) []byte {
+// appendCIDRName appends [CIDRName] to dst and returns the extended slice.
+func appendCIDRName(dst []byte, cidr netip.Prefix) []byte {
 	from := len(dst)
 	dst = cidr.AppendTo(dst)
 	for i := from; i < len(dst); i++ {
@@ -52,7 +52,7 @@ func Name(host string, cidr netip.Prefix) string {
 	var room [maxName + 64]byte // so that only the result is allocated
 	buf := append(room[:0], host...)
 	buf = append(buf, '-')
-	buf = AppendCIDRName(buf, cidr)
+	buf = appendCIDRName(buf, cidr)
 	if len(buf) >= maxName {
 		return cut(host, string(buf[len(host)+1:]))
 	}
@@ -80,7 +80,7 @@ func CompareCIDRNames(a, b netip.Prefix) int {
 		return cmp.Compare(nameKey(a), nameKey(b))
 	}
 	var x, y [64]byte
-	return bytes.Compare(AppendCIDRName(x[:0], a), AppendCIDRName(y[:0], b))
+	return bytes.Compare(appendCIDRName(x[:0], a), appendCIDRName(y[:0], b))
 }
 
 // nameKey returns a number that orders IPv4 blocks as their names do. The dash

@@ -32,7 +32,7 @@ func TestNames(t *testing.T) {
 		require.Equal(t, c.name, CIDRName(cidr))
 		require.Equal(t, "calico-ipam-worker-"+c.name, Name("calico-ipam-worker", cidr))
 		require.Equal(t, "ipam-block-affinity-"+c.name, LabName(cidr))
-		require.Equal(t, "x.y:z/"+c.name, string(AppendCIDRName([]byte("x.y:z/"), cidr)), "what was there stays as it is")
+		require.Equal(t, "x.y:z/"+c.name, string(appendCIDRName([]byte("x.y:z/"), cidr)), "what was there stays as it is")
 	}
 	// The host's part is not changed, dots neither.
 	require.Equal(t, "node.example.com-10-0-0-0-26", Name("node.example.com", netip.MustParsePrefix("10.0.0.0/26")))
@@ -179,7 +179,7 @@ func TestNamesDoNotAllocate(t *testing.T) {
 		"CompareCIDRNames":      func() { CompareCIDRNames(a, b) },
 		"CompareCIDRNames IPv6": func() { CompareCIDRNames(c, a) },
 		"sorting":               func() { slices.SortFunc(blocks, CompareCIDRNames) },
-		"AppendCIDRName":        func() { buf = AppendCIDRName(buf[:0], c) },
+		"appendCIDRName":        func() { buf = appendCIDRName(buf[:0], c) },
 	} {
 		require.Zero(t, testing.AllocsPerRun(100, do), name)
 	}

@@ -37,23 +37,23 @@ func ParseState(text string) (State, error) {
 	return None, fmt.Errorf("%w: %q is none of pending, confirmed, pendingDeletion", ErrInvalidState, text)
 }
 
-// Step is something that happens to a claim.
-type Step uint8
+// A step is something that happens to a claim.
+type step uint8
 
 // The steps, under the names that §15 gives them.
 const (
-	// Pend announces a claim: creates it, or takes up one that is there. A
+	// stepPend announces a claim: creates it, or takes up one that is there. A
 	// confirmed claim stays confirmed: it is as good as a new one.
-	Pend Step = iota
-	// Renew writes an existing claim back as pending whatever its state, as
+	stepPend step = iota
+	// stepRenew writes an existing claim back as pending whatever its state, as
 	// recovery does before it mends the block.
-	Renew
-	// Confirm ends a claim that is pending.
-	Confirm
-	// Release marks the claim as being given up, before the block is touched.
-	Release
-	// Drop deletes the object. Dropping what is not there is no error.
-	Drop
+	stepRenew
+	// stepConfirm ends a claim that is pending.
+	stepConfirm
+	// stepRelease marks the claim as being given up, before the block is touched.
+	stepRelease
+	// stepDrop deletes the object. Dropping what is not there is no error.
+	stepDrop
 
 	steps = iota
 )
@@ -62,11 +62,11 @@ const (
 var stepNames = [...]string{"pend", "renew", "confirm", "release", "drop"}
 
 // String returns the step's name in lower case.
-func (s Step) String() string {
+func (s step) String() string {
 	if int(s) < len(stepNames) {
 		return stepNames[s]
 	}
-	return fmt.Sprintf("Step(%d)", uint8(s))
+	return fmt.Sprintf("step(%d)", uint8(s))
 }
 
 // refused marks the cells of the machine that have no next state.
@@ -81,13 +81,13 @@ var machine = [len(stateNames)][steps]State{
 	PendingDeletion: {Pending, Pending, refused, PendingDeletion, None},
 }
 
-// Next returns the state that step leads to from s, or s itself and an error
+// next returns the state that the step leads to from s, or s itself and an error
 // matching [ErrTransition].
-func (s State) Next(step Step) (State, error) {
-	if int(s) < len(machine) && int(step) < steps {
-		if next := machine[s][step]; next != refused {
+func (s State) next(by step) (State, error) {
+	if int(s) < len(machine) && int(by) < steps {
+		if next := machine[s][by]; next != refused {
 			return next, nil
 		}
 	}
-	return s, fmt.Errorf("%w: %s when %q", ErrTransition, step, s)
+	return s, fmt.Errorf("%w: %s when %q", ErrTransition, by, s)
 }

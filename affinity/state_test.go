@@ -29,12 +29,12 @@ const cells = `
 
 var (
 	statesByName = map[string]State{"none": None, "pending": Pending, "confirmed": Confirmed, "pendingDeletion": PendingDeletion}
-	stepsByName  = map[string]Step{"pend": Pend, "renew": Renew, "confirm": Confirm, "release": Release, "drop": Drop}
+	stepsByName  = map[string]step{"pend": stepPend, "renew": stepRenew, "confirm": stepConfirm, "release": stepRelease, "drop": stepDrop}
 )
 
 // holdsCells holds a step function against every cell, and against states and
 // steps that there are not.
-func holdsCells(next func(State, Step) (State, error)) error {
+func holdsCells(next func(State, step) (State, error)) error {
 	rows := strings.Split(strings.TrimSpace(cells), "\n")
 	columns := strings.Fields(rows[0])
 	seen := 0
@@ -63,11 +63,11 @@ func holdsCells(next func(State, Step) (State, error)) error {
 		return fmt.Errorf("the table has %d cells, not %d", seen, want)
 	}
 	for s := range 256 {
-		for step := range 256 {
-			if s < len(statesByName) && step < len(stepsByName) {
+		for by := range 256 {
+			if s < len(statesByName) && by < len(stepsByName) {
 				continue
 			}
-			if err := holdsCell(next, State(s), Step(step), State(s), false); err != nil {
+			if err := holdsCell(next, State(s), step(by), State(s), false); err != nil {
 				return err
 			}
 		}
@@ -75,7 +75,7 @@ func holdsCells(next func(State, Step) (State, error)) error {
 	return nil
 }
 
-func holdsCell(next func(State, Step) (State, error), from State, step Step, want State, allowed bool) error {
+func holdsCell(next func(State, step) (State, error), from State, step step, want State, allowed bool) error {
 	got, err := next(from, step)
 	switch {
 	case got != want:
@@ -91,14 +91,14 @@ func holdsCell(next func(State, Step) (State, error), from State, step Step, wan
 }
 
 func TestStateNextCellByCell(t *testing.T) {
-	require.NoError(t, holdsCells(State.Next))
+	require.NoError(t, holdsCells(State.next))
 }
 
 // TestClaimStepCellByCell goes the same way through a claim.
 func TestClaimStepCellByCell(t *testing.T) {
-	require.NoError(t, holdsCells(func(s State, step Step) (State, error) {
+	require.NoError(t, holdsCells(func(s State, step step) (State, error) {
 		c := Claim{Owner: HostOwner("n"), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: s}
-		err := c.Step(step)
+		err := c.move(step)
 		if err != nil && !strings.Contains(err.Error(), "10.0.0.0/26 of host:n") {
 			return c.State, fmt.Errorf("error %v does not say whose", err)
 		}
@@ -107,59 +107,59 @@ func TestClaimStepCellByCell(t *testing.T) {
 }
 
 func TestCellsRejectBrokenMachines(t *testing.T) {
-	broken := map[string]func(State, Step) (State, error){
-		"pend demotes a confirmed claim": func(s State, step Step) (State, error) {
-			if s == Confirmed && step == Pend {
+	broken := map[string]func(State, step) (State, error){
+		"pend demotes a confirmed claim": func(s State, step step) (State, error) {
+			if s == Confirmed && step == stepPend {
 				return Pending, nil
 			}
-			return s.Next(step)
+			return s.next(step)
 		},
-		"confirms what is being given up": func(s State, step Step) (State, error) {
-			if s == PendingDeletion && step == Confirm {
+		"confirms what is being given up": func(s State, step step) (State, error) {
+			if s == PendingDeletion && step == stepConfirm {
 				return Confirmed, nil
 			}
-			return s.Next(step)
+			return s.next(step)
 		},
-		"renews what is not there": func(s State, step Step) (State, error) {
-			if s == None && step == Renew {
+		"renews what is not there": func(s State, step step) (State, error) {
+			if s == None && step == stepRenew {
 				return Pending, nil
 			}
-			return s.Next(step)
+			return s.next(step)
 		},
-		"dropping nothing is an error": func(s State, step Step) (State, error) {
-			if s == None && step == Drop {
+		"dropping nothing is an error": func(s State, step step) (State, error) {
+			if s == None && step == stepDrop {
 				return None, ErrTransition
 			}
-			return s.Next(step)
+			return s.next(step)
 		},
-		"a refused step drops the claim": func(s State, step Step) (State, error) {
-			next, err := s.Next(step)
+		"a refused step drops the claim": func(s State, step step) (State, error) {
+			next, err := s.next(step)
 			if err != nil {
 				return None, err
 			}
 			return next, nil
 		},
-		"unknown states can be released": func(s State, step Step) (State, error) {
-			if s > PendingDeletion && step == Release {
+		"unknown states can be released": func(s State, step step) (State, error) {
+			if s > PendingDeletion && step == stepRelease {
 				return PendingDeletion, nil
 			}
-			return s.Next(step)
+			return s.next(step)
 		},
-		"unknown steps do nothing": func(s State, step Step) (State, error) {
-			if step > Drop {
+		"unknown steps do nothing": func(s State, step step) (State, error) {
+			if step > stepDrop {
 				return s, nil
 			}
-			return s.Next(step)
+			return s.next(step)
 		},
-		"another error": func(s State, step Step) (State, error) {
-			next, err := s.Next(step)
+		"another error": func(s State, step step) (State, error) {
+			next, err := s.next(step)
 			if err != nil {
 				err = errors.New(err.Error())
 			}
 			return next, err
 		},
-		"an error that does not say what": func(s State, step Step) (State, error) {
-			next, err := s.Next(step)
+		"an error that does not say what": func(s State, step step) (State, error) {
+			next, err := s.next(step)
 			if err != nil {
 				err = ErrTransition
 			}
@@ -190,8 +190,8 @@ func TestStateText(t *testing.T) {
 	}
 	require.Equal(t, "State(4)", State(4).String())
 	require.Equal(t, "State(255)", State(255).String())
-	require.Equal(t, "release", Release.String())
-	require.Equal(t, "Step(5)", Step(5).String())
+	require.Equal(t, "release", stepRelease.String())
+	require.Equal(t, "step(5)", step(5).String())
 	var zero State
 	require.Equal(t, None, zero, "the zero State is no affinity object")
 }

@@ -97,7 +97,7 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 	if mustBeEmpty && !empty {
 		return &Error{Code: codes.BlockNotEmpty, Block: cidr, Host: o.id.Name}
 	}
-	if err := c.Step(affinity.Release); err != nil {
+	if err := c.Release(); err != nil {
 		return err
 	}
 	if empty {

@@ -182,17 +182,17 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 			return nil, err
 		}
 		// The steps in full: tests pin that the machine allows them.
-		return b, errors.Join(c.Step(affinity.Renew), c.Step(affinity.Confirm))
+		return b, errors.Join(c.Renew(), c.Confirm())
 	case b.owner != o:
 		a.dropClaim(o, c.CIDR)
 		return nil, errStale
 	case c.State != affinity.Confirmed:
-		err := c.Step(affinity.Renew)
+		err := c.Renew()
 		// The write raises the block's number, so that others who hold an
 		// older copy fail.
 		b.Collect(a.cold)
 		a.write(b)
-		return b, errors.Join(err, c.Step(affinity.Confirm))
+		return b, errors.Join(err, c.Confirm())
 	}
 	return b, nil
 }
@@ -217,5 +217,5 @@ func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReserva
 			return nil, err
 		}
 	}
-	return b, c.Step(affinity.Confirm)
+	return b, c.Confirm()
 }
