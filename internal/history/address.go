@@ -1,7 +1,7 @@
 package history
 
-// A state is what is known of one address. The zero state is that of one that
-// nobody ever had. It is a value.
+// A state is what is known of one address. The zero state is that of an address
+// that nobody ever had. A state is a value.
 //
 //	        assign: done
 //	free ────────────────▶ held
@@ -11,8 +11,8 @@ package history
 type state struct {
 	phase  phase
 	handle string // that holds it; empty for none
-	seq    uint64 // held: its sequence number, 0 while nobody has been told
-	last   uint64 // the highest number of it that anybody has been told
+	seq    uint64 // held: its sequence number, 0 while no client knows it
+	last   uint64 // its highest sequence number that any client was told
 	// cooling: when it was released, at the earliest and at the latest, in
 	// seconds of the allocator's clock.
 	from, to int64
@@ -28,9 +28,9 @@ const (
 
 func (s state) heldBy(handle string) bool { return s.phase == held && s.handle == handle }
 
-// number returns what is known of a held address of which somebody was told the
-// sequence number, and whether it can have that: the same for as long as it is
-// held, and none that it ever had before.
+// number returns the state of a held address after a client was told its sequence
+// number, and whether the number is possible: it stays the same while the address
+// is held, and is never used again.
 func (s state) number(seq uint64) (state, bool) {
 	if s.seq == 0 && seq > s.last {
 		s.seq, s.last = seq, seq
@@ -38,19 +38,19 @@ func (s state) number(seq uint64) (state, bool) {
 	return s, seq != 0 && s.seq == seq
 }
 
-// A model is what an address may do, with a cooldown of so many seconds.
+// A model says what may happen to an address, with that cooldown in seconds.
 type model struct{ cooldown int64 }
 
 // mayBeOver reports whether the cooldown of a cooling address may be over at some
 // moment of the operation.
 func (m model) mayBeOver(s state, o op) bool { return o.to-m.cooldown >= s.from }
 
-// mayLast reports whether it may not be.
+// mayLast reports whether the cooldown may last on at some moment of the
+// operation.
 func (m model) mayLast(s state, o op) bool { return o.from-m.cooldown < s.to }
 
-// step returns the states that an address may be in after an operation: none
-// where that answer cannot be, two where it is not known whether the operation
-// happened.
+// step returns the possible states of an address after an operation: none if the
+// answer is impossible, two if it is unknown whether the operation happened.
 func (m model) step(s state, o op, a answer) []state {
 	next, can := m.happen(s, o, a)
 	switch {
@@ -65,7 +65,7 @@ func (m model) step(s state, o op, a answer) []state {
 }
 
 // happen returns the state of an address after an operation that happened, and
-// whether it can have had that outcome; of one that is unanswered, whether it can
+// whether its outcome is possible. Of an unanswered one it reports whether it can
 // have succeeded.
 func (m model) happen(s state, o op, a answer) (state, bool) {
 	switch o.verb {

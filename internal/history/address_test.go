@@ -35,7 +35,7 @@ func TestModel(t *testing.T) {
 	for _, c := range []struct {
 		op op
 		answer
-		// What follows in each state: nothing where that answer cannot be.
+		// The next states from each state: none if the answer is impossible.
 		nobodys, hs, hs6, cools []state
 	}{
 		{give, is(done), one(hs), nil, nil, one(hs)},

@@ -12,13 +12,13 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// patience is how long the order of one address's operations may be looked for.
+// patience limits the search for an order of one address's operations.
 const patience = time.Minute
 
-// Check returns an error unless there is an order of the operations in the logs,
-// which are those of all clients of one allocator with that cooldown, that
-// explains every answer. The error shows the history of an address up to the
-// first answer that nothing explains, the earliest one where there are several.
+// Check returns an error unless some order of the operations in the logs explains
+// every answer. The logs are those of all clients of one allocator with that
+// cooldown. The error shows the history of an address up to the first answer that
+// no order explains, the earliest one of all addresses.
 func Check(cooldown time.Duration, logs ...*Log) error {
 	var events []event
 	for _, l := range logs {
@@ -56,18 +56,17 @@ func (m model) explains(ops []porcupine.Operation) porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(model.ToModel(), ops, patience)
 }
 
-// A Violation is a history that nothing explains, up to the first answer that
-// could not be.
+// A Violation is a history that no order explains, up to the first impossible
+// answer.
 type Violation struct {
 	ip  netip.Addr
 	at  int64 // when that answer came
 	ops []porcupine.Operation
 }
 
-// violation cuts a history that nothing explains down to what happened until the
-// first answer that nothing explains, without the observations that play no part.
-// A history that is explained is so at every moment, so the moment can be
-// searched.
+// violation cuts a history that no order explains after its first impossible
+// answer, and removes observations that play no part. Every beginning of an
+// explained history is explained too, so a binary search finds the moment.
 func (m model) violation(ip netip.Addr, ops []porcupine.Operation) Violation {
 	var returns []int64
 	for _, o := range ops {
@@ -84,7 +83,7 @@ func (m model) violation(ip netip.Addr, ops []porcupine.Operation) Violation {
 	return Violation{ip, returns[i], ops}
 }
 
-// observes reports whether the operation changed nothing, so that what cannot be
+// observes reports whether the operation changed nothing: a history that cannot be
 // explained without it cannot be explained with it either.
 func observes(o porcupine.Operation) bool {
 	switch o.Input.(op).verb {
@@ -97,8 +96,8 @@ func observes(o porcupine.Operation) bool {
 	return false
 }
 
-// until returns the history as it was at that moment: what has not returned by
-// then may have happened or not.
+// until returns the history as of that moment: operations that had not returned
+// may have happened or not.
 func until(ops []porcupine.Operation, at int64) (cut []porcupine.Operation) {
 	for _, o := range ops {
 		if o.Call > at {
@@ -117,7 +116,7 @@ func until(ops []porcupine.Operation, at int64) (cut []porcupine.Operation) {
 	return cut
 }
 
-// shown is how many of an address's operations a violation shows.
+// shown is the number of operations that a violation shows.
 const shown = 30
 
 // Error shows the history, in the order of the answers.

@@ -13,9 +13,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// A script answers as it is told, and tells nobody's address from another's.
+// A script answers as the test tells it, whatever the address.
 type script struct {
-	Allocator // nothing else is asked
+	Allocator // no other method is called
 	ips       []netip.Prefix
 	held      []netip.Addr
 	free      []netip.Addr
@@ -36,7 +36,7 @@ func (s *script) GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error) {
 	return s.attrs, s.err
 }
 
-// A scene is clients whose allocator says whatever the test wants.
+// A scene is clients of an allocator whose answers the test chooses.
 type scene struct {
 	time int64
 	now  time.Time
@@ -69,7 +69,7 @@ func in30(ips ...netip.Addr) (prefixes []netip.Prefix) {
 	return prefixes
 }
 
-// give lets a client be given the addresses for a handle.
+// give assigns the addresses to a handle for a client.
 func give(l *Log, s *script, handle string, ips ...netip.Addr) {
 	s.ips = in30(ips...)
 	_, _, _ = l.AutoAssign(ipam.AutoAssignArgs{Num4: 2, Handle: handle})
@@ -209,14 +209,15 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// everything is a state in which the first handle has one, and two cools.
+// everything is a state in which the first handle has address one, and address two
+// cools.
 func everything() ipam.State {
 	return ipam.State{Blocks: []ipam.BlockState{{CIDR: netip.MustParsePrefix("10.0.0.0/30"), Allocations: []block.Allocation{
 		{Ordinal: 1, Handle: "h", Seq: 7}, {Ordinal: 2, ReleasedAt: time.Unix(90, 0)},
 	}}}}
 }
 
-// TestStates: a history begins and ends with what there is.
+// TestStates: a history begins and ends with a known state.
 func TestStates(t *testing.T) {
 	s := newScene()
 	l, told := s.client()
@@ -237,7 +238,7 @@ func TestStates(t *testing.T) {
 	require.ErrorContains(t, s.check(), "10.0.0.1")
 }
 
-// A client that dies may have done what it was at until then, not later.
+// An operation of a client that dies may have happened until its death, not later.
 func TestDeath(t *testing.T) {
 	history := func(leaveOpen bool) error {
 		s := newScene()
@@ -257,8 +258,8 @@ func TestDeath(t *testing.T) {
 	require.Error(t, history(true))
 }
 
-// TestViolation: the error is the history up to the first answer that nothing
-// explains, of the address where that came first, without what plays no part.
+// TestViolation: the error is the history up to the first impossible answer, of
+// the address where that came first, without operations that play no part.
 func TestViolation(t *testing.T) {
 	s := newScene()
 	l, told := s.client()

@@ -11,8 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// An Allocator is what clients work on: an [ipam.Allocator], or whatever else
-// claims to do what that does.
+// An Allocator is what clients work on: an [ipam.Allocator], or another
+// implementation of its methods.
 type Allocator interface {
 	AutoAssign(ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error)
 	AssignIP(ipam.AssignIPArgs) error
@@ -21,7 +21,7 @@ type Allocator interface {
 	IPsByHandle(string) ([]netip.Addr, error)
 	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
 
-	// Of these a log keeps nothing: no address changes hands.
+	// A log does not record these: they assign and release no address.
 	ClaimAffinity(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
 	ReleaseAffinity(netip.Prefix, affinity.Owner, bool) error
 	ReleaseHostAffinities(affinity.Owner, bool) error
@@ -29,15 +29,15 @@ type Allocator interface {
 	GetUtilization() []ipam.PoolUsage
 }
 
-// A Log is one client's history, and the client's way to its allocator. It is not
-// safe for concurrent use: a client does one thing at a time.
+// A Log is one client's history, and the client's access to its allocator. It is
+// not safe for concurrent use: a client does one operation at a time.
 type Log struct {
-	// Allocator carries out what is asked. It may be exchanged between two
+	// Allocator carries out the operations. It may be replaced between two
 	// operations.
 	Allocator
-	// Halfway says that a ReleaseByHandle that ends with [codes.DoesNotExist]
-	// may have ended half-way. So it does where clients race, when a block that
-	// it was about to empty is gone; its client then knows nothing.
+	// Halfway says that a ReleaseByHandle that fails with [codes.DoesNotExist] may
+	// have ended half-way. That happens when clients race and a block that it was
+	// about to empty is gone: its client then knows nothing.
 	Halfway bool
 
 	client int
@@ -48,18 +48,18 @@ type Log struct {
 }
 
 // NewLog returns the empty log of a client. Tick is the time that all logs of a
-// history share: calls and returns are ordered by it, and concurrent where it
-// does not tell. It is 0 or more. Now is the allocator's clock.
+// history share, 0 or more. It orders calls and returns; those with equal ticks
+// are concurrent. Now is the allocator's clock.
 func NewLog(client int, a Allocator, tick func() int64, now func() time.Time) *Log {
 	return &Log{Allocator: a, client: client, tick: tick, now: now}
 }
 
-// Len returns how many answers are in the log, each counted once for every
-// address that it is about by name.
+// Len returns the number of answers in the log, each counted once for every
+// address that it names.
 func (l *Log) Len() int { return len(l.events) }
 
 // begin notes what may happen from now on, until end says what did: the events
-// that follow from the answer, none where it says nothing.
+// that follow from the answer, none if the answer says nothing.
 func (l *Log) begin(may ...event) (end func(told ...event)) {
 	call, from, at := l.tick(), l.now().Unix(), len(l.events)
 	for _, e := range may {
@@ -77,8 +77,8 @@ func (l *Log) begin(may ...event) (end func(told ...event)) {
 	}
 }
 
-// LeaveOpen says that the operation under way, if there is any, ends without an
-// answer, as when its client dies: it has happened by now, or never will.
+// LeaveOpen ends the operation under way, if any, without an answer, as when its
+// client dies: it has happened by now, or never will.
 func (l *Log) LeaveOpen() {
 	to, ret := l.now().Unix(), l.tick()
 	for i := len(l.events) - l.asked; i < len(l.events); i++ {
@@ -87,17 +87,17 @@ func (l *Log) LeaveOpen() {
 	l.asked = 0
 }
 
-// refused reports whether an operation is known not to have happened: all errors
-// of package ipam say so, others leave it open.
+// refused reports whether an operation certainly did not happen: all errors of
+// package ipam say so, other errors do not.
 func refused(err error) bool { return err != nil && codes.Of(err) != codes.Unknown }
 
-// AutoAssign keeps what was given. A full mask tells that the handle had the
-// address already (§7), unless that is the mask of its block: so there
-// should be no blocks of one address where MaxAllocPerHandle is used.
+// AutoAssign records which addresses were given. A full mask means that the handle
+// had the address already (§7), unless it is the mask of its block: with
+// MaxAllocPerHandle there should be no blocks of one address.
 func (l *Log) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 	give := event{op: op{verb: assign, handle: args.Handle}}
-	// Without an answer it may have given anything, one address several times
-	// even, if somebody else gave that back meanwhile.
+	// Without an answer it may have given any address, even one several times, if
+	// another client released it meanwhile.
 	give4, give6 := give, give
 	give4.family, give6.family = only4, only6
 	end := l.begin(append(slices.Repeat([]event{give4}, args.Num4), slices.Repeat([]event{give6}, args.Num6)...)...)
@@ -119,8 +119,8 @@ func (l *Log) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err 
 	return v4, v6, err
 }
 
-// AssignIP keeps whether the address was given or taken; other errors say nothing
-// about it.
+// AssignIP records whether the address was given or already assigned; other errors
+// say nothing about it.
 func (l *Log) AssignIP(args ipam.AssignIPArgs) error {
 	give := event{ip: args.IP, op: op{verb: assign, handle: args.Handle, held: args.MaxAllocPerHandle > 0 && args.Handle != ""}}
 	end := l.begin(give)
@@ -140,8 +140,8 @@ func (l *Log) AssignIP(args ipam.AssignIPArgs) error {
 	return err
 }
 
-// ReleaseIPs keeps what became of each address. Of a block's batch that was
-// refused, only that of a single address is told why. No address may be given
+// ReleaseIPs records the result for each address. If a block refused its part, the
+// reason is known only if that was a single address. No address may be given
 // twice.
 func (l *Log) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
 	var events []event

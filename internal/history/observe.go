@@ -9,8 +9,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// ReleaseByHandle keeps that everything the handle held was given back, or that
-// it held nothing.
+// ReleaseByHandle records that everything the handle held was released, or that it
+// held nothing.
 func (l *Log) ReleaseByHandle(id string) error {
 	all := event{op: op{verb: releaseHandle, handle: id}}
 	end := l.begin(all)
@@ -31,7 +31,7 @@ func (l *Log) ReleaseByHandle(id string) error {
 	return err
 }
 
-// IPsByHandle keeps what the handle holds, and that it holds nothing else.
+// IPsByHandle records that the handle holds these addresses and no others.
 func (l *Log) IPsByHandle(id string) ([]netip.Addr, error) {
 	end := l.begin()
 	ips, err := l.Allocator.IPsByHandle(id)
@@ -48,7 +48,7 @@ func (l *Log) IPsByHandle(id string) ([]netip.Addr, error) {
 	return ips, err
 }
 
-// GetAssignmentAttributes keeps who has the address.
+// GetAssignmentAttributes records who holds the address.
 func (l *Log) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error) {
 	end := l.begin()
 	a, err := l.Allocator.GetAssignmentAttributes(ip)
@@ -68,8 +68,8 @@ func (l *Log) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error) {
 	return a, err
 }
 
-// See adds what somebody saw who looked at everything at once: who has which
-// address, and that nobody has any other. Everything returns the state.
+// See adds a look at the whole state at once: who holds which address, and that
+// nobody holds any other. Everything returns the state.
 func (l *Log) See(everything func() ipam.State) ipam.State {
 	end := l.begin()
 	s := everything()
@@ -85,8 +85,8 @@ func (l *Log) See(everything func() ipam.State) ipam.State {
 	return s
 }
 
-// Begin says what the state was before the history began, if it was not empty.
-// Of released addresses only the cooldown is known.
+// Begin sets the state before the history began, if it was not empty. Of released
+// addresses only the cooldown is known.
 func (l *Log) Begin(s ipam.State) {
 	for _, e := range holders(s) {
 		e.client, e.call, e.ret = l.client, before, before
@@ -97,7 +97,7 @@ func (l *Log) Begin(s ipam.State) {
 // before is earlier than any tick.
 const before = -1
 
-// holders returns who has which address, as events that begin a history.
+// holders returns who holds which address, as events that begin a history.
 func holders(s ipam.State) (events []event) {
 	for _, b := range s.Blocks {
 		for _, a := range b.Allocations {

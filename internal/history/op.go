@@ -11,11 +11,11 @@ type verb uint8
 
 const (
 	assign        verb = iota // gives it to the handle
-	release                   // takes it back, if handle and number are right
-	releaseHandle             // takes it back, if it is the handle's
-	look                      // asks who has it
-	ask                       // asks whether the handle has it
-	found                     // begins a history: who has it was known before
+	release                   // releases it, if handle and number are right
+	releaseHandle             // releases it, if the handle holds it
+	look                      // asks who holds it
+	ask                       // asks whether the handle holds it
+	found                     // begins a history: its holder was known before
 )
 
 // An outcome is what a client was told of an operation.
@@ -24,11 +24,11 @@ type outcome uint8
 const (
 	unanswered outcome = iota // nothing: it may have happened or not
 	done                      // assign, release, releaseHandle
-	taken                     // assign: somebody has it, or it cools
-	wasNobodys                // release: nobody has it
-	badHandle                 // release: another handle has it
+	taken                     // assign: it is held or cools
+	wasNobodys                // release: nobody holds it
+	badHandle                 // release: another handle holds it
 	badNumber                 // release: it has another sequence number
-	isHeld                    // look, found: the answer's handle has it
+	isHeld                    // look, found: the answer's handle holds it
 	isCooling                 // look, found
 	isFree                    // look
 	isNobodys                 // look: it is free or cools
@@ -36,28 +36,29 @@ const (
 	no                        // ask
 )
 
-// An op is an operation as one address sees it.
+// An op is an operation on one address.
 type op struct {
 	verb   verb
-	handle string // for which, of which, or that must have it, if not empty
-	// held says that an assign of what the handle has already succeeds.
+	handle string // that gets it, holds it, or must hold it if not empty
+	// held says that an assign of an address that the handle already holds
+	// succeeds.
 	held bool
 	// numbered says that seq must be the address's sequence number.
 	numbered bool
 	seq      uint64
-	// What the allocator's clock showed, in whole seconds, before the call and
-	// after the return. For found: when a cooling address was released.
+	// The allocator's clock, in whole seconds, before the call and after the
+	// return. For found: when a cooling address was released.
 	from, to int64
 }
 
-// An answer is what came of an operation.
+// An answer is the result of an operation.
 type answer struct {
 	outcome outcome
-	handle  string // isHeld: who has the address
+	handle  string // isHeld: who holds the address
 	seq     uint64 // isHeld: its sequence number
 }
 
-// never is when an operation returns that does not.
+// never is the return time of an operation that does not return.
 const never = math.MaxInt64
 
 // An event is an operation of one client and its answer, about one address or
@@ -69,7 +70,7 @@ type event struct {
 	call, ret int64
 
 	ip     netip.Addr   // zero: all addresses
-	but    []netip.Addr // not these of all addresses, ascending
+	but    []netip.Addr // all addresses but these, ascending
 	family family       // only these of all addresses
 }
 

@@ -7,8 +7,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// split returns the operations as each address sees them, of every address that
-// is named in any.
+// split returns the operations on each address that any event names.
 func split(events []event) map[netip.Addr][]porcupine.Operation {
 	all := make(map[netip.Addr][]porcupine.Operation)
 	for i := range events {
@@ -36,14 +35,14 @@ func (e *event) concerns(ip netip.Addr) bool {
 	return !but && e.family.has(ip)
 }
 
-// A tenancy is when a handle may have had an address: not before it was asked for
-// and not after somebody else got it.
+// A tenancy is a time in which a handle may have held an address: not before it
+// asked for it and not after another handle got it.
 type tenancy struct {
 	handle   string
 	from, to int64
 }
 
-// tenancies returns when which handles may have had the address.
+// tenancies returns which handles may have held the address, and when.
 func tenancies(ip netip.Addr, events []event) (all []tenancy) {
 	var given []*event
 	for i := range events {
@@ -67,9 +66,9 @@ func tenancies(ip netip.Addr, events []event) (all []tenancy) {
 }
 
 // matters reports whether anything follows from the event for an address with
-// those tenancies. That a handle does not have an address, or gives back what it
-// has, goes without saying where it cannot have it. There are many such events,
-// and they make the search for an order long.
+// those tenancies. Nothing follows from a handle not holding an address that it
+// cannot hold, nor from its releasing all that it holds. There are many such
+// events, and they would slow down the search for an order.
 func (e *event) matters(had []tenancy) bool {
 	if e.ip.IsValid() || e.verb != ask && e.verb != releaseHandle {
 		return true

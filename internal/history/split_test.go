@@ -43,8 +43,8 @@ func randomEvents(src property.Source) []event {
 	return events
 }
 
-// TestSplit: what is left out of an address's history changes nothing about
-// whether it can be explained.
+// TestSplit: the events that split leaves out do not change whether a history can
+// be explained.
 func TestSplit(t *testing.T) {
 	var m model
 	fewer, right := 0, 0

@@ -9,22 +9,22 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A World is what workers know of a cluster. Small ones make them meet.
+// A World is what workers know of a cluster. A small world makes them compete.
 type World struct {
-	Handles []string // whose addresses they take and give back, each other's too
+	Handles []string // whose addresses they assign and release, each other's too
 	IPs     []netip.Addr
 	Blocks  []netip.Prefix
-	V6      bool // there is an IPv6 pool to ask as well
+	V6      bool // there is an IPv6 pool too
 }
 
-// A Worker is a client that does one thing or another, on its own host.
+// A Worker is a client that does random operations, on its own host.
 type Worker struct {
 	log   *Log
 	src   property.Source
 	world World
 	host  string
-	knows []ipam.Attributes // what it was once told of the addresses of its world, by place there
-	last  int               // the place of the address that it last had to do with
+	knows []ipam.Attributes // what it was told of the addresses of its world, by their index
+	last  int               // the index of the address that it last used
 }
 
 // NewWorker returns a worker on a host, which should exist, whose choices come
@@ -33,8 +33,9 @@ func NewWorker(log *Log, src property.Source, world World, host string) *Worker 
 	return &Worker{log: log, src: src, world: world, host: host, knows: make([]ipam.Attributes, len(world.IPs))}
 }
 
-// deeds is what a worker does, as often as it stands there.
-var deeds = []func(*Worker){
+// operations are the operations of a worker. One that is listed more often is more
+// likely.
+var operations = []func(*Worker){
 	(*Worker).assign, (*Worker).assign, (*Worker).assign, (*Worker).assign,
 	(*Worker).assignIP, (*Worker).assignIP, (*Worker).assignIP,
 	(*Worker).release, (*Worker).release, (*Worker).release, (*Worker).release,
@@ -44,14 +45,14 @@ var deeds = []func(*Worker){
 	(*Worker).claim, (*Worker).giveBack, (*Worker).leave, (*Worker).watch,
 }
 
-// Do does one thing.
-func (w *Worker) Do() { deeds[w.src.Pick("deed", len(deeds))](w) }
+// Do does one operation.
+func (w *Worker) Do() { operations[w.src.Pick("operation", len(operations))](w) }
 
 func (w *Worker) pick(what string, n int) int { return w.src.Pick(what, n) }
 
 func (w *Worker) handle() string { return w.world.Handles[w.pick("handle", len(w.world.Handles))] }
 
-// holder returns whom an address is taken for: a handle, now and then none.
+// holder returns the handle for an address: now and then none.
 func (w *Worker) holder() string {
 	if w.pick("no handle", 10) == 9 {
 		return ""
@@ -74,7 +75,7 @@ func (w *Worker) assignIP() {
 	_ = w.log.AssignIP(ipam.AssignIPArgs{IP: w.world.IPs[w.ip()], Host: w.host, Handle: w.holder(), MaxAllocPerHandle: w.limit()})
 }
 
-// ip picks an address of the world, by its place there: often the one before.
+// ip picks the index of an address of the world: often the same as before.
 func (w *Worker) ip() int {
 	if w.pick("another address", 2) == 1 {
 		w.last = w.pick("address", len(w.world.IPs))
@@ -82,8 +83,9 @@ func (w *Worker) ip() int {
 	return w.last
 }
 
-// giving returns what gives an address back: just so, or with the handle or the
-// number that the worker was once told, which may have changed since.
+// giving returns the arguments that release an address: the address alone, or with
+// the handle or the number that the worker was once told, which may have changed
+// since.
 func (w *Worker) giving(i int) ipam.Release {
 	r := ipam.Release{IP: w.world.IPs[i]}
 	how := w.pick("release by", 4)
@@ -98,7 +100,7 @@ func (w *Worker) giving(i int) ipam.Release {
 
 func (w *Worker) release() { _, _, _ = w.log.ReleaseIPs(w.giving(w.ip())) }
 
-// releaseSome gives back addresses that lie together.
+// releaseSome releases neighbouring addresses.
 func (w *Worker) releaseSome() {
 	var some []ipam.Release
 	for i, n := w.ip(), 2+w.pick("releases", 3); len(some) < n && i < len(w.world.IPs); i++ {

@@ -14,7 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// counted counts what is asked of an allocator, and what came of it.
+// counted counts the calls of an allocator and their results.
 type counted struct {
 	*ipam.Allocator
 	done map[string]int
@@ -63,8 +63,8 @@ func (c *counted) ClaimAffinity(cidr netip.Prefix, o affinity.Owner) (claimed, f
 	return claimed, failed, err
 }
 
-// TestWorker: two workers, one step at a time, come upon every answer, and all of
-// it is explained.
+// TestWorker: two workers, one step at a time, meet every answer, and all of them
+// are explained.
 func TestWorker(t *testing.T) {
 	clock := ipam.NewClock(time.Unix(1000, 0))
 	a := &counted{ipam.New(ipam.Options{Now: clock.Now}), make(map[string]int)}

@@ -9,7 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// This file picks the arguments of operations: mostly such that make sense.
+// This file picks the arguments of operations: mostly sensible ones.
 
 func (p *Program) host() string   { return pick(p, "host", p.world.Hosts) }
 func (p *Program) handle() string { return pick(p, "handle", p.world.Handles) }
@@ -22,7 +22,8 @@ func (p *Program) use() string {
 	return p.servedUse(pick(p, "use", []string{"Workload", "Workload", "Workload", "Workload", "Tunnel", "LoadBalancer", ""}))
 }
 
-// servedUse is the use, or mostly a plainer one where the release does not have it.
+// servedUse returns the use. If the release does not have it, it mostly returns a
+// plainer one.
 func (p *Program) servedUse(use string) string {
 	if use == "LoadBalancer" && p.avoids(p.rules.LoadBalancer) {
 		return "Workload"
@@ -30,8 +31,7 @@ func (p *Program) servedUse(use string) string {
 	return use
 }
 
-// cap picks a limit of what a handle may hold, mostly none where the release has no
-// such limits.
+// cap picks a limit for a handle, mostly none if the release has no such limits.
 func (p *Program) cap() int {
 	limit := p.limit("maxAllocPerHandle")
 	if limit > 0 && p.avoids(p.rules.CapsPerHandle) {
@@ -40,7 +40,7 @@ func (p *Program) cap() int {
 	return limit
 }
 
-// owner picks who owns a block: mostly a host, now and then nobody that could.
+// owner picks the owner of a block: mostly a host, now and then an invalid owner.
 func (p *Program) owner() trace.In {
 	in := trace.In{Host: p.host()}
 	if p.sometimes(5) {
@@ -49,7 +49,7 @@ func (p *Program) owner() trace.In {
 	return in
 }
 
-// split takes an address with the mask of its block apart.
+// split returns an address and its block, from an address with the block's mask.
 func split(ip string) (addr, cidr string) {
 	b, err := netip.ParsePrefix(ip)
 	if err != nil {
@@ -58,7 +58,7 @@ func split(ip string) (addr, cidr string) {
 	return b.Addr().String(), b.Masked().String()
 }
 
-// block picks a block that was met, or else one that could be.
+// block picks a block that an operation returned, or else a possible one.
 func (p *Program) block() string {
 	if len(p.blocks) > 0 && !p.sometimes(4) {
 		return pick(p, "met", p.blocks)
@@ -74,7 +74,7 @@ func (p *Program) block() string {
 	return p.odd(netip.PrefixFrom(at, s.BlockSize)).String()
 }
 
-// odd makes the block larger or smaller now and then, where that may be.
+// odd makes the block larger or smaller now and then, if possible.
 func (p *Program) odd(b netip.Prefix) netip.Prefix {
 	if p.world.Odd == 0 || !p.sometimes(p.world.Odd) {
 		return b
@@ -84,7 +84,7 @@ func (p *Program) odd(b netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(b.Addr(), min(max(bits, width-12), width)).Masked()
 }
 
-// cidr picks a block or any other prefix that is not too much to go through.
+// cidr picks a block or any other prefix, not too large to walk.
 func (p *Program) cidr() string {
 	if !p.sometimes(3) {
 		return p.block()
@@ -92,7 +92,8 @@ func (p *Program) cidr() string {
 	return pick(p, "cidr", p.world.CIDRs)
 }
 
-// address picks an address that was given out, and to whom, or else any.
+// address picks an address that was given out, with its handle, or else any
+// address.
 func (p *Program) address() given {
 	if len(p.given) > 0 && !p.sometimes(3) {
 		return pick(p, "given", p.given)
@@ -153,7 +154,7 @@ func (p *Program) limit(what string) int {
 	return max(0, p.pick(what, 8)-4)
 }
 
-// count picks how many addresses are wanted, very rarely a number that cannot be.
+// count picks the number of addresses of a request, very rarely an invalid one.
 func (p *Program) count(what string) int {
 	if p.sometimes(80) {
 		return -1
@@ -208,7 +209,7 @@ func (p *Program) ensureBlockIn() trace.In {
 	return in
 }
 
-// releaseIn releases an address or several, now and then one of them twice, with
+// releaseIn releases one address or several, now and then one of them twice, with
 // the right handle and number or wrong ones.
 func (p *Program) releaseIn() trace.In {
 	in := trace.In{Windows: p.onWindows()}
@@ -230,7 +231,7 @@ func (p *Program) releaseIn() trace.In {
 	return in
 }
 
-// handleIn names a handle, mostly one that has something.
+// handleIn names a handle, mostly one that holds addresses.
 func (p *Program) handleIn() trace.In {
 	if len(p.given) > 0 && !p.sometimes(3) {
 		return trace.In{Handle: pick(p, "given", p.given).handle}
@@ -238,7 +239,7 @@ func (p *Program) handleIn() trace.In {
 	return trace.In{Handle: p.handle()}
 }
 
-// ownerIn changes the owners of an address, on any condition.
+// ownerIn changes the owners of an address, under any condition.
 func (p *Program) ownerIn() trace.In {
 	g := p.address()
 	in := trace.In{IP: g.ip, Handle: g.handle}
@@ -263,7 +264,7 @@ func (p *Program) ownerIn() trace.In {
 	return in
 }
 
-// affinityIn is an owner and a CIDR; operations take what they need of it.
+// affinityIn is an owner and a CIDR; each operation uses the parts that it needs.
 func (p *Program) affinityIn() trace.In {
 	in := p.owner()
 	in.CIDR, in.MustBeEmpty = p.cidr(), p.sometimes(2)

@@ -9,14 +9,14 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// Coverage counts what programs came to: each operation with each outcome. The
-// zero value has counted nothing. It is not safe for concurrent use.
+// Coverage counts the outcomes of each operation in programs. The zero value has
+// counted nothing. It is not safe for concurrent use.
 type Coverage struct {
 	total    int
 	outcomes map[string]int
 }
 
-// Total returns how many operations were counted.
+// Total returns the number of operations counted.
 func (c *Coverage) Total() int { return c.total }
 
 // Add counts an operation with its outcome: its code ("AssignIP max-alloc"), and
@@ -49,8 +49,8 @@ func (c *Coverage) Add(op *trace.Op, out *trace.Out) {
 	}
 }
 
-// wanted are, by operation, the codes and the sayings that some program must come
-// to, beside success.
+// wanted are, by operation, the codes and messages that some program must reach,
+// beside success.
 var wanted = map[string][]string{
 	"AutoAssign": {
 		" use-required", " does-not-exist", " wrong-family", " bad-host-reservation", " pool-not-enabled", " no-pools-for-node", " no-qualified-pool",
@@ -82,8 +82,8 @@ var wanted = map[string][]string{
 	"PutAffinity":             {" invalid-argument"},
 }
 
-// Missing returns what programs must come to and did not: every operation with
-// success, and with every error that one client alone can meet.
+// Missing returns the outcomes that programs must reach and did not: for every
+// operation success, and every error that one client alone can meet.
 func (c *Coverage) Missing() (missing []string) {
 	want := func(outcome string) {
 		if c.outcomes[outcome] == 0 {

@@ -15,12 +15,12 @@ type operation struct {
 }
 
 const (
-	plain    = 3  // how many of the first operations every program has
+	plain    = 3  // the number of first operations that every program has
 	heaviest = 12 // the largest weight
 )
 
-// operations are all that recordings can hold, the plainest first. Some stand
-// there twice, for two kinds of arguments.
+// operations are all operations that recordings can hold, the plainest first. Some
+// are listed twice, for two kinds of arguments.
 var operations = []operation{
 	{"AutoAssign", 8, (*Program).podIn},
 	{"Advance", 3, func(p *Program) trace.In { return trace.In{Seconds: pick(p, "seconds", p.world.Seconds)} }},
@@ -66,8 +66,8 @@ func (p *Program) config() *ipam.Config {
 	return c
 }
 
-// setPoolIn mostly puts back a pool of the beginning, or nothing would ever find
-// one that is enabled.
+// setPoolIn mostly restores a pool of the beginning. Otherwise no pool would stay
+// enabled.
 func (p *Program) setPoolIn() trace.In {
 	pools := p.world.Pools[:p.world.Begin]
 	if p.sometimes(2) {
@@ -80,8 +80,8 @@ func (p *Program) setPoolIn() trace.In {
 	return trace.In{Pool: &s}
 }
 
-// deletePoolIn is mostly about a pool that there never was, or nothing would ever
-// be in one.
+// deletePoolIn mostly names a pool that never existed. Otherwise no pool would
+// stay.
 func (p *Program) deletePoolIn() trace.In {
 	name := "none"
 	if p.sometimes(2) {

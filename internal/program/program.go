@@ -1,14 +1,14 @@
-// Package program makes random programs of operations, as recordings write them:
-// for property tests of an engine, of several engines side by side, and of what
-// watches them.
+// Package program makes random programs of operations, in the form of recordings:
+// for property tests of one engine, of several engines side by side, and of
+// recorders.
 //
-// A program plays in a [World]: a few pools, hosts and handles, so few that
-// everything soon meets everything. It is told what came of each operation, and
-// so asks about addresses that were given out and blocks that are there. It
-// judges nothing. It is for tests only.
+// A program runs in a [World] of a few pools, hosts and handles, so few that
+// operations soon affect each other. It learns the outcome of each operation, and
+// so can ask about assigned addresses and existing blocks. It checks nothing. It
+// is for tests only.
 //
-// A program is of one release of Calico. It rarely asks for what that does not have
-// yet, which is refused.
+// A program is for one release of Calico. It rarely asks for what that release
+// does not have: such requests are refused.
 package program
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// Start is the moment at which programs begin: not at a whole second, so that
-// what is cut to one shows.
+// Start is the time at which programs begin. It has a fraction of a second, so
+// that rounding shows.
 var Start = time.Date(2026, 1, 1, 0, 0, 0, 123_456_789, time.UTC)
 
 // A Program is one random sequence of operations. Make one with [New].
@@ -32,17 +32,17 @@ type Program struct {
 	rules      calico.Rules // of the header's release
 	operations []operation  // those that it does, each as often as its weight
 
-	given  []given  // addresses that were given out, lately
-	blocks []string // blocks that were met, lately
+	given  []given  // addresses that were given out lately
+	blocks []string // blocks that were returned lately
 }
 
-// given is an address that an operation gave out, and to which handle.
+// given is an address that an operation gave out, with its handle.
 type given struct{ ip, handle string }
 
-// New begins a program in the world, of the newest release.
+// New begins a program in the world, for the newest release.
 func New(w *World, src property.Source) *Program { return NewOf(0, w, src) }
 
-// NewOf begins a program in the world, of a release.
+// NewOf begins a program in the world, for a release.
 func NewOf(calico calico.Version, w *World, src property.Source) *Program {
 	p := &Program{world: w, src: src, rules: calico.Rules()}
 	p.header = trace.Header{Version: trace.Version, Name: w.Name, About: w.About, Start: Start}
@@ -69,8 +69,8 @@ func NewOf(calico calico.Version, w *World, src property.Source) *Program {
 	if p.sometimes(3) {
 		p.header.Reservations = pick(p, "reservations", w.Reservations)
 	}
-	// Half of the programs do everything; the others do some things only, and so
-	// get further with them.
+	// Half of the programs do every kind of operation; the others only some kinds,
+	// and so get further with them.
 	everything := p.pick("everything", 2) == 0
 	var mine []operation
 	for i, o := range operations {
@@ -81,7 +81,7 @@ func NewOf(calico calico.Version, w *World, src property.Source) *Program {
 			mine = append(mine, o)
 		}
 	}
-	// In turns, for rapid picks the first elements of a list more often.
+	// Interleaved, as rapid picks the first elements of a list more often.
 	for turn := range heaviest {
 		for _, o := range mine {
 			if turn < o.weight {
@@ -101,7 +101,7 @@ func (p *Program) Next() trace.Op {
 	return trace.Op{Op: o.name, In: o.in(p)}
 }
 
-// Learn tells the program what came of an operation.
+// Learn tells the program the outcome of an operation.
 func (p *Program) Learn(op *trace.Op, out *trace.Out) {
 	for _, ip := range append(out.IPs4[:len(out.IPs4):len(out.IPs4)], out.IPs6...) {
 		addr, block := split(ip)
@@ -118,7 +118,7 @@ func (p *Program) Learn(op *trace.Op, out *trace.Out) {
 	p.learnBlock(out.Block6)
 }
 
-// remembered is how many addresses and blocks a program can ask about.
+// remembered is the number of addresses and blocks that a program can ask about.
 const remembered = 24
 
 func (p *Program) learnAddress(g given) { p.given = latest(append(p.given, g)) }

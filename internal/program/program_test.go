@@ -15,8 +15,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// play plays a program of so many operations on an allocator. What it comes to is
-// told to see.
+// play runs a program of that many operations on an allocator. It passes each
+// outcome to see.
 func play(t testing.TB, w *World, seed uint64, steps int, see func(op *trace.Op, out *trace.Out, e trace.Engine)) {
 	t.Helper()
 	p := New(w, property.Seeded(seed))
@@ -31,8 +31,8 @@ func play(t testing.TB, w *World, seed uint64, steps int, see func(op *trace.Op,
 	}
 }
 
-// TestCoverage: programs get about. Every operation is done, and is refused for
-// every reason that one client alone can meet.
+// TestCoverage: programs do every operation, and each is refused for every reason
+// that one client alone can meet.
 func TestCoverage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays every world")
@@ -47,14 +47,14 @@ func TestCoverage(t *testing.T) {
 	require.Equal(t, len(Worlds)*50*120, c.Total())
 	t.Logf("\n%s", &c)
 
-	// A generator that had become shallow would be found out.
+	// The test notices a generator that reaches too little.
 	require.Contains(t, new(Coverage).Missing(), "AssignIP max-alloc")
 	delete(c.outcomes, "AssignIP max-alloc")
 	require.Equal(t, []string{"AssignIP max-alloc"}, c.Missing())
 }
 
-// TestCoverageIsWhole: what programs must come to has every code that there is,
-// and every operation that a recording can hold.
+// TestCoverageIsWhole: the wanted outcomes have every code, and every operation
+// that a recording can hold.
 func TestCoverageIsWhole(t *testing.T) {
 	text, err := os.ReadFile("../../ipam/codes/codes.go")
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestCoverageIsWhole(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]\w+)": *(overseen)?`).FindAllStringSubmatch(string(text), -1) {
 		if m[2] != "" {
-			continue // the cleaning controller's, which works on one of the engines only
+			continue // the cleaning controller's, which works on only one of the engines
 		}
 		require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == m[1] }), m[1])
 	}
@@ -94,7 +94,7 @@ func TestCoverageIsWhole(t *testing.T) {
 	}
 }
 
-// TestSituations: programs come to the states that rules are about.
+// TestSituations: programs reach the states that rules are about.
 func TestSituations(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays every world")
@@ -102,7 +102,7 @@ func TestSituations(t *testing.T) {
 	seen := make(map[string]int)
 	for _, w := range Worlds {
 		if w.Name == "large" {
-			continue // nothing that the others do not come to
+			continue // it reaches nothing that the others do not
 		}
 		for seed := range uint64(20) {
 			var before ipam.State
@@ -123,8 +123,8 @@ func TestSituations(t *testing.T) {
 	}
 }
 
-// situations tells what is remarkable about an operation and the states before
-// and after it.
+// situations names what is special about an operation and the states before and
+// after it.
 func situations(op *trace.Op, out *trace.Out, before, after *ipam.State, tell func(string)) {
 	claims := func(s *ipam.State, cidr string, o affinity.Owner) affinity.State {
 		for _, a := range s.Affinities {

@@ -8,11 +8,11 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// releases are one of each kind: between two neighbours some rule of the allocator
-// changes. The newest is the plainest.
+// releases has one release for each set of rules: between two neighbours some rule
+// of the allocator changes. The newest is the plainest.
 var releases = []string{"", "v3.32", "v3.31", "v3.31.6", "v3.30", "v3.30.3", "v3.28"}
 
-// Releases returns a release of every kind that there is, the newest first.
+// Releases returns one release for each set of rules, the newest first.
 func Releases() []calico.Version {
 	var all []calico.Version
 	for _, text := range releases {
@@ -34,8 +34,8 @@ func Release(src property.Source) calico.Version {
 	return old[src.Pick("release", len(old))]
 }
 
-// avoids reports whether the program does without what its release does not have:
-// mostly, for what is refused leads nowhere.
+// avoids reports whether the program avoids what its release does not have:
+// mostly, as refused requests lead nowhere.
 func (p *Program) avoids(has bool) bool { return !has && !p.sometimes(8) }
 
 // supported returns the pool without what the release does not have.

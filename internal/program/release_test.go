@@ -10,8 +10,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// TestReleases: each release has other rules than its neighbours, and any is picked
-// now and then, the newest half of the time.
+// TestReleases: each release has other rules than its neighbours. All are picked,
+// the newest half of the time.
 func TestReleases(t *testing.T) {
 	all := Releases()
 	for i := 1; i < len(all); i++ {
@@ -25,8 +25,8 @@ func TestReleases(t *testing.T) {
 	require.InDelta(t, 200, picked[0], 50)
 }
 
-// TestProgramsOfReleases: programs of an old release get as far as those of the
-// newest. They ask for what it does not have, but rarely.
+// TestProgramsOfReleases: programs for an old release reach as much as those for
+// the newest. They rarely ask for what it does not have.
 func TestProgramsOfReleases(t *testing.T) {
 	var given, refused []int
 	for i, v := range Releases() {

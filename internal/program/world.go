@@ -8,25 +8,25 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// World is what the programs of one bias are about. Of every list the first
-// element is the plainest.
+// World has what the programs of one bias use. The first element of every list is
+// the plainest.
 type World struct {
 	Name, About string
 
 	Pools        []trace.Pool // what SetPool may set
-	Begin        int          // how many of them there may be from the beginning
-	Nodes        []string     // what there is from the beginning
-	Hosts        []string     // who asks: nodes, and others
+	Begin        int          // how many of them may exist at the beginning
+	Nodes        []string     // the state at the beginning
+	Hosts        []string     // that make requests: nodes, and others
 	Handles      []string     // of requests
-	CIDRs        []string     // beside blocks: what claims and releases are about
-	Counts       []int        // how many addresses are wanted
-	Cooldowns    []int        // seconds, some that cannot be
+	CIDRs        []string     // of claims and releases, beside blocks
+	Counts       []int        // numbers of addresses of a request
+	Cooldowns    []int        // seconds, some of them invalid
 	Seconds      []int64      // by which the clock advances
 	Reservations [][]string
 	Reserve      int            // one request in so many is a Windows host's
 	Odd          int            // one block in so many is not of its pool's size; 0 for none
-	Slow         int            // how many times as long as elsewhere an operation takes, if more than 1
-	Weights      map[string]int // of operations that are to be more or less likely
+	Slow         int            // how many times longer than elsewhere an operation takes, if more than 1
+	Weights      map[string]int // of operations that are more or less likely
 }
 
 // labels are those of nodes and namespaces.
@@ -37,10 +37,10 @@ var attributes = []map[string]string{
 	nil, {"node": "n1", "pod": "a", "namespace": "x"}, {"node": "n2", "vmi-name": "v"}, {"pod": "\u00fc \"<>\" \\ufffd"},
 }
 
-// outside are addresses that no pool has, and what cannot be allocated.
+// outside are addresses that no pool has, and that cannot be allocated.
 var outside = []string{"192.0.2.1", "2001:db8::1", "fd00::1%eth0", "::ffff:10.0.0.1", "10.9.0.1"}
 
-// Worlds are all there are, each with what the others would rarely come to.
+// Worlds are all worlds. Each has something that the others would rarely reach.
 var Worlds = []*World{
 	mixed(),
 	full(),
@@ -56,8 +56,8 @@ var Worlds = []*World{
 	off(),
 }
 
-// mixed is the world from which the others differ: a pool of every kind, and
-// what becomes of a pool that is disabled, replaced, or in the way of another.
+// mixed is the base of the other worlds: a pool of every kind, and pools that are
+// disabled, replaced, or overlap another.
 func mixed() *World {
 	return &World{
 		Name: "mixed", About: "a pool of every kind, both families",
@@ -83,7 +83,7 @@ func mixed() *World {
 		Handles: []string{"h0", "h1", "h2", "H1", "", "h4\r\nmore", block.HostReservedHandle, "\u00fc \"<>\" \\ufffd"},
 		CIDRs: []string{
 			"10.0.0.0/25", "10.0.1.0/27", "10.0.2.0/29", "10.0.3.0/27", "fd00::/121", "10.0.0.0/27", // pools, and a part
-			"10.0.0.0/30", "10.0.0.1/25", "::ffff:10.0.0.0/124", "0.0.0.0/0", "10.9.0.0/26", "0.0.0.0/1", // and what none has
+			"10.0.0.0/30", "10.0.0.1/25", "::ffff:10.0.0.0/124", "0.0.0.0/0", "10.9.0.0/26", "0.0.0.0/1", // and outside all pools
 		},
 		Counts:       []int{1, 0, 2, 3, 6, 17},
 		Cooldowns:    []int{0, 0, 0, 30, 1200, -1, 1201},
@@ -101,7 +101,7 @@ func world(name, about string, change func(w *World)) *World {
 	return w
 }
 
-// numbered returns so many names.
+// numbered returns n names.
 func numbered(format string, n int) (names []string) {
 	for i := range n {
 		names = append(names, fmt.Sprintf(format, i))
@@ -195,7 +195,7 @@ func huge() *World {
 }
 
 // names has hosts whose affinities have names too long for Kubernetes, that differ
-// in what is cut off, and that sort otherwise than they read.
+// only in the part cut off, or that sort differently than their hosts.
 func names() *World {
 	return world("names", "names that are long, or alike", func(w *World) {
 		long := strings.Repeat("long.name-", 24)
@@ -224,8 +224,8 @@ func crash() *World {
 	})
 }
 
-// odd has claims of any size, which blocks may come of that overlap, claims that
-// are wider than a pool, and owners of either type under the same few names.
+// odd has claims of any size, from which overlapping blocks may result, claims
+// that are wider than a pool, and owners of both types under the same few names.
 func odd() *World {
 	return world("odd", "blocks of any size, claims beyond a pool, and namesakes", func(w *World) {
 		w.Pools = append(w.Pools[:5:5],
@@ -241,7 +241,7 @@ func odd() *World {
 	})
 }
 
-// off has one pool that is disabled and enabled again, whose blocks are of any size.
+// off has one pool that is disabled and enabled again, with blocks of any size.
 func off() *World {
 	return world("off", "blocks of any size in a pool that is disabled", func(w *World) {
 		w.Pools = []trace.Pool{

@@ -33,10 +33,11 @@ func Some[T any](items []T) []T {
 	return some
 }
 
-// UnderRace is set where the race detector makes everything ten times slower.
+// UnderRace is true under the race detector, which makes everything ten times
+// slower.
 var UnderRace bool
 
-// skipShort ends a test of a broken variant: -short leaves those out.
+// skipShort skips a test of a broken variant if -short is set.
 func skipShort(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -44,8 +45,8 @@ func skipShort(t testing.TB) {
 	}
 }
 
-// Times returns n, twenty times as many in a long run, a quarter with -short, and a
-// sixth under the race detector, which has nothing to find in a single goroutine.
+// Times returns n: times twenty in a long run, a quarter with -short, and a sixth
+// under the race detector, which finds nothing in a single goroutine.
 func Times(n int) int {
 	switch {
 	case Long():
@@ -59,13 +60,13 @@ func Times(n int) int {
 	return n
 }
 
-// Check is [rapid.Check] of so many cases, [Times] that is, in which
-// [rapid.T.Repeat] makes so many steps on average; with -short rapid makes fewer of
-// both. The command line and the environment win, with -rapid.checks or RAPID_CHECKS
-// and the like.
+// Check is [rapid.Check] with [Times] of that many cases, in which
+// [rapid.T.Repeat] makes that many steps on average; with -short rapid makes fewer
+// of both. Flags such as -rapid.checks and variables such as RAPID_CHECKS take
+// precedence.
 func Check(t rapid.TB, cases, steps int, property func(*rapid.T)) {
 	t.Helper()
-	if !testing.Short() { // rapid makes a fifth of them itself then
+	if !testing.Short() { // rapid itself then makes a fifth of them
 		cases = Times(cases)
 	}
 	values := map[string]string{"checks": strconv.Itoa(cases), "steps": strconv.Itoa(steps)}
@@ -79,14 +80,14 @@ func Check(t rapid.TB, cases, steps int, property func(*rapid.T)) {
 	rapid.Check(t, property)
 }
 
-// Breaks reports whether the property, which is that of a broken variant, breaks
-// within so many cases, always the same. With -short it skips the test. If it does, its last run had the plainest
-// choices that break it.
+// Breaks reports whether the property of a broken variant fails within that many
+// cases, which are always the same. If it fails, its last run had the plainest
+// choices that break it. With -short Breaks skips the test.
 func Breaks(t testing.TB, cases, steps int, property func(*rapid.T)) bool {
 	skipShort(t)
 	v := &verdict{TB: t}
 	done := make(chan struct{})
-	go func() { // which the verdict ends
+	go func() { // the verdict ends it
 		defer close(done)
 		defer set(map[string]string{"checks": strconv.Itoa(cases), "steps": strconv.Itoa(steps), "seed": "1", "nofailfile": "true"})()
 		rapid.Check(v, property)
@@ -95,7 +96,7 @@ func Breaks(t testing.TB, cases, steps int, property func(*rapid.T)) bool {
 	return v.failed
 }
 
-// set gives flags of rapid other values until what it returns is called.
+// set sets flags of rapid. The function that it returns restores them.
 func set(values map[string]string) (restore func()) {
 	before := make(map[string]string)
 	change := func(values map[string]string) {
@@ -111,13 +112,13 @@ func set(values map[string]string) (restore func()) {
 	return func() { change(maps.Clone(before)) }
 }
 
-// verdict takes the place of a test that is to fail.
+// verdict stands in for a test that is expected to fail.
 type verdict struct {
 	testing.TB
 	failed bool
 }
 
-// Name is one of which no failure was kept.
+// Name returns a name without a saved failure.
 func (v *verdict) Name() string          { return v.TB.Name() + " verdict" }
 func (v *verdict) Logf(string, ...any)   {}
 func (v *verdict) Errorf(string, ...any) { v.failed = true }

@@ -1,10 +1,10 @@
-// Package property is what the property tests share: where a property's choices
-// come from, and the proof that it rejects a broken variant.
+// Package property has what property tests share: the sources of a property's
+// choices, and the proof that it rejects a broken variant.
 //
-// A property is a function from a [Source] to an error. Rapid makes the choices
-// of one that has to hold, and shrinks those that break it; seeds make them
-// where a broken variant has to be caught without failing the test; a fuzzer's
-// bytes make them in a fuzz target. It is for tests only.
+// A property is a function from a [Source] to an error. For a property that must
+// hold, rapid makes the choices, and shrinks those that break it. For a broken
+// variant, which must be caught without failing the test, seeds make them; in a
+// fuzz target, the fuzzer's bytes. The package is for tests only.
 package property
 
 import (
@@ -16,8 +16,8 @@ import (
 
 // Source makes the choices of a property.
 type Source interface {
-	// Pick returns a number in 0 to n-1, n being 1 or more. The lower, the
-	// plainer: rapid shrinks towards 0. What it is for is told in logs.
+	// Pick returns a number in 0 to n-1, n being 1 or more. Lower is plainer:
+	// rapid shrinks towards 0. Logs show the purpose.
 	Pick(what string, n int) int
 }
 
@@ -28,15 +28,15 @@ type rapidSource struct{ t *rapid.T }
 
 func (s rapidSource) Pick(what string, n int) int { return rapid.IntRange(0, n-1).Draw(s.t, what) }
 
-// Seeded returns a source whose choices follow from the seed.
+// Seeded returns a source whose choices depend only on the seed.
 func Seeded(seed uint64) Source { return seededSource{rand.New(rand.NewPCG(seed, 0))} }
 
 type seededSource struct{ r *rand.Rand }
 
 func (s seededSource) Pick(_ string, n int) int { return s.r.IntN(n) }
 
-// Bytes returns a source that makes every byte a choice, two of them where there
-// are more than 256 to choose from, and picks 0 when they are used up.
+// Bytes returns a source that turns every byte into a choice, two bytes if there
+// are more than 256 alternatives, and picks 0 when they are used up.
 func Bytes(data []byte) *ByteSource { return &ByteSource{data} }
 
 // ByteSource is a [Source] made by [Bytes].
@@ -45,7 +45,7 @@ type ByteSource struct{ data []byte }
 // Len returns how many bytes are left.
 func (s *ByteSource) Len() int { return len(s.data) }
 
-// Pick makes the next bytes a choice.
+// Pick turns the next bytes into a choice.
 func (s *ByteSource) Pick(_ string, n int) int {
 	x := 0
 	for range 2 {
@@ -60,8 +60,8 @@ func (s *ByteSource) Pick(_ string, n int) int {
 	return x % n
 }
 
-// Corpus gives a fuzz target so many inputs of so many random bytes to begin with,
-// always the same.
+// Corpus adds inputs of random bytes to a fuzz target, each of that length, always
+// the same.
 func Corpus(f *testing.F, inputs, length int) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range inputs {
@@ -73,8 +73,8 @@ func Corpus(f *testing.F, inputs, length int) {
 	}
 }
 
-// Rejects fails the test unless the property, which is that of a broken variant,
-// finds its fault within 200 seeds. With -short it skips the test.
+// Rejects fails the test unless the property of a broken variant fails for one of
+// 200 seeds. With -short it skips the test.
 func Rejects(t testing.TB, property func(Source) error) {
 	t.Helper()
 	skipShort(t)

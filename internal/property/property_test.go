@@ -25,7 +25,7 @@ func TestSources(t *testing.T) {
 	require.Equal(t, 0, bytes.Pick("", 1000))
 }
 
-// judge takes the place of a test.
+// judge stands in for a test.
 type judge struct {
 	testing.TB
 	failed string
@@ -51,8 +51,8 @@ func TestRejects(t *testing.T) {
 	require.Equal(t, "the property accepts a broken variant, 200 times", j.failed)
 }
 
-// TestBreaks: a broken property is shrunk to the plainest choices, and the flags
-// are as they were.
+// TestBreaks: Breaks shrinks a broken property to the plainest choices and
+// restores the flags.
 func TestBreaks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("broken variants are skipped")

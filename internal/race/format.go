@@ -1,15 +1,13 @@
 // Package race replays recorded races: clients of one cluster that work at once,
 // some of them dying half-way, call by call.
 //
-// A recording is JSON Lines, plain or gzip, one [Race] a line. It has the
-// cluster to begin with, what each client does, whose call to the datastore came
-// when, and everything that came of it: each call with its result, each
-// operation with its outcome, and the state at the end. [Replay] runs the clients
-// of package protocol under the recorded schedule and reports the first
-// [Difference].
+// A recording is JSON Lines, plain or gzip, one [Race] for each line. It has the
+// cluster at the beginning, what each client does, the order of their calls to the
+// datastore, and all results: of each call, of each operation, and the final
+// state. [Replay] runs the clients of package protocol under the recorded schedule
+// and reports the first [Difference].
 //
-// The package does not judge whether a race ended well: it holds one run against
-// another.
+// The package does not judge whether a race ended well: it only compares two runs.
 package race
 
 import (
@@ -29,15 +27,14 @@ type Race struct {
 	Version int          `json:"version"`
 	Name    string       `json:"name"`
 	Setting trace.Header `json:"setting"`
-	// Before is what was done beforehand, one operation at a time.
+	// Before are the operations that set up the cluster, one at a time.
 	Before  []Step   `json:"before,omitempty"`
 	Clients []Client `json:"clients"`
-	// Schedule says whose call came next, by the client's number from 0: as
-	// many entries as there are Calls.
+	// Schedule has the client of each call, by its number from 0: as many entries
+	// as there are Calls.
 	Schedule []int  `json:"schedule,omitempty"`
 	Calls    []Call `json:"calls,omitempty"`
-	// After is what was done when no client was at work any more, one operation
-	// at a time.
+	// After are the operations after all clients had finished, one at a time.
 	After []Step      `json:"after,omitempty"`
 	State trace.State `json:"state"` // at the end
 }
@@ -46,7 +43,7 @@ type Race struct {
 type Step struct {
 	Op string   `json:"op"`
 	In trace.In `json:"in"`
-	// Out is the outcome, nil where the client died before there was one.
+	// Out is the outcome, nil if the client died before there was one.
 	Out *trace.Out `json:"out,omitempty"`
 }
 
@@ -54,8 +51,8 @@ type Step struct {
 type Client struct {
 	Host  string `json:"host"`
 	Steps []Step `json:"steps"`
-	// DiesAfter is how many calls the client makes before it dies: it never
-	// makes another. Nil for one that lives.
+	// DiesAfter is the number of calls that the client makes before it dies; nil
+	// for a client that lives.
 	DiesAfter *int `json:"diesAfter,omitempty"`
 }
 
@@ -95,8 +92,8 @@ func NewReader(name string, r io.Reader) (*Reader, error) {
 	return &Reader{l}, nil
 }
 
-// Next returns the next race, and [io.EOF] after the last. A race that cannot be
-// replayed as it stands is an error that matches [trace.ErrMalformed].
+// Next returns the next race, and [io.EOF] after the last. The error of a race
+// that cannot be replayed matches [trace.ErrMalformed].
 func (r *Reader) Next() (*Race, error) {
 	race := new(Race)
 	if err := r.lines.Next(race); err != nil {
@@ -114,7 +111,7 @@ func (r *Reader) Fail(err error) error { return r.lines.Fail(err) }
 // Close closes the file that [Open] opened.
 func (r *Reader) Close() error { return r.lines.Close() }
 
-// validate returns everything that makes the race no race.
+// validate returns everything that is invalid in the race.
 func (r *Race) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

@@ -8,7 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// A Difference is where a replay first was not as recorded.
+// A Difference is the first difference between a replay and its recording.
 type Difference struct {
 	Race  string // its name
 	Where string // "call 17", "operation 1 of client 0", "before 2", "state", …
@@ -21,17 +21,17 @@ func (d *Difference) String() string {
 	return fmt.Sprintf("%s: %s\n  want: %s\n  got:  %s", d.Race, d.Where, d.Want, d.Got)
 }
 
-// nothing stands where there is no call or outcome.
+// nothing stands for a missing call or outcome.
 const nothing = "nothing"
 
 // Replay runs the race under its schedule and returns the first difference from
-// what was recorded, nil if there is none. Its error is about the recording: a
-// setting or an operation that cannot be.
+// what was recorded, nil if there is none. Its error is about the recording: an
+// invalid setting or operation.
 func Replay(r *Race) (*Difference, error) {
 	return replay(r, func(s *protocol.Store) protocol.Access { return s })
 }
 
-// replay is Replay with calls going through what access makes of the store.
+// replay is Replay with calls that go through access(store).
 func replay(race *Race, access func(*protocol.Store) protocol.Access) (*Difference, error) {
 	if err := race.validate(); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func replay(race *Race, access func(*protocol.Store) protocol.Access) (*Differen
 	return d, err
 }
 
-// held runs the race, holding every part against what was recorded.
+// held runs the race and compares every part with the recording.
 func (r *run) held(race *Race) (*Difference, error) {
 	if d, err := r.doAlone("before", race.Before); d != nil || err != nil {
 		return d, err
@@ -95,8 +95,8 @@ func (r *run) doAlone(when string, steps []Step) (*Difference, error) {
 	return nil, nil
 }
 
-// follow carries out the calls of the schedule, and sees that no client makes
-// more. A client dies before the call that it does not live to make.
+// follow makes the calls of the schedule, and checks that no client makes more. A
+// client dies before the first call that it does not make.
 func (r *run) follow(race *Race) *Difference {
 	for i, want := range race.Calls {
 		call, made := r.step(want.Client)
@@ -123,8 +123,7 @@ func (r *run) follow(race *Race) *Difference {
 	return nil
 }
 
-// misunderstood returns the error of a client that was asked for an operation
-// that cannot be.
+// misunderstood returns the error of a client whose operation is invalid.
 func (r *run) misunderstood() error {
 	for i, c := range r.clients {
 		if c.err != nil {
@@ -134,7 +133,7 @@ func (r *run) misunderstood() error {
 	return nil
 }
 
-// outcomes compares what came of the clients' operations.
+// outcomes compares the outcomes of the clients' operations.
 func (r *run) outcomes() *Difference {
 	for i, c := range r.clients {
 		for n, s := range c.steps {

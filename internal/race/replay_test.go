@@ -66,7 +66,7 @@ func TestRecorded(t *testing.T) {
 	require.Equal(t, 337, deaths)
 }
 
-// TestMoreRecorded replays the later races of the real allocator: those that show
+// TestMoreRecorded replays the later races of the real allocator: races that show
 // one cause each, and fourteen kinds of random ones, with up to five clients.
 func TestMoreRecorded(t *testing.T) {
 	for pattern, files := range map[string]int{"minimal/races/*.jsonl": 26, "races-2/*.jsonl.gz": 14} {
@@ -87,8 +87,8 @@ func TestMoreRecorded(t *testing.T) {
 	}
 }
 
-// TestReleaseOfRace: the clients are of the release that the setting names, whose
-// calls are others. No race of an older one is recorded.
+// TestReleaseOfRace: the clients are of the release that the setting names, which
+// makes other calls. There is no recorded race of an older release.
 func TestReleaseOfRace(t *testing.T) {
 	races, err := recorded()
 	require.NoError(t, err)
@@ -108,8 +108,8 @@ func TestReleaseOfRace(t *testing.T) {
 	require.ErrorIs(t, err, codes.InvalidArgument)
 }
 
-// broken is a datastore, or a client's idea of one, with a fault: requests and
-// answers are tampered with.
+// broken is a datastore with a fault, or a client with a faulty view of it: it
+// tampers with requests and answers.
 type broken struct {
 	store   *protocol.Store
 	ask     func(s *protocol.Store, r *protocol.Request)
@@ -127,8 +127,8 @@ func (b broken) Do(r protocol.Request) protocol.Response {
 	return a
 }
 
-// faults are what the replay of the recorded races must catch. That numbers are
-// not used twice shows in releases alone: package protocol's tests see to it.
+// faults are the faults that the replay of the recorded races must catch. A number
+// used twice shows only in releases: package protocol's tests catch that.
 var faults = map[string]broken{
 	"no revision is checked": {ask: func(s *protocol.Store, r *protocol.Request) {
 		now := s.Do(protocol.Request{Verb: protocol.Get, Key: r.Key})
@@ -194,7 +194,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// meta returns what the datastore keeps with the object.
+// meta returns the object's metadata in the datastore.
 func meta(o protocol.Object) *protocol.Meta {
 	switch o := o.(type) {
 	case *protocol.Block:
@@ -207,8 +207,8 @@ func meta(o protocol.Object) *protocol.Meta {
 	panic(fmt.Sprintf("%T", o))
 }
 
-// TestHalfDeleted: a deletion of which only the first step happened is as good
-// as one.
+// TestHalfDeleted: a deletion of which only the first step happened counts as a
+// deletion.
 func TestHalfDeleted(t *testing.T) {
 	races, err := recorded()
 	require.NoError(t, err)

@@ -8,12 +8,12 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// A run is clients at work on one cluster, each standing before its next call.
+// A run is clients at work on one cluster, each before its next call.
 type run struct {
 	cluster *protocol.Cluster
-	access  protocol.Access // what calls come to in the end
+	access  protocol.Access // where calls arrive in the end
 	clock   *ipam.Clock
-	alone   *trace.Player // a client that nobody else is at work beside
+	alone   *trace.Player // a client that works while all others rest
 	clients []*client
 }
 
@@ -24,11 +24,11 @@ type client struct {
 	at    int         // the number of the operation under way
 	calls int         // that it has made
 	outs  []trace.Out // of the operations that it has finished
-	err   error       // an operation that could not be understood, which ended it
+	err   error       // the error of an invalid operation, which ended it
 }
 
-// setUp returns a run in the race's setting, without clients. Calls go to the
-// cluster's store by way of what access makes of it.
+// setUp returns a run in the race's setting, without clients. Calls go through
+// access(store).
 func setUp(h trace.Header, access func(*protocol.Store) protocol.Access) (*run, error) {
 	r := &run{cluster: protocol.NewCluster(), clock: ipam.NewClock(h.Start)}
 	o, err := h.Options(r.clock)
@@ -44,7 +44,7 @@ func setUp(h trace.Header, access func(*protocol.Store) protocol.Access) (*run, 
 	return r, nil
 }
 
-// start adds a client and lets it come to its first call.
+// start adds a client and runs it up to its first call.
 func (r *run) start(steps []Step) {
 	c := &client{steps: steps}
 	c.Process = protocol.Start(func(access protocol.Access) {
@@ -62,8 +62,7 @@ func (r *run) start(steps []Step) {
 	r.clients = append(r.clients, c)
 }
 
-// step carries out the call that client number i is about to make; made is false
-// where it makes none.
+// step makes the next call of client number i; made is false if it has none.
 func (r *run) step(i int) (call Call, made bool) {
 	c := r.clients[i]
 	request, waiting := c.Request()

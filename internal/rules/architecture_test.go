@@ -31,8 +31,7 @@ func unknownFunctions(text string, files []*file) (unknown []string) {
 	return unknown
 }
 
-// TestArchitectureNamesFunctions: every function on the way of a request is one
-// of ours.
+// TestArchitectureNamesFunctions: every function that the document names exists.
 func TestArchitectureNamesFunctions(t *testing.T) {
 	files, err := sources()
 	require.NoError(t, err)

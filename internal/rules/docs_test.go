@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// documented is the rule that everything exported says what it is: types,
-// functions and methods under their own name, constants and variables
-// themselves, beside themselves or as a group.
+// documented is the rule that everything exported is documented: types, functions
+// and methods by a comment that begins with their name; constants and variables by
+// their own comment or that of their group.
 func documented(f *file) (complaints []string) {
 	if f.isTest() {
 		return nil
@@ -26,7 +26,7 @@ func documented(f *file) (complaints []string) {
 			if d.Recv != nil {
 				typ := receiver(d.Recv.List[0].Type)
 				if !ast.IsExported(typ) {
-					continue // seen through an interface, which says what it does
+					continue // callers use an interface, which documents it
 				}
 				if !begins(d.Doc, name) {
 					complaints = append(complaints, f.at(d.Pos(), "method %s.%s: %s", typ, name, why(d.Doc, name)))
@@ -87,7 +87,7 @@ func receiver(e ast.Expr) string {
 	}
 }
 
-// says reports whether there is a comment with text in it, not only directives.
+// says reports whether a comment has text, not only directives.
 func says(doc *ast.CommentGroup) bool { return doc != nil && strings.TrimSpace(doc.Text()) != "" }
 
 // begins reports whether the comment's first sentence begins with the name, an
@@ -196,7 +196,7 @@ func TestExportedNamesAreDocumentedRejects(t *testing.T) {
 		"type t int\nfunc (t) String() string { return \"\" }",
 		"// The constants.\nconst (\n\tA = 1\n\tB = 2\n)",
 		"const (\n\tA = 1 // one\n\t// B is two.\n\tB = 2\n)",
-		"// T is.\ntype T struct{ Field int }", // the type speaks for its fields
+		"// T is.\ntype T struct{ Field int }", // the type's comment covers its fields
 	} {
 		keeps(t, documented, "ipam/x.go", "package x\n\n"+text)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// base are the packages that import nothing of ours; their tests import the
-// package that property tests share.
+// base are the packages that import no package of this module; their tests import
+// the package that property tests share.
 var base = []string{"block", "pool", "affinity", "ipam/codes"}
 
 // core are the packages that someone who imports ipam compiles.
@@ -23,34 +23,34 @@ var structures = []string{"internal/blocktree"}
 var more = map[string][]string{
 	"ipam/trace":    {"ipam/report", "ipam/lifecycle"}, // Show is what calicoctl prints, Sync what kube-controllers does
 	"ipam/sim":      {"ipam/lifecycle"},                // clusters need somebody to clean up
-	"ipam/snapshot": {"ipam/lifecycle"},                // what leaks, only the controller's rules say
+	"ipam/snapshot": {"ipam/lifecycle"},                // only the controller's rules say what leaks
 }
 
 // races are the packages under internal/ that let clients race. They keep the rules
 // of the library, and the map lists what they may import beside ipam and the base.
 var races = map[string][]string{
-	"internal/race":    {"ipam/protocol", "ipam/trace"}, // races of the one in the terms of the other
+	"internal/race":    {"ipam/protocol", "ipam/trace"}, // replays recorded races as explorations
 	"internal/explore": {"ipam/protocol", "ipam/trace", "internal/race"},
 	"internal/storm":   {"ipam/protocol"}, // its clients, many at once
 }
 
-// forTests are packages that are for tests only: nobody else compiles them and what
-// they import. They may import each other.
+// forTests are packages for tests only: nothing else compiles them and what they
+// import. They may import each other.
 var forTests = []string{"internal/property", "internal/history", "internal/program"}
 
 // under reports whether the package dir is, or lies under, the package at.
 func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+"/") }
 
-// library reports whether the package keeps the rules of the library: it is not of
-// the examples, not internal but for what ipam is built with and the races, and not
-// the root, which has only tests and a comment.
+// library reports whether the rules of the library apply to the package: to all
+// but the examples, the root, which has only tests and a comment, and internal
+// packages other than structures and races.
 func library(dir string) bool {
 	_, race := races[dir]
 	return race || slices.Contains(structures, dir) || dir != "." && !under(dir, "examples") && !under(dir, "internal")
 }
 
-// importsOf returns the imports of a file, ours from the module's root ("ipam"),
-// and where they stand.
+// importsOf returns the imports of a file with their positions; those of this
+// module are relative to its root ("ipam").
 func importsOf(f *file) (imports []imported) {
 	for _, spec := range f.ast.Imports {
 		p, err := strconv.Unquote(spec.Path.Value)
@@ -83,7 +83,7 @@ func (i imported) standard() bool {
 	return !strings.Contains(first, ".")
 }
 
-// direction is the rule that imports point in the design's direction.
+// direction is the rule about which package may import which.
 func direction(f *file) (complaints []string) {
 	dir := f.pkg()
 	for _, i := range importsOf(f) {
@@ -127,7 +127,7 @@ func direction(f *file) (complaints []string) {
 	return complaints
 }
 
-// dependencies is the rule about what is not ours.
+// dependencies is the rule about packages of other modules.
 func dependencies(f *file) (complaints []string) {
 	dir := f.pkg()
 	for _, i := range importsOf(f) {
@@ -144,7 +144,7 @@ func dependencies(f *file) (complaints []string) {
 	return complaints
 }
 
-// layout is the rule about where packages may be and what they are called.
+// layout is the rule about the places and names of packages.
 func layout(f *file) (complaints []string) {
 	dir := f.pkg()
 	if name := strings.TrimSuffix(f.ast.Name.Name, "_test"); slices.Contains([]string{"util", "utils", "common", "types", "helpers", "helper", "misc"}, name) {

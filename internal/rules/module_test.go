@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// root is the module's directory, as seen from this package's.
+// root is the module's directory, relative to this package's.
 const root = "../.."
 
-// module is the path that imports of our own begin with.
+// module is the path with which imports of this module begin.
 const module = "github.com/ipamsim/ipamsim"
 
 // file is a Go file of the module.
@@ -30,7 +30,8 @@ type file struct {
 	ast  *ast.File
 }
 
-// pkg returns the package's directory from the root, "." for the root itself.
+// pkg returns the package's directory relative to the root, "." for the root
+// itself.
 func (f *file) pkg() string { return path.Dir(f.path) }
 
 func (f *file) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
@@ -55,8 +56,9 @@ func mustParse(t *testing.T, path, text string) *file {
 	return f
 }
 
-// sources parses the Go files of the module, once, and of the module within it:
-// internal/peerbench is apart for its dependencies, and keeps the same house.
+// sources parses the Go files of the module, once, and those of
+// internal/peerbench, a module of its own for its dependencies: the same rules
+// apply to it.
 var sources = sync.OnceValues(func() ([]*file, error) {
 	var files []*file
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -65,7 +67,7 @@ var sources = sync.OnceValues(func() ([]*file, error) {
 		}
 		base := d.Name()
 		if d.IsDir() {
-			// What the go command does not look at either.
+			// The go command ignores these too.
 			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
 				return filepath.SkipDir
 			}
@@ -105,8 +107,8 @@ func holds(t *testing.T, rule func(*file) []string) {
 	}
 }
 
-// breaks holds a rule against a text that breaks it: the complaint must say all
-// of that.
+// breaks checks that a rule rejects a text, with a complaint that contains all of
+// says.
 func breaks(t *testing.T, rule func(*file) []string, path, text string, says ...string) {
 	t.Helper()
 	complaints := strings.Join(rule(mustParse(t, path, text)), "\n")
@@ -116,13 +118,13 @@ func breaks(t *testing.T, rule func(*file) []string, path, text string, says ...
 	}
 }
 
-// keeps holds a rule against a text that keeps it.
+// keeps checks that a rule accepts a text.
 func keeps(t *testing.T, rule func(*file) []string, path, text string) {
 	t.Helper()
 	require.Empty(t, rule(mustParse(t, path, text)), "the rule refuses %s:\n%s", path, text)
 }
 
-// TestModulePath: the rules know the module by its name.
+// TestModulePath: the rules know the module's path.
 func TestModulePath(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	require.NoError(t, err)

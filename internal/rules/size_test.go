@@ -19,13 +19,13 @@ const (
 	maxTestdata = 8 << 20 // bytes of all testdata directories together
 )
 
-// size is a file of the tree and how large it is.
+// size is a file of the tree with its size.
 type size struct {
 	path  string // from the root, with slashes
 	bytes int64
 }
 
-// small is the rule about the size of what is checked in.
+// small is the rule about the sizes of checked-in files.
 func small(sizes []size) (complaints []string) {
 	var testdata int64
 	for _, s := range sizes {
@@ -43,7 +43,7 @@ func small(sizes []size) (complaints []string) {
 }
 
 // ignored reports whether a line of .gitignore matches the path. It knows the
-// forms that ours has: "*.out", "/bin/", "name".
+// forms that this module uses: "*.out", "/bin/", "name".
 func ignored(patterns []string, file string) bool {
 	for _, p := range patterns {
 		dir := strings.HasSuffix(p, "/")

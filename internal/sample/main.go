@@ -1,7 +1,7 @@
-// Command sample makes testdata/sample.yaml, a cluster of 40 nodes with some of
-// everything that live clusters have: borrowed addresses, nodes without a block,
-// affinities that a dead node left pending, a node that is gone with its blocks,
-// leaked and cooling addresses, reserved ones, two pools of IPv4 and one of IPv6.
+// Command sample makes testdata/sample.yaml, a cluster of 40 nodes with everything
+// that live clusters have: borrowed addresses, nodes without a block, affinities
+// that a dead node left pending, a deleted node that left its blocks, leaked and
+// cooling addresses, reserved ones, two pools of IPv4 and one of IPv6.
 //
 //	go run ./internal/sample > testdata/sample.yaml
 //
@@ -32,12 +32,12 @@ func main() {
 	}
 }
 
-// A maker is the cluster while it is made. The first error ends it.
+// A maker makes the cluster. It stops at the first error.
 type maker struct {
 	clock *ipam.Clock
 	a     *ipam.Allocator
 	pods  []pod
-	// started counts the pods so far, also those that are gone: no two share a handle.
+	// started counts the pods so far, gone ones too: no two share a handle.
 	started int
 	err     error
 }
@@ -95,7 +95,7 @@ func cluster() *maker {
 	}
 	m.a.SetReservations([]string{"10.10.0.0/30", "10.20.0.7"})
 
-	// A node that is gone, and left its blocks behind.
+	// A node that is gone and left its blocks behind.
 	m.node("node-old", "a")
 	m.start("old-0", "node-old")
 	m.start("old-1", "node-old")
@@ -105,7 +105,8 @@ func cluster() *maker {
 	for i := range nodes {
 		m.node(nodeName(i), string(rune('a'+i%3)))
 	}
-	// Pods come one a node; the lower half of the nodes gets more of them.
+	// Pods start on one node after the other; the lower half of the nodes gets
+	// more of them.
 	for round := range 11 {
 		for i := range nodes {
 			if round < 7 || i < nodes/2 {
@@ -146,9 +147,9 @@ func (m *maker) start(name, node string) {
 	m.pods = append(m.pods, p)
 }
 
-// leave leaves what time leaves behind.
+// leave makes what old clusters have.
 func (m *maker) leave() {
-	// Pods that ended: some gave their addresses back, of others they leaked.
+	// Pods that ended: some released their addresses, others leaked them.
 	var alive []pod
 	for i, p := range m.pods {
 		switch {
@@ -181,8 +182,8 @@ func (m *maker) leave() {
 		map[string]string{ipam.AttrNode: nodeName(21), ipam.AttrNamespace: "shop", ipam.AttrPod: "static-0"})}))
 	m.pods = append(m.pods, pod{name: "static-0", node: nodeName(21), ips: []netip.Prefix{netip.PrefixFrom(one, 128)}})
 
-	// A handle that counts what it does not hold: more was asked for than blocks
-	// had, and what they gave came back.
+	// A handle that counts more than it holds: more was requested than blocks had,
+	// and the assigned addresses were released.
 	args := ipam.AutoAssignArgs{Host: nodeName(7), Num4: 40, Handle: "k8s-pod-network.surplus", Use: pool.Workload}
 	_, _, err := m.a.AutoAssign(args)
 	m.must(err)

@@ -11,8 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
-// TestSample: the file is what the program makes, has what it is said to have, and
-// goes out and in again.
+// TestSample: the file is the program's output, has what its comment lists, and
+// survives writing and reading.
 func TestSample(t *testing.T) {
 	const path = "../../testdata/sample.yaml"
 	var made bytes.Buffer

@@ -17,7 +17,7 @@ type agenda struct {
 // call is when a node makes its next call.
 type call struct {
 	at   time.Duration
-	draw int64 // decides among the calls of one moment
+	draw int64 // decides among calls at the same time
 	node int
 }
 

@@ -12,7 +12,8 @@ import (
 
 func newAgenda(seed int64) *agenda { return &agenda{random: rand.New(rand.NewSource(seed))} }
 
-// The agenda gives what a list would whose smallest is looked for each time.
+// The agenda returns the same calls as a list that is searched for the smallest
+// each time.
 func TestAgenda(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := newAgenda(1)

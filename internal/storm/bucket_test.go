@@ -11,13 +11,13 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// taker is a bucket, or what claims to be one.
+// taker is a bucket, or a broken variant of one.
 type taker interface {
 	take(now time.Duration) time.Duration
 }
 
-// slowBucket is a token bucket that goes through time a nanosecond at a time. It
-// counts parts of tokens, of which an interval makes one.
+// slowBucket is a token bucket that advances a nanosecond at a time. It counts
+// parts of tokens; an interval of parts is one token.
 type slowBucket struct {
 	now             time.Duration
 	parts           int
@@ -37,8 +37,8 @@ func (b *slowBucket) take(now time.Duration) time.Duration {
 	return b.now
 }
 
-// sameAsSlow is the property of a bucket that it lets calls pass when the slow one
-// does. Callers want their next call some time after the last was made.
+// sameAsSlow is the property that a bucket lets calls pass at the same times as
+// the slow one. Callers want their next call some time after the last was made.
 func sameAsSlow(s property.Source, made func(interval, burst int) taker) error {
 	interval, burst := 1+s.Pick("interval", 12), 1+s.Pick("burst", 5)
 	b, slow := made(interval, burst), newSlowBucket(interval, burst)
@@ -76,7 +76,7 @@ func (b *dry) take(now time.Duration) time.Duration {
 	return now
 }
 
-// hoarder is a bucket that is never too full: what nobody takes is kept.
+// hoarder is a bucket without a limit: it keeps all unused tokens.
 type hoarder struct{ bucket }
 
 func (b *hoarder) take(now time.Duration) time.Duration {
@@ -85,7 +85,7 @@ func (b *hoarder) take(now time.Duration) time.Duration {
 	return at
 }
 
-// late is a bucket that begins to refill an interval after it was used.
+// late is a bucket that starts to refill an interval after it was used.
 type late struct{ bucket }
 
 func (b *late) take(now time.Duration) time.Duration {

@@ -10,19 +10,19 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// The largest storms that there are.
+// The limits of a storm.
 const (
 	MaxPods   = 10_000  // of all nodes together
-	MaxFilled = 1 << 16 // blocks of a pool that is filled beforehand
+	MaxFilled = 1 << 16 // blocks of a pool that is filled before the storm
 )
 
-// The limits of a Kubernetes client that nobody has told others.
+// The default rate limits of a Kubernetes client.
 const (
 	DefaultRate  = 5.0 // calls a second
 	DefaultBurst = 10  // calls
 )
 
-// ErrInvalid is matched by errors about a storm that cannot be.
+// ErrInvalid is matched by errors about an invalid storm.
 var ErrInvalid = errors.New("storm: invalid configuration")
 
 // InvalidError is one thing wrong with one field of a [Config]. errors.Is(err,
@@ -41,50 +41,49 @@ func (e *InvalidError) Error() string {
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// A Config is a storm: nodes that come up at the same instant in a cluster with
-// one pool, and ask for the addresses of their pods.
+// A Config is a storm: nodes that start at the same instant in a cluster with one
+// pool, and ask for the addresses of their pods.
 type Config struct {
-	// Nodes is how many there are, 1 or more. They are called node-0, node-1, …
+	// Nodes is the number of nodes, 1 or more, named node-0, node-1, …
 	Nodes int
-	// Pods is how many each node has, 1 or more. It asks for one address a pod,
-	// the next one when it has the last. Nodes × Pods is at most [MaxPods], and
-	// the pool must have that many addresses.
+	// Pods is the number of pods on each node, 1 or more. A node asks for one
+	// address for each pod, one after the other. Nodes × Pods is at most
+	// [MaxPods], and the pool must have that many addresses.
 	Pods int
 	// Pool holds the pool's addresses, IPv4 or IPv6.
 	Pool netip.Prefix
 	// BlockSize is the prefix length of the pool's blocks, as in [pool.Spec]. 0
 	// means Calico's default, 26 or 122.
 	BlockSize int
-	// Filled is how many of every hundred blocks are full when the storm begins:
-	// 0 to 100, rounded down to whole blocks. Unless it is 0 all other blocks
-	// exist too, each with an owner that is none of the nodes and one address in
-	// use. Which blocks are full follows from Seed. With more than 0 a pool has
-	// at most [MaxFilled] blocks.
+	// Filled is the percentage of blocks that are full when the storm begins: 0 to
+	// 100, rounded down to whole blocks. Unless it is 0, all other blocks exist
+	// too, each with one address in use and an owner that is not one of the nodes,
+	// and the pool has at most [MaxFilled] blocks. Seed decides which blocks are
+	// full.
 	Filled int
 	// Calico is the release that the nodes run. The zero value is the newest.
 	Calico calico.Version
 	// Strict is Calico's strictAffinity: no borrowing.
 	Strict bool
-	// Rate is how many calls a second the token bucket of each node allows in
-	// the long run, 0.01 to 1,000,000, such as [DefaultRate]. The time from one
-	// call to the next is rounded to whole nanoseconds.
+	// Rate is the refill rate of each node's token bucket, in calls a second: 0.01
+	// to 1,000,000, such as [DefaultRate]. The time from one call to the next is
+	// rounded to whole nanoseconds.
 	Rate float64
-	// Burst is how many calls a node may make before the bucket is empty, 1 to
-	// 1,000,000, such as [DefaultBurst].
+	// Burst is the size of the bucket, in calls: 1 to 1,000,000, such as
+	// [DefaultBurst].
 	Burst int
-	// Latency is how long after a call its answer comes, 0 to a minute.
+	// Latency is the time from a call to its answer, 0 to a minute.
 	Latency time.Duration
-	// Seed decides whose call comes first among those due at the same moment,
-	// and which blocks are full beforehand. Any number will do.
+	// Seed decides which call comes first among those due at the same time, and
+	// which blocks are full at the beginning. Any number is valid.
 	Seed int64
 	// Answered, unless nil, is called by [Run] whenever a pod has its answer:
 	// twice for each, once for [Result.InTurn].
 	Answered func()
 }
 
-// Validate returns everything wrong with the storm, joined, nil if there can be
-// one. Its errors match [ErrInvalid], or [pool.ErrInvalid] where there can be no
-// such pool.
+// Validate returns everything that is invalid in the storm, joined, or nil. Its
+// errors match [ErrInvalid], or [pool.ErrInvalid] for an invalid pool.
 func (c *Config) Validate() error {
 	_, err := c.newPool()
 	return err
@@ -125,8 +124,8 @@ func (c *Config) newPool() (*pool.Pool, error) {
 	return p, nil
 }
 
-// room returns how many addresses the pool has for the pods, or as many pods as
-// there can be if it has more.
+// room returns the number of addresses that the pool has for the pods, at most the
+// greatest possible number of pods.
 func (c *Config) room(p *pool.Pool) int {
 	sizeBits := c.Pool.Addr().BitLen() - p.BlockSize()
 	if c.Filled == 0 {
@@ -136,7 +135,7 @@ func (c *Config) room(p *pool.Pool) int {
 	return (blocks - full(blocks, c.Filled)) * (1<<sizeBits - 1)
 }
 
-// full returns how many of the blocks are full beforehand.
+// full returns the number of blocks that are full at the beginning.
 func full(blocks, percent int) int { return blocks * percent / 100 }
 
 func (c *Config) answered() {

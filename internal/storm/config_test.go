@@ -52,7 +52,7 @@ func TestInvalid(t *testing.T) {
 	require.ErrorIs(t, new(Config).Validate(), pool.ErrInvalid)
 }
 
-// The last address of the pool can be had, and no pod is let in beyond it.
+// The last address of the pool can be assigned, and Validate refuses one pod more.
 func TestRoom(t *testing.T) {
 	c := of(30, "10.0.0.0/26", 28)
 	c.Filled = 50 // two blocks full, 15 addresses in each of the others

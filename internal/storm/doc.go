@@ -1,26 +1,25 @@
-// Package storm tells what contention costs: many nodes that ask for addresses
-// of one pool at the same moment, on a datastore that limits how fast each of
-// them may call it.
+// Package storm measures the cost of contention: many nodes ask for addresses of
+// one pool at the same time, and a rate limit applies to each node's calls to the
+// datastore.
 //
-// A [Config] is the storm as data, and [Run] lets it pass: every node is a client
-// of package protocol that does what Calico's does, call by call, and [Result]
-// counts what that took and how long the pods waited. Its rules:
+// A [Config] is the storm as data, and [Run] runs it: every node is a client of
+// package protocol, which makes the same calls as Calico's, and [Result] counts
+// the calls and how long the pods waited. Its rules:
 //
 //   - Time is virtual. A node makes one call at a time, when its token bucket
-//     allows it, and has the answer a latency later; the call takes effect the
-//     moment it is made. Between calls a node needs no time.
+//     allows it, and has the answer a latency later; the call takes effect when it
+//     is made. Between calls a node needs no time.
 //   - A deletion that succeeds is two writes on Kubernetes, and the node pays for
 //     both; it counts as one call, as in [protocol.Counts].
-//   - Calls due at the same moment are made in an order that is drawn from the
-//     seed, anew each time. The same Config gives the same Result on every
-//     machine.
+//   - Calls due at the same time are made in a random order, drawn from the seed
+//     anew each time. The same Config gives the same Result on every machine.
 //
 // Every node starts at the same instant and every call takes equally long, so
 // nodes stay in step and meet as often as they can: the worst case. Pools and
 // reservations are read without a call, as everywhere in package protocol.
 //
-// What it is not: a measurement of a datastore. That one answers every call in
-// the same time, however many there are.
+// What it is not: a measurement of a datastore. The simulated datastore answers
+// every call in the same time, at any load.
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.

@@ -9,8 +9,8 @@ import (
 	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
-// Forty nodes start at once on a pool of 64 blocks: what they call the datastore
-// for, and how long the last pod waits.
+// Forty nodes start at once on a pool of 64 blocks: the number of their calls, and
+// how long the last pod waits.
 func Example() {
 	r, err := storm.Run(storm.Config{
 		Nodes: 40, Pods: 1, Pool: netip.MustParsePrefix("10.0.0.0/20"),

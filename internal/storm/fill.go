@@ -12,15 +12,15 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// start is when storms begin. Clocks go on from there.
+// start is the time at which storms begin.
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// cluster returns the cluster as it is before the storm.
+// cluster returns the cluster before the storm.
 func (c *Config) cluster(p *pool.Pool, random *rand.Rand) (*protocol.Cluster, error) {
 	cluster := protocol.NewCluster()
 	cluster.SetCalico(c.Calico)
 	client := cluster.Client(nil, func() time.Time { return start })
-	if c.Strict { // otherwise the default will do
+	if c.Strict { // otherwise the default is right
 		if err := client.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}); err != nil {
 			return nil, err
 		}
@@ -39,8 +39,8 @@ func (c *Config) cluster(p *pool.Pool, random *rand.Rand) (*protocol.Cluster, er
 	return cluster, nil
 }
 
-// fill gives every block of the pool an owner of its own. So many of every hundred
-// are full, the others have one address in use.
+// fill gives every block of the pool an owner of its own. The given percentage of
+// blocks is full, the others have one address in use.
 func fill(cluster *protocol.Cluster, p *pool.Pool, percent int, random *rand.Rand) {
 	blocks := 1 << p.BlockBits()
 	for n, i := range random.Perm(blocks) {
@@ -53,7 +53,7 @@ func fill(cluster *protocol.Cluster, p *pool.Pool, percent int, random *rand.Ran
 		created := start.Add(-time.Hour)
 		claimed := created
 		if !cluster.Calico().Rules().ReclaimEmptyBlocks {
-			claimed = time.Time{} // blocks had no such field
+			claimed = time.Time{} // blocks had no claim time
 		}
 		for _, o := range []protocol.Object{
 			&protocol.Affinity{Owner: owner, CIDR: cidr, State: affinity.Confirmed, Created: created},
@@ -64,8 +64,7 @@ func fill(cluster *protocol.Cluster, p *pool.Pool, percent int, random *rand.Ran
 	}
 }
 
-// blockInUse completes a block of which the first addresses are in use, without a
-// handle.
+// blockInUse completes a block whose first addresses are in use, without a handle.
 func blockInUse(b *protocol.Block, used int) *protocol.Block {
 	b.Records = []protocol.Record{{Active: block.MakeAttrs(map[string]string{ipam.AttrNode: b.Owner.Name})}}
 	for ord := range 1 << (b.CIDR.Addr().BitLen() - b.CIDR.Bits()) {

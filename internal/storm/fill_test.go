@@ -58,7 +58,7 @@ func TestFill(t *testing.T) {
 	require.NotEqual(t, state, before(t, other), "other blocks are full")
 }
 
-// Blocks of a release before v3.32 do not say when they were claimed.
+// Before v3.32 blocks have no claim time.
 func TestFillOfRelease(t *testing.T) {
 	c := of(1, "10.0.0.0/24", 28)
 	c.Filled = 90
@@ -70,8 +70,7 @@ func TestFillOfRelease(t *testing.T) {
 	}
 }
 
-// A filled pool is one that clients can work on: all of it can be given back, and
-// given out again.
+// Clients can work on a filled pool: all of it can be released and assigned again.
 func TestFilledIsSound(t *testing.T) {
 	c := of(1, "10.0.0.0/26", 29)
 	c.Filled = 60

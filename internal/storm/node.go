@@ -17,18 +17,17 @@ func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
 type node struct {
 	Node
 	process *protocol.Process
-	args    ipam.AutoAssignArgs // of every pod, but for the handle
+	args    ipam.AutoAssignArgs // of every pod, except the handle
 	bucket  bucket
 	latency time.Duration
-	// now is how far the node has come: when it had its last answer, from the
-	// start of the storm.
+	// now is the time of the node's last answer, from the start of the storm.
 	now time.Duration
 
-	ips   []netip.Addr    // what its pods have got
-	waits []time.Duration // until each of its pods had an answer
+	ips   []netip.Addr    // the addresses of its pods
+	waits []time.Duration // of each of its pods' answers
 }
 
-// newNode returns node number i, which has done nothing yet.
+// newNode returns node number i.
 func (c *Config) newNode(i int) *node {
 	n := &node{Node: Node{Name: nodeName(i)}, bucket: newBucket(c.Rate, c.Burst), latency: c.Latency}
 	n.args = ipam.AutoAssignArgs{Host: n.Name, Attrs: block.MakeAttrs(map[string]string{ipam.AttrNode: n.Name}), Use: pool.Workload}
@@ -40,8 +39,8 @@ func (c *Config) newNode(i int) *node {
 	return n
 }
 
-// serve asks for the address of the node's pod number p. The error of one that
-// gets none is not looked at: whatever it says, the pod has no address.
+// serve asks for the address of the node's pod number p. It ignores the error: the
+// pod then has no address, for whatever reason.
 func (n *node) serve(client *protocol.Client, p int) {
 	n.args.Handle = fmt.Sprintf("k8s-pod-network.%s-%d", n.Name, p)
 	v4, v6, _ := client.AutoAssign(n.args)
@@ -51,7 +50,7 @@ func (n *node) serve(client *protocol.Client, p int) {
 	n.waits = append(n.waits, n.now)
 }
 
-// call makes the call that the node is about to make.
+// call makes the node's next call.
 func (n *node) call(at time.Duration, datastore protocol.Access) {
 	request, _ := n.process.Request()
 	answer := datastore.Do(request)
@@ -63,7 +62,7 @@ func (n *node) call(at time.Duration, datastore protocol.Access) {
 	n.process.Answer(answer)
 }
 
-// count adds a call to what the node has cost.
+// count adds a call to the node's cost.
 func (n *node) count(r protocol.Request, answer protocol.Response) {
 	n.Calls++
 	if answer.Result == protocol.Conflict {
@@ -71,6 +70,6 @@ func (n *node) count(r protocol.Request, answer protocol.Response) {
 		n.Retries++
 	}
 	if a, ok := r.Object.(*protocol.Affinity); ok && r.Verb == protocol.Delete && a.Owner.Name == n.Name {
-		n.Retries++ // a claim given up, for another node has the block
+		n.Retries++ // the node gives up its claim, as another node has the block
 	}
 }

@@ -10,46 +10,46 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Cost is what was asked of the datastore.
+// Cost counts calls to the datastore.
 type Cost struct {
 	Calls     int // as in [protocol.Counts]
-	Conflicts int // calls that found that somebody else had written
-	// Retries is how often something was done again, another node having been
-	// faster: after each conflict, and after each claim on a block that another
-	// node had created first.
+	Conflicts int // calls refused because another client had written meanwhile
+	// Retries counts what was tried again because another node was faster: after
+	// each conflict, and after each claim on a block that another node had created
+	// first.
 	Retries int
 }
 
-// Node is a node and what it has cost.
+// Node is a node with its cost.
 type Node struct {
 	Name string
 	Cost
 }
 
-// Result is what a storm has cost.
+// Result is the cost of a storm.
 type Result struct {
 	BlockSize int // prefix length of the pool's blocks
 	BlockBits int // the pool has room for 2^BlockBits blocks
 	Pods      int // of all nodes together
 	Refused   int // pods that got no address; a kubelet would try again
 	Total     Cost
-	// InTurn is how many calls the same pods take one after the other, the
-	// first of every node before the second of any. What Total.Calls has more
-	// is what contention costs.
+	// InTurn is the number of calls that the same pods take one after the other,
+	// the first of every node before the second of any. The excess of Total.Calls
+	// over it is the cost of contention.
 	InTurn int
 	// Worst is the node that made the most calls; of several, the one with the
 	// most conflicts, and the first.
 	Worst Node
-	// Median and Last are how long after the start of the storm half of the
-	// pods, rounded up, and the last of them had their answers.
+	// Median and Last are the times from the start of the storm until half of the
+	// pods, rounded up, and all of them had their answers.
 	Median, Last time.Duration
 }
 
-// Run lets the storm pass. Its errors are those of [Config.Validate].
+// Run runs the storm. Its errors are those of [Config.Validate].
 //
-// It takes time in proportion to the calls, and to Nodes × Pods × blocks besides
-// where no block is left to claim: a second for 1,000 nodes and 1,000 blocks,
-// half a minute for 16,000.
+// It takes time in proportion to the calls, and where no block is left to claim,
+// also to Nodes × Pods × blocks: a second for 1,000 nodes and 1,000 blocks, half a
+// minute for 16,000.
 func Run(c Config) (Result, error) {
 	p, err := c.newPool()
 	if err != nil {
@@ -86,14 +86,14 @@ func (c *Config) inTurn(p *pool.Pool) (int, error) {
 	return cluster.Store().Counts().Calls - before, nil
 }
 
-// storm is a storm under way.
+// storm is a storm in progress.
 type storm struct {
 	cluster *protocol.Cluster
 	nodes   []*node
 	agenda  agenda
 }
 
-// newStorm returns a storm whose nodes stand before their first calls.
+// newStorm returns a storm whose nodes are before their first calls.
 func newStorm(c *Config, p *pool.Pool) (*storm, error) {
 	random := rand.New(rand.NewSource(c.Seed))
 	cluster, err := c.cluster(p, random)
@@ -103,8 +103,8 @@ func newStorm(c *Config, p *pool.Pool) (*storm, error) {
 	s := &storm{cluster: cluster, agenda: agenda{random: random}}
 	for i := range c.Nodes {
 		n := c.newNode(i)
-		// No two clocks agree to the nanosecond. Blocks of one address are
-		// sought by the clock.
+		// No two nodes' clocks agree to the nanosecond, and the clock seeds the
+		// search for blocks of one address.
 		now := func() time.Time { return start.Add(n.now + time.Duration(i)) }
 		n.process = protocol.Start(func(access protocol.Access) {
 			client := cluster.Client(access, now)
@@ -119,7 +119,7 @@ func newStorm(c *Config, p *pool.Pool) (*storm, error) {
 	return s, nil
 }
 
-// pass lets the nodes make their calls until all pods have their answers.
+// pass runs the nodes' calls until all pods have their answers.
 func (s *storm) pass(datastore protocol.Access) {
 	for s.agenda.calls.Len() > 0 {
 		next := s.agenda.next()
@@ -131,7 +131,7 @@ func (s *storm) pass(datastore protocol.Access) {
 	}
 }
 
-// result sums up what the storm has cost.
+// result sums up the cost of the storm.
 func (s *storm) result() Result {
 	var r Result
 	var waits []time.Duration

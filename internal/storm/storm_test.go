@@ -15,7 +15,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
-// of returns a storm of so many nodes on a pool with blocks of that size, with the
+// of returns a storm of n nodes on a pool with blocks of that size, with the
 // limits of Kubernetes' clients.
 func of(nodes int, cidr string, blockSize int) Config {
 	return Config{
@@ -24,7 +24,7 @@ func of(nodes int, cidr string, blockSize int) Config {
 	}
 }
 
-// passing is a datastore that writes down what passes.
+// passing is a datastore that records the calls.
 type passing struct {
 	protocol.Access
 	calls []string
@@ -36,7 +36,7 @@ func (p *passing) Do(r protocol.Request) protocol.Response {
 	return answer
 }
 
-// watched lets a storm pass and returns it with its calls.
+// watched runs a storm and returns it with its calls.
 func watched(t testing.TB, c Config) (*storm, []string) {
 	t.Helper()
 	p, err := c.newPool()
@@ -114,8 +114,8 @@ func TestTwoNodesOneBlock(t *testing.T) {
 	require.Len(t, winners, 2)
 }
 
-// A hundred conflicts are as many as a node bears: of 120 nodes that borrow from
-// one block at once, the hundredth winner is the last.
+// A node gives up after a hundred conflicts: of 120 nodes that borrow from one
+// block at once, the hundredth winner is the last.
 func TestGivesUp(t *testing.T) {
 	r, err := Run(of(120, "10.0.0.0/24", 24))
 	require.NoError(t, err)
@@ -155,9 +155,9 @@ func TestSameEveryTime(t *testing.T) {
 	}
 }
 
-// sound is the property of storms that whatever happens no address is given
-// twice, the sums are those of the datastore, and nobody is faster or slower than
-// its bucket. The datastore is what made makes of the store.
+// sound is the property of storms that no address is given twice, that the sums
+// are those of the datastore, and that no node is faster or slower than its
+// bucket. The datastore is made(store).
 func sound(src property.Source, broken func(*storm) protocol.Access) error {
 	c := of(1+src.Pick("nodes", 12), "10.0.0.0/25", 25+src.Pick("size", 6))
 	c.Pods = 1 + src.Pick("pods", 3)
@@ -270,8 +270,8 @@ func TestAnswered(t *testing.T) {
 	require.Equal(t, 2*6, answers)
 }
 
-// Nodes make the calls of their release: before v3.33 a pod that borrows has the
-// configuration read twice, to search for a block and to borrow.
+// Nodes make the calls of their release: before v3.33 a pod that borrows reads the
+// configuration twice, to search for a block and to borrow.
 func TestCallsOfRelease(t *testing.T) {
 	c := of(1, "10.0.0.0/24", 28)
 	c.Filled = 90
