@@ -104,7 +104,8 @@ type checker struct {
 	namespaces   map[string]bool
 	pods         map[string]*Pod // by "namespace/name"
 	users        map[netip.Addr][]user
-	handlesInUse map[string]bool // see [checker.inUse]
+	services     map[netip.Addr]bool // their addresses
+	handlesInUse map[string]bool     // see [checker.inUse]
 	// tunnels are the kinds of tunnels whose address a node reports.
 	tunnels map[tunnelKey]bool
 }
@@ -143,6 +144,7 @@ func newChecker(s *Snapshot) *checker {
 		unknown: unknown(s),
 
 		namespaces: make(map[string]bool),
+		services:   make(map[netip.Addr]bool),
 		users:      make(map[netip.Addr][]user),
 		tunnels:    make(map[tunnelKey]bool),
 	}
@@ -174,6 +176,11 @@ func newChecker(s *Snapshot) *checker {
 		c.report.Pods++
 		for _, ip := range p.IPs {
 			c.users[ip] = append(c.users[ip], user{pod: p})
+		}
+	}
+	for _, v := range s.Services {
+		for _, ip := range v.IPs {
+			c.services[ip] = true
 		}
 	}
 	for i := range s.Addresses {

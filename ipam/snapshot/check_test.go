@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,7 +73,16 @@ func TestCheckFindsNothing(t *testing.T) {
 	r := Check(sound(t))
 	require.Empty(t, r.Findings)
 	require.Empty(t, r.Notes)
-	require.Equal(t, []string{"1 address of services was not looked at: services are not read"}, r.Unjudged)
+	require.Equal(t, []string{"1 address of services was not looked at: of the services, none are among the resources (kubectl get services -A -o yaml)"}, r.Unjudged)
+	lb := sound(t)
+	for i := range lb.Cluster.Blocks {
+		if b := &lb.Cluster.Blocks[i]; b.Owner.Type == affinity.Virtual {
+			lb.Services = []Service{{"n", "s", []netip.Addr{b.Addr(b.Allocations[0].Ordinal)}}}
+		}
+	}
+	require.Empty(t, Check(lb).Unjudged)
+	lb.Services[0].IPs = nil
+	require.Equal(t, []string{"1 address of services was not looked at: no service reports having them, and only the controller of load balancers gives them back"}, Check(lb).Unjudged)
 	require.Equal(t, 1, r.Cooling)
 	require.Equal(t, 7, r.Pods)
 
@@ -276,7 +286,7 @@ func TestCheckWithoutPods(t *testing.T) {
 	require.Equal(t, []string{
 		"7 addresses of pods were not looked at: of the pods, none are among the resources (kubectl get pods -A -o yaml)",
 		"3 addresses of tunnels were not looked at: of the nodes, none are among the resources (kubectl get nodes -o yaml)",
-		"1 address of services was not looked at: services are not read",
+		"1 address of services was not looked at: of the services, none are among the resources (kubectl get services -A -o yaml)",
 	}, r.Unjudged)
 }
 
@@ -321,4 +331,107 @@ func TestEveryKindIsTitled(t *testing.T) {
 		require.NotEmpty(t, k.mend)
 	}
 	require.Len(t, seen, 19)
+}
+
+// TestCheckOfOldHandles: clusters that were migrated from Calico 2 have handle ids with
+// a carriage return, in blocks or in handles; both sides are cut (§9).
+func TestCheckOfOldHandles(t *testing.T) {
+	s := sound(t)
+	for i := range s.Cluster.Blocks {
+		for k := range s.Cluster.Blocks[i].Allocations {
+			if al := &s.Cluster.Blocks[i].Allocations[k]; al.Handle != "" && !isHostReserved(al) {
+				al.Handle += "\r\n"
+			}
+		}
+	}
+	require.Empty(t, Check(s).Findings)
+	for i := range s.Cluster.Handles {
+		s.Cluster.Handles[i].ID += "\r"
+	}
+	require.Empty(t, Check(s).Findings)
+	s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "left\r\nover"})
+	s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Name == "xa" })
+	r := Check(s)
+	require.Len(t, r.Findings, 2)
+	require.Equal(t, []string{"IPAMHandle h-xa"}, r.Findings[0].Objects[1:])
+	require.Equal(t, NotUsed, r.Findings[0].Kind)
+	require.Contains(t, r.Findings[0].Mend, "kube-controllers releases them once it has missed their owner for 15 minutes")
+	require.Equal(t, "kubectl delete ipamhandle left", r.Findings[1].Fixes[1].Command)
+}
+
+// TestCheckSteersNoTerminal: control characters in names come out escaped, and get into
+// no command.
+func TestCheckSteersNoTerminal(t *testing.T) {
+	s := sound(t)
+	podNamed(s, "xa").Name = "evil\x1b[2J; rm -rf /"
+	s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "evil\x1b]0;x\a"}, ipam.HandleState{ID: "$(reboot)"})
+	s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("gone'; reboot #\u009b"), CIDR: netip.MustParsePrefix("10.0.0.240/28"), State: affinity.Pending})
+	r := Check(s)
+	for _, kind := range []Kind{TwoOwners, HandleEmpty, AffinityPending, AffinityWithoutBlock} {
+		require.Positive(t, r.Count(kind), kind)
+	}
+	for _, f := range r.Findings {
+		for _, fix := range f.Fixes {
+			require.Equal(t, Look, fix.Does, fix.Command)
+		}
+	}
+	var text bytes.Buffer
+	require.NoError(t, r.WriteText(&text, 0))
+	require.NotContains(t, strings.ReplaceAll(text.String(), "\n", ""), "\x1b")
+	require.False(t, strings.ContainsFunc(text.String(), func(r rune) bool { return r != '\n' && unicode.IsControl(r) }))
+	require.Contains(t, text.String(), `Pod n/evil\x1b[2J; rm -rf / uses `)
+
+	p := &Problem{File: "x.yaml", Object: "Pod evil\x1b", Reason: "is odd"}
+	require.Equal(t, `x.yaml: Pod evil\x1b: is odd`, p.Error())
+}
+
+// TestFixes: the commands of each kind, the dry run first.
+func TestFixes(t *testing.T) {
+	s := sound(t)
+	s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("gone"), CIDR: netip.MustParsePrefix("10.0.0.240/28"), State: affinity.Confirmed})
+	s.Cluster.Affinities = slices.DeleteFunc(s.Cluster.Affinities, func(a ipam.AffinityState) bool { return a.Owner.Name == "b" })
+	podNamed(s, "xa").Ended = true
+	s.Addresses = append(s.Addresses, NodeAddress{"a", netip.MustParseAddr("10.0.0.255"), "ipipTunnelAddress"})
+	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: podNamed(s, "ya").IPs})
+	var commands []string
+	for _, f := range Check(s).Findings {
+		for _, fix := range f.Fixes {
+			if fix.Does != Look {
+				require.Equal(t, fix.DryRun, strings.HasSuffix(fix.Command, " --dry-run=server"))
+				commands = append(commands, fix.Command)
+			}
+		}
+	}
+	b := blockOwnedBy(s, "b")
+	for _, want := range []string{
+		"kubectl delete pod -n n zz",
+		"kubectl delete pod -A -l k8s-app=calico-node --field-selector=spec.nodeName=a",
+		"kubectl delete pod -n n xa",
+		"kubectl delete blockaffinities.crd.projectcalico.org gone-10-0-0-240-28",
+		`echo '{"apiVersion":"crd.projectcalico.org/v1","kind":"BlockAffinity","metadata":{"name":"` + affinity.Name("b", b.CIDR) + `"},"spec":{"cidr":"` + b.CIDR.String() + `","node":"b","state":"confirmed","deleted":"false"}}' | kubectl create -f -`,
+	} {
+		i := slices.Index(commands, want)
+		require.Positive(t, i, "%s\n%s", want, strings.Join(commands, "\n"))
+		require.Equal(t, want+" --dry-run=server", commands[i-1])
+	}
+	require.Len(t, commands, 10, strings.Join(commands, "\n"))
+}
+
+// TestCheckOfPartOfACluster: a namespace that is not there says nothing of its pods, and
+// a kind of which some cannot be read says nothing of those.
+func TestCheckOfPartOfACluster(t *testing.T) {
+	s := sound(t)
+	s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Namespace == "n" })
+	r := Check(s)
+	require.Empty(t, r.Findings)
+	require.Contains(t, r.Unjudged, "7 addresses of pods were not looked at: all pods among the resources are of one namespace (kubectl get pods -A -o yaml)")
+	for _, object := range []string{"Pod n/xa", "Node b", "IPAMHandle h-xa", "IPAMBlock x", "BlockAffinity x", "IPPool p", ""} {
+		s := sound(t)
+		s.Problems = []*Problem{{File: "x", Object: object, Kind: Unreadable, Reason: "is odd"}}
+		s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return object == "Pod n/xa" && p.Name == "xa" })
+		s.Cluster.Nodes = slices.DeleteFunc(s.Cluster.Nodes, func(n ipam.Node) bool { return object == "Node b" && n.Name == "b" })
+		r := Check(s)
+		require.Len(t, r.Findings, 1, object)
+		require.NotEmpty(t, r.Unjudged)
+	}
 }

@@ -108,6 +108,9 @@ func (c *checker) kubernetes(a *ipam.Allocator) *lifecycle.Cluster {
 			PodName: lifecycle.PodName{Namespace: p.Namespace, Name: p.Name}, Node: p.Node, IPs: p.IPs, Evicted: p.Evicted,
 		}) // one without a name is nobody's
 	}
+	if !c.unknown.Nodes && !c.unknown.Pods && len(c.namespaces) != 1 {
+		return cluster
+	}
 	for i := range c.s.Cluster.Blocks {
 		b := &c.s.Cluster.Blocks[i]
 		if c.unknown.Nodes && b.Owner.Type == affinity.Host {

@@ -232,7 +232,11 @@ func (c *checker) sayUnjudged(not *unjudged) {
 		c.unjudged("%s of tunnels %s not looked at: of the nodes, %s", addresses(not.tunnels), wasWere(not.tunnels), whyUnknown(c.s.Unlisted.Nodes, "nodes"))
 	}
 	if not.services > 0 {
-		c.unjudged("%s of services %s not looked at: services are not read", addresses(not.services), wasWere(not.services))
+		why := "of the services, " + whyUnknown(true, "services -A")
+		if len(c.s.Services) > 0 {
+			why = "no service reports having them, and only the controller of load balancers gives them back"
+		}
+		c.unjudged("%s of services %s not looked at: %s", addresses(not.services), wasWere(not.services), why)
 	}
 	if not.machines > 0 {
 		c.unjudged("%s of virtual machines %s not looked at: virtual machines are not read", addresses(not.machines), wasWere(not.machines))
@@ -272,7 +276,9 @@ func (c *checker) judge(b *ipam.BlockState, al *block.Allocation, not *unjudged)
 		}
 		c.judgeTunnel(b, al, kind)
 	case isService || kind == "loadbalancer" || b.Owner.Type == affinity.Virtual:
-		not.services++
+		if !c.services[b.Addr(al.Ordinal)] {
+			not.services++
+		}
 	case !isPods:
 		if c.unknown.Pods || c.unknown.Nodes || len(c.namespaces) == 1 {
 			not.others++

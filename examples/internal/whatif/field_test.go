@@ -1,8 +1,12 @@
 package whatif
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 )
@@ -66,5 +70,63 @@ func TestFieldAdvice(t *testing.T) {
 		for _, not := range c.not {
 			require.NotContains(t, out, not, c.file)
 		}
+	}
+}
+
+// TestOldHandles: the handle of an address may have a carriage return in the block, and
+// none in its object, as clusters that were migrated from Calico 2 have it.
+func TestOldHandles(t *testing.T) {
+	text := strings.Replace(small, "handle_id: hX", `handle_id: "hX\r\n"`, 1) + handleOf("hX", "10.0.0.0/29: 1")
+	require.NotEqual(t, small+handleOf("hX", "10.0.0.0/29: 1"), text)
+	_, out, errs := about(text, "-check", "-gc", "-drain", "a")
+	require.Empty(t, errs)
+	require.Contains(t, out, "Nothing was found.")
+	require.Contains(t, out, "1 pod moved from a to other nodes, 0 could not.")
+	require.Contains(t, out, "0 handles without addresses were given back.")
+}
+
+// TestNothingSteersTheTerminal: names with control characters come out escaped, in
+// tables, findings and errors.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	text := strings.ReplaceAll(small, "pod: x", `pod: "x\e[2J\a"`)
+	text = strings.ReplaceAll(text, "name: p}", `name: "p\e[1m"}`)
+	text += "---\napiVersion: v1\nkind: Pod\nmetadata: {name: y, namespace: shop}\nspec: {nodeName: a}\nstatus: {podIP: 10.0.0.0}\n"
+	for _, args := range [][]string{{"-check"}, {"-drain", "a", "-strict", "-disable-pool", "z"}, {"-resize-pool", "q:28"}, {"-strict-input"}, {"-lenient", "-check"}} {
+		_, out, errs := raw(text, args...)
+		for _, r := range out + errs {
+			require.False(t, r != '\n' && unicode.IsControl(r), "%q", out+errs)
+		}
+	}
+}
+
+// raw runs the program on a text and returns what it prints as it is.
+func raw(text string, args ...string) (status int, out, errs string) {
+	var stdout, stderr bytes.Buffer
+	status = run(append([]string{"-f", "-"}, args...), strings.NewReader(text), &stdout, &stderr)
+	return status, stdout.String(), stderr.String()
+}
+
+// TestPoolsOfNamespaces: a pod asks for the pools of its namespace, unless it asks for
+// its own.
+func TestPoolsOfNamespaces(t *testing.T) {
+	text, err := os.ReadFile("../../../testdata/field/05-pod-asks-for-its-pool.yaml")
+	require.NoError(t, err)
+	const annotation = "annotations: {cni.projectcalico.org/ipv4pools: '%s'}"
+	pod := strings.Replace(string(text), ", annotations: {cni.projectcalico.org/ipv4pools: '[\"fixed\"]'}", "", 1)
+	require.NotEqual(t, string(text), pod)
+	namespace := func(pools string) string {
+		return "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, " + fmt.Sprintf(annotation, pools) + "}\n"
+	}
+	for _, c := range []struct{ text, want string }{
+		{pod, "shop/db-0 n2 10.64.0."},
+		{pod + namespace(`["fixed"]`), "shop/db-0 n2 10.64.1."},
+		{pod + namespace(`["10.64.1.0/24"]`), "shop/db-0 n2 10.64.1."},
+		{string(text) + namespace(`["default"]`), "shop/db-0 n2 10.64.1."},
+		{pod + namespace(`["none"]`), "REFUSED: 1 shop/db-0 on n2: its annotation asks for pool none, which does not exist"},
+		{strings.Replace(string(text), "[\"fixed\"]", "fixed", 1), "shop/db-0 n2 10.64.0."},
+	} {
+		_, out, errs := about(c.text, "-drain", "n1")
+		require.Empty(t, errs)
+		require.Contains(t, out, c.want)
 	}
 }
