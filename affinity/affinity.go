@@ -1,11 +1,10 @@
 // Package affinity holds the claims that owners make on blocks.
 //
-// An owner (a node, or a load-balancer controller) that wants to allocate from
-// a block first claims it. The claim is an object of its own beside the block,
-// because two objects cannot be written in one step: it is created pending,
-// then the block is written with its owner, then the claim is confirmed. A
-// process that dies anywhere in between leaves a claim from which the next
-// reader can tell what was going on.
+// An owner (a node, or a load-balancer controller) that wants to allocate from a
+// block first claims it. The claim is an object of its own beside the block,
+// because two objects cannot be written in one step: it is created pending, then
+// the block is written with its owner, then the claim is confirmed. If a process
+// dies in between, the next reader can tell from the claim how far it came.
 //
 //	          Pend                    Confirm
 //	None ────────────▶ Pending ────────────────────▶ Confirmed
@@ -15,13 +14,13 @@
 //	 │                 │     ▼                           │
 //	 └──── Drop ────── PendingDeletion ◀─────────────────┘
 //
-// Rules: only a confirmed claim counts for ownership and routes; every claim
-// of a host, pending ones too, is looked at when it asks for an address; the
-// claims of an owner are walked in the byte order of their Kubernetes names,
-// which is not the order of their addresses (§3, §5, §11).
+// Rules: only a confirmed claim counts for ownership and routes; a host that asks
+// for an address tries all its claims, pending ones too; the claims of an owner
+// are walked in the byte order of their Kubernetes names, which is not the order
+// of their addresses (§3, §5, §11).
 //
-// The package knows nothing of blocks, pools or allocation: whether a claim is
-// still true is for its caller to find out.
+// The package knows nothing of blocks, pools or allocation: the caller checks
+// whether a claim is still true.
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.
@@ -37,7 +36,7 @@ import (
 
 // Errors of this package. All are wrapped with the value that caused them.
 var (
-	// ErrInvalidOwner is matched by errors about an owner that cannot be.
+	// ErrInvalidOwner is matched by errors about an invalid owner.
 	ErrInvalidOwner = errors.New("affinity: invalid owner")
 	// ErrInvalidState is matched by errors about a state's text.
 	ErrInvalidState = errors.New("affinity: invalid state")
@@ -46,7 +45,7 @@ var (
 	ErrTransition = errors.New("affinity: step not allowed in this state")
 )
 
-// Type tells what kind of owner claims a block.
+// Type is the kind of an owner.
 type Type string
 
 // The two types of owners. An affinity that Kubernetes stores without a type
@@ -107,15 +106,15 @@ func ParseOwner(text string) (Owner, error) {
 	return o, o.Validate()
 }
 
-// Claim is one affinity object: an owner's claim on one block. Claims are
-// made and changed through [Claims]. One that was dropped ends in state None.
+// Claim is one affinity object: an owner's claim on one block. Claims are made and
+// changed through [Claims]. A dropped claim ends in state None.
 type Claim struct {
 	Owner   Owner
 	CIDR    netip.Prefix // the block claimed
 	State   State
 	Created time.Time // when the object was created, for its age
 
-	list *Claims // that it is in, nil for none
+	list *Claims // that has it, nil for none
 }
 
 // Name returns the claim's name in Kubernetes, as [Name] makes it, anew each
@@ -126,13 +125,14 @@ func (c *Claim) Name() string { return Name(c.Owner.Name, c.CIDR) }
 // mends the block. The error matches [ErrTransition] for a claim that was dropped.
 func (c *Claim) Renew() error { return c.move(stepRenew) }
 
-// Confirm ends a claim that is pending: the block is the owner's. The error matches
-// [ErrTransition], with the claim unchanged, for one that is being given up or was
-// dropped.
+// Confirm confirms a pending claim: the block is the owner's. For a claim that is
+// being released or was dropped the error matches [ErrTransition], and the claim
+// is unchanged.
 func (c *Claim) Confirm() error { return c.move(stepConfirm) }
 
-// Release marks the claim as being given up, before the block is touched; its
-// end is [Claims.Drop]. The error matches [ErrTransition] for a claim that was dropped.
+// Release marks the claim as pending deletion, before the block is written;
+// [Claims.Drop] deletes it afterwards. The error matches [ErrTransition] for a
+// claim that was dropped.
 func (c *Claim) Release() error { return c.move(stepRelease) }
 
 // move takes a step, or returns an error matching [ErrTransition] and leaves the claim

@@ -15,7 +15,7 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// row is what can be seen of a claim.
+// row is the observable part of a claim.
 type row struct {
 	owner   Owner
 	cidr    netip.Prefix
@@ -28,7 +28,7 @@ type row struct {
 type subject interface {
 	pend(Owner, netip.Prefix, time.Time)
 	put(Owner, netip.Prefix, State, time.Time) error
-	step(Owner, netip.Prefix, step) error // of a claim that is there
+	step(Owner, netip.Prefix, step) error // of an existing claim
 	drop(Owner, netip.Prefix) bool
 	forget(Owner)
 	get(Owner, netip.Prefix) (row, bool)
@@ -260,7 +260,7 @@ var (
 	someBlocks = blocks("10.0.0.0/28", 60, "10.0.0.0/26", 4, "fd00::/124", 20, "fd00::/122", 2)
 )
 
-// blocks returns so many blocks from each prefix on.
+// blocks returns n blocks from each prefix on.
 func blocks(args ...any) []netip.Prefix {
 	var out []netip.Prefix
 	for i := 0; i < len(args); i += 2 {
@@ -277,7 +277,8 @@ func blocks(args ...any) []netip.Prefix {
 	return out
 }
 
-// walker does to a subject what it does to the model, and compares them.
+// walker does the same operations on a subject and on the model, and compares
+// them.
 type walker struct {
 	src       property.Source
 	got, want subject
@@ -292,7 +293,7 @@ func newWalker(src property.Source, got subject) *walker {
 func (m *walker) owner() Owner       { return someOwners[m.src.Pick("owner", len(someOwners))] }
 func (m *walker) cidr() netip.Prefix { return someBlocks[m.src.Pick("block", len(someBlocks))] }
 
-// claim picks one that is there, if any is.
+// claim picks an existing one, if any.
 func (m *walker) claim() (Owner, netip.Prefix, bool) {
 	rows := m.want.all()
 	if len(rows) == 0 {
@@ -385,7 +386,7 @@ var actions = []struct {
 	}},
 }
 
-// do takes a step and compares everything that can be seen.
+// do takes a step and compares everything observable.
 func (m *walker) do(action int) error {
 	if err := actions[action].do(m); err != nil {
 		return m.fail(err)
@@ -421,7 +422,7 @@ func (m *walker) fail(err error) error {
 	return fmt.Errorf("after\n\t%s\n%w", strings.Join(m.log, "\n\t"), err)
 }
 
-// walk takes so many steps.
+// walk takes n steps.
 func walk(src property.Source, steps int, got subject) error {
 	m := newWalker(src, got)
 	for range steps {
@@ -432,7 +433,7 @@ func walk(src property.Source, steps int, got subject) error {
 	return nil
 }
 
-// TestIndexAgainstModel holds an Index against the model, whatever is done.
+// TestIndexAgainstModel compares an Index with the model under random steps.
 func TestIndexAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newWalker(property.Rapid(t), new(realIndex))
@@ -449,7 +450,7 @@ func TestIndexAgainstModel(t *testing.T) {
 	})
 }
 
-// TestIndexSeeded goes the way on which broken variants are caught.
+// TestIndexSeeded takes the steps that catch broken variants.
 func TestIndexSeeded(t *testing.T) {
 	tries := uint64(20)
 	if long {

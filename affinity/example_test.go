@@ -8,7 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 )
 
-// A host claims two blocks and dies before it could confirm the second.
+// A host claims two blocks and dies before it confirms the second.
 func Example() {
 	var claims affinity.Index
 	worker := claims.Open(affinity.HostOwner("calico-ipam-worker"))

@@ -17,12 +17,12 @@ type Index struct {
 	owners map[Owner]*Claims
 }
 
-// Of returns the claims of owner, or nil where it has none and never had. A
-// nil *Claims may be read as an empty one.
+// Of returns the claims of owner, or nil if it never had any. A nil *Claims reads
+// as empty.
 func (x *Index) Of(owner Owner) *Claims { return x.owners[owner] }
 
 // Open returns the claims of owner, a new empty list if it had none. The list
-// stays valid, and the index's, until [Index.Forget].
+// belongs to the index and stays valid until [Index.Forget].
 func (x *Index) Open(owner Owner) *Claims {
 	if c, ok := x.owners[owner]; ok {
 		return c
@@ -44,8 +44,8 @@ func (x *Index) Forget(owner Owner) {
 	}
 }
 
-// All returns every claim ordered by type, host and name, in a slice that is
-// the caller's. The claims stay the index's.
+// All returns every claim ordered by type, host and name. The caller owns the
+// slice, the index the claims.
 func (x *Index) All() []*Claim {
 	var all []*Claim
 	for _, c := range x.owners {
@@ -86,12 +86,12 @@ func (x *Index) Check() error {
 type Claims struct {
 	owner Owner
 	list  []*Claim  // sorted by name; CIDRs are unique
-	only  [1]*Claim // room for the list of most owners
+	only  [1]*Claim // storage for the list of most owners
 
 	version uint64 // see Version
 }
 
-// Owner returns whose claims they are, nobody for a nil receiver.
+// Owner returns the owner of the claims, the zero Owner for a nil receiver.
 func (c *Claims) Owner() Owner {
 	if c == nil {
 		return Owner{}
@@ -116,8 +116,8 @@ func (c *Claims) Len() int {
 	return len(c.list)
 }
 
-// All returns the claims in name order. The slice is the list's own: it is
-// not to be changed, and is valid until a claim is added or dropped.
+// All returns the claims in name order. The slice is the list's own: the caller
+// must not change it, and it is valid until a claim is added or dropped.
 func (c *Claims) All() []*Claim {
 	if c == nil {
 		return nil
@@ -130,8 +130,8 @@ func (c *Claims) Get(cidr netip.Prefix) *Claim {
 	if c == nil {
 		return nil
 	}
-	// Prefixes compare faster than names, which are what the list is sorted by;
-	// only a large list is worth the search.
+	// The list is sorted by name, but prefixes compare faster: only a large list
+	// is worth a binary search.
 	if len(c.list) > 32 {
 		if i, ok := c.find(cidr); ok {
 			return c.list[i]
@@ -146,7 +146,7 @@ func (c *Claims) Get(cidr netip.Prefix) *Claim {
 	return nil
 }
 
-// find returns where the claim on cidr is, or belongs.
+// find returns the index at which the claim on cidr is, or belongs.
 func (c *Claims) find(cidr netip.Prefix) (int, bool) {
 	i, ok := slices.BinarySearchFunc(c.list, cidr, func(cl *Claim, cidr netip.Prefix) int {
 		return compareNames(c.owner.Name, cl.CIDR, cidr)
@@ -154,19 +154,19 @@ func (c *Claims) find(cidr netip.Prefix) (int, bool) {
 	return i, ok && c.list[i].CIDR == cidr
 }
 
-// Pend announces the claim on cidr, creating it at the moment
-// now if there is none, and returns it.
+// Pend announces the claim on cidr and returns it. If there is none it creates
+// one, with the time now.
 func (c *Claims) Pend(cidr netip.Prefix, now time.Time) *Claim {
 	if cl := c.Get(cidr); cl != nil {
-		// Every state that an object can be in allows this step.
+		// Every state of an existing object allows this step.
 		_ = cl.move(stepPend)
 		return cl
 	}
 	return c.insert(cidr, Pending, now)
 }
 
-// Put writes the claim on cidr with the given state, as an edit behind the
-// allocator's back does: no step, no questions. It returns an error matching
+// Put writes the claim on cidr with the given state, as a raw edit of the
+// datastore does, without checking steps. It returns an error matching
 // [ErrInvalidState] for None or an unknown state.
 func (c *Claims) Put(cidr netip.Prefix, state State, now time.Time) error {
 	if state == None || int(state) >= len(stateNames) {
@@ -181,7 +181,7 @@ func (c *Claims) Put(cidr netip.Prefix, state State, now time.Time) error {
 	return nil
 }
 
-// insert adds a claim that is not there yet.
+// insert adds a claim that does not exist yet.
 func (c *Claims) insert(cidr netip.Prefix, state State, now time.Time) *Claim {
 	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now, list: c}
 	i, _ := c.find(cidr)
@@ -190,8 +190,8 @@ func (c *Claims) insert(cidr netip.Prefix, state State, now time.Time) *Claim {
 	return cl
 }
 
-// Drop deletes the claim on cidr and reports whether there was one. The claim
-// that was there ends in state None.
+// Drop deletes the claim on cidr and reports whether there was one. A deleted
+// claim ends in state None.
 func (c *Claims) Drop(cidr netip.Prefix) bool {
 	cl := c.Get(cidr)
 	if cl == nil {

@@ -13,7 +13,7 @@ var long = property.Long()
 
 func TestMain(m *testing.M) {
 	if long {
-		// Flags on the command line are parsed later and win.
+		// Flags on the command line are parsed later and take precedence.
 		if err := flag.Set("rapid.checks", "5000"); err != nil {
 			panic(err)
 		}

@@ -15,8 +15,8 @@ import (
 // longer ones are cut (§11).
 const maxName = 253
 
-// What a cut name consists of: as much of the host as maxCut leaves room for
-// beside the CIDR's name, and hashLen hexadecimal digits.
+// The parts of a cut name: as much of the host as fits into maxCut beside the
+// CIDR's name, and hashLen hexadecimal digits.
 const (
 	maxCut  = 239
 	hashLen = 11
@@ -43,13 +43,13 @@ func appendCIDRName(dst []byte, cidr netip.Prefix) []byte {
 	return dst
 }
 
-// Name returns the name under which Kubernetes stores the claim of host on
-// cidr: "<host>-<cidr>" with the CIDR as in [CIDRName] (§11). A name
-// of 253 bytes or more is cut: "<start of host>-<cidr>-<hash>", where the host
-// gives up one byte more for each byte more of the CIDR's name. So of two cut
-// names the one with the longer CIDR has the shorter start, and sorts by that.
+// Name returns the name under which Kubernetes stores the claim of host on cidr:
+// "<host>-<cidr>" with the CIDR as in [CIDRName] (§11). A name of 253 bytes or
+// more is cut: "<start of host>-<cidr>-<hash>", where the host gives up one byte
+// more for each byte more of the CIDR's name. So of two cut names the one with the
+// longer CIDR has the shorter start, which decides their order.
 func Name(host string, cidr netip.Prefix) string {
-	var room [maxName + 64]byte // so that only the result is allocated
+	var room [maxName + 64]byte // only the result is allocated
 	buf := append(room[:0], host...)
 	buf = append(buf, '-')
 	buf = appendCIDRName(buf, cidr)
@@ -66,8 +66,8 @@ func cut(host, cidr string) string {
 	return host[:min(len(host), maxCut-len(cidr))] + "-" + cidr + "-" + hex.EncodeToString(sum[:])[:hashLen]
 }
 
-// LabName returns the claim's name in the convention that the lab course
-// shows, such as ipam-block-affinity-192-168-1-64-26. It leaves the host out.
+// LabName returns the claim's name as the lab course shows it, such as
+// ipam-block-affinity-192-168-1-64-26. It leaves the host out.
 func LabName(cidr netip.Prefix) string {
 	return "ipam-block-affinity-" + CIDRName(cidr)
 }
@@ -93,8 +93,8 @@ func nameKey(cidr netip.Prefix) uint64 {
 		uint64(textRank[b[3]])<<8 | uint64(textRank[cidr.Bits()])
 }
 
-// textRank is where each number from 0 to 255 stands in the order of their
-// decimal texts: 0, 1, 10, 100, 101, ….
+// textRank is the rank of each number from 0 to 255 in the order of their decimal
+// texts: 0, 1, 10, 100, 101, ….
 var textRank = func() (rank [256]uint8) {
 	var texts []string
 	for n := range rank {

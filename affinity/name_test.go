@@ -34,12 +34,12 @@ func TestNames(t *testing.T) {
 		require.Equal(t, "ipam-block-affinity-"+c.name, LabName(cidr))
 		require.Equal(t, "x.y:z/"+c.name, string(appendCIDRName([]byte("x.y:z/"), cidr)), "what was there stays as it is")
 	}
-	// The host's part is not changed, dots neither.
+	// The host's part is not changed, not even its dots.
 	require.Equal(t, "node.example.com-10-0-0-0-26", Name("node.example.com", netip.MustParsePrefix("10.0.0.0/26")))
 }
 
-// TestNameCut: 253 bytes or more are cut, to the same name every time, and to
-// another for each claim.
+// TestNameCut: names of 253 bytes or more are cut, always to the same name, and to
+// a different one for each claim.
 func TestNameCut(t *testing.T) {
 	for _, text := range []string{"192.168.1.64/26", "fd00:10:244::dc0/122"} {
 		cidr := netip.MustParsePrefix(text)
@@ -99,8 +99,8 @@ func anyPrefix(src property.Source) netip.Prefix {
 	return p
 }
 
-// comparesNames holds a comparison against comparing the names that the text of
-// the definition gives.
+// comparesNames checks a comparison against comparing the names by their
+// definition.
 func comparesNames(src property.Source, compare func(a, b netip.Prefix) int) error {
 	a, b := anyPrefix(src), anyPrefix(src)
 	name := func(p netip.Prefix) string {
@@ -185,8 +185,8 @@ func TestNamesDoNotAllocate(t *testing.T) {
 	}
 }
 
-// TestCompareCIDRNamesOctets: every two numbers that can stand in one place of an
-// IPv4 name compare as their texts.
+// TestCompareCIDRNamesOctets: every two numbers in the same place of IPv4 names
+// compare as their texts.
 func TestCompareCIDRNamesOctets(t *testing.T) {
 	for x := range 256 {
 		for y := range 256 {
@@ -197,8 +197,8 @@ func TestCompareCIDRNamesOctets(t *testing.T) {
 	}
 }
 
-// TestClaimsOfLongHosts: claims stand in the order of their names where these are
-// cut, too: from hosts of 209 bytes on for the longest CIDRs.
+// TestClaimsOfLongHosts: claims are in the order of their names also if these are
+// cut: from hosts of 209 bytes on for the longest CIDRs.
 func TestClaimsOfLongHosts(t *testing.T) {
 	for n := 200; n <= 253; n++ {
 		var x Index

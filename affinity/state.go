@@ -2,8 +2,8 @@ package affinity
 
 import "fmt"
 
-// State is how far a claim has come. The zero value is None: there is no
-// affinity object.
+// State is the state of a claim. The zero value is None: there is no affinity
+// object.
 type State uint8
 
 // The states of a claim (§1, §5).
@@ -11,7 +11,7 @@ const (
 	None            State = iota // no affinity object
 	Pending                      // announced; the block may not exist yet
 	Confirmed                    // the block is the owner's
-	PendingDeletion              // being given up; the block may be gone already
+	PendingDeletion              // being released; the block may be gone already
 )
 
 // stateNames are the texts that the affinity objects store.
@@ -37,22 +37,23 @@ func ParseState(text string) (State, error) {
 	return None, fmt.Errorf("%w: %q is none of pending, confirmed, pendingDeletion", ErrInvalidState, text)
 }
 
-// A step is something that happens to a claim.
+// A step changes the state of a claim.
 type step uint8
 
 // The steps, under the names that §15 gives them.
 const (
-	// stepPend announces a claim: creates it, or takes up one that is there. A
-	// confirmed claim stays confirmed: it is as good as a new one.
+	// stepPend announces a claim: it creates it, or uses an existing one. A
+	// confirmed claim stays confirmed.
 	stepPend step = iota
 	// stepRenew writes an existing claim back as pending whatever its state, as
 	// recovery does before it mends the block.
 	stepRenew
-	// stepConfirm ends a claim that is pending.
+	// stepConfirm confirms a pending claim.
 	stepConfirm
-	// stepRelease marks the claim as being given up, before the block is touched.
+	// stepRelease marks the claim as pending deletion, before the block is
+	// written.
 	stepRelease
-	// stepDrop deletes the object. Dropping what is not there is no error.
+	// stepDrop deletes the object. Dropping a missing object is no error.
 	stepDrop
 
 	steps = iota
@@ -72,7 +73,8 @@ func (s step) String() string {
 // refused marks the cells of the machine that have no next state.
 const refused State = 0xff
 
-// machine is the whole state machine, a row a state and a column a step.
+// machine is the whole state machine: a row for each state, a column for each
+// step.
 var machine = [len(stateNames)][steps]State{
 	//                Pend       Renew    Confirm    Release          Drop
 	None:            {Pending, refused, refused, refused, None},

@@ -11,15 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cells is the state machine written down from §5, §9 and §15, apart
-// from the code: a row a state, a column a step, "-" where there is no step.
+// cells is the state machine written down from §5, §9 and §15, independently of
+// the code: a row for each state, a column for each step, "-" for a step that is
+// not allowed.
 //
 // Where each comes from: a claim is created as pending, or an older one that is
-// not confirmed is written back as pending (pend); recovery writes whatever is
-// there back as pending (renew); step 3 of claiming sets what is pending
-// confirmed, and another that met the same claim may have been there first
-// (confirm); giving up sets pendingDeletion whatever there was (release), and
-// deletes the object (drop).
+// not confirmed is written back as pending (pend); recovery writes any existing
+// claim back as pending (renew); step 3 of claiming confirms a pending claim,
+// which another client may have confirmed before (confirm); releasing sets
+// pendingDeletion in any state (release), and deletes the object (drop).
 const cells = `
 	                pend       renew    confirm    release          drop
 	none            pending    -        -          -                none
@@ -32,8 +32,8 @@ var (
 	stepsByName  = map[string]step{"pend": stepPend, "renew": stepRenew, "confirm": stepConfirm, "release": stepRelease, "drop": stepDrop}
 )
 
-// holdsCells holds a step function against every cell, and against states and
-// steps that there are not.
+// holdsCells checks a step function for every cell, and for unknown states and
+// steps.
 func holdsCells(next func(State, step) (State, error)) error {
 	rows := strings.Split(strings.TrimSpace(cells), "\n")
 	columns := strings.Fields(rows[0])
@@ -94,7 +94,7 @@ func TestStateNextCellByCell(t *testing.T) {
 	require.NoError(t, holdsCells(State.next))
 }
 
-// TestClaimStepCellByCell goes the same way through a claim.
+// TestClaimStepCellByCell checks the same through a claim.
 func TestClaimStepCellByCell(t *testing.T) {
 	require.NoError(t, holdsCells(func(s State, step step) (State, error) {
 		c := Claim{Owner: HostOwner("n"), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: s}
@@ -242,7 +242,7 @@ func TestOwnerValidate(t *testing.T) {
 	require.NotErrorIs(t, Owner{}.Validate(), ErrInvalidState)
 }
 
-// TestPutRefuses: what cannot be stored changes nothing.
+// TestPutRefuses: a refused Put changes nothing.
 func TestPutRefuses(t *testing.T) {
 	var x Index
 	c := x.Open(HostOwner("n"))
