@@ -5,14 +5,16 @@ import (
 	"sync"
 )
 
-// Where a host starts in a pool takes two or so numbers from a generator of math/rand whose seeding fills 607 words: ten
-// microseconds for nothing, when a thousand nodes come up. The words do not depend on each other, though, so draws computes
-// just those that it needs.
+// The start of a host in a pool needs about two numbers of math/rand, whose
+// seeding fills 607 words: ten microseconds wasted for every host. The words do
+// not depend on each other, so draws computes only those that it needs.
 //
-// The generator adds: number j is word (334-j) + word (607-j), modulo 607 and 2^64. Word i is made of three steps,
-// numbers 21+3i to 23+3i, of the sequence seed * 48271^n modulo 2^31-1, put side by side and XORed with a constant of its
-// own. The powers are a table; the constants are worked out from the numbers that math/rand itself gives for one seed. Its
-// sequence for a seed is fixed by Go's promise of compatibility, and a test compares all of this with it.
+// The generator adds: number j is word (334-j) + word (607-j), modulo 607 and
+// 2^64. Word i is made of three steps, numbers 21+3i to 23+3i, of the sequence
+// seed * 48271^n modulo 2^31-1, put side by side and XORed with a constant of its
+// own. The powers are a table; the constants are derived from the numbers of
+// math/rand for one seed. Go's promise of compatibility fixes its sequence for a
+// seed, and a test compares all of this with math/rand.
 const (
 	stateLen = 607 // the generator's state
 	lag      = 273 // distance between the two words that are added
@@ -21,15 +23,15 @@ const (
 	skipped  = 20 // steps before the first word
 )
 
-// tables is what draws needs, 12 KB made at first use.
+// tables has the tables of draws, 12 KB made at first use.
 var tables = sync.OnceValue(func() *drawTables {
 	t := new(drawTables)
 	t.power[0] = 1
 	for n := 1; n < len(t.power); n++ {
 		t.power[n] = t.power[n-1] * factor % modulus
 	}
-	// After 607 numbers the state is those numbers; undone one by one, it is
-	// the state that the seed made.
+	// After 607 numbers the state consists of those numbers. Undoing the steps one
+	// by one gives the state right after seeding.
 	source := rand.NewSource(1).(rand.Source64)
 	var numbers, state [stateLen]uint64
 	for j := range stateLen {
@@ -50,7 +52,7 @@ type drawTables struct {
 	constant [stateLen]uint64
 }
 
-// feed and tap are the two words that number j, counted from 0, is the sum of.
+// feed and tap are the two words whose sum is number j, counted from 0.
 func feed(j int) int { return (2*stateLen - lag - 1 - j) % stateLen }
 func tap(j int) int  { return (2*stateLen - 1 - j) % stateLen }
 
@@ -65,7 +67,7 @@ type draws struct {
 	tables *drawTables
 	seed   uint64 // as the generator reduces it
 	next   int
-	slow   rand.Source64 // beyond what can be computed directly; nil until then
+	slow   rand.Source64 // for numbers that cannot be computed directly; nil until then
 	full   int64         // the seed as given, for slow
 }
 
@@ -84,8 +86,8 @@ func newDraws(seed int64) draws {
 func (d *draws) uint32() uint32 {
 	j := d.next
 	d.next++
-	// Number 273 is the first that adds a word which an earlier one changed.
-	// That many are needed once in 2^68 times.
+	// Number 273 is the first that adds a word which an earlier number changed. So
+	// many are needed once in 2^68 times.
 	if j >= lag {
 		return uint32(d.number() >> 31 & (1<<32 - 1))
 	}
@@ -95,7 +97,8 @@ func (d *draws) uint32() uint32 {
 
 func (d *draws) word(i int) uint64 { return d.tables.steps(d.seed, i) ^ d.tables.constant[i] }
 
-// number returns the next number of the real generator, brought up to date.
+// number returns the next number of the real generator, after skipping those
+// already drawn.
 func (d *draws) number() uint64 {
 	if d.slow == nil {
 		d.slow = rand.NewSource(d.full).(rand.Source64)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDraws compares the numbers, computed one at a time, with those of the generator they stand for, past the point from
-// which on the generator itself is asked.
+// TestDraws compares the computed numbers with those of the real generator, beyond
+// the point from which draws uses that generator itself.
 func TestDraws(t *testing.T) {
 	seeds := []int64{0, 1, -1, modulus, -modulus, modulus - 1, 89482311, 1 << 32, 1<<63 - 1, -1 << 63, 1767225600000000000}
 	for i := range int64(300) {

@@ -2,7 +2,8 @@ package pool
 
 import "errors"
 
-// Errors that callers tell apart with errors.Is. Every one is returned wrapped, with the pool, prefix or field it is about.
+// Errors for errors.Is. Every one is returned wrapped, with its pool, prefix or
+// field.
 var (
 	// ErrInvalid is matched by everything that [Spec.Validate] and [New] report; [InvalidError] has the details.
 	ErrInvalid = errors.New("pool: invalid")

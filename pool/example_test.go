@@ -68,7 +68,7 @@ func ExampleParse() {
 	// false
 }
 
-// A block is passed over when it is reserved whole, by one entry or by several together.
+// A block is skipped if it is reserved whole, by one entry or by several together.
 func ExampleParseReservations() {
 	reserved, warnings := pool.ParseReservations([]string{"10.148.0.0/28", "10.148.0.16/28", "10.152.0.999"})
 	fmt.Println(warnings)

@@ -13,8 +13,8 @@ import (
 // Index is the number of a block in its pool, 0 for the block at the pool's first address. It has 128 bits because pools
 // do: a /48 of /122 blocks has 2^74 (§2). Arithmetic is modulo 2^128.
 //
-// The zero value is block 0. Indices are plain values: compare them with ==, use them as map keys, copy and share them
-// freely. Nothing here allocates but String.
+// The zero value is block 0. Indices are plain values: compare them with ==, use
+// them as map keys, copy and share them freely. Only String allocates.
 type Index struct{ hi, lo uint64 }
 
 // IndexFrom returns the index n.
@@ -32,8 +32,8 @@ func (x Index) Lo() uint64 { return x.lo }
 // IsZero reports whether x is 0.
 func (x Index) IsZero() bool { return x.hi|x.lo == 0 }
 
-// Next returns x+1, and 0 after 2^128-1. It knows nothing of a pool's end: p.BlockAt(x.Next()) wraps there, or use
-// [Index.Low] with the pool's BlockBits.
+// Next returns x+1, and 0 after 2^128-1. It does not wrap at a pool's end:
+// p.BlockAt(x.Next()) does, and so does [Index.Low] with the pool's BlockBits.
 func (x Index) Next() Index {
 	lo, carry := bits.Add64(x.lo, 1, 0)
 	return Index{x.hi + carry, lo}
@@ -67,8 +67,8 @@ func (x Index) Less(y Index) bool {
 	return borrow != 0
 }
 
-// Low returns x modulo 2^n, for n from 0 to 128; n of 128 and more gives x. In a pool of 2^n blocks it brings a number that
-// ran over the end back to the start.
+// Low returns x modulo 2^n, for n of 0 or more; 128 and more give x. In a pool of
+// 2^n blocks it wraps a number beyond the end.
 func (x Index) Low(n int) Index {
 	if n <= 64 {
 		return Index{0, x.lo & (1<<uint(n) - 1)}

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// arithmetic is what the property of Index is about.
+// arithmetic has the functions that the property of Index tests.
 type arithmetic struct {
 	next     func(x pool.Index) pool.Index
 	add, sub func(x, y pool.Index) pool.Index
@@ -59,7 +59,8 @@ func fromBig(n *big.Int) pool.Index {
 	return pool.MakeIndex(new(big.Int).Rsh(n, 64).Uint64(), new(big.Int).And(n, new(big.Int).SetUint64(1<<64-1)).Uint64())
 }
 
-// indexProperty holds arithmetic on Index against the same on big integers modulo 2^128.
+// indexProperty compares arithmetic on Index with the same on big integers modulo
+// 2^128.
 func indexProperty(impl arithmetic) func(indexCase) error {
 	return func(c indexCase) error {
 		x, y := toBig(c.x), toBig(c.y)

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Check is the oracle of every test of Set, so it is shown to see each kind of damage.
+// Check is the oracle of every test of Set, so this shows that it finds each kind
+// of damage.
 func TestSetCheckCatchesBroken(t *testing.T) {
 	make := func(name, cidr string) *Pool {
 		p, err := New(Spec{Name: name, CIDR: netip.MustParsePrefix(cidr)})
@@ -29,7 +30,7 @@ func TestSetCheckCatchesBroken(t *testing.T) {
 	assert.NoError(t, (&Set{byName: []*Pool{a, b}, byCIDR: []*Pool{a, b}}).Check())
 }
 
-// Every depth of words the random numbers need: one, two and three.
+// Random numbers of one, two and three words.
 func TestRandomIndexStaysBelow(t *testing.T) {
 	for n := 1; n <= 128; n++ {
 		for seed := range int64(20) {

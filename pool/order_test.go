@@ -33,7 +33,7 @@ func mustPool(t testing.TB, cidr string, blockSize int) *pool.Pool {
 	return p
 }
 
-// ordering is what the property of the order of blocks is about.
+// ordering has the functions that the property of the order of blocks tests.
 type ordering struct {
 	start   func(p *pool.Pool, host string, now time.Time) pool.Index
 	order   func(p *pool.Pool, host string, now time.Time) iter.Seq[netip.Prefix]
@@ -48,11 +48,12 @@ type orderCase struct {
 	blockSize int
 	host      string
 	now       time.Time
-	index     pool.Index // of a block to look at, any number
+	index     pool.Index // of a block to check, any number
 	inside    uint16     // of an address in that block, any number
 }
 
-// orderCases has pools from one block to 2^128, and about half of them small enough to go round.
+// orderCases has pools from one block to 2^128; about half of them are small
+// enough for a whole walk.
 var orderCases = rapid.Custom(func(t *rapid.T) orderCase {
 	addr, low, high := netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "v4"))), 20, 32
 	if rapid.Bool().Draw(t, "v6") {
@@ -75,7 +76,7 @@ var orderCases = rapid.Custom(func(t *rapid.T) orderCase {
 	}
 })
 
-// plainStart is §2 as it is written.
+// plainStart is §2 word for word.
 func plainStart(c orderCase, blocks *big.Int) *big.Int {
 	hash := fnv.New32()
 	hash.Write([]byte(c.host))
@@ -91,8 +92,8 @@ func plainAddr(c orderCase, n *big.Int) netip.Addr {
 	return addr
 }
 
-// orderProperty holds the order of blocks against the plain definition in big integers. It needs 64-bit words, as big.Int
-// draws random numbers by the word.
+// orderProperty compares the order of blocks with the plain definition in big
+// integers. It needs 64-bit words, as big.Int draws random numbers by the word.
 func orderProperty(impl ordering) func(orderCase) error {
 	return func(c orderCase) error {
 		p, err := pool.New(pool.Spec{Name: "p", CIDR: c.cidr, BlockSize: c.blockSize})
@@ -239,7 +240,7 @@ func TestOrderCatchesBroken(t *testing.T) {
 	}
 }
 
-// First blocks of nodes of real clusters (observations.json, whose origin the project's description of it gives).
+// First blocks of nodes of real clusters (observations.json).
 func TestOrderObserved(t *testing.T) {
 	data, err := os.ReadFile("testdata/observations.json")
 	require.NoError(t, err)
@@ -261,7 +262,8 @@ func TestOrderMinikube(t *testing.T) {
 	assert.Equal(t, "10.244.120.64/26", p.BlockAt(p.Start("minikube", never)).String())
 }
 
-// Fixed results, which hold on 32-bit machines too, where the plain definition says something else.
+// Fixed results, which hold on 32-bit machines too, where the plain definition
+// gives others.
 func TestOrderFixed(t *testing.T) {
 	for _, c := range []struct {
 		cidr      string
@@ -293,7 +295,7 @@ func TestOrderWraps(t *testing.T) {
 	assert.Equal(t, p.BlockAt(pool.IndexFrom(1)), p.BlockAt(pool.IndexFrom(5)))
 }
 
-// A sequence may be gone through twice, and starts where it started.
+// A sequence may be iterated twice, from the same start.
 func TestOrderRepeats(t *testing.T) {
 	p := mustPool(t, "10.0.0.0/24", 32)
 	seq := p.Order("", epoch)

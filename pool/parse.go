@@ -9,8 +9,8 @@ import (
 const (
 	// maxLabel is the longest label name in a selector, in bytes; names are ASCII, so in characters too (§1).
 	maxLabel = 512
-	// maxDepth bounds the nesting of parentheses and with it the depth of recursion. Calico has no bound; its own
-	// selectors do not come near this one.
+	// maxDepth bounds the nesting of parentheses and with it the depth of
+	// recursion. Calico has no bound; real selectors do not come near this one.
 	maxDepth = 1000
 )
 
@@ -21,8 +21,8 @@ type SyntaxError struct {
 	Msg      string // what is wrong there
 }
 
-// Error returns position and reason in one line. The text itself is left out: it can be long, and whoever passed it in has
-// it.
+// Error returns position and reason in one line. It leaves out the text, which can
+// be long and which the caller has.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("pool: selector syntax at offset %d: %s", e.Pos, e.Msg)
 }
@@ -56,8 +56,9 @@ func Parse(text string) (*Selector, error) {
 	return &Selector{root}, nil
 }
 
-// parser is a recursive descent over the text, without a separate pass for tokens: what a word means depends on whether a
-// name stood before it. Every method leaves pos at the first byte that is neither its own nor white space after it.
+// parser is a recursive descent parser without a lexer: the meaning of a word
+// depends on whether a name came before it. Every method leaves pos after its own
+// text and the white space that follows.
 type parser struct {
 	text  string
 	pos   int
@@ -86,7 +87,8 @@ func (p *parser) take(token string) bool {
 	return true
 }
 
-// takeWords consumes two words with any white space, or none, between them, and what follows; it takes both or nothing.
+// takeWords consumes two words with any or no white space between and after them;
+// it takes both or nothing.
 func (p *parser) takeWords(first, second string) bool {
 	start := p.pos
 	if p.take(first) && p.take(second) {
@@ -187,7 +189,8 @@ func (p *parser) call(n *node) (_ *node, err error) {
 	return n, nil
 }
 
-// label reads a label name, and leaves the white space after it: has, all and global must touch their parenthesis.
+// label reads a label name, and leaves the white space after it: no white space
+// may follow has, all and global.
 func (p *parser) label(expected string) (string, error) {
 	start := p.pos
 	for p.pos < len(p.text) && isLabelByte(p.text[p.pos]) {

@@ -8,10 +8,12 @@ import (
 	"go4.org/netipx"
 )
 
-// Pool is a checked and compiled [Spec]: an immutable value to ask where addresses lie, who may use them and for what.
+// Pool is a checked and compiled [Spec]: it says which addresses a pool has, who
+// may use them and for what.
 //
-// Make one with [New]; the zero value is not usable, and neither is nil. A Pool never changes after New, so any number of
-// goroutines may use it, and pointers may be kept. It knows no blocks, owners or reservations.
+// Make one with [New]; the zero value and nil are not usable. A Pool never
+// changes, so any number of goroutines may use it and keep pointers to it. It
+// knows no blocks, owners or reservations.
 type Pool struct {
 	spec      Spec      // valid, defaults written out; AllowedUses is never handed out or changed
 	base      Index     // the CIDR's first address; its low blockBits+shift bits are 0
@@ -76,26 +78,29 @@ func (p *Pool) Is4() bool { return p.is4 }
 // Disabled reports whether the pool must give out no addresses.
 func (p *Pool) Disabled() bool { return p.spec.Disabled }
 
-// Automatic reports whether the pool may be used without being asked for by CIDR (§1). It says so of a disabled pool too.
+// Automatic reports whether requests that do not name the pool's CIDR may use it
+// (§1). It ignores whether the pool is disabled.
 func (p *Pool) Automatic() bool { return p.spec.AssignmentMode == Automatic }
 
-// SelectsNode reports whether a node with these labels may use the pool. Nil labels are no labels, which is also what
-// virtual owners have (§3). The map is only read.
+// SelectsNode reports whether a node with these labels may use the pool. Nil
+// labels are no labels; virtual owners have none (§3). The map is not changed.
 func (p *Pool) SelectsNode(labels map[string]string) bool { return p.node.Matches(labels) }
 
-// SelectsNamespace reports whether a pod of a namespace with these labels may use the pool. Nil labels are no labels, which
-// is also what a request without a namespace has (§3). The map is only read.
+// SelectsNamespace reports whether a pod of a namespace with these labels may use
+// the pool. Nil labels are no labels; a request without a namespace has none (§3).
+// The map is not changed.
 func (p *Pool) SelectsNamespace(labels map[string]string) bool { return p.namespace.Matches(labels) }
 
 // Allows reports whether the pool's addresses may be used for u. It is false for a use that is not [Use.Valid].
 func (p *Pool) Allows(u Use) bool { return p.uses&u.bit() != 0 }
 
-// Contains reports whether addr is one of the pool's. Addresses of the other family, addresses with a zone and the zero Addr
-// are not. An IPv4-mapped address is the IPv6 address it is, and in no IPv4 pool.
+// Contains reports whether addr is one of the pool's. Addresses of the other
+// family, addresses with a zone and the zero Addr are not. An IPv4-mapped address
+// counts as IPv6, so no IPv4 pool has it.
 func (p *Pool) Contains(addr netip.Addr) bool { return p.spec.CIDR.Contains(addr) }
 
-// BlockOf returns the block that holds addr, whether it exists or not, and whether addr is in the pool at all. If it is not
-// the prefix is zero.
+// BlockOf returns the block of addr, whether it exists or not, and whether addr is
+// in the pool. If it is not, the prefix is zero.
 func (p *Pool) BlockOf(addr netip.Addr) (netip.Prefix, bool) {
 	if !p.Contains(addr) {
 		return netip.Prefix{}, false
@@ -113,8 +118,9 @@ func (p *Pool) BlockAt(i Index) netip.Prefix {
 	return netip.PrefixFrom(first.addr6(), p.spec.BlockSize)
 }
 
-// IndexOf returns the number of the block that holds addr. The address must be in the pool, which [Pool.Contains] tells; for
-// any other the number means nothing, though it is below 2^BlockBits.
+// IndexOf returns the number of the block that holds addr. The address must be in
+// the pool, see [Pool.Contains]; for any other the number is meaningless, though
+// below 2^BlockBits.
 func (p *Pool) IndexOf(addr netip.Addr) Index {
 	return addrIndex(addr).shr(p.shift).Low(int(p.blockBits))
 }
@@ -133,9 +139,10 @@ func Blocks(cidr netip.Prefix, size int) iter.Seq[netip.Prefix] {
 	}
 }
 
-// CheckBlock reports whether a block that exists already can live with this pool (§1). It returns nil for a block outside
-// the pool and for one of the pool's own blocks. A block of another size inside the pool, or one around it, gives an error
-// that matches [ErrBlockSize]. The zero Prefix is outside every pool.
+// CheckBlock reports whether an existing block is compatible with this pool (§1).
+// It returns nil for a block outside the pool and for one of the pool's own
+// blocks. A block of another size inside the pool, or one around it, gives an
+// error that matches [ErrBlockSize]. The zero Prefix is outside every pool.
 func (p *Pool) CheckBlock(block netip.Prefix) error {
 	if !block.Overlaps(p.spec.CIDR) || block.Bits() == p.spec.BlockSize {
 		return nil
@@ -151,9 +158,10 @@ type Range struct {
 	Prefix netip.Prefix
 }
 
-// Touching returns those of the ranges that share addresses with the pool, in the order given, nil if none does. Calico does
-// not forbid them, and a cluster with one does not work: routes to pods and to services or hosts collide. The result
-// belongs to the caller. Ranges need not be masked; the zero Prefix touches nothing.
+// Touching returns those of the ranges that share addresses with the pool, in the
+// order given, nil if none does. Calico allows such pools, but their clusters do
+// not work: routes to pods and to services or hosts collide. The result belongs to
+// the caller. Ranges need not be masked; the zero Prefix touches nothing.
 func (p *Pool) Touching(ranges []Range) []Range {
 	var touching []Range
 	for _, r := range ranges {

@@ -8,8 +8,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A property is a function from an implementation and a random case to an error. Taking the implementation as a parameter
-// lets the same property be held against broken ones, which it has to reject.
+// A property is a function from an implementation and a random case to an error.
+// As the implementation is a parameter, tests can show that the same property
+// rejects broken ones.
 
 // holds checks a property of the real implementation; rapid shrinks what fails.
 func holds[C any](t *testing.T, cases *rapid.Generator[C], property func(C) error) {

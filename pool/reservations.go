@@ -14,16 +14,18 @@ import (
 // Reservations are the addresses that automatic assignment must not hand out: the entries of all IPReservations together
 // (§1). Both families may be mixed; entries may overlap and touch, and only what they cover together counts.
 //
-// A nil *Reservations and the zero value reserve nothing. Reservations do not change, so any number of goroutines may use
-// them and pointers may be kept. Addresses with a zone, the zero Addr and the zero Prefix are not reserved; an IPv4-mapped
-// address is asked about as the IPv6 address it is. Prefixes asked about need not be masked.
+// A nil *Reservations and the zero value reserve nothing. Reservations never
+// change, so any number of goroutines may use them and keep pointers to them.
+// Addresses with a zone, the zero Addr and the zero Prefix are not reserved; an
+// IPv4-mapped address counts as IPv6. Prefixes in arguments need not be masked.
 type Reservations struct {
-	// ranges are the maximal runs of reserved addresses, ascending, IPv4 before IPv6; between two there is a gap. They
-	// come from a netipx.IPSet, which is not kept: it searches for prefixes from end to end.
+	// ranges are the maximal runs of reserved addresses, ascending, IPv4 before
+	// IPv6; between two there is a gap. They come from a netipx.IPSet. The set is
+	// not kept, as its searches for prefixes are linear.
 	ranges []netipx.IPRange
 }
 
-// Warning is an entry of a reservation that was passed over because it is malformed.
+// Warning is a malformed entry of a reservation, which was ignored.
 type Warning struct {
 	Entry  string // the entry as it was given
 	Reason string // what is wrong with it
@@ -32,10 +34,12 @@ type Warning struct {
 // String returns entry and reason in one line.
 func (w Warning) String() string { return fmt.Sprintf("reservation %q ignored: %s", w.Entry, w.Reason) }
 
-// ParseReservations reads entries as Calico's IPReservations hold them: CIDRs and single addresses of either family (§1).
-// White space around an entry is trimmed, and empty entries are skipped without a word. Host bits of a CIDR are dropped.
-// IPv4-mapped IPv6 entries mean the IPv4 addresses. Whatever is malformed, an address with a zone included, is passed over
-// with a warning, in the order of the entries; the rest counts. The result is never nil.
+// ParseReservations reads entries as Calico's IPReservations hold them: CIDRs and
+// single addresses of either family (§1). White space around an entry is trimmed,
+// and empty entries are skipped without a warning. Host bits of a CIDR are
+// dropped. IPv4-mapped IPv6 entries mean the IPv4 addresses. Malformed entries,
+// including addresses with a zone, are ignored with a warning, in the order of the
+// entries. The result is never nil.
 func ParseReservations(entries []string) (*Reservations, []Warning) {
 	var (
 		builder  netipx.IPSetBuilder
@@ -101,13 +105,15 @@ func (r *Reservations) CoversPrefix(p netip.Prefix) bool {
 	return ok && within.To().Compare(found.To()) <= 0
 }
 
-// OverlapsPrefix reports whether any of p is reserved. It takes time logarithmic in the number of entries.
+// OverlapsPrefix reports whether any part of p is reserved. It takes time
+// logarithmic in the number of entries.
 func (r *Reservations) OverlapsPrefix(p netip.Prefix) bool {
 	return !r.none() && len(r.overlapping(netipx.RangeOfPrefix(p))) > 0
 }
 
-// RangeOf returns the maximal run of reserved addresses around addr, which may come from several entries, and whether addr is
-// reserved at all. If it is not the range is zero.
+// RangeOf returns the maximal run of reserved addresses around addr, which may
+// come from several entries, and whether addr is reserved. If it is not, the range
+// is zero.
 func (r *Reservations) RangeOf(addr netip.Addr) (netipx.IPRange, bool) {
 	if addr.Zone() != "" { // IPRangeFrom would drop it
 		return netipx.IPRange{}, false
@@ -147,7 +153,7 @@ func (r *Reservations) CountIn(p netip.Prefix) *big.Int {
 	return sum
 }
 
-// none reports whether nothing is reserved, as in most clusters, which are asked about every block that they make.
+// none reports whether nothing is reserved: the quick answer for most clusters.
 func (r *Reservations) none() bool { return r == nil || len(r.ranges) == 0 }
 
 // overlapping returns the part of r.ranges that shares addresses with within, by two binary searches.

@@ -69,7 +69,7 @@ func TestParseReservations(t *testing.T) {
 	}
 }
 
-// The malformed do not spoil the rest, and are reported in their order.
+// Malformed entries do not affect the others, and are reported in their order.
 func TestParseReservationsWarnsInOrder(t *testing.T) {
 	r, warnings := pool.ParseReservations([]string{" 10.148.0.3 ", "", "10.152.0.999", "bogus", "10.152.0.8/30", "fd03::5"})
 	require.Len(t, warnings, 2)
@@ -110,13 +110,13 @@ func TestReservationsOddQueries(t *testing.T) {
 	assert.Zero(t, r.CountIn(all).Cmp(new(big.Int).Lsh(big.NewInt(1), 128)), "one more than 128 bits hold")
 	assert.Zero(t, r.CountIn(netip.MustParsePrefix("0.0.0.0/0")).Cmp(big.NewInt(1<<32)))
 
-	// What is handed out is the caller's.
+	// The caller owns the results.
 	r.RangesIn(all)[0] = netipx.IPRange{}
 	r.CountIn(all).SetInt64(7)
 	assert.True(t, r.CoversPrefix(all))
 }
 
-// reserved is what the property of Reservations is about.
+// reserved has the functions that the property of Reservations tests.
 type reserved interface {
 	Contains(netip.Addr) bool
 	CoversPrefix(netip.Prefix) bool
@@ -147,7 +147,8 @@ var reservationCases = rapid.Custom(func(t *rapid.T) reservationCase {
 	return reservationCase{rapid.SliceOfN(small, 0, 12).Draw(t, "entries"), prefix.Draw(t, "query")}
 })
 
-// reservationProperty holds reservations against a list that is gone through address by address.
+// reservationProperty compares reservations with a list that is searched address
+// by address.
 func reservationProperty(parse func([]string) reserved) func(reservationCase) error {
 	return func(c reservationCase) error {
 		var texts []string
@@ -209,7 +210,7 @@ func TestReservationsAreNaive(t *testing.T) {
 	holds(t, reservationCases, reservationProperty(func(entries []string) reserved { return parseReserved(entries) }))
 }
 
-// The broken ones have the entries at hand, and each does one thing by them that has to be done by their union.
+// Each broken variant does by single entries what must be done by their union.
 type (
 	brokenReserved struct {
 		*pool.Reservations

@@ -19,7 +19,8 @@ import (
 //	all(), global()        always
 //	!, &&, ||, ( )         not, and, or, in this order of precedence
 //
-// A nil *Selector and the zero Selector match everything. Selectors do not change; share and copy them freely.
+// A nil *Selector and the zero Selector match everything. Selectors never change
+// and may be shared and copied.
 type Selector struct {
 	root *node // nil: matches everything
 }
@@ -43,7 +44,7 @@ const (
 	opOr
 )
 
-// words is how String writes the operators between a label and a value.
+// words are the operators between a label and a value, as String writes them.
 var words = map[operator]string{
 	opEqual: "==", opNotEqual: "!=", opIn: "in", opNotIn: "not in",
 	opContains: "contains", opStartsWith: "starts with", opEndsWith: "ends with",
@@ -58,8 +59,8 @@ type node struct {
 	kids   []*node  // opNot: one, not itself an opNot; opAnd, opOr: two or more
 }
 
-// Matches reports whether a thing with these labels is selected. Nil labels are no labels. The map is only read. It does
-// not allocate.
+// Matches reports whether an object with these labels is selected. Nil labels are
+// no labels. Matches does not change the map and does not allocate.
 func (s *Selector) Matches(labels map[string]string) bool {
 	return s == nil || s.root == nil || s.root.matches(labels)
 }
@@ -115,10 +116,11 @@ func (n *node) lists(value string) bool {
 	return found
 }
 
-// String returns the selector in a normal form that [Parse] reads back: one blank around operators, no needless
-// parentheses, double negation removed, values of a set sorted and named once, values in double quotes unless they contain
-// one. Selectors with the same normal form match alike. A selector that matches everything for want of a condition is
-// all().
+// String returns the selector in a normal form that [Parse] reads back: one blank
+// around operators, no needless parentheses, double negation removed, values of a
+// set sorted and named once, values in double quotes unless they contain one.
+// Selectors with the same normal form match the same labels. An empty selector
+// becomes all().
 func (s *Selector) String() string {
 	if s == nil || s.root == nil {
 		return "all()"
@@ -128,8 +130,8 @@ func (s *Selector) String() string {
 	return b.String()
 }
 
-// write appends n in normal form. The outer operator says how tightly its surroundings bind: opOr, opAnd or opNot, from loose
-// to tight.
+// write appends n in normal form. The outer operator is that around n: opOr, opAnd
+// or opNot, in the order of precedence.
 func (n *node) write(b *strings.Builder, outer operator) {
 	switch n.op {
 	case opAll:
@@ -175,7 +177,8 @@ func (n *node) writeJoined(b *strings.Builder, glue string, op operator, parens 
 	}
 }
 
-// writeQuoted can rely on a value never holding both kinds of quotes: it came out of one kind, and there are no escapes.
+// writeQuoted relies on a value never containing both kinds of quotes: it stood in
+// one kind, without escapes.
 func writeQuoted(b *strings.Builder, value string) {
 	quote := byte('"')
 	if strings.IndexByte(value, '"') >= 0 {

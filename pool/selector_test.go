@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the real parser says of 300 selectors.
+// The verdicts of the real parser on 300 selectors.
 func TestSelectorsRecorded(t *testing.T) {
 	file, err := os.Open("testdata/selectors.jsonl")
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestParseValid(t *testing.T) {
 		"a not\t in {'b',\t}": `a not in {"b"}`,
 		"a contains'b'":       `a contains "b"`, "a startswith'b'": `a starts with "b"`, "a starts \twith 'b'": `a starts with "b"`,
 		"a endswith\"b\"": `a ends with "b"`, "a ends  with ''": `a ends with ""`,
-		// Only an operator may follow a name, so that words are names where a name is due.
+		// Only an operator may follow a name, so any word may be a name.
 		"in in {'in'}": `in in {"in"}`, "not not in {}": "not not in {}", "all == 'x'": `all == "x"`, "has=='x'": `has == "x"`,
 		"global contains 'x'": `global contains "x"`, "contains contains 'contains'": `contains contains "contains"`,
 		"starts startswith 'x'": `starts starts with "x"`, "has(has)": "has(has)", "has(in)&&has(all)": "has(in) && has(all)",
@@ -130,7 +130,8 @@ func TestParseInvalid(t *testing.T) {
 	}
 }
 
-// Where a label is absent, only the negative operators hold, and an empty value is not absence.
+// If a label is absent, only the negative operators hold. An empty value is not an
+// absent label.
 func TestSelectorAbsentLabel(t *testing.T) {
 	for text, want := range map[string][3]bool{ // absent, empty, "v"
 		"a == ''": {false, true, false}, "a == 'v'": {false, false, true},

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// expr is an independent syntax tree: it evaluates itself by cases of presence, and prints itself with the freedom the
-// language leaves, drawn at random.
+// expr is an independent syntax tree. It evaluates itself, and prints itself in
+// one of the spellings that the language allows, drawn at random.
 type expr struct {
 	op, label string
 	values    []string
@@ -169,7 +169,8 @@ type selectorLike interface {
 	String() string
 }
 
-// selectorProperty holds a parser against the tree that the text was printed from.
+// selectorProperty compares a parser with the tree from which the text was
+// printed.
 func selectorProperty(parse func(string) (selectorLike, error)) func(selectorCase) error {
 	return func(c selectorCase) error {
 		s, err := parse(c.text)

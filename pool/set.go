@@ -11,8 +11,9 @@ import (
 // Set is the pools of a cluster: at most one of each name, none overlapping another, always in byte order of their names,
 // which is the order in which Calico walks them (§1). Disabled pools are members too.
 //
-// The zero value is an empty set ready for use. Put and Delete replace the set's slices and never change them in place, so a
-// copy of a Set is independent of the original. Reading concurrently is safe, changing is not. Methods need a non-nil
+// The zero value is an empty set ready for use. Put and Delete replace the set's
+// slices and never change them in place, so a copy of a Set is independent of the
+// original. Reading concurrently is safe, changing is not. Methods need a non-nil
 // receiver.
 type Set struct {
 	byName []*Pool // in byte order of names
@@ -116,8 +117,9 @@ func (s *Set) Covering(prefix netip.Prefix) *Pool {
 // not be changed. It is a snapshot: Put and Delete do not alter it.
 func (s *Set) All() []*Pool { return s.byName }
 
-// Check reports every broken invariant of the set at once, nil if all hold: names in order and unique, both views of the
-// same pools, no overlaps. It is for tests; nothing but a fault in this package makes it fail.
+// Check reports every broken invariant of the set at once, nil if all hold: names
+// in order and unique, both views of the same pools, no overlaps. It is for tests:
+// an error is a bug of this package.
 func (s *Set) Check() error {
 	var errs []error
 	broken := func(format string, args ...any) { errs = append(errs, fmt.Errorf("pool: set: "+format, args...)) }

@@ -76,7 +76,8 @@ func TestSetPutErrors(t *testing.T) {
 	assert.NoError(t, s.Check())
 }
 
-// Everything but CIDR and block size may change, and the order is that of bytes, not of numbers or of when they came.
+// Everything but CIDR and block size may change, and names are ordered by bytes,
+// not by numbers or age.
 func TestSetOrderAndReplace(t *testing.T) {
 	var s pool.Set
 	for i, name := range []string{"pool-10", "pool-9", "Pool", "pool", "ä"} {
@@ -129,7 +130,7 @@ func TestSetLookup(t *testing.T) {
 	}
 }
 
-// setLike is what the property of Set is about.
+// setLike has the methods that the property of Set tests.
 type setLike interface {
 	Put(*pool.Pool) error
 	Delete(string) bool
@@ -169,7 +170,7 @@ var setCases = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) setStep {
 	return step
 }), 1, 25)
 
-// setProperty holds a set against a plain list without order.
+// setProperty compares a set with a plain list without order.
 func setProperty(make func() setLike) func([]setStep) error {
 	return func(steps []setStep) error {
 		s := make()
@@ -238,9 +239,9 @@ func TestSetIsPlainList(t *testing.T) {
 type (
 	setCaseless struct{ pool.Set } // All in an order that ignores case
 	setMutable  struct{ pool.Set } // CIDRs may change
-	setLoose    struct{ pool.Set } // overlaps are not seen where the CIDRs differ
+	setLoose    struct{ pool.Set } // finds overlaps of equal CIDRs only
 	setNear     struct{ pool.Set } // ByAddr finds the pool before a gap
-	setPart     struct{ pool.Set } // Covering is content with the first address
+	setPart     struct{ pool.Set } // Covering only checks the first address
 )
 
 func (s *setCaseless) All() []*pool.Pool {

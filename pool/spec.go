@@ -10,7 +10,8 @@ import (
 	"unicode"
 )
 
-// Use is what an address is wanted for. A pool lists the uses it allows; a request names one (§3).
+// Use is the purpose of an address. A pool lists the uses that it allows; a
+// request names one (§3).
 type Use string
 
 // The uses Calico knows.
@@ -23,7 +24,7 @@ const (
 // Valid reports whether u is one of the uses above. The empty Use is not.
 func (u Use) Valid() bool { return u.bit() != 0 }
 
-// bit places each use in a set of uses; 0 means unknown.
+// bit returns the bit of a use in a set of uses; 0 means unknown.
 func (u Use) bit() uint8 {
 	switch u {
 	case Workload:
@@ -36,7 +37,7 @@ func (u Use) bit() uint8 {
 	return 0
 }
 
-// Mode says whether a pool is used without being asked for.
+// Mode says whether requests that do not name a pool may use it.
 type Mode string
 
 // The assignment modes of a pool (§1).
@@ -45,7 +46,7 @@ const (
 	Manual    Mode = "Manual"    // used only by requests that name its CIDR
 )
 
-// Block sizes, as prefix lengths, of pools that do not say (§1).
+// Default block sizes, as prefix lengths (§1).
 const (
 	DefaultBlockSize4 = 26  // 64 addresses
 	DefaultBlockSize6 = 122 // 64 addresses
@@ -58,8 +59,9 @@ const (
 	maxName                      = 253
 )
 
-// Spec is a pool as a user writes it: the fields of Calico's IPPool (§1). It is plain data, copied by assignment except for
-// AllowedUses, which copies share. Turn it into something to ask with [New].
+// Spec is a pool as a user writes it: the fields of Calico's IPPool (§1). It is
+// plain data, copied by assignment except for AllowedUses, which copies share.
+// [New] makes a [Pool] of it.
 type Spec struct {
 	// Name identifies the pool and gives its place in the order of pools. 1 to 253 bytes, no control characters;
 	// Kubernetes' further rules for names are not enforced.
@@ -73,19 +75,21 @@ type Spec struct {
 	NodeSelector string
 	// NamespaceSelector picks the namespaces whose pods may use the pool, in the language of [Parse]. Empty means all.
 	NamespaceSelector string
-	// AllowedUses is what the pool's addresses may be used for. Empty means Workload and Tunnel.
+	// AllowedUses are the allowed purposes of the pool's addresses. Empty means
+	// Workload and Tunnel.
 	AllowedUses []Use
 	// AssignmentMode is Automatic or Manual. Empty means Automatic.
 	AssignmentMode Mode
-	// Disabled pools give out no addresses; those given out already stay.
+	// Disabled pools give out no addresses; those given out before stay.
 	Disabled bool
 }
 
-// WithDefaults returns s with the documented defaults written out where fields are zero. A BlockSize of 0 stays 0 where the
-// CIDR is not valid, since the default depends on its family. AllowedUses stays empty where NamespaceSelector selects: the
-// allocator takes the empty list as Workload and Tunnel there as well, but written out it would be refused (see
-// [Spec.Validate]). The result's AllowedUses belongs to the caller. Validating the result gives the same verdict as
-// validating s.
+// WithDefaults returns s with the documented defaults written out where fields are
+// zero. A BlockSize of 0 stays 0 where the CIDR is not valid, since the default
+// depends on its family. AllowedUses stays empty if NamespaceSelector selects: the
+// allocator treats an empty list as Workload and Tunnel there as well, but
+// [Spec.Validate] refuses the written-out list. The result's AllowedUses belongs
+// to the caller. Validating the result gives the same verdict as validating s.
 func (s Spec) WithDefaults() Spec {
 	if s.BlockSize == 0 && s.CIDR.IsValid() {
 		s.BlockSize = DefaultBlockSize6
@@ -104,13 +108,14 @@ func (s Spec) WithDefaults() Spec {
 	return s
 }
 
-// selectsAll reports whether a selector is one of the two texts that Calico's validation takes for "no selector". It
-// compares text: a selector that happens to match everything, such as global(), is a selector all the same.
+// selectsAll reports whether a selector is one of the two texts that Calico's
+// validation takes for "no selector". It compares text: another selector that
+// matches everything, such as global(), still counts as one.
 func selectsAll(selector string) bool { return selector == "" || selector == "all()" }
 
 // InvalidError is one thing wrong with one field of a [Spec]. errors.Is(err, [ErrInvalid]) holds for it.
 type InvalidError struct {
-	Pool   string // the pool's name, may be empty or itself what is wrong
+	Pool   string // the pool's name, perhaps empty or invalid
 	Field  string // the field as Calico's resource calls it, such as "blockSize"
 	Value  string // what the field held
 	Reason string // what is wrong with it
@@ -128,21 +133,24 @@ func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 // Unwrap returns Err.
 func (e *InvalidError) Unwrap() error { return e.Err }
 
-// Validate checks s against the rules of §1, zero fields standing for their defaults. It returns nil, or all problems at
-// once, joined: each is an [*InvalidError], and all match [ErrInvalid]. What is asked of s:
+// Validate checks s against the rules of §1; zero fields stand for their defaults.
+// It returns nil, or all problems at once, joined: each is an [*InvalidError], and
+// all match [ErrInvalid]. The rules:
 //
 //   - the ranges given at the fields of [Spec]; selectors must parse;
 //   - LoadBalancer with no other use, and with no nodeSelector but "" or all(): its owners are not nodes;
 //   - Tunnel, if written out, with no namespaceSelector but "" or all(): nodes are in no namespace. An empty
 //     AllowedUses is accepted with any namespaceSelector, as the recorded clusters have it.
 //
-// Rules about several pools are [Set.Put]'s, those about blocks that exist already [Pool.CheckBlock]'s.
+// [Set.Put] checks rules about several pools, [Pool.CheckBlock] those about
+// existing blocks.
 func (s Spec) Validate() error {
 	_, err := s.compile()
 	return err
 }
 
-// selectors is what compile parses on the way, so that New need not do it again.
+// selectors are the selectors that compile parses, so that New need not parse them
+// again.
 type selectors struct{ node, namespace *Selector }
 
 func (s Spec) compile() (selectors, error) {
@@ -204,7 +212,8 @@ func cidrProblem(cidr netip.Prefix) string {
 	return ""
 }
 
-// checkBlockSize needs a CIDR of a known family, on which both the range and the default of the block size depend.
+// checkBlockSize needs a valid CIDR: range and default of the block size depend on
+// its family.
 func (s Spec) checkBlockSize(bad func(field, value, reason string)) {
 	low, high, size := minBlockSize6, maxBlockSize6, s.WithDefaults().BlockSize
 	if s.CIDR.Addr().Is4() {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// problems takes apart what Validate joins.
+// problems splits the error of Validate.
 func problems(t testing.TB, err error) []*pool.InvalidError {
 	t.Helper()
 	if err == nil {
@@ -116,7 +116,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// All that is wrong is said at once.
+// Validate reports everything that is wrong at once.
 func TestValidateAll(t *testing.T) {
 	err := pool.Spec{
 		CIDR: netip.MustParsePrefix("10.0.0.1/24"), BlockSize: 40,
@@ -198,7 +198,8 @@ func FuzzValidate(f *testing.F) {
 	})
 }
 
-// checkUsable asks a pool everything, and checks that the answers fit together.
+// checkUsable calls every method of a pool, and checks that the answers are
+// consistent.
 func checkUsable(t testing.TB, p *pool.Pool) {
 	t.Helper()
 	spec := p.Spec()
