@@ -49,9 +49,7 @@ func NewRecorder(w io.Writer, a *ipam.Allocator, name, about string) (*Recorder,
 	for _, spec := range a.Pools() {
 		h.Pools = append(h.Pools, poolOf(spec))
 	}
-	for _, n := range a.Nodes() {
-		h.Nodes = append(h.Nodes, n)
-	}
+	h.Nodes = append(h.Nodes, a.Nodes()...)
 	tw, err := NewWriter(w, h)
 	if err != nil {
 		return nil, err
