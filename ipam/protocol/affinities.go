@@ -19,8 +19,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// maxClaimBits is the binary logarithm of how many blocks one ClaimAffinity may
-// name, as in [ipam.Allocator.ClaimAffinity].
+// maxClaimBits is the binary logarithm of the greatest number of blocks in one
+// ClaimAffinity, as in [ipam.Allocator.ClaimAffinity].
 const maxClaimBits = 20
 
 // ClaimAffinity claims every block of the CIDR for the owner, as
@@ -60,9 +60,9 @@ func (c *Client) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed
 	return claimed, failed, nil
 }
 
-// enabledPool returns the enabled pool that the first address of the CIDR lies
-// in. The CIDR must be no smaller than a block, and may be wider than the pool: it
-// goes on in blocks of the same size (§9).
+// enabledPool returns the enabled pool that the first address of the CIDR lies in.
+// The CIDR must be no smaller than a block. It may be larger than the pool: beyond
+// the pool, its blocks have the same size (§9).
 func (c *Client) enabledPool(cidr netip.Prefix) (*pool.Pool, error) {
 	p := c.pools.ByAddr(cidr.Addr())
 	if p == nil || p.Disabled() {
@@ -94,7 +94,7 @@ func (c *Client) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBe
 	}
 	blocks := pool.Blocks(cidr, p.BlockSize())
 	if p.BlockSize()-cidr.Bits() > maxClaimBits {
-		// More than anybody could ask for one by one. The outcome is the same.
+		// Too many to request one by one. The outcome is the same.
 		if blocks, err = c.claimsOf(owner, cidr, p.BlockSize()); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (c *Client) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBe
 	return nil
 }
 
-// claimsOf goes through those blocks that the owner has affinities to.
+// claimsOf yields those blocks that the owner has affinities to.
 func (c *Client) claimsOf(owner affinity.Owner, cidr netip.Prefix, size int) (iter.Seq[netip.Prefix], error) {
 	affinities, err := list[*Affinity](c, OwnerKey(owner, cidr.Addr().Is4()))
 	if err != nil {
@@ -155,8 +155,8 @@ func (c *Client) RemoveIPAMHost(owner affinity.Owner) error {
 
 // ReleasePoolAffinities gives up every claim on a block in the CIDR, as
 // [ipam.Allocator.ReleasePoolAffinities] does: get config, list all affinities,
-// release by block name. Of several affinities to one block it is the last by
-// name. Where any was stale it begins again with a new list.
+// release by block name. If a block has several affinities it releases the last by
+// name. If any was stale it begins again with a new list.
 func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err
@@ -192,10 +192,10 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 	return &ipam.Error{Code: codes.MaxRetries, Pool: cidr}
 }
 
-// ReleaseBlockAffinity gives up the claim of the block's owner, if it has one,
-// as [ipam.Allocator.ReleaseBlockAffinity] does. The block that the caller
-// would pass is read first. It is tried once: [codes.Conflict] where somebody
-// else writes meanwhile (§15).
+// ReleaseBlockAffinity gives up the claim of the block's owner, if it has one, as
+// [ipam.Allocator.ReleaseBlockAffinity] does. It first reads the block, which
+// Calico's caller would pass. It tries once: [codes.Conflict] if somebody else
+// writes meanwhile (§15).
 func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 // This file refuses arguments that no state of the cluster could accept, as
 // [ipam.Allocator] does: with [codes.InvalidArgument], before any request.
 
-// checkName refuses a name that no Kubernetes object could have.
+// checkName refuses a name that no Kubernetes object can have.
 func checkName(what, name string) error {
 	switch {
 	case name == "":
@@ -46,7 +46,7 @@ func checkCIDR(cidr netip.Prefix) error {
 	return nil
 }
 
-// checkOwner refuses an owner that cannot be.
+// checkOwner refuses an invalid owner.
 func checkOwner(o affinity.Owner) error {
 	if err := o.Validate(); err != nil {
 		return invalid("owner", o.String(), err.Error())
@@ -64,7 +64,7 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 	return nil
 }
 
-// reservedRecord returns what the addresses reserved for the host point at.
+// reservedRecord returns the record of the addresses reserved for the host.
 func reservedRecord(r *ipam.HostReservation) Record {
 	return Record{
 		Handle: r.Handle,
@@ -92,7 +92,7 @@ func longestPrefix(r *ipam.HostReservation, is4 bool) (int, error) {
 	return longest, nil
 }
 
-// checkReservation refuses counts that nothing could hold.
+// checkReservation refuses counts that no block can hold.
 func checkReservation(r *ipam.HostReservation) error {
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
 		if n < 0 || int64(n) > 1<<32 {
@@ -102,8 +102,8 @@ func checkReservation(r *ipam.HostReservation) error {
 	return nil
 }
 
-// errTooLarge is what is found of an affinity to a block larger than any that a
-// pool could have. The real allocator would make it.
+// errTooLarge is the error for an affinity to a block larger than any pool can
+// have. The real allocator would create it.
 var errTooLarge = errors.New("protocol: block is too large")
 
 // fits refuses a reservation that the block could not hold, where the real

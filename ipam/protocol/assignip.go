@@ -13,8 +13,8 @@ import (
 )
 
 // AssignIP gives the host one given address, as [ipam.Allocator.AssignIP] does.
-// After a conflict it begins again without lowering the handle, whose count may
-// so stay above what it holds (§15).
+// After a conflict it begins again without lowering the handle, so the count may
+// stay too high (§15).
 func (c *Client) AssignIP(args ipam.AssignIPArgs) error {
 	err := args.Validate()
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *Client) assignIPOnce(args *ipam.AssignIPArgs, cidr netip.Prefix, s sett
 	ord := b.ordinal(args.IP)
 	if r := b.record(ord); r != nil {
 		if args.MaxAllocPerHandle > 0 && args.Handle != "" && r.Handle == args.Handle {
-			return nil // what was asked for is so already
+			return nil // the handle holds the address already
 		}
 		return &ipam.Error{Code: codes.AlreadyExists, Address: args.IP, Block: cidr, Want: args.Handle, Got: r.Handle}
 	}
@@ -80,7 +80,7 @@ func (c *Client) assignIPOnce(args *ipam.AssignIPArgs, cidr netip.Prefix, s sett
 	b.take(ord, Record{Handle: args.Handle, Active: args.Attrs})
 	err = c.updateBlock(b)
 	if errors.Is(err, errMissing) && args.Handle != "" {
-		_ = c.lower(nil, args.Handle, cidr, 1) // the block's absence counts
+		_ = c.lower(nil, args.Handle, cidr, 1) // the missing block is the error
 	}
 	return err
 }
@@ -101,9 +101,9 @@ func (c *Client) claimFor(owner affinity.Owner, cidr netip.Prefix, reserve *ipam
 	return c.claim(a, owner, s, reserve)
 }
 
-// alreadyHeld is what a refused raise comes to: success where the first address
-// that the handle holds of the family is the one that is asked for. A handle that
-// holds none is tried again: others may change it meanwhile (§15).
+// alreadyHeld decides what a refused raise means: success if the first address of
+// the family that the handle holds is the requested one. If the handle holds none
+// it is tried again, as others may change it meanwhile (§15).
 func (c *Client) alreadyHeld(args *ipam.AssignIPArgs) error {
 	held, err := c.heldIn(args.Handle, true, args.IP.Is4())
 	switch {

@@ -11,8 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// GetAssignmentAttributes returns what is kept with an allocated address, as
-// [ipam.Allocator.GetAssignmentAttributes] does: get config, get the block.
+// GetAssignmentAttributes returns handle and attributes of an allocated address,
+// as [ipam.Allocator.GetAssignmentAttributes] does: get config, get the block.
 func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error) {
 	if err := checkAddr(ip); err != nil {
 		return ipam.Attributes{}, err
@@ -34,8 +34,8 @@ func (c *Client) GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
 	return ipam.Attributes{Handle: r.Handle, Active: r.Active, Alternate: r.Alternate, Sequence: b.Sequences[ord]}, nil
 }
 
-// enabledBlock returns where the block of an address is that lies in an enabled
-// pool.
+// enabledBlock returns the CIDR of an address's block, if an enabled pool has the
+// address.
 func (c *Client) enabledBlock(ip netip.Addr) (netip.Prefix, error) {
 	p := c.pools.ByAddr(ip)
 	if p == nil || p.Disabled() {
@@ -105,8 +105,8 @@ func (c *Client) SetOwnerAttributes(ip netip.Addr, handle string, update ipam.Ow
 	}))
 }
 
-// setSide changes one side of a record, after a look at its precondition, if the update
-// changes it.
+// setSide checks the precondition of one side of a record and changes the side, if
+// the update says so.
 func setSide(now *block.Attrs, set block.Attrs, clear bool, expect *ipam.OwnerRef, empty bool) error {
 	if !clear && set.Len() == 0 {
 		return nil

@@ -13,8 +13,8 @@ import (
 )
 
 // AutoAssign gives the host addresses from its own blocks, from blocks that it
-// claims, and at last from those of others, as [ipam.Allocator.AutoAssign] does
-// (§3 to §8, §15).
+// claims, and last from those of others, as [ipam.Allocator.AutoAssign] does (§3
+// to §8, §15).
 func (c *Client) AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 	err = c.AutoAssignInto(&args, &v4, &v6)
 	return v4, v6, err
@@ -49,7 +49,7 @@ func (c *Client) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignme
 type request struct {
 	demand
 	num      int
-	record   Record // what the addresses will point at
+	record   Record // of the assigned addresses
 	maxAlloc int
 	out      *ipam.Assignment
 }
@@ -57,15 +57,15 @@ type request struct {
 // missing returns how many addresses are still to be found.
 func (r *request) missing() int { return r.num - len(r.out.IPs) }
 
-// say adds a message, unless the answer has it already.
+// say adds a message if the answer does not have it yet.
 func (r *request) say(msg string) {
 	if !slices.Contains(r.out.Msgs, msg) {
 		r.out.Msgs = append(r.out.Msgs, msg)
 	}
 }
 
-// errEnough ends a request whose handle may hold no more, but has what is asked
-// for (§7).
+// errEnough ends a request whose handle may hold no more, but holds enough
+// addresses (§7).
 var errEnough = errors.New("protocol: the handle has enough")
 
 // autoAssign is AutoAssign for one family (§4).
@@ -95,7 +95,7 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 	}
 	limit := r.settings.blockLimit(args.MaxBlocksPerHost)
 	owned := len(r.affinities)
-	refused := 0 // by the limit per handle, in a block newly claimed
+	refused := 0 // by the limit per handle, in a newly claimed block
 	for r.missing() > 0 {
 		b := c.nextAffine(&r.demand, 1)
 		claimed := b == nil
@@ -126,8 +126,8 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 		err := c.assignFrom(&r, b)
 		switch {
 		case claimed && errors.Is(err, codes.MaxAlloc):
-			// The search may come upon this block again and again until the
-			// limit of blocks, which can be as good as none.
+			// The search may find this block again and again until the limit of
+			// blocks, which can be very high.
 			refused++
 		case err != nil && !errors.Is(err, errEnough) && !again(err):
 			r.say("assign-failed")
@@ -139,8 +139,8 @@ func (c *Client) autoAssign(args *ipam.AutoAssignArgs, is4 bool, out *ipam.Assig
 	return nil
 }
 
-// blockLimit returns how many blocks a host may own: the smaller of what the
-// request and the configuration say (§4).
+// blockLimit returns how many blocks a host may own: the smaller limit of request
+// and configuration (§4).
 func (s *settings) blockLimit(requested int) int {
 	limit := s.MaxBlocksPerHost
 	if limit == 0 || requested > 0 && requested < limit {
@@ -153,8 +153,8 @@ func (s *settings) blockLimit(requested int) int {
 }
 
 // assignFrom takes as many addresses as are still missing from the block. After a
-// conflict, and where the handle may hold no more, it reads the block and tries
-// again, whoever owns it by then. It ends without an error where the block is gone.
+// conflict, and if the handle may hold no more, it reads the block and tries
+// again, even if the owner changed. It ends without an error if the block is gone.
 func (c *Client) assignFrom(r *request, b *Block) (err error) {
 	for range maxTries {
 		if err = c.assignOnce(r, b); !again(err) {
@@ -168,15 +168,16 @@ func (c *Client) assignFrom(r *request, b *Block) (err error) {
 	return err
 }
 
-// again reports whether others may change meanwhile what an assignment met.
+// again reports whether an assignment may succeed later: others may change what it
+// met.
 func again(err error) bool {
 	return errors.Is(err, errConflict) || errors.Is(err, codes.MaxAlloc)
 }
 
-// assignOnce takes as many addresses as are still missing from the block as it
-// was read. With strict affinity it must still be the owner's: else
-// [codes.AffinityMismatch]. errEnough and [codes.MaxAlloc] where the handle
-// may hold no more (§7).
+// assignOnce takes as many addresses as are still missing from the block as it was
+// read. With strict affinity the block must still be the owner's: else
+// [codes.AffinityMismatch]. If the handle may hold no more the error is errEnough
+// or [codes.MaxAlloc] (§7).
 func (c *Client) assignOnce(r *request, b *Block) error {
 	if r.settings.StrictAffinity && b.Owner != r.owner() {
 		return &ipam.Error{Code: codes.AffinityMismatch, Block: b.CIDR, Host: r.host, Want: r.owner().String(), Got: b.Owner.String()}
@@ -187,7 +188,7 @@ func (c *Client) assignOnce(r *request, b *Block) error {
 	}
 	handle, n := r.record.Handle, r.missing()
 	if handle != "" {
-		// By the number asked of this block, not by the number that it gives.
+		// By the number requested of this block, not by the number that it gives.
 		err := c.raise(handle, b.CIDR, n, r.maxAlloc)
 		if errors.Is(err, errLimit) {
 			return c.giveHeld(r)
@@ -212,8 +213,8 @@ func (c *Client) assignOnce(r *request, b *Block) error {
 	return nil
 }
 
-// giveHeld answers with addresses that the handle holds already, if it holds as
-// many as the request asks for.
+// giveHeld answers with addresses that the handle holds already, if they are as
+// many as requested.
 func (c *Client) giveHeld(r *request) error {
 	held, err := c.heldIn(r.record.Handle, false, r.is4)
 	if err != nil {
@@ -228,8 +229,8 @@ func (c *Client) giveHeld(r *request) error {
 	return errEnough
 }
 
-// borrow takes what is still missing from any block, whoever owns it
-// (§8). Nothing is listed: each block of the pool is read.
+// borrow takes what is still missing from any block of any owner (§8). It reads
+// each block of the pool, without a list.
 func (c *Client) borrow(r *request) {
 	var exhausted []string
 	for _, p := range r.pools {

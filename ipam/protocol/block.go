@@ -11,11 +11,11 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// free stands in a block's Index for an ordinal that points at no record.
+// free is the entry in a block's Index of an ordinal without a record.
 const free = -1
 
-// newBlock returns an empty block of the owner's, with all ordinals in the
-// queue but those reserved for the host.
+// newBlock returns an empty block of the owner, with all ordinals in the queue
+// except those reserved for the host.
 func newBlock(cidr netip.Prefix, owner affinity.Owner, now time.Time, seq uint64, reserve *ipam.HostReservation) *Block {
 	b := &Block{CIDR: cidr, Owner: owner, Claimed: now.UTC(), Sequence: seq}
 	size := 1 << (cidr.Addr().BitLen() - cidr.Bits())
@@ -59,9 +59,9 @@ func (b *Block) record(ord int) *Record {
 	return &b.Records[b.Index[ord]]
 }
 
-// collect moves the addresses that have cooled down to the tail of the queue,
-// in ascending order, and returns their number. Every look at a block sees it
-// so; only a write keeps it (§9).
+// collect moves the addresses that have cooled down to the tail of the queue, in
+// ascending order, and returns their number. Every read of a block sees them
+// there, but only a write stores that (§9).
 func (b *Block) collect(now time.Time, cooldown time.Duration) int {
 	n := 0
 	for ord := range b.Index {
@@ -115,8 +115,8 @@ func (b *Block) available(reserved *pool.Reservations) []int {
 	return ords
 }
 
-// empty reports whether nothing is allocated but what is reserved for the host.
-// Cooling addresses are allocated.
+// empty reports whether only ordinals reserved for the host are allocated. Cooling
+// addresses count as allocated.
 func (b *Block) empty() bool {
 	for ord := range b.Index {
 		if r := b.record(ord); r != nil && !block.IsHostReserved(r.Handle) {
@@ -126,9 +126,9 @@ func (b *Block) empty() bool {
 	return true
 }
 
-// take allocates a free ordinal, which leaves its place in the queue. It shares
-// the record of another allocation of the same handle and attributes, unless
-// that has an alternate owner (§7).
+// take allocates a free ordinal, wherever it is in the queue. It shares the record
+// of another allocation of the same handle and attributes, unless that has an
+// alternate owner (§7).
 func (b *Block) take(ord int, r Record) {
 	i := slices.Index(b.Records, r)
 	if i < 0 {
@@ -139,10 +139,10 @@ func (b *Block) take(ord int, r Record) {
 	b.Queue = slices.DeleteFunc(b.Queue, func(o int) bool { return o == ord })
 }
 
-// release takes the ordinals, which must be allocated, from their owners and
-// lets them cool down, in a record of their own; those that have nothing to wait
-// for are free at once. Where they are to be renumbered they remember the block's
-// sequence number, otherwise they keep their own (§6).
+// release releases the ordinals, which must be allocated, and lets them cool down
+// in a record of their own; without a cooldown they are free at once. If renumber
+// is set they remember the block's sequence number, otherwise they keep their own
+// (§6).
 func (b *Block) release(ords []int, renumber bool, now time.Time, cooldown time.Duration) {
 	b.Records = append(b.Records, Record{ReleasedAt: time.Unix(now.Unix(), 0).UTC()})
 	for _, ord := range ords {
@@ -155,10 +155,9 @@ func (b *Block) release(ords []int, renumber bool, now time.Time, cooldown time.
 	b.collect(now, cooldown)
 }
 
-// free takes the ordinals, which must be allocated, from their owners and puts them
-// at the tail of the queue in the order given: a release before there was a
-// cooldown. Where they keep their numbers they remember them until they are
-// allocated again (§16).
+// free releases the ordinals, which must be allocated, to the tail of the queue in
+// the order given, as Calico did before it had a cooldown. If they keep their
+// sequence numbers, they remember them until they are allocated again (§16).
 func (b *Block) free(ords []int, keep bool) {
 	for _, ord := range ords {
 		b.Index[ord] = free
@@ -170,7 +169,7 @@ func (b *Block) free(ords []int, keep bool) {
 	b.dropUnused()
 }
 
-// seen returns the block as if collected, a copy where that makes a difference.
+// seen returns the block as if collected: a copy if that makes a difference.
 func (b *Block) seen(now time.Time, cooldown time.Duration) *Block {
 	if !slices.ContainsFunc(b.Records, func(r Record) bool { return !r.ReleasedAt.IsZero() }) {
 		return b
@@ -180,8 +179,8 @@ func (b *Block) seen(now time.Time, cooldown time.Duration) *Block {
 	return c
 }
 
-// heldBy returns the ordinals that the handle holds, ascending: none in a block
-// that does not exist.
+// heldBy returns the ordinals that the handle holds, ascending: none if the block
+// does not exist.
 func (b *Block) heldBy(handle string) []int {
 	if b == nil {
 		return nil
@@ -195,5 +194,5 @@ func (b *Block) heldBy(handle string) []int {
 	return ords
 }
 
-// disown makes the block nobody's.
+// disown removes the block's owner.
 func (b *Block) disown() { b.Owner, b.Claimed = affinity.Owner{}, time.Time{} }

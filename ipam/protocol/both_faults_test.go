@@ -19,7 +19,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// faulty is an engine of which some operations are replaced.
+// faulty is an engine with some operations replaced.
 type faulty struct {
 	trace.Engine
 
@@ -60,7 +60,7 @@ func (f *faulty) ClaimAffinity(cidr netip.Prefix, o affinity.Owner) (claimed, fa
 }
 func (f *faulty) ReleasePoolAffinities(cidr netip.Prefix) error { return f.releasePool(cidr) }
 
-// spoilt makes engines that a function spoils, of those that make makes.
+// spoilt makes engines with a fault, from those that make makes.
 func spoilt(make makeEngine, spoil func(f *faulty)) makeEngine {
 	return func(o ipam.Options) trace.Engine {
 		e := make(o)
@@ -73,10 +73,10 @@ func spoilt(make makeEngine, spoil func(f *faulty)) makeEngine {
 	}
 }
 
-// handful is how many operations a program that shows a fault may shrink to.
+// handful is the greatest length to which a program that shows a fault may shrink.
 const handful = 5
 
-// calls are faults of either engine, in what it makes of its operations.
+// calls are faults of either engine in its operations.
 var calls = map[string]func(f *faulty){
 	"the limit of a handle is ignored": func(f *faulty) {
 		f.assignIP = func(args ipam.AssignIPArgs) error {
@@ -140,8 +140,8 @@ var calls = map[string]func(f *faulty){
 	"blocks do not get lost": func(f *faulty) { f.dropBlock = func(netip.Prefix) bool { return false } },
 }
 
-// oddCalls are faults that only show where blocks have any size, claims are wider
-// than pools, and owners of either type have one name.
+// oddCalls are faults that only show if blocks have any size, claims are wider
+// than pools, and owners of both types have the same name.
 var oddCalls = map[string]func(f *faulty){
 	"claims end with the pool": func(f *faulty) {
 		f.claim = func(cidr netip.Prefix, o affinity.Owner) (claimed, failed []netip.Prefix, err error) {
@@ -175,7 +175,7 @@ var oddCalls = map[string]func(f *faulty){
 	},
 }
 
-// writes are faults of the client, in what it writes.
+// writes are faults of the client in its writes.
 var writes = map[string]func(s *Store, r *Request){
 	"the queue loses its order": func(_ *Store, r *Request) {
 		if b, ok := r.Object.(*Block); ok {
@@ -228,8 +228,8 @@ var writes = map[string]func(s *Store, r *Request){
 	},
 }
 
-// TestBothEnginesReject: a fault of either engine is found, and shrinks to the few
-// operations that show it. A long run tries every fault.
+// TestBothEnginesReject: a fault of either engine is found, and the program
+// shrinks to a few operations. A long run tries every fault.
 func TestBothEnginesReject(t *testing.T) {
 	alone(t)
 	for _, name := range property.Some(slices.Sorted(maps.Keys(calls))) {
@@ -248,8 +248,8 @@ func TestBothEnginesReject(t *testing.T) {
 	}
 }
 
-// alone leaves a test out where the race detector would make it ten times as slow
-// and has nothing to find: all of it is one goroutine.
+// alone skips a test under the race detector, which would make it ten times slower
+// and find nothing in its only goroutine.
 func alone(t *testing.T) {
 	t.Helper()
 	if property.UnderRace {
@@ -257,7 +257,7 @@ func alone(t *testing.T) {
 	}
 }
 
-// tamper is a datastore whose requests are tampered with.
+// tamper is a datastore that changes requests before they are carried out.
 type tamper struct {
 	*Store
 	with func(s *Store, r *Request)
@@ -268,7 +268,7 @@ func (x tamper) Do(r Request) Response {
 	return x.Store.Do(r)
 }
 
-// writing makes clients that have a fault in what they write.
+// writing makes clients with a fault in their writes.
 func writing(fault func(s *Store, r *Request)) makeEngine {
 	return func(o ipam.Options) trace.Engine {
 		cluster := clusterOf(o.Calico)

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBothEnginesFile: the recording that a difference leaves is replayed by the
-// command that is printed with it, to the same difference. The fault is the
-// reference's, for the command plays on the allocator as it is.
+// TestBothEnginesFile: a difference leaves a recording and prints the command that
+// replays it, to the same difference. The fault is in the reference, as the
+// command replays on the real allocator.
 func TestBothEnginesFile(t *testing.T) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestBothEnginesFile(t *testing.T) {
 		p := found(t, spoilt(client, calls["one address in four is not given"]), allocator)
 		replays(t, goTool, p, fmt.Sprintf("%d, AutoAssign", len(p.ops)))
 	})
-	// What only shows in what is kept shows in the whole state at the end.
+	// A difference only in the state shows in the whole state at the end.
 	for _, name := range []string{"claims are not confirmed", "a sequence number is used again", "claim times are lost"} {
 		t.Run("in the state, "+name, func(t *testing.T) {
 			p := found(t, writing(writes[name]), allocator)
@@ -37,8 +37,8 @@ func TestBothEnginesFile(t *testing.T) {
 	}
 }
 
-// replays runs the command that the pair's report has: it must diverge at that
-// operation first, and nowhere before.
+// replays runs the command from the pair's report: the first divergence must be at
+// that operation.
 func replays(t *testing.T, goTool string, p *pair, operation string) {
 	t.Helper()
 	report := p.report(t.Name())

@@ -20,7 +20,7 @@ var elsewhere = []string{
 	"DeletedBlockForgets", "JudgesMachines", "RenewsGivenOut", "CollectsCold", "RepeatsForLeaks", "RepeatsForNodes",
 }
 
-// worldOf is where programs come to what a rule is about, if not in the first world.
+// worldOf is the world whose programs reach a rule, if the first world's do not.
 var worldOf = map[string]string{
 	"DisabledByAddress":  "off",
 	"EnsureByPools6":     "windows",
@@ -28,7 +28,7 @@ var worldOf = map[string]string{
 	"ReleaseReadsConfig": "windows",
 }
 
-// turned makes clients for which one rule is the other way round.
+// turned makes clients with one rule flipped.
 func turned(rule string) makeEngine {
 	return func(o ipam.Options) trace.Engine {
 		c := clusterOf(o.Calico)
@@ -38,8 +38,8 @@ func turned(rule string) makeEngine {
 	}
 }
 
-// TestRulesTurnedRound: clients that have any one rule of another release than they
-// should are found out, on both sides of the change.
+// TestRulesTurnedRound: the comparison finds clients with any one rule flipped, on
+// both sides of the change.
 func TestRulesTurnedRound(t *testing.T) {
 	rules := reflect.TypeFor[calico.Rules]()
 	for i := range rules.NumField() {

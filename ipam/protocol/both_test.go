@@ -12,13 +12,14 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// TestBothEngines: whatever is done, the allocator and a client that works alone
-// say and keep the same. They share no allocation code, so each judges the other.
-// Half of the programs are of the newest release of Calico, the others of any.
+// TestBothEngines: in every program, the allocator and a client that works alone
+// have the same outcomes and the same state. They share no allocation code, so
+// each checks the other. Half of the programs are of the newest release of Calico,
+// the others of any.
 //
-// What fails is shrunk and left as a recording, with the command that replays it.
-// IPAMSIM_LONG=1 makes it more than 100,000 operations; -rapid.checks=N makes it N
-// programs in each world.
+// A failing program is shrunk and saved as a recording, with the command that
+// replays it. IPAMSIM_LONG=1 makes it more than 100,000 operations;
+// -rapid.checks=N makes it N programs in each world.
 func TestBothEngines(t *testing.T) {
 	var seen program.Coverage
 	worlds := 0
@@ -57,8 +58,8 @@ func pairOf(t require.TestingT, prog *program.Program, ref, other makeEngine) *p
 	return p
 }
 
-// play lets both engines do the program and fails where they differ. What it
-// comes to is counted.
+// play runs the program on both engines and fails if they differ. It counts
+// outcomes.
 func (p *pair) play(rt *rapid.T, prog *program.Program, seen *program.Coverage) {
 	rt.Repeat(map[string]func(*rapid.T){"operation": func(rt *rapid.T) {
 		op := prog.Next()
@@ -74,9 +75,9 @@ func (p *pair) play(rt *rapid.T, prog *program.Program, seen *program.Coverage) 
 	}})
 }
 
-// report shows what the pair did as a recording, leaves it in a file, and tells how
-// to replay that, and how to run the test again: rapid keeps the choices of what
-// failed, and tries them first.
+// report shows the pair's operations as a recording, saves it in a file, and says
+// how to replay it and how to run the test again: rapid keeps the choices of a
+// failure and tries them first.
 func (p *pair) report(test string) string {
 	var text strings.Builder
 	if err := p.write(&text); err != nil {

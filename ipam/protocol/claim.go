@@ -10,15 +10,15 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// This file is the claiming of blocks: the two phases, and the recovery of what
-// a client left that died between them (§5, §15).
+// This file is the claiming of blocks: the two phases, and recovery after a client
+// died between them (§5, §15).
 
-// errStale is what recovery finds of an affinity whose block is another's or
-// nobody's. The affinity is gone then.
+// errStale is the result of recovery for an affinity whose block has another owner
+// or none. The affinity is gone then.
 var errStale = errors.New("protocol: stale affinity")
 
-// pend announces a claim. A confirmed affinity that is there is as good as a new
-// one, any other is written back as pending.
+// pend announces a claim. A confirmed affinity that exists already stays as it is,
+// any other is written back as pending.
 func (c *Client) pend(owner affinity.Owner, cidr netip.Prefix) (*Affinity, error) {
 	a := &Affinity{Owner: owner, CIDR: cidr, State: affinity.Pending, Created: c.now().UTC()}
 	err := c.create(a)
@@ -43,9 +43,9 @@ func (c *Client) confirm(a *Affinity) error {
 	return failed
 }
 
-// claim creates the block of a pending affinity and confirms that.
-// [codes.BlockClaimConflict] where the block is another's or nobody's, with
-// the affinity deleted.
+// claim creates the block of a pending affinity and confirms the affinity. If the
+// block has another owner or none it deletes the affinity and returns
+// [codes.BlockClaimConflict].
 func (c *Client) claim(a *Affinity, owner affinity.Owner, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	now := c.now()
 	b := newBlock(a.CIDR, owner, now, uint64(max(0, now.UnixNano())), reserve)
@@ -68,8 +68,8 @@ func (c *Client) claim(a *Affinity, owner affinity.Owner, s settings, reserve *i
 	return b, c.confirm(a)
 }
 
-// recover makes an affinity and its block agree, whatever a client that died
-// left behind, and returns the block. Stale affinities are deleted.
+// recover makes an affinity and its block consistent after a client died, and
+// returns the block. It deletes a stale affinity.
 func (c *Client) recover(a *Affinity, owner affinity.Owner, s settings, reserve *ipam.HostReservation) (*Block, error) {
 	b, err := c.getBlock(a.CIDR, s)
 	switch {
@@ -97,22 +97,22 @@ func (c *Client) recover(a *Affinity, owner affinity.Owner, s settings, reserve 
 	if err := c.updateState(a, affinity.Pending); err != nil {
 		return nil, err
 	}
-	// Others who hold an older copy of the block fail from now on.
+	// From now on, writes by clients with an older copy of the block fail.
 	if err := c.updateBlock(b); err != nil {
 		return nil, err
 	}
 	return b, c.updateState(a, affinity.Confirmed)
 }
 
-// errNothing is what a release ends with that finds nothing to give up, or finds
-// it gone half-way.
+// errNothing ends a release that finds nothing to release, at its start or
+// half-way.
 var errNothing = errors.New("protocol: there is nothing to give up")
 
 // release gives up the owner's claim on a block, and the block with it if it is
-// empty (§9, "Releasing affinity"). Whatever is missing, at any request, means
-// that there is nothing more to do. errStale where the block is somebody else's;
-// [codes.BlockNotEmpty] where it must be empty and is not. After a conflict it
-// begins again.
+// empty (§9, "Releasing affinity"). A missing object, at any request, means that
+// there is nothing more to do. The error is errStale if somebody else owns the
+// block, [codes.BlockNotEmpty] if it must be empty and is not. After a conflict
+// release begins again.
 func (c *Client) release(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings) error {
 	return retry(func() error { return c.releaseOnce(owner, cidr, mustBeEmpty, s) })
 }
@@ -132,8 +132,8 @@ func (c *Client) reclaim(listed *Block, s settings) error {
 	return c.giveUp(listed.Owner, listed.CIDR, true, s, listed)
 }
 
-// giveUp is releaseOnce that says [errNothing] where there is nothing to do. With
-// a block that was listed it does so too if that has moved since.
+// giveUp is releaseOnce that returns [errNothing] if there is nothing to do, also
+// if a listed block was written since.
 func (c *Client) giveUp(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool, s settings, listed *Block) error {
 	a, err := c.getAffinity(owner, cidr)
 	if err != nil {

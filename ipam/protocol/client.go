@@ -16,24 +16,24 @@ import (
 // of requests (§15). [Cluster.Client] makes one. It is not safe for
 // concurrent use, and neither are several clients of one cluster.
 //
-// An operation that meets conflicts 100 times gives up with [codes.MaxRetries],
-// and [Client.ReleaseBlockAffinity], which tries once, with [codes.Conflict] at
-// the first; one whose request fails ends with [ErrUnavailable]. What it has
-// written by then stays written.
+// An operation gives up with [codes.MaxRetries] after 100 conflicts;
+// [Client.ReleaseBlockAffinity], which tries once, with [codes.Conflict] after the
+// first. If a request fails the operation ends with [ErrUnavailable]. Its writes
+// until then stay.
 type Client struct {
 	*Cluster
 	access Access
 	now    func() time.Time
 }
 
-// ErrUnavailable is what only a datastore between clients can cause.
+// ErrUnavailable ends an operation whose request fails ([Failed]).
 var ErrUnavailable = errors.New("protocol: the datastore did not answer")
 
-// maxTries is how often anything is tried (§15).
+// maxTries is the greatest number of tries (§15).
 const maxTries = 100
 
-// What a request can meet. They end inside this package, where a caller of the
-// operation is told one of ipam's errors or those above.
+// The failures of a request. They stay inside this package: callers of operations
+// get ipam's errors or those above.
 var (
 	errExists   = errors.New("protocol: object exists")
 	errMissing  = errors.New("protocol: object is missing")
@@ -56,8 +56,8 @@ func (c *Client) do(verb Verb, key Key, o Object) (Response, error) {
 	return r, about(ErrUnavailable, key)
 }
 
-// about wraps an error with what it is about. Most such errors are read by nobody:
-// that an object is missing is the usual answer.
+// about wraps an error with its object. The text is made only when it is read: a
+// missing object is a usual answer.
 func about(err error, what any) error { return &aboutError{err, what} }
 
 type aboutError struct {
@@ -68,7 +68,7 @@ type aboutError struct {
 func (e *aboutError) Error() string { return fmt.Sprintf("%v: %v", e.err, e.what) }
 func (e *aboutError) Unwrap() error { return e.err }
 
-// outcome turns what a request met into what the caller of an operation is told.
+// outcome turns the failure of a request into the error of an operation.
 func outcome(err error) error {
 	switch {
 	case errors.Is(err, errMissing):
@@ -98,8 +98,8 @@ func get[T Object](c *Client, key Key) (o T, err error) {
 	return r.Object.(T), nil
 }
 
-// write creates or updates an object, whose revision is then the new one, and a
-// block's number the one it got.
+// write creates or updates an object, and sets its new revision, and a block's
+// sequence number.
 func (c *Client) write(verb Verb, o Object) error {
 	r, err := c.do(verb, o.Key(), o)
 	if err != nil {
@@ -133,7 +133,7 @@ func list[T Object](c *Client, key Key) ([]T, error) {
 	return objects, nil
 }
 
-// settings is the configuration that an operation has read, and what follows
+// settings is the configuration that an operation has read, with values derived
 // from it.
 type settings struct {
 	ipam.Config
@@ -156,8 +156,8 @@ func (c *Client) settings() (settings, error) {
 	return s, nil
 }
 
-// settingsToRelease is settings for an operation that reads the configuration for
-// the cooldown only: it did not before there was one (§16).
+// settingsToRelease is settings for an operation that reads the configuration only
+// for the cooldown: releases without one do not read it (§16).
 func (c *Client) settingsToRelease() (settings, error) {
 	if !c.rules.ReleaseReadsConfig {
 		return settings{}, nil

@@ -16,8 +16,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// TestInvalidArguments: what no state could accept is refused as the allocator
-// refuses it, before any request.
+// TestInvalidArguments: arguments that no state could accept are refused as by the
+// allocator, before any request.
 func TestInvalidArguments(t *testing.T) {
 	var (
 		n      = affinity.HostOwner("n")
@@ -105,7 +105,7 @@ func TestInvalidArguments(t *testing.T) {
 	}
 }
 
-// watched is a datastore that writes down what is asked of it.
+// watched is a datastore that records requests.
 type watched struct {
 	*Store
 	calls []string
@@ -117,8 +117,8 @@ func (w *watched) Do(r Request) Response {
 	return a
 }
 
-// TestRequests pins the requests of operations whose order recordings do not
-// show, or only where nothing is allocated.
+// TestRequests pins the requests of operations whose order recordings do not show,
+// or show only with nothing allocated.
 func TestRequests(t *testing.T) {
 	var (
 		n     = affinity.HostOwner("n")
@@ -181,8 +181,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// AssignIP, which lost its block between reading and writing it, lowers the
-// handle again; after a conflict it does not, and a surplus stays (§15).
+// AssignIP lowers the handle again if its block was deleted between read and
+// write. After a conflict it does not, and a surplus stays (§15).
 func TestAssignIPLeavesSurplus(t *testing.T) {
 	ip := netip.MustParseAddr("10.0.0.1")
 	first := netip.MustParsePrefix("10.0.0.0/30")

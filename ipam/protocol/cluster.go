@@ -13,13 +13,13 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Cluster is what all clients of one cluster share: the datastore, and beside
-// it the pools and reservations. Those clients read without a request, for
-// recordings do not count that and nothing in them changes a pool during a race.
-// Make one with [NewCluster].
+// Cluster is what all clients of one cluster share: the datastore, and beside it
+// the pools and reservations. Clients read pools and reservations without a
+// request, as recordings do not count such reads and no recorded race changes a
+// pool. Make one with [NewCluster].
 //
-// Its methods look at the datastore from outside: they are no requests, count
-// for nothing, and may be called between any two steps of a client.
+// Its methods read the datastore from outside: they make no requests, are not
+// counted, and may be called between any two steps of a client.
 type Cluster struct {
 	store        *Store
 	version      calico.Version
@@ -37,8 +37,8 @@ func NewCluster() *Cluster {
 }
 
 // SetCalico chooses the release of Calico that the clients are of (§16); without
-// it they are of the newest. What the release does not have is refused from then
-// on, but what is there stays: choose before anything else.
+// it they are of the newest. From then on, requests for what the release does not
+// have are refused, but existing objects stay: call it before anything else.
 func (c *Cluster) SetCalico(v calico.Version) { c.version, c.rules = v, v.Rules() }
 
 // Calico returns the release that the clients are of.
@@ -58,7 +58,7 @@ func (c *Cluster) SetPool(spec pool.Spec) error {
 		return err
 	}
 	if c.pools.Get(spec.Name) != nil {
-		return c.pools.Put(p) // whatever blocks are in it
+		return c.pools.Put(p) // whatever blocks it has
 	}
 	var errs []error
 	for _, b := range c.store.blocks.live() {
@@ -95,8 +95,8 @@ func (c *Cluster) SetReservations(entries []string) []pool.Warning {
 }
 
 // blockAt returns the CIDR of the block that holds the address: the pool's, or
-// where no pool covers it the one that exists. A disabled pool did not count
-// before [calico.Rules.DisabledByAddress].
+// that of an existing block if no pool has the address. A disabled pool did not
+// count before [calico.Rules.DisabledByAddress].
 func (c *Cluster) blockAt(ip netip.Addr) (cidr netip.Prefix, found bool) {
 	if p := c.pools.ByAddr(ip); p != nil && (!p.Disabled() || c.rules.DisabledByAddress) {
 		return p.BlockOf(ip)
@@ -131,8 +131,8 @@ func (c *Cluster) SequenceNumber(ip netip.Addr) uint64 {
 	return b.Sequences[b.ordinal(ip)]
 }
 
-// BlockOf returns the block that holds the address and who owns it, the zero
-// Owner for nobody; exists is false where there is no such block.
+// BlockOf returns the block that holds the address and its owner, the zero Owner
+// for none; exists is false if there is no such block.
 func (c *Cluster) BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owner, exists bool) {
 	b := c.peek(ip)
 	if b == nil {
@@ -155,8 +155,8 @@ func (c *Cluster) Summary() ipam.Summary {
 	return s
 }
 
-// State returns everything that is allocated and claimed, in the form and order
-// of [ipam.Allocator.State]. It is the caller's.
+// State returns everything that is allocated and claimed, in the form and order of
+// [ipam.Allocator.State]. The caller owns it.
 func (c *Cluster) State() ipam.State {
 	var s ipam.State
 	for _, b := range c.store.blocks.live() {
@@ -192,9 +192,9 @@ func (b *Block) state() ipam.BlockState {
 	return s
 }
 
-// Client returns a client that reaches the datastore through an [Access] that
-// ends at the cluster's [Store], and goes by a clock of its own. Nil stands for
-// the store itself, and for a clock that stands at the Unix epoch.
+// Client returns a client with an [Access] that ends at the cluster's [Store], and
+// a clock of its own. Nil stands for the store itself, and for a clock that stands
+// still at the Unix epoch.
 func (c *Cluster) Client(access Access, now func() time.Time) *Client {
 	if access == nil {
 		access = c.store

@@ -13,8 +13,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// demand is one family of a request for addresses or a block, and what was
-// found out about it (§3).
+// demand is one family of a request for addresses or a block, with what it may use
+// (§3).
 type demand struct {
 	host      string
 	use       pool.Use
@@ -27,10 +27,10 @@ type demand struct {
 	settings   settings
 	pools      []*pool.Pool // that may be used, in order
 	affinities []*Affinity  // to blocks of these, by name
-	looked     int          // how many of the affinities were looked at
+	looked     int          // how many of the affinities were tried
 }
 
-// owner returns who claims blocks for the request.
+// owner returns the owner that claims blocks for the request.
 func (d *demand) owner() affinity.Owner {
 	if d.use == pool.LoadBalancer {
 		return affinity.VirtualOwner(d.host)
@@ -38,10 +38,10 @@ func (d *demand) owner() affinity.Owner {
 	return affinity.HostOwner(d.host)
 }
 
-// prepare finds out what the demand may use: get config, get node, list the
-// host's affinities. Blocks that the node is not to have any more are released.
-// Releases of Calico whose releases of addresses do not read the configuration
-// read it later here, too: it is the caller's to do (§16).
+// prepare finds what the demand may use: get config, get node, list the host's
+// affinities. It releases blocks that the node may no longer have. Before
+// [calico.Rules.ReleaseReadsConfig] the caller reads the configuration later
+// (§16).
 func (c *Client) prepare(d *demand) (err error) {
 	if !d.use.Valid() {
 		return &ipam.Error{Code: codes.UseRequired, Host: d.host, Got: string(d.use), Detail: fmt.Sprintf("got %q", d.use)}
@@ -115,7 +115,7 @@ func (c *Client) choose(d *demand, labels map[string]string) ([]*pool.Pool, erro
 		chosen = append(chosen, p)
 	}
 	if len(d.requested) == 0 {
-		// The automatic choice does not look at the size of blocks (§10).
+		// The automatic choice ignores the size of blocks (§10).
 		for _, p := range enabled {
 			if p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(d.namespace) {
 				chosen = append(chosen, p)
@@ -135,8 +135,8 @@ func (c *Client) choose(d *demand, labels map[string]string) ([]*pool.Pool, erro
 	return chosen, nil
 }
 
-// nextAffine returns the next of the host's usable blocks that has at least so
-// many free addresses, or nil. Each is looked at once a request.
+// nextAffine returns the next of the host's usable blocks with at least that many
+// free addresses, or nil. A request tries each block once.
 func (c *Client) nextAffine(d *demand, free int) *Block {
 	for d.looked < len(d.affinities) {
 		cidr := d.affinities[d.looked].CIDR

@@ -37,8 +37,8 @@ func (c *Client) drop(key Key) bool {
 	return err == nil
 }
 
-// GetIPAMConfig returns the configuration in force, the default where it cannot
-// be read.
+// GetIPAMConfig returns the configuration in force, the default if it cannot be
+// read.
 func (c *Client) GetIPAMConfig() ipam.Config {
 	s, err := c.settings()
 	if err != nil {
@@ -78,8 +78,8 @@ func (c *Client) SetIPAMConfig(config ipam.Config) error {
 	}))
 }
 
-// PutIPAMConfig writes the configuration as an edit behind Calico's back does,
-// as [ipam.Allocator.PutIPAMConfig] does.
+// PutIPAMConfig writes the configuration as a raw edit of the datastore does, as
+// [ipam.Allocator.PutIPAMConfig] does.
 func (c *Client) PutIPAMConfig(config ipam.Config) error {
 	if err := errors.Join(checkConfig(config), c.supportsConfig(config)); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (c *Client) PutIPAMConfig(config ipam.Config) error {
 	return outcome(c.write(Apply, &Config{Config: config}))
 }
 
-// checkConfig checks ranges, whatever the combination.
+// checkConfig checks the range of each field, not their combination.
 func checkConfig(c ipam.Config) error {
 	if c.MaxBlocksPerHost < 0 {
 		return invalid("maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative")
@@ -98,7 +98,7 @@ func checkConfig(c ipam.Config) error {
 	return nil
 }
 
-// PutAffinity writes an affinity object behind the allocator's back, as
+// PutAffinity writes an affinity object as a raw edit of the datastore does, as
 // [ipam.Allocator.PutAffinity] does.
 func (c *Client) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affinity.State) error {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {

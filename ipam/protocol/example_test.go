@@ -9,8 +9,9 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Two hosts claim one block at once, a call each in turn. The one that creates
-// the block first has it; the other finds it taken and takes its affinity back.
+// Two hosts claim one block at once, taking turns call by call. The host that
+// creates the block first owns it; the other finds it taken and deletes its own
+// affinity.
 func Example() {
 	cluster := protocol.NewCluster()
 	cidr := netip.MustParsePrefix("10.0.0.0/26")

@@ -14,12 +14,12 @@ import (
 // is empty (§5).
 const minClaimAge = time.Minute
 
-// claimNew finds a block for the host and claims it (§5). Errors:
-// [codes.NoBlock] with automatic allocation off, [codes.NoFreeBlocks] where
-// nothing is left, [codes.BadHostReservation] for a block too small for it.
+// claimNew finds a block for the host and claims it (§5). Errors: [codes.NoBlock]
+// with automatic allocation off, [codes.NoFreeBlocks] if none is left,
+// [codes.BadHostReservation] if the block is too small for the host reservation.
 func (c *Client) claimNew(d *demand) (b *Block, err error) {
 	s := d.settings
-	if !c.rules.ReleaseReadsConfig { // AutoAssign has read it, EnsureBlock not
+	if !c.rules.ReleaseReadsConfig { // AutoAssign has read it, EnsureBlock has not
 		if s, err = c.settingsOn(d.windows); err != nil {
 			return nil, err
 		}
@@ -40,16 +40,16 @@ func (c *Client) claimNew(d *demand) (b *Block, err error) {
 			return err
 		})
 		if !errors.Is(err, errStale) && !errors.Is(err, codes.BlockClaimConflict) {
-			break // else somebody was faster: look for another
+			break // another client was faster: look for another block
 		}
 	}
 	return b, err
 }
 
 // find returns the block that the host should claim next: the first on its walk
-// that does not exist, or is its own and has a free address, else an empty one
-// that its owner gives up, since [calico.Rules.ReclaimEmptyBlocks]. Nothing is given
-// up for a reservation that would not fit.
+// that does not exist, or that it owns and that has a free address; else, since
+// [calico.Rules.ReclaimEmptyBlocks], an empty block of another owner, which find
+// reclaims. It reclaims no block that is too small for a host reservation.
 func (c *Client) find(d *demand) (netip.Prefix, error) {
 	listed, err := list[*Block](c, BlocksKey)
 	if err != nil {
@@ -96,8 +96,8 @@ func (c *Client) find(d *demand) (netip.Prefix, error) {
 }
 
 // EnsureBlock returns, for each family with a host reservation, the first of the
-// host's blocks or a newly claimed one, as [ipam.Allocator.EnsureBlock] does. Its
-// requests are those of AutoAssign up to a block.
+// host's blocks or a newly claimed one, as [ipam.Allocator.EnsureBlock] does. It
+// makes the requests of AutoAssign up to the block.
 func (c *Client) EnsureBlock(args ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
 	if err := args.Validate(); err != nil {
 		return block4, block6, err

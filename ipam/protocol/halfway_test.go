@@ -11,11 +11,11 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// A ReleaseByHandle whose block somebody else empties and deletes first goes on
-// where it would have deleted the block, too. Where it would have written it, for
-// the block has an owner, it ends there, with the error that an unknown handle
-// has: it tries again after conflicts only (§15). What the handle holds in blocks
-// further on stays held then, and its client cannot tell.
+// During a ReleaseByHandle another client empties and deletes its block. If
+// ReleaseByHandle would have deleted the block too, it goes on. If it would have
+// updated the block, which has an owner, it ends with the error of an unknown
+// handle, as it tries again only after conflicts (§15). Then the handle still
+// holds addresses in later blocks, and the client cannot tell.
 func TestReleaseByHandleEndsHalfway(t *testing.T) {
 	first, second := netip.MustParsePrefix("10.0.0.0/30"), netip.MustParsePrefix("10.0.0.4/30")
 	ips := []netip.Addr{first.Addr(), second.Addr()}

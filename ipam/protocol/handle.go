@@ -38,9 +38,9 @@ func (h *Handle) total(is4 bool) int {
 // errLimit is a raise that the limit per handle does not allow.
 var errLimit = errors.New("protocol: handle would pass its limit")
 
-// raise counts n more addresses of the block for the handle, creating it if need
-// be: before the block is written (§7). errLimit where a positive limit
-// per family would be passed.
+// raise counts n more addresses of the block for the handle, before the block is
+// written, and creates the handle if necessary (§7). It returns errLimit if that
+// exceeds a positive limit per family.
 func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 	var err error
 	for range maxTries {
@@ -68,16 +68,16 @@ func (c *Client) raise(id string, cidr netip.Prefix, n, limit int) error {
 	return &ipam.Error{Code: codes.MaxRetries, Handle: id, Detail: err.Error()}
 }
 
-// lower counts n addresses of the block less for the handle, and deletes the
-// handle when nothing is left. It begins with the handle as listed, whose counts
-// it lowers too, or reads it if that is nil. A handle that is not there, as for
-// host-reserved addresses, or counts less is left alone: that is what Calico's
-// failure amounts to.
+// lower subtracts n addresses of the block from the handle's count, and deletes
+// the handle when nothing is left. It begins with the listed handle, and lowers
+// its counts too; if listed is nil it reads the handle. If the handle does not
+// exist, as for host-reserved addresses, or counts less, lower does nothing:
+// Calico fails with the same result.
 func (c *Client) lower(listed *Handle, id string, cidr netip.Prefix, n int) error {
 	return retry(func() error {
 		var h *Handle
 		if listed != nil {
-			same := *listed // but for the revision, which stays as listed
+			same := *listed // except the revision, which stays as listed
 			h, listed = &same, nil
 		} else {
 			var err error
@@ -98,10 +98,10 @@ func (c *Client) lower(listed *Handle, id string, cidr netip.Prefix, n int) erro
 	})
 }
 
-// held returns the addresses of which the block says that the handle holds them,
-// blocks by name and addresses ascending; cooling ones are nobody's. Blocks that
-// are gone hold nothing. Of ids that differ in letters only it is the given one
-// that counts, or with stored that of the handle's object.
+// held returns the addresses that the handle holds according to its blocks,
+// without cooling ones, blocks by name and addresses ascending. It ignores blocks
+// that are gone. Among ids that differ only in case, the given one counts, or with
+// stored the one in the handle's object.
 func (c *Client) held(id string, stored bool) ([]netip.Addr, error) {
 	h, err := get[*Handle](c, handleKey(id))
 	if err != nil {
@@ -130,8 +130,8 @@ func (c *Client) held(id string, stored bool) ([]netip.Addr, error) {
 	return ips, nil
 }
 
-// heldIn is held for the addresses of one family. A handle that is gone holds
-// nothing. All blocks are read all the same.
+// heldIn is held for the addresses of one family. A missing handle holds nothing.
+// It reads all blocks, of both families.
 func (c *Client) heldIn(id string, stored, is4 bool) ([]netip.Addr, error) {
 	ips, err := c.held(id, stored)
 	if errors.Is(err, errMissing) {

@@ -92,8 +92,8 @@ var brokenStores = map[string]func(*Store) Access{
 	},
 }
 
-// TestHistoriesRejects: what clients of a broken datastore are told cannot be
-// explained.
+// TestHistoriesRejects: no order explains the answers to clients of a broken
+// datastore.
 func TestHistoriesRejects(t *testing.T) {
 	for name, access := range brokenStores {
 		t.Run(name, func(t *testing.T) {

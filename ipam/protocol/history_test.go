@@ -15,23 +15,23 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A crowd is clients at work side by side on one cluster, of which a scheduler
-// lets one after the other make its next request. Now and then one dies, and its
-// host comes back as another.
+// A crowd is clients at work side by side on one cluster. A scheduler picks the
+// client that makes the next request. Now and then one dies, and its host comes
+// back as another client.
 type crowd struct {
 	src      property.Source
 	cluster  *Cluster
-	access   Access // what requests come to in the end
+	access   Access // where requests arrive in the end
 	clock    *ipam.Clock
 	cooldown time.Duration
 	world    history.World
 	time     int64 // counts calls and returns
 	clients  []*member
-	logs     []*history.Log // of the dead as well
+	logs     []*history.Log // of dead clients too
 }
 
-// A member is one client of a crowd: an operation at a time, each a process of
-// its own, for a client keeps nothing between two of them.
+// A member is one client of a crowd. Each of its operations is a process of its
+// own, as a client keeps nothing between two of them.
 type member struct {
 	host    string
 	log     *history.Log
@@ -39,8 +39,8 @@ type member struct {
 	process *Process // of the operation under way, if any
 }
 
-// newCrowd returns as many clients on a cluster of two hosts and eight addresses
-// in blocks of two, who reach the datastore through what access makes of it.
+// newCrowd returns n clients on a cluster of two hosts and eight addresses in
+// blocks of two. They reach the datastore through access(store).
 func newCrowd(src property.Source, clients int, cooldown time.Duration, access func(*Store) Access) (*crowd, error) {
 	c := &crowd{src: src, cluster: NewCluster(), clock: ipam.NewClock(time.Unix(1000, 0)), cooldown: cooldown}
 	c.access = access(c.cluster.Store())
@@ -65,7 +65,7 @@ func newCrowd(src property.Source, clients int, cooldown time.Duration, access f
 	return c, err
 }
 
-// join makes client i one of the host.
+// join makes client i a client of the host.
 func (c *crowd) join(i int, host string) {
 	m := &member{host: host, log: history.NewLog(len(c.logs), nil, c.tick, c.clock.Now)}
 	m.log.Halfway = true
@@ -79,8 +79,7 @@ func (c *crowd) join(i int, host string) {
 
 func (c *crowd) tick() int64 { c.time++; return c.time }
 
-// step lets client i make a request, the first of another operation if it is at
-// none.
+// step makes the next request of client i, and starts an operation if it has none.
 func (c *crowd) step(i int) {
 	m := c.clients[i]
 	if m.process == nil {
@@ -128,9 +127,9 @@ func (c *crowd) end(i int) {
 	}
 }
 
-// run lets the clients make so many requests, and looks whether what they were
-// told can be explained. It switches between them seldom, in some runs less often
-// than in others: most faults need few switches.
+// run makes that many requests of the clients, and checks that their answers can
+// be explained. It switches between clients seldom, in some runs less often than
+// in others: most faults need few switches.
 func (c *crowd) run(requests int) error {
 	at, stay := 0, 2+c.src.Pick("stay", 12)
 	for range requests {
@@ -160,8 +159,8 @@ func crowdOf(seed uint64, access func(*Store) Access) (*crowd, error) {
 // honest is access to the store and nothing else.
 func honest(s *Store) Access { return s }
 
-// TestHistories: whatever clients are told who work side by side and die at any
-// request, one allocator could have told them that does one thing at a time.
+// TestHistories: the answers of clients that work side by side and die at any
+// request are possible answers of one allocator that does one operation at a time.
 func TestHistories(t *testing.T) {
 	seeds := uint64(600)
 	if property.Long() {

@@ -11,10 +11,10 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// A client that is about to create a block sleeps while another one creates it,
-// gives an address of it, and takes everything back. The block then begins with
-// a number that its addresses never had, though the clock stands still: who
-// remembers the old number releases nothing.
+// A client sleeps before it creates a block, while another one creates it, assigns
+// an address of it, and releases everything. The new block begins with a sequence
+// number that its addresses never had, even if the clock stands still: a release
+// with the old number releases nothing.
 func TestNumbersNeverRepeat(t *testing.T) {
 	c := cluster(t, "n", "m")
 	first := netip.MustParsePrefix("10.0.0.0/30")

@@ -16,12 +16,12 @@ import (
 // write it.
 type Key string
 
-// The keys of what there is one of.
+// The keys of single objects and lists.
 const (
 	configKey     Key = "config"     // the IPAMConfig
 	BlocksKey     Key = "blocks"     // the list of all blocks
 	HandlesKey    Key = "handles"    // the list of all handles
-	AffinitiesKey Key = "affinities" // the list of all affinities, whoever's
+	AffinitiesKey Key = "affinities" // the list of all affinities, of all owners
 )
 
 // blockKey returns the key of a block: block/CIDR.
@@ -50,7 +50,7 @@ func OwnerKey(owner affinity.Owner, is4 bool) Key {
 	return Key("affinities/" + owner.String() + "/ipv6")
 }
 
-// identity returns what the keys of one object have in common.
+// identity returns the part that all keys of one object share.
 func (k Key) identity() Key {
 	if of, is := strings.CutPrefix(string(k), "affinity/"); is {
 		_, name, _ := strings.Cut(of, ":")
@@ -64,15 +64,15 @@ func (k Key) identity() Key {
 type Object interface {
 	// Key returns the object's key, which never changes.
 	Key() Key
-	// Copy returns a copy that shares nothing with the object.
+	// Copy returns a copy that shares no memory with the object.
 	Copy() Object
 	meta() *Meta
 }
 
-// Meta is what the datastore keeps with every object.
+// Meta is the metadata of every object.
 type Meta struct {
-	// Revision is that of the last write; in a client's copy, of the write
-	// that it has read. It is what compare-and-swap compares.
+	// Revision is the revision of the last write; in a client's copy, of the write
+	// that it has read. Compare-and-swap compares it.
 	Revision uint64
 	// Deleted is set by the first of the two steps of a deletion. It is false
 	// in every live object.
@@ -114,8 +114,9 @@ func (b *Block) Copy() Object {
 	return &c
 }
 
-// Affinity is a BlockAffinity: an owner's claim on a block. The owner is that for
-// which it was made; whoever reads it by the key of a namesake gets it as it is.
+// Affinity is a BlockAffinity: an owner's claim on a block. The owner is the one
+// for which it was made, also when it is read by the key of an owner of the same
+// name.
 type Affinity struct {
 	Meta
 	Owner   affinity.Owner
@@ -147,8 +148,7 @@ func (h *Handle) Copy() Object {
 	return &c
 }
 
-// Config is the IPAMConfig. A cluster without one goes by
-// [ipam.DefaultConfig].
+// Config is the IPAMConfig. A cluster without one uses [ipam.DefaultConfig].
 type Config struct {
 	Meta
 	ipam.Config
@@ -160,7 +160,7 @@ func (c *Config) Key() Key { return configKey }
 // Copy returns a copy that shares nothing with it.
 func (c *Config) Copy() Object { d := *c; return &d }
 
-// Node is a node of the cluster, as far as IPAM looks at it.
+// Node is a node of the cluster, with the fields that IPAM uses.
 type Node struct {
 	Meta
 	ipam.Node

@@ -11,8 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// makeEngine makes an engine of an empty cluster that goes by a clock and a release
-// of Calico.
+// makeEngine makes an engine of an empty cluster, with a clock and a release of
+// Calico.
 type makeEngine func(ipam.Options) trace.Engine
 
 // allocator and client are the two engines: the fast one, and the one of this
@@ -28,10 +28,10 @@ func clusterOf(v calico.Version) *Cluster {
 }
 
 // A pair is two engines that do the same operations, one by one. The second is
-// held against the first, the reference.
+// compared with the first, the reference.
 type pair struct {
 	header     trace.Header
-	ops        []trace.Op // what was done, with the reference's outcomes
+	ops        []trace.Op // the operations, with the reference's outcomes
 	ref, other *trace.Player
 }
 
@@ -74,7 +74,7 @@ func (p *pair) do(op trace.Op) (trace.Out, error) {
 	return want, nil
 }
 
-// same compares everything that the engines keep. The error is a [difference].
+// same compares the whole state of the engines. The error is a [difference].
 func (p *pair) same() error {
 	want, got := p.ref.Engine().State(), p.other.Engine().State()
 	if sameStates(&want, &got) {
@@ -87,8 +87,8 @@ func (p *pair) same() error {
 	return p.differ(what, w, g)
 }
 
-// sameNumbers compares what states do not hold, the numbers that free addresses
-// remember in releases of Calico where they do, in blocks that are not too large.
+// sameNumbers compares what states do not have: the sequence numbers that free
+// addresses remember in some releases of Calico, in blocks that are not too large.
 func (p *pair) sameNumbers(s *ipam.State) error {
 	if p.ref.Engine().Calico().Rules().FreeHasNoNumber && p.other.Engine().Calico().Rules().FreeHasNoNumber {
 		return nil
@@ -124,8 +124,8 @@ func sameStates(a, b *ipam.State) bool {
 	})
 }
 
-// write writes what was done as a recording, and at its end everything that the
-// reference keeps. Where the other engine differs, so does its replay.
+// write writes the operations as a recording, with the whole state of the
+// reference at its end. If the other engine differs, so does its replay.
 func (p *pair) write(to io.Writer) error {
 	w, err := trace.NewWriter(to, p.header)
 	if err != nil {
@@ -143,7 +143,7 @@ func (p *pair) write(to io.Writer) error {
 	return w.Write(whole)
 }
 
-// A difference is where two engines first were not the same.
+// A difference is the first difference between two engines.
 type difference struct {
 	at   int // the operation, from 1
 	op   trace.Op

@@ -14,12 +14,12 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
-// manyCalls is how many calls make a scenario one for long runs only.
+// manyCalls is the number of calls from which a scenario is for long runs only.
 const manyCalls = 105_000
 
-// TestPlan runs the scenarios of the recordings and compares what became of
-// every request, and how many calls to the datastore that took. Those that take
-// the most are for IPAMSIM_LONG=1.
+// TestPlan runs the scenarios of the recordings and compares the outcome of every
+// request and its number of calls to the datastore. Scenarios with the most calls
+// are for IPAMSIM_LONG=1.
 func TestPlan(t *testing.T) {
 	most := manyCalls
 	switch {

@@ -2,14 +2,14 @@ package protocol
 
 import "iter"
 
-// Process is a client at work that stops before each request until it is told
-// the answer. It is how clients run side by side: whoever holds their processes
-// decides whose request comes next and what is answered. The answer may be the
-// store's, or of another moment, or none ([Failed], with the request carried out
-// or not), and a process that is killed makes no further request.
+// Process is a client at work that stops before each request until it gets the
+// answer. With processes, clients run side by side: the caller decides which
+// request comes next and what the answer is. That may be the store's answer, an
+// older one, or none ([Failed], with the request carried out or not). A killed
+// process makes no further request.
 //
 // Make one with [Start]. A process is a coroutine: it runs only within Start,
-// Answer and Kill, and must be answered or killed until it has ended.
+// Answer and Kill, and the caller must answer it until it ends, or kill it.
 type Process struct {
 	next   func() (Request, bool)
 	stop   func()
@@ -20,9 +20,9 @@ type Process struct {
 	answer  Response
 }
 
-// Start runs a program up to its first request. The program does whatever it
-// does through clients that it makes with the [Access] it is given, and ends by
-// returning. A panic in it is passed on.
+// Start runs a program up to its first request. The program makes clients with the
+// given [Access], works through them, and ends by returning. Start passes on a
+// panic in it.
 func Start(program func(Access)) *Process {
 	p := new(Process)
 	p.next, p.stop = iter.Pull(func(yield func(Request) bool) {
@@ -55,7 +55,7 @@ func (t turns) Do(r Request) Response {
 // false when it has ended.
 func (p *Process) Request() (r Request, waiting bool) { return p.request, p.waiting }
 
-// Answer tells the process what came of its request, and runs it up to the next.
+// Answer gives the process the answer to its request, and runs it up to the next.
 // It panics unless the process is waiting.
 func (p *Process) Answer(r Response) {
 	if !p.waiting {

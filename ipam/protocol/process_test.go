@@ -25,8 +25,8 @@ func cluster(t testing.TB, nodes ...string) *Cluster {
 	return c
 }
 
-// assigning returns a process that assigns one address, and where its outcome
-// will be.
+// assigning returns a process that assigns one address, and the place of its
+// outcome.
 func assigning(c *Cluster, host, handle string) (*Process, *error) {
 	var err error
 	return Start(func(access Access) {
@@ -34,7 +34,7 @@ func assigning(c *Cluster, host, handle string) (*Process, *error) {
 	}), &err
 }
 
-// run answers a process from the store, up to so many requests.
+// run answers up to that many requests of a process from the store.
 func run(c *Cluster, p *Process, requests int) {
 	for range requests {
 		r, waiting := p.Request()
@@ -63,8 +63,8 @@ func TestProcess(t *testing.T) {
 	p.Kill() // no harm
 }
 
-// A process that dies at any request leaves what it had written, nothing else,
-// and no goroutine; the host then comes back and ends with an address.
+// A process that dies at any request leaves its writes until then and no
+// goroutine; then the host comes back and gets an address.
 func TestProcessKilled(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	alone := cluster(t, "n")
@@ -94,15 +94,15 @@ func TestProcessKilled(t *testing.T) {
 	require.LessOrEqual(t, runtime.NumGoroutine(), goroutines)
 }
 
-// A panic in a program is the caller's to see.
+// The caller sees a panic in a program.
 func TestProcessPanics(t *testing.T) {
 	require.PanicsWithValue(t, "a bug", func() { Start(func(Access) { panic("a bug") }) })
 	p := Start(func(a Access) { a.Do(Request{Verb: Get, Key: configKey}); panic("a bug") })
 	require.PanicsWithValue(t, "a bug", func() { p.Answer(Response{}) })
 }
 
-// A request may fail at any moment, before or after it is carried out: the
-// operation then ends, with that error or in spite of it, and never panics.
+// Any request may fail, before or after it is carried out: the operation then
+// ends, with that error or without, and never panics.
 func TestFailedAnswers(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		for n := range 20 {
@@ -127,7 +127,8 @@ func TestFailedAnswers(t *testing.T) {
 	}
 }
 
-// Who reads a block as it was meets a conflict, and reads it again.
+// A client with a stale read of a block meets a conflict, and reads the block
+// again.
 func TestStaleRead(t *testing.T) {
 	c := cluster(t, "n")
 	p, _ := assigning(c, "n", "first")
@@ -154,7 +155,7 @@ func TestStaleRead(t *testing.T) {
 	require.Len(t, c.State().Blocks[0].Allocations, 3)
 }
 
-// Nobody tries for ever.
+// No client tries for ever.
 func TestGivesUp(t *testing.T) {
 	c := cluster(t, "n")
 	p := Start(func(access Access) {
@@ -177,7 +178,7 @@ func TestGivesUp(t *testing.T) {
 	require.Equal(t, maxTries, updates)
 }
 
-// Each client goes by its own clock.
+// Each client uses its own clock.
 func TestClocks(t *testing.T) {
 	c := cluster(t, "n", "m")
 	at := func(second int64) func() time.Time { return func() time.Time { return time.Unix(second, 0).UTC() } }

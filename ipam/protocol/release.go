@@ -12,7 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// ReleaseIPs gives addresses back, block by block, as [ipam.Allocator.ReleaseIPs]
+// ReleaseIPs releases addresses, block by block, as [ipam.Allocator.ReleaseIPs]
 // does (§9, §15).
 func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []netip.Addr, err error) {
 	for _, r := range releases {
@@ -53,14 +53,14 @@ func (c *Client) ReleaseIPs(releases ...ipam.Release) (unallocated, released []n
 	return unallocated, released, err
 }
 
-// ReleaseIP is [Client.ReleaseIPs] for one address: it reports whether the
-// address was allocated until then.
+// ReleaseIP is [Client.ReleaseIPs] for one address: it reports whether the address
+// was allocated.
 func (c *Client) ReleaseIP(r ipam.Release) (allocated bool, err error) {
 	unallocated, _, err := c.ReleaseIPs(r)
 	return err == nil && len(unallocated) == 0, err
 }
 
-// batch is the part of a ReleaseIPs that is about one block.
+// batch is the part of a ReleaseIPs for one block.
 type batch struct {
 	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
 	releases []ipam.Release
@@ -103,7 +103,8 @@ func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []
 			return picked{nothing: true}, nil
 		}
 		p.ords, unallocated, err = judge(b, order)
-		// An address given twice is fewer that are unallocated than were given.
+		// An address given twice counts once among the unallocated, so there are
+		// fewer than were given.
 		p.nothing = len(unallocated) == len(r.releases)
 		return p, err
 	})
@@ -111,7 +112,7 @@ func (c *Client) releaseBatch(r *batch, s settings, l *lowering) (unallocated []
 }
 
 // judge returns which ordinals of the block may be released and which addresses
-// are not allocated. Of an address given twice the last counts.
+// are not allocated. If an address is given twice the last entry counts.
 func judge(b *Block, releases []ipam.Release) (ords []int, unallocated []netip.Addr, err error) {
 	for i, one := range releases {
 		if slices.ContainsFunc(releases[i+1:], func(later ipam.Release) bool { return later.IP == one.IP }) {
@@ -137,19 +138,20 @@ func judge(b *Block, releases []ipam.Release) (ords []int, unallocated []netip.A
 	return ords, unallocated, nil
 }
 
-// picked is what a release takes from a block.
+// picked are the ordinals that a release releases in a block.
 type picked struct {
 	ords    []int
 	nothing bool // there is nothing to release: the block is not written
-	// byHandle is a ReleaseByHandle: what cools down keeps its sequence number,
-	// and a block that somebody else deletes meanwhile is released (§6, §15).
+	// byHandle is a ReleaseByHandle: cooling addresses keep their sequence
+	// numbers, and a block that another client deletes meanwhile counts as
+	// released (§6, §15).
 	byHandle bool
 }
 
-// releaseFrom releases what judge picks of a block, nil if there is none, and
-// does what follows from it: the block is deleted if nobody needs it, the handles are lowered, the
-// affinity is given back if the pool no longer selects the node. After a
-// conflict everything is judged anew.
+// releaseFrom releases what judge picks in a block, which is nil if it does not
+// exist. Then it deletes the block if it is empty and without an owner, lowers the
+// handles, and releases the affinity if the pool no longer selects the node. After
+// a conflict it calls judge anew.
 func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge func(*Block) (picked, error)) error {
 	return retry(func() error {
 		b, err := c.getBlock(cidr, s)
@@ -183,10 +185,10 @@ func (c *Client) releaseFrom(cidr netip.Prefix, s settings, l *lowering, judge f
 	})
 }
 
-// takeBack takes what was picked from its owners. Before there was a cooldown it
-// was free at once, and not always in the order of ordinals: what one ReleaseIPs
-// released went through a map, for whose order that of the addresses as text
-// stands, as in recordings (§16): they were picked in it.
+// takeBack releases what was picked. Before there was a cooldown the ordinals were
+// free at once, and those of one ReleaseIPs went through a Go map: here, as in
+// recordings, they are in the order of addresses as text, in which they were
+// picked (§16).
 func (c *Client) takeBack(b *Block, p *picked, s settings) {
 	switch {
 	case p.byHandle && !c.rules.FreeHasNoNumber:
@@ -198,8 +200,8 @@ func (c *Client) takeBack(b *Block, p *picked, s settings) {
 	}
 }
 
-// writeOrDelete writes a block from which something was released, or deletes it
-// when it is empty and nobody's.
+// writeOrDelete writes a block after a release, or deletes it if it is empty and
+// has no owner.
 func (c *Client) writeOrDelete(b *Block) error {
 	if b.abandoned() {
 		return c.delete(b)
@@ -207,18 +209,18 @@ func (c *Client) writeOrDelete(b *Block) error {
 	return c.updateBlock(b)
 }
 
-// abandoned reports whether the block is empty and nobody's.
+// abandoned reports whether the block is empty and has no owner.
 func (b *Block) abandoned() bool { return b.Owner.IsZero() && b.empty() }
 
-// handleCount is how many of some ordinals a handle holds.
+// handleCount is the number of certain ordinals that a handle holds.
 type handleCount struct {
 	handle string
 	n      int
 }
 
-// countHandles returns how many of the ordinals each handle holds, in the order
-// in which they are met. The real allocator goes through a map; recordings do not
-// tell this order from that of the ids.
+// countHandles returns how many of the ordinals each handle holds, in the order in
+// which they come first. The real allocator iterates over a map; recordings fit
+// this order as well as that of the ids.
 func (b *Block) countHandles(ords []int) []handleCount {
 	var counts []handleCount
 	for _, ord := range ords {
@@ -236,13 +238,13 @@ func (b *Block) countHandles(ords []int) []handleCount {
 	return counts
 }
 
-// lowering is the lowering of handles in one release. That of a handle which was
-// listed always begins with what was listed, as the lowerings before have left
-// it, at the revision that it had then: where a handle is lowered in a second
-// block, its first try is in vain (§15).
+// lowering lowers handles in one release. For a listed handle it always begins
+// with the listed object, as earlier lowerings left it, at the listed revision. So
+// when a handle is lowered in a second block, the first try meets a conflict
+// (§15).
 type lowering struct {
 	c      *Client
-	listed map[string]*Handle // by id, in its maker's letters; the client's own
+	listed map[string]*Handle // by id, in its creator's case; the client's own
 }
 
 // list lists the handles.
@@ -262,10 +264,10 @@ func (l *lowering) lower(id string, cidr netip.Prefix, n int) {
 	_ = l.c.lower(l.listed[id], id, cidr, n) // a count that stays too high is no error
 }
 
-// giveBackUnselected releases the block's affinity, if the block is empty, where
-// its enabled pool no longer selects the owning node, which still exists: that of
-// the owner's name, even where the owner is virtual. A block without an owner,
-// deleted or not, is nobody's to give back. It is tried once.
+// giveBackUnselected releases the affinity of an empty block if its enabled pool
+// no longer selects the owning node, which still exists. For a virtual owner too,
+// that is the node of the owner's name. It skips blocks without an owner. It tries
+// once.
 func (c *Client) giveBackUnselected(b *Block, s settings) {
 	if b.Owner.IsZero() {
 		return
@@ -278,10 +280,10 @@ func (c *Client) giveBackUnselected(b *Block, s settings) {
 	if p == nil || p.Disabled() || p.SelectsNode(n.Labels) {
 		return
 	}
-	_ = c.releaseOnce(b.Owner, b.CIDR, true, s) // it stays where it is in use
+	_ = c.releaseOnce(b.Owner, b.CIDR, true, s) // a block in use stays
 }
 
-// ReleaseByHandle gives back everything that the handle holds, as
+// ReleaseByHandle releases everything that the handle holds, as
 // [ipam.Allocator.ReleaseByHandle] does.
 func (c *Client) ReleaseByHandle(id string) error {
 	id = handleID(id)
@@ -309,9 +311,9 @@ func (c *Client) ReleaseByHandle(id string) error {
 }
 
 // GarbageCollectColdIPs frees every address whose cooldown is over, as
-// [ipam.Allocator.GarbageCollectColdIPs] does: get config, list blocks, and of
-// each block with anything to collect one write of what was listed. It deletes
-// none, and tries none again (§15). Without a cooldown nobody does it.
+// [ipam.Allocator.GarbageCollectColdIPs] does: get config, list blocks, and one
+// write of each listed block with anything to collect. It deletes no block and
+// tries only once (§15). Releases of Calico without a cooldown do not have it.
 func (c *Client) GarbageCollectColdIPs() {
 	if !c.rules.Cooldown {
 		return

@@ -13,8 +13,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// upTo lets a program run to the first request of that verb and key, and does
-// something else before that.
+// upTo runs a program up to the first request of that verb and key, and does
+// something else before that request.
 func upTo(c *Cluster, verb Verb, key Key, program func(*Client), meanwhile func(alone *Client)) {
 	p := Start(func(access Access) { program(c.Client(access, nil)) })
 	for {
@@ -30,9 +30,9 @@ func upTo(c *Cluster, verb Verb, key Key, program func(*Client), meanwhile func(
 	}
 }
 
-// Releasing affinity, by what happens before its request to update or delete the
-// block. What is missing means that there is nothing more to do; only
-// ReleaseBlockAffinity does not try again after a conflict (§15).
+// Releasing affinity when something else happens before its update or delete of
+// the block. A missing object means that there is nothing more to do; after a
+// conflict all but ReleaseBlockAffinity try again (§15).
 func TestReleaseAffinityMeanwhile(t *testing.T) {
 	n := affinity.HostOwner("n")
 	first := netip.MustParsePrefix("10.0.0.0/30")
@@ -91,8 +91,8 @@ func TestReleaseAffinityMeanwhile(t *testing.T) {
 	}
 }
 
-// A stale affinity that another writes before it is deleted stays, and counts as
-// stale all the same: the error of nobody.
+// A stale affinity that another client writes before its deletion stays, and still
+// counts as stale: no error.
 func TestStaleAffinityBestEffort(t *testing.T) {
 	c := cluster(t, "n", "m")
 	alone := c.Client(nil, nil)
@@ -122,8 +122,8 @@ func TestNamesakes(t *testing.T) {
 	require.Len(t, s.LookList(OwnerKey(host, true)), 1)
 	require.Empty(t, s.LookList(OwnerKey(virtual, true)))
 
-	// A claim finishes what the namesake began, and the object stays the
-	// namesake's.
+	// A claim finishes the claim of the owner with the same name, and the object
+	// stays that owner's.
 	claimed, _, err := alone.ClaimAffinity(first, virtual)
 	require.NoError(t, err)
 	require.Equal(t, []netip.Prefix{first}, claimed)
@@ -132,14 +132,14 @@ func TestNamesakes(t *testing.T) {
 	require.Equal(t, host, c.State().Affinities[0].Owner)
 	require.Equal(t, affinity.Confirmed, c.State().Affinities[0].State)
 
-	// To the host the block is another's, and the object, which is the only
-	// one, goes.
+	// To the host the block has another owner, so it deletes the object, the only
+	// one.
 	_, failed, err := alone.ClaimAffinity(first, host)
 	require.NoError(t, err)
 	require.Equal(t, []netip.Prefix{first}, failed)
 	require.Empty(t, c.State().Affinities)
 
-	// Whoever writes it behind the allocator's back changes the type.
+	// A raw edit of the object changes the type.
 	require.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
 	require.NoError(t, alone.PutAffinity(virtual, first, affinity.Pending))
 	require.Len(t, s.LookList(AffinitiesKey), 1)
@@ -148,8 +148,8 @@ func TestNamesakes(t *testing.T) {
 	require.Empty(t, s.LookList(AffinitiesKey))
 }
 
-// On Windows an operation ends where it has read the configuration, and writes
-// nothing, unless affinity is strict (§10).
+// On Windows an operation ends after it has read the configuration, without a
+// write, unless affinity is strict (§10).
 func TestWindows(t *testing.T) {
 	ip := netip.MustParseAddr("10.0.0.1")
 	reserve := &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}

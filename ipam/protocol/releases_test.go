@@ -19,7 +19,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// side is one scene, and what it comes to before and since a change.
+// side is one scene, with its results before and since a change.
 type side struct {
 	before, since string // neighbouring releases
 	do            func(t *testing.T, e trace.Engine, clock *ipam.Clock) any
@@ -161,8 +161,8 @@ var sides = map[string]side{
 	}, "", "strict-affinity-required"},
 }
 
-// TestBothSides: each rule of the allocator is what it is in the last release before
-// its change and in the first since, in both engines.
+// TestBothSides: each rule of the allocator shows in the last release before its
+// change and in the first since, in both engines.
 func TestBothSides(t *testing.T) {
 	for i := range reflect.TypeFor[calico.Rules]().NumField() {
 		rule := reflect.TypeFor[calico.Rules]().Field(i).Name

@@ -1,6 +1,6 @@
 package protocol
 
-// Verb is what a request asks of the datastore.
+// Verb is the kind of a request.
 type Verb string
 
 // The verbs, as recordings write them.
@@ -12,12 +12,12 @@ const (
 	Apply  Verb = "apply"  // the object, whatever is there
 	Delete Verb = "delete" // the object, if it is still at the revision that was read
 	// Mark is the first half of a Delete, which is two writes on Kubernetes: it
-	// only sets the flag, as a client does that dies in between. Clients never
-	// ask for it.
+	// only sets the flag, as if the client died in between. Clients never request
+	// it.
 	Mark Verb = "mark"
 )
 
-// Result is what came of a request.
+// Result is the result of a request.
 type Result string
 
 // The results. All but the last are those of recordings.
@@ -25,7 +25,7 @@ const (
 	OK       Result = "ok"
 	Exists   Result = "exists"   // there is an object of that key
 	Missing  Result = "missing"  // there is none
-	Conflict Result = "conflict" // somebody else wrote since the object was read
+	Conflict Result = "conflict" // another client wrote since the object was read
 	// Failed is the answer when there is none: the request did not arrive, or
 	// the answer was lost. The [Store] never gives it.
 	Failed Result = "failed"
@@ -35,9 +35,9 @@ const (
 type Request struct {
 	Verb Verb
 	Key  Key
-	// Object is what is to be written, or was read and is to be deleted, with
-	// the revision that was read. It is the client's own copy, which the
-	// datastore does not keep; nil for Get and List.
+	// Object is the object to write or delete, with the revision that was read. It
+	// is the client's own copy, which the datastore does not keep; nil for Get and
+	// List.
 	Object Object
 }
 
@@ -52,11 +52,10 @@ type Response struct {
 	List []Object
 }
 
-// Access is a client's way to a datastore: a [*Store], or whatever stands
-// between. A client makes one request at a time, and touches nothing else that
-// another client may change, but for pools and reservations.
+// Access is a client's access to a datastore: a [*Store], or another
+// implementation in front of it. A client makes one request at a time, and reads
+// nothing else that another client may change, except pools and reservations.
 type Access interface {
-	// Do carries out a request. It need not return: a client that makes a
-	// request may die of it.
+	// Do carries out a request. It need not return: then the client died.
 	Do(Request) Response
 }

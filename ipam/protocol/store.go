@@ -13,9 +13,9 @@ import (
 // written since it was read is a conflict. Make one with [Cluster.Store]. It is not
 // safe for concurrent use.
 //
-// A deletion is two steps, as on Kubernetes: the object is marked, then
-// removed. Where only the first happened, the object is as good as gone:
-// whoever meets it completes the deletion and finds it missing.
+// A deletion is two steps, as on Kubernetes: the object is marked, then removed.
+// If only the first happened, the object counts as gone: the next client that
+// reads it completes the deletion and finds it missing.
 type Store struct {
 	revision uint64
 	objects  map[Key]Object // by the identity of their keys
@@ -29,7 +29,7 @@ type Store struct {
 	highest uint64
 }
 
-// Counts is how many requests a datastore has carried out.
+// Counts counts the requests that a datastore has carried out.
 type Counts struct {
 	Calls     int // all of them, a Delete being one
 	Conflicts int // those that found a [Conflict]
@@ -100,8 +100,8 @@ func (s *Store) carryOut(r Request) Response {
 }
 
 // create writes a copy of an object that is not there. A block begins with a
-// number higher than any before, even when the clock stands still or its client
-// looked at it long ago (§6). Real ones have only the clock.
+// sequence number higher than any before, even if the clock stands still or its
+// client read the clock long ago (§6). Real ones use only the clock.
 func (s *Store) create(o Object) Object {
 	if b, ok := o.(*Block); ok {
 		b = b.Copy().(*Block)
@@ -111,9 +111,9 @@ func (s *Store) create(o Object) Object {
 	return s.put(o)
 }
 
-// Look returns the object of a key as the datastore has it, nil where there is
-// none. It is no request and counts for nothing. The object must not be changed;
-// nor does the datastore ever change it, which puts another in its place.
+// Look returns the object of a key in the datastore, nil if there is none. It is
+// no request and is not counted. The caller must not change the object; the
+// datastore never changes it either, but replaces it.
 func (s *Store) Look(key Key) Object {
 	if o := s.objects[key.identity()]; o != nil && !o.meta().Deleted {
 		return o
@@ -124,8 +124,8 @@ func (s *Store) Look(key Key) Object {
 // LookList is [Store.Look] for a list, by name.
 func (s *Store) LookList(key Key) []Object { return s.list(key) }
 
-// put writes a copy of the object in place of the one of its key, and returns
-// what it has written. Nobody changes that any more, so lists may share it.
+// put replaces the object of the key by a copy of the object, and returns the
+// copy. The copy never changes, so lists may share it.
 func (s *Store) put(o Object) Object {
 	s.revision++
 	o = o.Copy()
@@ -198,7 +198,7 @@ func parseOwnerKey(key Key) (owner affinity.Owner, is4 bool) {
 	return owner, text[i:] == "/ipv4"
 }
 
-// index is objects in an order, each there once.
+// index is a sorted set of objects.
 type index[T Object] struct {
 	items   []T
 	compare func(x, y T) int

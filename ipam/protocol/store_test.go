@@ -25,8 +25,8 @@ func do(s *Store, verb Verb, o Object) Response {
 	return s.Do(r)
 }
 
-// TestStore goes through every verb with the object missing, there, and written
-// by somebody else since.
+// TestStore tries every verb with the object missing, existing, and written by
+// another client since.
 func TestStore(t *testing.T) {
 	for _, c := range []struct {
 		verb                 Verb
@@ -58,7 +58,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// Objects made anew under a key are others than those that were there before.
+// An object made anew under a key is not the one before.
 func TestStoreRecreated(t *testing.T) {
 	s := newStore()
 	old := do(s, Create, pending("n", "10.0.0.0/26")).Object
@@ -68,8 +68,8 @@ func TestStoreRecreated(t *testing.T) {
 	require.Equal(t, Conflict, do(s, Delete, old).Result)
 }
 
-// A block that is made anew does not repeat the numbers of the one before, though
-// its maker looked at the clock before that was made.
+// A block made anew does not repeat the numbers of the one before, even if its
+// creator read the clock before that one was made.
 func TestStoreNumbers(t *testing.T) {
 	s := newStore()
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
@@ -86,7 +86,7 @@ func TestStoreNumbers(t *testing.T) {
 	require.EqualValues(t, 5, late.Sequence, "the client's own copy")
 }
 
-// What is half deleted is gone for everybody.
+// A half-deleted object is gone for all clients.
 func TestStoreMark(t *testing.T) {
 	for _, verb := range []Verb{Get, Update, Delete, Mark} {
 		s := newStore()
@@ -103,7 +103,7 @@ func TestStoreMark(t *testing.T) {
 	require.Len(t, s.affinities.live(), 1)
 }
 
-// Nobody's copy is anybody else's.
+// No two copies share memory.
 func TestStoreCopies(t *testing.T) {
 	s := newStore()
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
@@ -123,7 +123,7 @@ func TestStoreCopies(t *testing.T) {
 	require.Equal(t, []int{0, 1, 2, 3}, do(s, Get, b).Object.(*Block).Queue)
 }
 
-// Whoever looks at the datastore from outside leaves no trace.
+// Looks at the datastore from outside are not counted.
 func TestStoreLook(t *testing.T) {
 	s := newStore()
 	require.Nil(t, s.Look("affinity/host:n/10.0.0.0/26"))

@@ -14,7 +14,7 @@ import (
 // This file refuses what the clients' release of Calico does not have yet, as
 // [ipam.Allocator] does (§16).
 
-// supports refuses a use or a limit that a request may not have.
+// supports refuses a use or a limit that the release does not have.
 func (c *Cluster) supports(use pool.Use, maxAllocPerHandle int) error {
 	switch {
 	case use == pool.LoadBalancer && !c.rules.LoadBalancer:
@@ -25,8 +25,8 @@ func (c *Cluster) supports(use pool.Use, maxAllocPerHandle int) error {
 	return nil
 }
 
-// supportsPool refuses a pool with fields that it may not have, all of them at
-// once. A namespace selector that selects everything is as good as none.
+// supportsPool refuses a pool with fields that the release does not have, and
+// names all of them. A namespace selector that selects everything counts as none.
 func (c *Cluster) supportsPool(s pool.Spec) error {
 	var errs []error
 	if all := strings.TrimSpace(s.NamespaceSelector); !c.rules.NamespaceSelector && all != "" && all != "all()" {
@@ -41,7 +41,7 @@ func (c *Cluster) supportsPool(s pool.Spec) error {
 	return errors.Join(errs...)
 }
 
-// supportsConfig refuses a cooldown where there is none.
+// supportsConfig refuses a cooldown if the release has none.
 func (c *Cluster) supportsConfig(config ipam.Config) error {
 	if config.IPCooldownSeconds > 0 && !c.rules.Cooldown {
 		return invalid("ipCooldownSeconds", strconv.Itoa(config.IPCooldownSeconds), c.version.Without(func(r *calico.Rules) *bool { return &r.Cooldown }))

@@ -55,8 +55,8 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-// TestStates plays recordings on both engines and compares everything that they
-// keep, also what recordings do not hold: sequence numbers, moments, the order of
+// TestStates replays recordings on both engines and compares their whole states,
+// also what recordings do not have: sequence numbers, times, the order of
 // attribute records.
 func TestStates(t *testing.T) {
 	names, err := filepath.Glob("../../testdata/traces/*-0.jsonl.gz")
@@ -68,7 +68,7 @@ func TestStates(t *testing.T) {
 	require.Error(t, bothPlay(t, names[0], writing(writes["a sequence number is used again"])))
 }
 
-// bothPlay plays a recording on the allocator and another engine, and returns
+// bothPlay replays a recording on the allocator and another engine, and returns
 // where they differ.
 func bothPlay(t *testing.T, name string, other makeEngine) error {
 	t.Helper()

@@ -43,7 +43,8 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 			usage = append(usage, u)
 			continue
 		}
-		// Calico counts in 64 bits: what is more stops there, and the sum overflows.
+		// Calico counts in 64 bits: a larger size is cut to the maximum, and the
+		// sum overflows.
 		u.Usage = ipam.Usage{
 			Capacity: limited(capacity), InUse: big.NewInt(inUse), Reserved: limited(reserved),
 			Available: big.NewInt(limited(unused).Int64() + inBlocks),
