@@ -526,3 +526,21 @@ func TestHeadroomEnds(t *testing.T) {
 	s.Groups[0].NodeFormat = "node-1%d" // node-10 is there already
 	require.Equal(t, want.Nodes, find(0).Nodes)
 }
+
+// TestAnonymousCosts: pods of an anonymous run that find room in the blocks of their
+// nodes cost no memory, but for the rest of a block's cells. With handles they do.
+func TestAnonymousCosts(t *testing.T) {
+	const nodes = 100
+	more := func(o Options) float64 { // allocations for 55 more pods a node
+		of := func(pods int) float64 {
+			s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/16"), Group: Group{Nodes: nodes, PodsPerNode: pods}}
+			return testing.AllocsPerRun(3, func() {
+				_, err := Run(s, o)
+				require.NoError(t, err)
+			})
+		}
+		return of(60) - of(5)
+	}
+	require.Less(t, more(Options{}), 1.5*nodes)
+	require.Greater(t, more(Options{Handles: true}), 3.0*nodes)
+}
