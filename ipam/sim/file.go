@@ -3,6 +3,7 @@ package sim
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,7 +61,9 @@ const datastoreOps = "datastoreOps"
 // other as in plan.jsonl, or YAML documents, with the same keys. An error is a
 // [FileError], of the first thing that is wrong, and no scenario comes back with one:
 // each has been validated. One that names no block size may have a pool for smaller
-// ones than Calico's default, and can be run with those only. The name is for errors
+// ones than Calico's default, and can be run with those only. One with pools of both
+// families becomes two, IPv4 before IPv6, in which every pod asks for an address each.
+// The name is for errors
 // and entries only.
 func Read(name string, r io.Reader) ([]Entry, error) {
 	text, err := io.ReadAll(r)
@@ -202,15 +205,31 @@ func (f *file) entry(n *yaml.Node, before int) error {
 		}
 		return fail(n, err)
 	}
-	if err := e.validate(); err != nil {
+	entries := []Entry{e}
+	families := e.families()
+	if families != nil {
+		entries = entries[:0]
+		for i := range families {
+			entries = append(entries, Entry{Scenario: families[i].Scenario, File: e.File, Line: e.Line, Want: e.Want})
+		}
+	}
+	for i := range entries {
+		err := entries[i].validate()
+		if families != nil {
+			err = cmp.Or(e.namesTwice(), families[i].inWhole(err))
+		}
 		var invalid *InvalidError
-		errors.As(err, &invalid)
-		return fail(find(n, invalid.Path), invalid)
+		if errors.As(err, &invalid) {
+			return fail(find(n, invalid.Path), invalid)
+		}
 	}
 	ours := keys(reflect.TypeFor[Scenario]())
 	for key, value := range values {
 		if _, ok := ours[key]; ok {
 			continue
+		}
+		if families != nil {
+			return fail(find(n, key), fmt.Errorf("%s: no result that can be compared: each family has its own", key))
 		}
 		if slices.Contains(onRequest, key) {
 			return fail(find(n, key), fmt.Errorf("%s: no result that can be compared", key))
@@ -219,7 +238,7 @@ func (f *file) entry(n *yaml.Node, before int) error {
 			return fail(n, err)
 		}
 	}
-	f.entries = append(f.entries, e)
+	f.entries = append(f.entries, entries...)
 	return nil
 }
 

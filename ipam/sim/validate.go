@@ -131,7 +131,7 @@ func (v *validator) pool(p Pool, at func(field string) string) {
 		v.blocks = 0
 	}
 	if p.CIDR.Addr().Is4() != v.pools0().CIDR.Addr().Is4() {
-		v.bad(at("cidr"), "%s: of another family than the first pool", p.CIDR)
+		v.bad(at("cidr"), "%s: of another family than the first pool; each family is a scenario, as Read makes them", p.CIDR)
 	}
 	if _, known := v.named[p.Name]; known {
 		v.bad(at("name"), "%q: is another pool's too", p.Name)

@@ -408,3 +408,17 @@ func TestWindowsNodes(t *testing.T) {
 	require.Contains(t, out.String(), "10 Windows nodes of 14 pods")
 	require.Contains(t, out.String(), "yes  fewer pods: 12 a node")
 }
+
+// TestDualStack: each family is planned by itself, and all must fit.
+func TestDualStack(t *testing.T) {
+	var out, wrong strings.Builder
+	const file = "../../../testdata/field/13-plan-dual-stack.yaml"
+	require.Equal(t, 1, run([]string{"-f", file}, nil, &out, &wrong), wrong.String())
+	require.Contains(t, out.String(), "dual stack (IPv4): 20 nodes of 30 pods in 1 pool: 600 requests.")
+	require.Contains(t, out.String(), "/26 does not fit: ")
+	require.Contains(t, out.String(), "dual stack (IPv6): 20 nodes of 30 pods in 1 pool: 600 requests.")
+	require.Contains(t, out.String(), "/122 fits: ")
+	out.Reset()
+	require.Zero(t, run([]string{"-f", file, "-only", "dual stack (IPv6)"}, nil, &out, &wrong))
+	require.NotContains(t, out.String(), "IPv4")
+}
