@@ -17,6 +17,8 @@
 //   - The release of Calico is found among the resources ([Snapshot].Calico), and an
 //     allocator goes by it. Namespaces, services and other objects are read as far as
 //     they are of use, and never a problem.
+//   - Nothing follows from a kind of which there is no object, nor from objects that
+//     cannot be read ([Snapshot].Unlisted): nobody may have asked for them.
 //   - Objects marked deleted and objects of other kinds are skipped and counted.
 //     Lines that are no resource, such as kubectl's messages, are skipped and
 //     reported. Everything else that is not understood is a [Problem] with file,
