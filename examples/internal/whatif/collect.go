@@ -204,15 +204,15 @@ func (w *world) kubernetes() *lifecycle.Cluster {
 		}
 	}
 	pods := make(map[lifecycle.PodName]*lifecycle.Pod)
-	for i := range w.ended {
-		pods[w.ended[i].PodName] = &w.ended[i]
+	for _, p := range w.ended {
+		pods[p.PodName] = &p
 	}
 	for _, p := range w.pods {
 		name := lifecycle.PodName{Namespace: p.namespace, Name: p.name}
 		if pods[name] == nil {
 			pods[name] = &lifecycle.Pod{PodName: name, Node: p.node}
 		}
-		pods[name].IPs = append(slices.Clone(pods[name].IPs), p.ips...)
+		pods[name].IPs = append(slices.Clip(pods[name].IPs), p.ips...)
 	}
 	for _, p := range pods {
 		_ = cluster.SetPod(*p) // all have names

@@ -72,12 +72,19 @@ func compare(w1, w2 *world, s1, s2 *snapshot.Snapshot) (*since, error) {
 	return d, nil
 }
 
-// unused returns the addresses that are allocated, and that nobody uses.
+// unused returns the addresses that are allocated, that nobody uses, and that may be
+// released: kube-controllers will, or the check says how. A pod that lives may use one
+// without reporting it.
 func unused(r *snapshot.Report) map[netip.Addr]bool {
 	all := make(map[netip.Addr]bool)
 	for _, f := range r.Findings {
-		if f.Kind == snapshot.NotUsed {
-			all[netip.MustParseAddr(f.Address)] = true
+		if f.Kind != snapshot.NotUsed {
+			continue
+		}
+		ip := netip.MustParseAddr(f.Address)
+		_, goes := r.Released[ip]
+		if goes || slices.ContainsFunc(f.Fixes, func(x snapshot.Fix) bool { return x.Does == snapshot.ReleaseAddress }) {
+			all[ip] = true
 		}
 	}
 	return all
