@@ -15,16 +15,17 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// maxClaimBits is the binary logarithm of how many blocks one ClaimAffinity may
-// name: four times a /8 of /26 blocks, which take 1.5 GB.
+// maxClaimBits is the binary logarithm of the greatest number of blocks in one
+// ClaimAffinity: four times a /8 of /26 blocks, which take 1.5 GB.
 const maxClaimBits = 20
 
 // ClaimAffinity claims every block of the CIDR for the owner, in address order,
-// and returns those claimed and those that others or nobody hold. The block
-// limit does not apply (§9). The CIDR's first address must lie in an enabled pool
-// ([codes.NotInPool]), and it be no smaller than the pool's blocks ([codes.InvalidSize]).
-// A CIDR that is wider than the pool goes on beyond it, in blocks of that size. More
-// than 2^20 blocks at once match [codes.InvalidArgument].
+// and returns the blocks claimed and those that exist with another owner or none.
+// The block limit does not apply (§9). The CIDR's first address must lie in an
+// enabled pool ([codes.NotInPool]), and the CIDR must be no smaller than the
+// pool's blocks ([codes.InvalidSize]). If it is larger than the pool, its blocks
+// beyond the pool have the same size. More than 2^20 blocks at once match
+// [codes.InvalidArgument].
 func (a *Allocator) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return nil, nil, err
@@ -67,7 +68,7 @@ func (a *Allocator) blockSizeAt(cidr netip.Prefix) (int, error) {
 	return size, nil
 }
 
-// checkOwner refuses an owner that cannot be.
+// checkOwner refuses an invalid owner.
 func checkOwner(o affinity.Owner) error {
 	if err := o.Validate(); err != nil {
 		return invalid("owner", o.String(), err.Error())
@@ -75,15 +76,15 @@ func checkOwner(o affinity.Owner) error {
 	return checkName("host", o.Name)
 }
 
-// errForeign tells that a claim was stale: the block is somebody else's. The
-// claim is gone then.
+// errForeign says that a claim was stale: somebody else owns the block. The claim
+// is gone then.
 var errForeign = errors.New("ipam: block is another's")
 
-// releaseClaim gives up the host's claim on the block, and the block with it
-// if it is empty (§9, "Releasing affinity"). A missing claim or
-// block is nothing to do. errForeign where the block is somebody else's, the
-// stale claim being dropped then; [codes.BlockNotEmpty] where it must be empty
-// and is not.
+// releaseClaim gives up the host's claim on the block, and the block with it if it
+// is empty (§9, "Releasing affinity"). If the claim or the block is missing it
+// does nothing. If somebody else owns the block it drops the stale claim and
+// returns errForeign. If the block must be empty and is not it returns
+// [codes.BlockNotEmpty].
 func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) error {
 	c, b := a.claimOn(o, cidr), a.block(cidr)
 	if c == nil || b == nil {
@@ -111,9 +112,9 @@ func (a *Allocator) releaseClaim(o *owner, cidr netip.Prefix, mustBeEmpty bool) 
 	return nil
 }
 
-// ReleaseAffinity gives up the host's claims on the blocks of the CIDR, in
-// address order, and stops at the first error: [codes.BlockNotEmpty] if they must
-// be empty. Addresses in use stay allocated, in a block that is nobody's.
+// ReleaseAffinity gives up the host's claims on the blocks of the CIDR, in address
+// order, and stops at the first error: [codes.BlockNotEmpty] if they must be
+// empty. Addresses in use stay allocated, in a block without an owner.
 // [codes.NotInPool] and [codes.InvalidSize] as for [Allocator.ClaimAffinity].
 func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) error {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
@@ -186,8 +187,8 @@ func (a *Allocator) RemoveIPAMHost(owner affinity.Owner) error {
 }
 
 // ReleasePoolAffinities gives up every claim on a block whose first address is in
-// the CIDR, in use or not. Where several owners have claims on one block it takes the last by
-// name, and starts over if any turned out stale (§9).
+// the CIDR, in use or not. If several owners have claims on one block it releases
+// the last by name, and starts over if any was stale (§9).
 func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err

@@ -11,17 +11,17 @@
 //
 // Its rules:
 //
-//   - Operations carry Calico's names. A refusal is an [*Error]: its code is one of
-//     package codes, and its fields say what it is about.
-//   - Nothing is hidden: time comes from the caller's clock, and the same
-//     calls give the same results, byte for byte, wherever they run.
+//   - Operations carry Calico's names. A refusal is an [*Error]: its code is one
+//     of package codes, and its fields have the details.
+//   - There are no hidden inputs: time comes from the caller's clock, and the same
+//     calls give the same results, byte for byte, on every machine.
 //   - An operation that is refused changes nothing, except where Calico's own
 //     does (its documentation says so).
 //   - Addresses and CIDRs are netip values. IPv4-mapped IPv6 addresses, zones
 //     and CIDRs with host bits are refused with [codes.InvalidArgument].
 //
-// What it is not: it does not talk to a datastore or a cluster, and races
-// between hosts do not happen, for each operation is one step.
+// What it is not: it does not talk to a datastore or a cluster, and hosts do not
+// race, as each operation is atomic (package protocol has races).
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.
@@ -46,13 +46,13 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Options is what an [Allocator] needs to begin. Its zero value stands for a
-// cluster whose clock stands at the beginning of 1970.
+// Options are the options of an [Allocator]. With the zero value the clock stands
+// still at the beginning of 1970.
 type Options struct {
-	// Now is the clock. It is called once at the start of each operation,
-	// and should not go backwards. [Clock] is a virtual one; time.Now serves
-	// where the result need not be repeatable. Nil means a clock that stands
-	// at the Unix epoch.
+	// Now is the clock. It is called once at the start of each operation, and
+	// should not go backwards. [Clock] is a virtual one; use time.Now if the
+	// result need not be repeatable. Nil means a clock that stands still at the
+	// Unix epoch.
 	Now func() time.Time
 
 	// Calico is the release whose behaviour is wanted; the zero value is the
@@ -68,8 +68,8 @@ type Allocator struct {
 	mu sync.Mutex
 
 	clock func() time.Time
-	now   time.Time  // the moment of the operation under way
-	cold  block.Cold // released at or before this: no longer cooling
+	now   time.Time  // the time of the operation under way
+	cold  block.Cold // addresses released at or before this have cooled down
 
 	config           Config
 	pools            pool.Set
@@ -124,14 +124,14 @@ func (a *Allocator) begin() {
 	a.cold = block.ColdAt(a.now, time.Duration(a.config.IPCooldownSeconds)*time.Second)
 }
 
-// Now returns the moment that the allocator's clock shows.
+// Now returns the time of the allocator's clock.
 func (a *Allocator) Now() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.clock()
 }
 
-// Calico returns the release that the allocator goes by.
+// Calico returns the release that the allocator follows.
 func (a *Allocator) Calico() calico.Version { return a.version.Known() }
 
 // SetPool adds a pool or replaces the one of its name. It refuses a pool that
@@ -174,7 +174,7 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 }
 
 // straysFor returns the strays that become blocks of a new pool; the error names
-// those that are in its way.
+// those of another size, which prevent it.
 func (a *Allocator) straysFor(p *pool.Pool) (adopt []*ipamBlock, err error) {
 	var errs []error
 	for _, b := range a.straysInOrder() {
@@ -187,8 +187,8 @@ func (a *Allocator) straysFor(p *pool.Pool) (adopt []*ipamBlock, err error) {
 	return adopt, errors.Join(errs...)
 }
 
-// DeletePool deletes the pool called name and reports whether there was one.
-// Its blocks stay, in no pool, with everything that is allocated in them.
+// DeletePool deletes the pool called name and reports whether there was one. Its
+// blocks and their allocations stay, in no pool.
 func (a *Allocator) DeletePool(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
@@ -213,10 +213,10 @@ func (a *Allocator) straysInOrder() []*ipamBlock {
 	return slices.SortedFunc(maps.Values(a.strays), compareNames)
 }
 
-// Node is a node of the cluster, as far as IPAM looks at it.
+// Node is a node of the cluster, with the fields that IPAM uses.
 type Node struct {
 	Name   string            `json:"name"`
-	Labels map[string]string `json:"labels,omitempty"` // what node selectors are held against
+	Labels map[string]string `json:"labels,omitempty"` // that node selectors match
 }
 
 // SetNode adds a node or replaces the one of its name. A node without a name
@@ -320,7 +320,7 @@ func byName(blocks []*ipamBlock) []*ipamBlock {
 // compareNames orders blocks by name.
 func compareNames(x, y *ipamBlock) int { return affinity.CompareCIDRNames(x.CIDR(), y.CIDR()) }
 
-// checkName refuses a name that no Kubernetes object could have.
+// checkName refuses a name that no Kubernetes object can have.
 func checkName(what, name string) error {
 	if name == "" {
 		return invalid(what, name, "must not be empty")
@@ -334,7 +334,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// checkCount refuses a number that cannot count addresses or blocks.
+// checkCount refuses a number that is out of range for addresses or blocks.
 func checkCount(what string, n int) error {
 	if n < 0 || n > math.MaxInt32 {
 		return invalid(what, strconv.Itoa(n), "must be 0 to 2147483647")
@@ -368,7 +368,7 @@ func checkCIDR(cidr netip.Prefix) error {
 	return nil
 }
 
-// strange tells what makes ip no plain IPv4 or IPv6 address, if anything.
+// strange says why ip is no plain IPv4 or IPv6 address, if so.
 func strange(ip netip.Addr) string {
 	switch {
 	case !ip.IsValid():

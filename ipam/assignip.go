@@ -15,15 +15,15 @@ import (
 // AssignIPArgs asks for one given address.
 type AssignIPArgs struct {
 	IP     netip.Addr
-	Host   string // who asks; the node need not exist
+	Host   string // that asks; the node need not exist
 	Handle string // empty for none
 	Attrs  block.Attrs
 	// Use, if given, must be allowed by the pool, since Calico v3.33.
 	// LoadBalancer makes the host a virtual owner.
 	Use     pool.Use
 	Windows bool // as in [AutoAssignArgs]
-	// HostReserved reserves the ends of the block, of either family, if it
-	// must be created; nil reserves nothing.
+	// HostReserved reserves addresses at both ends of the block, in either family,
+	// if AssignIP must create it; nil reserves nothing.
 	HostReserved *HostReservation
 	// MaxAllocPerHandle limits what the handle may hold of the address's
 	// family; 0 or less means no limit.
@@ -37,9 +37,8 @@ func (r *AssignIPArgs) Validate() error {
 	return errors.Join(checkAddr(r.IP), checkName("host", r.Host), checkCount("maxAllocPerHandle", max(0, r.MaxAllocPerHandle)))
 }
 
-// AssignIP gives the host one given address. If its block does not exist the
-// host claims it; node selectors, reservations and block limits are not looked
-// at (§9).
+// AssignIP gives the host one given address. If its block does not exist the host
+// claims it. Node selectors, reservations and block limits are ignored (§9).
 //
 // Errors: [codes.NotInPool], [codes.UseNotAllowed], [codes.StrictAffinityRequired],
 // [codes.AffinityMismatch] with strict affinity, [codes.AlreadyExists] for a taken or
@@ -101,7 +100,7 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 	}
 	if handle, _, held := b.Holder(ord, a.cold); held {
 		if args.MaxAllocPerHandle > 0 && args.Handle != "" && handle == args.Handle {
-			return nil // what was asked for is so already
+			return nil // the handle holds the address already
 		}
 		return &Error{Code: codes.AlreadyExists, Address: args.IP, Block: b.CIDR(), Want: args.Handle, Got: handle}
 	}
@@ -115,15 +114,15 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 	}
 	b.Collect(a.cold)
 	if err := b.TakeOrdinal(ord, to); err != nil {
-		return err // cannot be: it was looked at
+		return err // impossible: it was checked above
 	}
 	a.writeTaken(b)
 	return nil
 }
 
-// refuseMore answers a request whose handle may hold no more. A handle that counts
-// addresses of the family without holding any is tried again, in vain where nobody
-// else changes it meanwhile (§15).
+// refuseMore answers a request whose handle may hold no more. Calico tries again
+// if a handle counts addresses of the family without holding any, in vain as long
+// as nobody else changes it (§15).
 func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
 	var held []netip.Addr
 	if h != nil {
@@ -133,7 +132,7 @@ func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
 	case len(held) == 0:
 		return &Error{Code: codes.MaxRetries, Handle: args.Handle, Host: args.Host}
 	case held[0] == args.IP:
-		return nil // in another block, that lies across this one
+		return nil // in another block that overlaps this one
 	}
 	return &Error{Code: codes.MaxAlloc, Handle: args.Handle, Host: args.Host, Want: strconv.Itoa(args.MaxAllocPerHandle), Got: strconv.Itoa(len(held))}
 }

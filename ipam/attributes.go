@@ -12,7 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// The keys of attributes that the allocator or its tables look at (§11).
+// The keys of attributes that the allocator or package report uses (§11).
 const (
 	AttrPod       = "pod"
 	AttrNamespace = "namespace"
@@ -21,17 +21,17 @@ const (
 	AttrVMI       = "vmi-name"
 )
 
-// Attributes tell who an address is given to.
+// Attributes are the handle and owner attributes of an allocated address.
 type Attributes struct {
 	Handle            string // empty for none
 	Active, Alternate block.Attrs
 	Sequence          uint64 // the address's sequence number
 }
 
-// GetAssignmentAttributes returns what is kept with an allocated address. It
-// answers from enabled pools only: with no such pool, no block or a free
-// address it returns [codes.DoesNotExist], for a cooling one [codes.IPInCooldown]
-// (§9).
+// GetAssignmentAttributes returns handle and attributes of an allocated address.
+// It searches enabled pools only: without such a pool, without a block or for a
+// free address it returns [codes.DoesNotExist], for a cooling one
+// [codes.IPInCooldown] (§9).
 func (a *Allocator) GetAssignmentAttributes(ip netip.Addr) (Attributes, error) {
 	if err := checkAddr(ip); err != nil {
 		return Attributes{}, err
@@ -68,14 +68,14 @@ func (a *Allocator) assignment(ip netip.Addr) (*ipamBlock, block.Allocation, err
 	return b, held, nil
 }
 
-// nothingCold is a moment by which nothing has cooled down.
+// nothingCold is a time at which nothing has cooled down.
 const nothingCold = block.Cold(math.MinInt64)
 
-// SequenceNumber returns the sequence number of an address as last written: 0
-// for one that is free (but see [calico.Rules]), host-reserved or in no block. It is what [Release]
-// compares with, except that an address whose cooldown is over counts as free
-// there, whether or not the block was written since. Of several blocks that hold
-// the address it is about the one that a release looks at.
+// SequenceNumber returns the sequence number of an address as last written: 0 for
+// one that is free (but see [calico.Rules]), host-reserved or in no block.
+// [Release] compares with it, except that an address whose cooldown is over counts
+// as free there, even if the block was not written since. If several blocks have
+// the address, it is the number in the block that a release uses.
 func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	a.begin()
 	defer a.mu.Unlock()
@@ -91,8 +91,8 @@ func (a *Allocator) SequenceNumber(ip netip.Addr) uint64 {
 	return seq
 }
 
-// BlockOf returns the block that holds the address and who owns it, the zero
-// Owner for nobody; exists is false where there is no such block.
+// BlockOf returns the block that holds the address and its owner, the zero Owner
+// for none; exists is false if there is no such block.
 func (a *Allocator) BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owner, exists bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,15 +119,16 @@ type OwnerRef struct {
 	Name      string `json:"name,omitempty"`
 }
 
-// OwnerPreconditions says who must own an address before it is changed. Each
-// side is looked at only if the update changes it; nil and false ask nothing.
+// OwnerPreconditions says who must own an address before it is changed. A side is
+// checked only if the update changes it; nil and false check nothing.
 type OwnerPreconditions struct {
 	Active, Alternate           *OwnerRef // the pod expected there
 	ActiveEmpty, AlternateEmpty bool      // no attributes expected there
 }
 
-// Validate refuses an update that contradicts itself: one that sets and clears
-// one side, or expects both an owner and none there. The error matches [codes.InvalidArgument].
+// Validate refuses an update that contradicts itself: one that sets and clears the
+// same side, or expects both an owner and none there. The error matches
+// [codes.InvalidArgument].
 func (u OwnerUpdate) Validate(pre OwnerPreconditions) error {
 	return errors.Join(
 		checkSide("active attributes", u.Active, u.ClearActive, pre.Active, pre.ActiveEmpty),
@@ -146,17 +147,16 @@ func checkSide(name string, set block.Attrs, clear bool, expect *OwnerRef, empty
 	return nil
 }
 
-// SetOwnerAttributes changes the active and the alternate owner attributes of
-// an address in one step, as live migration does (§9). They are
-// shared by every allocation of the block that has the same handle and
-// attributes, so a change shows on all of them. The block is written even where
-// nothing changes.
+// SetOwnerAttributes changes the active and the alternate owner attributes of an
+// address in one step, as live migration does (§9). They are shared by every
+// allocation of the block that has the same handle and attributes, so a change
+// shows on all of them. The block is written even if nothing changes.
 //
 // Errors: [codes.InvalidArgument] as for [OwnerUpdate.Validate], and before Calico
-// v3.32; [codes.NotInPool] for
-// an address in no enabled pool; [codes.DoesNotExist] for a free address;
-// [codes.WrongHandle] if another handle, or none, holds the address, which is so
-// while it cools down; [codes.UpdateConflict] if a precondition does not hold.
+// v3.32; [codes.NotInPool] for an address in no enabled pool; [codes.DoesNotExist]
+// for a free address; [codes.WrongHandle] if another handle, or none, holds the
+// address, also while it cools down; [codes.UpdateConflict] if a precondition does
+// not hold.
 func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update OwnerUpdate, pre OwnerPreconditions) error {
 	if err := errors.Join(checkAddr(ip), update.Validate(pre)); err != nil {
 		return err
@@ -198,8 +198,8 @@ func (a *Allocator) SetOwnerAttributes(ip netip.Addr, handle string, update Owne
 	return nil
 }
 
-// side returns what one side becomes, nil for no change, after a look at its
-// precondition.
+// side checks the precondition of one side and returns its new attributes, nil for
+// no change.
 func side(set block.Attrs, clear bool, now block.Attrs, expect *OwnerRef, empty bool) (*block.Attrs, error) {
 	if !clear && set.Len() == 0 {
 		return nil, nil

@@ -20,13 +20,13 @@ import (
 type AutoAssignArgs struct {
 	// Host is the node that asks, or the virtual owner for use LoadBalancer.
 	Host string
-	// Num4 and Num6 are how many addresses of each family are wanted, 0 or
-	// more. A family of which none is wanted is not looked at.
+	// Num4 and Num6 are the numbers of addresses of each family, 0 or more.
+	// AutoAssign ignores a family with 0.
 	Num4, Num6 int
-	// Handle identifies who gets the addresses, so that they can be released
+	// Handle identifies the holder of the addresses, so that they can be released
 	// together. Empty means none. It is cut at the first carriage return.
 	Handle string
-	// Attrs are kept with the addresses.
+	// Attrs are stored with the addresses.
 	Attrs block.Attrs
 	// Use is required.
 	Use pool.Use
@@ -43,11 +43,11 @@ type AutoAssignArgs struct {
 	// HostReserved4 and HostReserved6 reserve the ends of blocks that the
 	// request creates; nil reserves nothing.
 	HostReserved4, HostReserved6 *HostReservation
-	// Windows says that the client runs on Windows, where nothing can be borrowed:
-	// it gets [codes.StrictAffinityRequired] while affinity is not strict (§10).
+	// Windows says that the client runs on Windows, which cannot borrow: it gets
+	// [codes.StrictAffinityRequired] while affinity is not strict (§10).
 	Windows bool
-	// Namespace is the labels of the namespace, which namespace selectors are
-	// held against; nil for a request without one.
+	// Namespace has the labels of the namespace, which namespace selectors match;
+	// nil for a request without a namespace.
 	Namespace map[string]string
 }
 
@@ -65,8 +65,8 @@ func (r *AutoAssignArgs) Validate() error {
 	)
 }
 
-// check is Validate for requests as they mostly are. It leaves the name of the
-// host to where the host is looked up, unless that may not come first.
+// check is a fast Validate for usual requests. It leaves the host's name to the
+// lookup of the host, unless another error could come first.
 func (r *AutoAssignArgs) check() error {
 	if len(r.Pools4)+len(r.Pools6) == 0 && r.Host != "" &&
 		uint64(r.Num4|r.Num6)-1 < math.MaxInt32 && r.MaxBlocksPerHost <= math.MaxInt32 && r.MaxAllocPerHandle <= math.MaxInt32 {
@@ -78,36 +78,35 @@ func (r *AutoAssignArgs) check() error {
 // Assignment is the answer for one family: fewer addresses than asked for is
 // not an error.
 type Assignment struct {
-	// IPs are the addresses in the order in which they were given, each with
-	// the mask of its block, or with a full mask where it was the handle's
-	// already (§7).
+	// IPs are the addresses in the order in which they were given, each with the
+	// mask of its block, or with a full mask if the handle held it already (§7).
 	IPs []netip.Prefix
-	// Msgs say what kept the request from being satisfied: "block-limit:N",
-	// "strict-affinity", "exhausted:CIDR,…" (§4, §8).
+	// Msgs say why the answer is short: "block-limit:N", "strict-affinity",
+	// "exhausted:CIDR,…" (§4, §8).
 	Msgs []string
 }
 
 // AutoAssign gives the host addresses from its own blocks, from blocks that it
-// claims, and at last from those of others (§3 to §8). IPv4 comes
-// first; an error there ends the request, and what was given out until then
-// stays so and is in the answer. After [codes.WrongFamily] for IPv6 the answer
-// names nothing, though the IPv4 addresses are given out.
+// claims, and last from those of others (§3 to §8). IPv4 comes first; an error
+// there ends the request. Addresses given out before an error stay allocated and
+// are in the answer. After [codes.WrongFamily] for IPv6 the answer is empty,
+// though the IPv4 addresses are allocated.
 //
-// Errors: [codes.WrongFamily], [codes.UseRequired], [codes.StrictAffinityRequired] for a
-// client on Windows, [codes.DoesNotExist] (the node),
+// Errors: [codes.WrongFamily], [codes.UseRequired], [codes.StrictAffinityRequired]
+// for a client on Windows, [codes.DoesNotExist] (the node),
 // [codes.BadHostReservation], [codes.NoQualifiedPool], [codes.PoolNotEnabled],
-// [codes.NoPoolsForNode], [codes.BlockLimit], [codes.NoBlock], [codes.BlockTooSmall];
-// [codes.InvalidArgument] before anything happens, also for what the release of Calico
-// does not have ([Options]). Running out of addresses is no
-// error: the answer is short and has a message.
+// [codes.NoPoolsForNode], [codes.BlockLimit], [codes.NoBlock],
+// [codes.BlockTooSmall]; [codes.InvalidArgument] before anything happens, also for
+// what the release of Calico does not have ([Options]). Too few free addresses are
+// no error: the answer is short and has a message.
 func (a *Allocator) AutoAssign(args AutoAssignArgs) (v4, v6 Assignment, err error) {
 	err = a.AutoAssignInto(&args, &v4, &v6)
 	return v4, v6, err
 }
 
 // AutoAssignInto is [Allocator.AutoAssign] with answers that are the caller's:
-// their slices are emptied and appended to. With answers that have room it
-// does not allocate. The arguments are only read.
+// their slices are emptied and appended to. If the answers have room it allocates
+// no memory. It does not change the arguments.
 func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) error {
 	v4.reset()
 	v6.reset()
@@ -147,17 +146,16 @@ type request struct {
 	handle string
 	out    *Assignment
 
-	owner *owner // nil as long as it is unknown
+	owner *owner // nil until it is known
 	pools []*poolBlocks
-	// The owner's usable blocks: as planned, where plan is not nil, otherwise
-	// the claims, each of which is to be looked at first.
+	// The owner's usable blocks: those of plan, or if it is nil those of claims,
+	// which must be recovered first.
 	plan   *plan
 	claims []*affinity.Claim
-	next   int // how many of them were looked at
+	next   int // how many of them were tried
 }
 
-// requested returns the pools that are asked for by CIDR; none for an automatic
-// choice.
+// requested returns the requested pools, by CIDR; none for an automatic choice.
 func (r *request) requested() []netip.Prefix {
 	if r.is4 {
 		return r.args.Pools4
@@ -170,7 +168,7 @@ func (r *request) requests(p *pool.Pool) bool {
 	return slices.ContainsFunc(r.requested(), func(cidr netip.Prefix) bool { return cidr.Masked() == p.CIDR() })
 }
 
-// reserve returns what is reserved for the host in blocks that are created.
+// reserve returns the host reservation of blocks that the request creates.
 func (r *request) reserve() *HostReservation {
 	if r.is4 {
 		return r.args.HostReserved4
@@ -178,7 +176,7 @@ func (r *request) reserve() *HostReservation {
 	return r.args.HostReserved6
 }
 
-// ownerID returns who claims blocks for the request.
+// ownerID returns the owner that claims blocks for the request.
 func (r *request) ownerID() affinity.Owner {
 	if r.args.Use == pool.LoadBalancer {
 		return affinity.VirtualOwner(r.args.Host)
@@ -221,13 +219,13 @@ func (a *Allocator) gather(r *request) error {
 		if b == nil {
 			return a.gatherElsewhere(r)
 		}
-		_ = a.assign(r, b) // a refused raise gives nothing: on to the next block
+		_ = a.assign(r, b) // a refused raise gives nothing: try the next block
 	}
 	return nil
 }
 
-// gatherElsewhere finds what the owner's usable blocks do not have: in blocks that
-// it claims, and then in those of others.
+// gatherElsewhere finds the addresses that the owner's usable blocks do not have:
+// in blocks that it claims, and then in those of others.
 func (a *Allocator) gatherElsewhere(r *request) error {
 	limit := a.blockLimit(r.args.MaxBlocksPerHost)
 	owned, stuck := r.owned(), false
@@ -261,9 +259,9 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 		if b.Available(a.cold, b.reserved) == 0 {
 			return &Error{Code: codes.BlockTooSmall, Block: b.CIDR(), Host: r.args.Host}
 		}
-		// A refused raise gives nothing, and the loop goes on. Where the search has
-		// come upon a block that the owner had before, it would come upon it every
-		// time until the limit, so the request ends as it does there.
+		// A refused raise gives nothing, and the loop goes on. If the search found
+		// a block that the owner had before, it would find it again until the
+		// limit of blocks, so the request ends as at the limit.
 		again := len(r.owner.blocks) == had
 		stuck = errors.Is(a.assign(r, b), codes.MaxAlloc) && again
 	}
@@ -273,8 +271,8 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 	return nil
 }
 
-// blockLimit returns how many blocks a host may own: the smaller of what the
-// request and the configuration say (§4).
+// blockLimit returns how many blocks a host may own: the smaller limit of request
+// and configuration (§4).
 func (a *Allocator) blockLimit(requested int) int {
 	limit := a.config.MaxBlocksPerHost
 	if limit == 0 || requested > 0 && requested < limit {
@@ -286,7 +284,7 @@ func (a *Allocator) blockLimit(requested int) int {
 	return limit
 }
 
-// prepare finds out which pools and blocks the request may use, and its owner.
+// prepare finds the request's owner, and the pools and blocks that it may use.
 func (a *Allocator) prepare(r *request) error {
 	args := r.args
 	r.owner = a.ownersFor(args.Use)[args.Host]
@@ -316,8 +314,7 @@ func (a *Allocator) prepare(r *request) error {
 	return nil
 }
 
-// owned returns how many blocks of the owner are usable, whatever the state of
-// its claims.
+// owned returns the number of the owner's usable blocks, with claims in any state.
 func (r *request) owned() int {
 	if r.plan != nil {
 		return len(r.plan.blocks)
@@ -325,9 +322,8 @@ func (r *request) owned() int {
 	return len(r.claims)
 }
 
-// nextAffine returns the next of the owner's usable blocks that has at least
-// free addresses, or nil. Claims met on the way are recovered; each is looked
-// at once (§4).
+// nextAffine returns the next of the owner's usable blocks that has at least free
+// addresses, or nil. It recovers the claims that it meets, each once (§4).
 func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 	if r.plan != nil && free > 0 {
 		r.next = max(r.next, r.plan.spent)
@@ -361,8 +357,8 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 }
 
 // assign takes as many addresses as are still missing from the block, which has
-// some. It returns errEnough when the handle may hold no more but had what the
-// request asks for, which is then the answer, and [codes.MaxAlloc] when it had less
+// some. If the handle may hold no more but holds enough addresses, these are the
+// answer and it returns errEnough; if it holds fewer it returns [codes.MaxAlloc]
 // (§7).
 func (a *Allocator) assign(r *request, b *ipamBlock) error {
 	to := block.Owner{Active: r.args.Attrs}
@@ -383,8 +379,8 @@ func (a *Allocator) assign(r *request, b *ipamBlock) error {
 	return nil
 }
 
-// giveHeld answers with addresses that the handle holds already, if it holds
-// as many as the request asks for.
+// giveHeld answers with addresses that the handle holds already, if they are as
+// many as requested.
 func (a *Allocator) giveHeld(r *request, h *handle) error {
 	var held []netip.Addr
 	if h != nil {
@@ -399,8 +395,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 	return errEnough
 }
 
-// borrow takes what is still missing from any block, whoever owns it
-// (§8).
+// borrow takes what is still missing from any block of any owner (§8).
 func (a *Allocator) borrow(r *request) {
 	var exhausted []string
 	for _, pb := range r.pools {

@@ -12,8 +12,8 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 )
 
-// Check looks at every invariant and returns all that are broken, joined, in a
-// fixed order, or nil. Invariants are of two kinds:
+// Check returns all broken invariants, joined, in a fixed order, or nil.
+// Invariants are of two kinds:
 //
 //   - structure: each block's own; each block in its pool, or filed as a stray;
 //     summaries, indices and claims in order;
@@ -23,7 +23,7 @@ import (
 // Operations keep both. Raw edits (PutAffinity, DropAffinity, DropBlock), like
 // crashed clients, can make objects inconsistent, but cannot corrupt internal data
 // structures. An affinity that is pending or pendingDeletion is no violation:
-// recovery will see to it.
+// recovery repairs it.
 func (a *Allocator) Check() error {
 	a.begin()
 	defer a.mu.Unlock()
@@ -53,7 +53,7 @@ func (c *checker) untrue(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("%w: %s", ErrTruth, fmt.Sprintf(format, args...)))
 }
 
-// structure checks what no operation and no edit may break.
+// structure checks the invariants that no operation and no raw edit may break.
 func (c *checker) structure() {
 	a := c.a
 	if err := a.claims.Check(); err != nil {
@@ -104,7 +104,7 @@ func (c *checker) structure() {
 	}
 }
 
-// plans checks that the owner's valid plans lead where its claims do.
+// plans checks that the owner's valid plans have the same blocks as its claims.
 func (c *checker) plans(o *owner) {
 	for i := range o.plans {
 		p := &o.plans[i]
@@ -154,7 +154,7 @@ func (c *checker) block(b *ipamBlock) {
 	}
 }
 
-// owners returns the owners known, in order.
+// owners returns all owners, in order.
 func (c *checker) owners() []affinity.Owner {
 	var owners []affinity.Owner
 	for _, t := range []affinity.Type{affinity.Host, affinity.Virtual} {
@@ -165,7 +165,7 @@ func (c *checker) owners() []affinity.Owner {
 	return owners
 }
 
-// truth checks that affinities, blocks and handles agree.
+// truth checks that affinities, blocks and handles are consistent.
 func (c *checker) truth() {
 	a := c.a
 	for _, cl := range a.claims.All() {
@@ -185,7 +185,8 @@ func (c *checker) truth() {
 			c.untrue("block %s is %s's, which has no affinity on it", b.CIDR(), b.ownerID())
 		}
 		for al := range b.Allocations() {
-			// What is reserved for the host has no number and is not counted.
+			// Addresses reserved for the host have no number and no handle counts
+			// them.
 			if al.Handle == "" || al.Seq == 0 {
 				continue
 			}

@@ -19,13 +19,13 @@ type HostReservation struct {
 	// StartOfBlock and EndOfBlock are numbers of addresses, 0 or more each, not both 0.
 	StartOfBlock int `json:"startOfBlock"`
 	EndOfBlock   int `json:"endOfBlock"`
-	// Handle holds them, as a rule [block.HostReservedHandle]. Allocations of any
+	// Handle holds them, usually [block.HostReservedHandle]. Allocations of any
 	// other handle, also of none, make a block non-empty.
 	Handle string `json:"handle"`
 	Note   string `json:"note"` // the attribute "note"
 }
 
-// owner returns who the reserved addresses are allocated to.
+// owner returns the holder of the reserved addresses.
 func (r *HostReservation) owner() block.Owner {
 	return block.Owner{Handle: r.Handle, Active: block.MakeAttrs(map[string]string{"note": r.Note})}
 }
@@ -50,7 +50,7 @@ func (r *HostReservation) longestPrefix(is4 bool) (int, error) {
 	return longest, nil
 }
 
-// check refuses counts that nothing could hold.
+// check refuses counts that no block can hold.
 func (r *HostReservation) check() error {
 	for _, n := range []int{r.StartOfBlock, r.EndOfBlock} {
 		if n < 0 || int64(n) > 1<<32 {
@@ -122,8 +122,8 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 		}
 	} else {
 		for _, p := range a.pools.All() {
-			// Not qualifies: the automatic choice does not look at the size
-			// of blocks (§10).
+			// Not qualifies: the automatic choice ignores the size of blocks
+			// (§10).
 			if !p.Disabled() && p.Is4() == is4 && p.Automatic() && p.SelectsNode(labels) && p.SelectsNamespace(r.args.Namespace) {
 				pools = append(pools, a.poolBlocks[p.Name()])
 			}
@@ -164,8 +164,8 @@ func family(is4 bool) string {
 	return "IPv6"
 }
 
-// checkRequestable refuses requested pools that no pool could be. Host bits are
-// allowed: the request means the pool without them.
+// checkRequestable refuses requested pools that cannot be the CIDR of a pool. Host
+// bits are allowed: the request means the pool without them.
 func checkRequestable(pools []netip.Prefix) error {
 	for _, cidr := range pools {
 		if checkCIDR(cidr.Masked()) != nil {
@@ -187,9 +187,8 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 }
 
 // usable splits the owner's claims of the request's family: those in its pools are
-// appended to dst in name order; the rest is given back where the pool no
-// longer selects the node and the block is empty, unless its pool was requested
-// (§3).
+// appended to dst in name order; of the others, it releases empty blocks whose
+// pool no longer selects the node, unless that pool was requested (§3).
 func (a *Allocator) usable(dst []*affinity.Claim, r *request) []*affinity.Claim {
 	from := len(dst)
 	all := append(dst, r.owner.claims.All()...) // releasing changes the list

@@ -11,16 +11,16 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// minClaimAge is how long a claimed block is safe from being reclaimed while
-// it is empty: without it two hosts could pass one back and forth (§5).
+// minClaimAge is the age from which an empty claimed block may be reclaimed:
+// without it two hosts could reclaim one from each other again and again (§5).
 const minClaimAge = time.Minute
 
-// errStale is what recovery finds of a claim whose block is another's.
+// errStale is the result of recovery for a claim whose block has another owner.
 var errStale = errors.New("ipam: stale affinity")
 
-// claimNew finds a block for the owner and claims it (§5). Errors:
-// [codes.NoBlock] with automatic allocation off, [codes.NoFreeBlocks] where nothing
-// is left, [codes.BadHostReservation] for a block too small for it.
+// claimNew finds a block for the owner and claims it (§5). Errors: [codes.NoBlock]
+// with automatic allocation off, [codes.NoFreeBlocks] if none is left,
+// [codes.BadHostReservation] if the block is too small for the host reservation.
 func (a *Allocator) claimNew(o *owner, pools []*poolBlocks, reserve *HostReservation) (*ipamBlock, error) {
 	if !a.config.AutoAllocateBlocks {
 		return nil, &Error{Code: codes.NoBlock, Host: o.id.Name, Detail: o.id.String()}
@@ -33,9 +33,9 @@ func (a *Allocator) claimNew(o *owner, pools []*poolBlocks, reserve *HostReserva
 }
 
 // findBlock returns the block that the owner should claim next: the first on its
-// walk that does not exist or is its own with a free address, else an empty
-// one that another gives up for it. Nothing is given up for a reservation that
-// would not fit.
+// walk that does not exist, or that it owns and that has a free address; else an
+// empty block of another owner, which it reclaims. It reclaims no block that is
+// too small for the host reservation.
 func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReservation) (netip.Prefix, error) {
 	for _, pb := range pools {
 		from := a.startOf(o, pb)
@@ -77,7 +77,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 			}
 		}
 	}
-	// Not wrapped: it is how every borrowing begins.
+	// Not wrapped, for speed: every borrowing begins with it.
 	return netip.Prefix{}, codes.NoFreeBlocks
 }
 
@@ -89,16 +89,16 @@ func sooner(x, y, start pool.Index) bool {
 	return x.Less(y)
 }
 
-// reclaimable reports whether an empty block can be taken from its owner: it has
-// had it for long enough, and its claim is there to be released.
+// reclaimable reports whether an empty block can be reclaimed: its owner has had
+// it for long enough, and the claim exists.
 func (a *Allocator) reclaimable(b *ipamBlock) bool {
 	return b.owner != nil && a.claimOn(b.owner, b.CIDR()) != nil &&
 		(b.claimed == noClaimTime || a.now.UnixNano()-b.claimed >= int64(minClaimAge))
 }
 
-// pend writes the owner's claim on the block as pending, and returns it; a
-// confirmed one is left as it is. A claim of the owner's namesake is the same
-// object, and serves both (§1).
+// pend writes the owner's claim on the block as pending, unless it is confirmed,
+// and returns it. An owner of the other type with the same name shares the claim,
+// which is the same object (§1).
 func (a *Allocator) pend(o *owner, cidr netip.Prefix) *affinity.Claim {
 	if n := a.namesake(o); n != nil && n.claims.Get(cidr) != nil {
 		o = n
@@ -133,7 +133,7 @@ func (a *Allocator) dropClaim(o *owner, cidr netip.Prefix) bool {
 }
 
 // namesake returns the owner of the same name and the other type, or nil. The two
-// share affinity objects, whose names carry no type (§1).
+// share affinity objects, whose names have no type (§1).
 func (a *Allocator) namesake(o *owner) *owner {
 	if o.id.Type == affinity.Host {
 		return a.virtual[o.id.Name]
@@ -144,8 +144,8 @@ func (a *Allocator) namesake(o *owner) *owner {
 // create makes the block cidr for the owner: the second phase of claiming. The
 // reservation must fit.
 func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
-	// A block that is deleted and made again never repeats a number, even
-	// when the clock stands still (§6).
+	// A block that is deleted and made again never repeats a number, even if the
+	// clock stands still (§6).
 	seq := max(uint64(max(0, a.now.UnixNano())), a.lastSeq+1)
 	b := new(ipamBlock)
 	if err := b.Reset(cidr, seq); err != nil {
@@ -157,7 +157,7 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 		}
 	}
 	a.lastSeq = seq
-	claimed := int64(noClaimTime) // there were none before empty blocks were reclaimed
+	claimed := int64(noClaimTime) // releases that do not reclaim have no claim times
 	if a.rules.ReclaimEmptyBlocks {
 		claimed = a.now.UnixNano()
 	}
@@ -166,10 +166,10 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 	return b, nil
 }
 
-// recover makes the owner's claim and the block agree, whatever a client that
-// died left behind, and returns the block; errStale where the block is
-// another's or nobody's, with the claim dropped (§5). A block that is made has the
-// claim's own size, whatever its pool's is.
+// recover makes the owner's claim and the block consistent after a client died,
+// and returns the block. If the block has another owner or none it drops the claim
+// and returns errStale (§5). A block that it creates has the claim's size, even if
+// the pool has another.
 func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservation) (*ipamBlock, error) {
 	b := a.block(c.CIDR)
 	switch {
@@ -181,15 +181,16 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 		if b, err = a.create(o, c.CIDR, reserve); err != nil {
 			return nil, err
 		}
-		// The steps in full: tests pin that the machine allows them.
+		// All steps are written out, so that tests check that the state machine
+		// allows them.
 		return b, errors.Join(c.Renew(), c.Confirm())
 	case b.owner != o:
 		a.dropClaim(o, c.CIDR)
 		return nil, errStale
 	case c.State != affinity.Confirmed:
 		err := c.Renew()
-		// The write raises the block's number, so that others who hold an
-		// older copy fail.
+		// The write raises the block's number, so that writes with an older copy
+		// fail.
 		b.Collect(a.cold)
 		a.write(b)
 		return b, errors.Join(err, c.Confirm())
@@ -198,8 +199,8 @@ func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservatio
 }
 
 // claimBlock claims one given block without recovery, as AssignIP and
-// ClaimAffinity do. [codes.BlockClaimConflict] where it is another's or nobody's;
-// the owner's own claim on it, an older one too, is then gone.
+// ClaimAffinity do. If the block has another owner or none it drops the owner's
+// claim, an older one too, and returns [codes.BlockClaimConflict].
 func (a *Allocator) claimBlock(o *owner, cidr netip.Prefix, reserve *HostReservation) (*ipamBlock, error) {
 	b := a.block(cidr)
 	if b == nil {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Clock is a virtual clock: it stands still until it is moved. Its Now method
-// is what [Options] wants. Make one with [NewClock]; it is safe for concurrent
-// use and must not be copied.
+// Clock is a virtual clock: it stands still until it is moved. Pass its Now method
+// in [Options]. Make one with [NewClock]; it is safe for concurrent use and must
+// not be copied.
 type Clock struct{ now atomic.Pointer[time.Time] }
 
 // NewClock returns a clock that shows start, from the years 1678 to 2262.
@@ -18,7 +18,7 @@ func NewClock(start time.Time) *Clock {
 	return c
 }
 
-// Now returns the moment the clock shows, in UTC.
+// Now returns the time of the clock, in UTC.
 func (c *Clock) Now() time.Time { return *c.now.Load() }
 
 // Advance moves the clock by d, backwards if d is negative.

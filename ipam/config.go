@@ -12,15 +12,15 @@ import (
 // Config is Calico's IPAMConfig (§1). The zero value is not the
 // default; [DefaultConfig] is.
 type Config struct {
-	// StrictAffinity keeps hosts to their own blocks: no borrowing.
+	// StrictAffinity limits hosts to their own blocks: no borrowing.
 	StrictAffinity bool `json:"strictAffinity"`
 	// AutoAllocateBlocks lets AutoAssign and EnsureBlock claim blocks.
 	AutoAllocateBlocks bool `json:"autoAllocateBlocks"`
 	// MaxBlocksPerHost limits the blocks of a host, 0 or more; 0 means
 	// [DefaultMaxBlocksPerHost].
 	MaxBlocksPerHost int `json:"maxBlocksPerHost"`
-	// IPCooldownSeconds is how long a released address rests, 0 to
-	// [MaxCooldownSeconds]; 0 means not at all.
+	// IPCooldownSeconds is how long a released address cools down, 0 to
+	// [MaxCooldownSeconds]; 0 means no cooldown.
 	IPCooldownSeconds int `json:"ipCooldownSeconds"`
 }
 
@@ -34,7 +34,7 @@ const (
 // DefaultConfig returns the configuration of a cluster that has none.
 func DefaultConfig() Config { return Config{AutoAllocateBlocks: true} }
 
-// validate checks ranges, whatever the combination.
+// validate checks the range of each field, not their combination.
 func (c Config) validate() error {
 	if c.MaxBlocksPerHost < 0 {
 		return invalid("maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative")
@@ -69,9 +69,9 @@ func (a *Allocator) SetIPAMConfig(c Config) error {
 	return a.PutIPAMConfig(c)
 }
 
-// PutIPAMConfig writes the configuration as an edit of the datastore behind
-// Calico's back does: combinations that [Allocator.SetIPAMConfig] refuses are
-// taken. Values out of range still match [codes.InvalidArgument].
+// PutIPAMConfig writes the configuration as a raw edit of the datastore does: it
+// accepts combinations that [Allocator.SetIPAMConfig] refuses. Values out of range
+// still match [codes.InvalidArgument].
 func (a *Allocator) PutIPAMConfig(c Config) error {
 	if err := c.validate(); err != nil {
 		return err

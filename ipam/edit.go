@@ -7,10 +7,10 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 )
 
-// PutAffinity writes an affinity object as an edit of the datastore behind the
-// allocator's back does: what a host that died half-way leaves. The block need
-// not exist or be the owner's; there is no further effect. States other than
-// pending, confirmed and pendingDeletion match [codes.InvalidArgument].
+// PutAffinity writes an affinity object as a raw edit of the datastore does, for
+// example to show what a host leaves that died half-way. The block need not exist
+// or have that owner, and does not change. States other than pending, confirmed
+// and pendingDeletion match [codes.InvalidArgument].
 func (a *Allocator) PutAffinity(owner affinity.Owner, cidr netip.Prefix, state affinity.State) error {
 	if err := errors.Join(checkCIDR(cidr), checkOwner(owner)); err != nil {
 		return err
@@ -36,13 +36,13 @@ func (a *Allocator) DropAffinity(owner affinity.Owner, cidr netip.Prefix) bool {
 	if owner.Validate() != nil {
 		return false
 	}
-	o := a.openOwner(owner) // a namesake's object is the same one
+	o := a.openOwner(owner) // an owner of the same name has the same object
 	defer a.forget(o)
 	return a.dropClaim(o, cidr)
 }
 
-// DropBlock deletes a block, and nothing else: affinities and handles keep
-// speaking of it. It reports whether there was one.
+// DropBlock deletes a block, and nothing else: its affinities and handle counts
+// stay. It reports whether there was one.
 func (a *Allocator) DropBlock(cidr netip.Prefix) bool {
 	a.begin()
 	defer a.mu.Unlock()

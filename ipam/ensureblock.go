@@ -8,8 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// EnsureBlockArgs asks that a host have a block. A family is looked at only
-// where its reservation is given.
+// EnsureBlockArgs asks for a block for a host, in each family with a reservation.
 type EnsureBlockArgs struct {
 	Host                         string
 	Pools4, Pools6               []netip.Prefix   // as in [AutoAssignArgs]
@@ -24,14 +23,14 @@ func (r *EnsureBlockArgs) Validate() error {
 	return errors.Join(checkName("host", r.Host), checkRequestable(r.Pools4), checkRequestable(r.Pools6))
 }
 
-// EnsureBlock returns, for each family with a host reservation, the first of
-// the host's usable blocks, even a full one, or one that it claims, without
-// taking an address. It goes by use Workload and knows no limit of blocks
-// (§9, §10). Where nothing is left to claim it returns
-// [codes.NoFreeBlocks]; with automatic allocation off, [codes.NoBlock]; otherwise
-// errors are those of [Allocator.AutoAssign]. On an error no block is named,
-// though an IPv4 block may have been claimed. Before Calico v3.31.7, and in v3.32,
-// Pools4 is asked for IPv6 too, whatever Pools6 says.
+// EnsureBlock returns, for each family with a host reservation, the first of the
+// host's usable blocks, even a full one, or one that it claims, without taking an
+// address. It uses pools for Workload and has no limit of blocks (§9, §10). If no
+// block is left to claim it returns [codes.NoFreeBlocks]; with automatic
+// allocation off, [codes.NoBlock]; otherwise errors are those of
+// [Allocator.AutoAssign]. On an error no block is named, though an IPv4 block may
+// have been claimed. Before Calico v3.31.7, and in v3.32, Pools4 counts for IPv6
+// too, instead of Pools6.
 func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Prefix, err error) {
 	if err := args.Validate(); err != nil {
 		return block4, block6, err

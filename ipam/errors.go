@@ -8,33 +8,33 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// An Error is why an operation was refused, and what about. [errors.As] finds it;
-// [errors.Is] with a code of package codes tests for the reason alone. Both
+// An Error says why an operation was refused, with its details. [errors.As] finds
+// it; [errors.Is] with a code of package codes tests for the reason alone. Both
 // engines, the allocator and protocol, return it. Fields that the refusal does not
 // concern are zero.
 type Error struct {
 	Code    codes.Code
-	Address netip.Addr   // the address asked for, taken or given back
-	Block   netip.Prefix // the block, or the CIDR that was to be claimed or released
+	Address netip.Addr   // the address that was requested or released
+	Block   netip.Prefix // the block, or the CIDR to be claimed or released
 	Pool    netip.Prefix // the CIDR of the pool
-	Host    string       // who asked, for a node or a virtual owner
+	Host    string       // of the request, a node or a virtual owner
 	Handle  string       // the handle that was given, or that is full
 
 	// Argument is the name of the argument of a [codes.InvalidArgument], such as
 	// "host" or "cidr". Got is its text.
 	Argument string
 
-	// Want is what the request expected, or what it had to be, and Got is what
-	// there is, as texts: handles, sequence numbers, owners, sizes, limits.
+	// Want is the expected value and Got the actual one, as texts: handles,
+	// sequence numbers, owners, sizes, limits.
 	Want, Got string
 
-	// Detail ends the text of the error. Without it the text ends with the first
-	// known of address, block, pool, handle and host.
+	// Detail ends the text of the error. If it is empty the text ends with the
+	// first of address, block, pool, handle and host that is set.
 	Detail string
 }
 
-// Error returns the sentence of the code and what it is about. Of an invalid
-// argument it names the argument, its text and what is wrong with it.
+// Error returns the sentence of the code with the details. For an invalid argument
+// it has the argument's name, its text and the reason.
 func (e *Error) Error() string {
 	if e.Argument != "" {
 		return fmt.Sprintf("ipam: invalid %s %q: %s", e.Argument, e.Got, e.Detail)
@@ -42,7 +42,7 @@ func (e *Error) Error() string {
 	return e.Code.Error() + ": " + e.about()
 }
 
-// about returns the end of the text. It is made only for whoever reads it: many
+// about returns the end of the text. It is made only when the text is read: many
 // errors are only tested for.
 func (e *Error) about() string {
 	switch {

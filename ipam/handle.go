@@ -10,9 +10,10 @@ import (
 )
 
 // A handle is one IPAMHandle: how many addresses it counts in which block. The
-// counts are what was asked for, which may be more than was given, and outlive
-// the block (§7). Ids that differ in letters only share a handle, under the id of
-// whoever made it; what each holds is told apart in the blocks (§1). Handles belong to a handleTable.
+// counts are the requested numbers, which may be more than was given, and outlive
+// the block (§7). Ids that differ only in case share a handle, under the first id;
+// the blocks store which id holds which address (§1). Handles belong to a
+// handleTable.
 type handle struct {
 	id    string
 	block *ipamBlock // see count; nil with several
@@ -20,12 +21,12 @@ type handle struct {
 	hash  uint32     // of the id, for the table: in 32 bytes with the rest
 }
 
-// several stands for the count of a handle that counts in more than one block;
-// the table has its counts.
+// several marks a handle that counts in more than one block; the table has its
+// counts.
 const several = -1
 
-// count is how many addresses a handle counts in a block. The block may be gone,
-// and another may have been made in its place: it stands for its CIDR.
+// count is how many addresses a handle counts in a block. The block may be
+// deleted, or made again: the count is for its CIDR.
 type count struct {
 	block *ipamBlock
 	n     int32
@@ -34,8 +35,8 @@ type count struct {
 // only returns the count of a handle that has one.
 func (h *handle) only() count { return count{h.block, h.n} }
 
-// shared returns the id: the handle's own text where it is the same, so that memory
-// keeps it once.
+// shared returns the id: if it equals the handle's own, that string, so that
+// memory keeps one copy.
 func (h *handle) shared(id string) string {
 	if h.id == id {
 		return h.id
@@ -57,8 +58,8 @@ func handleID(id string) string {
 	return id
 }
 
-// handleKey returns what stands for the ids that share one handle: the id in lower
-// case, for Kubernetes knows no other names (§1).
+// handleKey returns the key of the ids that share one handle: the id in lower
+// case, as Kubernetes allows no other names (§1).
 func handleKey(id string) string {
 	if isLower(id) {
 		return id
@@ -66,14 +67,14 @@ func handleKey(id string) string {
 	return strings.ToLower(id)
 }
 
-// isLower reports whether lowering the text would leave it as it is. It may err
-// for texts that are not ASCII. Ids are long, and every request and release looks
-// for one: eight bytes at a time are looked at.
+// isLower reports whether lowering the text would not change it. For texts that
+// are not ASCII it may return false wrongly. Ids are long, and every request and
+// release looks one up, so it checks eight bytes at a time.
 func isLower(s string) bool {
 	const (
 		each   = 0x0101010101010101
 		high   = 0x80 * each
-		fromA  = (0x80 - 'A') * each // lifts 'A' and what is above it to the high bit
+		fromA  = (0x80 - 'A') * each // sets the high bit of bytes from 'A' on
 		aboveZ = (0x80 - 'Z' - 1) * each
 	)
 	for ; len(s) >= 8; s = s[8:] {
@@ -114,17 +115,17 @@ func (t *handleTable) total(h *handle, is4 bool) int {
 // same reports whether a count is for the block e.
 func (c count) same(b *ipamBlock) bool { return c.block == b || c.block.CIDR() == b.CIDR() }
 
-// find returns where the count for the block is in a list by block name, or
-// belongs.
+// find returns the index of the count for the block in a list by block name, or
+// where it belongs.
 func findCount(counts []count, b *ipamBlock) (int, bool) {
 	return slices.BinarySearchFunc(counts, b, func(c count, b *ipamBlock) int {
 		return affinity.CompareCIDRNames(c.block.CIDR(), b.CIDR())
 	})
 }
 
-// raise counts n more addresses in the block for the handle id, which it
-// returns. Where limit is positive and the counts of the block's family would
-// pass it, nothing is raised and raised is false; the handle may then be nil.
+// raise counts n more addresses in the block for the handle id, which it returns.
+// If the counts of the block's family would exceed a positive limit, it raises
+// nothing and raised is false; the handle may then be nil.
 func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, raised bool) {
 	t := &a.handles
 	key := handleKey(id)
@@ -166,13 +167,13 @@ func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, rai
 // raise counts n more addresses in the block, which may have been made again.
 func (c *count) raise(b *ipamBlock, n int) { *c = count{b, addCount(c.n, n)} }
 
-// addCount adds without passing what a count can hold. Requests for more
-// addresses than there are can raise a count that far.
+// addCount adds, up to the largest possible count. Requests for more addresses
+// than exist can raise a count that far.
 func addCount(n int32, more int) int32 { return int32(min(int64(n)+int64(more), 1<<31-1)) }
 
-// lower counts n fewer addresses in the block, and deletes the handle when
-// nothing is left. No handle, as for host-reserved addresses, or one that counts
-// less is left alone: that is what Calico's failure amounts to.
+// lower counts n fewer addresses in the block, and deletes the handle when nothing
+// is left. If the handle does not exist, as for host-reserved addresses, or counts
+// less, lower does nothing: Calico fails with the same result.
 func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 	if h == nil {
 		return
@@ -203,7 +204,7 @@ func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 	h.set(counts[0])
 }
 
-// live returns the block that a count stands for, or nil if there is none now.
+// live returns the block of a count, or nil if there is none now.
 func (a *Allocator) live(c count) *ipamBlock {
 	if !c.block.gone {
 		return c.block
@@ -229,9 +230,9 @@ func (a *Allocator) addresses(h *handle, id string, family func(netip.Addr) bool
 	return ips
 }
 
-// IPsByHandle returns the addresses that the handle holds, blocks by name and
-// addresses ascending; cooling ones are nobody's. It may be empty: counts
-// outlive blocks. An unknown handle is [codes.DoesNotExist] (§9).
+// IPsByHandle returns the addresses that the handle holds, without cooling ones,
+// blocks by name and addresses ascending. It may be empty: counts outlive blocks.
+// An unknown handle is [codes.DoesNotExist] (§9).
 func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	a.begin()
 	defer a.mu.Unlock()

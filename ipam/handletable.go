@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// A handleTable finds handles by id. A cluster has one for nearly every pod,
-// and a Go map of pointers would take half as much again as all the rest that
-// an address costs, so this is a table of its own: handles in chunks that never
-// move, 32 bytes each, and an index with linear probing. A
-// freed handle is given out again before a new one is made. The zero table is
-// not usable; make one with newHandleTable.
+// A handleTable finds handles by id. A cluster has one for nearly every pod, and a
+// Go map of pointers would add half of the memory of everything else for an
+// address. So this is a table of its own: handles in chunks that never move, 32
+// bytes each, and an index with linear probing. A freed handle is given out again
+// before a new one is made. The zero table is not usable; make one with
+// newHandleTable.
 //
-// The hash is seeded anew in every process; nothing that can be seen depends on
-// it, for whoever lists handles sorts them.
+// The hash is seeded anew in every process. Nothing observable depends on it, as
+// lists of handles are sorted.
 type handleTable struct {
 	seed   maphash.Seed
 	index  []slot // a power of two long
@@ -27,10 +27,9 @@ type handleTable struct {
 	several map[*handle][]count
 }
 
-// slot is a place of the index: the number of a handle, 0 for none, in halves,
-// and part of its hash, so that a search reads hardly any handle but the one it
-// looks for, which is far away in memory. A word for each would cost a third
-// more.
+// slot is a place of the index: the number of a handle, 0 for none, in halves, and
+// part of its hash. With the hash, a search reads hardly any handle but the right
+// one. A whole word for each number would cost a third more.
 type slot struct{ low, high, tag uint16 }
 
 func makeSlot(n, hash uint32) slot { return slot{uint16(n), uint16(n >> 16), tagOf(hash)} }
@@ -53,8 +52,7 @@ func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chun
 func (t *handleTable) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
 
 // place returns the place in the index of the handle with this key, or the empty
-// one where it belongs. Ids are long and alike: comparing hashes first spares
-// reading them.
+// one where it belongs. Ids are long and similar, so it compares hashes first.
 func (t *handleTable) place(key string, hash uint32) uint32 {
 	mask := uint32(len(t.index) - 1)
 	i := hash & mask
@@ -69,8 +67,8 @@ func (t *handleTable) place(key string, hash uint32) uint32 {
 	return i
 }
 
-// find returns the handle called id, in these letters or others, or nil. None is
-// called "".
+// find returns the handle with the id, in any case, or nil. No handle has the id
+// "".
 func (t *handleTable) find(id string) *handle {
 	if id == "" {
 		return nil
@@ -127,15 +125,15 @@ func (t *handleTable) grow() {
 	}
 }
 
-// remove takes out a handle that is there.
+// remove removes an existing handle.
 func (t *handleTable) remove(h *handle) {
 	mask := uint32(len(t.index) - 1)
 	gap := t.place(handleKey(h.id), h.hash)
 	t.spare = append(t.spare, t.index[gap].number())
 	t.live--
 	*h = handle{}
-	// Whoever was pushed past the gap by a taken place moves back, so that
-	// searches, which end at an empty one, still find it.
+	// Entries that a taken place had pushed past the gap move back: searches end
+	// at an empty place and must still find them.
 	for i := (gap + 1) & mask; t.index[i] != (slot{}); i = (i + 1) & mask {
 		home := t.at(t.index[i].number()).hash & mask
 		if (i-home)&mask >= (i-gap)&mask {

@@ -21,14 +21,14 @@ type Lack struct {
 	First  calico.Version // the first release with it
 }
 
-// String returns what there is and the first release with it.
+// String returns the object, the field and the first release with it.
 func (l Lack) String() string {
 	return fmt.Sprintf("%s has %s; Calico %s is the first release with that", l.Object, l.Field, l.First)
 }
 
-// Lacks returns what the cluster has and the release of Calico does not, each field once and
-// those of the oldest release first (§16): none where the cluster can run the
-// release. The last of them can run everything that the cluster has.
+// Lacks returns what the cluster has and the release of Calico does not, each
+// field once and those of the oldest release first (§16): none if the cluster can
+// run the release. The release of the last one can run the whole cluster.
 func (c *Cluster) Lacks(v calico.Version) []Lack {
 	f := lackFinder{rules: v.Rules()}
 	f.pools(c.Pools)
@@ -52,7 +52,8 @@ type lackFinder struct {
 	lacks []Lack
 }
 
-// add adds what an object has, unless the release has it or another object did.
+// add adds a field of an object, unless the release has it or another object was
+// reported for it.
 func (f *lackFinder) add(field func(*calico.Rules) *bool, object, name string, value func() string) {
 	if *field(&f.rules) || slices.ContainsFunc(f.lacks, func(l Lack) bool { return strings.HasPrefix(l.Field, name+" ") }) {
 		return

@@ -7,10 +7,10 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A plan remembers where an owner's plain requests of one family lead. Nearly all
-// requests are plain, and between two changes of the pools, of the owner or of its
-// claims they all lead to the same blocks. A plan is valid while the versions that
-// it was made from are those in force; the zero plan never is.
+// A plan remembers the blocks of an owner's plain requests of one family. Nearly
+// all requests are plain, and they use the same blocks until the pools, the owner
+// or its claims change. A plan is valid while its versions are those in force; the
+// zero plan never is.
 type plan struct {
 	made   versions
 	use    pool.Use
@@ -19,7 +19,7 @@ type plan struct {
 	spent  int          // how many of the first blocks have no free address; see reopen
 }
 
-// versions are all that plans depend on.
+// versions are everything that plans depend on.
 type versions struct{ pools, owner, claims uint64 }
 
 // versions returns the versions in force for the owner.
@@ -27,9 +27,9 @@ func (a *Allocator) versions(o *owner) versions {
 	return versions{a.poolsVersion, o.version, o.claims.Version()}
 }
 
-// plain reports whether the request leaves everything to the allocator, so that a
-// plan may serve it: no pool is requested, there is no namespace, nothing is
-// reserved for the host, and the client does not run on Windows.
+// plain reports whether a plan may serve the request: it names no pool and no
+// namespace, reserves nothing for the host, and its client does not run on
+// Windows.
 func (r *request) plain() bool {
 	return len(r.requested()) == 0 && r.reserve() == nil && r.args.Namespace == nil && !r.args.Windows
 }
@@ -42,7 +42,7 @@ func (o *owner) planOf(is4 bool) *plan {
 	return &o.plans[1]
 }
 
-// planFor returns the owner's plan, or nil where it has none that is valid.
+// planFor returns the owner's plan, or nil if it has no valid one.
 func (a *Allocator) planFor(o *owner, is4 bool, use pool.Use) *plan {
 	p := o.planOf(is4)
 	if p.use != use || p.made != a.versions(o) {
@@ -51,10 +51,9 @@ func (a *Allocator) planFor(o *owner, is4 bool, use pool.Use) *plan {
 	return p
 }
 
-// makePlan makes a plan of what a plain request has found: the pools, and the
-// owner's usable claims. There is none where the next request would have more
-// to do than to look at the blocks: where a claim needs recovery, or a block
-// is to be given back as soon as it is empty.
+// makePlan makes a plan of the pools and usable claims that a plain request has
+// found. It makes none if the next request may have more to do: recover a claim,
+// or release a block once it is empty.
 func (a *Allocator) makePlan(r *request) {
 	if len(r.claims) == 0 {
 		return // about to claim its first block
@@ -67,7 +66,7 @@ func (a *Allocator) makePlan(r *request) {
 		}
 	}
 	p := o.planOf(r.is4)
-	p.made = versions{} // it is no other use's plan any more
+	p.made = versions{} // it is no longer the plan of another use
 	p.blocks, p.spent = p.blocks[:0], 0
 	for _, c := range r.claims {
 		b := a.block(c.CIDR)
@@ -80,8 +79,9 @@ func (a *Allocator) makePlan(r *request) {
 	p.use, p.made = r.args.Use, a.versions(o)
 }
 
-// extendPlan adds the block that a plain request has just claimed to a plan that was
-// valid until then: a node with many small blocks would make a new plan for each.
+// extendPlan adds the block that a plain request has just claimed to a plan that
+// was valid until then. Otherwise a node with many small blocks would make a new
+// plan for each.
 func (a *Allocator) extendPlan(p *plan, o *owner, b *ipamBlock) {
 	i := 0 // how many of the plan's blocks are claimed under lower names
 	for _, c := range o.claims.All() {
@@ -100,8 +100,8 @@ func (a *Allocator) extendPlan(p *plan, o *owner, b *ipamBlock) {
 // reopen tells the plans that a block of the owner's may have a free address again.
 func (o *owner) reopen() { o.plans[0].spent, o.plans[1].spent = 0, 0 }
 
-// isTrue reports whether the claim is confirmed and the block, nil if there is
-// none, agrees.
+// isTrue reports whether the claim is confirmed and the block has its owner; the
+// block is nil if there is none.
 func isTrue(c *affinity.Claim, b *ipamBlock, o *owner) bool {
 	return b != nil && b.owner == o && c.State == affinity.Confirmed
 }

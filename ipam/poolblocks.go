@@ -13,29 +13,29 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// An ipamBlock is one IPAMBlock: the addresses, and who owns them.
+// An ipamBlock is one IPAMBlock: the addresses and their owner.
 type ipamBlock struct {
 	block.Block
 
-	owner   *owner // nil for nobody; otherwise the block is among its blocks
+	owner   *owner // nil for none; otherwise the block is among its blocks
 	claimed int64  // when the owner claimed it, in Unix nanoseconds
 
-	pool *poolBlocks // whose block it is; nil for a stray
+	pool *poolBlocks // the pool of the block; nil for a stray
 
-	// What the reservations in force mean for this block.
+	// The effect of the reservations in force on this block.
 	reserved *block.Ordinals // nil for none
 	whole    bool            // reserved whole: skipped when a block is sought
 
-	// Its place in the pool's tree, and what the summaries there say of it. A block
-	// with cooling addresses may become free or empty without being written, and one
-	// that is used for a single address after the other is empty every other time, so
-	// these err on the side of yes; whoever follows them looks at the block itself.
+	// Its leaf in the pool's tree, with its summaries. A block with cooling
+	// addresses may become free or empty without being written, and a block used
+	// for one address after the other is empty every other time. So the summaries
+	// may wrongly say yes, and searches check the block itself.
 	leaf blocktree.Leaf[*ipamBlock]
 
 	gone bool // deleted; handles may still count in it
 }
 
-// ownerID returns who owns the block, the zero Owner for nobody.
+// ownerID returns the owner of the block, the zero Owner for none.
 func (b *ipamBlock) ownerID() affinity.Owner {
 	if b.owner == nil {
 		return affinity.Owner{}
@@ -50,15 +50,15 @@ type poolBlocks struct {
 	tree blocktree.Tree[*ipamBlock]
 }
 
-// rejects reports whether the pool, being enabled, does not select the owner: what
-// the owner has there goes back when it is empty. Blocks of disabled pools are left
-// alone (§3, §9).
+// rejects reports whether the pool is enabled and does not select the owner, so
+// that the owner's empty blocks there are released. Blocks of disabled pools stay
+// (§3, §9).
 func (pb *poolBlocks) rejects(o *owner) bool {
 	return !pb.pool.Disabled() && !pb.pool.SelectsNode(o.labels)
 }
 
-// An owner is who claims blocks, with what it claims and owns. It is known while
-// there is any of that, or a node of its name.
+// An owner is a host or virtual owner with its claims and blocks. It is kept while
+// it has any of these, or a node of its name exists.
 type owner struct {
 	id     affinity.Owner
 	node   bool              // there is a node of its name
@@ -72,7 +72,7 @@ type owner struct {
 	plans   [2]plan // for IPv4 and IPv6
 	walk    start   // the last one that startOf returned
 
-	oneBlock [1]*ipamBlock // room for what most owners have
+	oneBlock [1]*ipamBlock // storage for the blocks of most owners
 }
 
 // ownersOf returns the owners of one type by name; there are none of a type that
@@ -98,7 +98,7 @@ func (a *Allocator) ownersFor(use pool.Use) map[string]*owner {
 // known returns the owner called id, or nil.
 func (a *Allocator) known(id affinity.Owner) *owner { return a.ownersOf(id.Type)[id.Name] }
 
-// openOwner returns the owner called id, a new one if need be.
+// openOwner returns the owner called id, and makes one if there is none.
 func (a *Allocator) openOwner(id affinity.Owner) *owner {
 	o := a.known(id)
 	if o == nil {
@@ -109,7 +109,7 @@ func (a *Allocator) openOwner(id affinity.Owner) *owner {
 	return o
 }
 
-// forget drops an owner about which there is nothing left to know.
+// forget drops an owner without a node, claims and blocks.
 func (a *Allocator) forget(o *owner) {
 	if o == nil || o.node || o.claims.Len() > 0 || len(o.blocks) > 0 {
 		return
@@ -118,7 +118,7 @@ func (a *Allocator) forget(o *owner) {
 	a.claims.Forget(o.id)
 }
 
-// setNode says whether there is a node of the owner's name, and what labels it has.
+// setNode sets whether there is a node of the owner's name, and its labels.
 func (o *owner) setNode(exists bool, labels map[string]string) {
 	o.node, o.labels = exists, labels
 	o.version++
@@ -153,8 +153,9 @@ type start struct {
 	at   pool.Index
 }
 
-// startOf returns where the owner's walk over the pool begins (§2). A node that borrows
-// asks again and again, so the owner keeps the answer, unless it depends on the time.
+// startOf returns where the owner's walk over the pool begins (§2). A node that
+// borrows needs it again and again, so the owner keeps it, unless it depends on
+// the time.
 func (a *Allocator) startOf(o *owner, pb *poolBlocks) pool.Index {
 	if o.walk.pool == pb {
 		return o.walk.at
@@ -166,8 +167,8 @@ func (a *Allocator) startOf(o *owner, pb *poolBlocks) pool.Index {
 	return at
 }
 
-// poolOf returns the pool that contains addr, with its blocks, or nil. Requests
-// stay with one pool for long, so the last one found is looked at first.
+// poolOf returns the pool that contains addr, with its blocks, or nil. Successive
+// requests usually use one pool, so it tries the last one found first.
 func (a *Allocator) poolOf(addr netip.Addr) *poolBlocks {
 	if pb := a.recent; pb != nil && pb.pool.Contains(addr) {
 		return pb
@@ -192,9 +193,9 @@ func (a *Allocator) blockAt(addr netip.Addr) *ipamBlock {
 	return a.firstStray(addr, nil)
 }
 
-// firstStray returns the first by name of the strays that hold addr and of b, which
-// may be nil. Several can hold it: strays may overlap, other strays as well as blocks
-// of pools (§5).
+// firstStray returns the first by name of the strays that hold addr and of b,
+// which may be nil. Several can hold it: strays may overlap other strays and
+// blocks of pools (§5).
 func (a *Allocator) firstStray(addr netip.Addr, b *ipamBlock) *ipamBlock {
 	if len(a.strays) == 0 || addr.Zone() != "" {
 		return b
@@ -229,7 +230,7 @@ func (a *Allocator) poolOfBlock(cidr netip.Prefix) *poolBlocks {
 	return nil
 }
 
-// add files a block that exists from now on.
+// add adds a new block.
 func (a *Allocator) add(b *ipamBlock) {
 	a.note(b)
 	a.reserve(b)
@@ -244,7 +245,7 @@ func (a *Allocator) add(b *ipamBlock) {
 	pb.tree.Insert(&b.leaf)
 }
 
-// remove takes a block out, whoever owned it.
+// remove removes a block, with any owner.
 func (a *Allocator) remove(b *ipamBlock) {
 	b.setOwner(nil, 0)
 	b.gone = true
@@ -256,7 +257,7 @@ func (a *Allocator) remove(b *ipamBlock) {
 	a.note(b)
 }
 
-// setOwner makes o, or nobody, the owner of the block, claimed at that moment.
+// setOwner sets the owner of the block, nil for none, and its claim time.
 func (b *ipamBlock) setOwner(o *owner, claimed int64) {
 	if b.owner != nil {
 		b.owner.dropBlock(b)
@@ -274,10 +275,10 @@ func (a *Allocator) write(b *ipamBlock) {
 	a.note(b)
 }
 
-// writeTaken writes the block after something was taken from it. It is told in
-// the summaries when nothing is left. They go on calling a block empty that has
-// one address in use, until a search comes upon it: where single pods come and
-// go, every other write would change them.
+// writeTaken writes the block after addresses were taken from it. It updates the
+// summaries only when no address is left. So they may call a block empty that has
+// addresses in use, until a search visits it: otherwise every other write would
+// change them where single pods come and go.
 func (a *Allocator) writeTaken(b *ipamBlock) {
 	a.write(b)
 	if b.leaf.MayBeEmpty && b.InUse() > 1 || b.leaf.MayBeFree && b.FreeUnreserved(b.reserved) == 0 {
@@ -285,8 +286,8 @@ func (a *Allocator) writeTaken(b *ipamBlock) {
 	}
 }
 
-// writeReleased writes the block after something was released or collected from
-// it, or deletes it when it is empty and nobody's (§6).
+// writeReleased writes the block after addresses were released or collected, or
+// deletes it if it is empty and has no owner (§6).
 func (a *Allocator) writeReleased(b *ipamBlock) {
 	if b.owner == nil && b.Empty(a.cold) {
 		a.remove(b)
@@ -298,7 +299,7 @@ func (a *Allocator) writeReleased(b *ipamBlock) {
 	}
 }
 
-// refresh brings the tree in line with the block.
+// refresh updates the tree's summaries of the block.
 func (b *ipamBlock) refresh() {
 	free, empty := maybe(b)
 	if b.leaf.MayBeFree == free && b.leaf.MayBeEmpty == empty {
@@ -313,16 +314,16 @@ func (b *ipamBlock) refresh() {
 	}
 }
 
-// allCold is a moment by which everything has cooled down.
+// allCold is a time at which everything has cooled down.
 const allCold = block.Cold(math.MaxInt64)
 
-// maybe tells whether the block has, or may have later without being written,
-// a free address, and whether it is or may be empty.
+// maybe reports whether the block has a free address and whether it is empty, now
+// or later without being written.
 func maybe(b *ipamBlock) (free, empty bool) {
 	return b.Available(allCold, b.reserved) > 0, b.Empty(allCold)
 }
 
-// reserve works out what the reservations mean for the block.
+// reserve sets the effect of the reservations on the block.
 func (a *Allocator) reserve(b *ipamBlock) {
 	b.reserved, b.whole = nil, false
 	if !a.reservations.OverlapsPrefix(b.CIDR()) {
@@ -350,8 +351,8 @@ func (a *Allocator) nextMissing(pb *poolBlocks, start pool.Index) (pool.Index, b
 	return pool.Index{}, false
 }
 
-// missingFrom is nextMissing without the wrap. Reservations are jumped over a
-// whole range at a time, for one may cover more blocks than can be walked.
+// missingFrom is nextMissing without the wrap. It skips a whole range of
+// reservations at a time, which may cover more blocks than can be walked.
 func (a *Allocator) missingFrom(pb *poolBlocks, from pool.Index) (pool.Index, bool) {
 	for {
 		at, ok := pb.tree.NextMissing(from)
@@ -368,8 +369,8 @@ func (a *Allocator) missingFrom(pb *poolBlocks, from pool.Index) (pool.Index, bo
 			return at, false
 		}
 		from = pb.pool.IndexOf(end)
-		// The range may end inside this block, which is then not reserved
-		// whole and is looked at next.
+		// If the range ends inside this block, the block is not reserved whole and
+		// comes next.
 		if netipx.PrefixLastIP(pb.pool.BlockAt(from)) == end {
 			if from == pb.tree.Last() {
 				return at, false

@@ -10,32 +10,31 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// A Release names an address to give back, and what it must still be for
-// that.
+// A Release names an address to release, with conditions on its holder.
 type Release struct {
 	IP netip.Addr
 	// Handle, if given, must hold the address.
 	Handle string
-	// Sequence, if given, must be the address's sequence number, which is 0
-	// for a free one: it has not been given to somebody else since.
+	// Sequence, if given, must be the address's sequence number, which is 0 for a
+	// free one. It proves that the address was not given out anew since.
 	Sequence *uint64
-	// Windows says that the client runs on Windows: see [AutoAssignArgs]. It is
-	// looked at since Calico v3.33, before which releases do not depend on it.
+	// Windows says that the client runs on Windows: see [AutoAssignArgs]. It has
+	// no effect before Calico v3.33.
 	Windows bool
 }
 
-// ReleaseIPs gives addresses back, block by block (§9).
+// ReleaseIPs releases addresses, block by block (§9).
 //
-// Unallocated are those that were not allocated to begin with: free, cooling,
-// in a block that does not exist, or in no pool and no block. That is not an
-// error. Released are all addresses of the batches that went through, as often
-// as they were given, unallocated ones included; none before Calico v3.31. Both
-// are in the order of blocks' names, within a block in the order given.
+// Unallocated are the addresses that were not allocated before: free, cooling, in
+// a block that does not exist, or in no pool and no block. That is not an error.
+// Released are all addresses of the batches that succeeded, as often as they were
+// given, unallocated ones included; none before Calico v3.31. Both are in the
+// order of blocks' names, within a block in the order given.
 //
 // An address whose handle or sequence number differs ([codes.BadHandle],
-// [codes.BadSequenceNumber]) keeps its whole block's batch from being released;
-// the others go through, and the error is that of the first such block by
-// name. Of an address given twice the last counts. [codes.InvalidArgument] and
+// [codes.BadSequenceNumber]) prevents the release of its whole block's batch. The
+// other batches succeed, and the error is that of the first such block by name. If
+// an address is given twice the last entry counts. [codes.InvalidArgument] and
 // [codes.StrictAffinityRequired] come before anything happens. The slices are the
 // caller's.
 func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []netip.Addr, err error) {
@@ -78,7 +77,7 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 }
 
 // ReleaseIP is [Allocator.ReleaseIPs] for one address: it reports whether the
-// address was allocated until then. It does not allocate memory.
+// address was allocated. It allocates no memory.
 func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	if err := checkAddr(r.IP); err != nil {
 		return false, err
@@ -109,8 +108,8 @@ func (a *Allocator) releasable(windows bool) error {
 }
 
 // blockToRelease returns the block in which a release looks for the address, or
-// nil. Before Calico v3.30.4 an address of a disabled pool was looked for like one
-// in no pool.
+// nil. Before Calico v3.30.4 it searches an address of a disabled pool like one in
+// no pool.
 func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
 	b := a.blockAt(ip)
 	if a.rules.DisabledByAddress || len(a.strays) == 0 {
@@ -122,7 +121,7 @@ func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
 	return a.firstStray(ip, b)
 }
 
-// batch is the part of a ReleaseIPs that is about one block.
+// batch is the part of a ReleaseIPs for one block.
 type batch struct {
 	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
 	block    *ipamBlock   // nil if it does not exist
@@ -156,7 +155,7 @@ func (a *Allocator) releaseBatch(b *ipamBlock, releases []Release) (free []netip
 	if !a.rules.QueueByOrdinal {
 		releases = byAddressText(releases)
 	}
-	var last map[int]int // by ordinal, which of the releases counts
+	var last map[int]int // by ordinal, the index of the release that counts
 	if len(releases) > 1 {
 		last = make(map[int]int, len(releases))
 		for i, r := range releases {
@@ -180,25 +179,26 @@ func (a *Allocator) releaseBatch(b *ipamBlock, releases []Release) (free []netip
 			free = append(free, r.IP)
 		}
 	}
-	// An address given twice is fewer that are unallocated than were given, and
-	// the block is written, even where nothing is released (§9).
+	// An address given twice counts once among the unallocated, so there are fewer
+	// than were given, and the block is written even if nothing is released (§9).
 	if len(free) < len(releases) {
 		a.releaseOrdinals(b)
 	}
 	return free, nil
 }
 
-// byAddressText returns the releases in the order of their addresses as text. It
-// stands for a map's order, in which older releases of Calico went through them: it
-// decides how they join the queue, and which of several refused ones is the error.
+// byAddressText returns the releases in the order of their addresses as text.
+// Older releases of Calico iterate over a map; this order stands for the map's. It
+// decides the order in the queue, and which of several refused addresses is the
+// error.
 func byAddressText(releases []Release) []Release {
 	releases = slices.Clone(releases)
 	slices.SortStableFunc(releases, func(x, y Release) int { return strings.Compare(x.IP.String(), y.IP.String()) })
 	return releases
 }
 
-// judge looks whether the ordinal may be released, and says whether anybody holds
-// it, and by what handle.
+// judge returns whether the ordinal may be released, whether anybody holds it, and
+// the handle.
 func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, held bool, err error) {
 	handle, seq, held := b.Holder(ord, a.cold)
 	switch {
@@ -213,9 +213,9 @@ func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, hel
 	return handle, held, err
 }
 
-// releaseOrdinals releases a.ordinals, which are allocated, and does what
-// follows from it: the handles are lowered, the block is deleted if nobody
-// needs it, or given back if its pool no longer selects the node.
+// releaseOrdinals releases a.ordinals, which are allocated, and lowers their
+// handles. It deletes the block if it is empty and has no owner, and releases its
+// affinity if the pool no longer selects the node.
 func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 	type lowering struct {
 		handle string
@@ -241,9 +241,9 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 	a.giveBackUnselected(b)
 }
 
-// free takes a.ordinals of the block from their holders, for a ReleaseByHandle or for
-// releases of addresses, which renumber what cools down (§6). Before there was a
-// cooldown they differed in more (§16).
+// free releases a.ordinals of the block, for a ReleaseByHandle or for a
+// ReleaseIPs, which renumbers cooling addresses (§6). Before there was a cooldown
+// the two differed in more (§16).
 func (a *Allocator) free(b *ipamBlock, byHandle bool) {
 	switch {
 	case byHandle && !a.rules.FreeHasNoNumber:
@@ -258,7 +258,7 @@ func (a *Allocator) free(b *ipamBlock, byHandle bool) {
 	}
 }
 
-// releaseHeld is releaseOrdinals where one handle, nil for none, holds them all.
+// releaseHeld is releaseOrdinals if one handle, nil for none, holds them all.
 func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, byHandle bool) {
 	a.free(b, byHandle)
 	a.writeReleased(b)
@@ -266,8 +266,8 @@ func (a *Allocator) releaseHeld(b *ipamBlock, h *handle, byHandle bool) {
 	a.giveBackUnselected(b)
 }
 
-// giveBackUnselected releases the block's affinity, if the block is empty,
-// where its enabled pool no longer selects the owning node, which still exists.
+// giveBackUnselected releases the affinity of an empty block if its enabled pool
+// no longer selects the owning node, which still exists.
 func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	o := b.owner
 	if o == nil {
@@ -280,13 +280,12 @@ func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	if pb := a.poolOf(b.CIDR().Addr()); pb == nil || !pb.rejects(n) {
 		return
 	}
-	_ = a.releaseClaim(o, b.CIDR(), true) // it stays where it is in use
+	_ = a.releaseClaim(o, b.CIDR(), true) // a block in use stays
 }
 
-// ReleaseByHandle gives back everything that the handle holds, blocks by name.
-// An unknown handle is [codes.DoesNotExist]. Counts for blocks in which the
-// handle holds nothing, or that do not exist any more, stay (§9,
-// §15).
+// ReleaseByHandle releases everything that the handle holds, blocks by name. An
+// unknown handle is [codes.DoesNotExist]. Counts for blocks in which the handle
+// holds nothing, or that do not exist any more, stay (§9, §15).
 func (a *Allocator) ReleaseByHandle(id string) error {
 	a.begin()
 	defer a.mu.Unlock()
@@ -295,7 +294,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 	if h == nil {
 		return &Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
 	}
-	// Counts go as they are lowered.
+	// Lowering removes counts from the list.
 	var small [4]count
 	for _, c := range a.handles.counts(small[:0], h) {
 		b := a.live(c)
@@ -310,9 +309,9 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 }
 
 // GarbageCollectColdIPs moves every address whose cooldown is over to the free
-// queue of its block (§9). Other operations that write a block do so
-// on their way. It deletes no block, however empty: one without an owner stays,
-// and can only be borrowed from (§5, §6).
+// queue of its block (§9). Other operations that write a block do the same. It
+// deletes no block: an empty one without an owner stays, and can only be borrowed
+// from (§5, §6).
 func (a *Allocator) GarbageCollectColdIPs() {
 	a.begin()
 	defer a.mu.Unlock()

@@ -16,23 +16,23 @@ import (
 )
 
 // Cluster is everything that decides what an allocator does next: its [State],
-// and the setting that its operations work in (§1). Two allocators of
-// equal clusters, on equal clocks, answer alike for ever. The zero value is not
-// an empty cluster: its Config is not [DefaultConfig].
+// pools, nodes, reservations and configuration (§1). Two allocators of equal
+// clusters, with equal clocks, give the same answers for ever. The zero value is
+// not an empty cluster: its Config is not [DefaultConfig].
 type Cluster struct {
 	State
 	Config       Config
 	Pools        []pool.Spec // by name
 	Nodes        []Node      // by name
 	Reservations []string    // as they were given, malformed entries too
-	// LastSequence is the highest sequence number ever given out, which the
-	// next new block must pass (§6). Where it is below the numbers
-	// that the blocks remember, those count.
+	// LastSequence is the highest sequence number ever given out, which the next
+	// new block must exceed (§6). If the blocks remember higher numbers, those
+	// count.
 	LastSequence uint64
 }
 
-// Cluster returns a copy of everything that the allocator goes by. It is the
-// caller's, and [Restore] makes an allocator of it that goes on in the same way.
+// Cluster returns a copy of the allocator's cluster, which the caller owns.
+// [Restore] makes an allocator of it that continues in the same way.
 func (a *Allocator) Cluster() Cluster {
 	a.begin()
 	defer a.mu.Unlock()
@@ -44,14 +44,14 @@ func (a *Allocator) Cluster() Cluster {
 	return c
 }
 
-// ErrContradiction is matched by every error about a [Cluster] that no allocator
-// could be in. Among them, [ErrDuplicate] is an object that is given twice.
+// ErrContradiction is matched by every error about an impossible [Cluster]. Among
+// them, [ErrDuplicate] is an object that is given twice.
 var (
 	ErrContradiction = errors.New("ipam: contradictory cluster")
 	ErrDuplicate     = errors.New("is given twice")
 )
 
-// ObjectKind says which of a cluster's objects something is about.
+// ObjectKind is a kind of a cluster's objects.
 type ObjectKind string
 
 // The kinds of objects of a [Cluster].
@@ -67,8 +67,8 @@ const (
 // A Refusal is one thing for which [Restore] refuses a cluster.
 type Refusal struct {
 	Kind ObjectKind
-	// Index is where the object stands in its list of the cluster: Pools,
-	// Nodes, Blocks, Affinities or Handles; 0 for the configuration.
+	// Index is the object's index in its list of the cluster: Pools, Nodes,
+	// Blocks, Affinities or Handles; 0 for the configuration.
 	Index int
 	Name  string // of the object: a name, CIDR, id, or "OWNER CIDR"
 	Err   error  // what is wrong with it
@@ -103,20 +103,19 @@ func (e *RestoreError) Unwrap() []error {
 	return errs
 }
 
-// Restore returns an allocator that goes on where the cluster stands. The
-// cluster is only read, and shares nothing with the allocator.
+// Restore returns an allocator that continues from the cluster. The cluster is not
+// changed, and shares no memory with the allocator.
 //
-// Objects that are only half true are taken as they are, for that is how live
-// clusters look: affinities in any state, without a block or on another's; blocks
-// in no pool, of another size than their pool's, over other blocks, of owners that
-// are no nodes, without an affinity; handles that count
-// more or less than they hold, or in blocks that do not exist. One that counts
-// nothing at all is left out.
+// Inconsistent objects are accepted, since live clusters have them: affinities in
+// any state, without a block or on another owner's; blocks in no pool, of another
+// size than their pool's, over other blocks, of owners that are no nodes, without
+// an affinity; handles that count more or less than they hold, or in blocks that
+// do not exist. A handle that counts nothing at all is left out.
 //
-// Refused is what no allocator could be in, with a [*RestoreError] that has all of
-// it: a name, CIDR or number that cannot be; two objects of one name; pools that
-// overlap; a block that contradicts itself ([block.ErrState]); allocations of one
-// record that differ.
+// An impossible cluster is refused, with a [*RestoreError] that names every fault:
+// an invalid name, CIDR or number; two objects of one name; pools that overlap; a
+// block that contradicts itself ([block.ErrState]); allocations of one record that
+// differ.
 func Restore(c Cluster, o Options) (*Allocator, error) {
 	a := New(o)
 	r := restorer{a: a, c: &c, gone: make(map[netip.Prefix]*ipamBlock)}
@@ -139,12 +138,12 @@ func Restore(c Cluster, o Options) (*Allocator, error) {
 	return a, nil
 }
 
-// noClaimTime stands where a block says when its owner claimed it, if it does not
-// say: older ones do not, and count as claimed long ago.
+// noClaimTime is the claim time of a block without one: older blocks have none,
+// and count as claimed long ago.
 const noClaimTime = math.MinInt64
 
-// claimTime returns when the owner of a block claimed it; zero for nobody's, and
-// where it is not known.
+// claimTime returns when the owner of a block claimed it; zero without an owner,
+// and if it is unknown.
 func (b *ipamBlock) claimTime() time.Time {
 	if b.owner == nil || b.claimed == noClaimTime {
 		return time.Time{}
@@ -156,7 +155,7 @@ type restorer struct {
 	a        *Allocator
 	c        *Cluster
 	refusals []*Refusal
-	gone     map[netip.Prefix]*ipamBlock // what handles count in blocks that do not exist
+	gone     map[netip.Prefix]*ipamBlock // for counts of handles in blocks that do not exist
 }
 
 func (r *restorer) refuse(kind ObjectKind, index int, name string, err error) {
@@ -240,14 +239,14 @@ func (b *BlockState) content() (block.State, error) {
 	s := block.State{CIDR: b.CIDR, Seq: b.Sequence, Queue: b.Free}
 	bits := b.CIDR.Addr().BitLen() - b.CIDR.Bits()
 	if bits > 12 {
-		return s, nil // no block can be made of it, and that is what will be said
+		return s, nil // no block can be made of it: the error says so
 	}
 	s.Index, s.Seqs = make([]int, 1<<bits), make([]uint64, 1<<bits)
 	for ord := range s.Index {
 		s.Index[ord] = -1
 	}
 	var errs []error
-	numbers := make(map[int]int) // by the record's number, where it stands in s.Records
+	numbers := make(map[int]int) // by the record's number, its index in s.Records
 	for _, al := range recordsInOrder(b.Allocations) {
 		if al.Ordinal < 0 || al.Ordinal >= len(s.Index) {
 			errs = append(errs, fmt.Errorf("allocation of ordinal %d, which is out of range", al.Ordinal))
@@ -316,7 +315,7 @@ func (r *restorer) handles() {
 			continue
 		}
 		if len(counts) == 0 {
-			continue // a handle that counts nothing is as good as none
+			continue // a handle that counts nothing is left out
 		}
 		h := t.add(id, t.hash(handleKey(id)))
 		h.set(counts[0])
@@ -355,7 +354,7 @@ func (r *restorer) counts(given []HandleCount) ([]count, error) {
 	return counts, errors.Join(errs...)
 }
 
-// goneBlock returns what a count in a block that does not exist refers to.
+// goneBlock returns a deleted block, for a count in a block that does not exist.
 func (r *restorer) goneBlock(cidr netip.Prefix) (*ipamBlock, error) {
 	if b := r.gone[cidr]; b != nil {
 		return b, nil

@@ -8,8 +8,8 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 )
 
-// State is everything that is allocated and claimed, as last written. It is
-// the caller's, and shares nothing with the allocator.
+// State is everything that is allocated and claimed, as last written. The caller
+// owns it; it shares no memory with the allocator.
 type State struct {
 	Blocks     []BlockState    // by name
 	Affinities []AffinityState // by type, host and name
@@ -57,9 +57,9 @@ type HandleCount struct {
 	Count int
 }
 
-// Held counts the addresses that each handle holds in each block; of an id that is
-// not there nothing is held. Ids that differ in letters only share a handle, and are
-// in small letters here (§1), cut at the first carriage return (§9).
+// Held counts the addresses that each handle holds in each block; a missing id
+// holds nothing. Ids that differ only in case share a handle; here they are in
+// lower case (§1), cut at the first carriage return (§9).
 func (s *State) Held() map[string]map[netip.Prefix]int {
 	held := make(map[string]map[netip.Prefix]int)
 	for i := range s.Blocks {
@@ -111,7 +111,7 @@ type Summary struct {
 	Owners    int // hosts and virtual owners with a confirmed affinity
 }
 
-// Summary returns the counts. It costs a look at each owner, not at each block.
+// Summary returns the counts. It visits each owner, not each block.
 func (a *Allocator) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -39,10 +39,10 @@ type PoolUsage struct {
 }
 
 // GetUtilization returns the usage of every pool, disabled ones too, in name
-// order, and always one more entry, named [OrphanedBlocks], with CIDR
-// 0.0.0.0/0, no totals and the IPv4 blocks that no pool covers; IPv6 blocks in no
-// pool are listed nowhere. Blocks count as they
-// were last written (§9). The result is the caller's.
+// order, and always one more entry, named [OrphanedBlocks], with CIDR 0.0.0.0/0,
+// no totals and the IPv4 blocks that no pool covers; IPv6 blocks in no pool are
+// not listed. Blocks count as they were last written (§9). The result is the
+// caller's.
 func (a *Allocator) GetUtilization() []PoolUsage {
 	a.begin()
 	defer a.mu.Unlock()
@@ -72,7 +72,7 @@ func (a *Allocator) poolUsage(p *pool.Pool) PoolUsage {
 	capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
 	reserved := a.reservations.CountIn(p.CIDR())
 	u := PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
-	// Outside blocks everything unreserved is available.
+	// Outside blocks all unreserved addresses are available.
 	outside := new(big.Int).Sub(capacity, reserved)
 	inUse, available := int64(0), int64(0)
 	for _, b := range a.blocksIn(p) {
@@ -99,9 +99,9 @@ func (a *Allocator) blocksIn(p *pool.Pool) []*ipamBlock {
 	return byName(blocks)
 }
 
-// plainUsage is poolUsage before Calico v3.33, which did not count reservations.
-// Calico gave the blocks alone, and calicoctl added up the pool: all addresses of
-// the CIDR less those in use in its blocks are available.
+// plainUsage is poolUsage before Calico v3.33, without reservations. Calico
+// returned only the blocks, and calicoctl added up the pool: available are all
+// addresses of the CIDR less those in use in its blocks.
 func (a *Allocator) plainUsage(p *pool.Pool) PoolUsage {
 	capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
 	u := PoolUsage{Name: p.Name(), CIDR: p.CIDR()}

@@ -8,18 +8,17 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 )
 
-// A Watch collects which blocks were made, written or deleted, so that whoever
-// keeps an account of blocks need not look at all of them again: what a
-// controller's watch of the datastore is. Make one with [Allocator.Watch] and end
-// it with [Watch.Stop]. It is safe for concurrent use, as the allocator is, and
-// must not be copied.
+// A Watch collects which blocks were made, written or deleted, like a controller's
+// watch of the datastore: its user need not read all blocks again. Make one with
+// [Allocator.Watch] and end it with [Watch.Stop]. It is safe for concurrent use,
+// as the allocator is, and must not be copied.
 type Watch struct {
 	allocator *Allocator
 	changed   map[netip.Prefix]struct{}
 	last      netip.Prefix // noted last: writes come in runs
 }
 
-// Watch returns a watch for which every block there is counts as changed.
+// Watch returns a watch for which every existing block counts as changed.
 func (a *Allocator) Watch() *Watch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -31,10 +30,10 @@ func (a *Allocator) Watch() *Watch {
 	return w
 }
 
-// AppendChanged appends the blocks that changed since it was asked last to dst,
-// by name, each once, and returns it. A block may be gone by now, and may have
-// come back as another: [Allocator.ReadBlock] tells. The cost follows the number
-// of changed blocks, not of blocks.
+// AppendChanged appends the blocks that changed since its last call to dst, by
+// name, each once, and returns it. A block may be gone by now, or made again:
+// [Allocator.ReadBlock] shows that. The cost depends on the number of changed
+// blocks, not of all blocks.
 func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()
@@ -48,7 +47,7 @@ func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
 	return dst
 }
 
-// Stop ends the watch. It knows of no change from then on; to stop twice does
+// Stop ends the watch, which then notes no more changes. A second Stop does
 // nothing.
 func (w *Watch) Stop() {
 	a := w.allocator
@@ -58,7 +57,7 @@ func (w *Watch) Stop() {
 	clear(w.changed)
 }
 
-// note tells the watches that the block was made, written or deleted.
+// note notes in the watches that the block was made, written or deleted.
 func (a *Allocator) note(b *ipamBlock) {
 	for _, w := range a.watches {
 		if cidr := b.CIDR(); cidr != w.last {
@@ -69,8 +68,8 @@ func (a *Allocator) note(b *ipamBlock) {
 }
 
 // ReadBlock makes into the state of the block, as last written, and reports
-// whether it exists; into is left alone if not. The slices of into are used
-// again, so what they held is gone.
+// whether it exists; if not, into is unchanged. ReadBlock overwrites the slices of
+// into.
 func (a *Allocator) ReadBlock(cidr netip.Prefix, into *BlockState) bool {
 	if !cidr.IsValid() {
 		return false
@@ -85,19 +84,19 @@ func (a *Allocator) ReadBlock(cidr netip.Prefix, into *BlockState) bool {
 	return true
 }
 
-// BlockCount is how full a block is, as last written.
+// BlockCount counts the addresses of a block, as last written.
 type BlockCount struct {
 	Owner   affinity.Owner // zero for nobody
-	InUse   int            // addresses allocated, cooling ones not
+	InUse   int            // allocated addresses, without cooling ones
 	Cooling int
 	Free    int // addresses that are free and not reserved
-	// Borrowed are those of InUse whose attribute [AttrNode] does not name the block's
-	// owner: all of them in a block of nobody's.
+	// Borrowed are those of InUse whose attribute [AttrNode] does not name the
+	// block's owner: all of them in a block without an owner.
 	Borrowed int
 }
 
-// CountBlock counts the addresses of a block, and reports whether it exists. It costs
-// a look at each attribute record, and [Allocator.ReadBlock] one at each address.
+// CountBlock counts the addresses of a block, and reports whether it exists. It
+// visits each attribute record, [Allocator.ReadBlock] each address.
 func (a *Allocator) CountBlock(cidr netip.Prefix) (c BlockCount, exists bool) {
 	if !cidr.IsValid() {
 		return c, false
@@ -120,7 +119,8 @@ func (a *Allocator) CountBlock(cidr netip.Prefix) (c BlockCount, exists bool) {
 	return c, true
 }
 
-// stateInto makes s the state of the block, in the memory of its slices.
+// stateInto writes the state of the block into s, and uses the memory of its
+// slices.
 func (b *ipamBlock) stateInto(s *BlockState) {
 	s.CIDR, s.Owner, s.Sequence = b.CIDR(), b.ownerID(), b.Seq()
 	s.Claimed = b.claimTime()
