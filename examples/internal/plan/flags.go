@@ -28,6 +28,7 @@ Usage: ipamsim plan [flags]
       -strict
   ipamsim plan -f cluster.yaml -o report.html
   ipamsim plan -f cluster.yaml -calico all
+  ipamsim plan -cluster-of cluster.json
   ipamsim plan -f testdata/plan.jsonl -shard 0/2 > 0.jsonl
   ipamsim plan -check testdata/plan.jsonl
 
@@ -60,6 +61,7 @@ type options struct {
 	shardOf  string
 	calico   string // a release, allReleases, or empty
 	files    []string
+	clusters map[string]bool // those of the files that are dumps of clusters
 	check    bool
 	json     bool
 	lines    bool // JSON Lines
@@ -73,7 +75,7 @@ type options struct {
 }
 
 // forFiles are the flags that go with scenarios of files.
-var forFiles = []string{"file", "only", "check", "json", "wide", "output", "samples", "shard", "jobs", "calico"}
+var forFiles = []string{"file", "cluster-of", "only", "check", "json", "wide", "output", "samples", "shard", "jobs", "calico"}
 
 // flagOf is the flag for what a scenario calls its fields.
 var flagOf = map[string]string{
@@ -109,6 +111,13 @@ func (o *options) define(flags *pflag.FlagSet) {
 	cli.DurationVar(flags, &o.churnFor, "churn-for", 10*time.Minute, "for how long pods are restarted")
 	flags.StringVar(&s.Name, "name", "", "what to call it in the report")
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "scenarios in this `FILE` instead of all the flags above; may be repeated; - is standard input")
+	flags.Func("cluster-of", "a scenario made from what kubectl prints of a live cluster, in this `FILE`: its pools, its nodes with their pods, its configuration, from the start", func(value string) error {
+		if o.clusters == nil {
+			o.clusters = make(map[string]bool)
+		}
+		o.files, o.clusters[value] = append(o.files, value), true
+		return nil
+	})
 	flags.StringVar(&o.only, "only", "", "of the files only the scenarios of this `name`")
 	flags.BoolVar(&o.check, "check", false, "compare scenarios of files with the results that stand beside them")
 	flags.BoolVar(&o.json, "json", false, "print JSON; of files with several scenarios, or with -shard, a line each")

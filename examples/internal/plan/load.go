@@ -24,7 +24,7 @@ func load(o *options, stdin io.Reader) ([]entry, error) {
 	}
 	var all []entry
 	for _, name := range o.files {
-		of, err := read(name, stdin)
+		of, err := o.read(name, stdin)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +76,10 @@ func tables(entries []entry) int {
 }
 
 // read reads the scenarios of one file.
-func read(name string, stdin io.Reader) ([]sim.Entry, error) {
+func (o *options) read(name string, stdin io.Reader) ([]sim.Entry, error) {
+	if o.clusters[name] {
+		return clusterOf(name)
+	}
 	in, name, err := cli.Open(name, stdin)
 	if err != nil {
 		return nil, err

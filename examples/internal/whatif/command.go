@@ -224,6 +224,9 @@ func (o *options) left(cmd *cobra.Command, w *world, s *snapshot.Snapshot, r *re
 			p.explained(r.Explain)
 		}
 	}
+	if o.below == 0 && !o.metrics && !o.summary {
+		return nil
+	}
 	rooms := w.room()
 	if o.below > 0 {
 		r.Below = w.below(rooms, o.below)
