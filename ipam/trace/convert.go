@@ -12,8 +12,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// This file turns what recordings write into what the allocator takes and
-// gives, and back.
+// This file converts between the values of recordings and those of the allocator.
 
 // Spec returns the pool as the library describes it.
 func (p Pool) Spec() (pool.Spec, error) {
@@ -45,7 +44,7 @@ func poolOf(s pool.Spec) Pool {
 	return p
 }
 
-// owner returns whom the arguments name: a host unless the type says otherwise.
+// owner returns the owner in the arguments: a host unless the type says otherwise.
 func (in *In) owner() affinity.Owner {
 	if in.Type == "" {
 		return affinity.HostOwner(in.Host)
@@ -162,10 +161,10 @@ func assignIPIn(a ipam.AssignIPArgs) In {
 	}
 }
 
-// releases reads the addresses of a ReleaseIPs; sequence numbers are the
-// engine's own, for recordings do not hold them. Where several blocks hold an
-// address, recordings do not say whose number is current: the recorded outcome
-// tells whether it was that of the block that the release looks at.
+// releases reads the addresses of a ReleaseIPs. Sequence numbers are the engine's
+// own, as recordings do not have them. If several blocks have an address, the
+// recorded outcome shows whether the number was that of the block that the release
+// uses.
 func (in *In) releases(e Engine, recorded *Out) ([]ipam.Release, error) {
 	var out []ipam.Release
 	for _, r := range in.Releases {
@@ -193,12 +192,12 @@ func (in *In) releases(e Engine, recorded *Out) ([]ipam.Release, error) {
 	return out, nil
 }
 
-// otherNumber returns a sequence number that the address has in one of the blocks
-// that hold it and that is not the given one; the given one if there is none.
+// otherNumber returns a sequence number that the address has in another of its
+// blocks; the given one if there is none.
 func otherNumber(s ipam.State, ip netip.Addr, number uint64) uint64 {
 	holding := slices.DeleteFunc(slices.Clone(s.Blocks), func(b ipam.BlockState) bool { return !b.CIDR.Contains(ip) })
 	if len(holding) == 1 {
-		return number // which a free address may have too
+		return number // a free address may have one too
 	}
 	for _, b := range holding {
 		here := uint64(0)
@@ -214,8 +213,8 @@ func otherNumber(s ipam.State, ip netip.Addr, number uint64) uint64 {
 	return number
 }
 
-// codeOf returns what a recording says about an error: its code, or its text where it
-// has none.
+// codeOf returns an error as recordings write it: its code, or its text if it has
+// none.
 func codeOf(err error) string {
 	code := codes.Of(err)
 	if code == codes.Unknown {
@@ -229,7 +228,7 @@ func releasesIn(a *ipam.Allocator, releases []ipam.Release) In {
 	for _, r := range releases {
 		out := Release{IP: r.IP.String(), Handle: r.Handle}
 		if r.Sequence != nil {
-			// The format has no numbers; any that is not current is stale.
+			// The format has no numbers: any other than the current one is stale.
 			out.Seq = "stale"
 			if *r.Sequence == a.SequenceNumber(r.IP) {
 				out.Seq = "current"

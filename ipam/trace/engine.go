@@ -9,8 +9,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// An Engine is what a [Player] plays on: an [ipam.Allocator], or whatever else
-// claims to do what that does. The methods are the allocator's.
+// An Engine is what a [Player] plays on: an [ipam.Allocator], or another
+// implementation of its methods.
 type Engine interface {
 	AutoAssign(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error)
 	AssignIP(args ipam.AssignIPArgs) error

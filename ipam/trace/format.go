@@ -2,16 +2,16 @@
 //
 // A recording is JSON Lines, plain or gzip. Its first line is the setting, a
 // [Header]; every further line is one operation with its outcome, an [Op].
-// Replaying does the operations on an Allocator and holds each outcome against
-// the recorded one: that is how the library is known to be exact, and how any
-// run can be kept and repeated. A [Recorder] writes what is done to an
-// Allocator in the same format.
+// Replaying does the operations on an Allocator and compares each outcome with the
+// recorded one. That shows that the library is exact, and makes any run
+// repeatable. A [Recorder] writes the operations of an Allocator in the same
+// format.
 //
-// Absent fields are zero. A field or operation that the format does not have
-// is an error, not skipped: a recording that is not understood proves nothing.
+// Absent fields are zero. An unknown field or operation is an error: a recording
+// that is not understood proves nothing.
 //
-// The package does not judge outcomes: wanted and got are compared as they
-// stand, messages and state dumps included.
+// The package does not judge outcomes: it compares wanted and got as text, with
+// messages and state dumps.
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.
@@ -28,8 +28,8 @@ import (
 // Version is the version of the format that this package reads and writes.
 const Version = 1
 
-// Header is the setting of a recording: the cluster before the first
-// operation. The clock starts at Start and stands still between operations.
+// Header is the setting of a recording: the cluster before the first operation.
+// The clock starts at Start and stands still between operations.
 type Header struct {
 	Version      int          `json:"version"`
 	Name         string       `json:"name"`
@@ -42,21 +42,22 @@ type Header struct {
 	// Calico is the release whose allocator was recorded, such as v3.28; empty for
 	// the newest that package ipam knows.
 	Calico string `json:"calico,omitempty"`
-	// Snapshot names the cluster from which the recording goes on; it then has
-	// no pools, reservations, nodes or configuration of its own. The caller finds
-	// the cluster, and plays with [PlayOn].
+	// Snapshot names the cluster with which the recording begins; then it has no
+	// pools, reservations, nodes or configuration of its own. The caller finds the
+	// cluster, and plays with [PlayOn].
 	Snapshot string `json:"snapshot,omitempty"`
 
 	// LeakGracePeriodSeconds is the cleaning controller's grace period; 0 for
 	// none. See [lifecycle.Policy].
 	LeakGracePeriodSeconds int64 `json:"leakGracePeriodSeconds,omitempty"`
 	// KubeVirt says that KubeVirt runs in the cluster, with no virtual machine, so
-	// that the cleaning controller can tell that one is gone. A recording from before
-	// there was this field says so in About.
+	// that the cleaning controller can tell that one is gone. Recordings older
+	// than this field say so in About.
 	KubeVirt bool `json:"kubeVirt,omitempty"`
 }
 
-// aboutKubeVirt is how recordings without the field say in About that KubeVirt runs.
+// aboutKubeVirt is the text in About that says that KubeVirt runs, in recordings
+// without the field.
 const aboutKubeVirt = "KubeVirt runs and has no virtual machine"
 
 // kubeVirt reports whether KubeVirt runs.
@@ -81,7 +82,7 @@ type Op struct {
 	In  In     `json:"in"`
 	Out Out    `json:"out"`
 
-	// Line is where a [Reader] found it, from 1; 0 elsewhere.
+	// Line is its line in the recording, from 1, if a [Reader] read it; else 0.
 	Line int `json:"-"`
 }
 
@@ -124,10 +125,10 @@ type In struct {
 	Reservations []string     `json:"reservations,omitempty"`
 	Seconds      int64        `json:"seconds,omitempty"`
 	// State is the state that PutAffinity writes, what to Show, or "whole" for a
-	// State with everything that is kept.
+	// State with everything.
 	State string `json:"state,omitempty"`
 	Pod   *Pod   `json:"pod,omitempty"`
-	Full  bool   `json:"full,omitempty"` // a Sync that looks at everything
+	Full  bool   `json:"full,omitempty"` // a full Sync
 }
 
 // Release is one address of a ReleaseIPs.
@@ -135,9 +136,9 @@ type Release struct {
 	IP     string `json:"ip"`
 	Handle string `json:"handle,omitempty"`
 	// Seq is "current" for the address's own sequence number, "stale" for one
-	// less, or empty. Where blocks overlap an address has a number in each: the
-	// outcome then tells whose is meant, that of the block that the release looks
-	// at or another's.
+	// less, or empty. If blocks overlap, an address has a number in each. Then the
+	// outcome shows which is meant: that of the block that the release uses, or
+	// another.
 	Seq string `json:"seq,omitempty"`
 }
 
@@ -187,7 +188,7 @@ type Block struct {
 	Free     string  `json:"free"`               // the queue in its order, as ranges: "5-63,0,3"
 	Allocs   []Alloc `json:"allocs,omitempty"`
 
-	// In whole dumps only, as are those below.
+	// This and the fields below are in whole dumps only.
 	Seq     uint64    `json:"seq,omitempty"`    // the sequence number
 	Claimed time.Time `json:"claimed,omitzero"` // when the owner claimed it
 }
@@ -200,8 +201,8 @@ type Alloc struct {
 	AlternateAttrs map[string]string `json:"alternateAttrs,omitempty"`
 	Cooldown       bool              `json:"cooldown,omitempty"`
 
-	// Seq is the sequence number: in a whole dump itself, in another how far it lies
-	// behind that of the block. Older recordings have none.
+	// Seq is the sequence number: in a whole dump the number itself, in others its
+	// distance behind that of the block. Older recordings have none.
 	Seq        uint64    `json:"seq,omitempty"`
 	Record     int       `json:"record,omitempty"` // its attribute record, from 0
 	ReleasedAt time.Time `json:"releasedAt,omitzero"`

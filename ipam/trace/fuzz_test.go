@@ -10,9 +10,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// FuzzReader: no text makes the reader or the player panic or break the
-// allocator's structure, errors are those that are documented, and what can be
-// read can be written and read again.
+// FuzzReader: no text makes the reader or the player panic or corrupts the
+// allocator's structure. Errors are documented ones, and a recording that was read
+// can be written and read again.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte(someHeader))
@@ -83,7 +83,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// heavy reports whether an operation asks for so much that it is only slow.
+// heavy reports whether an operation requests so much that it would only be slow.
 func heavy(in In) bool {
 	if in.Num4 > 5000 || in.Num6 > 5000 {
 		return true
@@ -92,7 +92,7 @@ func heavy(in In) bool {
 	return err == nil && cidr.Addr().BitLen()-cidr.Bits() > 13
 }
 
-// TestHeaderStart: any moment that a header can hold can be played.
+// TestHeaderStart: a recording may start at any time that a header can hold.
 func TestHeaderStart(t *testing.T) {
 	for _, start := range []string{"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-01-01T00:00:00Z", "2262-04-11T23:47:16.854775807Z", "9999-12-31T23:59:59Z"} {
 		p, ops, err := readAll("", bytes.NewReader([]byte(`{"version":1,"name":"","start":"`+start+`"}`)))

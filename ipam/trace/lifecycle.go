@@ -11,7 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 )
 
-// This file is the operations of Kubernetes' side and of the cleaning controller.
+// This file has the operations of Kubernetes and of the cleaning controller.
 
 // Pod is a pod as recordings write it.
 type Pod struct {
@@ -38,14 +38,15 @@ func (p *Pod) pod() (lifecycle.Pod, error) {
 	return out, nil
 }
 
-// nodes is who is told of nodes: the engine, or the cluster, which tells it.
+// nodes is where nodes are set: the engine, or the cluster, which sets them in the
+// engine.
 type nodes interface {
 	SetNode(n ipam.Node) error
 	DeleteNode(name string) bool
 }
 
-// oversee puts a cluster and its controller beside the engine, if that is an
-// allocator; another has no operations of a lifecycle.
+// oversee makes a cluster and its controller for the engine, if that is an
+// allocator. Other engines have no lifecycle operations.
 func (p *Player) oversee(h *Header) error {
 	a, ok := p.engine.(*ipam.Allocator)
 	if !ok {
@@ -82,7 +83,7 @@ func addPod(p *Player, in *In) (Out, error) {
 	return Out{}, p.cluster.SetPod(pod)
 }
 
-// deletePod takes a pod from Kubernetes; one that is not there is no error.
+// deletePod deletes a pod in Kubernetes; a missing pod is no error.
 func deletePod(p *Player, in *In) (Out, error) {
 	pod, err := in.Pod.pod()
 	if err != nil {
@@ -92,7 +93,7 @@ func deletePod(p *Player, in *In) (Out, error) {
 	return Out{}, nil
 }
 
-// syncNow has the controller look at the cluster.
+// syncNow runs a sync of the controller.
 func syncNow(p *Player, in *In) (Out, error) {
 	r := p.controller.Sync(in.Full)
 	return Out{

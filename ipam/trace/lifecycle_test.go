@@ -13,7 +13,7 @@ import (
 )
 
 // TestLifecycleRecordings replays every recording of the real cleaning controller,
-// and has what it remembers checked after every sync.
+// and checks the controller's memory after every sync.
 func TestLifecycleRecordings(t *testing.T) {
 	for pattern, want := range map[string]struct{ files, operations int }{
 		"lifecycle/*.jsonl.gz":      {40, 17201},
@@ -52,8 +52,8 @@ func readFile(t *testing.T, file string) (Header, []Op) {
 	return h, ops
 }
 
-// TestHeaderKubeVirt: whether KubeVirt runs stands in the field, or in the words of
-// recordings from before there was one.
+// TestHeaderKubeVirt: the field says whether KubeVirt runs, or About in recordings
+// older than the field.
 func TestHeaderKubeVirt(t *testing.T) {
 	const file = "../../testdata/lifecycle-2/life-vmi-kubevirt-5.jsonl.gz"
 	h, ops := readFile(t, file)
@@ -80,8 +80,8 @@ func TestHeaderKubeVirt(t *testing.T) {
 	}
 }
 
-// TestSyncError: a sync that failed says why. Before v3.31.6 a node that is gone and
-// cannot be released is an error, since then it is work that remains.
+// TestSyncError: a failed sync says why. A node that is gone and cannot be
+// released is an error before v3.31.6, and remaining work since then.
 func TestSyncError(t *testing.T) {
 	for release, want := range map[string]string{"v3.31.5": "block-not-empty", "v3.31.6": ""} {
 		v, err := calico.Parse(release)
@@ -131,7 +131,7 @@ func TestLifecycleBadInput(t *testing.T) {
 		_, err := NewPlayer(h)
 		require.ErrorContains(t, err, "leakGracePeriodSeconds")
 	}
-	// An engine that is no allocator plays everything but a lifecycle.
+	// An engine that is no allocator plays everything except a lifecycle.
 	other := PlayOn(struct{ Engine }{ipam.New(ipam.Options{})}, ipam.NewClock(time.Unix(0, 0)))
 	require.NoError(t, other.Set(Header{}))
 	_, err = other.Do(Op{Op: "Sync"})

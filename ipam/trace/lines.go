@@ -15,7 +15,7 @@ import (
 // read, whose type is [*SyntaxError].
 var ErrMalformed = errors.New("trace: malformed recording")
 
-// SyntaxError tells where a recording is malformed, and how.
+// SyntaxError says where and why a recording is malformed.
 type SyntaxError struct {
 	File string // as given to [NewReader]
 	Line int    // from 1
@@ -28,28 +28,28 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e
 // Unwrap returns [ErrMalformed] and the cause.
 func (e *SyntaxError) Unwrap() []error { return []error{ErrMalformed, e.Err} }
 
-// maxLine is the length in bytes at which a line is taken for something else
-// than a recording's. State dumps of large clusters are one line.
+// maxLine is the length in bytes at which a line cannot be a recording's. State
+// dumps of large clusters are one line.
 const maxLine = 256 << 20
 
-// Lines reads JSON Lines, plain or gzip, of which every recording is made. Make
-// one with [OpenLines] or [NewLines].
+// Lines reads JSON Lines, plain or gzip, the format of every recording. Make one
+// with [OpenLines] or [NewLines].
 type Lines struct {
 	name   string
 	origin origin
 	text   *bufio.Reader
-	line   int // of what was read last
+	line   int // of the line read last
 	closer io.Closer
 }
 
-// origin tells failures of the reader that a recording comes from apart from
-// faults of the recording.
+// origin distinguishes errors of the underlying reader from faults of the
+// recording.
 type origin struct {
 	r   io.Reader
-	err error // the first, but for the end
+	err error // the first, except the end
 }
 
-// Read goes on failing once it has failed.
+// Read keeps failing once it has failed.
 func (o *origin) Read(p []byte) (int, error) {
 	if o.err != nil {
 		return 0, o.err
@@ -76,8 +76,8 @@ func OpenLines(path string) (*Lines, error) {
 	return l, nil
 }
 
-// NewLines reads lines, plain or gzip, from r. The name is for errors, which
-// match [ErrMalformed] unless they come from r; those it wraps.
+// NewLines reads lines, plain or gzip, from r. The name is for errors, which match
+// [ErrMalformed] unless they come from r; those it wraps.
 func NewLines(name string, r io.Reader) (*Lines, error) {
 	l := &Lines{name: name, origin: origin{r: r}}
 	l.text = bufio.NewReader(&l.origin)
@@ -110,9 +110,8 @@ func (l *Lines) unread(err error) error {
 	return l.Fail(err)
 }
 
-// Next decodes the next line that is not blank: one JSON value that is the whole
-// line, without fields that into does not have. After the last it returns
-// [io.EOF].
+// Next decodes the next line that is not blank: one JSON value, without fields
+// that into does not have. After the last it returns [io.EOF].
 func (l *Lines) Next(into any) error {
 	text, err := l.next()
 	if err != nil {

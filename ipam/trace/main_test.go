@@ -15,13 +15,13 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace. It is asked by
-// each test, for go test must know whose result depends on it.
+// long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace. Each test reads it,
+// so that go test knows which results depend on it.
 func long() bool { return property.Long() }
 
 func TestMain(m *testing.M) {
 	if long() {
-		// Flags on the command line are parsed later and win.
+		// Flags on the command line are parsed later and take precedence.
 		if err := flag.Set("rapid.checks", "3000"); err != nil {
 			panic(err)
 		}
@@ -71,7 +71,7 @@ func write(h Header, ops []Op) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// replayText replays a recording that must be in order.
+// replayText replays a recording, which must be valid.
 func replayText(name string, text []byte) (Result, error) {
 	r, err := NewReader(name, bytes.NewReader(text))
 	if err != nil {
@@ -95,8 +95,8 @@ func replays(name string, text []byte) error {
 // allocator returns what a player plays on.
 func allocator(p *Player) *ipam.Allocator { return p.Engine().(*ipam.Allocator) }
 
-// structure returns the violations of structure, which nothing may cause.
-// Violations of truth are left out: raw edits cause those.
+// structure returns the violations of structure, which nothing may cause, without
+// those of truth, which raw edits cause.
 func structure(a *ipam.Allocator) error {
 	if err := a.Check(); errors.Is(err, ipam.ErrStructure) {
 		return err

@@ -16,8 +16,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/report"
 )
 
-// ErrUnknownOperation is matched where a recording asks for an operation that
-// the format does not have.
+// ErrUnknownOperation is matched if a recording has an operation that the format
+// does not have.
 var ErrUnknownOperation = errors.New("trace: unknown operation")
 
 // A Player does the operations of a recording on an engine. Make one with
@@ -29,17 +29,17 @@ type Player struct {
 
 	recorded *Out // the outcome of the operation under way, as recorded; its zero value for none
 
-	// Kubernetes' side, if the engine is an allocator and the player was set.
+	// Kubernetes' side, if the engine is an allocator and Set was called.
 	cluster    *lifecycle.Cluster
 	controller *lifecycle.Controller
 }
 
-// ErrSnapshot is matched where a recording goes on from a snapshot, which only the
+// ErrSnapshot is matched if a recording begins with a snapshot, which only the
 // caller can find.
 var ErrSnapshot = errors.New("trace: goes on from a snapshot")
 
-// NewPlayer returns a player on an allocator of its own, whose cluster is as the
-// header sets it; [ErrSnapshot] if that is in a snapshot.
+// NewPlayer returns a player on an allocator of its own, with the cluster of the
+// header; [ErrSnapshot] if that is in a snapshot.
 func NewPlayer(h Header) (*Player, error) {
 	clock := ipam.NewClock(h.Start)
 	o, err := h.Options(clock)
@@ -55,26 +55,27 @@ func NewPlayer(h Header) (*Player, error) {
 
 // Options returns the options of the allocator that was recorded, on that clock:
 // those of the header's release of Calico. The error matches
-// [codes.InvalidArgument] where it has no such release.
+// [codes.InvalidArgument] if it names no release.
 func (h *Header) Options(clock *ipam.Clock) (ipam.Options, error) {
 	v, err := calico.Parse(h.Calico)
 	return ipam.Options{Now: clock.Now, Calico: v}, err
 }
 
-// PlayOn returns a player on an engine that is the caller's and goes by that
-// clock, which the operation Advance moves.
+// PlayOn returns a player on the caller's engine, whose clock the operation
+// Advance moves.
 func PlayOn(e Engine, clock *ipam.Clock) *Player {
 	return &Player{engine: e, clock: clock, nodes: e}
 }
 
-// Set makes the cluster, which must be empty, as the header sets it; [ErrSnapshot]
-// if that is in a snapshot. The clock is left alone.
+// Set sets up the cluster of the header in the engine, which must be empty;
+// [ErrSnapshot] if that is in a snapshot. It does not move the clock.
 func (p *Player) Set(h Header) error {
 	if h.Snapshot != "" {
 		return fmt.Errorf("%w, %q: there must be a player on it", ErrSnapshot, h.Snapshot)
 	}
 	if h.Config != nil {
-		// Whatever stands there was in force, however it came about.
+		// The recorded configuration was in force, even if SetIPAMConfig refuses
+		// it.
 		if err := p.engine.PutIPAMConfig(*h.Config); err != nil {
 			return err
 		}
@@ -100,9 +101,9 @@ func (p *Player) Set(h Header) error {
 // Engine returns the engine that the player works on.
 func (p *Player) Engine() Engine { return p.engine }
 
-// Do does one operation and returns its outcome. An error means that the
-// operation could not be understood: [ErrUnknownOperation], or arguments that
-// do not parse. What the allocator refuses is an outcome.
+// Do does one operation and returns its outcome. An error means that the operation
+// is invalid: [ErrUnknownOperation], or arguments that do not parse. An error of
+// the allocator is an outcome.
 func (p *Player) Do(op Op) (Out, error) {
 	do, known := operations[op.Op]
 	if !known {
@@ -119,13 +120,14 @@ func (p *Player) Do(op Op) (Out, error) {
 	return out, nil
 }
 
-// maxAdvance is how many seconds a clock can move at once: some 292 years.
+// maxAdvance is the greatest number of seconds of one Advance: some 292 years.
 const maxAdvance = int64(math.MaxInt64 / time.Second)
 
 // code is the outcome of an operation that returns only an error.
 func code(err error) (Out, error) { return Out{Err: codeOf(err)}, nil }
 
-// operations is what each operation does: parse, call, write the outcome.
+// operations has the implementation of each operation: parse, call, write the
+// outcome.
 var operations = map[string]func(p *Player, in *In) (Out, error){
 	"AutoAssign": func(p *Player, in *In) (Out, error) {
 		args, err := in.autoAssign()
@@ -208,7 +210,7 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		if in.Pool == nil {
 			return Out{}, errors.New("no pool")
 		}
-		p.engine.DeletePool(in.Pool.Name) // deleting what is not there is no error
+		p.engine.DeletePool(in.Pool.Name) // deleting a missing object is no error
 		return Out{}, nil
 	},
 	"SetNode": func(p *Player, in *In) (Out, error) {
@@ -274,8 +276,8 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 	},
 }
 
-// shownOut is the outcome of a Show. An address of which there is nothing to show
-// is an outcome; anything else that went wrong is an error.
+// shownOut is the outcome of a Show. An address with nothing to show is an
+// outcome; any other failure is an error.
 func shownOut(shown string, err error) (Out, error) {
 	if errors.Is(err, codes.IPInCooldown) || errors.Is(err, codes.InvalidArgument) {
 		return code(err)
@@ -284,9 +286,9 @@ func shownOut(shown string, err error) (Out, error) {
 }
 
 // show prints what the operation of that name shows: "pools", "blocks",
-// "borrowed", or "ip" with an address. The error matches [codes.IPInCooldown]
-// for an address that cools down, of which nothing is shown, and
-// [codes.InvalidArgument] for one that cannot be allocated.
+// "borrowed", or "ip" with an address. The error matches [codes.IPInCooldown] for
+// a cooling address, for which nothing is shown, and [codes.InvalidArgument] for
+// one that cannot be allocated.
 func show(e Engine, what, ip string) (string, error) {
 	calicoctl := report.Calicoctl(e.Calico())
 	switch what {
@@ -328,7 +330,7 @@ func withCIDR(do func(p *Player, cidr netip.Prefix, in *In) Out) func(*Player, *
 	}
 }
 
-// A Divergence is an operation whose outcome was not the recorded one.
+// A Divergence is an operation whose outcome differs from the recorded one.
 type Divergence struct {
 	File string
 	Op   Op     // the operation with the outcome that was wanted
@@ -337,7 +339,7 @@ type Divergence struct {
 	got  string
 }
 
-// String returns where it is, what was asked, wanted and got, in four lines.
+// String returns place, operation, wanted and actual outcome, in four lines.
 func (d *Divergence) String() string {
 	return fmt.Sprintf("%s:%d: operation %d, %s\n  in:   %s\n  want: %s\n  got:  %s",
 		d.File, d.Op.Line, d.Op.I, d.Op.Op, compact(d.Op.In), d.want, d.got)
@@ -349,10 +351,11 @@ type Result struct {
 	Divergences []Divergence
 }
 
-// Replay does the whole recording on an engine and holds every outcome against the
-// recorded one. The function makes the engine of an empty cluster with those options;
-// nil stands for an allocator. Replay goes on after a divergence, though one may cause
-// the next. Its error is about the recording: see [SyntaxError].
+// Replay does the whole recording on an engine and compares every outcome with the
+// recorded one. The function makes the engine of an empty cluster with those
+// options; nil stands for an allocator. Replay continues after a divergence,
+// though one may cause the next. Its error is about the recording: see
+// [SyntaxError].
 func Replay(r *Reader, engine func(ipam.Options) Engine) (Result, error) {
 	if engine == nil {
 		engine = func(o ipam.Options) Engine { return ipam.New(o) }
@@ -370,8 +373,8 @@ func Replay(r *Reader, engine func(ipam.Options) Engine) (Result, error) {
 	return p.Replay(r)
 }
 
-// Replay is the function of that name on the player's allocator, which stands
-// where the recording begins.
+// Replay is the function of that name for the player's engine, which must be in
+// the state in which the recording begins.
 func (p *Player) Replay(r *Reader) (Result, error) {
 	var result Result
 	for {

@@ -19,7 +19,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
-// script does a random program through a Recorder: every method of it.
+// script does a random program through a Recorder, with every method of it.
 type script struct {
 	*program.Program
 	player   *trace.Player
@@ -44,8 +44,8 @@ func newScript(src property.Source) (*script, error) {
 	return s, nil
 }
 
-// step does one operation. The allocator's structure must hold after it; raw edits
-// may break what is true.
+// step does one operation. Afterwards the allocator's structure must hold; raw
+// edits may break its truth.
 func (s *script) step() error {
 	op := s.Next()
 	var out trace.Out
@@ -68,8 +68,8 @@ func (s *script) step() error {
 	return s.recorder.Err()
 }
 
-// synonyms calls those methods of a Recorder that do what others do, too, every
-// other time.
+// synonyms calls methods of a Recorder that do the same as others, every other
+// time.
 type synonyms struct {
 	*trace.Recorder
 	turn   bool
@@ -124,7 +124,7 @@ func replays(text []byte) error {
 	return nil
 }
 
-// TestRecordRandomPrograms: whatever is done through a Recorder replays without
+// TestRecordRandomPrograms: any program through a Recorder replays without
 // divergence.
 func TestRecordRandomPrograms(t *testing.T) {
 	property.Check(t, 150, 60, func(t *rapid.T) {
@@ -168,8 +168,8 @@ func TestReadOnlyMethods(t *testing.T) {
 	require.NoError(t, replays(s.text.Bytes()), "nor what comes afterwards")
 }
 
-// TestProgramsRejectBrokenRecorders: a recording that differs from what was done
-// does not replay.
+// TestProgramsRejectBrokenRecorders: a recording that differs from the operations
+// diverges.
 func TestProgramsRejectBrokenRecorders(t *testing.T) {
 	each := func(change func(op *trace.Op)) func([]trace.Op) []trace.Op {
 		return func(ops []trace.Op) []trace.Op {

@@ -33,7 +33,7 @@ func compressed(t testing.TB, text string) string {
 	return b.String()
 }
 
-// TestReadForms: one recording in many forms is one recording.
+// TestReadForms: many forms of one recording read the same.
 func TestReadForms(t *testing.T) {
 	plain := someHeader + "\n" + someOp + "\n" + otherOp + "\n"
 	wantHeader, want, err := readAll("t", strings.NewReader(plain))
@@ -84,7 +84,7 @@ func TestReadLongLines(t *testing.T) {
 	require.Len(t, ops, 1)
 }
 
-// TestReadEnd: the end stays the end.
+// TestReadEnd: after the end, Next keeps returning the end.
 func TestReadEnd(t *testing.T) {
 	r, err := NewReader("the name", strings.NewReader(someHeader+"\n"+someOp+"\n"))
 	require.NoError(t, err)
@@ -98,12 +98,12 @@ func TestReadEnd(t *testing.T) {
 	require.NoError(t, r.Close(), "nothing to close")
 }
 
-// malformed are recordings that cannot be read or played: what the error says
-// and at which line.
+// malformed are recordings that cannot be read or played, with the error's text
+// and line.
 var malformed = []struct {
 	name, text string
 	line       int
-	says       string // the offending value, or where there is none what is wrong
+	says       string // the offending value, or if there is none the fault
 }{
 	{"empty", "", 1, "no header"},
 	{"blank lines only", "\n\n \r\n", 1, "no header"},
@@ -193,7 +193,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestMalformedAfterwards: what came before a fault was replayed.
+// TestMalformedAfterwards: operations before a fault are replayed.
 func TestMalformedAfterwards(t *testing.T) {
 	result, err := replayText("f", []byte(someHeader+"\n"+someOp+"\n"+otherOp+"\nx\n"))
 	require.ErrorIs(t, err, ErrMalformed)
@@ -248,7 +248,7 @@ func TestMalformedGzip(t *testing.T) {
 	}
 }
 
-// TestUnreadable: what fails below the recording is no fault of the recording.
+// TestUnreadable: an error of the underlying reader is no fault of the recording.
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing.jsonl")

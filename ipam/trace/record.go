@@ -14,31 +14,31 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// ErrNotRecordable is matched where something happened that the format cannot
-// hold, so that the recording would not replay.
+// ErrNotRecordable is matched if something happened that the format cannot hold,
+// so that the recording would not replay.
 var ErrNotRecordable = errors.New("trace: cannot be recorded")
 
-// A Recorder is an allocator whose operations are written down with their
-// outcomes. Calls that go to the [ipam.Allocator] itself are not; those that
-// change it spoil the recording. What the allocator refuses with
-// [codes.InvalidArgument] is not written, for nothing happened.
+// A Recorder is an allocator that writes its operations with their outcomes. It
+// does not see calls of the [ipam.Allocator] itself: those that change it spoil
+// the recording. Calls that the allocator refuses with [codes.InvalidArgument] are
+// not written, as nothing happened.
 //
-// Make one with [NewRecorder]. It is safe for concurrent use: the recording
-// has the calls in the order in which they happened. The clock is to be moved
-// between calls, not during one.
+// Make one with [NewRecorder]. It is safe for concurrent use: the recording has
+// the calls in the order in which they happened. Move the clock between calls, not
+// during one.
 type Recorder struct {
 	*ipam.Allocator
 
 	mu  sync.Mutex
 	w   *Writer
-	now time.Time // what the recording's clock shows
-	err error     // the first that happened
+	now time.Time // the time of the recording's clock
+	err error     // the first error
 }
 
-// NewRecorder begins a recording of a on w: its setting is the pools, nodes,
-// reservations, configuration and clock that a has now. Nothing may be
-// allocated or claimed yet, otherwise the error matches [ErrNotRecordable].
-// The clock must move by whole seconds, as an [ipam.Clock] can.
+// NewRecorder begins a recording of a on w: its header has a's present pools,
+// nodes, reservations, configuration and time. If anything is allocated or claimed
+// yet the error matches [ErrNotRecordable]. The clock must move by whole seconds,
+// as an [ipam.Clock] can.
 func NewRecorder(w io.Writer, a *ipam.Allocator, name, about string) (*Recorder, error) {
 	if s := a.State(); len(s.Blocks)+len(s.Affinities)+len(s.Handles) > 0 {
 		return nil, fmt.Errorf("%w: a recording begins with an empty cluster, this one has %d blocks, %d affinities and %d handles",
@@ -57,17 +57,16 @@ func NewRecorder(w io.Writer, a *ipam.Allocator, name, about string) (*Recorder,
 	return &Recorder{Allocator: a, w: tw, now: h.Start}, nil
 }
 
-// Err returns the first error of the recording, nil if it is sound: the
-// writer's, or one matching [ErrNotRecordable]. Operations are done all the
-// same, but nothing is written after an error.
+// Err returns the first error of the recording, or nil: the writer's, or one
+// matching [ErrNotRecordable]. After an error operations still work, but nothing
+// is written.
 func (r *Recorder) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.err
 }
 
-// refused is the outcome of an operation that is not written, for nothing
-// happened.
+// refused is the outcome of an operation that is not written, as nothing happened.
 var refused = Out{Err: string(codes.InvalidArgument)}
 
 // do does one operation and writes it down.
@@ -75,15 +74,15 @@ func (r *Recorder) do(name string, in In, call func() Out) {
 	r.doThen(name, func() (In, Out) { return in, call() })
 }
 
-// doThen is do for arguments that are written as the state has them at that
-// moment, when no other operation can come between.
+// doThen is do for arguments that depend on the state: they are written while no
+// other operation can change it.
 func (r *Recorder) doThen(name string, call func() (In, Out)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tick()
 	in, out := call()
 	if now := r.Allocator.Now(); !now.Equal(r.now) && r.err == nil {
-		// Which of the two moments the operation saw, nobody can tell.
+		// It is unknown which of the two times the operation used.
 		r.err = fmt.Errorf("%w: the clock moved by %s during %s", ErrNotRecordable, now.Sub(r.now), name)
 	}
 	if out.Err != refused.Err {
@@ -91,7 +90,7 @@ func (r *Recorder) doThen(name string, call func() (In, Out)) {
 	}
 }
 
-// tick writes down how far the clock has moved since the last operation.
+// tick writes how far the clock has moved since the last operation.
 func (r *Recorder) tick() {
 	now := r.Allocator.Now()
 	passed := now.Sub(r.now)
@@ -202,7 +201,7 @@ func (r *Recorder) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claim
 	return claimed, failed, err
 }
 
-// withCIDRIn is the arguments of the operations on affinities.
+// withCIDRIn are the arguments of operations on affinities.
 func withCIDRIn(owner affinity.Owner, cidr netip.Prefix, mustBeEmpty bool) In {
 	in := ownerIn(owner)
 	in.CIDR, in.MustBeEmpty = cidrText(cidr), mustBeEmpty
@@ -272,9 +271,9 @@ func (r *Recorder) SetIPAMConfig(c ipam.Config) (err error) {
 	return err
 }
 
-// PutIPAMConfig is [ipam.Allocator.PutIPAMConfig]. The format can hold it
-// where [ipam.Allocator.SetIPAMConfig] would take the configuration too; the
-// recording fails with [ErrNotRecordable] where it would not.
+// PutIPAMConfig is [ipam.Allocator.PutIPAMConfig]. The format can only hold
+// configurations that [ipam.Allocator.SetIPAMConfig] accepts; for others the
+// recording fails with [ErrNotRecordable].
 func (r *Recorder) PutIPAMConfig(c ipam.Config) error {
 	err := r.SetIPAMConfig(c)
 	if !errors.Is(err, codes.ConfigConflict) {
@@ -288,8 +287,8 @@ func (r *Recorder) PutIPAMConfig(c ipam.Config) error {
 	return r.Allocator.PutIPAMConfig(c)
 }
 
-// SetPool is [ipam.Allocator.SetPool], recorded. A pool that is invalid in
-// itself is not written, for nothing happened.
+// SetPool is [ipam.Allocator.SetPool], recorded. An invalid pool is not written,
+// as nothing happened.
 func (r *Recorder) SetPool(spec pool.Spec) (err error) {
 	if err := spec.Validate(); err != nil {
 		return r.Allocator.SetPool(spec)
@@ -390,7 +389,7 @@ func (r *Recorder) GetUtilization() (usage []ipam.PoolUsage) {
 	return usage
 }
 
-// State is [ipam.Allocator.State], recorded: a replay is held against it whole.
+// State is [ipam.Allocator.State], recorded: a replay is compared with all of it.
 func (r *Recorder) State() (state ipam.State) {
 	r.do("State", In{}, func() Out {
 		state = r.Allocator.State()
@@ -399,10 +398,10 @@ func (r *Recorder) State() (state ipam.State) {
 	return state
 }
 
-// Show returns what calicoctl shows, and records it: "pools", "blocks", "borrowed", or
-// "ip" with an address. The error matches [codes.IPInCooldown] for an address that cools
-// down, of which nothing is shown, and [codes.InvalidArgument] for one that cannot be
-// allocated.
+// Show returns and records what calicoctl shows: "pools", "blocks", "borrowed", or
+// "ip" with an address. The error matches [codes.IPInCooldown] for a cooling
+// address, for which nothing is shown, and [codes.InvalidArgument] for one that
+// cannot be allocated.
 func (r *Recorder) Show(what, ip string) (shown string, err error) {
 	r.do("Show", In{State: what, IP: ip}, func() Out {
 		shown, err = show(r.Allocator, what, ip)

@@ -52,14 +52,14 @@ func pod(host, handle string, n int) ipam.AutoAssignArgs {
 	return ipam.AutoAssignArgs{Host: host, Num4: n, Handle: handle, Use: pool.Workload, Attrs: block.MakeAttrs(map[string]string{"node": host, "pod": handle})}
 }
 
-// TestRecorderHeader: the setting of a recording is the cluster as it stands.
+// TestRecorderHeader: the header has the present cluster.
 func TestRecorderHeader(t *testing.T) {
 	a, clock := cluster(t)
 	require.NoError(t, a.SetPool(pool.Spec{
 		Name: "lb", CIDR: netip.MustParsePrefix("10.1.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}, AssignmentMode: pool.Manual, Disabled: true, NamespaceSelector: "has(x)",
 	}))
 	a.SetReservations([]string{"10.0.0.0/28", "nonsense"})
-	// Not for SetIPAMConfig, but it may stand in a datastore.
+	// SetIPAMConfig refuses it, but a datastore may have it.
 	require.NoError(t, a.PutIPAMConfig(ipam.Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60}))
 	clock.Advance(1500 * time.Millisecond)
 	var text bytes.Buffer
@@ -141,7 +141,7 @@ func TestRecorderWritesTheClock(t *testing.T) {
 	r.State()
 	clock.Advance(time.Second)
 	clock.Advance(time.Hour)
-	_ = r.AssignIP(ipam.AssignIPArgs{}) // refused, but the clock moved all the same
+	_ = r.AssignIP(ipam.AssignIPArgs{}) // refused, but the clock still moved
 	clock.Advance(-time.Minute)
 	r.State()
 	require.NoError(t, r.Err())
@@ -155,8 +155,8 @@ func TestRecorderWritesTheClock(t *testing.T) {
 	require.NoError(t, replays("", text.Bytes()))
 }
 
-// TestRecorderRefusesFractions: the format has whole seconds; a recording that
-// would not replay is given up, and what was written until then is sound.
+// TestRecorderRefusesFractions: the format has whole seconds. A recording that
+// would not replay ends with an error; its part until then is sound.
 func TestRecorderRefusesFractions(t *testing.T) {
 	r, clock, text := recorded(t)
 	_, _, err := r.AutoAssign(pod("n1", "a", 1))
@@ -175,7 +175,7 @@ func TestRecorderRefusesFractions(t *testing.T) {
 	require.Equal(t, written, text.Len())
 	require.NoError(t, replays("", text.Bytes()))
 
-	// A clock that ticks by itself moves while an operation is under way.
+	// A real clock moves during an operation.
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a := ipam.New(ipam.Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
 	text.Reset()
@@ -187,8 +187,8 @@ func TestRecorderRefusesFractions(t *testing.T) {
 	require.NoError(t, replays("", text.Bytes()))
 }
 
-// TestRecorderSkipsRefusedArguments: what could never be is refused as the
-// allocator refuses it, and not written.
+// TestRecorderSkipsRefusedArguments: invalid arguments are refused as by the
+// allocator, and not written.
 func TestRecorderSkipsRefusedArguments(t *testing.T) {
 	r, _, text := recorded(t)
 	n1 := affinity.HostOwner("n1")
@@ -248,7 +248,7 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 	require.Equal(t, written, text.Len())
 	require.NoError(t, r.Err())
 
-	// Refused for what the state is: written, for the outcome is one.
+	// Refused because of the state: this is an outcome, and written.
 	require.ErrorIs(t, r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("11.0.0.1")}), codes.NotInPool)
 	require.ErrorIs(t, r.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/25")}), pool.ErrOverlap)
 	require.False(t, r.DropBlock(netip.MustParsePrefix("10.9.0.0/28")))
@@ -258,7 +258,7 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 }
 
 // TestRecorderWriteErrors: the first error of the writer stays, and operations
-// go on without it.
+// still work.
 func TestRecorderWriteErrors(t *testing.T) {
 	a, clock := cluster(t)
 	_, err := NewRecorder(&full{}, a, "", "")
@@ -272,7 +272,7 @@ func TestRecorderWriteErrors(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, v4.IPs, 1)
 		require.Equal(t, i >= 2, errors.Is(r.Err(), errFull))
-		w.left = max(w.left, i-3) // there is room again: it stays an error
+		w.left = max(w.left, i-3) // there is room again, but the error stays
 	}
 	clock.Advance(time.Millisecond)
 	r.State()
@@ -313,7 +313,7 @@ func TestRecorderPutIPAMConfig(t *testing.T) {
 	require.NoError(t, replays("", text.Bytes()))
 }
 
-// TestRecorderReturns: a Recorder gives what the allocator gives.
+// TestRecorderReturns: a Recorder returns what the allocator returns.
 func TestRecorderReturns(t *testing.T) {
 	r, _, _ := recorded(t)
 	plain, _ := cluster(t)
@@ -342,8 +342,8 @@ func TestRecorderReturns(t *testing.T) {
 	require.NoError(t, r.Err())
 }
 
-// TestRecorderShortForms: the short forms of operations do and return under a
-// Recorder what they do and return without, and are written as the long ones.
+// TestRecorderShortForms: with a Recorder the short forms of operations do and
+// return the same as without, and are written as the long forms.
 func TestRecorderShortForms(t *testing.T) {
 	r, _, text := recorded(t)
 	plain, _ := cluster(t)
@@ -376,8 +376,8 @@ func TestRecorderShortForms(t *testing.T) {
 	require.Equal(t, "ReleaseIPs", ops[2].Op)
 }
 
-// TestRecorderConcurrently: the order of a recording is the order in which
-// things happened, whoever did them.
+// TestRecorderConcurrently: the order of a recording is the order of the
+// operations, from any goroutine.
 func TestRecorderConcurrently(t *testing.T) {
 	r, _, text := recorded(t)
 	rounds := 60
@@ -396,7 +396,7 @@ func TestRecorderConcurrently(t *testing.T) {
 					_ = r.ReleaseByHandle(handle)
 				case 1:
 					for _, ip := range v4.IPs {
-						// The number may be another's by the time it is used.
+						// The number may be stale by the time it is used.
 						seq := r.SequenceNumber(ip.Addr())
 						_, _, _ = r.ReleaseIPs(ipam.Release{IP: ip.Addr(), Handle: handle, Sequence: &seq})
 					}
@@ -421,11 +421,11 @@ func TestRecorderConcurrently(t *testing.T) {
 	require.NoError(t, replays("concurrent", text.Bytes()))
 }
 
-// TestRecorderReleasesAtOneMoment: whether a sequence number is current is
-// written as it was when the address was released, though another operation
-// waits in between.
+// TestRecorderReleasesAtOneMoment: the recording says whether a sequence number
+// was current when the address was released, even if another operation waits in
+// between.
 func TestRecorderReleasesAtOneMoment(t *testing.T) {
-	var onLook func() // called when the allocator looks at the clock
+	var onLook func() // called when the allocator reads the clock
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := ipam.New(ipam.Options{Now: func() time.Time {
 		if f := onLook; f != nil {
@@ -481,8 +481,8 @@ func TestRecordGzip(t *testing.T) {
 // a later operation answers.
 var readOnly = []string{"BlockOf", "Calico", "Check", "Cluster", "CountBlock", "GetIPAMConfig", "Nodes", "Now", "Pools", "ReadBlock", "Reservations", "SequenceNumber", "Summary", "Watch"}
 
-// notOfTheAllocator are operations of others than the allocator, or of the clock,
-// which moves by itself.
+// notOfTheAllocator are operations that no method of the allocator has, such as
+// moving the clock.
 var notOfTheAllocator = []string{"Advance", "AddPod", "DeletePod", "Sync"}
 
 // unrecorded returns the methods that are neither recorded nor read-only, and
@@ -501,8 +501,8 @@ func unrecorded(methods, recorded, readOnly []string) (missing, stale []string) 
 	return missing, stale
 }
 
-// TestRecorderOverridesEverything: a method that changes the allocator and came
-// through by embedding would spoil recordings in silence.
+// TestRecorderOverridesEverything: an embedded method that changes the allocator
+// would spoil recordings silently.
 func TestRecorderOverridesEverything(t *testing.T) {
 	var methods []string
 	typ := reflect.TypeFor[*ipam.Allocator]()
@@ -514,7 +514,7 @@ func TestRecorderOverridesEverything(t *testing.T) {
 	require.Empty(t, missing, "methods of ipam.Allocator that Recorder must record, or readOnly name")
 	require.Empty(t, stale, "readOnly names methods that there are not, or that are recorded")
 
-	// What is written must be known to a Player, and the other way round.
+	// A Player must know every operation that is written, and no others.
 	for name := range operations {
 		require.True(t, slices.Contains(notOfTheAllocator, name) || slices.Contains(own, name), "operation %s cannot be recorded", name)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// faults are ways in which an outcome can be wrong. Each returns whether the
-// outcome has what it spoils, and spoils it.
+// faults are ways in which an outcome can be wrong. Each changes an outcome and
+// reports whether it could.
 var faults = []struct {
 	name  string
 	plant func(o *Out) bool
@@ -201,8 +201,8 @@ func inAlloc(plant func(*Alloc) bool) func(*Out) bool {
 	})
 }
 
-// TestReplayFindsFaults plants one fault in a recording of the real allocator
-// and wants it found: that operation, no other, with what was wanted and got.
+// TestReplayFindsFaults plants one fault in a recording of the real allocator. The
+// replay must find exactly that operation, with wanted and actual outcome.
 func TestReplayFindsFaults(t *testing.T) {
 	recordings := []string{"mixed-0", "owners-0", "windows-dual-0", "cooldown-0", "load-balancer-0", "crash-0", "dual-stack-0", "small-pool-0", "strict-0", "releases-0", "configuration-1"}
 	type recording struct {
@@ -244,8 +244,8 @@ func TestReplayFindsFaults(t *testing.T) {
 	}
 }
 
-// spoil writes the recording with a fault in one outcome and returns where, or
-// -1 where there is no such outcome. The operations stay as they are.
+// spoil writes the recording with a fault in one outcome and returns its index, or
+// -1 if no outcome fits. It does not change the operations.
 func spoil(t *testing.T, h Header, ops []Op, plant func(*Out) bool) ([]byte, int) {
 	t.Helper()
 	// Half-way, where the cluster has a state.
@@ -281,7 +281,7 @@ func TestDivergenceText(t *testing.T) {
 	require.Equal(t, []string{"10.0.0.160/28"}, result.Divergences[0].Got.IPs4)
 }
 
-// TestReplayTwice: two replays of one recording have the same outcomes to the
+// TestReplayTwice: two replays of one recording have the same outcomes byte for
 // byte, and leave the same state.
 func TestReplayTwice(t *testing.T) {
 	names := []string{"mixed-0", "crash-0", "windows-dual-0", "single-address-0"}
@@ -311,8 +311,8 @@ func TestReplayTwice(t *testing.T) {
 	}
 }
 
-// TestPlayer: what is refused is an outcome, what is not understood an error
-// that changes nothing.
+// TestPlayer: a refusal is an outcome; an invalid operation is an error that
+// changes nothing.
 func TestPlayer(t *testing.T) {
 	p, err := NewPlayer(Header{})
 	require.NoError(t, err, "the zero header is an empty cluster")

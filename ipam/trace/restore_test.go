@@ -10,9 +10,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// TestRestoredGoesOn replays recordings on an allocator that is taken apart
-// into its cluster and put together again, time after time: nothing that decides
-// what happens next may be lost on the way.
+// TestRestoredGoesOn replays recordings on an allocator that is turned into its
+// Cluster and restored again and again: nothing that decides the next outcomes may
+// be lost.
 func TestRestoredGoesOn(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/traces/*.gz")
 	require.NoError(t, err)
@@ -51,8 +51,7 @@ func restored(t *testing.T, p *Player) *ipam.Allocator {
 	return b
 }
 
-// TestSnapshotHeader: where the cluster is in a snapshot, a player must be given
-// it.
+// TestSnapshotHeader: if the cluster is in a snapshot, the caller must provide it.
 func TestSnapshotHeader(t *testing.T) {
 	_, err := NewPlayer(Header{Snapshot: "churn-0"})
 	require.ErrorIs(t, err, ErrSnapshot)

@@ -8,8 +8,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// StateOf writes a state in one of the forms in which recordings dump it, by the word
-// that In.State has for it:
+// StateOf writes a state in one of the forms of dumps, named by In.State:
 //
 //   - "": what is allocated and claimed;
 //   - "numbered": also how far the sequence number of each allocation lies behind its
@@ -28,7 +27,7 @@ func StateOf(s ipam.State, form string) *State {
 	return out
 }
 
-// plainState writes what every form has.
+// plainState writes the part that every form has.
 func plainState(s ipam.State) *State {
 	out := new(State)
 	for _, b := range s.Blocks {
@@ -80,7 +79,7 @@ func (s *State) numbered() bool {
 	return false
 }
 
-// complete adds everything that is kept.
+// complete adds everything else.
 func (out *State) complete(s ipam.State) {
 	for i, b := range s.Blocks {
 		o := &out.Blocks[i]
@@ -95,9 +94,9 @@ func (out *State) complete(s ipam.State) {
 	}
 }
 
-// Compare returns the first object in which got differs from the dump, by its key in
-// the datastore ("block/10.0.0.0/26"), as the dump has it and as got does; empty is an
-// object that is not there. With no difference all three are empty. The order of
+// Compare returns the first object in which got differs from the dump, by its key
+// in the datastore ("block/10.0.0.0/26"), as the dump has it and as got does; a
+// missing object is empty. Without a difference all three are empty. The order of
 // objects does not count.
 func (s *State) Compare(got *State) (key, wanted, is string) {
 	w, g := objects(s), objects(got)
@@ -111,8 +110,8 @@ func (s *State) Compare(got *State) (key, wanted, is string) {
 	return "", "", ""
 }
 
-// objects returns the text of every object of a dump, by key. Of an object that is
-// there twice both count.
+// objects returns the text of every object of a dump, by key. If an object is
+// listed twice, both count.
 func objects(s *State) map[string]string {
 	all := make(map[string]string)
 	for _, b := range s.Blocks {

@@ -10,8 +10,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// TestWholeState: a whole dump has what a plain one has, and what recordings of
-// the real allocator do not.
+// TestWholeState: a whole dump has everything in a plain one, and more than
+// recordings of the real allocator.
 func TestWholeState(t *testing.T) {
 	r, _, _ := recorded(t)
 	_, _, err := r.AutoAssign(pod("n1", "h", 2))
@@ -42,7 +42,7 @@ func TestWholeState(t *testing.T) {
 	require.EqualError(t, err, `State: state "half" is neither empty, numbered nor whole`)
 }
 
-// TestOtherNumber: only where several blocks hold an address it has another number.
+// TestOtherNumber: an address has another number only if several blocks have it.
 func TestOtherNumber(t *testing.T) {
 	ip := netip.MustParseAddr("10.0.0.1")
 	b := func(cidr string, seq uint64) ipam.BlockState {

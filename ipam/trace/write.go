@@ -45,16 +45,16 @@ func (t *Writer) line(v any) error {
 	return err
 }
 
-// replaced reports whether the JSON text has an escaped U+FFFD, which is how
-// the encoder writes bytes that are not UTF-8; the rune itself it writes as it
-// is. Read back, two such texts could be one.
+// replaced reports whether the JSON text has an escaped U+FFFD: so the encoder
+// writes bytes that are not UTF-8, while it does not escape the rune itself. Read
+// back, two such texts could be equal.
 func replaced(text []byte) bool {
 	for {
 		before, after, found := bytes.Cut(text, []byte(`\ufffd`))
 		if !found {
 			return false
 		}
-		// After an odd number of backslashes this one is only text.
+		// After an odd number of backslashes this one is itself escaped.
 		if (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 {
 			return true
 		}

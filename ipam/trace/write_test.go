@@ -19,13 +19,13 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// oddTexts are strings that JSON could spoil.
+// oddTexts are strings that JSON could change.
 var oddTexts = []string{
 	"", "a", "10.0.0.0/26", `"`, `\`, "\n", "\r\n", "\x00", "\t ", "<&>", "\u2028", "\ufffd", `\ufffd`, `\\ufffd`, "ünïcödé", "\U0001f600",
 	"null", "0", "{}", strings.Repeat("x", 5000),
 }
 
-// fill sets a value of any type of the format to anything. Empty slices and
+// fill sets a value of any type of the format to a random value. Empty slices and
 // maps are nil, as a reader leaves them.
 func fill(src property.Source, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[*big.Int]() {
@@ -88,7 +88,7 @@ func fill(src property.Source, v reflect.Value) {
 	}
 }
 
-// keeps is the property of a writer: what is written is what is read.
+// keeps is the property of a writer: reading returns what was written.
 func keeps(src property.Source, write func(Header, []Op) ([]byte, error)) error {
 	h := Header{Start: time.Unix(int64(src.Pick("start", math.MaxInt32)), int64(src.Pick("nanos", 2))*123).UTC()}
 	fill(src, reflect.ValueOf(&h.Name).Elem())
@@ -132,7 +132,7 @@ func keeps(src property.Source, write func(Header, []Op) ([]byte, error)) error 
 	return nil
 }
 
-// TestWriteThenRead: whatever is written is read back, in plain text.
+// TestWriteThenRead: reading returns what was written, in plain text.
 func TestWriteThenRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		if err := keeps(property.Rapid(t), write); err != nil {
@@ -191,8 +191,8 @@ func TestWrittenForm(t *testing.T) {
 `, string(text))
 }
 
-// TestRealRecordingsWritten: a recording of the real allocator, read and
-// written again, is the same to a reader.
+// TestRealRecordingsWritten: a recording of the real allocator, read and written
+// again, reads the same.
 func TestRealRecordingsWritten(t *testing.T) {
 	for _, name := range []string{"mixed-0", "owners-0", "windows-dual-0", "crash-0"} {
 		h, ops := load(t, name)
@@ -230,10 +230,10 @@ func TestWriteNotUTF8(t *testing.T) {
 	}
 }
 
-// errFull is what a full disk says.
+// errFull is the error of a full disk.
 var errFull = errors.New("no space left")
 
-// full takes so many writes, then fails.
+// full accepts n writes, then fails.
 type full struct {
 	bytes.Buffer
 	left int
