@@ -1,23 +1,23 @@
-// Package codes has the codes of everything for which an allocator refuses an
-// operation, as docs/calico.md §13 lists them.
+// Package codes has the codes of all refusals of an allocator, as docs/calico.md
+// §13 lists them.
 //
 // A [Code] is an error itself, so that [errors.Is] tests for it:
 //
 //	if errors.Is(err, codes.BadHandle) { … }
 //
-// The allocator's errors are of type *ipam.Error, which has the code and what it
-// was about: the address, the block, the host. [Of] returns the code of an error,
+// The allocator's errors are of type *ipam.Error, which has the code and the
+// details: the address, the block, the host. [Of] returns the code of an error,
 // for a switch.
 package codes
 
 import "errors"
 
-// A Code says why an operation was refused. Its text is short and stands in
+// A Code says why an operation was refused. Its text is the short one of
 // recordings, such as "bad-handle"; [Code.Error] is a sentence. The empty Code
 // stands for no error.
 type Code string
 
-// What a request asks for.
+// About the request.
 const (
 	UseRequired        Code = "use-required"         // intended use must be Workload, Tunnel or LoadBalancer
 	DoesNotExist       Code = "does-not-exist"       // there is no such address, handle or node
@@ -26,7 +26,7 @@ const (
 	InvalidSize        Code = "invalid-size"         // CIDR is smaller than a block
 )
 
-// Which pools may serve it.
+// About the pools that may serve it.
 const (
 	PoolNotEnabled  Code = "pool-not-enabled"  // requested pool is missing, disabled or has blocks too small for the host reservation
 	NoPoolsForNode  Code = "no-pools-for-node" // no pool selects the node and namespace
@@ -35,7 +35,7 @@ const (
 	UseNotAllowed   Code = "use-not-allowed"   // pool does not allow this use
 )
 
-// Blocks and the claims on them.
+// About blocks and claims on them.
 const (
 	BlockLimit         Code = "block-limit"          // host has reached its limit of blocks
 	NoBlock            Code = "no-block"             // no block with a free address, and automatic allocation of blocks is off
@@ -47,7 +47,7 @@ const (
 	AffinityMismatch   Code = "affinity-mismatch"    // strict affinity: block belongs to another host
 )
 
-// Addresses and handles.
+// About addresses and handles.
 const (
 	AlreadyExists     Code = "already-exists"      // address is already assigned
 	BadHandle         Code = "bad-handle"          // address is held by another handle
@@ -60,22 +60,22 @@ const (
 	Conflict          Code = "conflict"            // somebody else wrote meanwhile, and there is no second try
 )
 
-// Configuration and arguments.
+// About configuration and arguments.
 const (
 	ConfigConflict         Code = "config-conflict"          // configuration contradicts itself
 	StrictAffinityRequired Code = "strict-affinity-required" // a client on Windows needs strict affinity
 
-	// InvalidArgument is for an argument that no state of the allocator could
-	// accept: a CIDR with host bits, a negative count, an empty name, or what the
-	// release of Calico does not have. Calico has no code for it: it either panics
-	// or refuses earlier.
+	// InvalidArgument is for an argument that is invalid in every state of the
+	// allocator: a CIDR with host bits, a negative count, an empty name, or a
+	// feature that the release of Calico does not have. Calico has no code for it:
+	// it either panics or refuses earlier.
 	InvalidArgument Code = "invalid-argument"
 
-	// Unknown is what [Of] returns for an error that no allocator returns.
+	// Unknown is the code that [Of] returns for an error of no allocator.
 	Unknown Code = "unknown"
 )
 
-// sentences has what [Code.Error] returns.
+// sentences has the results of [Code.Error].
 var sentences = map[Code]string{
 	UseRequired:        "ipam: intended use must be Workload, Tunnel or LoadBalancer",
 	DoesNotExist:       "ipam: does not exist",
@@ -115,8 +115,7 @@ var sentences = map[Code]string{
 	Unknown:         "ipam: error of another kind",
 }
 
-// Error returns the code as an English sentence; the text of one that is not of
-// this package, as it is.
+// Error returns the code as an English sentence, or the text of an unknown code.
 func (c Code) Error() string {
 	if sentence, ok := sentences[c]; ok {
 		return sentence
@@ -125,7 +124,7 @@ func (c Code) Error() string {
 }
 
 // Of returns the code that the error matches: the empty one for nil, and [Unknown]
-// for an error that has none.
+// for an error without a code.
 func Of(err error) Code {
 	if err == nil {
 		return ""

@@ -36,7 +36,7 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-// TestTestingAllocatesNothing: errors are tested for on hot paths.
+// TestTestingAllocatesNothing: hot paths test for errors.
 func TestTestingAllocatesNothing(t *testing.T) {
 	var err error = NoFreeBlocks
 	require.Zero(t, testing.AllocsPerRun(100, func() {

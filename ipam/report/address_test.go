@@ -28,7 +28,7 @@ func newAllocator(t *testing.T) *ipam.Allocator {
 	return a
 }
 
-// assign gives one certain address to somebody.
+// assign assigns one certain address.
 func assign(t *testing.T, a *ipam.Allocator, ip, host, handle string, attrs map[string]string) netip.Addr {
 	t.Helper()
 	addr := netip.MustParseAddr(ip)
@@ -36,7 +36,7 @@ func assign(t *testing.T, a *ipam.Allocator, ip, host, handle string, attrs map[
 	return addr
 }
 
-// shown is IP of an address that does not cool down.
+// shown is IP for an address that is not cooling.
 func shown(t *testing.T, a *ipam.Allocator, ip netip.Addr) string {
 	t.Helper()
 	text, err := newest.IP(a, ip)
@@ -166,7 +166,7 @@ Note: found 4 IP allocations without an explicit node association. Unable to det
 	require.NotContains(t, newest.Borrowed(ipam.State{}), "Note")
 }
 
-// A virtual owner is known by its name alone, which may be a node's.
+// Only the name of a virtual owner counts, which may also be a node's.
 func TestBorrowedFromVirtual(t *testing.T) {
 	a := newAllocator(t)
 	_, _, err := a.ClaimAffinity(netip.MustParsePrefix("10.0.0.0/30"), affinity.VirtualOwner("a"))

@@ -11,15 +11,15 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// Names is how BlockAffinity objects are called (§11).
+// Names is a naming of BlockAffinity objects (§11).
 type Names uint8
 
 const (
 	// ClusterNames are those of a real cluster: HOST-CIDR, such as
 	// calico-ipam-worker-192-168-1-64-26.
 	ClusterNames Names = iota
-	// CourseNames are those that the lab course shows, which leave the host
-	// out: ipam-block-affinity-192-168-1-64-26.
+	// CourseNames are the names in the lab course, without the host:
+	// ipam-block-affinity-192-168-1-64-26.
 	CourseNames
 )
 
@@ -50,10 +50,10 @@ func AffinityColumns(s ipam.State, names Names) string {
 	return Columns([]string{"NAME", "NODE", "CIDR"}, rows)
 }
 
-// AffinitiesYAML returns what `kubectl get blockaffinities -o yaml` prints: a
-// List of crd.projectcalico.org/v1 objects in the order of names, each with what
-// the simulation knows of it. Resource versions, uids and labels are the API
-// server's and are left out.
+// AffinitiesYAML returns what `kubectl get blockaffinities -o yaml` prints: a List
+// of crd.projectcalico.org/v1 objects in the order of names, each with the fields
+// that the simulation has. Resource versions, uids and labels come from the API
+// server and are left out.
 func AffinitiesYAML(s ipam.State, names Names) string {
 	l := affinityList{APIVersion: "v1", Kind: "List", Items: []blockAffinity{}}
 	for _, a := range names.list(s) {
@@ -68,20 +68,20 @@ func AffinitiesYAML(s ipam.State, names Names) string {
 		o.Spec.Node = a.Owner.Name
 		o.Spec.State = a.State.String()
 		if a.Owner.Type != affinity.Host {
-			// The course's clusters have no types yet, and an affinity
-			// without one is a host's.
+			// The course's clusters have no types yet; an affinity without a type
+			// is a host's.
 			o.Spec.Type = string(a.Owner.Type)
 		}
 		l.Items = append(l.Items, o)
 	}
 	text, err := yaml.Marshal(l)
 	if err != nil {
-		panic("report: " + err.Error()) // strings alone can always be marshalled
+		panic("report: " + err.Error()) // strings can always be marshalled
 	}
 	return string(text)
 }
 
-// affinityList is the List that kubectl makes of several objects.
+// affinityList is kubectl's List of several objects.
 type affinityList struct {
 	APIVersion string          `json:"apiVersion"`
 	Items      []blockAffinity `json:"items"`
@@ -91,7 +91,7 @@ type affinityList struct {
 	} `json:"metadata"`
 }
 
-// blockAffinity is the resource as Kubernetes stores it, deleted being text.
+// blockAffinity is the resource as Kubernetes stores it: deleted is a string.
 type blockAffinity struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -108,7 +108,7 @@ type blockAffinity struct {
 	} `json:"spec"`
 }
 
-// named is an affinity with the name that it goes by.
+// named is an affinity with its name.
 type named struct {
 	name string
 	ipam.AffinityState

@@ -18,8 +18,8 @@ import (
 //	under 8 years  2y364d, 3y
 //	from then on   9y
 //
-// Years have 365 days. A moment less than two seconds ahead is 0s, for clocks
-// differ; what is further ahead is <invalid>.
+// Years have 365 days. A time less than two seconds ahead is 0s, as clocks differ;
+// one further ahead is <invalid>.
 func Age(d time.Duration) string {
 	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	switch {
@@ -47,7 +47,7 @@ func Age(d time.Duration) string {
 	return fmt.Sprintf("%dy", d/year)
 }
 
-// twoUnits leaves the second unit out where there is none of it.
+// twoUnits leaves out the second unit if it is 0.
 func twoUnits(d, large time.Duration, l string, small time.Duration, s string) string {
 	if rest := d % large / small; rest > 0 {
 		return fmt.Sprintf("%d%s%d%s", d/large, l, rest, s)
@@ -55,7 +55,8 @@ func twoUnits(d, large time.Duration, l string, small time.Duration, s string) s
 	return fmt.Sprintf("%d%s", d/large, l)
 }
 
-// since is the age of something created then: <unknown> if it is not known when.
+// since is the age of an object by its creation time: <unknown> if that is not
+// known.
 func since(created, now time.Time) string {
 	if created.IsZero() {
 		return "<unknown>"

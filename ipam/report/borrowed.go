@@ -40,7 +40,8 @@ func (c Calicoctl) Borrowed(s ipam.State) string {
 	return out
 }
 
-// holder tells what an address is given to. Older releases knew no virtual machines.
+// holder returns type and name of the holder of an address. Older releases knew no
+// virtual machines.
 func holder(attrs block.Attrs, vmis bool) (kind, to string) {
 	namespace, _ := attrs.Get(ipam.AttrNamespace)
 	if vmi, known := attrs.Get(ipam.AttrVMI); known && vmis {

@@ -7,9 +7,9 @@ import (
 
 // Columns lays out a table as kubectl does: a line of headings, a line a row,
 // columns as wide as their widest cell and three blanks apart, nothing after the
-// last cell of a line. Without rows only the headings are left. Rows have as many
-// cells as there are headings; cells hold neither tabs nor newlines. Headings are
-// printed as they are; kubectl's are in upper case.
+// last cell of a line. Without rows it returns only the headings. Rows have as
+// many cells as there are headings; cells hold neither tabs nor newlines. Headings
+// are printed as they are; kubectl's are in upper case.
 func Columns(headings []string, rows [][]string) string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 6, 4, 3, ' ', 0)
@@ -22,5 +22,5 @@ func Columns(headings []string, rows [][]string) string {
 	return out.String()
 }
 
-// noResources is what kubectl says instead of an empty table.
+// noResources is kubectl's message instead of an empty table.
 const noResources = "No resources found\n"

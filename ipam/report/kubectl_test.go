@@ -61,7 +61,7 @@ worker2         NotReady   <none>          45s         v1.28.0
 	require.Equal(t, "No resources found\n", Nodes(nil, moment))
 }
 
-// Roles come out of a map, and are in byte order nevertheless.
+// Roles come from a map, but are in byte order.
 func TestRoles(t *testing.T) {
 	labels := map[string]string{"kubernetes.io/role": "b"}
 	var want []string
@@ -75,7 +75,7 @@ func TestRoles(t *testing.T) {
 	require.Equal(t, "<none>", roles(map[string]string{"kubernetes.io/role": ""}))
 }
 
-// claims is a state with affinities in another order than that of their names.
+// claims is a state with affinities that are not sorted by name.
 func claims() ipam.State {
 	claim := func(host, cidr string, state affinity.State, age time.Duration) ipam.AffinityState {
 		return ipam.AffinityState{Owner: affinity.HostOwner(host), CIDR: netip.MustParsePrefix(cidr), State: state, Created: moment.Add(-age)}
@@ -154,7 +154,7 @@ metadata:
 	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, ClusterNames))
 }
 
-// Whatever a node is called, the text is YAML that says so.
+// The text is valid YAML with the node's name, for any name.
 func TestAffinitiesYAMLQuotes(t *testing.T) {
 	for _, host := range []string{"true", "1e3", "null", "0x1f", "a: b", "#", "- x", "\xff", "é"} {
 		s := ipam.State{Affinities: []ipam.AffinityState{{

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Node is what `kubectl get nodes` shows of a node. IPAM itself knows names and
-// labels only; the rest is the caller's.
+// Node has the fields that `kubectl get nodes` shows. IPAM itself knows only names
+// and labels; the caller provides the rest.
 type Node struct {
 	Name string
 	// Labels give the roles, by their keys.
 	Labels map[string]string
-	// Ready is whether its kubelet reports that it is.
+	// Ready says that its kubelet reports it as ready.
 	Ready bool
-	// Created is when it joined; zero for unknown.
+	// Created is the time when it joined; zero if unknown.
 	Created time.Time
-	// Version is that of its kubelet, such as v1.28.0.
+	// Version is its kubelet's, such as v1.28.0.
 	Version string
 }
 

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// plainNumber is a cell that older tables put on the right: 32, but not 9 (28%).
+// plainNumber matches a cell that older tables align right: 32, but not 9 (28%).
 var plainNumber = regexp.MustCompile(`^-?(\d{1,3}(,\d{3})*|\d+)(\.\d+)?$`)
 
 // drawTablewriter draws a table as tablewriter did for the releases until v3.32
-// (§16): headings in the middle, plain numbers on the right,
-// all else on the left. No cell is so long that it would have been wrapped.
+// (§16): headings centred, plain numbers aligned right, all else left. No cell is
+// long enough to be wrapped.
 func drawTablewriter(rows [][]string, headings []string) string {
 	widths := make([]int, len(headings))
 	for _, r := range append(rows, headings) {

@@ -51,8 +51,8 @@ func (c Calicoctl) usage(pools []ipam.PoolUsage, blocks bool) string {
 	return c.draw(rows, 2, headings...)
 }
 
-// usageRow is one line of the table. Without the column for reserved addresses all
-// that are not in use are free.
+// usageRow is one line of the table. Without the column for reserved addresses,
+// all addresses that are not in use count as free.
 func usageRow(kind, cidr string, u ipam.Usage, reserved bool) []string {
 	total := float(u.Capacity)
 	part := func(n float64) string { return fmt.Sprintf("%.5g (%.f%%)", n, 100*n/total) }
@@ -73,8 +73,8 @@ func float(n *big.Int) float64 {
 	return f
 }
 
-// draw returns a table as the release draws it. The columns from number on count
-// something, which newer releases put on the right.
+// draw returns a table as the release draws it. The columns from number on are
+// counts, which newer releases align right.
 func (c Calicoctl) draw(rows [][]string, number int, headings ...string) string {
 	if c.rules().GoPrettyTables {
 		return drawGoPretty(rows, number, headings)

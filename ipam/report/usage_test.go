@@ -39,7 +39,7 @@ func orphans(blocks ...ipam.BlockUsage) ipam.PoolUsage {
 	}
 }
 
-// golden drops the newline that makes a literal start on its own line.
+// golden drops the first newline, which lets a literal start on its own line.
 func golden(text string) string { return strings.TrimPrefix(text, "\n") }
 
 // From the recordings (affinity-0, reservations-2, churn-0, large-blocks-0).
@@ -114,7 +114,7 @@ func TestBlocks(t *testing.T) {
 	require.NotContains(t, newest.Pools(u), "Block ", "blocks belong to the other table")
 }
 
-// Large numbers have five digits, and halves of a percent go to the even side.
+// Large numbers have five digits, and halves of a percent are rounded to even.
 func TestUsageNumbers(t *testing.T) {
 	huge := ipam.PoolUsage{Name: "six", CIDR: netip.MustParsePrefix("fd5f:abcd:64::/48"), Usage: usage(0, 5, 0, 0)}
 	huge.Capacity = new(big.Int).Lsh(big.NewInt(1), 80)
@@ -162,8 +162,8 @@ func TestUsageOfOlderReleases(t *testing.T) {
 `), Calicoctl(calico.V3(28)).Pools(nil))
 }
 
-// v3.32 knew virtual machines and both owners of an address already, and still drew
-// its tables with the older library.
+// v3.32 already knew virtual machines and both owners of an address, but still
+// drew tables with the older library.
 func TestReleasesInBetween(t *testing.T) {
 	a := newAllocator(t)
 	ip := assign(t, a, "10.0.0.4", "a", "h", map[string]string{"node": "b", "namespace": "n", "vmi-name": "vm"})
