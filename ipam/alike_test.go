@@ -14,9 +14,10 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// ordinary is a life without anything that the releases differ in: no pool runs out
-// of blocks, addresses come back one at a time or by handle, and nothing cools down,
-// is capped or selected. With several, addresses come back several at a time.
+// ordinary is a program without anything in which the releases differ: no pool
+// runs out of blocks, addresses are released one at a time or by handle, and
+// nothing cools down, is capped or selected. With several, it releases several
+// addresses at a time.
 func ordinary(src property.Source, v calico.Version, several bool) string {
 	a := ipam.New(ipam.Options{Calico: v})
 	for _, s := range []pool.Spec{spec("a", "10.0.0.0/20", 29), spec("six", "fd00::/112", 125)} {
@@ -68,7 +69,7 @@ func ordinary(src property.Source, v calico.Version, several bool) string {
 	return log + stateText(&state)
 }
 
-// TestReleasesAlike: an ordinary life gives the same addresses on all releases.
+// TestReleasesAlike: an ordinary program gives the same addresses on all releases.
 func TestReleasesAlike(t *testing.T) {
 	alike := func(several bool) func(*rapid.T) {
 		return func(t *rapid.T) {

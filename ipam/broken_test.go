@@ -15,8 +15,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// The machine is worth what it can catch. A broken allocator is a real one of
-// which some operations are replaced.
+// These tests show that the machine catches faults. A broken allocator is a real
+// one with some operations replaced.
 type broken struct {
 	*ipam.Allocator
 
@@ -91,7 +91,7 @@ func breaking(how func(*broken)) makeSubject {
 	}
 }
 
-// requests changes what AutoAssign is asked.
+// requests changes the arguments of AutoAssign.
 func requests(change func(*ipam.AutoAssignArgs)) func(*broken) {
 	return func(b *broken) {
 		b.autoAssign = func(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
@@ -115,7 +115,7 @@ func meanwhile(change func(*ipam.Config)) func(*broken) {
 	}
 }
 
-// answers changes what AutoAssign says.
+// answers changes the answers of AutoAssign.
 func answers(change func(b *broken, r *ipam.AutoAssignArgs, v4 *ipam.Assignment)) func(*broken) {
 	return func(b *broken) {
 		b.autoAssign = func(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
@@ -128,7 +128,7 @@ func answers(change func(b *broken, r *ipam.AutoAssignArgs, v4 *ipam.Assignment)
 	}
 }
 
-// pools changes what SetPool is told.
+// pools changes the arguments of SetPool.
 func pools(change func(*pool.Spec)) func(*broken) {
 	return func(b *broken) {
 		b.setPool = func(s pool.Spec) error {
@@ -152,7 +152,7 @@ func usages(change func(*ipam.PoolUsage)) func(*broken) {
 	}
 }
 
-// brokenAllocators are faults, and a part of what the machine says to each.
+// brokenAllocators are faults, each with a part of the machine's complaint.
 var brokenAllocators = []struct {
 	fault   string
 	verdict string
@@ -436,15 +436,15 @@ var brokenAllocators = []struct {
 	}},
 }
 
-// goodSeeds are where to begin, to save time, with faults that show rarely.
+// goodSeeds are first seeds that save time with faults that show rarely.
 var goodSeeds = map[string]uint64{
 	"ignores strict affinity": 94, "claims a block for a taken address": 59, "ignores the limit of the configuration": 52,
 	"ignores requested pools": 50, "ignores that a pool is disabled": 37, "gives out what cools": 35,
 	"ignores namespace selectors": 24, "claims all the same": 19, "ignores the cooldown": 19, "does not collect": 17,
 }
 
-// TestMachineRejects: each fault is caught, and the oracle that is meant to
-// catch it does so in one walk or another.
+// TestMachineRejects: the machine catches each fault, in some walk with the
+// expected complaint.
 func TestMachineRejects(t *testing.T) {
 	for _, b := range brokenAllocators {
 		t.Run(b.fault, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// TestConcurrently: many goroutines at once, on addresses that do not suffice
-// for all. What each holds at the end is its own.
+// TestConcurrently: many goroutines at once compete for too few addresses. At the
+// end no address has two holders.
 func TestConcurrently(t *testing.T) {
 	const workers, rounds = 16, 60
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/24", 28), spec("v6", "fd00::/48", 122)})
@@ -95,7 +95,7 @@ func TestConcurrently(t *testing.T) {
 	require.Equal(t, len(all), inUse)
 }
 
-// TestClock: it stands still until it is moved, by anyone.
+// TestClock: the clock stands still until any goroutine moves it.
 func TestClock(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 5, time.FixedZone("", 3600))
 	c := ipam.NewClock(begin)

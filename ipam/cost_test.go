@@ -135,10 +135,9 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestWorkDoesNotGrow: finding a block looks at the summaries on the way to
-// where the host's walk begins and on the way to what it finds, however many
-// blocks there are. All other summaries are replaced by ones that panic when
-// somebody looks at them.
+// TestWorkDoesNotGrow: with any number of blocks, finding a block reads only the
+// summaries on the way to the start of the host's walk and on the way to the
+// result. All other summaries are replaced by ones that panic when read.
 func TestWorkDoesNotGrow(t *testing.T) {
 	sizes := []int{64, 1 << 12}
 	if property.Long() {
@@ -148,8 +147,8 @@ func TestWorkDoesNotGrow(t *testing.T) {
 		cidr := fmt.Sprintf("10.0.0.0/%d", 28-log2(blocks))
 		nodes := blocks/20 + 3
 		stranger := AutoAssignArgs{Host: nthNode(nodes - 1), Num4: 1, Use: pool.Workload}
-		// onWay leaves nothing of the tree but the ways to where the stranger
-		// begins and to this block.
+		// onWay poisons the tree except the ways to the stranger's start and to
+		// this block.
 		onWay := func(b *bench, to pool.Index) {
 			pb := b.poolBlocks["pool"]
 			from := pb.pool.Start(stranger.Host, b.now)
@@ -185,8 +184,8 @@ func TestWorkDoesNotGrow(t *testing.T) {
 			onWay(b, at(b, gap.Addr()))
 			require.Equal(t, gap.Addr(), b.assign(&stranger))
 		})
-		// Summaries may call a block empty that has one address in use. Who
-		// searches finds out, once.
+		// Summaries may call a block empty that has one address in use. A search
+		// corrects that once.
 		t.Run(fmt.Sprintf("one each/blocks=%d", blocks), func(t *testing.T) {
 			b := newBench(t, cidr, 28, blocks+1)
 			var last netip.Addr
@@ -225,8 +224,8 @@ func log2(n int) int {
 	return bits
 }
 
-// TestMemoryDoesNotGrow: pods that come and go leave nothing behind, though each
-// has a handle and attributes that no other has.
+// TestMemoryDoesNotGrow: pods that come and go leave nothing in memory, though
+// each has its own handle and attributes.
 func TestMemoryDoesNotGrow(t *testing.T) {
 	pods := 100_000
 	if property.Long() {
@@ -236,7 +235,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	t.Logf("%d bytes after %d pods", grown, pods)
 	most := 256 << 10
 	if property.UnderRace {
-		most = 1 << 20 // the detector's own comes to some
+		most = 1 << 20 // the detector itself uses some
 	}
 	require.Less(t, grown, most)
 
@@ -281,8 +280,8 @@ func churn(t *testing.T, pods int, keep func(*AutoAssignArgs)) (grown int) {
 	return int(after) - int(before)
 }
 
-// liveHeap returns the bytes of the heap that are in use. What a pool or a finalizer
-// kept goes with a later collection than the first.
+// liveHeap returns the bytes of the heap that are in use. A later collection frees
+// what a sync.Pool or a finalizer kept.
 func liveHeap() uint64 {
 	for range 3 {
 		runtime.GC()

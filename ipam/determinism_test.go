@@ -18,12 +18,12 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// programEnv makes TestDeterministicProgram print what comes of its program, for
-// the test that runs it in another process.
+// programEnv makes TestDeterministicProgram print its transcript, for the test
+// that runs it in another process.
 const programEnv = "IPAMSIM_TEST_PROGRAM"
 
-// transcript is every answer that an allocator gave in a program, and all that
-// can be seen of it at the end.
+// transcript is every answer of an allocator in a program, and everything
+// observable at its end.
 func transcript(t *testing.T, seed uint64, make makeSubject) string {
 	m, err := run(seed, 200, make, true)
 	require.NotNil(t, m)
@@ -54,8 +54,8 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// TestDeterministicRejects: an allocator of which an order shows that is not
-// fixed, as that of a map is not, is found out.
+// TestDeterministicRejects: the test finds an allocator that shows an order that
+// is not fixed, such as a map's.
 func TestDeterministicRejects(t *testing.T) {
 	differs := func(seeds uint64, how func(*broken)) bool {
 		for seed := range seeds {
@@ -109,8 +109,8 @@ func TestDeterministicProgram(t *testing.T) {
 	fmt.Println(programHash(t))
 }
 
-// TestDeterministicInAnotherProcess: nothing of a process shows, its seeds of
-// maps and hashes least of all.
+// TestDeterministicInAnotherProcess: answers do not depend on the process, such as
+// its seeds of maps and hashes.
 func TestDeterministicInAnotherProcess(t *testing.T) {
 	want := programHash(t)
 	for range 2 {

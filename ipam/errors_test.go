@@ -20,7 +20,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A cluster is an allocator with short ways to use it in tests.
+// A cluster is an allocator with short methods for tests.
 type cluster struct {
 	*ipam.Allocator
 	t     testing.TB
@@ -62,7 +62,7 @@ func (c *cluster) take(ip, host, handle string) {
 	require.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr(ip), Host: host, Handle: handle}))
 }
 
-// free gives addresses back.
+// free releases addresses.
 func (c *cluster) free(ips ...string) {
 	c.t.Helper()
 	for _, ip := range ips {
@@ -137,7 +137,7 @@ func TestErrors(t *testing.T) {
 		name    string
 		before  func(c *cluster)
 		do      func(c *cluster) error
-		changes bool // as Calico's does: something was done before the error
+		changes bool // as in Calico, something happened before the error
 	}{
 		{codes.AffinityMismatch, "affinity-mismatch", "another's block", func(c *cluster) { c.take("10.0.0.1", "n2", ""); c.configure(strict) },
 			assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") }), false},
@@ -171,7 +171,7 @@ func TestErrors(t *testing.T) {
 		{codes.BlockNotEmpty, "block-not-empty", "of a host", held, func(c *cluster) error { return c.ReleaseHostAffinities(n1, true) }, false},
 		{codes.BlockNotEmpty, "block-not-empty", "one block", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.0/30"), true) }, false},
 		{codes.BlockTooSmall, "block-too-small", "full of what is reserved for the host", func(c *cluster) {
-			require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) // another one would do
+			require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) // another would be valid
 		}, ask(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle}
 		}), true},
@@ -301,7 +301,7 @@ func TestErrors(t *testing.T) {
 		update-conflict use-not-allowed use-required wrong-family wrong-handle`), slices.Compact(provoked))
 }
 
-// TestErrorKnows: a refusal knows what it is about, and its text ends with it.
+// TestErrorKnows: a refusal has its details, and its text ends with them.
 func TestErrorKnows(t *testing.T) {
 	c := newCluster(t, smallPools, "n1", "n2")
 	c.take("10.0.0.1", "n1", "h")
@@ -334,8 +334,8 @@ func TestErrorKnows(t *testing.T) {
 	}
 }
 
-// TestBadInput: whatever no state could accept is refused with an error that
-// names it, and changes nothing.
+// TestBadInput: arguments that no state could accept are refused with an error
+// that names them, and change nothing.
 func TestBadInput(t *testing.T) {
 	host := affinity.HostOwner("n1")
 	autoAssign := func(change func(*ipam.AutoAssignArgs)) func(c *cluster) error {
@@ -534,7 +534,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestLargestInput: what is only just within range is taken.
+// TestLargestInput: arguments at the limit of their range are accepted.
 func TestLargestInput(t *testing.T) {
 	c := newCluster(t, smallPools)
 	longest := strings.Repeat("x", 253)
@@ -571,8 +571,8 @@ func TestBadSelectors(t *testing.T) {
 	}
 }
 
-// TestQuestionsAboutNothing: what only looks, or deletes what is not there, has
-// no error to give and no reason to panic.
+// TestQuestionsAboutNothing: reads, and deletions of missing objects, neither fail
+// nor panic.
 func TestQuestionsAboutNothing(t *testing.T) {
 	c := newCluster(t, smallPools, "n1")
 	c.take("10.0.0.1", "n1", "h")

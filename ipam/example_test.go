@@ -45,8 +45,8 @@ func ExampleAllocator_AutoAssign() {
 	// true ipam: does not exist: node n2
 }
 
-// The sequence number keeps a late release from taking an address away from
-// whoever has it by now.
+// The sequence number prevents a late release from releasing an address that was
+// given out anew.
 func ExampleAllocator_ReleaseIPs() {
 	cluster := ipam.New(ipam.Options{})
 	if err := cluster.SetPool(pool.Spec{Name: "tiny", CIDR: netip.MustParsePrefix("10.0.0.0/32"), BlockSize: 32}); err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// FuzzAllocator makes operations of bytes, raw edits included: nothing panics,
-// the structure holds and so does what the model knows. An input is a long
-// program, so fuzz with -fuzzminimizetime 10x, or most of the time goes into
-// making inputs small that are merely new.
+// FuzzAllocator turns bytes into operations, raw edits included: nothing panics,
+// and the structure and the model's checks hold. An input is a long program, so
+// fuzz with -fuzzminimizetime 10x, or minimizing new inputs takes most of the
+// time.
 func FuzzAllocator(f *testing.F) {
 	property.Corpus(f, 8, 400)
 	f.Add([]byte{})

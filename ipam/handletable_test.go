@@ -21,8 +21,8 @@ func seeded(seed uint64) chooser {
 	return func(_ string, n int) int { return r.IntN(n) }
 }
 
-// tryTable adds and removes handles whose hashes collide as the clash says, in
-// a table and in a map, and returns how they differ.
+// tryTable adds and removes handles in a table and in a map, with hashes that
+// collide as clash says, and returns how they differ.
 func tryTable(pick chooser, steps int, remove func(*handleTable, *handle)) error {
 	t := newHandleTable()
 	want := make(map[string]*handle)
@@ -151,8 +151,8 @@ func TestHandleTableRoom(t *testing.T) {
 	require.Empty(t, table.spare)
 }
 
-// TestHandleCounts raises and lowers counts of a few handles in a few blocks,
-// and holds what they are against maps.
+// TestHandleCounts raises and lowers counts of a few handles in a few blocks, and
+// compares them with maps.
 func TestHandleCounts(t *testing.T) {
 	type key struct {
 		id   string
@@ -222,8 +222,8 @@ func TestHandleCounts(t *testing.T) {
 	})
 }
 
-// TestIsLower: a text that isLower takes for lower case is one, wherever its
-// capital letter would stand.
+// TestIsLower: a text for which isLower is true has no capital letter in any
+// place.
 func TestIsLower(t *testing.T) {
 	long := "k8s-pod-network.0123456789abcdef{}`@[~"
 	require.True(t, isLower(long))
@@ -240,8 +240,8 @@ func TestIsLower(t *testing.T) {
 	}
 }
 
-// TestHandleLetters: ids that differ in letters only find one handle, which keeps
-// the id of whoever made it.
+// TestHandleLetters: ids that differ only in case find one handle, which keeps its
+// first id.
 func TestHandleLetters(t *testing.T) {
 	table := newHandleTable()
 	h := table.add("Pod-A", table.hash(handleKey("Pod-A")))

@@ -33,7 +33,7 @@ func TestLoadRejects(t *testing.T) {
 	}
 }
 
-// A turn is true every so many times, for whoever asks.
+// A turn is true every nth time, across all goroutines.
 type turn struct {
 	mu    sync.Mutex
 	n     int
@@ -47,8 +47,8 @@ func (t *turn) is() bool {
 	return t.n%t.every == 0
 }
 
-// brokenUnderLoad are faults of the kind that a race leaves. Each happens now and
-// then, and none shows in the state that is left.
+// brokenUnderLoad are faults like those of a race. Each happens now and then, and
+// none shows in the final state.
 var brokenUnderLoad = map[string]func(*broken){
 	"hands out a held address": func(b *broken) {
 		var mu sync.Mutex
@@ -172,7 +172,7 @@ var brokenUnderLoad = map[string]func(*broken){
 		}
 	},
 	"looks before it takes": func(b *broken) {
-		// As if AssignIP let go of the lock between looking and writing.
+		// As if AssignIP released the lock between its check and its write.
 		b.assignIP = func(r ipam.AssignIPArgs) error {
 			if _, err := b.Allocator.GetAssignmentAttributes(r.IP); !errors.Is(err, codes.DoesNotExist) {
 				return b.Allocator.AssignIP(r)

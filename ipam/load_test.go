@@ -16,8 +16,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// A load is many goroutines at work on one allocator whose addresses do not
-// suffice for all.
+// A load is many goroutines at work on one allocator with too few addresses for
+// all.
 type load struct {
 	subject  subject
 	clock    *ipam.Clock
@@ -54,16 +54,14 @@ func newLoad(make makeSubject, workers int, cooldown time.Duration) (*load, erro
 	return l, err
 }
 
-// round lets every worker do so many things, at once with the others, and looks
-// whether what they were told can be explained. It returns how many answers that
-// were.
+// round runs all workers at once, each for that many operations, and checks that
+// their answers can be explained. It returns the number of answers.
 func (l *load) round(seed uint64, deeds int) (answers int, err error) {
 	began := time.Now()
-	// Not a counter, for counting together would put an order into what must
-	// not need one.
+	// Not a shared counter: it would order operations that must not need an order.
 	tick := func() int64 { return int64(time.Since(began)) }
-	// Looking at the clock, between a call's time and the call, lets others go
-	// first: else two cores do one thing after the other most of the time.
+	// The clock, which is read between a call's time and the call, lets others go
+	// first: otherwise two cores would mostly take turns.
 	now := func() time.Time { runtime.Gosched(); return l.clock.Now() }
 	logs := make([]*history.Log, l.workers+1)
 	for i := range logs {
@@ -99,8 +97,8 @@ func (l *load) round(seed uint64, deeds int) (answers int, err error) {
 	return answers, l.subject.Check()
 }
 
-// TestLoad: whatever many goroutines are told at once could have been told to
-// them one after the other.
+// TestLoad: the answers to many goroutines at once are possible answers one after
+// the other.
 func TestLoad(t *testing.T) {
 	for _, cooldown := range []time.Duration{0, 3 * time.Second} {
 		for seed := range uint64(property.Times(12)) {

@@ -25,7 +25,7 @@ func (m *machine) AutoAssignPlainly() error {
 	})
 }
 
-// AutoAssign asks for addresses in every way there is.
+// AutoAssign asks for addresses with all kinds of arguments.
 func (m *machine) AutoAssign() error {
 	r := ipam.AutoAssignArgs{
 		Num4:          m.count("num4", 1),
@@ -70,7 +70,7 @@ func (m *machine) AutoAssign() error {
 	return m.autoAssign(r)
 }
 
-// autoAssign makes the request and judges the answer.
+// autoAssign makes the request and checks the answer.
 func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 	v4, v6, err := m.got.AutoAssign(r)
 	m.observe(r.HostReserved4, r.HostReserved6)
@@ -97,7 +97,8 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 			late = nil
 		}
 		if errors.Is(refusal6, codes.WrongFamily) && late == nil {
-			// What was given out is not named, but is to be found.
+			// The addresses are not named in the answer, but must be found in the
+			// state.
 			if err := m.empty(v4, v6); err != nil {
 				return err
 			}
@@ -105,7 +106,7 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 		}
 		num := r.Num4
 		if late == nil && errors.Is(err, codes.WrongFamily) && r.MaxAllocPerHandle > 0 {
-			num = len(v4.IPs) // what the handle had before is not named either
+			num = len(v4.IPs) // addresses that the handle held before are not named either
 		}
 		if err := m.answer(&r, &d4, pools, num, v4, late); err != nil {
 			return fmt.Errorf("IPv4: %w", err)
@@ -135,8 +136,7 @@ func (m *machine) autoAssign(r ipam.AutoAssignArgs) error {
 	return nil
 }
 
-// ended reports whether a message says that a family came to its end without
-// an error.
+// ended reports whether a message says that a family ended short without an error.
 func ended(msg string) bool {
 	return msg == "strict-affinity" || strings.HasPrefix(msg, "exhausted:")
 }
@@ -184,7 +184,7 @@ func (m *machine) answer(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, n
 	fresh, old := 0, 0
 	for _, p := range a.IPs {
 		if h, held := m.want.held[p.Addr()]; held && p.IsSingleIP() && r.MaxAllocPerHandle > 0 && h.handle == handle && handle != "" {
-			old++ // it had enough, and is told what
+			old++ // it held enough, which are the answer
 			continue
 		}
 		fresh++
@@ -281,7 +281,7 @@ func (m *machine) limits(r *ipam.AutoAssignArgs, d *demand, pools []pool.Spec, a
 func (m *machine) left(d *demand, pools []pool.Spec) (netip.Addr, bool) {
 	for _, s := range pools {
 		if s.BlockSize-s.CIDR.Bits() > 8 {
-			continue // nobody can look everywhere
+			continue // too large to search
 		}
 		for ip := s.CIDR.Addr(); s.CIDR.Contains(ip); ip = ip.Next() {
 			if m.want.reservations.Contains(ip) || m.want.isHost(ip) {

@@ -15,7 +15,7 @@ import (
 
 // The actions on blocks, pools, nodes and configuration, and the raw edits.
 
-// badCIDR reports whether no operation could take the prefix.
+// badCIDR reports whether every operation refuses the prefix.
 func badCIDR(cidr netip.Prefix) bool {
 	return !cidr.IsValid() || cidr.Addr().Is4In6() || cidr != cidr.Masked()
 }
@@ -103,8 +103,8 @@ func (w *model) holds(cidr netip.Prefix) bool {
 	return false
 }
 
-// released judges a release of affinities: which of those that existed, by the
-// function, were to go.
+// released checks a release of affinities: the function says which of the existing
+// ones had to go.
 func (m *machine) released(err error, mustBeEmpty, stops bool, asked func(c ipam.AffinityState) bool) error {
 	if !m.seen {
 		m.observe(nil, nil)
@@ -355,7 +355,7 @@ func (m *machine) Advance() error {
 	return nil
 }
 
-// PutAffinity writes an affinity, as a host that died half-way leaves it.
+// PutAffinity writes an affinity such as a host leaves that died half-way.
 func (m *machine) PutAffinity() error {
 	owner, state := m.owner(), affinity.State(1+m.pick("state", 3))
 	cidr := m.cidr()

@@ -51,8 +51,8 @@ func (m *machine) AssignIP() error {
 	return m.want.newHolder(r.IP, holding{handle: cutHandle(r.Handle), active: r.Attrs}, &m.after)
 }
 
-// assignIP says what becomes of the request, in the state before it, and
-// whether the handle has the address already: §9.
+// assignIP returns the expected outcome of the request in the state before it, and
+// whether the handle holds the address already: §9.
 func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, already bool) {
 	if !r.IP.IsValid() || r.IP.Is4In6() || r.IP.Zone() != "" {
 		return codes.InvalidArgument, false
@@ -85,7 +85,7 @@ func (w *model) assignIP(r *ipam.AssignIPArgs, s *ipam.State) (refusal error, al
 		return codes.AlreadyExists, false
 	}
 	if limited && total(s, handle, r.IP.Is4())+1 > r.MaxAllocPerHandle {
-		stored := handle // what the handle is called: by whoever made it (§1)
+		stored := handle // the handle has its first id (§1)
 		for _, h := range s.Handles {
 			if strings.EqualFold(h.ID, handle) {
 				stored = h.ID
@@ -185,7 +185,8 @@ func sorted(ips []netip.Addr) []netip.Addr {
 	return slices.SortedFunc(slices.Values(ips), netip.Addr.Compare)
 }
 
-// releaseIPs says what becomes of the releases, and whether a block is written: §9.
+// releaseIPs returns the expected outcome of the releases, and whether a block is
+// written: §9.
 func (w *model) releaseIPs(rs []ipam.Release, s *ipam.State) (unallocated, released, freed []netip.Addr, written bool, err error) {
 	batches := make(map[netip.Prefix][]ipam.Release)
 	for _, r := range rs {
@@ -331,7 +332,7 @@ func (m *machine) SetOwnerAttributes() error {
 	return nil
 }
 
-// setOwner says whether the change may be: §9.
+// setOwner returns the expected error of the change: §9.
 func (w *model) setOwner(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
 	if !ip.IsValid() || ip.Is4In6() || ip.Zone() != "" || u.ClearActive && u.Active.Len() > 0 || pre.Active != nil && pre.ActiveEmpty {
 		return codes.InvalidArgument

@@ -14,8 +14,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// A machine does operations on a subject and holds what comes of them against
-// the model, in a small world where everything soon meets everything.
+// A machine does operations on a subject and compares their outcomes with the
+// model, in a small world where operations soon affect each other.
 type machine struct {
 	src   property.Source
 	got   subject
@@ -24,7 +24,7 @@ type machine struct {
 	raw   bool // the raw edits are among the operations
 
 	actions []action // those that this machine does
-	hosts   int      // how many hosts ask plainly
+	hosts   int      // how many hosts make plain requests
 
 	state ipam.State // before the operation under way
 	after ipam.State // after it, from observe on
@@ -61,8 +61,8 @@ func newMachine(src property.Source, make makeSubject, raw bool) (*machine, erro
 	if raw {
 		all = rawActions
 	}
-	// Half of the machines do everything; the others do some things only, and
-	// so get further with them.
+	// Half of the machines do every kind of operation; the others only some kinds,
+	// and so get further with them.
 	some := m.pick("everything", 2) == 1
 	for i, a := range all {
 		if !some || i < 2 || m.pick("leave out "+a.name, 3) == 0 {
@@ -87,20 +87,20 @@ func (m *machine) logf(format string, args ...any) {
 	m.log = append(m.log, fmt.Sprintf(format, args...))
 }
 
-// observe looks at the state after an operation, whose reservations are given.
+// observe reads the state after an operation with these reservations.
 func (m *machine) observe(reserve4, reserve6 *ipam.HostReservation) {
 	m.after, m.seen = m.got.State(), true
 	m.want.absorb(&m.state, &m.after, reserve4, reserve6)
 }
 
-// unchanged says that the operation, which was refused or only looks, changed
+// unchanged fails if an operation that was refused, or only reads, changed
 // something.
 func (m *machine) unchanged(what string) error {
 	return sameState(what, &m.state, &m.after)
 }
 
-// refused holds an error against the expected one, both possibly nil. Whatever
-// is refused must change nothing.
+// refused compares an error with the expected one, both possibly nil. A refused
+// operation must change nothing.
 func (m *machine) refused(err, want error) error {
 	if !m.seen {
 		m.observe(nil, nil)
@@ -114,7 +114,7 @@ func (m *machine) refused(err, want error) error {
 	return nil
 }
 
-// step does one action and then looks at everything.
+// step does one action and then checks everything.
 func (m *machine) step(a action) (err error) {
 	defer func() {
 		if err != nil {
@@ -132,7 +132,7 @@ func (m *machine) step(a action) (err error) {
 	return m.check()
 }
 
-// check looks at everything that can be seen after an operation.
+// check checks everything observable after an operation.
 func (m *machine) check() error {
 	if err := m.got.Check(); err != nil && (!m.raw || errors.Is(err, ipam.ErrStructure) || !errors.Is(err, ipam.ErrTruth)) {
 		return fmt.Errorf("Check: %w", err)
@@ -264,7 +264,7 @@ var actions = []action{
 	{"Advance again", (*machine).Advance},
 }
 
-// rawActions are these and the edits behind the allocator's back.
+// rawActions are these and the raw edits.
 var rawActions = append(slices.Clip(actions),
 	action{"PutAffinity", (*machine).PutAffinity},
 	action{"DropAffinity", (*machine).DropAffinity},

@@ -81,8 +81,8 @@ func (m *machine) ip() netip.Addr {
 }
 
 // inPool returns the prefix, or the whole pool for one that begins in the pool and
-// goes beyond: there blocks would be made that overlap others, which the model,
-// where an address is in one block, does not know.
+// goes beyond: there, new blocks would overlap others, but in the model an address
+// is in one block only.
 func (m *machine) inPool(cidr netip.Prefix) netip.Prefix {
 	if s, ok := m.want.poolOf(cidr.Addr()); ok && cidr == cidr.Masked() && cidr.Bits() < s.CIDR.Bits() {
 		return s.CIDR
@@ -111,8 +111,9 @@ func (m *machine) cidr() netip.Prefix {
 	return one(m, "cidr", worldCIDRs)
 }
 
-// asker picks who asks for an address of that use. Virtual owners have names of
-// their own: namesakes share affinity objects, which the model does not know.
+// asker picks the host of a request for that use. Virtual owners have names of
+// their own: owners of the same name share affinity objects, which the model does
+// not know.
 func (m *machine) asker(use pool.Use) string {
 	name := one(m, "host", worldHosts)
 	if use == pool.LoadBalancer {
@@ -121,7 +122,7 @@ func (m *machine) asker(use pool.Use) string {
 	return name
 }
 
-// owner picks an owner, rarely one that cannot be.
+// owner picks an owner, rarely an invalid one.
 func (m *machine) owner() affinity.Owner {
 	o := affinity.HostOwner(one(m, "host", worldHosts))
 	switch m.pick("type of owner", 12) {
@@ -168,7 +169,7 @@ func (m *machine) someReserve() *ipam.HostReservation {
 	return r
 }
 
-// count picks how many addresses are wanted.
+// count picks the number of addresses of a request.
 func (m *machine) count(what string, least int) int {
 	counts := []int{1, 2, 3, 6, 30, -1, tooMany}
 	if least == 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// sameTranscripts does the same operations on two allocators that should be
-// alike in all that can be seen.
+// sameTranscripts does the same operations on two allocators that should have the
+// same transcripts.
 func sameTranscripts(t *testing.T, one, other makeSubject) (seed uint64, same bool) {
 	for seed := range uint64(property.Times(20)) {
 		a, b := transcript(t, seed, one), transcript(t, seed, other)
@@ -30,8 +30,8 @@ func sameTranscripts(t *testing.T, one, other makeSubject) (seed uint64, same bo
 	return 0, true
 }
 
-// unplanned asks as from a namespace without labels, which is the same but is
-// never remembered.
+// unplanned makes requests from a namespace without labels, which have the same
+// answers but no plan.
 func unplanned(b *broken) {
 	requests(func(r *ipam.AutoAssignArgs) {
 		if r.Namespace == nil {
@@ -40,14 +40,14 @@ func unplanned(b *broken) {
 	})(b)
 }
 
-// TestPlansDoNotShow: where requests lead is remembered, and nobody sees it.
+// TestPlansDoNotShow: plans do not change any answer.
 func TestPlansDoNotShow(t *testing.T) {
 	seed, same := sameTranscripts(t, realAllocator, breaking(unplanned))
 	require.True(t, same, "seed %d", seed)
 }
 
-// TestPlansDoNotShowRejects: an allocator that remembers too long, here the
-// pools as they were before the last change, is found out.
+// TestPlansDoNotShowRejects: the test finds an allocator with stale plans, here
+// with the pools from before the last change.
 func TestPlansDoNotShowRejects(t *testing.T) {
 	_, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
 		var remembered *ipam.AutoAssignArgs
@@ -70,7 +70,7 @@ func TestPlansDoNotShowRejects(t *testing.T) {
 	require.False(t, same)
 }
 
-// TestReleaseIPIsReleaseIPs: the short way is the same.
+// TestReleaseIPIsReleaseIPs: the short form does the same.
 func TestReleaseIPIsReleaseIPs(t *testing.T) {
 	seed, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
 		b.releaseIPs = func(rs ...ipam.Release) (unallocated, released []netip.Addr, err error) {
@@ -97,7 +97,7 @@ func TestReleaseIPIsReleaseIPs(t *testing.T) {
 	require.True(t, same, "seed %d", seed)
 }
 
-// TestAutoAssignIntoIsAutoAssign: and so is the way that reuses its answers.
+// TestAutoAssignIntoIsAutoAssign: the form that reuses answers does the same.
 func TestAutoAssignIntoIsAutoAssign(t *testing.T) {
 	seed, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
 		var v4, v6 ipam.Assignment

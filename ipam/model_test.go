@@ -20,9 +20,9 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A model knows what users of an allocator rely on: who holds which address,
-// and what pools, nodes, reservations and configuration allow. It does not
-// know which block or address comes next; the recordings are for that.
+// A model knows what users of an allocator rely on: who holds which address, and
+// what pools, nodes, reservations and configuration allow. It does not know which
+// block or address comes next: the recordings test that.
 type model struct {
 	pools        map[string]pool.Spec // defaults written out
 	nodes        map[string]map[string]string
@@ -39,7 +39,7 @@ type model struct {
 	left    map[netip.Prefix]bool   // blocks without an owner that a collection may have left empty
 }
 
-// holding is who holds an address.
+// holding is the holder of an address.
 type holding struct {
 	handle            string
 	active, alternate block.Attrs
@@ -68,7 +68,7 @@ func newModel(now time.Time) *model {
 	}
 }
 
-// tick begins an operation at the moment now.
+// tick begins an operation at the time now.
 func (w *model) tick(now time.Time) {
 	w.now = now
 	for ip, c := range w.cooling {
@@ -82,7 +82,7 @@ func (w *model) cold(c cooling) bool {
 	return w.now.Unix()-c.at >= int64(w.config.IPCooldownSeconds)
 }
 
-// release takes the address from whoever has it.
+// release releases the address.
 func (w *model) release(ip netip.Addr) {
 	delete(w.held, ip)
 	delete(w.hostHeld, ip)
@@ -184,7 +184,7 @@ func (d *demand) owner() affinity.Owner {
 }
 
 // choose returns the pools that the demand may use, in order, or why there are
-// none: §3 and §10, as they are written.
+// none: §3 and §10 word for word.
 func (w *model) choose(d *demand) ([]pool.Spec, error) {
 	for _, cidr := range d.pools {
 		if cidr.Addr().Is4() != d.is4 {
@@ -287,8 +287,8 @@ func reservedFor(b *ipam.BlockState, r *ipam.HostReservation) []netip.Addr {
 	return ips
 }
 
-// absorb takes note of the blocks that came and went in one operation. What is
-// said of their addresses is left to compare.
+// absorb notes the blocks that came and went in one operation. compare checks
+// their addresses.
 func (w *model) absorb(before, after *ipam.State, reserve4, reserve6 *ipam.HostReservation) {
 	old := make(map[netip.Prefix]*ipam.BlockState)
 	for i := range before.Blocks {
@@ -319,8 +319,8 @@ func (w *model) absorb(before, after *ipam.State, reserve4, reserve6 *ipam.HostR
 	}
 }
 
-// compare holds a state against the model: what is allocated is what the model
-// says, no more and no less; objects are in order; numbers do not repeat.
+// compare compares a state with the model: exactly the model's addresses are
+// allocated; objects are in order; numbers do not repeat.
 func (w *model) compare(s *ipam.State) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -420,7 +420,7 @@ func (w *model) newHolder(ip netip.Addr, h holding, s *ipam.State) error {
 	return nil
 }
 
-// utilization holds what GetUtilization says against the model.
+// utilization compares the result of GetUtilization with the model.
 func (w *model) utilization(got []ipam.PoolUsage, s *ipam.State) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -429,7 +429,7 @@ func (w *model) utilization(got []ipam.PoolUsage, s *ipam.State) error {
 		return fmt.Errorf("utilization of %d pools, want %d", len(got), len(names))
 	}
 	inUse := w.inUse()
-	// usage counts what lies in a CIDR.
+	// usage counts the addresses in a CIDR.
 	usage := func(cidr netip.Prefix) ipam.Usage {
 		used, both := 0, 0
 		for _, ip := range inUse {
@@ -487,9 +487,8 @@ func (w *model) utilization(got []ipam.PoolUsage, s *ipam.State) error {
 	return errors.Join(errs...)
 }
 
-// in64Bits is what Calico makes of counts that are too large for it: they stop at
-// 2^63-1, and adding what is available in blocks to what is available outside
-// overflows.
+// in64Bits cuts counts as Calico does: they stop at 2^63-1, and the sum of those
+// available in blocks and outside overflows.
 func (w *model) in64Bits(u ipam.Usage, s *ipam.State, cidr netip.Prefix) ipam.Usage {
 	limit := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 63), big.NewInt(1))
 	inBlocks := int64(0)
@@ -515,7 +514,7 @@ func (w *model) in64Bits(u ipam.Usage, s *ipam.State, cidr netip.Prefix) ipam.Us
 // stateText is the whole of a state, which has no unexported fields.
 func stateText(s *ipam.State) string { return fmt.Sprintf("%+v", *s) }
 
-// sameState says that something changed the state.
+// sameState fails if something changed the state.
 func sameState(what string, was, is *ipam.State) error {
 	if reflect.DeepEqual(was, is) {
 		return nil
@@ -542,8 +541,7 @@ func total(s *ipam.State, handle string, is4 bool) int {
 // cutHandle is a handle id up to the first carriage return.
 func cutHandle(id string) string { return strings.Split(id, "\r")[0] }
 
-// tooMany is a count that no request may ask for; where words have 32 bits it
-// is a negative one.
+// tooMany is an invalid count for a request; on 32-bit machines it is negative.
 var tooMany = addOne(math.MaxInt32)
 
 func addOne(n int) int { return n + 1 }

@@ -18,8 +18,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// callers call each method, for the time i. What they hand over and what they are
-// handed is theirs, so they change it, once they have looked at all of it.
+// callers call each method, for the ith time. They own their arguments and
+// results, so they read and then overwrite them.
 var callers = map[string]func(a *ipam.Allocator, i int) any{
 	"Now": func(a *ipam.Allocator, _ int) any { return a.Now() },
 	"SetPool": func(a *ipam.Allocator, i int) any {
@@ -218,12 +218,12 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 	"Check":   func(a *ipam.Allocator, _ int) any { return a.Check() },
 }
 
-// rawEdits are the methods that may leave objects which contradict each other.
+// rawEdits are the methods that may leave inconsistent objects.
 var rawEdits = []string{"PutAffinity", "DropAffinity", "DropBlock"}
 
-// wipe changes what is the caller's, a while after it changed hands: others then
-// have looked at whatever it shares with the allocator. The race detector does not
-// see what clear does to a slice.
+// wipe overwrites what the caller owns, a while after the call: by then others
+// have read anything that it shares with the allocator. The race detector does not
+// see clear of a slice.
 func wipe[T any](s []T) {
 	runtime.Gosched()
 	for i := range s {
@@ -232,17 +232,17 @@ func wipe[T any](s []T) {
 	}
 }
 
-// pairsPool is where the callers meet. Whether it takes a node, the labels say.
+// pairsPool is the pool of all callers. It selects nodes by their labels.
 var pairsPool = pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30, NodeSelector: "has(round)"}
 
 // pairsIP returns an address of it.
 func pairsIP(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 16)}) }
 
-// patience is how long a pair may take before it counts as a deadlock.
+// patience is the time after which a pair counts as deadlocked.
 const patience = time.Minute
 
 // TestPairs calls each method of an allocator while another goroutine calls each,
-// itself too. It is the race detector that has most to say about it.
+// itself too. It is mainly for the race detector.
 func TestPairs(t *testing.T) {
 	var names []string
 	for i, of := 0, reflect.TypeFor[*ipam.Allocator](); i < of.NumMethod(); i++ {
@@ -273,8 +273,8 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// atOnce calls two methods at once, some times over. Each time anew, so that
-// nothing but the allocator puts what they do into an order.
+// atOnce calls two methods at once, several times, each time in new goroutines, so
+// that only the allocator orders them.
 func atOnce(t *testing.T, clock *ipam.Clock, one, other string, a *ipam.Allocator) {
 	t.Helper()
 	over := make(chan struct{})

@@ -31,8 +31,8 @@ func planned(t *testing.T) (a *Allocator, clock *Clock, ask func()) {
 	}
 }
 
-// TestPlans: the second plain request of a host leaves a plan, and the third needs
-// nothing else. That is what makes most requests cheap, and shows nowhere else.
+// TestPlans: the second plain request of a host leaves a plan, and the third uses
+// only that. Plans make most requests cheap, and show nowhere else.
 func TestPlans(t *testing.T) {
 	a, _, ask := planned(t)
 	ask()
@@ -42,8 +42,8 @@ func TestPlans(t *testing.T) {
 	require.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
-// TestPlansGrow: a block that is claimed joins the plan, in the order of claims, and
-// blocks that are full are passed over until something is given back.
+// TestPlansGrow: a claimed block joins the plan, in the order of claims, and full
+// blocks are skipped until an address is released.
 func TestPlansGrow(t *testing.T) {
 	a, _, ask := planned(t)
 	ask()
@@ -66,9 +66,9 @@ func TestPlansGrow(t *testing.T) {
 	require.Equal(t, 2, p.spent)
 }
 
-// TestNoPlanWhileSomethingIsToBeGivenBack: a block in use, of a pool that no longer
-// selects the node, is released by the first request that finds it empty (§3):
-// here after a cooldown, which nobody writes down when it ends.
+// TestNoPlanWhileSomethingIsToBeGivenBack: if a pool no longer selects the node,
+// the first request that finds its block empty releases it (§3): here after a
+// cooldown, whose end is no write.
 func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	a, clock, ask := planned(t)
 	require.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
@@ -87,8 +87,8 @@ func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	require.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
-// TestNoPlanWhileAClaimNeedsRecovery: a claim that is not confirmed, on no block or
-// on another's, is looked at by the request that comes to it.
+// TestNoPlanWhileAClaimNeedsRecovery: the request that reaches a claim recovers
+// it, if it is not confirmed, or has no block or another owner's.
 func TestNoPlanWhileAClaimNeedsRecovery(t *testing.T) {
 	n1, missing, others, own := affinity.HostOwner("n1"), netip.MustParsePrefix("10.0.0.4/30"), netip.MustParsePrefix("10.0.0.8/30"), netip.MustParsePrefix("10.0.0.12/30")
 	for _, claim := range []struct {

@@ -10,11 +10,11 @@ import (
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// TestMachine holds an allocator against the model in every operation.
+// TestMachine compares an allocator with the model after every operation.
 func TestMachine(t *testing.T) { testMachine(t, false) }
 
-// TestMachineRaw does the raw edits too, which may make objects contradict each
-// other, but never break the structure or the promises about addresses.
+// TestMachineRaw does the raw edits too, which may make objects inconsistent, but
+// never break the structure or the promises about addresses.
 func TestMachineRaw(t *testing.T) { testMachine(t, true) }
 
 func testMachine(t *testing.T, raw bool) {
@@ -34,8 +34,8 @@ func testMachine(t *testing.T, raw bool) {
 	})
 }
 
-// run lets a machine take so many steps on what make returns, by a seed, and
-// returns what it says to it.
+// run drives the subject that make returns for that many steps, by a seed, and
+// returns the machine's complaint.
 func run(seed uint64, steps int, make makeSubject, raw bool) (*machine, error) {
 	src := property.Seeded(seed)
 	m, err := newMachine(src, make, raw)

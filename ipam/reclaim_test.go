@@ -14,7 +14,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// TestReclaimSince: an empty block changes hands where a pool is full, since v3.32.
+// TestReclaimSince: since v3.32 an empty block changes its owner if a pool is
+// full.
 func TestReclaimSince(t *testing.T) {
 	for v, never := range map[calico.Version]bool{calico.V3(22): true, calico.V3(31): true, calico.V3(32): false, 0: false} {
 		clock := ipam.NewClock(time.Unix(0, 0))
@@ -67,8 +68,8 @@ func TestWalkMeetsOwnBlocks(t *testing.T) {
 	}
 }
 
-// TestWalkOfEachPool: §2, a walk begins where the host's name and the pool say,
-// wherever the host's walks over other pools began.
+// TestWalkOfEachPool: §2, the start of a walk depends on the host's name and the
+// pool, not on the host's walks over other pools.
 func TestWalkOfEachPool(t *testing.T) {
 	full, large := spec("a", "10.1.0.0/30", 30), spec("b", "10.0.0.0/20", 30)
 	for _, host := range []string{"n1", "n2", "minikube"} {
@@ -78,11 +79,11 @@ func TestWalkOfEachPool(t *testing.T) {
 	}
 }
 
-// TestMoreThanABlockHas: §4, "while fewer than num assigned": a block that is full,
-// reserved whole, or has less than is asked for, is not the end, whether or not it is
-// remembered where the host's requests lead.
+// TestMoreThanABlockHas: §4, "while fewer than num assigned": a block that is
+// full, reserved whole, or has fewer addresses than requested does not end the
+// request, with or without a plan.
 func TestMoreThanABlockHas(t *testing.T) {
-	for _, namespace := range []map[string]string{nil, {}} { // only the first is remembered
+	for _, namespace := range []map[string]string{nil, {}} { // only the first is planned
 		c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30)}, "n1")
 		for _, ip := range []string{"10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.12"} {
 			c.take(ip, "n1", "h")

@@ -15,7 +15,7 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// Faults that this package once had, each with what showed it.
+// Faults that this package once had.
 
 // A request whose plan could not be made must not spoil the plan of requests
 // for another use.
@@ -58,7 +58,7 @@ func TestBadSecondFamilyChangesNothing(t *testing.T) {
 	})
 }
 
-// A host that cannot be is refused, also where nobody would have to look it up.
+// An invalid host is refused, also if no lookup needs it.
 func TestBadHostOfNoAddresses(t *testing.T) {
 	c := newCluster(t, smallPools, "n1")
 	six := []netip.Prefix{prefix("fd00::/124")}
@@ -72,7 +72,7 @@ func TestBadHostOfNoAddresses(t *testing.T) {
 	}
 }
 
-// An owner that cannot be has no affinity to drop.
+// An invalid owner has no affinity to drop.
 func TestDropAffinityOfNoOwner(t *testing.T) {
 
 	c := newCluster(t, smallPools, "n1")
@@ -103,8 +103,8 @@ func TestReservationLargerThanAnyBlock(t *testing.T) {
 	require.ErrorIs(t, err, codes.NoQualifiedPool)
 }
 
-// A handle that may hold no more meets the host's own block again and again,
-// until it has met as many as the limit allows: that must not take minutes.
+// A request whose handle may hold no more finds the host's own block again and
+// again, up to the limit of blocks: that must not take minutes.
 func TestHugeLimitOfBlocks(t *testing.T) {
 
 	c := newCluster(t, smallPools, "n1")
@@ -148,7 +148,7 @@ func TestClockBefore1970(t *testing.T) {
 }
 
 // A request that is refused because its reservation does not fit must not have
-// taken somebody's block for it.
+// reclaimed a block for it.
 func TestRefusedAfterReclaim(t *testing.T) {
 
 	c := newCluster(t, []pool.Spec{spec("a-small", "10.0.0.0/30", 30), spec("b-large", "10.0.1.0/26", 26)}, "n1")

@@ -47,7 +47,7 @@ func TestRestoreIsEqual(t *testing.T) {
 	require.Equal(t, c, b.Cluster())
 	require.NoError(t, b.Check())
 
-	// And nothing is shared.
+	// The two share no memory.
 	for _, x := range []*ipam.Allocator{a, b} {
 		clock.Advance(time.Minute)
 		_, _, err = x.AutoAssign(ipam.AutoAssignArgs{Host: "a", Num4: 3, Handle: "new", Use: pool.Workload})
@@ -73,8 +73,8 @@ func TestRestoreSequence(t *testing.T) {
 	require.Equal(t, last+1, b.Cluster().LastSequence)
 }
 
-// TestRestoreOldBlocks: blocks from before there were sequence numbers and claim
-// times; the latter count as long ago.
+// TestRestoreOldBlocks: old blocks have no sequence numbers and claim times, and
+// count as claimed long ago.
 func TestRestoreOldBlocks(t *testing.T) {
 	clock := ipam.NewClock(time.Unix(5, 0))
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
@@ -207,7 +207,7 @@ func TestRestoreRefuses(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestRestoreHalfTruths: what live clusters look like is taken as it is.
+// TestRestoreHalfTruths: inconsistent objects as in live clusters are accepted.
 func TestRestoreHalfTruths(t *testing.T) {
 	clock := ipam.NewClock(restoreTime)
 	c := someCluster(t, clock).Cluster()
@@ -228,8 +228,8 @@ func TestRestoreHalfTruths(t *testing.T) {
 	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
 }
 
-// TestRestoreHandleThatCountsLess: a release that would lower a handle's count below
-// nothing leaves it alone, however often the handle is in it.
+// TestRestoreHandleThatCountsLess: a release that would lower a handle's count
+// below 0 does not lower it, with any number of the handle's addresses.
 func TestRestoreHandleThatCountsLess(t *testing.T) {
 	clock := ipam.NewClock(restoreTime)
 	c := someCluster(t, clock).Cluster()
@@ -264,8 +264,8 @@ func TestRestoreLargestBlock(t *testing.T) {
 	require.NoError(t, a.Check())
 }
 
-// TestRestoreOddSizes: what a claim of another size leaves goes round, blocks over
-// others too.
+// TestRestoreOddSizes: blocks of another size than their pool's survive a restore,
+// overlapping ones too.
 func TestRestoreOddSizes(t *testing.T) {
 	a := ipam.New(ipam.Options{})
 	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))

@@ -16,8 +16,8 @@ var soakFor = flag.Duration("soak", 0, "let TestSoak run for so long")
 //
 //	go test -v ./ipam -run '^TestSoak$' -soak 10m -timeout 0
 //
-// It reports what it has done every ten seconds, and fails where something that a
-// goroutine was told cannot be explained, an invariant is broken, or memory grows.
+// It reports its work every ten seconds, and fails if an answer cannot be
+// explained, an invariant is broken, or memory grows.
 func TestSoak(t *testing.T) {
 	if *soakFor <= 0 {
 		t.Skip("-soak DURATION runs it, such as 10m")
@@ -41,7 +41,8 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// A soak is loads without and with a cooldown, by turns, and what they have done.
+// A soak is loads without and with a cooldown, in turns, with counts of their
+// work.
 type soak struct {
 	loads   []*load
 	rounds  int // each a history that was checked, with the invariants after it
@@ -50,8 +51,8 @@ type soak struct {
 	memory  memory
 }
 
-// soakWorkers is how many goroutines are at work, soakDeeds how much each does in
-// a round.
+// soakWorkers is the number of goroutines, soakDeeds the number of operations of
+// each in a round.
 const (
 	soakWorkers = 32
 	soakDeeds   = 100
@@ -77,7 +78,7 @@ func (s *soak) round() error {
 	return err
 }
 
-// report says what was done so far, and looks at the memory.
+// report reports the work so far, and measures the memory.
 func (s *soak) report() (string, error) {
 	var stats runtime.MemStats
 	runtime.GC()
@@ -87,12 +88,12 @@ func (s *soak) report() (string, error) {
 	return report, s.memory.grows(stats.HeapInuse)
 }
 
-// A memory judges what is in use after each of many equal rounds.
+// A memory checks the memory in use after each of many equal rounds.
 type memory struct{ least uint64 }
 
-// grows returns an error where so much is in use that it cannot be by chance:
-// twice the least that ever was, and 16 MiB. The work is the same all the time,
-// on names and addresses of which there are always as many.
+// grows returns an error if more is in use than by chance: twice the least ever,
+// and 16 MiB. The work is the same all the time, on a fixed number of names and
+// addresses.
 func (m *memory) grows(inUse uint64) error {
 	if m.least == 0 || inUse < m.least {
 		m.least = inUse
@@ -103,7 +104,7 @@ func (m *memory) grows(inUse uint64) error {
 	return nil
 }
 
-// TestSoakReports: a soak of some rounds has done what it says.
+// TestSoakReports: the report of a soak counts its rounds and answers.
 func TestSoakReports(t *testing.T) {
 	s, err := newSoak(realAllocator)
 	require.NoError(t, err)
@@ -116,8 +117,8 @@ func TestSoakReports(t *testing.T) {
 	require.Greater(t, s.answers, s.deeds/2)
 }
 
-// TestSoakRejects: a soak stops where a history cannot be explained, and where
-// memory grows.
+// TestSoakRejects: a soak stops if a history cannot be explained, and if memory
+// grows.
 func TestSoakRejects(t *testing.T) {
 	s, err := newSoak(breaking(brokenUnderLoad["loses a release"]))
 	require.NoError(t, err)

@@ -8,8 +8,8 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A subject is what the machine drives: the operations of an Allocator, so that
-// broken ones can take its place.
+// A subject is what the machine drives: the operations of an Allocator, or of a
+// broken one.
 type subject interface {
 	SetPool(pool.Spec) error
 	DeletePool(string) bool

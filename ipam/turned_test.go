@@ -15,10 +15,10 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// caughtByRecordings are the rules of releases that recordings tell apart, each with a
-// recording that diverges when the rule is turned round. The other rules of the
-// allocator are tested by name below; those of calicoctl and of the
-// cleaning controller where they are asked.
+// caughtByRecordings are the rules that recordings show, each with a recording
+// that diverges if the rule is flipped. The other rules of the allocator have
+// tests below; those of calicoctl and of the cleaning controller have tests in
+// their packages.
 var caughtByRecordings = map[string]string{
 	"ReclaimEmptyBlocks":  "releases/v3.26-affinities-3",
 	"LowerByReleased":     "releases/v3.26-affinities-3",
@@ -44,8 +44,8 @@ func TestRulesTurnedRound(t *testing.T) {
 	}
 }
 
-// diverges reports whether a recording cannot be replayed with one rule turned round,
-// or with none for the empty name.
+// diverges reports whether a recording diverges with one rule flipped, or with
+// none for the empty name.
 func diverges(t *testing.T, file, rule string) bool {
 	t.Helper()
 	r, err := trace.Open(file)
@@ -95,7 +95,7 @@ func TestDisabledByAddress(t *testing.T) {
 }
 
 // TestNotThereYet: what a release does not have is refused, with the first release
-// that does.
+// that has it.
 func TestNotThereYet(t *testing.T) {
 	old := ipam.New(ipam.Options{Calico: calico.V3(28)})
 	require.NoError(t, old.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, NamespaceSelector: "all()"}))

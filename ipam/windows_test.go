@@ -11,8 +11,9 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// TestWindows: §10, a client on Windows is refused wherever the configuration is
-// read while affinity is not strict, and is like any other where it is.
+// TestWindows: §10, while affinity is not strict, every operation that reads the
+// configuration refuses a client on Windows; with strict affinity the client is
+// like any other.
 func TestWindows(t *testing.T) {
 	reserve := &ipam.HostReservation{StartOfBlock: 1, Handle: "windows-reserved-ipam-handle"}
 	for name, do := range map[string]func(c *cluster) error{
