@@ -20,8 +20,9 @@ type change struct {
 	Refused []refusal `json:"refused,omitempty"` // who got none
 	// Of a pool that is resized: the blocks that stand in the way, and the nodes
 	// that must drain, in that order.
-	Blocks []string `json:"blocks,omitempty"`
-	Drain  []string `json:"drain,omitempty"`
+	Blocks    []string `json:"blocks,omitempty"`
+	Drain     []string `json:"drain,omitempty"`
+	Procedure []stage  `json:"procedure,omitempty"` // of a migration, on the real cluster
 	// Commands delete handles in the real cluster that hold nothing there.
 	Commands []string `json:"commands,omitempty"`
 

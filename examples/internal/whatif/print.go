@@ -224,6 +224,7 @@ func (p *printer) step(c change) {
 			p.line("  %s", line)
 		}
 	}
+	p.procedure(c.Procedure)
 	p.commands(c.Commands)
 	if len(c.Moved) > 0 {
 		var rows [][]string

@@ -117,6 +117,7 @@ func (o *options) define(cmd *cobra.Command) {
 		return func(w *world, c *change) error { return w.disablePool(c, value) }, nil
 	})
 	with("add-pool", "`NAME:CIDR[:SIZE]`: a pool, with blocks of that prefix length", readAddPool)
+	with("migrate-pool", "`NAME:CIDR[:SIZE]`: everything of this pool moves to a new one: the procedure, what goes wrong in another order, and whether it fits", readMigratePool)
 	with("resize-pool", "`NAME:SIZE`: the pool with other blocks: which stand in the way, which nodes must drain, does it still fit", func(value string) (func(*world, *change) error, error) {
 		name, size, found := cutLast(value)
 		if !found {
@@ -190,6 +191,12 @@ func readAddNodes(value string) (func(*world, *change) error, error) {
 }
 
 func readAddPool(value string) (func(*world, *change) error, error) {
+	spec, err := parsePool(value)
+	return func(w *world, c *change) error { return w.addPool(c, spec) }, err
+}
+
+// parsePool parses NAME:CIDR[:SIZE].
+func parsePool(value string) (pool.Spec, error) {
 	name, rest, _ := strings.Cut(value, ":")
 	spec := pool.Spec{Name: name}
 	cidr := rest
@@ -198,14 +205,14 @@ func readAddPool(value string) (func(*world, *change) error, error) {
 		if mask, size, found := strings.Cut(rest[slash:], ":"); found {
 			n, err := number(strings.TrimPrefix(size, "/"), 20, 128)
 			if err != nil {
-				return nil, fmt.Errorf("block size %q %w", size, err)
+				return spec, fmt.Errorf("block size %q %w", size, err)
 			}
 			cidr, spec.BlockSize = rest[:slash]+mask, n
 		}
 	}
 	var err error
 	if spec.CIDR, err = netip.ParsePrefix(cidr); err != nil {
-		return nil, fmt.Errorf("%q is not a CIDR; it must be NAME:CIDR[:SIZE], such as blue:10.1.0.0/16:28", cidr)
+		return spec, fmt.Errorf("%q is not a CIDR; it must be NAME:CIDR[:SIZE], such as blue:10.1.0.0/16:28", cidr)
 	}
-	return func(w *world, c *change) error { return w.addPool(c, spec) }, spec.Validate()
+	return spec, spec.Validate()
 }
