@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -76,6 +77,26 @@ func (p *pod) asks(l *snapshot.Pod, specs []pool.Spec) {
 			*asked.pools = append(*asked.pools, specs[i].CIDR)
 		}
 	}
+}
+
+// derivedText says which figures go without what nobody asked for.
+func derivedText(s *snapshot.Snapshot) string {
+	if len(s.Cluster.Blocks) == 0 {
+		return ""
+	}
+	var says []string
+	if s.Unlisted.Pools {
+		says = append(says, "there are no pools, so no block counts as a pool's (kubectl get ippools -o yaml)")
+	}
+	owned := slices.ContainsFunc(s.Cluster.Blocks, func(b ipam.BlockState) bool { return !b.Owner.IsZero() })
+	if s.Unlisted.Affinities && owned {
+		says = append(says, "there are no affinities, so every owner of a block counts as having a confirmed one (kubectl get blockaffinities -o yaml)")
+	}
+	held := slices.ContainsFunc(s.Cluster.Blocks, func(b ipam.BlockState) bool { return len(b.Allocations) > 0 })
+	if s.Unlisted.Handles && held {
+		says = append(says, "there are no handles, so they count as holding what the blocks say (kubectl get ipamhandles -o yaml)")
+	}
+	return strings.Join(says, "; ")
 }
 
 // unusedText says how many addresses nobody uses, and what becomes of them.

@@ -25,6 +25,7 @@ func TestFieldAdvice(t *testing.T) {
 			nothing,
 			"Note: whether the handles of addresses exist was not looked at: of the handles, none are among the resources (kubectl get ipamhandles -o yaml).",
 			"No figure changed.",
+			"Note: there are no handles, so they count as holding what the blocks say (kubectl get ipamhandles -o yaml).",
 		}, []string{"calicoctl", "handle-missing"}},
 		{"01-handles-not-asked-for", "-drain n1 -scale 1", []string{"REFUSED: 2 shop/web-0, shop/web-1: there is no node left to move to", "IPv4: addresses in use 2 0"}, nil},
 
@@ -129,4 +130,23 @@ func TestPoolsOfNamespaces(t *testing.T) {
 		require.Empty(t, errs)
 		require.Contains(t, out, c.want)
 	}
+}
+
+// TestFiguresWithoutKinds: figures go by what is there, and say so.
+func TestFiguresWithoutKinds(t *testing.T) {
+	text, err := os.ReadFile(sample)
+	require.NoError(t, err)
+	for _, c := range []struct{ kind, says, figure string }{
+		{"BlockAffinity", "there are no affinities, so every owner of a block counts as having a confirmed one", "routes: confirmed blocks and borrowed addresses 107 43"},
+		{"IPAMHandle", "there are no handles, so they count as holding what the blocks say", "routes: confirmed blocks and borrowed addresses 107 43"},
+		{"IPPool", "there are no pools, so no block counts as a pool's", "addresses in use 383 343"},
+		{"Node", "there are no nodes; add nodes to what kubectl gets", "of these in blocks that no node owns 0 0"},
+	} {
+		_, out, errs := about(string(withoutKinds(text, c.kind)))
+		require.Empty(t, errs)
+		require.Contains(t, out, c.says)
+		require.Contains(t, out, c.figure, c.kind)
+	}
+	_, out, _ := about(string(text))
+	require.NotContains(t, out, "there are no")
 }

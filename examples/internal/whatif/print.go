@@ -92,6 +92,7 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 	if f.Nodes == 0 {
 		p.note("there are no nodes; add nodes to what kubectl gets")
 	}
+	p.note(derivedText(s))
 	p.note(w.unusedText())
 	p.note(w.lostText())
 	p.loans(f)
