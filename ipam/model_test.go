@@ -526,7 +526,7 @@ func sameState(what string, was, is *ipam.State) error {
 func total(s *ipam.State, handle string, is4 bool) int {
 	n := 0
 	for _, h := range s.Handles {
-		if !strings.EqualFold(h.ID, handle) { // ids that differ in letters only share one object: §1
+		if !strings.EqualFold(h.ID, handle) { // ids that differ only in case share one object: §1
 			continue
 		}
 		for _, c := range h.Counts {

@@ -28,7 +28,7 @@ const (
 func blockKey(cidr netip.Prefix) Key { return Key("block/" + cidr.String()) }
 
 // handleKey returns the key of a handle: handle/ID, in lower case, so that ids
-// which differ in letters only share one object (§1).
+// which differ only in case share one object (§1).
 func handleKey(id string) Key { return Key("handle/" + strings.ToLower(id)) }
 
 // nodeKey returns the key of a node: node/NAME.
