@@ -1,26 +1,15 @@
-// Package affinity holds the claims that owners make on blocks.
+// Package affinity says who claims a block, and how Calico names and stores it: the
+// owners of blocks, the states of their claims, the names of the affinity objects.
 //
 // An owner (a node, or a load-balancer controller) that wants to allocate from a
 // block first claims it. The claim is an object of its own beside the block,
 // because two objects cannot be written in one step: it is created pending, then
-// the block is written with its owner, then the claim is confirmed. If a process
-// dies in between, the next reader can tell from the claim how far it came.
+// the block is written with its owner, then the claim is confirmed. One that is
+// given up is marked pending deletion before the block is written (§5, §9).
 //
-//	          Pend                    Confirm
-//	None ────────────▶ Pending ────────────────────▶ Confirmed
-//	 ▲                 ▲  ▲  │                        │  │
-//	 │                 │  └──┼──────── Renew ─────────┘  │
-//	 │       Pend/Renew│     │ Release                   │ Release
-//	 │                 │     ▼                           │
-//	 └──── Drop ────── PendingDeletion ◀─────────────────┘
-//
-// Rules: only a confirmed claim counts for ownership and routes; a host that asks
-// for an address tries all its claims, pending ones too; the claims of an owner
-// are walked in the byte order of their Kubernetes names, which is not the order
-// of their addresses (§3, §5, §11).
-//
-// The package knows nothing of blocks, pools or allocation: the caller checks
-// whether a claim is still true.
+// Only a confirmed claim counts for ownership and routes. The claims of an owner
+// are walked in the byte order of their Kubernetes names, which is not the order of
+// their addresses: [CompareCIDRNames] (§3, §11).
 //
 // A section sign cites the description of Calico's behaviour: §6 is section 6 of
 // docs/calico.md.
@@ -29,9 +18,7 @@ package affinity
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
-	"time"
 )
 
 // Errors of this package. All are wrapped with the value that caused them.
@@ -40,9 +27,6 @@ var (
 	ErrInvalidOwner = errors.New("affinity: invalid owner")
 	// ErrInvalidState is matched by errors about a state's text.
 	ErrInvalidState = errors.New("affinity: invalid state")
-	// ErrTransition is matched when a claim is asked for a step that its
-	// state does not allow.
-	ErrTransition = errors.New("affinity: step not allowed in this state")
 )
 
 // Type is the kind of an owner.
@@ -104,47 +88,4 @@ func ParseOwner(text string) (Owner, error) {
 	}
 	o := Owner{Type(kind), name}
 	return o, o.Validate()
-}
-
-// Claim is one affinity object: an owner's claim on one block. Claims are made and
-// changed through [Claims]. A dropped claim ends in state None.
-type Claim struct {
-	Owner   Owner
-	CIDR    netip.Prefix // the block claimed
-	State   State
-	Created time.Time // when the object was created, for its age
-
-	list *Claims // that has it, nil for none
-}
-
-// Name returns the claim's name in Kubernetes, as [Name] makes it, anew each
-// time.
-func (c *Claim) Name() string { return Name(c.Owner.Name, c.CIDR) }
-
-// Renew writes the claim back as pending whatever its state, as recovery does before it
-// mends the block. The error matches [ErrTransition] for a claim that was dropped.
-func (c *Claim) Renew() error { return c.move(stepRenew) }
-
-// Confirm confirms a pending claim: the block is the owner's. For a claim that is
-// being released or was dropped the error matches [ErrTransition], and the claim
-// is unchanged.
-func (c *Claim) Confirm() error { return c.move(stepConfirm) }
-
-// Release marks the claim as pending deletion, before the block is written;
-// [Claims.Drop] deletes it afterwards. The error matches [ErrTransition] for a
-// claim that was dropped.
-func (c *Claim) Release() error { return c.move(stepRelease) }
-
-// move takes a step, or returns an error matching [ErrTransition] and leaves the claim
-// as it is.
-func (c *Claim) move(s step) error {
-	next, err := c.State.next(s)
-	if err != nil {
-		return fmt.Errorf("%s of %s: %w", c.CIDR, c.Owner, err)
-	}
-	c.State = next
-	if c.list != nil {
-		c.list.version++
-	}
-	return nil
 }

@@ -3,39 +3,28 @@ package affinity_test
 import (
 	"fmt"
 	"net/netip"
-	"time"
+	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
 )
 
-// A host claims two blocks and dies before it confirms the second.
+// Kubernetes lists the affinity objects of a node by their names, not by address.
 func Example() {
-	var claims affinity.Index
-	worker := claims.Open(affinity.HostOwner("calico-ipam-worker"))
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-	first := worker.Pend(netip.MustParsePrefix("192.168.131.128/26"), now)
-	// … the block is written …
-	if err := first.Confirm(); err != nil {
+	owner, err := affinity.ParseOwner("host:worker")
+	if err != nil {
 		fmt.Println(err)
+		return
 	}
-	worker.Pend(netip.MustParsePrefix("192.168.18.64/26"), now)
-
-	for _, c := range claims.All() {
-		fmt.Println(c.Name(), c.Owner, c.State)
+	blocks := []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.4/30"),
+		netip.MustParsePrefix("10.0.0.16/30"),
 	}
-
-	// Giving a block up: the claim is marked first, and deleted last.
-	if err := first.Release(); err != nil {
-		fmt.Println(err)
+	slices.SortFunc(blocks, affinity.CompareCIDRNames)
+	for _, cidr := range blocks {
+		fmt.Println(affinity.Name(owner.Name, cidr), affinity.Confirmed)
 	}
-	fmt.Println(first.Confirm())
-	worker.Drop(first.CIDR)
-	fmt.Println(worker.Len(), "left")
 
 	// Output:
-	// calico-ipam-worker-192-168-131-128-26 host:calico-ipam-worker confirmed
-	// calico-ipam-worker-192-168-18-64-26 host:calico-ipam-worker pending
-	// 192.168.131.128/26 of host:calico-ipam-worker: affinity: step not allowed in this state: confirm when "pendingDeletion"
-	// 1 left
+	// worker-10-0-0-16-30 confirmed
+	// worker-10-0-0-4-30 confirmed
 }

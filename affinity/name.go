@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // maxName is the length in bytes that a Kubernetes name must stay below;
@@ -107,13 +106,3 @@ var textRank = func() (rank [256]uint8) {
 	}
 	return rank
 }()
-
-// compareNames orders the claims of host on two blocks by [Name] in byte order.
-// It allocates only for a host name so long that names are cut.
-func compareNames(host string, a, b netip.Prefix) int {
-	const longest = len("-ffff-ffff-ffff-ffff-ffff-ffff-ffff-ffff-128")
-	if len(host)+longest < maxName {
-		return CompareCIDRNames(a, b)
-	}
-	return strings.Compare(Name(host, a), Name(host, b))
-}

@@ -11,6 +11,7 @@ import (
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -142,7 +143,7 @@ func (a *Allocator) ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mus
 
 // claimsIn returns the blocks of that size in the CIDR that the claims are on, in
 // address order.
-func claimsIn(claims []*affinity.Claim, cidr netip.Prefix, size int) []netip.Prefix {
+func claimsIn(claims []*claimlist.Claim, cidr netip.Prefix, size int) []netip.Prefix {
 	var in []netip.Prefix
 	for _, c := range claims {
 		if c.CIDR.Bits() == size && cidr.Contains(c.CIDR.Addr()) {
@@ -212,15 +213,15 @@ func (a *Allocator) ReleasePoolAffinities(cidr netip.Prefix) error {
 
 // lastClaims returns, for each block in the CIDR with claims, the last of them
 // by name, in that order.
-func (a *Allocator) lastClaims(cidr netip.Prefix) []*affinity.Claim {
+func (a *Allocator) lastClaims(cidr netip.Prefix) []*claimlist.Claim {
 	claims := a.claims.All()
-	name := make(map[*affinity.Claim]string, len(claims))
+	name := make(map[*claimlist.Claim]string, len(claims))
 	for _, c := range claims {
 		name[c] = c.Name()
 	}
-	slices.SortStableFunc(claims, func(x, y *affinity.Claim) int { return strings.Compare(name[x], name[y]) })
+	slices.SortStableFunc(claims, func(x, y *claimlist.Claim) int { return strings.Compare(name[x], name[y]) })
 	at := make(map[netip.Prefix]int)
-	var last []*affinity.Claim
+	var last []*claimlist.Claim
 	for _, c := range claims {
 		if !cidr.Contains(c.CIDR.Addr()) {
 			continue

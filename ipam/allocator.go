@@ -42,6 +42,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -79,7 +80,7 @@ type Allocator struct {
 	strays           map[netip.Prefix]*ipamBlock // blocks in no pool, or not of their pool's size
 	hosts            map[string]*owner           // nodes, and owners of type host, by name
 	virtual          map[string]*owner           // owners of type virtual by name
-	claims           affinity.Index
+	claims           claimlist.Index
 	handles          handleTable
 	reservations     *pool.Reservations
 	reservationTexts []string // the reservations as they were given
@@ -92,7 +93,7 @@ type Allocator struct {
 
 	// Scratch space of the operation under way.
 	ordinals []int
-	claimed  []*affinity.Claim
+	claimed  []*claimlist.Claim
 	chosen   []*poolBlocks
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -151,7 +152,7 @@ type request struct {
 	// The owner's usable blocks: those of plan, or if it is nil those of claims,
 	// which must be recovered first.
 	plan   *plan
-	claims []*affinity.Claim
+	claims []*claimlist.Claim
 	next   int // how many of them were tried
 }
 

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -189,7 +189,7 @@ func checkRequested(pools []netip.Prefix, is4 bool) error {
 // usable splits the owner's claims of the request's family: those in its pools are
 // appended to dst in name order; of the others, it releases empty blocks whose
 // pool no longer selects the node, unless that pool was requested (§3).
-func (a *Allocator) usable(dst []*affinity.Claim, r *request) []*affinity.Claim {
+func (a *Allocator) usable(dst []*claimlist.Claim, r *request) []*claimlist.Claim {
 	from := len(dst)
 	all := append(dst, r.owner.claims.All()...) // releasing changes the list
 	claims, usable := all[from:], all[:from]

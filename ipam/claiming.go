@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -99,7 +100,7 @@ func (a *Allocator) reclaimable(b *ipamBlock) bool {
 // pend writes the owner's claim on the block as pending, unless it is confirmed,
 // and returns it. An owner of the other type with the same name shares the claim,
 // which is the same object (§1).
-func (a *Allocator) pend(o *owner, cidr netip.Prefix) *affinity.Claim {
+func (a *Allocator) pend(o *owner, cidr netip.Prefix) *claimlist.Claim {
 	if n := a.namesake(o); n != nil && n.claims.Get(cidr) != nil {
 		o = n
 	}
@@ -108,7 +109,7 @@ func (a *Allocator) pend(o *owner, cidr netip.Prefix) *affinity.Claim {
 
 // claimOn returns the affinity object of the owner, or of its namesake, for the
 // block, or nil.
-func (a *Allocator) claimOn(o *owner, cidr netip.Prefix) *affinity.Claim {
+func (a *Allocator) claimOn(o *owner, cidr netip.Prefix) *claimlist.Claim {
 	if c := o.claims.Get(cidr); c != nil {
 		return c
 	}
@@ -170,7 +171,7 @@ func (a *Allocator) create(o *owner, cidr netip.Prefix, reserve *HostReservation
 // and returns the block. If the block has another owner or none it drops the claim
 // and returns errStale (§5). A block that it creates has the claim's size, even if
 // the pool has another.
-func (a *Allocator) recover(o *owner, c *affinity.Claim, reserve *HostReservation) (*ipamBlock, error) {
+func (a *Allocator) recover(o *owner, c *claimlist.Claim, reserve *HostReservation) (*ipamBlock, error) {
 	b := a.block(c.CIDR)
 	switch {
 	case b == nil:

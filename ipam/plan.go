@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -102,7 +103,7 @@ func (o *owner) reopen() { o.plans[0].spent, o.plans[1].spent = 0, 0 }
 
 // isTrue reports whether the claim is confirmed and the block has its owner; the
 // block is nil if there is none.
-func isTrue(c *affinity.Claim, b *ipamBlock, o *owner) bool {
+func isTrue(c *claimlist.Claim, b *ipamBlock, o *owner) bool {
 	return b != nil && b.owner == o && c.State == affinity.Confirmed
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/blocktree"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -63,7 +64,7 @@ type owner struct {
 	id     affinity.Owner
 	node   bool              // there is a node of its name
 	labels map[string]string // of the node
-	claims *affinity.Claims
+	claims *claimlist.List
 	// blocks are those whose affinity names this owner, in no order. Usually
 	// each has its claim, but claims can be lost.
 	blocks []*ipamBlock

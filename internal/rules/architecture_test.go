@@ -11,7 +11,7 @@ import (
 )
 
 // named matches a function as docs/architecture.md names it: package and name.
-var named = regexp.MustCompile("`(ipam|block|pool|affinity)\\.(\\w+)`")
+var named = regexp.MustCompile("`(ipam|block|pool|affinity|internal/claimlist)\\.(\\w+)`")
 
 // unknownFunctions returns the functions that a text names and no file declares.
 func unknownFunctions(text string, files []*file) (unknown []string) {

@@ -17,7 +17,7 @@ var core = append(slices.Clone(base), "ipam/calico", "ipam")
 
 // structures are the data structures that ipam is built with. They import the base
 // only, and keep the rules of the library.
-var structures = []string{"internal/blocktree"}
+var structures = []string{"internal/blocktree", "internal/claimlist"}
 
 // more lists what packages under ipam/ may import beside ipam and the base.
 var more = map[string][]string{
@@ -210,6 +210,10 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"pool/x.go", "internal/blocktree"},
 		{"internal/blocktree/x.go", "ipam"},
 		{"internal/blocktree/x.go", "internal/x"},
+		{"internal/blocktree/x.go", "internal/claimlist"},
+		{"internal/claimlist/x.go", "ipam"},
+		{"ipam/protocol/x.go", "internal/claimlist"},
+		{"affinity/x.go", "internal/claimlist"},
 		{"internal/race/x.go", "internal/explore"},
 		{"internal/race/x.go", "internal/cli"},
 		{"internal/race/x.go", "internal/blocktree"},
@@ -251,6 +255,8 @@ func TestImportDirectionRejects(t *testing.T) {
 		{"ipam/x.go", "ipam/calico"},
 		{"ipam/lifecycle/x.go", "ipam/calico"},
 		{"ipam/x.go", "internal/blocktree"},
+		{"ipam/x.go", "internal/claimlist"},
+		{"internal/claimlist/x.go", "affinity"},
 		{"internal/blocktree/x.go", "pool"},
 		{"ipam/x_test.go", "ipam/trace"},
 		{"ipam/trace/x.go", "ipam"},

@@ -1,4 +1,4 @@
-package affinity
+package claimlist
 
 import (
 	"fmt"
@@ -12,29 +12,30 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // row is the observable part of a claim.
 type row struct {
-	owner   Owner
+	owner   affinity.Owner
 	cidr    netip.Prefix
 	name    string
-	state   State
+	state   affinity.State
 	created time.Time
 }
 
 // subject is what the walker drives: an Index, the model, or a broken model.
 type subject interface {
-	pend(Owner, netip.Prefix, time.Time)
-	put(Owner, netip.Prefix, State, time.Time) error
-	step(Owner, netip.Prefix, step) error // of an existing claim
-	drop(Owner, netip.Prefix) bool
-	forget(Owner)
-	get(Owner, netip.Prefix) (row, bool)
-	of(Owner) []row // the owner's, in order
+	pend(affinity.Owner, netip.Prefix, time.Time)
+	put(affinity.Owner, netip.Prefix, affinity.State, time.Time) error
+	step(affinity.Owner, netip.Prefix, step) error // of an existing claim
+	drop(affinity.Owner, netip.Prefix) bool
+	forget(affinity.Owner)
+	get(affinity.Owner, netip.Prefix) (row, bool)
+	of(affinity.Owner) []row // the owner's, in order
 	all() []row
-	len(Owner) int
+	len(affinity.Owner) int
 	check() error
 }
 
@@ -51,26 +52,28 @@ func rowsOf(claims []*Claim) []row {
 	return rows
 }
 
-func (r *realIndex) pend(o Owner, cidr netip.Prefix, now time.Time) { r.x.Open(o).Pend(cidr, now) }
-func (r *realIndex) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
+func (r *realIndex) pend(o affinity.Owner, cidr netip.Prefix, now time.Time) {
+	r.x.Open(o).Pend(cidr, now)
+}
+func (r *realIndex) put(o affinity.Owner, cidr netip.Prefix, s affinity.State, now time.Time) error {
 	return r.x.Open(o).Put(cidr, s, now)
 }
-func (r *realIndex) step(o Owner, cidr netip.Prefix, s step) error {
+func (r *realIndex) step(o affinity.Owner, cidr netip.Prefix, s step) error {
 	return r.x.Of(o).Get(cidr).move(s)
 }
-func (r *realIndex) drop(o Owner, cidr netip.Prefix) bool { return r.x.Of(o).Drop(cidr) }
-func (r *realIndex) forget(o Owner)                       { r.x.Forget(o) }
-func (r *realIndex) get(o Owner, cidr netip.Prefix) (row, bool) {
+func (r *realIndex) drop(o affinity.Owner, cidr netip.Prefix) bool { return r.x.Of(o).Drop(cidr) }
+func (r *realIndex) forget(o affinity.Owner)                       { r.x.Forget(o) }
+func (r *realIndex) get(o affinity.Owner, cidr netip.Prefix) (row, bool) {
 	c := r.x.Of(o).Get(cidr)
 	if c == nil {
 		return row{}, false
 	}
 	return rowOf(c), true
 }
-func (r *realIndex) of(o Owner) []row { return rowsOf(r.x.Of(o).All()) }
-func (r *realIndex) all() []row       { return rowsOf(r.x.All()) }
-func (r *realIndex) len(o Owner) int  { return r.x.Of(o).Len() }
-func (r *realIndex) check() error     { return r.x.Check() }
+func (r *realIndex) of(o affinity.Owner) []row { return rowsOf(r.x.Of(o).All()) }
+func (r *realIndex) all() []row                { return rowsOf(r.x.All()) }
+func (r *realIndex) len(o affinity.Owner) int  { return r.x.Of(o).Len() }
+func (r *realIndex) check() error              { return r.x.Check() }
 
 // fault is one way in which an Index could be wrong and the walker must notice.
 type fault string
@@ -99,15 +102,17 @@ const (
 // model is the slow, obvious index: a map, sorted by names when asked.
 type model struct {
 	fault  fault
-	claims map[Owner]map[netip.Prefix]row
+	claims map[affinity.Owner]map[netip.Prefix]row
 	made   []netip.Prefix
 }
 
-func newModel(f fault) *model { return &model{fault: f, claims: make(map[Owner]map[netip.Prefix]row)} }
+func newModel(f fault) *model {
+	return &model{fault: f, claims: make(map[affinity.Owner]map[netip.Prefix]row)}
+}
 
-func (m *model) owner(o Owner) Owner {
+func (m *model) owner(o affinity.Owner) affinity.Owner {
 	if m.fault == oneOwnerAName {
-		o.Type = Host
+		o.Type = affinity.Host
 	}
 	return o
 }
@@ -121,19 +126,19 @@ func (m *model) write(r row) {
 	m.made = append(m.made, r.cidr)
 }
 
-func modelName(o Owner, cidr netip.Prefix) string {
+func modelName(o affinity.Owner, cidr netip.Prefix) string {
 	return o.Name + "-" + strings.NewReplacer(".", "-", ":", "-", "/", "-").Replace(cidr.String())
 }
 
-func (m *model) pend(o Owner, cidr netip.Prefix, now time.Time) {
+func (m *model) pend(o affinity.Owner, cidr netip.Prefix, now time.Time) {
 	r, exists := m.get(o, cidr)
 	switch {
 	case !exists:
-		r = row{o, cidr, modelName(o, cidr), Pending, now}
-	case r.state == Confirmed && m.fault != pendDemotes:
-	case r.state == PendingDeletion && m.fault == pendKeeps:
+		r = row{o, cidr, modelName(o, cidr), affinity.Pending, now}
+	case r.state == affinity.Confirmed && m.fault != pendDemotes:
+	case r.state == affinity.PendingDeletion && m.fault == pendKeeps:
 	default:
-		r.state = Pending
+		r.state = affinity.Pending
 	}
 	if m.fault == pendRejuvenates {
 		r.created = now
@@ -141,15 +146,15 @@ func (m *model) pend(o Owner, cidr netip.Prefix, now time.Time) {
 	m.write(r)
 }
 
-func (m *model) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
-	if (s == None && m.fault != putTakesNone) || s > PendingDeletion {
-		return fmt.Errorf("%w: %s", ErrInvalidState, s)
+func (m *model) put(o affinity.Owner, cidr netip.Prefix, s affinity.State, now time.Time) error {
+	if (s == affinity.None && m.fault != putTakesNone) || s > affinity.PendingDeletion {
+		return fmt.Errorf("%w: %s", affinity.ErrInvalidState, s)
 	}
 	r, exists := m.get(o, cidr)
 	if !exists {
 		r = row{o, cidr, modelName(o, cidr), s, now}
 	}
-	if m.fault != putSteps || !exists || r.state != PendingDeletion || s != Confirmed {
+	if m.fault != putSteps || !exists || r.state != affinity.PendingDeletion || s != affinity.Confirmed {
 		r.state = s
 	}
 	if m.fault == putRejuvenates {
@@ -159,28 +164,28 @@ func (m *model) put(o Owner, cidr netip.Prefix, s State, now time.Time) error {
 	return nil
 }
 
-func (m *model) step(o Owner, cidr netip.Prefix, s step) error {
+func (m *model) step(o affinity.Owner, cidr netip.Prefix, s step) error {
 	r, _ := m.get(o, cidr)
 	switch s {
 	case stepPend:
-		if r.state != Confirmed {
-			r.state = Pending
+		if r.state != affinity.Confirmed {
+			r.state = affinity.Pending
 		}
 	case stepRenew:
-		r.state = Pending
+		r.state = affinity.Pending
 	case stepConfirm:
-		if r.state == PendingDeletion {
+		if r.state == affinity.PendingDeletion {
 			return ErrTransition
 		}
-		r.state = Confirmed
+		r.state = affinity.Confirmed
 	case stepRelease:
-		r.state = PendingDeletion
+		r.state = affinity.PendingDeletion
 	}
 	m.write(r)
 	return nil
 }
 
-func (m *model) drop(o Owner, cidr netip.Prefix) bool {
+func (m *model) drop(o affinity.Owner, cidr netip.Prefix) bool {
 	_, exists := m.get(o, cidr)
 	if !exists {
 		return m.fault == dropAlwaysTrue
@@ -201,13 +206,13 @@ func (m *model) drop(o Owner, cidr netip.Prefix) bool {
 	return true
 }
 
-func (m *model) forget(o Owner) {
+func (m *model) forget(o affinity.Owner) {
 	if m.fault == forgetsAll {
 		delete(m.claims, o)
 	}
 }
 
-func (m *model) get(o Owner, cidr netip.Prefix) (row, bool) {
+func (m *model) get(o affinity.Owner, cidr netip.Prefix) (row, bool) {
 	claims := m.claims[m.owner(o)]
 	if m.fault == getMissesManyOnes && len(claims) > 32 {
 		return row{}, false
@@ -223,7 +228,7 @@ func (m *model) get(o Owner, cidr netip.Prefix) (row, bool) {
 	return r, exists
 }
 
-func (m *model) of(o Owner) []row {
+func (m *model) of(o affinity.Owner) []row {
 	rows := slices.Collect(maps.Values(m.claims[m.owner(o)]))
 	slices.SortFunc(rows, func(x, y row) int {
 		switch m.fault {
@@ -239,7 +244,7 @@ func (m *model) of(o Owner) []row {
 
 func (m *model) all() []row {
 	owners := slices.Collect(maps.Keys(m.claims))
-	slices.SortFunc(owners, func(x, y Owner) int {
+	slices.SortFunc(owners, func(x, y affinity.Owner) int {
 		if m.fault == ownersByText {
 			return strings.Compare(x.Name+string(x.Type), y.Name+string(y.Type))
 		}
@@ -252,11 +257,11 @@ func (m *model) all() []row {
 	return rows
 }
 
-func (m *model) len(o Owner) int { return len(m.of(o)) }
-func (m *model) check() error    { return nil }
+func (m *model) len(o affinity.Owner) int { return len(m.of(o)) }
+func (m *model) check() error             { return nil }
 
 var (
-	someOwners = []Owner{HostOwner("b"), VirtualOwner("b"), HostOwner("a"), VirtualOwner("c"), HostOwner("b-10")}
+	someOwners = []affinity.Owner{affinity.HostOwner("b"), affinity.VirtualOwner("b"), affinity.HostOwner("a"), affinity.VirtualOwner("c"), affinity.HostOwner("b-10")}
 	someBlocks = blocks("10.0.0.0/28", 60, "10.0.0.0/26", 4, "fd00::/124", 20, "fd00::/122", 2)
 )
 
@@ -290,14 +295,14 @@ func newWalker(src property.Source, got subject) *walker {
 	return &walker{src: src, got: got, want: newModel(faultless), now: time.Unix(1_700_000_000, 0)}
 }
 
-func (m *walker) owner() Owner       { return someOwners[m.src.Pick("owner", len(someOwners))] }
-func (m *walker) cidr() netip.Prefix { return someBlocks[m.src.Pick("block", len(someBlocks))] }
+func (m *walker) owner() affinity.Owner { return someOwners[m.src.Pick("owner", len(someOwners))] }
+func (m *walker) cidr() netip.Prefix    { return someBlocks[m.src.Pick("block", len(someBlocks))] }
 
 // claim picks an existing one, if any.
-func (m *walker) claim() (Owner, netip.Prefix, bool) {
+func (m *walker) claim() (affinity.Owner, netip.Prefix, bool) {
 	rows := m.want.all()
 	if len(rows) == 0 {
-		return Owner{}, netip.Prefix{}, false
+		return affinity.Owner{}, netip.Prefix{}, false
 	}
 	r := rows[m.src.Pick("claim", len(rows))]
 	return r.owner, r.cidr, true
@@ -335,7 +340,7 @@ var actions = []struct {
 		return nil
 	}},
 	{"put", func(m *walker) error {
-		o, cidr, s := m.owner(), m.cidr(), State(m.src.Pick("state", 5))
+		o, cidr, s := m.owner(), m.cidr(), affinity.State(m.src.Pick("state", 5))
 		if oldO, oldCIDR, there := m.claim(); there && m.src.Pick("old", 2) == 0 {
 			o, cidr = oldO, oldCIDR
 		}
@@ -477,7 +482,7 @@ func TestGetInLargeLists(t *testing.T) {
 	now := time.Unix(0, 0)
 	for _, n := range []int{1, 2, 31, 32, 33, 34, 200} {
 		var x Index
-		c := x.Open(HostOwner("node"))
+		c := x.Open(affinity.HostOwner("node"))
 		all := blocks("10.0.0.0/28", n, "fd00::/124", n)
 		for _, cidr := range all[:n] {
 			c.Pend(cidr, now)
@@ -502,7 +507,7 @@ func TestGetInLargeLists(t *testing.T) {
 // ends in None.
 func TestClaimPointers(t *testing.T) {
 	var x Index
-	c := x.Open(HostOwner("n"))
+	c := x.Open(affinity.HostOwner("n"))
 	cidrs := blocks("10.0.0.0/28", 80)
 	now := time.Unix(0, 0)
 	kept := c.Pend(cidrs[40], now)
@@ -518,13 +523,13 @@ func TestClaimPointers(t *testing.T) {
 	}
 	require.Same(t, kept, c.Get(cidrs[40]))
 	require.True(t, c.Drop(cidrs[40]))
-	require.Equal(t, None, kept.State, "the claim that was there ends")
+	require.Equal(t, affinity.None, kept.State, "the claim that was there ends")
 	require.Nil(t, c.Get(cidrs[40]))
 	require.NoError(t, x.Check())
 }
 
 func TestNilAndForget(t *testing.T) {
-	var none *Claims
+	var none *List
 	cidr := netip.MustParsePrefix("10.0.0.0/26")
 	require.Zero(t, none.Len())
 	require.Nil(t, none.All())
@@ -534,7 +539,7 @@ func TestNilAndForget(t *testing.T) {
 	require.True(t, none.Owner().IsZero())
 
 	var x Index
-	n := HostOwner("n")
+	n := affinity.HostOwner("n")
 	require.Nil(t, x.Of(n))
 	x.Forget(n)
 	require.Nil(t, x.All())
@@ -547,7 +552,7 @@ func TestNilAndForget(t *testing.T) {
 	c.Pend(cidr, time.Unix(0, 0))
 	x.Forget(n)
 	require.Same(t, c, x.Of(n), "not while there are claims")
-	x.Forget(VirtualOwner("n"))
+	x.Forget(affinity.VirtualOwner("n"))
 	require.Same(t, c, x.Of(n), "another owner")
 	require.True(t, c.Drop(cidr))
 	require.Same(t, c, x.Of(n), "an empty list stays")
@@ -563,7 +568,7 @@ func TestNilAndForget(t *testing.T) {
 func TestIndexAllIsTheCallers(t *testing.T) {
 	var x Index
 	for _, cidr := range blocks("10.0.0.0/28", 5) {
-		x.Open(HostOwner("n")).Pend(cidr, time.Unix(0, 0))
+		x.Open(affinity.HostOwner("n")).Pend(cidr, time.Unix(0, 0))
 	}
 	all := x.All()
 	clear(all)
@@ -573,19 +578,19 @@ func TestIndexAllIsTheCallers(t *testing.T) {
 
 // TestCheckReports: every invariant, broken by hand, is reported, all at once.
 func TestCheckReports(t *testing.T) {
-	broken := map[string]func(x *Index, c *Claims){
-		"out of order at":          func(_ *Index, c *Claims) { c.list[0], c.list[1] = c.list[1], c.list[0] },
-		"two claims on":            func(_ *Index, c *Claims) { c.list = append(c.list, c.list[2]) },
-		"has state ":               func(_ *Index, c *Claims) { c.list[0].State = None },
-		"has state State(7)":       func(_ *Index, c *Claims) { c.list[1].State = 7 },
-		"is in the list of host:n": func(_ *Index, c *Claims) { c.list[1].Owner = HostOwner("m") },
-		"invalid owner":            func(_ *Index, c *Claims) { c.owner.Type = "node" },
-		"filed under host:m":       func(x *Index, c *Claims) { x.owners[HostOwner("m")] = c },
-		"filed under virtual:n":    func(x *Index, c *Claims) { x.owners[VirtualOwner("n")] = c },
+	broken := map[string]func(x *Index, c *List){
+		"out of order at":          func(_ *Index, c *List) { c.list[0], c.list[1] = c.list[1], c.list[0] },
+		"two claims on":            func(_ *Index, c *List) { c.list = append(c.list, c.list[2]) },
+		"has state ":               func(_ *Index, c *List) { c.list[0].State = affinity.None },
+		"has state State(7)":       func(_ *Index, c *List) { c.list[1].State = 7 },
+		"is in the list of host:n": func(_ *Index, c *List) { c.list[1].Owner = affinity.HostOwner("m") },
+		"invalid owner":            func(_ *Index, c *List) { c.owner.Type = "node" },
+		"filed under host:m":       func(x *Index, c *List) { x.owners[affinity.HostOwner("m")] = c },
+		"filed under virtual:n":    func(x *Index, c *List) { x.owners[affinity.VirtualOwner("n")] = c },
 	}
-	tampered := func(tamper ...func(*Index, *Claims)) error {
+	tampered := func(tamper ...func(*Index, *List)) error {
 		var x Index
-		c := x.Open(HostOwner("n"))
+		c := x.Open(affinity.HostOwner("n"))
 		for _, cidr := range blocks("10.0.0.0/28", 3) {
 			c.Pend(cidr, time.Unix(0, 0))
 		}
