@@ -79,7 +79,7 @@ func checkOwner(o affinity.Owner) error {
 
 // errForeign says that a claim was stale: somebody else owns the block. The claim
 // is gone then.
-var errForeign = errors.New("ipam: block is another's")
+var errForeign = errors.New("ipam: block has another owner")
 
 // releaseClaim gives up the host's claim on the block, and the block with it if it
 // is empty (§9, "Releasing affinity"). If the claim or the block is missing it

@@ -56,7 +56,7 @@ func newLoad(make makeSubject, workers int, cooldown time.Duration) (*load, erro
 
 // round runs all workers at once, each for that many operations, and checks that
 // their answers can be explained. It returns the number of answers.
-func (l *load) round(seed uint64, deeds int) (answers int, err error) {
+func (l *load) round(seed uint64, operations int) (answers int, err error) {
 	began := time.Now()
 	// Not a shared counter: it would order operations that must not need an order.
 	tick := func() int64 { return int64(time.Since(began)) }
@@ -76,7 +76,7 @@ func (l *load) round(seed uint64, deeds int) (answers int, err error) {
 		w := history.NewWorker(log, src, l.world, fmt.Sprint("n", i))
 		wg.Go(func() {
 			<-begin
-			for range deeds {
+			for range operations {
 				w.Do()
 				if src.Pick("let time pass", 20) == 0 {
 					l.clock.Advance(time.Second)

@@ -44,18 +44,18 @@ func TestSoak(t *testing.T) {
 // A soak is loads without and with a cooldown, in turns, with counts of their
 // work.
 type soak struct {
-	loads   []*load
-	rounds  int // each a history that was checked, with the invariants after it
-	deeds   int
-	answers int
-	memory  memory
+	loads      []*load
+	rounds     int // each a history that was checked, with the invariants after it
+	operations int
+	answers    int
+	memory     memory
 }
 
-// soakWorkers is the number of goroutines, soakDeeds the number of operations of
+// soakWorkers is the number of goroutines, soakOps the number of operations of
 // each in a round.
 const (
 	soakWorkers = 32
-	soakDeeds   = 100
+	soakOps     = 100
 )
 
 func newSoak(make makeSubject) (*soak, error) {
@@ -71,9 +71,9 @@ func newSoak(make makeSubject) (*soak, error) {
 }
 
 func (s *soak) round() error {
-	answers, err := s.loads[s.rounds%len(s.loads)].round(uint64(s.rounds), soakDeeds)
+	answers, err := s.loads[s.rounds%len(s.loads)].round(uint64(s.rounds), soakOps)
 	s.rounds++
-	s.deeds += soakWorkers * soakDeeds
+	s.operations += soakWorkers * soakOps
 	s.answers += answers
 	return err
 }
@@ -84,7 +84,7 @@ func (s *soak) report() (string, error) {
 	runtime.GC()
 	runtime.ReadMemStats(&stats)
 	report := fmt.Sprintf("%d operations, %d histories and states checked, %d answers explained, %.1f MiB of heap in use",
-		s.deeds, s.rounds, s.answers, float64(stats.HeapInuse)/(1<<20))
+		s.operations, s.rounds, s.answers, float64(stats.HeapInuse)/(1<<20))
 	return report, s.memory.grows(stats.HeapInuse)
 }
 
@@ -114,7 +114,7 @@ func TestSoakReports(t *testing.T) {
 	report, err := s.report()
 	require.NoError(t, err)
 	require.Contains(t, report, "6400 operations, 2 histories and states checked, ")
-	require.Greater(t, s.answers, s.deeds/2)
+	require.Greater(t, s.answers, s.operations/2)
 }
 
 // TestSoakRejects: a soak stops if a history cannot be explained, and if memory

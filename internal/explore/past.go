@@ -15,7 +15,7 @@ type past struct {
 	answers map[protocol.Key][]protocol.Response
 }
 
-var errTooOld = errors.New("it was not written so often")
+var errTooOld = errors.New("it was written fewer times")
 
 // remember keeps the answers to reads before a write. The function that it returns
 // undoes this, for a write that did not happen.

@@ -158,14 +158,14 @@ func TestStale(t *testing.T) {
 	}, notes(trail, 4))
 
 	for schedule, want := range map[string]string{
-		"b b:stale":       "move 2, b:stale: it was not written so often",
-		"a* b b:stale2":   "it was not written so often",
+		"b b:stale":       "move 2, b:stale: it was written fewer times",
+		"a* b b:stale2":   "it was written fewer times",
 		"a a a:stale":     "a write's answer cannot be stale",
 		"c":               "move 1 is of client c, and there are only a to b",
 		"a*9":             "move 4, a: a has nothing left to do",
 		"a* a*":           "move 2, a*: a has nothing left to do",
 		"a*3 b* a:dies":   "a has nothing left to do",
-		"b:stale a b b b": "it was not written so often",
+		"b:stale a b b b": "it was written fewer times",
 	} {
 		s, err := ParseSchedule(schedule)
 		require.NoError(t, err)

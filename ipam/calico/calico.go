@@ -1,5 +1,5 @@
-// Package calico has the releases of Calico, v3.22 to v3.33, and the rules in which
-// they differ: docs/calico.md §16 has them in words. A section sign cites that
+// Package calico has the releases of Calico, v3.22 to v3.33, and the rules in
+// which they differ; docs/calico.md §16 describes them. A section sign cites that
 // document.
 //
 // A rule is named by its field of [Rules]:
@@ -35,11 +35,12 @@ const (
 // stands for. Lines are numbered 0 to 9,999; 22 to 33 are known here.
 func V3(line int) Version { return (major3+Version(line))*linePatches + lastPatch }
 
-// Parse reads a version such as "v3.28.2", "3.28" or "v3.31.7-12-gabc": what
-// follows the three numbers is ignored. "master" and the empty text are the newest.
-// Any other text, also one of another major version than 3, matches
-// [codes.InvalidArgument]. Releases older than v3.22 and newer than v3.33 are read as
-// well; [Version.Covered] tells whether this package has rules for them.
+// Parse reads a version such as "v3.28.2", "3.28" or "v3.31.7-12-gabc": it ignores
+// text after the three numbers. "master" and the empty text are the newest. Any
+// other text, also one of another major version than 3, matches
+// [codes.InvalidArgument]. Releases older than v3.22 and newer than v3.33 are
+// valid too; [Version.Covered] reports whether this package has rules for a
+// release.
 func Parse(text string) (Version, error) {
 	if text == "" || text == "master" {
 		return 0, nil
@@ -69,7 +70,7 @@ func Parse(text string) (Version, error) {
 	return v, nil
 }
 
-// An invalidError is about a text that is no version.
+// An invalidError is the error for a text that is no version.
 type invalidError struct{ text string }
 
 func (e *invalidError) Error() string {
@@ -110,15 +111,15 @@ func (v Version) line() Version  { return v/linePatches - major3 }
 func (v Version) patch() Version { return v % linePatches }
 
 // Covered reports whether the rules of this release are known: those of v3.22 to
-// v3.33. An older release goes by the oldest rules and a newer one by the newest,
-// which may be wrong for them.
+// v3.33. An older release has the oldest rules and a newer one the newest, which
+// may be wrong.
 func (v Version) Covered() bool {
 	v = v.Known()
 	return oldestVersion <= v && v <= newestVersion
 }
 
-// Caveat says what to know of a release that is not covered ([Version.Covered]), as a
-// sentence without its full stop; it is empty for one that is.
+// Caveat returns a warning about a release that is not covered
+// ([Version.Covered]), a sentence without its full stop, or "".
 func (v Version) Caveat() string {
 	switch {
 	case v.Covered():
@@ -129,17 +130,17 @@ func (v Version) Caveat() string {
 	return "Calico " + v.String() + " is answered as v3.33, the newest release that is known here"
 }
 
-// Rules are what Calico's releases do differently. A true field is the newer
+// Rules are the differences between Calico's releases. A true field is the newer
 // behaviour; all are true for the newest release (§16).
 type Rules struct {
 	// The allocator.
 
 	ReclaimEmptyBlocks  bool // an empty block of another owner is taken when none is left to claim
-	LowerByReleased     bool // ReleaseIPs lowers a handle by what it released, not by one a block
+	LowerByReleased     bool // ReleaseIPs lowers a handle by the number released, not by one for each block
 	QueueByOrdinal      bool // ReleaseIPs queues ascending ordinals, not addresses as text
 	FreeHasNoNumber     bool // ReleaseByHandle clears the sequence number of what it frees
 	ReservationsInUsage bool // reservations count in utilization
-	EnsureByPools6      bool // EnsureBlock goes by the IPv6 pools for IPv6
+	EnsureByPools6      bool // EnsureBlock uses the IPv6 pools for IPv6
 	TellReleased        bool // ReleaseIPs names what it released
 	DisabledByAddress   bool // the block of an address in a disabled pool has the pool's size
 	LoadBalancer        bool // virtual owners, use LoadBalancer, assignment mode Manual, a use for AssignIP
@@ -147,7 +148,7 @@ type Rules struct {
 	CapsPerHandle       bool // requests may limit what a handle holds
 	AlternateOwners     bool // addresses have an alternate owner; SetOwnerAttributes
 	AssignIPChecksUse   bool // AssignIP refuses a use that the pool does not allow
-	Cooldown            bool // a released address rests before it is free
+	Cooldown            bool // a released address cools down before it is free
 	ReleaseReadsConfig  bool // releases read the configuration
 
 	// What calicoctl prints.
@@ -157,22 +158,22 @@ type Rules struct {
 	BorrowedVMIs   bool // borrowed addresses of virtual machines are of type vmi
 	OwnersOfIP     bool // the page of one address has its handle and both owners
 
-	// The cleaning controller. None of these has a recording: they are known by
-	// reading.
+	// The cleaning controller. None of these has a recording: they are known from
+	// reading Calico.
 
-	ScansDirtyNodes      bool // a sync looks at the nodes of which something changed, not at all of them
-	ReleasesAnyEmpty     bool // an empty block goes however few addresses are free in its node's others
-	UseForgetsEmpty      bool // a block that is used counts as first empty when it is so again
+	ScansDirtyNodes      bool // a sync scans the nodes where something changed, not all of them
+	ReleasesAnyEmpty     bool // an empty block is released even if its node's other blocks are full
+	UseForgetsEmpty      bool // the grace period of an empty block restarts after it was used
 	EvictedLoseAddresses bool // an evicted pod loses the addresses that it reports
-	ReleasesLeaksAtOnce  bool // leaks go in one ReleaseIPs, not each in one of its own
+	ReleasesLeaksAtOnce  bool // one ReleaseIPs releases all leaks, not one for each
 	RetriesWithBackoff   bool // a sync that failed waits longer each time; nodes have no rate limit
-	CleansNodeByNode     bool // a node is clean once it was looked at, not once the sync succeeded
+	CleansNodeByNode     bool // a node is clean once it was scanned, not once the sync succeeded
 	DeletedBlockForgets  bool // allocations of a deleted block are no leaks and belong to no handle
 	JudgesMachines       bool // virtual machines hold their addresses, not their pods
-	RenewsGivenOut       bool // an address given out anew to its handle is trusted, and known by its new number
+	RenewsGivenOut       bool // an address given out anew to its handle is no suspect, and has its new number
 	CollectsCold         bool // addresses whose cooldown is over are collected
-	RepeatsForLeaks      bool // leaks that remain are a reason for another sync
-	RepeatsForNodes      bool // nodes that could not be released are a reason too, and not an error
+	RepeatsForLeaks      bool // leaks that remain start another sync
+	RepeatsForNodes      bool // nodes that could not be released do too, and are no error
 }
 
 // Rules returns the rules of the release.
@@ -187,7 +188,7 @@ func (v Version) Rules() Rules {
 // A change is one behaviour that a release of Calico brought.
 type change struct {
 	field func(*Rules) *bool
-	what  string // the name of what a configuration may ask for, or what changed
+	what  string // the name of a feature, or the change
 	// since has the first release of each line that has the change, ascending.
 	// Lines after the last have it, other lines before do not: a backport may
 	// reach v3.31.7 while v3.32 lacks it.
@@ -207,8 +208,8 @@ func (c *change) in(v Version) bool {
 	return v > c.since[len(c.since)-1]
 }
 
-// releases has every change that we know of, those of the allocator first,
-// then those of calicoctl and of the cleaning controller.
+// releases has every known change, those of the allocator first, then those of
+// calicoctl and of the cleaning controller.
 var releases = []change{
 	{func(r *Rules) *bool { return &r.ReclaimEmptyBlocks }, "reclaim of empty blocks, claim times", firsts("v3.32.0"), "#11149", "§5"},
 	{func(r *Rules) *bool { return &r.LowerByReleased }, "handles lowered by what was released", firsts("v3.33.0"), "#12554", "§9"},
@@ -259,14 +260,14 @@ func firsts(texts ...string) []Version {
 	return versions
 }
 
-// Without says why the release refuses what asks for the rule, for one that does not
-// have it: what it lacks, and the first release with that.
+// Without says why a release without the rule refuses a request that needs it:
+// what it lacks, and the first release that has it.
 func (v Version) Without(rule func(*Rules) *bool) string {
 	c := changeOf(rule)
 	return fmt.Sprintf("Calico %s has no %s; %s is the first release that does", v, c.what, c.first())
 }
 
-// First returns the first release that has the rule, as a line where the whole line
+// First returns the first release that has the rule, as a line if the whole line
 // has it.
 func First(rule func(*Rules) *bool) Version { return changeOf(rule).first() }
 
@@ -276,7 +277,7 @@ func changeOf(field func(*Rules) *bool) *change {
 	return &releases[slices.IndexFunc(releases, func(c change) bool { return c.field(&r) == field(&r) })]
 }
 
-// first returns the first release that has the change, as a line where the whole line
+// first returns the first release that has the change, as a line if the whole line
 // has it.
 func (c *change) first() Version {
 	v := c.since[0]

@@ -12,9 +12,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/calico"
 )
 
-// Calicoctl is the calicoctl of a release of Calico: report.Calicoctl(calico.V3(28))
-// prints tables as that of v3.28 does. The zero value is the newest that package
-// ipam knows.
+// Calicoctl is the calicoctl of a release of Calico:
+// report.Calicoctl(calico.V3(28)) prints tables as that of v3.28 does. The zero
+// value is the newest known.
 type Calicoctl calico.Version
 
 // rules returns what the release does differently.

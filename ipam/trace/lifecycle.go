@@ -68,7 +68,7 @@ func (p *Player) oversee(h *Header) error {
 func overseen(do func(p *Player, in *In) (Out, error)) func(*Player, *In) (Out, error) {
 	return func(p *Player, in *In) (Out, error) {
 		if p.cluster == nil {
-			return Out{}, errors.New("there is no controller: the player was not set, or its engine is no ipam.Allocator")
+			return Out{}, errors.New("there is no controller: Set was not called, or the engine is no ipam.Allocator")
 		}
 		return do(p, in)
 	}

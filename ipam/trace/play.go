@@ -36,7 +36,7 @@ type Player struct {
 
 // ErrSnapshot is matched if a recording begins with a snapshot, which only the
 // caller can find.
-var ErrSnapshot = errors.New("trace: goes on from a snapshot")
+var ErrSnapshot = errors.New("trace: begins with a snapshot")
 
 // NewPlayer returns a player on an allocator of its own, with the cluster of the
 // header; [ErrSnapshot] if that is in a snapshot.
@@ -71,7 +71,7 @@ func PlayOn(e Engine, clock *ipam.Clock) *Player {
 // [ErrSnapshot] if that is in a snapshot. It does not move the clock.
 func (p *Player) Set(h Header) error {
 	if h.Snapshot != "" {
-		return fmt.Errorf("%w, %q: there must be a player on it", ErrSnapshot, h.Snapshot)
+		return fmt.Errorf("%w, %q: play it with PlayOn", ErrSnapshot, h.Snapshot)
 	}
 	if h.Config != nil {
 		// The recorded configuration was in force, even if SetIPAMConfig refuses

@@ -19,7 +19,7 @@ Usage: ipamsim replay [flags] FILE...
 
 Each FILE is a recording as JSON Lines, plain or gzip; - is standard input. For
 a file that diverges, the first divergence is printed with its context. One that
-goes on from a snapshot finds it beside itself: NAME.v1.yaml.gz, or without .gz,
+begins with a snapshot finds it beside itself: NAME.v1.yaml.gz, or without .gz,
 or .json instead of .yaml; with -snapshot v3, NAME.v3.yaml.gz and so on.
 
   ipamsim replay testdata/traces/*.gz
