@@ -49,7 +49,7 @@ func TestBadFiles(t *testing.T) {
 	}{
 		{[]string{"-f", "missing.yaml"}, "missing.yaml: no such file"},
 		{[]string{"-f", "lab.go"}, "lab.go:"},
-		{[]string{"-f", "."}, "is a directory"},
+		{[]string{"-f", "."}, "holds no file with resources"},
 		{[]string{"-f", edited(t, customResources, "VXLANCrossSubnet", "None")}, "encapsulation None"},
 		{[]string{"-f", edited(t, edited(t, customResources, "VXLANCrossSubnet", "IPIP"), "192.168.0.0/16\n", "fd00::/112\n      blockSize: 122\n")}, `"blockSize" already set`},
 		{[]string{"-f", edited(t, customResources, "    - name", "    - cidr: 10.0.0.0/16\n    - name")}, "pick one with -pool"},
