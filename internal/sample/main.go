@@ -59,7 +59,8 @@ func write(out io.Writer) error {
 	if m.err != nil {
 		return m.err
 	}
-	if err := snapshot.WriteYAML(out, m.a.Cluster(), snapshot.V1); err != nil {
+	s := snapshot.Snapshot{Cluster: m.a.Cluster()}
+	if err := s.WriteYAML(out, snapshot.V1); err != nil {
 		return err
 	}
 	fmt.Fprint(out, "---\napiVersion: v1\nitems:\n"+

@@ -64,7 +64,7 @@ func releasesWithoutHandle(c *checker) *Report {
 		f := &r.Findings[i]
 		for _, b := range c.s.Cluster.Blocks {
 			for _, al := range b.Allocations {
-				if f.Kind == HandleMissing && slices.Contains(f.Objects, handleObject(al.Handle)) {
+				if f.Kind == kindHandleMissing && slices.Contains(f.Objects, handleObject(al.Handle)) {
 					f.Fixes = append(f.Fixes, release(b.Addr(al.Ordinal))...)
 				}
 			}
@@ -86,7 +86,7 @@ func adviceHurts(src property.Source, check func(*checker) *Report) error {
 	}
 	for _, f := range r.Findings {
 		for _, fix := range f.Fixes {
-			if fix.DryRun || fix.Does == Look {
+			if fix.DryRun || fix.Does == doLook {
 				continue
 			}
 			if err := whole.hurts(fix, full); err != nil {
@@ -106,7 +106,7 @@ type clusterOfField struct {
 // hurts returns whom a command hurts.
 func (w *clusterOfField) hurts(fix Fix, full *Report) error {
 	switch fix.Does {
-	case ReleaseAddress:
+	case doReleaseAddress:
 		ip := netip.MustParseAddr(fix.Object)
 		if pods := w.right[ip]; len(pods) > 0 {
 			return fmt.Errorf("Pod %s has the address", pods[0])
@@ -116,22 +116,22 @@ func (w *clusterOfField) hurts(fix Fix, full *Report) error {
 				return fmt.Errorf("Node %s has the address", a.Node)
 			}
 		}
-	case DeletePod:
+	case doDeletePod:
 		return w.needsRestart(fix.Object, full)
-	case DeleteHandle:
+	case doDeleteHandle:
 		if heldBy(w.s.Cluster.Blocks)[fix.Object] != nil {
 			return fmt.Errorf("the handle holds addresses")
 		}
-	case DeleteAffinity, CreateAffinity:
+	case doDeleteAffinity, doCreateAffinity:
 		i := slices.IndexFunc(w.s.Cluster.Blocks, func(b ipam.BlockState) bool { return affinity.Name(b.Owner.Name, b.CIDR) == fix.Object })
 		exists := slices.ContainsFunc(w.s.Cluster.Affinities, func(a ipam.AffinityState) bool { return affinity.Name(a.Owner.Name, a.CIDR) == fix.Object })
-		if i >= 0 && fix.Does == DeleteAffinity {
+		if i >= 0 && fix.Does == doDeleteAffinity {
 			return fmt.Errorf("the block is its owner's")
 		}
-		if (i < 0 || exists) && fix.Does == CreateAffinity {
+		if (i < 0 || exists) && fix.Does == doCreateAffinity {
 			return fmt.Errorf("there is one, or the block is not its owner's")
 		}
-	case RestartNode:
+	case doRestartNode:
 		return fmt.Errorf("all nodes here have their tunnels by right")
 	}
 	return nil
@@ -319,7 +319,7 @@ func hide[T any](src property.Source, s *Snapshot, kind string, list *[]T, unlis
 		if n > 0 {
 			i := src.Pick("unreadable", n)
 			*list = slices.Delete(*list, i, i+1)
-			s.Problems = append(s.Problems, &Problem{Object: kind + " x", Kind: Unreadable, Reason: "is odd"})
+			s.Problems = append(s.Problems, &Problem{Object: kind + " x", Kind: kindUnreadable, Reason: "is odd"})
 		}
 	case 4:
 		*list, *unlisted = nil, true

@@ -42,7 +42,7 @@ func (c *checker) handles() {
 			continue
 		}
 		if len(holds) == 0 {
-			c.find(HandleEmpty, netip.Addr{}, []string{handleObject(h.ID)}, "%s holds no address, but counts %s", cutHandle(h.ID), countText(h.Counts))
+			c.find(kindHandleEmpty, netip.Addr{}, []string{handleObject(h.ID)}, "%s holds no address, but counts %s", cutHandle(h.ID), countText(h.Counts))
 			if sound { // else it may hold what was not understood
 				c.mend("", deleteHandle(h.ID)...)
 			}
@@ -50,13 +50,13 @@ func (c *checker) handles() {
 		}
 		for _, n := range h.Counts {
 			if n.Count != holds[n.Block] {
-				c.find(HandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
+				c.find(kindHandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
 					"%s counts %d in %s, and holds %d", cutHandle(h.ID), n.Count, n.Block, holds[n.Block])
 			}
 			delete(holds, n.Block)
 		}
 		for _, cidr := range sortedPrefixes(holds) {
-			c.find(HandleCount, cidr.Addr(), []string{handleObject(h.ID), blockObject(cidr)},
+			c.find(kindHandleCount, cidr.Addr(), []string{handleObject(h.ID), blockObject(cidr)},
 				"%s counts none in %s, and holds %d", cutHandle(h.ID), cidr, holds[cidr])
 		}
 	}
@@ -66,7 +66,7 @@ func (c *checker) handles() {
 	for _, id := range slices.Sorted(maps.Keys(held)) {
 		for _, cidr := range sortedPrefixes(held[id]) {
 			n := held[id][cidr]
-			c.find(HandleMissing, cidr.Addr(), []string{handleObject(written[id]), blockObject(cidr)},
+			c.find(kindHandleMissing, cidr.Addr(), []string{handleObject(written[id]), blockObject(cidr)},
 				"%s %s in %s of handle %s, which does not exist", plural(n, "address", "addresses"), isAre(n), cidr, written[id])
 		}
 	}
@@ -145,19 +145,19 @@ func (c *checker) affinities() {
 		switch {
 		case b == nil && (c.refused[a.CIDR] || c.unknown.Blocks): // left out with a finding of its own, or not asked for
 		case b == nil:
-			c.find(AffinityWithoutBlock, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which does not exist", a.Owner, a.State, a.CIDR)
+			c.find(kindAffinityWithoutBlock, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which does not exist", a.Owner, a.State, a.CIDR)
 			c.mendAffinity(a, b)
 		case b.Owner != a.Owner:
 			objects = append(objects, blockObject(a.CIDR))
-			c.find(AffinityStale, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which is %s", a.Owner, a.State, a.CIDR, whose(b.Owner))
+			c.find(kindAffinityStale, a.CIDR.Addr(), objects, "%s has a %s affinity on %s, which is %s", a.Owner, a.State, a.CIDR, whose(b.Owner))
 			c.mendAffinity(a, b)
 		}
 		switch a.State {
 		case affinity.Pending:
-			c.find(AffinityPending, a.CIDR.Addr(), objects, "%s announced its claim on %s and did not confirm it", a.Owner, a.CIDR)
+			c.find(kindAffinityPending, a.CIDR.Addr(), objects, "%s announced its claim on %s and did not confirm it", a.Owner, a.CIDR)
 			c.mendAffinity(a, b)
 		case affinity.PendingDeletion:
-			c.find(AffinityPendingDeletion, a.CIDR.Addr(), objects, "%s began to give up %s and did not end", a.Owner, a.CIDR)
+			c.find(kindAffinityPendingDeletion, a.CIDR.Addr(), objects, "%s began to give up %s and did not end", a.Owner, a.CIDR)
 			c.mendAffinity(a, b)
 		}
 	}
@@ -199,17 +199,17 @@ func (c *checker) blocks() {
 		b := &c.s.Cluster.Blocks[i]
 		objects := []string{blockObject(b.CIDR)}
 		if !b.Owner.IsZero() && !c.unknown.Affinities && !c.claims[claimKey{b.Owner, b.CIDR}] {
-			c.find(BlockWithoutAffinity, b.CIDR.Addr(), objects, "%s is %s, who has no affinity on it", b.CIDR, whose(b.Owner))
+			c.find(kindBlockWithoutAffinity, b.CIDR.Addr(), objects, "%s is %s, who has no affinity on it", b.CIDR, whose(b.Owner))
 			if b.Owner.Type == affinity.Host {
 				c.mend("", createAffinity(affinity.Name(b.Owner.Name, b.CIDR), b.Owner.Name, b.CIDR)...)
 			}
 		}
 		if !c.unknown.Pools && !c.inPool(b.CIDR.Addr()) {
-			c.find(BlockWithoutPool, b.CIDR.Addr(), objects, "%s lies in no pool; %s in use there", b.CIDR, plural(len(b.Allocations), "address is", "addresses are"))
+			c.find(kindBlockWithoutPool, b.CIDR.Addr(), objects, "%s lies in no pool; %s in use there", b.CIDR, plural(len(b.Allocations), "address is", "addresses are"))
 		}
 		for _, p := range c.s.Cluster.Pools {
 			if p.CIDR.Contains(b.CIDR.Addr()) && p.BlockSize != b.CIDR.Bits() {
-				c.find(BlockSize, b.CIDR.Addr(), objects, "%s is no block of pool %s, whose blocks are /%d; %s in use there", b.CIDR, p.Name, p.BlockSize, plural(len(b.Allocations), "address is", "addresses are"))
+				c.find(kindBlockSize, b.CIDR.Addr(), objects, "%s is no block of pool %s, whose blocks are /%d; %s in use there", b.CIDR, p.Name, p.BlockSize, plural(len(b.Allocations), "address is", "addresses are"))
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func (c *checker) overlaps() {
 			last = b
 			continue
 		}
-		c.find(BlockOverlap, b.CIDR.Addr(), []string{blockObject(b.CIDR)}, "%s lies in block %s, which has the same addresses", b.CIDR, last.CIDR)
+		c.find(kindBlockOverlap, b.CIDR.Addr(), []string{blockObject(b.CIDR)}, "%s lies in block %s, which has the same addresses", b.CIDR, last.CIDR)
 	}
 }
 

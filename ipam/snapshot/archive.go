@@ -170,7 +170,7 @@ func (l *Loader) endOfMany(name string, since int) {
 	for i := range passed {
 		if i == maxPassed {
 			at := l.here(0)
-			l.problems = append(l.problems, &Problem{File: name, Kind: Unreadable, Harmless: true, order: at.order,
+			l.problems = append(l.problems, &Problem{File: name, Kind: kindUnreadable, Harmless: true, order: at.order,
 				Reason: fmt.Sprintf("%d more files hold no resources, and are passed over", len(passed)-i)})
 			break
 		}
@@ -181,7 +181,7 @@ func (l *Loader) endOfMany(name string, since int) {
 	l.passed = l.passed[:since]
 	if l.known == 0 {
 		at := l.here(0)
-		l.problems = append(l.problems, &Problem{File: name, Kind: Unreadable, order: at.order,
+		l.problems = append(l.problems, &Problem{File: name, Kind: kindUnreadable, order: at.order,
 			Reason: "holds no file with resources: looked for .yaml, .yml and .json, plain or gzip, and in folders for .tar and .tar.gz; needed is what this prints: " + Command})
 	}
 }

@@ -109,9 +109,9 @@ func largeFile(b *testing.B, nodes int, form string) (path string, size int64) {
 	c := large(b, nodes)
 	require.GreaterOrEqual(b, len(c.Blocks), 4*nodes)
 	if form == "json" {
-		err = WriteJSON(padded{f}, c, V1)
+		err = writeJSON(padded{f}, c, V1)
 	} else {
-		err = WriteYAML(f, c, V1)
+		err = writeYAML(f, c, V1)
 	}
 	require.NoError(b, err)
 	require.NoError(b, f.Close())
@@ -152,8 +152,8 @@ func watchMemory(peak *uint64) (stop func()) {
 func BenchmarkWrite(b *testing.B) {
 	c := large(b, 50)
 	for name, write := range map[string]func(io.Writer) error{
-		"json": func(w io.Writer) error { return WriteJSON(w, c, V1) },
-		"yaml": func(w io.Writer) error { return WriteYAML(w, c, V1) },
+		"json": func(w io.Writer) error { return writeJSON(w, c, V1) },
+		"yaml": func(w io.Writer) error { return writeYAML(w, c, V1) },
 	} {
 		b.Run("nodes=50/"+name, func(b *testing.B) {
 			var out strings.Builder

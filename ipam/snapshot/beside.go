@@ -30,21 +30,20 @@ type Service struct {
 // A Range is a range of addresses that an object sets aside.
 type Range struct {
 	CIDR netip.Prefix
-	// What it is for: [PodsOfNode], [PodsOfCluster] or [Services].
-	For RangeUse
+	// For is what it is for: "pods of one node" (Node.spec.podCIDRs), "pods of the
+	// cluster" (kube-proxy's clusterCIDR, kubeadm's podSubnet) or "services" (kubeadm's
+	// serviceSubnet, ServiceCIDR objects). Programs may rely on the text.
+	For string
 	// From is where it stands, such as "Node a" or "ConfigMap kube-system/kube-proxy".
 	From string
-	Node string // of PodsOfNode
+	Node string // of which it has the pods; empty for the other uses
 }
 
-// A RangeUse is what a range is for.
-type RangeUse string
-
-// The uses of ranges.
+// What ranges are for, as [Range] explains it.
 const (
-	PodsOfNode    RangeUse = "pods of one node"    // Node.spec.podCIDRs
-	PodsOfCluster RangeUse = "pods of the cluster" // kube-proxy's clusterCIDR, kubeadm's podSubnet
-	Services      RangeUse = "services"            // kubeadm's serviceSubnet, ServiceCIDR objects
+	podsOfNode    = "pods of one node"
+	podsOfCluster = "pods of the cluster"
+	forServices   = "services"
 )
 
 const (
@@ -130,7 +129,7 @@ func (o *object) configMap() {
 			ClusterCIDR string `yaml:"clusterCIDR"`
 		}
 		o.data("config.conf", &config)
-		o.ranges(config.ClusterCIDR, PodsOfCluster, from, "")
+		o.ranges(config.ClusterCIDR, podsOfCluster, from, "")
 	case "kubeadm-config":
 		var config struct {
 			Networking struct {
@@ -139,8 +138,8 @@ func (o *object) configMap() {
 			} `yaml:"networking"`
 		}
 		o.data("ClusterConfiguration", &config)
-		o.ranges(config.Networking.PodSubnet, PodsOfCluster, from, "")
-		o.ranges(config.Networking.ServiceSubnet, Services, from, "")
+		o.ranges(config.Networking.PodSubnet, podsOfCluster, from, "")
+		o.ranges(config.Networking.ServiceSubnet, forServices, from, "")
 	default:
 		o.l.skipped[o.kind]++
 	}
@@ -167,11 +166,11 @@ func (o *object) serviceCIDR() {
 		CIDRs []string `json:"cidrs"`
 	}
 	loose(o.Spec, &spec)
-	o.ranges(strings.Join(spec.CIDRs, ","), Services, o.title, "")
+	o.ranges(strings.Join(spec.CIDRs, ","), forServices, o.title, "")
 }
 
 // ranges notes the CIDRs of a list that commas separate.
-func (o *object) ranges(list string, use RangeUse, from, node string) {
+func (o *object) ranges(list string, use, from, node string) {
 	for text := range strings.SplitSeq(list, ",") {
 		cidr, err := netip.ParsePrefix(strings.TrimSpace(text))
 		if err != nil {
@@ -195,7 +194,7 @@ func (o *object) podCIDRs() {
 	}
 	loose(o.Spec, &spec)
 	for _, cidr := range append(spec.PodCIDRs, spec.PodCIDR) {
-		o.ranges(string(cidr), PodsOfNode, "Node "+o.name, o.name)
+		o.ranges(string(cidr), podsOfNode, "Node "+o.name, o.name)
 	}
 }
 

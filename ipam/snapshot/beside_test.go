@@ -76,11 +76,11 @@ data: {a: b}
 	require.Equal(t, "KubeControllersConfiguration default", s.GracePeriodFrom)
 	at := netip.MustParsePrefix
 	require.ElementsMatch(t, []Range{
-		{at("10.244.1.0/24"), PodsOfNode, "Node a", "a"}, {at("fd00:1::/64"), PodsOfNode, "Node a", "a"},
-		{at("10.244.0.0/16"), PodsOfCluster, "ConfigMap kube-system/kube-proxy", ""}, {at("fd00::/48"), PodsOfCluster, "ConfigMap kube-system/kube-proxy", ""},
-		{at("10.244.0.0/16"), PodsOfCluster, "ConfigMap kube-system/kubeadm-config", ""},
-		{at("10.96.0.0/12"), Services, "ConfigMap kube-system/kubeadm-config", ""},
-		{at("10.112.0.0/16"), Services, "ServiceCIDR more", ""},
+		{at("10.244.1.0/24"), podsOfNode, "Node a", "a"}, {at("fd00:1::/64"), podsOfNode, "Node a", "a"},
+		{at("10.244.0.0/16"), podsOfCluster, "ConfigMap kube-system/kube-proxy", ""}, {at("fd00::/48"), podsOfCluster, "ConfigMap kube-system/kube-proxy", ""},
+		{at("10.244.0.0/16"), podsOfCluster, "ConfigMap kube-system/kubeadm-config", ""},
+		{at("10.96.0.0/12"), forServices, "ConfigMap kube-system/kubeadm-config", ""},
+		{at("10.112.0.0/16"), forServices, "ServiceCIDR more", ""},
 	}, s.Ranges)
 
 	// Whatever else stands there says nothing.

@@ -234,5 +234,5 @@ func (o *object) badOrdinals(at string, list *ordinals) {
 // contradicts reports a contradiction within the block.
 func (o *object) contradicts(field, format string, args ...any) {
 	o.bad = true
-	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: BlockContradiction})
+	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: kindBlockContradiction})
 }

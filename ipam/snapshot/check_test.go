@@ -127,35 +127,35 @@ func TestCheckFinds(t *testing.T) {
 	}{
 		{"leak: no such pod", func(s *Snapshot) {
 			s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Name == "xa" })
-		}, NotUsed, "is allocated to Pod n/xa, which does not exist", []string{"IPAMBlock ", "IPAMHandle h-xa"}},
-		{"leak: the pod has ended", func(s *Snapshot) { podNamed(s, "xa").Ended = true }, NotUsed, "Pod n/xa, which has ended", nil},
+		}, kindNotUsed, "is allocated to Pod n/xa, which does not exist", []string{"IPAMBlock ", "IPAMHandle h-xa"}},
+		{"leak: the pod has ended", func(s *Snapshot) { podNamed(s, "xa").Ended = true }, kindNotUsed, "Pod n/xa, which has ended", nil},
 		{"leak: the node is gone", func(s *Snapshot) {
 			s.Cluster.Nodes = slices.DeleteFunc(s.Cluster.Nodes, func(n ipam.Node) bool { return n.Name == "b" })
-		}, NotUsed, "tunnel of Node b, which does not exist", []string{"IPAMHandle vxlan-tunnel-addr-b"}},
+		}, kindNotUsed, "tunnel of Node b, which does not exist", []string{"IPAMHandle vxlan-tunnel-addr-b"}},
 		{"leak: nobody's", func(s *Snapshot) {
 			b := blockOwnedBy(s, "a")
 			b.Allocations = append([]block.Allocation{{Ordinal: b.Free[0], Record: 99, Seq: 1}}, b.Allocations...)
 			slices.SortFunc(b.Allocations, func(x, y block.Allocation) int { return x.Ordinal - y.Ordinal })
 			b.Free = b.Free[1:]
-		}, NotUsed, "names no pod", nil},
+		}, kindNotUsed, "names no pod", nil},
 
 		{"two pods", func(s *Snapshot) {
 			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", Node: "a", IPs: podNamed(s, "xa").IPs})
-		}, TwoOwners, "is used by Pod n/xa and Pod n/zz", []string{"Pod n/xa", "Pod n/zz"}},
+		}, kindTwoOwners, "is used by Pod n/xa and Pod n/zz", []string{"Pod n/xa", "Pod n/zz"}},
 		{"a pod and a tunnel", func(s *Snapshot) {
 			s.Addresses = append(s.Addresses, NodeAddress{"b", podNamed(s, "xa").IPs[0], "ipipTunnelAddress"})
-		}, TwoOwners, "is used by Node b and Pod n/xa", nil},
-		{"another pod", func(s *Snapshot) { podNamed(s, "xa").Name = "zz" }, TwoOwners, "Pod n/zz uses ", []string{"Pod n/zz", "IPAMBlock "}},
+		}, kindTwoOwners, "is used by Node b and Pod n/xa", nil},
+		{"another pod", func(s *Snapshot) { podNamed(s, "xa").Name = "zz" }, kindTwoOwners, "Pod n/zz uses ", []string{"Pod n/zz", "IPAMBlock "}},
 
 		{"used but free", func(s *Snapshot) {
 			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{free(s, "a")}})
-		}, NotAllocated, "which is free", []string{"Pod n/zz", "IPAMBlock "}},
+		}, kindNotAllocated, "which is free", []string{"Pod n/zz", "IPAMBlock "}},
 		{"used but in no block", func(s *Snapshot) {
 			s.Addresses = append(s.Addresses, NodeAddress{"a", netip.MustParseAddr("10.0.0.255"), "ipipTunnelAddress"})
-		}, NotAllocated, "Node a uses 10.0.0.255, whose block does not exist", []string{"Node a"}},
+		}, kindNotAllocated, "Node a uses 10.0.0.255, whose block does not exist", []string{"Node a"}},
 		{"a node's own address", func(s *Snapshot) {
 			s.Addresses = append(s.Addresses, NodeAddress{Node: "a", IP: netip.MustParseAddr("10.0.0.255")})
-		}, NotAllocated, "Node a uses 10.0.0.255", nil},
+		}, kindNotAllocated, "Node a uses 10.0.0.255", nil},
 		{"used but cooling", func(s *Snapshot) {
 			for i := range s.Cluster.Blocks {
 				for _, al := range s.Cluster.Blocks[i].Allocations {
@@ -164,45 +164,45 @@ func TestCheckFinds(t *testing.T) {
 					}
 				}
 			}
-		}, NotAllocated, "is cooling down", nil},
+		}, kindNotAllocated, "is cooling down", nil},
 		{"outside every pool", func(s *Snapshot) {
 			s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
-		}, OutsidePools, "Pod n/zz uses 192.0.2.1, which no pool has", []string{"Pod n/zz"}},
+		}, kindOutsidePools, "Pod n/zz uses 192.0.2.1, which no pool has", []string{"Pod n/zz"}},
 
 		{"handle without addresses", func(s *Snapshot) {
 			s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "zz", Counts: []ipam.HandleCount{{Block: blockOwnedBy(s, "a").CIDR, Count: 1}}})
-		}, HandleEmpty, "zz holds no address, but counts 1 in 10.0.0.", []string{"IPAMHandle zz"}},
+		}, kindHandleEmpty, "zz holds no address, but counts 1 in 10.0.0.", []string{"IPAMHandle zz"}},
 		{"handle that counts nothing", func(s *Snapshot) {
 			s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "zz"})
-		}, HandleEmpty, "zz holds no address, but counts none", nil},
+		}, kindHandleEmpty, "zz holds no address, but counts none", nil},
 		{"handle missing", func(s *Snapshot) {
 			i := handleNamed(s, "h-xa")
 			s.Cluster.Handles = slices.Delete(s.Cluster.Handles, i, i+1)
-		}, HandleMissing, "1 address is in ", []string{"IPAMHandle h-xa", "IPAMBlock "}},
-		{"handle counts too many", func(s *Snapshot) { s.Cluster.Handles[handleNamed(s, "h-xa")].Counts[0].Count = 3 }, HandleCount, "h-xa counts 3 in ", nil},
+		}, kindHandleMissing, "1 address is in ", []string{"IPAMHandle h-xa", "IPAMBlock "}},
+		{"handle counts too many", func(s *Snapshot) { s.Cluster.Handles[handleNamed(s, "h-xa")].Counts[0].Count = 3 }, kindHandleCount, "h-xa counts 3 in ", nil},
 		{"handle counts elsewhere too", func(s *Snapshot) {
 			h := &s.Cluster.Handles[handleNamed(s, "h-xa")]
 			h.Counts = append(h.Counts, ipam.HandleCount{Block: netip.MustParsePrefix("10.0.0.240/28"), Count: 1})
-		}, HandleCount, "counts 1 in 10.0.0.240/28, and holds 0", []string{"IPAMHandle h-xa", "IPAMBlock 10-0-0-240-28"}},
+		}, kindHandleCount, "counts 1 in 10.0.0.240/28, and holds 0", []string{"IPAMHandle h-xa", "IPAMBlock 10-0-0-240-28"}},
 		{"handle counts only elsewhere", func(s *Snapshot) {
 			s.Cluster.Handles[handleNamed(s, "h-xa")].Counts[0].Block = netip.MustParsePrefix("10.0.0.240/28")
-		}, HandleCount, "h-xa counts none in ", nil},
+		}, kindHandleCount, "h-xa counts none in ", nil},
 
 		{"affinity without a block", func(s *Snapshot) {
 			s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("a"), CIDR: netip.MustParsePrefix("10.0.0.240/28"), State: affinity.Confirmed})
-		}, AffinityWithoutBlock, "host:a has a confirmed affinity on 10.0.0.240/28, which does not exist", []string{"BlockAffinity a-10-0-0-240-28"}},
+		}, kindAffinityWithoutBlock, "host:a has a confirmed affinity on 10.0.0.240/28, which does not exist", []string{"BlockAffinity a-10-0-0-240-28"}},
 		{"stale affinity", func(s *Snapshot) {
 			s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("a"), CIDR: blockOwnedBy(s, "b").CIDR, State: affinity.Confirmed})
-		}, AffinityStale, "which is host:b's", []string{"BlockAffinity a-10-0-0-", "IPAMBlock 10-0-0-"}},
-		{"affinity pending", func(s *Snapshot) { affinityOf(s, "a").State = affinity.Pending }, AffinityPending, "host:a announced its claim", []string{"BlockAffinity a-"}},
-		{"affinity pending deletion", func(s *Snapshot) { affinityOf(s, "a").State = affinity.PendingDeletion }, AffinityPendingDeletion, "host:a began to give up", []string{"BlockAffinity a-"}},
+		}, kindAffinityStale, "which is host:b's", []string{"BlockAffinity a-10-0-0-", "IPAMBlock 10-0-0-"}},
+		{"affinity pending", func(s *Snapshot) { affinityOf(s, "a").State = affinity.Pending }, kindAffinityPending, "host:a announced its claim", []string{"BlockAffinity a-"}},
+		{"affinity pending deletion", func(s *Snapshot) { affinityOf(s, "a").State = affinity.PendingDeletion }, kindAffinityPendingDeletion, "host:a began to give up", []string{"BlockAffinity a-"}},
 
 		{"block without affinity", func(s *Snapshot) {
 			s.Cluster.Affinities = slices.DeleteFunc(s.Cluster.Affinities, func(a ipam.AffinityState) bool { return a.Owner.Name == "b" })
-		}, BlockWithoutAffinity, "is host:b's, who has no affinity on it", []string{"IPAMBlock 10-0-0-"}},
+		}, kindBlockWithoutAffinity, "is host:b's, who has no affinity on it", []string{"IPAMBlock 10-0-0-"}},
 		{"block in no pool", func(s *Snapshot) {
 			s.Cluster.Pools = slices.DeleteFunc(s.Cluster.Pools, func(p pool.Spec) bool { return p.Name == "lb" })
-		}, BlockWithoutPool, "lies in no pool; 1 address is in use there", []string{"IPAMBlock 10-9-0-"}},
+		}, kindBlockWithoutPool, "lies in no pool; 1 address is in use there", []string{"IPAMBlock 10-9-0-"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := sound(t)
@@ -231,8 +231,8 @@ func TestCheckOfMovedTunnel(t *testing.T) {
 	i := slices.IndexFunc(s.Addresses, func(a NodeAddress) bool { return a.Node == "a" && a.Tunnel != "" })
 	s.Addresses[i].IP = netip.MustParseAddr("192.0.2.1")
 	r := Check(s)
-	require.Equal(t, 1, r.Count(NotUsed))
-	require.Equal(t, 1, r.Count(OutsidePools))
+	require.Equal(t, 1, r.Count(kindNotUsed))
+	require.Equal(t, 1, r.Count(kindOutsidePools))
 	require.Len(t, r.Findings, 2)
 }
 
@@ -261,7 +261,7 @@ func TestCheckMigration(t *testing.T) {
 	p.Name = "target"
 	require.Empty(t, Check(s).Findings)
 	p.Name = "other"
-	require.Equal(t, 1, Check(s).Count(TwoOwners))
+	require.Equal(t, 1, Check(s).Count(kindTwoOwners))
 }
 
 // TestCheckNamesakes: ids that differ in letters only share a handle.
@@ -272,7 +272,7 @@ func TestCheckNamesakes(t *testing.T) {
 	i := handleNamed(s, "H-xA")
 	s.Cluster.Handles = slices.Delete(s.Cluster.Handles, i, i+1)
 	r := Check(s)
-	require.Equal(t, 1, r.Count(HandleMissing))
+	require.Equal(t, 1, r.Count(kindHandleMissing))
 	require.Contains(t, r.Findings[0].What, "of handle h-xa,", "as it is written")
 }
 
@@ -308,9 +308,9 @@ func TestCheckText(t *testing.T) {
 	require.NoError(t, err)
 	var back Report
 	require.NoError(t, json.Unmarshal(raw, &back))
-	require.Equal(t, OutsidePools, back.Findings[0].Kind)
+	require.Equal(t, kindOutsidePools, back.Findings[0].Kind)
 	require.Equal(t, "192.0.2.1", back.Findings[0].Address)
-	require.Equal(t, 2, back.Count(AffinityPending))
+	require.Equal(t, 2, back.Count(kindAffinityPending))
 	require.Equal(t, raw, must(json.Marshal(Check(s))), "the same again")
 }
 
@@ -354,7 +354,7 @@ func TestCheckOfOldHandles(t *testing.T) {
 	r := Check(s)
 	require.Len(t, r.Findings, 2)
 	require.Equal(t, []string{"IPAMHandle h-xa"}, r.Findings[0].Objects[1:])
-	require.Equal(t, NotUsed, r.Findings[0].Kind)
+	require.Equal(t, kindNotUsed, r.Findings[0].Kind)
 	require.Contains(t, r.Findings[0].Mend, "kube-controllers releases them once it has missed their owner for 15 minutes")
 	require.Equal(t, "kubectl delete ipamhandle left", r.Findings[1].Fixes[1].Command)
 }
@@ -367,12 +367,12 @@ func TestCheckSteersNoTerminal(t *testing.T) {
 	s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "evil\x1b]0;x\a"}, ipam.HandleState{ID: "$(reboot)"})
 	s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("gone'; reboot #\u009b"), CIDR: netip.MustParsePrefix("10.0.0.240/28"), State: affinity.Pending})
 	r := Check(s)
-	for _, kind := range []Kind{TwoOwners, HandleEmpty, AffinityPending, AffinityWithoutBlock} {
+	for _, kind := range []Kind{kindTwoOwners, kindHandleEmpty, kindAffinityPending, kindAffinityWithoutBlock} {
 		require.Positive(t, r.Count(kind), kind)
 	}
 	for _, f := range r.Findings {
 		for _, fix := range f.Fixes {
-			require.Equal(t, Look, fix.Does, fix.Command)
+			require.Equal(t, doLook, fix.Does, fix.Command)
 		}
 	}
 	var text bytes.Buffer
@@ -396,7 +396,7 @@ func TestFixes(t *testing.T) {
 	var commands []string
 	for _, f := range Check(s).Findings {
 		for _, fix := range f.Fixes {
-			if fix.Does != Look {
+			if fix.Does != doLook {
 				require.Equal(t, fix.DryRun, strings.HasSuffix(fix.Command, " --dry-run=server"))
 				commands = append(commands, fix.Command)
 			}
@@ -427,11 +427,31 @@ func TestCheckOfPartOfACluster(t *testing.T) {
 	require.Contains(t, r.Unjudged, "7 addresses of pods were not looked at: all pods among the resources are of one namespace (kubectl get pods -A -o yaml)")
 	for _, object := range []string{"Pod n/xa", "Node b", "IPAMHandle h-xa", "IPAMBlock x", "BlockAffinity x", "IPPool p", ""} {
 		s := sound(t)
-		s.Problems = []*Problem{{File: "x", Object: object, Kind: Unreadable, Reason: "is odd"}}
+		s.Problems = []*Problem{{File: "x", Object: object, Kind: kindUnreadable, Reason: "is odd"}}
 		s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return object == "Pod n/xa" && p.Name == "xa" })
 		s.Cluster.Nodes = slices.DeleteFunc(s.Cluster.Nodes, func(n ipam.Node) bool { return object == "Node b" && n.Name == "b" })
 		r := Check(s)
 		require.Len(t, r.Findings, 1, object)
 		require.NotEmpty(t, r.Unjudged)
 	}
+}
+
+// TestTexts: programs rely on the texts of kinds, actions and ranges, which have no
+// exported names.
+func TestTexts(t *testing.T) {
+	var got []Kind
+	for _, k := range kinds {
+		got = append(got, k.kind)
+	}
+	require.Equal(t, []Kind{
+		"unreadable", "duplicate",
+		"used-will-be-released", "two-owners", "used-not-allocated", "used-outside-pools", "allocated-not-used",
+		"handle-without-addresses", "handle-missing", "handle-count",
+		"affinity-without-block", "affinity-stale", "affinity-pending", "affinity-pending-deletion",
+		"block-without-affinity", "block-without-pool", "block-overlap", "block-size", "block-contradiction",
+	}, got)
+	require.Equal(t, []Action{
+		"look", "delete-pod", "restart-calico-node", "release-address", "delete-handle", "delete-affinity", "create-affinity", "pause-cleaning",
+	}, []Action{doLook, doDeletePod, doRestartNode, doReleaseAddress, doDeleteHandle, doDeleteAffinity, doCreateAffinity, doPauseCleaning})
+	require.Equal(t, []string{"pods of one node", "pods of the cluster", "services"}, []string{podsOfNode, podsOfCluster, forServices})
 }

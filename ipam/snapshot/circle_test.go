@@ -48,7 +48,7 @@ func TestWhatIsWrittenIsWhatWasRead(t *testing.T) {
 			out, err := os.Create(filepath.Join(t.TempDir(), "out.yaml.gz"))
 			require.NoError(t, err)
 			z := gzip.NewWriter(out)
-			require.NoError(t, WriteYAML(z, loadFile(t, path).Cluster, g))
+			require.NoError(t, writeYAML(z, loadFile(t, path).Cluster, g))
 			require.NoError(t, z.Close())
 			require.NoError(t, out.Close())
 			got := specs(t, out.Name())

@@ -82,7 +82,7 @@ func TestMessages(t *testing.T) {
 	want, err := read(Options{}, some)
 	require.NoError(t, err)
 	var asJSON bytes.Buffer
-	require.NoError(t, WriteJSON(&asJSON, want.Cluster, V1))
+	require.NoError(t, writeJSON(&asJSON, want.Cluster, V1))
 	for _, line := range []string{
 		"Error from server (NotFound): the server could not find the requested resource", "error: x", "Warning: v1 ComponentStatus is deprecated",
 		"E1128 15:34:00.000000   12345 memcache.go:265] couldn't get current server API group list", "```yaml", "```",
@@ -149,7 +149,7 @@ func TestCutOff(t *testing.T) {
 	whole, err := read(Options{}, some)
 	require.NoError(t, err)
 	var asJSON bytes.Buffer
-	require.NoError(t, WriteJSON(&asJSON, whole.Cluster, V1))
+	require.NoError(t, writeJSON(&asJSON, whole.Cluster, V1))
 	for name, text := range map[string]string{"documents": some, "List": listOf(some), "JSON": asJSON.String()} {
 		said := 0
 		for n := 200; n < len(text)-1; n += 7 {

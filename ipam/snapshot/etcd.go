@@ -245,7 +245,7 @@ func (l *Loader) affinitiesOfBlocks() {
 			l.affinities = append(l.affinities, located[ipam.AffinityState]{l.blocks[i].at, ipam.AffinityState{Owner: b.Owner, CIDR: b.CIDR, State: affinity.Confirmed}})
 		}
 	}
-	l.problems = append(l.problems, &Problem{File: l.files[0], Kind: Unreadable, Harmless: true, Reason: fmt.Sprintf(
+	l.problems = append(l.problems, &Problem{File: l.files[0], Kind: kindUnreadable, Harmless: true, Reason: fmt.Sprintf(
 		"%s came without the key, which says whose and of which block; every owner of a block is taken to have a confirmed one. etcdctl get --prefix /calico, without --print-value-only, prints the keys, too",
 		plural(l.keyless, "affinity", "affinities"))})
 }

@@ -21,7 +21,7 @@ type entry struct{ key, value string }
 func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, WriteJSON(&out, c, V3))
+	require.NoError(t, writeJSON(&out, c, V3))
 	var list struct {
 		Items []struct {
 			APIVersion string          `json:"apiVersion"`

@@ -26,19 +26,20 @@ func Example() {
 		log.Fatal(err)
 	}
 	fmt.Println(v4.IPs, v4.Msgs)
-	fmt.Println(snapshot.Check(s).Count(snapshot.NotUsed), "addresses leaked")
+	fmt.Println(snapshot.Check(s).Count("allocated-not-used"), "addresses leaked")
 	// Output:
 	// [10.20.0.44/29] []
 	// 17 addresses leaked
 }
 
 // Any cluster can be written as resources.
-func ExampleWriteYAML() {
+func ExampleSnapshot_WriteYAML() {
 	a := ipam.New(ipam.Options{})
 	if err := a.SetNode(ipam.Node{Name: "minikube"}); err != nil {
 		log.Fatal(err)
 	}
-	if err := snapshot.WriteYAML(os.Stdout, a.Cluster(), snapshot.V3); err != nil {
+	s := snapshot.Snapshot{Cluster: a.Cluster()}
+	if err := s.WriteYAML(os.Stdout, snapshot.V3); err != nil {
 		log.Fatal(err)
 	}
 	// Output:

@@ -9,27 +9,29 @@ import (
 	"unicode/utf8"
 )
 
-// Action is what a [Fix] does. Programs may rely on its text.
+// Action is what a [Fix] does. Programs may rely on its text:
+//
+//   - "look" changes nothing.
+//   - "delete-pod" deletes a pod, whose controller makes another.
+//   - "restart-calico-node" restarts calico-node on a node, which asks for tunnel
+//     addresses anew.
+//   - "release-address" gives an address back, whoever has it.
+//   - "delete-handle" deletes an IPAMHandle.
+//   - "delete-affinity" deletes a BlockAffinity.
+//   - "create-affinity" makes a confirmed BlockAffinity.
+//   - "pause-cleaning" keeps kube-controllers from releasing what it misses.
 type Action string
 
-// The actions.
+// The actions, as [Action] explains them.
 const (
-	// Look changes nothing.
-	Look Action = "look"
-	// DeletePod deletes a pod, whose controller makes another.
-	DeletePod Action = "delete-pod"
-	// RestartNode restarts calico-node on a node, which asks for tunnel addresses anew.
-	RestartNode Action = "restart-calico-node"
-	// ReleaseAddress gives an address back, whoever has it.
-	ReleaseAddress Action = "release-address"
-	// DeleteHandle deletes an IPAMHandle.
-	DeleteHandle Action = "delete-handle"
-	// DeleteAffinity deletes a BlockAffinity.
-	DeleteAffinity Action = "delete-affinity"
-	// CreateAffinity makes a confirmed BlockAffinity.
-	CreateAffinity Action = "create-affinity"
-	// PauseCleaning keeps kube-controllers from releasing what it misses.
-	PauseCleaning Action = "pause-cleaning"
+	doLook           Action = "look"
+	doDeletePod      Action = "delete-pod"
+	doRestartNode    Action = "restart-calico-node"
+	doReleaseAddress Action = "release-address"
+	doDeleteHandle   Action = "delete-handle"
+	doDeleteAffinity Action = "delete-affinity"
+	doCreateAffinity Action = "create-affinity"
+	doPauseCleaning  Action = "pause-cleaning"
 )
 
 // A Fix is one command of those that mend a finding.
@@ -63,35 +65,35 @@ func tried(does Action, object, command string, names ...string) []Fix {
 }
 
 func deletePod(namespace, name string) []Fix {
-	return tried(DeletePod, namespace+"/"+name, "kubectl delete pod -n "+namespace+" "+name, namespace, name)
+	return tried(doDeletePod, namespace+"/"+name, "kubectl delete pod -n "+namespace+" "+name, namespace, name)
 }
 
 func restartNode(node string) []Fix {
-	return tried(RestartNode, node, "kubectl delete pod -A -l k8s-app=calico-node --field-selector=spec.nodeName="+node, node)
+	return tried(doRestartNode, node, "kubectl delete pod -A -l k8s-app=calico-node --field-selector=spec.nodeName="+node, node)
 }
 
 func deleteHandle(id string) []Fix {
 	name := handleKey(id)
-	return tried(DeleteHandle, name, "kubectl delete ipamhandle "+name, name)
+	return tried(doDeleteHandle, name, "kubectl delete ipamhandle "+name, name)
 }
 
 // lookForUser looks for pods with an address, and for what its allocation says.
 func lookForUser(ip netip.Addr) []Fix {
 	text := ip.String()
 	return []Fix{
-		{Does: Look, Object: text, Command: "kubectl get pods -A -o wide | grep -wF " + text},
-		{Does: Look, Object: text, Command: "calicoctl ipam show --ip=" + text},
+		{Does: doLook, Object: text, Command: "kubectl get pods -A -o wide | grep -wF " + text},
+		{Does: doLook, Object: text, Command: "calicoctl ipam show --ip=" + text},
 	}
 }
 
 // release gives an address back, once nobody is found to have it.
 func release(ip netip.Addr) []Fix {
-	return append(lookForUser(ip), Fix{Does: ReleaseAddress, Object: ip.String(), Command: "calicoctl ipam release --ip=" + ip.String()})
+	return append(lookForUser(ip), Fix{Does: doReleaseAddress, Object: ip.String(), Command: "calicoctl ipam release --ip=" + ip.String()})
 }
 
 // pause keeps kube-controllers from taking addresses meanwhile.
 func pause() []Fix {
-	return tried(PauseCleaning, "default", `kubectl patch kubecontrollersconfiguration default --type=merge -p '{"spec":{"controllers":{"node":{"leakGracePeriod":"0s"}}}}'`)
+	return tried(doPauseCleaning, "default", `kubectl patch kubecontrollersconfiguration default --type=merge -p '{"spec":{"controllers":{"node":{"leakGracePeriod":"0s"}}}}'`)
 }
 
 // stored is how kubectl finds the affinities that the datastore holds. Calico's API
@@ -100,14 +102,14 @@ const stored = "blockaffinities.crd.projectcalico.org"
 
 // deleteAffinity deletes the affinity of that name.
 func deleteAffinity(name string) []Fix {
-	return tried(DeleteAffinity, name, "kubectl delete "+stored+" "+name, name)
+	return tried(doDeleteAffinity, name, "kubectl delete "+stored+" "+name, name)
 }
 
 // createAffinity makes the affinity that a block's owner lacks.
 func createAffinity(name, node string, cidr netip.Prefix) []Fix {
 	object := `{"apiVersion":"` + groupV1 + `","kind":"BlockAffinity","metadata":{"name":"` + name + `"},"spec":{"cidr":"` + cidr.String() +
 		`","node":"` + node + `","state":"confirmed","deleted":"false"}}`
-	return tried(CreateAffinity, name, "echo '"+object+"' | kubectl create -f -", name, node)
+	return tried(doCreateAffinity, name, "echo '"+object+"' | kubectl create -f -", name, node)
 }
 
 // printable returns a text without anything that a terminal obeys: what cannot be

@@ -41,7 +41,7 @@ func seeds(f *testing.F) {
 		f.Add(text[:min(len(text), 8<<10)])
 		var out bytes.Buffer
 		s, err := Load(Options{}, file.Name())
-		if err = errors.Join(err, WriteJSON(&out, s.Cluster, V3)); err != nil {
+		if err = errors.Join(err, writeJSON(&out, s.Cluster, V3)); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(out.Bytes()[:min(out.Len(), 8<<10)])
@@ -120,7 +120,7 @@ func FuzzYAMLItems(f *testing.F) {
 			t.Fatalf("%v\n%s", err, parsed)
 		}
 		var one, two bytes.Buffer
-		if err := errors.Join(WriteJSON(&one, split.Cluster, V1), WriteJSON(&two, whole.Cluster, V1)); err != nil {
+		if err := errors.Join(writeJSON(&one, split.Cluster, V1), writeJSON(&two, whole.Cluster, V1)); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(one.Bytes(), two.Bytes()) {

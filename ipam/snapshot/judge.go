@@ -28,7 +28,7 @@ func (s *Snapshot) Policy() lifecycle.Policy {
 func unknown(s *Snapshot) KindSet {
 	k := s.Unlisted
 	for _, p := range s.Problems {
-		if p.Harmless || p.Kind != Unreadable && p.Kind != Duplicate {
+		if p.Harmless || p.Kind != kindUnreadable && p.Kind != kindDuplicate {
 			continue
 		}
 		kind, _, _ := strings.Cut(p.Object, " ")

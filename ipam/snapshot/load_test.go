@@ -108,8 +108,8 @@ func TestForms(t *testing.T) {
 	require.Equal(t, affinity.HostOwner("a"), want.Cluster.Affinities[0].Owner, "without a type it is a host's")
 
 	var asJSON, asYAML, zipped bytes.Buffer
-	require.NoError(t, WriteJSON(&asJSON, want.Cluster, V1))
-	require.NoError(t, WriteYAML(&asYAML, want.Cluster, V3))
+	require.NoError(t, writeJSON(&asJSON, want.Cluster, V1))
+	require.NoError(t, writeYAML(&asYAML, want.Cluster, V3))
 	z := gzip.NewWriter(&zipped)
 	_, err = z.Write(asYAML.Bytes())
 	require.NoError(t, errors.Join(err, z.Close()))
@@ -221,7 +221,7 @@ func TestStoredPoolUses(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, s.Cluster.Pools[0].AllowedUses)
 	var text bytes.Buffer
-	require.NoError(t, WriteYAML(&text, s.Cluster, V3))
+	require.NoError(t, writeYAML(&text, s.Cluster, V3))
 	require.Contains(t, text.String(), "    allowedUses:\n    - Workload\n    - Tunnel\n")
 }
 

@@ -189,7 +189,7 @@ func (l *Loader) problem(line int, reason string) { l.problemAt(l.here(line), re
 
 // problemAt reports what is wrong with the text of an object.
 func (l *Loader) problemAt(at place, reason string) {
-	l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: int(at.line), Reason: reason, Kind: Unreadable, order: at.order})
+	l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: int(at.line), Reason: reason, Kind: kindUnreadable, order: at.order})
 }
 
 // syntaxError is an error of a text with its line.

@@ -36,10 +36,20 @@ func loadFile(t testing.TB, path string) *Snapshot {
 
 // forms are the ways in which a cluster can be written.
 var forms = []func(w io.Writer, c ipam.Cluster) error{
-	func(w io.Writer, c ipam.Cluster) error { return WriteYAML(w, c, V1) },
-	func(w io.Writer, c ipam.Cluster) error { return WriteYAML(w, c, V3) },
-	func(w io.Writer, c ipam.Cluster) error { return WriteJSON(w, c, V1) },
-	func(w io.Writer, c ipam.Cluster) error { return WriteJSON(w, c, V3) },
+	func(w io.Writer, c ipam.Cluster) error { return writeYAML(w, c, V1) },
+	func(w io.Writer, c ipam.Cluster) error { return writeYAML(w, c, V3) },
+	func(w io.Writer, c ipam.Cluster) error { return writeJSON(w, c, V1) },
+	func(w io.Writer, c ipam.Cluster) error { return writeJSON(w, c, V3) },
+}
+
+// writeYAML writes a cluster that was not loaded.
+func writeYAML(w io.Writer, c ipam.Cluster, g Group) error {
+	return (&Snapshot{Cluster: c}).WriteYAML(w, g)
+}
+
+// writeJSON is writeYAML in JSON.
+func writeJSON(w io.Writer, c ipam.Cluster, g Group) error {
+	return (&Snapshot{Cluster: c}).WriteJSON(w, g)
 }
 
 // circle writes a cluster in these forms, reads each again, and holds it against

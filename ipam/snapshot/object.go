@@ -200,12 +200,12 @@ func plain(err error) string {
 // wrong reports what is wrong with a field, or with the whole object.
 func (o *object) wrong(field, format string, args ...any) {
 	o.bad = true
-	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: Unreadable})
+	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: kindUnreadable})
 }
 
 // odd reports something harmless: it has no effect.
 func (o *object) odd(field, format string, args ...any) {
-	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: Unreadable, Harmless: true})
+	o.report(&Problem{Field: field, Reason: fmt.Sprintf(format, args...), Kind: kindUnreadable, Harmless: true})
 }
 
 // report adds a problem with the object.

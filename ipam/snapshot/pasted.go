@@ -104,7 +104,7 @@ func (l *Loader) reportMessages(m *messageFilter) {
 			reason += fmt.Sprintf(" (and %d more)", m.more)
 		}
 		at := l.here(found.line)
-		l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: found.line, Reason: reason, Kind: Unreadable, Harmless: true, order: at.order})
+		l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: found.line, Reason: reason, Kind: kindUnreadable, Harmless: true, order: at.order})
 	}
 }
 
@@ -136,10 +136,10 @@ func isTable(line []byte) (string, bool) {
 // kind at a time: kubectl prints nothing at all where it is asked for several and the
 // cluster does not have one of them, as older releases of Calico do not. Its
 // complaints about those can be ignored.
-const Command = "for kind in " + Kinds + "; do kubectl get $kind -A -o json; done > cluster.json"
+const Command = "for kind in " + commandKinds + "; do kubectl get $kind -A -o json; done > cluster.json"
 
-// Kinds are the kinds that [Command] asks for, as kubectl calls them.
-const Kinds = "ippools ipreservations ipamblocks blockaffinities ipamhandles ipamconfigs ipamconfigurations " +
+// commandKinds are the kinds that [Command] asks for, as kubectl calls them.
+const commandKinds = "ippools ipreservations ipamblocks blockaffinities ipamhandles ipamconfigs ipamconfigurations " +
 	"clusterinformations kubecontrollersconfigurations nodes namespaces services pods"
 
 // quoteMessage shows a message in one line, longer than other values: its end says

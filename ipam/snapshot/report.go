@@ -7,8 +7,8 @@ import (
 )
 
 // WriteText writes the report for people to read: the findings by kind, and each kind
-// by remedy. Commands are indented by [CommandIndent] blanks, a line each. It writes at
-// most so many findings of a kind and remedy, or all if most is 0. Nothing that is
+// by remedy. Commands are indented by 6 blanks, a line each; nothing else is. It writes
+// at most so many findings of a kind and remedy, or all if most is 0. Nothing that is
 // written steers a terminal. Errors are w's.
 func (r *Report) WriteText(w io.Writer, most int) error {
 	var out strings.Builder
@@ -37,9 +37,9 @@ func (r *Report) WriteText(w io.Writer, most int) error {
 	return err
 }
 
-// CommandIndent is how far commands are indented in the text of a report. Nothing else
+// commandIndent is how far commands are indented in the text of a report. Nothing else
 // is.
-const CommandIndent = 6
+const commandIndent = 6
 
 // writeGroup writes findings that have one remedy, and the remedy.
 func writeGroup(out *strings.Builder, group []*Finding, most int) {
@@ -50,7 +50,7 @@ func writeGroup(out *strings.Builder, group []*Finding, most int) {
 		}
 		fmt.Fprintf(out, "  %s\n    %s\n", printable(f.What), printable(strings.Join(f.Objects, ", ")))
 		for _, fix := range f.Fixes {
-			fmt.Fprintf(out, "%*s%s\n", CommandIndent, "", fix.Command)
+			fmt.Fprintf(out, "%*s%s\n", commandIndent, "", fix.Command)
 		}
 	}
 	fmt.Fprintf(out, "  -> %s\n", group[0].Mend)

@@ -200,7 +200,7 @@ func (l *Loader) again(object string, first, again place) {
 	kind, _, _ := strings.Cut(object, " ")
 	l.leftOut[kind]++
 	l.problems = append(l.problems, &Problem{
-		File: l.files[again.file], Line: int(again.line), Object: object, Kind: Duplicate, order: again.order,
+		File: l.files[again.file], Line: int(again.line), Object: object, Kind: kindDuplicate, order: again.order,
 		Reason: fmt.Sprintf("is given twice, first in %s:%d", l.files[first.file], first.line),
 	})
 }
@@ -271,11 +271,11 @@ func objectName(s *Snapshot, r *ipam.Refusal) string {
 func kindOfRefusal(r *ipam.Refusal) Kind {
 	switch {
 	case errors.Is(r.Err, ipam.ErrDuplicate):
-		return Duplicate
+		return kindDuplicate
 	case r.Kind == ipam.BlockObject:
-		return BlockContradiction
+		return kindBlockContradiction
 	}
-	return Unreadable
+	return kindUnreadable
 }
 
 // refusalText joins the reasons of a refusal in one line.

@@ -56,12 +56,12 @@ func (c *checker) usedOutside(ip netip.Addr, users []user, objects []string) {
 		}
 	case c.unknown.Pools:
 	case slices.ContainsFunc(users, func(u user) bool { return u.pod != nil || u.node.Tunnel != "" }):
-		c.findAt(OutsidePools, ip, objects, "%s uses %s, which no pool has", objects[0], ip)
+		c.findAt(kindOutsidePools, ip, objects, "%s uses %s, which no pool has", objects[0], ip)
 	}
 }
 
 func (c *checker) notAllocated(ip netip.Addr, users []user, objects []string, which string) {
-	c.findAt(NotAllocated, ip, objects, "%s uses %s, %s", objects[0], ip, which)
+	c.findAt(kindNotAllocated, ip, objects, "%s uses %s, %s", objects[0], ip, which)
 	c.mend("", lookForUser(ip)[1])
 	for _, u := range users {
 		c.mend("", u.moves()...)
@@ -83,7 +83,7 @@ func (c *checker) shared(ip netip.Addr, al *block.Allocation, users []user, obje
 	if len(others) == 0 {
 		return
 	}
-	c.findAt(TwoOwners, ip, objects, "%s is used by %s and %s", ip, objects[0], objects[1])
+	c.findAt(kindTwoOwners, ip, objects, "%s is used by %s and %s", ip, objects[0], objects[1])
 	c.mend("", lookForUser(ip)...)
 	if al == nil { // nothing says who is right
 		return
@@ -128,10 +128,10 @@ func (c *checker) usedByOther(ip netip.Addr, al *block.Allocation, u user, objec
 		c.willLose(ip, al, u, objects)
 		return
 	case isPods:
-		c.findAt(TwoOwners, ip, objects, "%s uses %s, which is allocated to Pod %s", u, ip, pod)
+		c.findAt(kindTwoOwners, ip, objects, "%s uses %s, which is allocated to Pod %s", u, ip, pod)
 	case u.pod != nil && isTunnel(kind):
 		node, _ := al.Active.Get(ipam.AttrNode)
-		c.findAt(TwoOwners, ip, objects, "%s uses %s, which is allocated to a tunnel of Node %s", u, ip, node)
+		c.findAt(kindTwoOwners, ip, objects, "%s uses %s, which is allocated to a tunnel of Node %s", u, ip, node)
 	default:
 		c.willLose(ip, al, u, objects)
 		return
@@ -151,8 +151,8 @@ func (c *checker) willLose(ip netip.Addr, al *block.Allocation, u user, objects 
 	if u.pod != nil && u.pod.Node != node {
 		why = fmt.Sprintf("for it is allocated on Node %s, and the pod runs on %s", node, u.pod.Node)
 	}
-	c.findAt(WillBeTaken, ip, objects, "%s uses %s and %s, %s", u, ip, "will lose it "+whenText(after), why)
-	if c.report.Count(WillBeTaken) == 1 {
+	c.findAt(kindWillBeTaken, ip, objects, "%s uses %s and %s, %s", u, ip, "will lose it "+whenText(after), why)
+	if c.report.Count(kindWillBeTaken) == 1 {
 		c.mend("", pause()...)
 	}
 	c.mend("", u.moves()...)
@@ -387,7 +387,7 @@ func (c *checker) unused(b *ipam.BlockState, al *block.Allocation, why string) {
 		objects = append(objects, handleObject(al.Handle))
 	}
 	ip := b.Addr(al.Ordinal)
-	c.findAt(NotUsed, ip, objects, "%s %s", ip, why)
+	c.findAt(kindNotUsed, ip, objects, "%s %s", ip, why)
 }
 
 // isHostReserved reports whether an allocation is reserved for a Windows node, at

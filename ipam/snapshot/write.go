@@ -31,17 +31,15 @@ const (
 // UTF-8 or longer than 64 KiB, and blocks that cannot exist.
 var ErrNotWritable = errors.New("snapshot: not writable")
 
-// WriteYAML writes a cluster as kubectl prints a List of its resources. [Load] reads
-// it as the same cluster. The List has pools, reservations, blocks, affinities,
-// handles, the configuration and nodes, in this order and each kind by name. Equal
-// clusters give equal bytes. Objects have only what IPAM looks at; all reservations
-// are one object. Errors are w's, or match [ErrNotWritable].
-func WriteYAML(w io.Writer, c ipam.Cluster, g Group) error {
-	return (&Snapshot{Cluster: c}).WriteYAML(w, g)
-}
-
-// WriteYAML is the function [WriteYAML] with the release of the snapshot, if it has
-// one, as ClusterInformation at the end. Only the cluster and the release are written.
+// WriteYAML writes the cluster as kubectl prints a List of its resources, and the
+// release, if the snapshot has one, as ClusterInformation at the end. [Load] reads it
+// as the same cluster; pods and the rest are not written. To write the cluster of an
+// allocator a, write Snapshot{Cluster: a.Cluster()}.
+//
+// The List has pools, reservations, blocks, affinities, handles, the configuration
+// and nodes, in this order and each kind by name. Equal clusters give equal bytes.
+// Objects have only what IPAM looks at; all reservations are one object. Errors are
+// w's, or match [ErrNotWritable].
 func (s *Snapshot) WriteYAML(w io.Writer, g Group) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "apiVersion: v1\nitems:\n")
@@ -58,13 +56,8 @@ func (s *Snapshot) WriteYAML(w io.Writer, g Group) error {
 	return errors.Join(err, out.Flush())
 }
 
-// WriteJSON is [WriteYAML] in JSON, one object a line. kubectl -o json prints the
-// same with more blanks.
-func WriteJSON(w io.Writer, c ipam.Cluster, g Group) error {
-	return (&Snapshot{Cluster: c}).WriteJSON(w, g)
-}
-
-// WriteJSON is [Snapshot.WriteYAML] in JSON, one object a line.
+// WriteJSON is [Snapshot.WriteYAML] in JSON, one object a line. kubectl -o json
+// prints the same with more blanks.
 func (s *Snapshot) WriteJSON(w io.Writer, g Group) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, `{"apiVersion":"v1","items":[`)

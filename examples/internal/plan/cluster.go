@@ -31,7 +31,7 @@ func clusterOf(path string) ([]sim.Entry, error) {
 		s.Calico = c.Calico.String()
 	}
 	for _, r := range c.Ranges {
-		if r.For == snapshot.Services && r.CIDR.Addr().Is4() {
+		if r.For == "services" && r.CIDR.Addr().Is4() {
 			s.ServiceCIDR = r.CIDR
 		}
 	}

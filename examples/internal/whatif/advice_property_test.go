@@ -219,9 +219,9 @@ func TestSampleWithoutKinds(t *testing.T) {
 			for _, f := range r.Check.Findings {
 				for _, fix := range f.Fixes {
 					switch fix.Does {
-					case snapshot.ReleaseAddress:
+					case "release-address":
 						require.Empty(t, used[fix.Object], "%+v", f)
-					case snapshot.DeletePod, snapshot.DeleteHandle:
+					case "delete-pod", "delete-handle":
 						require.True(t, slices.ContainsFunc(full.Findings, func(x snapshot.Finding) bool { return slices.Contains(x.Fixes, fix) }), "%+v", f)
 					}
 				}

@@ -37,11 +37,11 @@ func (w *world) overlaps(s *snapshot.Snapshot, apart []netip.Prefix) []overlap {
 		var cluster, nodes []snapshot.Range
 		for _, r := range s.Ranges {
 			switch {
-			case r.For == snapshot.Services && p.CIDR.Overlaps(r.CIDR):
+			case r.For == "services" && p.CIDR.Overlaps(r.CIDR):
 				add(r.CIDR.String(), true, "pool %s %s overlaps the services' range %s (%s): a pod and a service may have the same address", p.Name, p.CIDR, r.CIDR, r.From)
-			case r.For == snapshot.PodsOfCluster && r.CIDR.Addr().Is4() == p.CIDR.Addr().Is4():
+			case r.For == "pods of the cluster" && r.CIDR.Addr().Is4() == p.CIDR.Addr().Is4():
 				cluster = append(cluster, r)
-			case r.For == snapshot.PodsOfNode && p.CIDR.Overlaps(r.CIDR):
+			case r.For == "pods of one node" && p.CIDR.Overlaps(r.CIDR):
 				nodes = append(nodes, r)
 			}
 		}

@@ -41,12 +41,12 @@ func (w *world) look(s *snapshot.Snapshot) {
 		nobodys[ip] = !living[ip]
 	}
 	for _, f := range w.report.Findings {
-		if f.Kind == snapshot.NotUsed {
+		if f.Kind == "allocated-not-used" {
 			nobodys[netip.MustParseAddr(f.Address)] = true
 		}
 	}
 	w.pods = w.podsOf(nobodys, listed)
-	for _, does := range []snapshot.Action{snapshot.DeleteAffinity, snapshot.DeleteHandle} {
+	for _, does := range []snapshot.Action{"delete-affinity", "delete-handle"} {
 		for _, f := range w.report.Findings {
 			for _, fix := range f.Fixes {
 				if fix.Does == does && fix.DryRun && !slices.Contains(w.commands, fix.Command) {
@@ -103,7 +103,7 @@ func derivedText(s *snapshot.Snapshot) string {
 func (w *world) unusedText() string {
 	unused, goes := 0, 0
 	for _, f := range w.report.Findings {
-		if f.Kind == snapshot.NotUsed {
+		if f.Kind == "allocated-not-used" {
 			unused++
 			if _, released := w.report.Released[netip.MustParseAddr(f.Address)]; released {
 				goes++
@@ -121,7 +121,7 @@ func (w *world) unusedText() string {
 
 // lostText says how many addresses kube-controllers will take from who uses them.
 func (w *world) lostText() string {
-	n := w.report.Count(snapshot.WillBeTaken)
+	n := w.report.Count("used-will-be-released")
 	if n == 0 {
 		return ""
 	}

@@ -59,13 +59,17 @@ func (p *printer) text(indent, format string, args ...any) {
 	}
 }
 
+// commandIndent is what [snapshot.Report.WriteText] puts before commands, and before
+// nothing else: they stay on one line.
+const commandIndent = "      "
+
 // check prints what a check finds, in lines that fit.
 func (p *printer) check(r *snapshot.Report) {
 	var all strings.Builder
 	_ = r.WriteText(&all, most) // to memory
 	for line := range strings.Lines(all.String()) {
 		line = strings.TrimRight(line, "\n")
-		if len([]rune(line)) <= width || strings.HasPrefix(line, strings.Repeat(" ", snapshot.CommandIndent)) {
+		if len([]rune(line)) <= width || strings.HasPrefix(line, commandIndent) {
 			p.line("%s", line)
 			continue
 		}

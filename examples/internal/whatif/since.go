@@ -78,12 +78,12 @@ func compare(w1, w2 *world, s1, s2 *snapshot.Snapshot) (*since, error) {
 func unused(r *snapshot.Report) map[netip.Addr]bool {
 	all := make(map[netip.Addr]bool)
 	for _, f := range r.Findings {
-		if f.Kind != snapshot.NotUsed {
+		if f.Kind != "allocated-not-used" {
 			continue
 		}
 		ip := netip.MustParseAddr(f.Address)
 		_, goes := r.Released[ip]
-		if goes || slices.ContainsFunc(f.Fixes, func(x snapshot.Fix) bool { return x.Does == snapshot.ReleaseAddress }) {
+		if goes || slices.ContainsFunc(f.Fixes, func(x snapshot.Fix) bool { return x.Does == "release-address" }) {
 			all[ip] = true
 		}
 	}

@@ -174,7 +174,7 @@ func TestSteps(t *testing.T) {
 	t.Run("gc", func(t *testing.T) {
 		status, r := ask(t, "-check", "-gc")
 		require.Zero(t, status)
-		require.Equal(t, 17, r.Check.Count(snapshot.NotUsed))
+		require.Equal(t, 17, r.Check.Count("allocated-not-used"))
 		require.Contains(t, r.Steps[0].Says[0], "17 addresses that leaked, 7 blocks, 0 stale affinities and 1 handle without addresses were given back")
 		require.Less(t, r.Steps[0].After.Families[0].InUse, r.Cluster.Families[0].InUse)
 	})
