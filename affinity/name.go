@@ -66,8 +66,9 @@ func cut(host, cidr string) string {
 }
 
 // LabName returns the claim's name as the lab course shows it, such as
-// ipam-block-affinity-192-168-1-64-26. It leaves the host out.
-func LabName(cidr netip.Prefix) string {
+// ipam-block-affinity-192-168-1-64-26. It leaves the host out; it takes one as [Name]
+// does, in whose place it can stand.
+func LabName(_ string, cidr netip.Prefix) string {
 	return "ipam-block-affinity-" + CIDRName(cidr)
 }
 

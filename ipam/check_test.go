@@ -22,7 +22,7 @@ func TestCheckRejects(t *testing.T) {
 		"pool of another":            func(a *Allocator) { a.poolBlocks["a"].pool = a.poolBlocks["b"].pool },
 		"blocks without a pool":      func(a *Allocator) { a.poolBlocks["c"] = a.poolBlocks["b"] },
 		"summary of the index":       func(a *Allocator) { first(a).leaf.MayBeEmpty = !first(a).leaf.MayBeEmpty },
-		"number of a block":          func(a *Allocator) { first(a).leaf.At = pool.IndexFrom(3) },
+		"number of a block":          func(a *Allocator) { first(a).leaf.At = pool.MakeIndex(0, 3) },
 		"block without its pool":     func(a *Allocator) { first(a).pool = nil },
 		"summary of a block":         func(a *Allocator) { first(a).leaf.MayBeFree = false },
 		"sequence number":            func(a *Allocator) { a.lastSeq = 1 },

@@ -17,9 +17,6 @@ import (
 // them as map keys, copy and share them freely. Only String allocates.
 type Index struct{ hi, lo uint64 }
 
-// IndexFrom returns the index n.
-func IndexFrom(n uint64) Index { return Index{lo: n} }
-
 // MakeIndex returns the index hi*2^64 + lo.
 func MakeIndex(hi, lo uint64) Index { return Index{hi, lo} }
 

@@ -186,12 +186,12 @@ func TestOrderCatchesBroken(t *testing.T) {
 				}
 				hash := fnv.New32()
 				hash.Write([]byte(host))
-				return pool.IndexFrom(uint64(rand.New(rand.NewSource(int64(hash.Sum32()))).Int63n(1 << p.BlockBits())))
+				return pool.MakeIndex(0, uint64(rand.New(rand.NewSource(int64(hash.Sum32()))).Int63n(1<<p.BlockBits())))
 			}
 		},
 		"start of 64 bits": func(o *ordering) {
 			o.start = func(p *pool.Pool, host string, now time.Time) pool.Index {
-				return pool.IndexFrom(p.Start(host, now).Lo())
+				return pool.MakeIndex(0, p.Start(host, now).Lo())
 			}
 		},
 		"walk stops at the end": func(o *ordering) {
@@ -220,7 +220,7 @@ func TestOrderCatchesBroken(t *testing.T) {
 			}
 		},
 		"blockAt of 64 bits": func(o *ordering) {
-			o.blockAt = func(p *pool.Pool, i pool.Index) netip.Prefix { return p.BlockAt(pool.IndexFrom(i.Lo())) }
+			o.blockAt = func(p *pool.Pool, i pool.Index) netip.Prefix { return p.BlockAt(pool.MakeIndex(0, i.Lo())) }
 		},
 		"indexOf of 64 bits": func(o *ordering) {
 			o.indexOf = func(p *pool.Pool, addr netip.Addr) pool.Index { return p.IndexOf(addr).Low(64) }
@@ -292,7 +292,7 @@ func TestOrderWraps(t *testing.T) {
 	require.Positive(t, at, "a host that does not start at the first block")
 	assert.Equal(t, "10.244.0.192/26", walk[at-1].String())
 	assert.Equal(t, walk, slices.Collect(p.Order("minikube", epoch)), "the clock does not count")
-	assert.Equal(t, p.BlockAt(pool.IndexFrom(1)), p.BlockAt(pool.IndexFrom(5)))
+	assert.Equal(t, p.BlockAt(pool.MakeIndex(0, 1)), p.BlockAt(pool.MakeIndex(0, 5)))
 }
 
 // A sequence may be iterated twice, from the same start.

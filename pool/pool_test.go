@@ -144,7 +144,7 @@ func TestPoolDoesNotAllocate(t *testing.T) {
 	block, _ := p.BlockOf(addr)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		if set.ByAddr(addr) != p || set.Get("p") != p || set.ByCIDR(p.CIDR()) != p || set.Covering(block) != p ||
-			!p.Contains(addr) || p.BlockAt(p.IndexOf(addr).Next().Sub(pool.IndexFrom(1))) != block || !p.SelectsNode(labels) ||
+			!p.Contains(addr) || p.BlockAt(p.IndexOf(addr).Next().Sub(pool.MakeIndex(0, 1))) != block || !p.SelectsNode(labels) ||
 			!p.Allows(pool.Workload) || p.CheckBlock(block) != nil ||
 			reserved.Contains(addr) || reserved.OverlapsPrefix(block) || reserved.CoversPrefix(block) {
 			t.Error("a wrong answer")

@@ -213,7 +213,7 @@ func checkUsable(t testing.TB, p *pool.Pool) {
 	require.True(t, p.Allows(pool.Workload) || p.Allows(pool.Tunnel) || p.Allows(pool.LoadBalancer))
 	require.False(t, p.Allows("Cake"))
 	_ = p.SelectsNode(nil) || p.SelectsNamespace(nil) || p.Disabled() || p.Automatic()
-	last := fromBig(toBig(pool.Index{}).SetBit(toBig(pool.Index{}), p.BlockBits(), 1)).Sub(pool.IndexFrom(1)).Low(p.BlockBits())
+	last := fromBig(toBig(pool.Index{}).SetBit(toBig(pool.Index{}), p.BlockBits(), 1)).Sub(pool.MakeIndex(0, 1)).Low(p.BlockBits())
 	require.Equal(t, p.BlockAt(pool.Index{}), p.BlockAt(last.Next()), "round the end")
 	steps := 0
 	for block := range p.Order("host", epoch) {

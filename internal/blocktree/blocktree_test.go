@@ -148,14 +148,14 @@ func someIndex(pick chooser, p *pool.Pool, blocks []*block) pool.Index {
 			at = at.Add(pool.MakeIndex(^uint64(0), ^uint64(0))) // one less
 		}
 	case 2: // low, or high
-		at = pool.IndexFrom(uint64(pick("low", 80)))
+		at = pool.MakeIndex(0, uint64(pick("low", 80)))
 		if pick("high", 2) == 1 {
 			at = pool.MakeIndex(^uint64(0), ^uint64(0)).Sub(at)
 		}
 	case 3: // a border between nodes
 		at = withDigit(at, pick("level", 22), uint(pick("digit", 64)))
 		if pick("below", 2) == 1 {
-			at = at.Sub(pool.IndexFrom(1))
+			at = at.Sub(pool.MakeIndex(0, 1))
 		}
 	case 4:
 		for level := range 22 {
@@ -170,7 +170,7 @@ func someIndex(pick chooser, p *pool.Pool, blocks []*block) pool.Index {
 func tryTree(pick chooser, steps int, make func(*pool.Pool) (forest, func() error)) error {
 	p := somePool(pick)
 	got, check := make(p)
-	want := &slowTree{last: pool.Index{}.Sub(pool.IndexFrom(1)).Low(p.BlockBits())}
+	want := &slowTree{last: pool.Index{}.Sub(pool.MakeIndex(0, 1)).Low(p.BlockBits())}
 	flags := func(b *block) { b.MayBeFree, b.MayBeEmpty = pick("free", 2) == 1, pick("empty", 2) == 1 }
 	for range steps {
 		at := someIndex(pick, p, want.blocks)
@@ -323,7 +323,7 @@ func TestTreeRejects(t *testing.T) {
 		"nextMissing that ignores a lone block": func(faulty *fault, _ *pool.Pool) {
 			faulty.nextMissing_ = func(at pool.Index) (pool.Index, bool) {
 				alone := func(b *block) bool {
-					before, after := faulty.Tree.Get(b.At.Sub(pool.IndexFrom(1))), faulty.Tree.Get(b.At.Next())
+					before, after := faulty.Tree.Get(b.At.Sub(pool.MakeIndex(0, 1))), faulty.Tree.Get(b.At.Next())
 					return before == nil && after == nil
 				}
 				if b := faulty.Tree.Get(at); b != nil && alone(b) {

@@ -49,7 +49,7 @@ func fill(cluster *protocol.Cluster, p *pool.Pool, percent int, random *rand.Ran
 			used = 1 << (p.CIDR().Addr().BitLen() - p.BlockSize())
 		}
 		owner := affinity.HostOwner(fmt.Sprintf("earlier-%d", i))
-		cidr := p.BlockAt(pool.IndexFrom(uint64(i)))
+		cidr := p.BlockAt(pool.MakeIndex(0, uint64(i)))
 		created := start.Add(-time.Hour)
 		claimed := created
 		if !cluster.Calico().Rules().ReclaimEmptyBlocks {

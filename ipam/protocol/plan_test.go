@@ -44,7 +44,7 @@ func TestPlan(t *testing.T) {
 			continue
 		}
 		cluster := NewCluster()
-		got, err := sim.RunOn(s, func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) })
+		got, err := sim.Run(s, sim.Options{Engine: func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) }})
 		require.NoError(t, err)
 		require.Equal(t, want.Totals, got.Totals, "%s /%d", s.Name, s.BlockSize)
 		require.Equal(t, Counts{Calls: ops.DatastoreOps}, cluster.Store().Counts(), "%s /%d", s.Name, s.BlockSize)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -11,22 +12,11 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// Names is a naming of BlockAffinity objects (§11).
-type Names uint8
-
-const (
-	// ClusterNames are those of a real cluster: HOST-CIDR, such as
-	// calico-ipam-worker-192-168-1-64-26.
-	ClusterNames Names = iota
-	// CourseNames are the names in the lab course, without the host:
-	// ipam-block-affinity-192-168-1-64-26.
-	CourseNames
-)
-
 // Affinities returns what `kubectl get blockaffinities` prints at the moment
-// now: names, in their order, and ages.
-func Affinities(s ipam.State, names Names, now time.Time) string {
-	list := names.list(s)
+// now: names, in their order, and ages. The function name is [affinity.Name] for what
+// a cluster shows, or [affinity.LabName] for what the lab course shows.
+func Affinities(s ipam.State, name func(host string, cidr netip.Prefix) string, now time.Time) string {
+	list := namedAffinities(s, name)
 	if len(list) == 0 {
 		return noResources
 	}
@@ -41,10 +31,11 @@ func Affinities(s ipam.State, names Names, now time.Time) string {
 //
 //	kubectl get blockaffinities -o custom-columns=NAME:.metadata.name,NODE:.spec.node,CIDR:.spec.cidr
 //
-// prints: name, node and CIDR of each, in the order of names.
-func AffinityColumns(s ipam.State, names Names) string {
+// prints: name, node and CIDR of each, in the order of names, which name makes as for
+// [Affinities].
+func AffinityColumns(s ipam.State, name func(host string, cidr netip.Prefix) string) string {
 	var rows [][]string
-	for _, a := range names.list(s) {
+	for _, a := range namedAffinities(s, name) {
 		rows = append(rows, []string{a.name, a.Owner.Name, a.CIDR.String()})
 	}
 	return Columns([]string{"NAME", "NODE", "CIDR"}, rows)
@@ -53,10 +44,10 @@ func AffinityColumns(s ipam.State, names Names) string {
 // AffinitiesYAML returns what `kubectl get blockaffinities -o yaml` prints: a List
 // of crd.projectcalico.org/v1 objects in the order of names, each with the fields
 // that the simulation has. Resource versions, uids and labels come from the API
-// server and are left out.
-func AffinitiesYAML(s ipam.State, names Names) string {
+// server and are left out. The function name is as for [Affinities].
+func AffinitiesYAML(s ipam.State, name func(host string, cidr netip.Prefix) string) string {
 	l := affinityList{APIVersion: "v1", Kind: "List", Items: []blockAffinity{}}
-	for _, a := range names.list(s) {
+	for _, a := range namedAffinities(s, name) {
 		o := blockAffinity{APIVersion: "crd.projectcalico.org/v1", Kind: "BlockAffinity"}
 		o.Metadata.Name = a.name
 		if !a.Created.IsZero() {
@@ -114,14 +105,11 @@ type named struct {
 	ipam.AffinityState
 }
 
-// list names the affinities and sorts them as kubectl lists them.
-func (n Names) list(s ipam.State) []named {
+// namedAffinities names the affinities and sorts them as kubectl lists them.
+func namedAffinities(s ipam.State, name func(host string, cidr netip.Prefix) string) []named {
 	list := make([]named, len(s.Affinities))
 	for i, a := range s.Affinities {
-		list[i] = named{affinity.Name(a.Owner.Name, a.CIDR), a}
-		if n == CourseNames {
-			list[i].name = affinity.LabName(a.CIDR)
-		}
+		list[i] = named{name(a.Owner.Name, a.CIDR), a}
 	}
 	// Two hosts may claim one block for a moment, under one course name.
 	slices.SortStableFunc(list, func(a, b named) int { return cmp.Compare(a.name, b.name) })

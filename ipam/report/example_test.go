@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -36,7 +37,7 @@ func Example() {
 		panic(err)
 	}
 	fmt.Print(shown)
-	fmt.Print(report.Affinities(a.State(), report.ClusterNames, clock.Now()))
+	fmt.Print(report.Affinities(a.State(), affinity.Name, clock.Now()))
 	// Output:
 	// +----------+--------------------+-----------+------------+--------------+--------------+
 	// | GROUPING | CIDR               | IPS TOTAL | IPS IN USE | IPS RESERVED | IPS FREE     |

@@ -98,15 +98,15 @@ load-balancer-10-90-0-16-29   <unknown>
 worker-192-168-131-128-26     26h
 worker-fd00--40-122           30d
 worker2-192-168-112-128-26    3m20s
-`), Affinities(claims(), ClusterNames, moment))
+`), Affinities(claims(), affinity.Name, moment))
 	require.Equal(t, golden(`
 NAME                                     AGE
 ipam-block-affinity-10-90-0-16-29        <unknown>
 ipam-block-affinity-192-168-112-128-26   3m20s
 ipam-block-affinity-192-168-131-128-26   26h
 ipam-block-affinity-fd00--40-122         30d
-`), Affinities(claims(), CourseNames, moment))
-	require.Equal(t, "No resources found\n", Affinities(ipam.State{}, ClusterNames, moment))
+`), Affinities(claims(), affinity.LabName, moment))
+	require.Equal(t, "No resources found\n", Affinities(ipam.State{}, affinity.Name, moment))
 }
 
 func TestAffinityColumns(t *testing.T) {
@@ -116,15 +116,15 @@ load-balancer-10-90-0-16-29   load-balancer   10.90.0.16/29
 worker-192-168-131-128-26     worker          192.168.131.128/26
 worker-fd00--40-122           worker          fd00::40/122
 worker2-192-168-112-128-26    worker2         192.168.112.128/26
-`), AffinityColumns(claims(), ClusterNames))
+`), AffinityColumns(claims(), affinity.Name))
 	require.Equal(t, golden(`
 NAME                                     NODE            CIDR
 ipam-block-affinity-10-90-0-16-29        load-balancer   10.90.0.16/29
 ipam-block-affinity-192-168-112-128-26   worker2         192.168.112.128/26
 ipam-block-affinity-192-168-131-128-26   worker          192.168.131.128/26
 ipam-block-affinity-fd00--40-122         worker          fd00::40/122
-`), AffinityColumns(claims(), CourseNames))
-	require.Equal(t, "NAME   NODE   CIDR\n", AffinityColumns(ipam.State{}, CourseNames))
+`), AffinityColumns(claims(), affinity.LabName))
+	require.Equal(t, "NAME   NODE   CIDR\n", AffinityColumns(ipam.State{}, affinity.LabName))
 }
 
 func TestAffinitiesYAML(t *testing.T) {
@@ -147,11 +147,11 @@ kind: List
 metadata:
   resourceVersion: ""
 `
-	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), AffinitiesYAML(s, ClusterNames))
-	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, CourseNames))
+	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), AffinitiesYAML(s, affinity.Name))
+	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, affinity.LabName))
 	s.Affinities[0].Owner.Type = affinity.Virtual
-	require.Contains(t, AffinitiesYAML(s, ClusterNames), "\n    state: pending\n    type: virtual\n")
-	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, ClusterNames))
+	require.Contains(t, AffinitiesYAML(s, affinity.Name), "\n    state: pending\n    type: virtual\n")
+	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, affinity.Name))
 }
 
 // The text is valid YAML with the node's name, for any name.
@@ -160,7 +160,7 @@ func TestAffinitiesYAMLQuotes(t *testing.T) {
 		s := ipam.State{Affinities: []ipam.AffinityState{{
 			Owner: affinity.HostOwner(host), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: affinity.Confirmed,
 		}}}
-		text := AffinitiesYAML(s, ClusterNames)
+		text := AffinitiesYAML(s, affinity.Name)
 		require.Contains(t, text, "creationTimestamp: null\n", "unknown")
 		var list affinityList
 		require.NoError(t, yaml.UnmarshalStrict([]byte(text), &list))

@@ -14,7 +14,7 @@ import (
 // requests runs a scenario and returns its requests.
 func requests(t *testing.T, s Scenario) (all []Moment, r *runner) {
 	t.Helper()
-	r, err := runOwn(s, Options{Each: func(m *Moment) { all = append(all, *m) }})
+	r, err := begin(s, Options{Each: func(m *Moment) { all = append(all, *m) }})
 	require.NoError(t, err)
 	return all, r
 }

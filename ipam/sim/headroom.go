@@ -13,7 +13,7 @@ func (r *runner) headroom() (*Headroom, error) {
 	if r.stopped {
 		return nil, ErrStopped
 	}
-	again, err := runOwn(r.scenario, Options{Progress: r.options.Progress, HeadroomRequests: r.options.HeadroomRequests})
+	again, err := begin(r.scenario, Options{Engine: r.options.Engine, Progress: r.options.Progress, HeadroomRequests: r.options.HeadroomRequests})
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,14 @@ package sim
 
 import "time"
 
-// Options is what a run shows beyond totals. The zero value asks for nothing
-// more. None of it changes what becomes of a request.
+// Options is what a run shows beyond totals, and on what it runs. The zero value asks
+// for nothing more. None of it changes what becomes of a request.
 type Options struct {
+	// Engine makes the engine, of an empty cluster, that the scenario runs on; nil for
+	// an [ipam.Allocator]. The engine must go by the clock that it is given, and be of
+	// the release that [Scenario.Release] says. Headroom makes a second one.
+	Engine func(now func() time.Time) Engine
+
 	// Samples is how many samples there are, evenly over the requests; 0 for none, at
 	// least 2 otherwise. There is one more after each event, unless there are more
 	// events than samples.

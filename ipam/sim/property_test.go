@@ -188,7 +188,7 @@ func consistent(s Scenario, o Options) (Result, error) {
 			told.RefusedPoolEmptyOrStrict++
 		}
 	}
-	r, err := runOwn(s, o)
+	r, err := begin(s, o)
 	if err != nil {
 		return Result{}, err
 	}
@@ -340,12 +340,12 @@ func TestAnonymousAgree(t *testing.T) {
 		}
 	})
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 3, PodsPerNode: 100}, TunnelIPPerNode: true}
-	r, err := runOwn(s, Options{})
+	r, err := begin(s, Options{})
 	require.NoError(t, err)
 	require.Empty(t, r.engine.State().Handles)
 	require.Equal(t, "node-1-84", r.result.FirstRefusal.Pod)
 	s.Events = []Event{{Do: removeNodes, Nodes: []string{"node-0"}}}
-	r, err = runOwn(s, Options{})
+	r, err = begin(s, Options{})
 	require.NoError(t, err)
 	require.NotEmpty(t, r.engine.State().Handles)
 }

@@ -185,8 +185,8 @@ func (g Group) withDefaults() Group {
 	return g
 }
 
-// Release returns the release of Calico, the newest if it is none. [RunOn] needs it: the
-// engine that it is given is to be of that release.
+// Release returns the release of Calico, the newest if it is none. What
+// [Options].Engine makes must be of that release.
 func (s *Scenario) Release() calico.Version {
 	v, _ := calico.Parse(s.Calico)
 	return v

@@ -71,10 +71,10 @@ type Engine interface {
 	State() ipam.State
 }
 
-// Run runs the scenario on an allocator of its own. Its errors match [ErrInvalid] or
-// [ErrStopped]: refusals are results.
+// Run runs the scenario on an allocator of its own, or on what [Options].Engine makes.
+// Its errors match [ErrInvalid] or [ErrStopped]: refusals are results.
 func Run(s Scenario, o Options) (Result, error) {
-	r, err := runOwn(s, o)
+	r, err := begin(s, o)
 	if err != nil {
 		return Result{}, err
 	}
@@ -85,21 +85,12 @@ func Run(s Scenario, o Options) (Result, error) {
 	return res, err
 }
 
-// RunOn is [Run] on another engine than an allocator, without options. It makes the
-// engine, of an empty cluster, which goes by the clock that it is given, and is of the
-// release that [Scenario.Release] says.
-func RunOn(s Scenario, engine func(now func() time.Time) Engine) (Result, error) {
+// begin runs the scenario on an engine of its own, and leaves it there.
+func begin(s Scenario, o Options) (*runner, error) {
 	clock := ipam.NewClock(start)
-	r, err := run(engine(clock.Now), clock, s, Options{}, false)
-	if err != nil {
-		return Result{}, err
+	if o.Engine != nil {
+		return run(o.Engine(clock.Now), clock, s, o, false)
 	}
-	return r.finish(), nil
-}
-
-// runOwn runs the scenario on an allocator of its own, and leaves it there.
-func runOwn(s Scenario, o Options) (*runner, error) {
-	clock := ipam.NewClock(start)
 	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release()}), clock, s, o, true)
 }
 

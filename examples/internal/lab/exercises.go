@@ -108,15 +108,15 @@ func (l *lab) ipamShow() {
 // getAffinities is exercise 5.
 func (l *lab) getAffinities() {
 	s := l.ipam.State()
-	l.show(report.Affinities(s, report.ClusterNames, l.clock.Now()))
+	l.show(report.Affinities(s, affinity.Name, l.clock.Now()))
 	cidr := s.Affinities[0].CIDR
-	l.see("One claim a block, named NODE-CIDR. The course calls the first %s.", affinity.LabName(cidr))
+	l.see("One claim a block, named NODE-CIDR. The course calls the first %s.", affinity.LabName("", cidr))
 }
 
 // affinitiesYAML is exercise 6.
 func (l *lab) affinitiesYAML() {
 	s := l.ipam.State()
-	l.show(report.AffinitiesYAML(s, report.ClusterNames))
+	l.show(report.AffinitiesYAML(s, affinity.Name))
 	confirmed := 0
 	for _, a := range s.Affinities {
 		if a.State == affinity.Confirmed {
@@ -129,7 +129,7 @@ func (l *lab) affinitiesYAML() {
 // listAffinities is exercise 7.
 func (l *lab) listAffinities() {
 	s := l.ipam.State()
-	l.show(report.AffinityColumns(s, report.ClusterNames))
+	l.show(report.AffinityColumns(s, affinity.Name))
 	owners := make(map[affinity.Owner]bool)
 	for _, a := range s.Affinities {
 		owners[a.Owner] = true

@@ -85,7 +85,7 @@ func (c *crew) reference(s *sim.Scenario) (result sim.Result, calls int, err err
 	defer free()
 	cluster := protocol.NewCluster()
 	cluster.SetCalico(s.Release())
-	result, err = sim.RunOn(*s, func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) })
+	result, err = sim.Run(*s, sim.Options{Engine: func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) }})
 	c.add(requests(s), 0)
 	return result, cluster.Store().Counts().Calls, err
 }
