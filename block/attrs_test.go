@@ -3,9 +3,11 @@ package block
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
@@ -95,4 +97,23 @@ func TestOrdinals(t *testing.T) {
 	all.AddRange(0, MaxSize)
 	assert.Equal(t, MaxSize, all.Len())
 	assert.Equal(t, MaxSize/64, all.words(), "no more memory than it takes")
+}
+
+// TestAttrsOfAnyLength: texts are kept with their lengths, in as many bytes as that
+// takes.
+func TestAttrsOfAnyLength(t *testing.T) {
+	for _, n := range []int{0, 1, 127, 128, 129, 255, 256, 1<<14 - 1, 1 << 14, 1<<14 + 128} {
+		want := map[string]string{"key": strings.Repeat("v", n), strings.Repeat("k", n+1): "value"}
+		require.Equal(t, want, MakeAttrs(want).Map(), "%d bytes", n)
+	}
+}
+
+// TestIsHostReserved: letters may be capital or small; nothing else is like it.
+func TestIsHostReserved(t *testing.T) {
+	for _, handle := range []string{HostReservedHandle, strings.ToUpper(HostReservedHandle)} {
+		require.True(t, IsHostReserved(handle), handle)
+	}
+	for _, handle := range []string{"", "w", HostReservedHandle + "s", "w" + HostReservedHandle, "w" + strings.Repeat("x", len(HostReservedHandle)-1)} {
+		require.False(t, IsHostReserved(handle), handle)
+	}
 }

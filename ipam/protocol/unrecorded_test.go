@@ -27,6 +27,13 @@ var unrecorded = map[string]func(t *testing.T, e trace.Engine, clock *ipam.Clock
 		require.Empty(t, s.Affinities)
 		require.Equal(t, affinity.VirtualOwner("n"), s.Blocks[0].Owner)
 	},
+	"DropAffinity drops a namesake's claim, and says so": func(t *testing.T, e trace.Engine, _ *ipam.Clock) {
+		cidr := netip.MustParsePrefix("10.0.0.8/29")
+		require.NoError(t, e.PutAffinity(affinity.VirtualOwner("n"), cidr, affinity.Confirmed))
+		require.True(t, e.DropAffinity(affinity.HostOwner("n"), cidr))
+		require.Empty(t, e.State().Affinities)
+		require.False(t, e.DropAffinity(affinity.HostOwner("n"), cidr))
+	},
 	// Recovering a claim writes the block, and every write collects (§5, §9).
 	"a recovered block is collected": func(t *testing.T, e trace.Engine, clock *ipam.Clock) {
 		require.NoError(t, e.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, StrictAffinity: true, IPCooldownSeconds: 60}))
