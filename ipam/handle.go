@@ -67,29 +67,30 @@ func handleKey(id string) string {
 	return strings.ToLower(id)
 }
 
-// isLower reports whether lowering the text would not change it. For texts that
-// are not ASCII it may return false wrongly. Ids are long, and every request and
-// release looks one up, so it checks eight bytes at a time.
+// isLower reports whether lowering the text would not change it. For texts that are
+// not ASCII or have one of @[\]^_ it may return false wrongly. Ids are long, and every
+// request and release looks one up, so it checks eight bytes at a time, the last eight
+// perhaps twice.
 func isLower(s string) bool {
-	const (
-		each   = 0x0101010101010101
-		high   = 0x80 * each
-		fromA  = (0x80 - 'A') * each // sets the high bit of bytes from 'A' on
-		aboveZ = (0x80 - 'Z' - 1) * each
-	)
+	if len(s) < 8 {
+		return s == strings.ToLower(s)
+	}
+	odd := oddLetters(s[len(s)-8:])
 	for ; len(s) >= 8; s = s[8:] {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		if w&high != 0 || (w+fromA)&^(w+aboveZ)&high != 0 {
-			return false
-		}
+		odd |= oddLetters(s)
 	}
-	for i := range len(s) {
-		if s[i] >= 0x80 || 'A' <= s[i] && s[i] <= 'Z' {
-			return false
-		}
-	}
-	return true
+	return odd == 0
+}
+
+// oddLetters returns a number that is not 0 where one of the first eight bytes is from
+// 0x40 to 0x5f, as capital letters are, or above 0x7f.
+func oddLetters(s string) uint64 {
+	const each = 0x0101010101010101
+	_ = s[7]
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	// Bit 6 without bit 5, which the shift puts in its place; and bit 7.
+	return w&^(w<<1)&(0x40*each) | w&(0x80*each)
 }
 
 // counts appends what the handle counts, by block name, to dst.

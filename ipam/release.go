@@ -273,7 +273,10 @@ func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	if o == nil {
 		return
 	}
-	n := a.hosts[o.id.Name] // of a virtual owner, too: nodes are found by name
+	n := o
+	if o.id.Type != affinity.Host {
+		n = a.hosts[o.id.Name] // nodes are found by name
+	}
 	if n == nil || !n.node {
 		return
 	}
