@@ -53,10 +53,6 @@ func (w *world) migratePool(c *change, spec pool.Spec) error {
 		return err
 	}
 	standing := w.standing(old)
-	addresses := 0
-	for _, n := range standing.addresses {
-		addresses += n
-	}
 	nodes := w.a.Nodes()
 	c.Drain = slices.DeleteFunc(byCount(standing.addresses), func(name string) bool { // those that are gone cannot
 		return len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n ipam.Node) bool { return n.Name == name })
@@ -78,24 +74,17 @@ func (w *world) migratePool(c *change, spec pool.Spec) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range back {
-		if why := r.ask(t); why != "" {
-			c.refuse(r.label(), r.pod.node, why)
-		} else if r.isPod {
-			t.pods = append(t.pods, r.pod)
-		}
-	}
-	slices.SortStableFunc(t.pods, comparePods)
+	t.bringBack(c, back)
 	left := t.standing(old).blocks
 	c.Procedure = procedure(old, made, early, c.Drain)
-	c.say("%s of pool %s, on %s, would move to %s %s, of which %s are used then of %s", plural(addresses, "address"), old.Name, plural(len(c.Drain), "node"),
+	c.say("%s of pool %s, on %s, would move to %s %s, of which %s are used then of %s", plural(standing.total(), "address"), old.Name, plural(len(c.Drain), "node"),
 		made.Name, made.CIDR, plural(len(t.standing(made).blocks), "block"), poolBlocks(made))
 	if len(left) > 0 {
 		c.say("pool %s cannot be deleted then: %s stay, for addresses that no pod or tunnel of a node has: %s; -gc before this may help", old.Name, plural(len(left), "block"), listText(left))
 	} else {
 		t.a.DeletePool(old.Name)
 	}
-	w.a, w.clock, w.pods, w.made = t.a, t.clock, t.pods, t.made
+	w.adopt(t)
 	return nil
 }
 

@@ -28,13 +28,9 @@ func (w *world) resizePool(c *change, name string, size int) error {
 		return fmt.Errorf("pool %s has blocks of /%d already", name, size)
 	}
 	standing := w.standing(old)
-	addresses := 0
-	for _, n := range standing.addresses {
-		addresses += n
-	}
 	c.Blocks, c.Drain = standing.blocks, byCount(standing.addresses)
 	c.say("%s of /%d stand in the way: %s", plural(len(c.Blocks), "block"), old.BlockSize, listText(c.Blocks))
-	c.say("%s must drain, with %s in the pool: those with the fewest first, so that each goes where there is most room", plural(len(c.Drain), "node"), plural(addresses, "address"))
+	c.say("%s must drain, with %s in the pool: those with the fewest first, so that each goes where there is most room", plural(len(c.Drain), "node"), plural(standing.total(), "address"))
 	t, err := w.trial() // what cannot be cleared is left as it is
 	if err != nil {
 		return err
@@ -52,15 +48,8 @@ func (w *world) resizePool(c *change, name string, size int) error {
 	if err := t.a.SetPool(resized); err != nil {
 		return err
 	}
-	for _, r := range back {
-		if why := r.ask(t); why != "" {
-			c.refuse(r.label(), r.pod.node, why)
-		} else if r.isPod {
-			t.pods = append(t.pods, r.pod)
-		}
-	}
-	slices.SortStableFunc(t.pods, comparePods)
-	w.a, w.clock, w.pods, w.made = t.a, t.clock, t.pods, t.made
+	t.bringBack(c, back)
+	w.adopt(t)
 	room, used := poolBlocks(resized), w.standing(resized).blocks
 	if len(c.Refused) == 0 {
 		c.say("it fits: %s of /%d are used of %s", plural(len(used), "block"), size, room)
@@ -74,6 +63,14 @@ func (w *world) resizePool(c *change, name string, size int) error {
 type standing struct {
 	blocks    []string       // their CIDRs, by name
 	addresses map[string]int // by the node that uses them
+}
+
+// total returns how many addresses the pool's nodes use.
+func (s *standing) total() (n int) {
+	for _, of := range s.addresses {
+		n += of
+	}
+	return n
 }
 
 func (w *world) standing(p pool.Spec) standing {
@@ -113,6 +110,23 @@ func (r *returning) ask(w *world) string {
 		return w.ask(r.pod)
 	}
 	return w.request(r.pod, pool.Tunnel, r.attrs)
+}
+
+// bringBack lets those who were cleared out of a pool ask again.
+func (w *world) bringBack(c *change, back []returning) {
+	for _, r := range back {
+		if why := r.ask(w); why != "" {
+			c.refuse(r.label(), r.pod.node, why)
+		} else if r.isPod {
+			w.pods = append(w.pods, r.pod)
+		}
+	}
+	slices.SortStableFunc(w.pods, comparePods)
+}
+
+// adopt makes what was tried in a copy so.
+func (w *world) adopt(trial *world) {
+	w.a, w.clock, w.pods, w.made = trial.a, trial.clock, trial.pods, trial.made
 }
 
 // clear takes everything out of a pool, and returns who wants to come back: the
