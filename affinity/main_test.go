@@ -1,22 +1,10 @@
 package affinity
 
 import (
-	"flag"
-	"os"
 	"testing"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
 
-// long makes more and longer checks: IPAMSIM_LONG=1 go test ./affinity
-var long = property.Long()
-
-func TestMain(m *testing.M) {
-	if long {
-		// Flags on the command line are parsed later and take precedence.
-		if err := flag.Set("rapid.checks", "5000"); err != nil {
-			panic(err)
-		}
-	}
-	os.Exit(m.Run())
-}
+// TestMain makes more checks in a long run: IPAMSIM_LONG=1 go test ./affinity
+func TestMain(m *testing.M) { property.Main(m, 5000) }

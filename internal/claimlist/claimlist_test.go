@@ -458,7 +458,7 @@ func TestIndexAgainstModel(t *testing.T) {
 // TestIndexSeeded takes the steps that catch broken variants.
 func TestIndexSeeded(t *testing.T) {
 	tries := uint64(20)
-	if long {
+	if property.Long() {
 		tries = 2000
 	}
 	for seed := range tries {

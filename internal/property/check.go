@@ -16,6 +16,17 @@ import (
 // IPAMSIM_LONG to anything.
 func Long() bool { return os.Getenv("IPAMSIM_LONG") != "" }
 
+// Main is the TestMain of a package whose rapid tests make so many checks in a long run.
+func Main(m *testing.M, checks int) {
+	if Long() {
+		// Flags on the command line are parsed later and take precedence.
+		if err := flag.Set("rapid.checks", strconv.Itoa(checks)); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
 // Some returns every nth of the items: all of them in a long run, every eighth with
 // -short, every third otherwise.
 func Some[T any](items []T) []T {

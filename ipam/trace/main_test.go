@@ -3,7 +3,6 @@ package trace
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,19 +14,8 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// long makes more checks: IPAMSIM_LONG=1 go test ./ipam/trace. Each test reads it,
-// so that go test knows which results depend on it.
-func long() bool { return property.Long() }
-
-func TestMain(m *testing.M) {
-	if long() {
-		// Flags on the command line are parsed later and take precedence.
-		if err := flag.Set("rapid.checks", "3000"); err != nil {
-			panic(err)
-		}
-	}
-	os.Exit(m.Run())
-}
+// TestMain makes more checks in a long run: IPAMSIM_LONG=1 go test ./ipam/trace
+func TestMain(m *testing.M) { property.Main(m, 3000) }
 
 // readAll reads a whole recording.
 func readAll(name string, from io.Reader) (Header, []Op, error) {

@@ -315,7 +315,7 @@ func TestOpen(t *testing.T) {
 
 // TestLineTooLong reads a line that does not end, of a quarter of a gigabyte.
 func TestLineTooLong(t *testing.T) {
-	if !long() {
+	if !property.Long() {
 		t.Skip("needs memory; set IPAMSIM_LONG")
 	}
 	r, err := NewReader("f", io.MultiReader(strings.NewReader(someHeader+"\n"), endless{}))

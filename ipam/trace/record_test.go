@@ -21,6 +21,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
@@ -381,7 +382,7 @@ func TestRecorderShortForms(t *testing.T) {
 func TestRecorderConcurrently(t *testing.T) {
 	r, _, text := recorded(t)
 	rounds := 60
-	if long() {
+	if property.Long() {
 		rounds = 2000
 	}
 	var wg sync.WaitGroup

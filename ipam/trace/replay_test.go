@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -285,7 +286,7 @@ func TestDivergenceText(t *testing.T) {
 // byte, and leave the same state.
 func TestReplayTwice(t *testing.T) {
 	names := []string{"mixed-0", "crash-0", "windows-dual-0", "single-address-0"}
-	if long() {
+	if property.Long() {
 		files, err := filepath.Glob("../../testdata/traces/*.jsonl.gz")
 		require.NoError(t, err)
 		names = nil
