@@ -81,7 +81,7 @@ func writeReport(w io.Writer, p *plan) error {
 	}
 	page := reportPage{
 		Title: p.Scenario.Name, About: p.Scenario.About, Plan: p, Facts: reportFacts(&p.Scenario), Scenario: string(scenario),
-		CSS: template.CSS(chart.CSS() + reportCSS), JS: template.JS(reportJS),
+		CSS: template.CSS(Style()), JS: template.JS(reportJS),
 	}
 	if page.Title == "" {
 		page.Title = "Which block size?"
@@ -119,7 +119,7 @@ func writeReport(w io.Writer, p *plan) error {
 	}
 	// Nothing but the page's own script and style, and nothing from anywhere else.
 	page.Policy = fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; base-uri 'none'; form-action 'none'",
-		reportHash(string(page.JS)), reportHash(string(page.CSS)))
+		Hash(string(page.JS)), Hash(string(page.CSS)))
 	var out bytes.Buffer // so that nothing is written of a page that fails
 	if err := reportTemplate.Execute(&out, &page); err != nil {
 		return err
@@ -128,8 +128,8 @@ func writeReport(w io.Writer, p *plan) error {
 	return err
 }
 
-// reportHash is how a content security policy names a text.
-func reportHash(text string) string {
+// Hash is how a content security policy names a text.
+func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }

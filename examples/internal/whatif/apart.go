@@ -45,7 +45,7 @@ func (w *world) overlaps(s *snapshot.Snapshot, apart []netip.Prefix) []overlap {
 				nodes = append(nodes, r)
 			}
 		}
-		w.outside(p, cluster, add)
+		outside(p, cluster, add)
 		if len(nodes) > 0 {
 			add(nodes[0].CIDR.String(), false, "pool %s %s overlaps the podCIDR of %s, such as %s of %s; Calico's IPAM does not look at those, but host-local and cloud routes do, and would have the same addresses",
 				p.Name, p.CIDR, plural(len(nodes), "node"), nodes[0].CIDR, nodes[0].Node)
@@ -64,7 +64,7 @@ func (w *world) overlaps(s *snapshot.Snapshot, apart []netip.Prefix) []overlap {
 }
 
 // outside finds a pool whose addresses kube-proxy takes for those of strangers.
-func (w *world) outside(p pool.Spec, cluster []snapshot.Range, add func(with string, severe bool, format string, args ...any)) {
+func outside(p pool.Spec, cluster []snapshot.Range, add func(with string, severe bool, format string, args ...any)) {
 	if len(cluster) == 0 || p.Disabled {
 		return
 	}

@@ -46,10 +46,12 @@ func (w *world) look(s *snapshot.Snapshot) {
 		}
 	}
 	w.pods = w.podsOf(nobodys, listed)
+	seen := make(map[string]bool)
 	for _, does := range []snapshot.Action{"delete-affinity", "delete-handle"} {
 		for _, f := range w.report.Findings {
 			for _, fix := range f.Fixes {
-				if fix.Does == does && fix.DryRun && !slices.Contains(w.commands, fix.Command) {
+				if fix.Does == does && fix.DryRun && !seen[fix.Command] {
+					seen[fix.Command] = true
 					w.commands = append(w.commands, fix.Command)
 				}
 			}

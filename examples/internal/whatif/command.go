@@ -132,7 +132,6 @@ func (o *options) run(cmd *cobra.Command) error {
 		return err
 	}
 	out := bufio.NewWriter(stdout)
-	w.last = w.figures()
 	r := &result{Calico: calico, Cluster: w.last, Skipped: s.Skipped, LeftOut: s.LeftOut, Deleted: s.Deleted}
 	if o.check {
 		r.Check = w.report
@@ -170,10 +169,8 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(r.Ranges, func(x overlap) bool { return x.Asked }) {
-		return cli.ErrNo
-	}
-	if len(r.Below) > 0 || r.Explain != nil && !r.Explain.OK {
+	if slices.ContainsFunc(r.Ranges, func(x overlap) bool { return x.Asked }) ||
+		len(r.Below) > 0 || r.Explain != nil && !r.Explain.OK {
 		return cli.ErrNo
 	}
 	for _, c := range r.Steps {

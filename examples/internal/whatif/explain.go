@@ -144,7 +144,6 @@ func (w *world) explain(s *snapshot.Snapshot, a *asker, e *explanation) {
 			a.labels, a.namespace = n.Labels, ""
 		}
 	}
-	rooms := w.room()
 	for _, is4 := range []bool{true, false} {
 		want, asked := a.want4, a.pools4
 		if !is4 {
@@ -153,7 +152,7 @@ func (w *world) explain(s *snapshot.Snapshot, a *asker, e *explanation) {
 		if want == 0 {
 			continue
 		}
-		pools := w.poolsFor(a, is4, asked, rooms)
+		pools := w.poolsFor(a, is4, asked)
 		blocks := w.blocksOf(a.node, is4, pools)
 		e.Pools, e.Blocks = append(e.Pools, pools...), append(e.Blocks, blocks...)
 	}
@@ -161,7 +160,7 @@ func (w *world) explain(s *snapshot.Snapshot, a *asker, e *explanation) {
 }
 
 // poolsFor says of each pool of a family whether it is used: used ones first.
-func (w *world) poolsFor(a *asker, is4 bool, asked []netip.Prefix, rooms []*room) []poolWhy {
+func (w *world) poolsFor(a *asker, is4 bool, asked []netip.Prefix) []poolWhy {
 	var labels map[string]string
 	known := false
 	for _, n := range w.a.Nodes() {
@@ -198,7 +197,7 @@ func (w *world) poolsFor(a *asker, is4 bool, asked []netip.Prefix, rooms []*room
 			why.Why = "its allowedUses have no Workload"
 		default:
 			why.Used = true
-			why.Why = fmt.Sprintf("%s left", bigPlural(rooms[i].Left, "block"))
+			why.Why = fmt.Sprintf("%s left", bigPlural(w.last.Pools[i].Free, "block"))
 			if len(asked) > 0 {
 				why.Why = "the pod asks for it, so its selectors are not looked at; " + why.Why
 			}
@@ -298,9 +297,6 @@ func (w *world) blocksOf(node string, is4 bool, pools []poolWhy) []blockWhy {
 		}
 		all = append(all, why)
 	}
-	slices.SortStableFunc(all, func(x, y blockWhy) int {
-		return strings.Compare(affinity.Name(node, netip.MustParsePrefix(x.Block)), affinity.Name(node, netip.MustParsePrefix(y.Block)))
-	})
 	return all
 }
 
@@ -341,7 +337,7 @@ func (w *world) next(a *asker, e *explanation) (says []string, ok bool) {
 		}
 		says = append(says, familySteps(e, is4, family)...)
 		for _, ip := range got.IPs {
-			says = append(says, family+": "+t.cameText(ip.Addr(), a.node, before, e))
+			says = append(says, family+": "+t.cameText(ip.Addr(), a.node, before))
 		}
 		if len(got.IPs) < want || err != nil {
 			says = append(says, family+": it is refused: "+reason(err, got.Msgs))
@@ -382,7 +378,7 @@ func familySteps(e *explanation, is4 bool, family string) []string {
 }
 
 // cameText says where an address came from.
-func (w *world) cameText(ip netip.Addr, node string, before map[netip.Prefix]affinity.Owner, e *explanation) string {
+func (w *world) cameText(ip netip.Addr, node string, before map[netip.Prefix]affinity.Owner) string {
 	cidr, owner, _ := w.a.BlockOf(ip)
 	had, existed := before[cidr]
 	self := affinity.HostOwner(node)

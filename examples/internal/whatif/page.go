@@ -2,9 +2,7 @@ package whatif
 
 import (
 	"bytes"
-	"crypto/sha256"
 	_ "embed" // for the page
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -90,7 +88,7 @@ const (
 // writePage writes the cluster as one HTML page that needs nothing else: the same
 // cluster, the same bytes.
 func (w *world) writePage(out io.Writer, s *snapshot.Snapshot, r *result) error {
-	f := w.figures()
+	f := w.last
 	p := page{
 		Title: "The cluster as it stands",
 		About: fmt.Sprintf("As of %s. Calico %s: %s.", w.clock.Now().Format(time.DateTime), r.Calico.Version, r.Calico.Why),
@@ -108,15 +106,8 @@ func (w *world) writePage(out io.Writer, s *snapshot.Snapshot, r *result) error 
 	}
 	for _, of := range f.Families {
 		p.Facts = append(p.Facts, fact{of.Family + " blocks left", of.Headroom.String()})
-		p.Families = append(p.Families, of.Family)
 	}
-	for _, row := range familyRows {
-		cells := []string{row.what}
-		for i := range f.Families {
-			cells = append(cells, row.value(&f.Families[i]))
-		}
-		p.Figures = append(p.Figures, cells)
-	}
+	p.Families, p.Figures = f.familyTable()
 	p.Maps = w.maps()
 	p.findings(w.report)
 	for _, text := range []string{leftOutText(s), skippedText(s.Skipped)} {
@@ -125,8 +116,7 @@ func (w *world) writePage(out io.Writer, s *snapshot.Snapshot, r *result) error 
 		}
 	}
 	// Nothing but the page's own style, and nothing from anywhere else.
-	sum := sha256.Sum256([]byte(p.CSS))
-	p.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:]))
+	p.Policy = fmt.Sprintf("default-src 'none'; style-src %s; base-uri 'none'; form-action 'none'", plan.Hash(string(p.CSS)))
 	var text bytes.Buffer // so that nothing is written of a page that fails
 	if err := pageTemplate.Execute(&text, &p); err != nil {
 		return err

@@ -3,9 +3,7 @@ package whatif
 import (
 	"fmt"
 	"io"
-	"maps"
 	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -126,17 +124,27 @@ func skippedText(skipped map[string]int) string {
 	if len(skipped) == 0 {
 		return ""
 	}
-	var kinds []string
-	for _, kind := range slices.Sorted(maps.Keys(skipped)) {
-		kinds = append(kinds, fmt.Sprintf("%d %s", skipped[kind], kind))
-	}
-	return "objects of other kinds were skipped: " + strings.Join(kinds, ", ")
+	return "objects of other kinds were skipped: " + kindsText(skipped)
 }
 
 // families prints a column for each family.
 func (p *printer) families(f *figures) {
-	headings := []string{""}
-	var rows [][]string
+	names, rows := f.familyTable()
+	fmt.Fprint(p.out, report.Columns(append([]string{""}, names...), rows))
+	for _, of := range f.Families {
+		if n := len(of.NodesWithoutBlock); n > 0 {
+			p.line("")
+			p.text("", "Without a block of %s: %s", of.Family, listText(of.NodesWithoutBlock))
+		}
+	}
+}
+
+// familyTable returns the families' names, and a row for each figure: what it is, and
+// its value in each family.
+func (f *figures) familyTable() (names []string, rows [][]string) {
+	for _, of := range f.Families {
+		names = append(names, of.Family)
+	}
 	for _, row := range familyRows {
 		cells := []string{row.what}
 		for i := range f.Families {
@@ -144,16 +152,7 @@ func (p *printer) families(f *figures) {
 		}
 		rows = append(rows, cells)
 	}
-	for _, of := range f.Families {
-		headings = append(headings, of.Family)
-	}
-	fmt.Fprint(p.out, report.Columns(headings, rows))
-	for _, of := range f.Families {
-		if n := len(of.NodesWithoutBlock); n > 0 {
-			p.line("")
-			p.text("", "Without a block of %s: %s", of.Family, listText(of.NodesWithoutBlock))
-		}
-	}
+	return names, rows
 }
 
 // familyRows are the figures of a family, as they are printed.

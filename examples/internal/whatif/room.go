@@ -1,8 +1,8 @@
 package whatif
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -198,11 +198,8 @@ func (p *printer) metrics(w *world, rooms []*room) {
 		}
 		return strings.Join(parts, ",")
 	}
-	counts := make([]map[string]float64, 8)
-	for i := range counts {
-		counts[i] = make(map[string]float64)
-	}
-	inUse, borrowed, candidates, blocks, sizes, left, without, more := counts[0], counts[1], counts[2], counts[3], counts[4], counts[5], counts[6], counts[7]
+	inUse, borrowed, candidates, blocks := make(map[string]float64), make(map[string]float64), make(map[string]float64), make(map[string]float64)
+	sizes, left, without, more := make(map[string]float64), make(map[string]float64), make(map[string]float64), make(map[string]float64)
 	specs, s := w.a.Pools(), w.a.State()
 	leaked := unused(w.report)
 	for i := range s.Blocks {
@@ -250,12 +247,7 @@ func (p *printer) metrics(w *world, rooms []*room) {
 	}
 	for _, m := range all {
 		p.line("# HELP %s %s\n# TYPE %s gauge", m.name, m.help, m.name)
-		keys := make([]string, 0, len(m.values))
-		for key := range m.values {
-			keys = append(keys, key)
-		}
-		slices.SortFunc(keys, cmp.Compare[string])
-		for _, key := range keys {
+		for _, key := range slices.Sorted(maps.Keys(m.values)) {
 			p.line("%s{%s} %s", m.name, key, strconv.FormatFloat(m.values[key], 'f', -1, 64))
 		}
 	}

@@ -40,7 +40,7 @@ type growth struct {
 
 // compare finds out what changed from one dump to a later one.
 func compare(w1, w2 *world, s1, s2 *snapshot.Snapshot) (*since, error) {
-	d := &since{From: s1.Latest, To: s2.Latest, After: w2.figures(), NodesCame: []string{}, NodesGone: []string{}, Leaked: []netip.Addr{}, Commands: []string{}, Growth: []growth{}}
+	d := &since{From: s1.Latest, To: s2.Latest, After: w2.last, NodesCame: []string{}, NodesGone: []string{}, Leaked: []netip.Addr{}, Commands: []string{}, Growth: []growth{}}
 	days := d.To.Sub(d.From).Hours() / 24
 	switch {
 	case d.From.IsZero() || d.To.IsZero():
@@ -51,7 +51,7 @@ func compare(w1, w2 *world, s1, s2 *snapshot.Snapshot) (*since, error) {
 	}
 	d.NodesCame, d.NodesGone = differ(w1.a.Nodes(), w2.a.Nodes())
 	if samePools(w1, w2) {
-		d.grow(w1.figures(), d.After, days)
+		d.grow(w1.last, d.After, days)
 	} else {
 		d.Notes = append(d.Notes, "the pools are not the same in both, so no growth is told")
 	}

@@ -34,7 +34,7 @@ type world struct {
 	policy      lifecycle.Policy // how kube-controllers cleans up
 	ended       []lifecycle.Pod  // pods that have ended, which kube-controllers still sees
 	commands    []string         // what cleans up in the real cluster what nobody else does
-	last        figures          // as of the last step
+	last        figures          // as of the last step, or as it was loaded
 	made        int              // handles made so far, so that each has its own
 }
 
@@ -68,6 +68,7 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 	w.windows = windows(s.Cluster.Nodes)
 	w.handlesMade = s.HandlesMade
 	w.look(s)
+	w.last = w.figures()
 	return w, nil
 }
 
