@@ -45,11 +45,10 @@ func NewRecorder(w io.Writer, a *ipam.Allocator, name, about string) (*Recorder,
 			ErrNotRecordable, len(s.Blocks), len(s.Affinities), len(s.Handles))
 	}
 	config := a.GetIPAMConfig()
-	h := Header{Name: name, About: about, Start: a.Now(), Reservations: a.Reservations(), Config: &config}
+	h := Header{Name: name, About: about, Start: a.Now(), Reservations: a.Reservations(), Config: &config, Nodes: a.Nodes()}
 	for _, spec := range a.Pools() {
 		h.Pools = append(h.Pools, poolOf(spec))
 	}
-	h.Nodes = append(h.Nodes, a.Nodes()...)
 	tw, err := NewWriter(w, h)
 	if err != nil {
 		return nil, err
@@ -312,7 +311,7 @@ func (r *Recorder) DeletePool(name string) (deleted bool) {
 
 // SetNode is [ipam.Allocator.SetNode], recorded.
 func (r *Recorder) SetNode(n ipam.Node) (err error) {
-	r.do("SetNode", In{Node: &ipam.Node{Name: n.Name, Labels: n.Labels}}, func() Out {
+	r.do("SetNode", In{Node: &n}, func() Out {
 		err = r.Allocator.SetNode(n)
 		return Out{Err: codeOf(err)}
 	})
