@@ -119,7 +119,7 @@ func (w *clusterOfField) hurts(fix Fix, full *Report) error {
 	case doDeletePod:
 		return w.needsRestart(fix.Object, full)
 	case doDeleteHandle:
-		if heldBy(w.s.Cluster.Blocks)[fix.Object] != nil {
+		if held, _ := heldBy(w.s.Cluster.Blocks); held[fix.Object] != nil {
 			return fmt.Errorf("the handle holds addresses")
 		}
 	case doDeleteAffinity, doCreateAffinity:

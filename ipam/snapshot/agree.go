@@ -16,17 +16,7 @@ import (
 // handles compares what handles count with what the blocks hold for them. Ids that
 // differ in letters only share a handle (§1).
 func (c *checker) handles() {
-	held, written := heldBy(c.s.Cluster.Blocks, c.s.refused), make(map[string]string)
-	for _, blocks := range [][]ipam.BlockState{c.s.Cluster.Blocks, c.s.refused} {
-		for i := range blocks {
-			for k := range blocks[i].Allocations {
-				id := blocks[i].Allocations[k].Handle
-				if key := handleKey(id); written[key] == "" {
-					written[key] = cutHandle(id) // as an allocation has it
-				}
-			}
-		}
-	}
+	held, written := heldBy(c.s.Cluster.Blocks, c.s.refused)
 	if c.unknown.Handles && (len(held) > 0 || !c.s.Unlisted.Handles) {
 		c.unjudged("whether the handles of addresses exist was not looked at: of the handles, %s", whyUnknown(c.s.Unlisted.Handles, "ipamhandles"))
 	}
@@ -73,17 +63,20 @@ func (c *checker) handles() {
 }
 
 // heldBy counts the addresses that each handle holds in each of the blocks, by what
-// stands for its ids.
-func heldBy(lists ...[]ipam.BlockState) map[string]map[netip.Prefix]int {
-	held := make(map[string]map[netip.Prefix]int)
+// stands for its ids, and tells which of these an allocation has written first.
+func heldBy(lists ...[]ipam.BlockState) (held map[string]map[netip.Prefix]int, written map[string]string) {
+	held, written = make(map[string]map[netip.Prefix]int), make(map[string]string)
 	for _, blocks := range lists {
 		for i := range blocks {
 			for k := range blocks[i].Allocations {
 				al := &blocks[i].Allocations[k]
+				key := handleKey(al.Handle)
+				if written[key] == "" {
+					written[key] = cutHandle(al.Handle)
+				}
 				if al.Handle == "" || isHostReserved(al) {
 					continue
 				}
-				key := handleKey(al.Handle)
 				if held[key] == nil {
 					held[key] = make(map[netip.Prefix]int, 1)
 				}
@@ -91,7 +84,7 @@ func heldBy(lists ...[]ipam.BlockState) map[string]map[netip.Prefix]int {
 			}
 		}
 	}
-	return held
+	return held, written
 }
 
 func countText(counts []ipam.HandleCount) string {

@@ -90,12 +90,12 @@ func isTar(r *bufio.Reader) bool {
 func (l *Loader) tar(r io.Reader) error {
 	archive := len(l.files) - 1
 	left, said := l.bounds, len(l.passed)
-	bounded := &boundedReader{r: r, left: left.bytes}
-	t := tar.NewReader(bounded)
+	packed := left.bytes
+	t := tar.NewReader(&boundedReader{r, &packed})
 	for {
 		entry, err := t.Next()
 		switch {
-		case bounded.left < 0:
+		case packed < 0:
 			return &errTooMuch{fmt.Sprintf("%d bytes", l.bounds.bytes)}
 		case errors.Is(err, io.EOF):
 			l.endOfMany(l.files[archive], said)
@@ -112,7 +112,7 @@ func (l *Loader) tar(r io.Reader) error {
 		err = l.among(func() error {
 			text, err := l.begin(l.files[archive]+"/"+entry.Name, t)
 			if err == nil {
-				text = bufio.NewReaderSize(&boundedReader{r: text, left: left.bytes, whole: &left.bytes}, 64<<10)
+				text = bufio.NewReaderSize(&boundedReader{text, &left.bytes}, 64<<10)
 				err = l.text(text)
 			}
 			if left.bytes < 0 {
@@ -126,22 +126,18 @@ func (l *Loader) tar(r io.Reader) error {
 	}
 }
 
-// boundedReader fails behind so many bytes. Where several readers share them, whole is
-// what is left for all.
+// boundedReader fails behind so many bytes, which several readers may share.
 type boundedReader struct {
-	r     io.Reader
-	left  int64
-	whole *int64
+	r    io.Reader
+	left *int64
 }
 
 func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left < 0 {
+	if *b.left < 0 {
 		return 0, &errTooMuch{"is allowed"}
 	}
 	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.whole != nil {
-		*b.whole = b.left
-	}
+	*b.left -= int64(n)
 	return n, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 )
 
 // This file reads what a cluster has beside IPAM's own objects, as far as it is of use.
@@ -213,10 +215,7 @@ func (l *Loader) beside(s *Snapshot) {
 	}
 	s.GracePeriod, s.GracePeriodFrom = l.grace, l.graceFrom
 	if l.graceFrom == "" {
-		s.GracePeriod = defaultGrace
-		s.GracePeriodFrom = fmt.Sprintf("the default of %s", defaultGrace)
+		s.GracePeriod = lifecycle.DefaultPolicy().GracePeriod
+		s.GracePeriodFrom = fmt.Sprintf("the default of %s", s.GracePeriod)
 	}
 }
-
-// defaultGrace is the controller's own default (§12).
-const defaultGrace = 15 * time.Minute

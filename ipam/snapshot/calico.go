@@ -16,14 +16,15 @@ func cidrOfKey(text string) netip.Prefix {
 	if i := strings.LastIndexByte(text, '-'); i > 0 {
 		text = text[:i] + "/" + text[i+1:]
 	}
-	cidr, _ := parsePrefix(text)
+	cidr, _ := netip.ParsePrefix(text)
 	return cidr
 }
 
-// parsePrefix parses a CIDR that may be anything else.
-func parsePrefix(text string) (netip.Prefix, bool) {
-	cidr, err := netip.ParsePrefix(text)
-	return cidr, err == nil
+// addrOf parses an address that may have a mask, or be anything else.
+func addrOf(text word) (ip netip.Addr, ok bool) {
+	address, _, _ := strings.Cut(string(text), "/")
+	ip, err := netip.ParseAddr(address)
+	return ip.Unmap(), err == nil && ip.Zone() == ""
 }
 
 // calicoNodeSpec is the spec of a Node of projectcalico.org.
@@ -60,9 +61,8 @@ func (o *object) calicoNode() {
 	var spec calicoNodeSpec
 	loose(o.Spec, &spec)
 	add := func(text word, tunnel string) {
-		address, _, _ := strings.Cut(string(text), "/")
-		if ip, err := netip.ParseAddr(address); err == nil && ip.Zone() == "" {
-			o.l.addresses = append(o.l.addresses, located[NodeAddress]{o.at, NodeAddress{o.name, ip.Unmap(), tunnel}})
+		if ip, ok := addrOf(text); ok {
+			o.l.addresses = append(o.l.addresses, located[NodeAddress]{o.at, NodeAddress{o.name, ip, tunnel}})
 		}
 	}
 	for i, text := range []word{spec.BGP.IPIPAddr, spec.VXLAN4, spec.VXLAN6, spec.Wireguard.IPv4, spec.Wireguard.IPv6} {
@@ -109,9 +109,8 @@ func (o *object) workloadEndpoint() {
 		return
 	}
 	for _, text := range spec.Networks {
-		address, _, _ := strings.Cut(string(text), "/")
-		if ip, err := netip.ParseAddr(address); err == nil && ip.Zone() == "" {
-			p.IPs = append(p.IPs, ip.Unmap())
+		if ip, ok := addrOf(text); ok {
+			p.IPs = append(p.IPs, ip)
 		}
 	}
 	o.l.endpoints = append(o.l.endpoints, located[Pod]{o.at, p})
@@ -119,6 +118,22 @@ func (o *object) workloadEndpoint() {
 
 // ofCalico adds the nodes and pods that only Calico's objects have.
 func (l *Loader) ofCalico() {
+	if len(l.calicoNodes) > 0 {
+		l.addCalicoNodes()
+	}
+	if len(l.endpoints) > 0 {
+		l.addEndpoints()
+	}
+	seen := make(map[NodeAddress]bool, len(l.addresses))
+	l.addresses = slices.DeleteFunc(l.addresses, func(a located[NodeAddress]) bool {
+		again := seen[a.T]
+		seen[a.T] = true
+		return again
+	})
+}
+
+// addCalicoNodes adds the nodes that Kubernetes does not have.
+func (l *Loader) addCalicoNodes() {
 	have := make(map[string]bool)
 	for i := range l.nodes {
 		have[l.nodes[i].T.Name] = true
@@ -129,6 +144,10 @@ func (l *Loader) ofCalico() {
 			l.nodes = append(l.nodes, c.node)
 		}
 	}
+}
+
+// addEndpoints adds the pods of workload endpoints.
+func (l *Loader) addEndpoints() {
 	at := make(map[string]int)
 	for i := range l.pods {
 		at[l.pods[i].T.Namespace+"/"+l.pods[i].T.Name] = i
@@ -149,10 +168,4 @@ func (l *Loader) ofCalico() {
 			}
 		}
 	}
-	seen := make(map[NodeAddress]bool, len(l.addresses))
-	l.addresses = slices.DeleteFunc(l.addresses, func(a located[NodeAddress]) bool {
-		again := seen[a.T]
-		seen[a.T] = true
-		return again
-	})
 }

@@ -93,6 +93,7 @@ type checker struct {
 	s       *Snapshot
 	report  *Report
 	unknown KindSet // what the resources do not tell
+	paused  bool    // it is advised to pause kube-controllers
 
 	byAddress []*ipam.BlockState // in the order of addresses, of one address larger ones first
 	at        map[netip.Prefix]*ipam.BlockState

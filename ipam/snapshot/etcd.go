@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -114,18 +115,17 @@ func (l *Loader) etcdEntry(at place, key string, value []byte) {
 	case has("ipam/v2/config"):
 		kind, last, spec = "IPAMConfig", "default", configOfEtcd(value)
 	case strings.HasPrefix(key, "/calico/resources/v3/projectcalico.org/"):
-		if !json.Valid(value) {
-			l.problemAt(at, fmt.Sprintf("the value of %s is no JSON, or the file is cut off", quote(key)))
-			return
-		}
-		l.objectText(at, value, "", "")
-		return
+		kind = "" // the value says
 	default:
 		l.skipped[etcdValue]++
 		return
 	}
 	if !json.Valid(spec) {
 		l.problemAt(at, fmt.Sprintf("the value of %s is no JSON, or the file is cut off", quote(key)))
+		return
+	}
+	if kind == "" {
+		l.objectText(at, value, "", "")
 		return
 	}
 	l.spec(at, kind, last, spec)
@@ -200,7 +200,7 @@ func (l *Loader) shape(at place, text []byte, depth int) bool {
 			l.etcdEntry(at, string(kv.Key), kv.Value)
 		}
 	case has("cidr", "allocations"):
-		cidr, _ := parsePrefix(textOf(top["cidr"]))
+		cidr, _ := netip.ParsePrefix(textOf(top["cidr"]))
 		l.spec(at, "IPAMBlock", affinity.CIDRName(cidr), text)
 	case has("handleID", "block"):
 		l.spec(at, "IPAMHandle", textOf(top["handleID"]), text)
@@ -211,7 +211,7 @@ func (l *Loader) shape(at place, text []byte, depth int) bool {
 			top["node"] = top["host"]
 		}
 		spec, _ := json.Marshal(top)
-		cidr, _ := parsePrefix(textOf(top["cidr"]))
+		cidr, _ := netip.ParsePrefix(textOf(top["cidr"]))
 		l.spec(at, "BlockAffinity", affinity.Name(textOf(top["node"]), cidr), spec)
 	case has("state") && len(top) <= 3: // its key says whose and of what it is
 		l.objects++

@@ -32,7 +32,7 @@ func unknown(s *Snapshot) KindSet {
 			continue
 		}
 		kind, _, _ := strings.Cut(p.Object, " ")
-		if k.set(kind, true); p.Object == "" { // anything may have stood there
+		if k.set(kind); p.Object == "" { // anything may have stood there
 			return KindSet{Pools: true, Blocks: true, Affinities: true, Handles: true, Nodes: true, Pods: true}
 		}
 	}
@@ -142,7 +142,7 @@ func (c *checker) keepRefused(fates map[netip.Addr]time.Duration) {
 	if len(c.s.refused) == 0 {
 		return
 	}
-	held := heldBy(c.s.refused)
+	held, _ := heldBy(c.s.refused)
 	for i := range c.s.Cluster.Blocks {
 		b := &c.s.Cluster.Blocks[i]
 		for k := range b.Allocations {

@@ -14,27 +14,27 @@ type KindSet struct {
 	Pools, Blocks, Affinities, Handles, Nodes, Pods bool
 }
 
-// set adds the kind that Kubernetes calls so, or takes it away.
-func (k *KindSet) set(kind string, on bool) {
+// set adds the kind that Kubernetes calls so.
+func (k *KindSet) set(kind string) {
 	switch kind {
 	case "IPPool":
-		k.Pools = on
+		k.Pools = true
 	case "IPAMBlock":
-		k.Blocks = on
+		k.Blocks = true
 	case "BlockAffinity":
-		k.Affinities = on
+		k.Affinities = true
 	case "IPAMHandle":
-		k.Handles = on
+		k.Handles = true
 	case "Node":
-		k.Nodes = on
+		k.Nodes = true
 	case "Pod":
-		k.Pods = on
+		k.Pods = true
 	}
 }
 
 // list notes that the resources have a list of this kind, such as IPAMHandleList,
 // which may be empty. What kubectl calls List tells nothing.
-func (l *Loader) list(kind string) { l.listed.set(strings.TrimSuffix(kind, "List"), true) }
+func (l *Loader) list(kind string) { l.listed.set(strings.TrimSuffix(kind, "List")) }
 
 // unlisted returns the kinds of which there is no object and no list.
 func (l *Loader) unlisted(s *Snapshot) KindSet {
@@ -70,22 +70,13 @@ func (s *Snapshot) derived() ipam.Cluster {
 // impliedHandles returns the handles that the allocations name, under the id that
 // comes first of those that share one (§1).
 func impliedHandles(c *ipam.Cluster) []ipam.HandleState {
-	held, written := heldBy(c.Blocks), make(map[string]string)
-	for i := range c.Blocks {
-		for k := range c.Blocks[i].Allocations {
-			id := cutHandle(c.Blocks[i].Allocations[k].Handle)
-			if key := strings.ToLower(id); written[key] == "" {
-				written[key] = id
-			}
-		}
-	}
+	held, written := heldBy(c.Blocks)
 	var handles []ipam.HandleState
-	for _, key := range slices.Sorted(maps.Keys(held)) {
+	for key, in := range held {
 		h := ipam.HandleState{ID: written[key]}
-		for _, cidr := range sortedPrefixes(held[key]) {
-			h.Counts = append(h.Counts, ipam.HandleCount{Block: cidr, Count: held[key][cidr]})
+		for _, cidr := range slices.SortedFunc(maps.Keys(in), affinity.CompareCIDRNames) {
+			h.Counts = append(h.Counts, ipam.HandleCount{Block: cidr, Count: in[cidr]})
 		}
-		slices.SortFunc(h.Counts, func(x, y ipam.HandleCount) int { return affinity.CompareCIDRNames(x.Block, y.Block) })
 		handles = append(handles, h)
 	}
 	slices.SortFunc(handles, func(x, y ipam.HandleState) int { return strings.Compare(x.ID, y.ID) })

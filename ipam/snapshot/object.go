@@ -136,7 +136,7 @@ func (l *Loader) object(at place, e *envelope, err error, kind, group string) {
 	case strings.HasSuffix(kind, "List") || len(o.Items) > 0:
 		o.wrong("kind", "a List within a List is not read")
 	case read != nil:
-		l.listed.set(kind, true)
+		l.listed.set(kind)
 		read(o)
 	case besideReaders[group+" "+kind] != nil:
 		besideReaders[group+" "+kind](o)

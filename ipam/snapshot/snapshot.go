@@ -269,10 +269,7 @@ func objectName(s *Snapshot, r *ipam.Refusal) string {
 
 // kindOfRefusal says which kind of finding a refusal is.
 func kindOfRefusal(r *ipam.Refusal) Kind {
-	switch {
-	case errors.Is(r.Err, ipam.ErrDuplicate):
-		return kindDuplicate
-	case r.Kind == ipam.BlockObject:
+	if r.Kind == ipam.BlockObject {
 		return kindBlockContradiction
 	}
 	return kindUnreadable

@@ -152,7 +152,8 @@ func (c *checker) willLose(ip netip.Addr, al *block.Allocation, u user, objects 
 		why = fmt.Sprintf("for it is allocated on Node %s, and the pod runs on %s", node, u.pod.Node)
 	}
 	c.findAt(kindWillBeTaken, ip, objects, "%s uses %s and %s, %s", u, ip, "will lose it "+whenText(after), why)
-	if c.report.Count(kindWillBeTaken) == 1 {
+	if !c.paused {
+		c.paused = true
 		c.mend("", pause()...)
 	}
 	c.mend("", u.moves()...)
