@@ -78,7 +78,9 @@ func (b *Block) Restore(s State) error {
 	if len(s.Queue) > 0 {
 		b.head = uint16(s.Queue[0])
 	}
-	b.grow(b.needed(s))
+	if n := b.needed(s); n > len(b.cells) {
+		b.grow(n)
+	}
 	slots := b.restoreRecords(s)
 	for ord, n := range s.Index {
 		if n < 0 {
