@@ -35,7 +35,7 @@ func countOf(h *protocol.Handle, cidr netip.Prefix) int {
 
 // holds returns how many addresses of the block the handle holds.
 func (l *ledger) holds(id string, cidr netip.Prefix) int {
-	b, _ := l.run.store.Look((&protocol.Block{CIDR: cidr}).Key()).(*protocol.Block)
+	b := l.run.blockAt(cidr)
 	n := 0
 	if b != nil {
 		for ord := range b.Index {

@@ -256,7 +256,7 @@ func sameAddr(text string, ip netip.Addr) bool {
 // cooled checks that an address which becomes free has cooled down.
 func (l *ledger) cooled(w *work, before *protocol.Block, ord int) {
 	config := ipam.DefaultConfig()
-	if o, ok := l.run.store.Look(new(protocol.Config).Key()).(*protocol.Config); ok {
+	if o, ok := l.run.store.Look(configKey).(*protocol.Config); ok {
 		config = o.Config
 	}
 	over := record(before, ord).ReleasedAt.Add(time.Duration(config.IPCooldownSeconds) * time.Second)

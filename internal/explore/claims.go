@@ -23,7 +23,7 @@ func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
 	if after != nil && after.State != affinity.Confirmed {
 		w.open = append(w.open, wr)
 	}
-	b, _ := l.run.store.Look((&protocol.Block{CIDR: o.CIDR}).Key()).(*protocol.Block)
+	b := l.run.blockAt(o.CIDR)
 	if after == nil && b != nil && b.Owner == o.Owner && !w.struck && !slices.Contains(w.since, o.CIDR) {
 		l.violate(Owner, "%s deletes %s's affinity for %s, and the block is still there", w, o.Owner, o.CIDR)
 	}
@@ -32,7 +32,7 @@ func (l *ledger) affinity(w *work, o, after *protocol.Affinity) {
 // announced checks that the creator of a block has an affinity for it, or had one
 // until somebody else deleted it.
 func (l *ledger) announced(w *work, b *protocol.Block) {
-	key := (&protocol.Affinity{Owner: b.Owner, CIDR: b.CIDR}).Key()
+	key := affinityKey(b.Owner, b.CIDR)
 	if wr := l.writings[key]; l.run.store.Look(key) == nil && (wr == nil || wr.by == w) {
 		l.violate(Owner, "%s makes block %s for %s, which has no affinity for it", w, b.CIDR, b.Owner)
 	}
@@ -45,7 +45,7 @@ func (l *ledger) announced(w *work, b *protocol.Block) {
 
 // claims compares the affinities for a block with the block.
 func (l *ledger) claims(cidr netip.Prefix) {
-	b, _ := l.run.store.Look((&protocol.Block{CIDR: cidr}).Key()).(*protocol.Block)
+	b := l.run.blockAt(cidr)
 	for _, o := range l.run.store.LookList(protocol.AffinitiesKey) {
 		a := o.(*protocol.Affinity)
 		wr := l.writings[a.Key()]
@@ -67,7 +67,7 @@ func (l *ledger) claims(cidr netip.Prefix) {
 // removed notes that an owner lost its block. The client that took it may not have
 // seen that the affinity is being confirmed, or has been.
 func (l *ledger) removed(w *work, before *protocol.Block) {
-	key := (&protocol.Affinity{Owner: before.Owner, CIDR: before.CIDR}).Key()
+	key := affinityKey(before.Owner, before.CIDR)
 	wr := l.writings[key]
 	if l.run.store.Look(key) != nil && wr != nil && wr.by != w && slices.Contains(w.released, key) {
 		l.overtaken[key] = wr.by

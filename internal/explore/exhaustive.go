@@ -270,7 +270,7 @@ func (e *explorer) moves(r *run) []Move {
 
 // isConstant reports whether a request reads what no operation writes.
 func isConstant(r protocol.Request) bool {
-	return r.Verb == protocol.Get && (r.Key == new(protocol.Config).Key() || strings.HasPrefix(string(r.Key), "node/"))
+	return r.Verb == protocol.Get && (r.Key == configKey || strings.HasPrefix(string(r.Key), "node/"))
 }
 
 // movesClock reports whether a client moves the clock. If so, the order of its

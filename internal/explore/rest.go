@@ -64,7 +64,7 @@ func (r *run) recover(host string) {
 		blocks := r.found(host, is4)
 		r.alone(host, ask)
 		for _, cidr := range blocks {
-			if a := r.store.Look((&protocol.Affinity{Owner: affinity.HostOwner(host), CIDR: cidr}).Key()); a == nil {
+			if a := r.store.Look(affinityKey(affinity.HostOwner(host), cidr)); a == nil {
 				r.ledger.violate(Recovery, "%s has gone through its blocks, and has no affinity for %s", host, cidr)
 			}
 		}
@@ -80,7 +80,7 @@ func (r *run) recover(host string) {
 // found returns the blocks that a host finds although they have no affinity: those
 // with a free address, if it may claim any block.
 func (r *run) found(host string, is4 bool) (cidrs []netip.Prefix) {
-	if o, ok := r.store.Look(new(protocol.Config).Key()).(*protocol.Config); ok && (!o.AutoAllocateBlocks || o.MaxBlocksPerHost > 0) {
+	if o, ok := r.store.Look(configKey).(*protocol.Config); ok && (!o.AutoAllocateBlocks || o.MaxBlocksPerHost > 0) {
 		return nil
 	}
 	for _, o := range r.store.LookList(protocol.BlocksKey) {
@@ -119,7 +119,7 @@ func (r *run) recovered(a *protocol.Affinity) {
 	if a.State != affinity.Confirmed {
 		r.ledger.violate(Recovery, "%s has gone through its affinities, and that for %s is %s", a.Owner, a.CIDR, a.State)
 	}
-	if b, _ := r.store.Look((&protocol.Block{CIDR: a.CIDR}).Key()).(*protocol.Block); b == nil || b.Owner != a.Owner {
+	if b := r.blockAt(a.CIDR); b == nil || b.Owner != a.Owner {
 		r.ledger.violate(Recovery, "%s has gone through its affinities, and %s is not its own", a.Owner, a.CIDR)
 	}
 }

@@ -3,9 +3,11 @@ package explore
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
@@ -131,6 +133,20 @@ func (t *Trail) make(r *run, m Move) (steps int, err error) {
 		}
 	}
 	return steps, nil
+}
+
+// configKey is the key of the configuration.
+var configKey = new(protocol.Config).Key()
+
+// affinityKey returns the key of an owner's affinity for a block.
+func affinityKey(o affinity.Owner, cidr netip.Prefix) protocol.Key {
+	return (&protocol.Affinity{Owner: o, CIDR: cidr}).Key()
+}
+
+// blockAt returns the block in the datastore, or nil.
+func (r *run) blockAt(cidr netip.Prefix) *protocol.Block {
+	b, _ := r.store.Look((&protocol.Block{CIDR: cidr}).Key()).(*protocol.Block)
+	return b
 }
 
 // A run is a program in progress: each client is before its next call.
