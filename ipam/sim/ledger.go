@@ -226,16 +226,15 @@ func (l *ledger) file(now account, cells []Cell) []Cell {
 	if existed {
 		l.add(was, -1)
 	}
-	switch {
-	case !exists:
+	if !exists {
 		delete(l.blocks, now.Block)
-	case existed:
+	} else {
+		if !existed {
+			was = new(account)
+			l.blocks[now.Block] = was
+		}
 		*was = now
 		l.add(was, 1)
-	default:
-		added := now
-		l.blocks[now.Block] = &added
-		l.add(&added, 1)
 	}
 	if different && l.cells {
 		cells = append(cells, now.Cell)
