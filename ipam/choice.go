@@ -85,10 +85,8 @@ func (a *Allocator) choose(dst []*poolBlocks, r *request) ([]*poolBlocks, error)
 	if !use.Valid() {
 		return nil, &Error{Code: codes.UseRequired, Host: host, Got: string(use), Detail: fmt.Sprintf("got %q", use)}
 	}
-	if a.rules.ReleaseReadsConfig {
-		if err := a.routable(r.args.Windows); err != nil {
-			return nil, err
-		}
+	if err := a.routableEarly(r.args.Windows); err != nil {
+		return nil, err
 	}
 	var labels map[string]string // a virtual owner has none
 	if use != pool.LoadBalancer {

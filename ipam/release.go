@@ -45,7 +45,7 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if err := a.releasable(slices.ContainsFunc(releases, func(r Release) bool { return r.Windows })); err != nil {
+	if err := a.routableEarly(slices.ContainsFunc(releases, func(r Release) bool { return r.Windows })); err != nil {
 		return nil, nil, err
 	}
 	if !a.rules.TellReleased {
@@ -84,7 +84,7 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if err := a.releasable(r.Windows); err != nil {
+	if err := a.routableEarly(r.Windows); err != nil {
 		return false, err
 	}
 	b := a.blockToRelease(r.IP)
@@ -101,9 +101,9 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	return true, nil
 }
 
-// releasable refuses releases of a client on Windows where they read the
-// configuration.
-func (a *Allocator) releasable(windows bool) error {
+// routableEarly is routable where an operation begins, which reads the configuration
+// there since Calico v3.33, and before that later or never (§16).
+func (a *Allocator) routableEarly(windows bool) error {
 	return a.routable(windows && a.rules.ReleaseReadsConfig)
 }
 
@@ -275,7 +275,7 @@ func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	}
 	n := o
 	if o.id.Type != affinity.Host {
-		n = a.hosts[o.id.Name] // nodes are found by name
+		n = a.namesake(o) // nodes are found by name
 	}
 	if n == nil || !n.node {
 		return
