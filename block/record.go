@@ -83,9 +83,11 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 	if len(to.Handle)|len(to.Active.text) != 0 {
 		sum = sumOf(to.Handle, to.Active)
 	}
-	if i := b.find(*b.bucket(sum), sum, to); i != 0 {
-		b.share(i, ord)
-		return i
+	if first := *b.bucket(sum); first != 0 {
+		if i := b.find(first, sum, to); i != 0 {
+			b.share(i, ord)
+			return i
+		}
 	}
 	i := b.newRecord()
 	r := &b.records[i]

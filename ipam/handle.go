@@ -69,28 +69,29 @@ func handleKey(id string) string {
 
 // isLower reports whether lowering the text would not change it. For texts that are
 // not ASCII or have one of @[\]^_ it may return false wrongly. Ids are long, and every
-// request and release looks one up, so it checks eight bytes at a time, the last eight
-// perhaps twice.
+// request reads one, so it checks eight bytes at a time, the last eight perhaps twice.
 func isLower(s string) bool {
 	if len(s) < 8 {
 		return s == strings.ToLower(s)
 	}
-	odd := oddLetters(s[len(s)-8:])
-	for ; len(s) >= 8; s = s[8:] {
-		odd |= oddLetters(s)
+	// Capital letters are from 0x40 to 0x5f: bit 6 without bit 5, which the shift
+	// puts in its place. Bytes above 0x7f have bit 7.
+	last := word(s[len(s)-8:])
+	capital, high := last&^(last<<1), last
+	for i := 0; i+8 < len(s); i += 8 {
+		w := word(s[i : i+8])
+		capital |= w &^ (w << 1)
+		high |= w
 	}
-	return odd == 0
+	const each = 0x0101010101010101
+	return capital&(0x40*each)|high&(0x80*each) == 0
 }
 
-// oddLetters returns a number that is not 0 where one of the first eight bytes is from
-// 0x40 to 0x5f, as capital letters are, or above 0x7f.
-func oddLetters(s string) uint64 {
-	const each = 0x0101010101010101
+// word returns the first eight bytes of s as a number, in one load.
+func word(s string) uint64 {
 	_ = s[7]
-	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	// Bit 6 without bit 5, which the shift puts in its place; and bit 7.
-	return w&^(w<<1)&(0x40*each) | w&(0x80*each)
 }
 
 // counts appends what the handle counts, by block name, to dst.
@@ -129,9 +130,7 @@ func findCount(counts []count, b *ipamBlock) (int, bool) {
 // nothing and raised is false; the handle may then be nil.
 func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, raised bool) {
 	t := &a.handles
-	key := handleKey(id)
-	hash := t.hash(key)
-	h = t.lookup(key, hash)
+	h, hash := t.search(id)
 	if limit > 0 {
 		held := 0
 		if h != nil {

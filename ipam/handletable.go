@@ -51,36 +51,40 @@ func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chun
 // hash returns the hash that the handle with this key carries.
 func (t *handleTable) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
 
-// place returns the place in the index of the handle with this key, or the empty
-// one where it belongs. Ids are long and similar, so it compares hashes first.
-func (t *handleTable) place(key string, hash uint32) uint32 {
-	mask := uint32(len(t.index) - 1)
-	i := hash & mask
-	for t.index[i] != (slot{}) {
-		if t.index[i].tag == tagOf(hash) {
-			if h := t.at(t.index[i].number()); h.hash == hash && (h.id == key || handleKey(h.id) == key) {
-				break
-			}
-		}
-		i = (i + 1) & mask
-	}
-	return i
-}
-
-// find returns the handle with the id, in any case, or nil. No handle has the id
+// find returns the handle with the id, in any letters, or nil. No handle has the id
 // "".
 func (t *handleTable) find(id string) *handle {
 	if id == "" {
 		return nil
 	}
-	key := handleKey(id)
-	return t.lookup(key, t.hash(key))
+	h, _ := t.search(id)
+	return h
 }
 
-// lookup returns the handle with this key, which is not "", and hash, or nil.
-func (t *handleTable) lookup(key string, hash uint32) *handle {
-	if s := t.index[t.place(key, hash)]; s != (slot{}) {
-		return t.at(s.number())
+// search returns the handle with the id, which is not "", in any letters, or nil,
+// and the hash that it carries or would carry. It looks the id up as it is first:
+// nearly all ids are their own keys, and one that is found need not be read for
+// capital letters.
+func (t *handleTable) search(id string) (h *handle, hash uint32) {
+	hash = t.hash(id)
+	if h = t.lookup(id, hash); h == nil && !isLower(id) {
+		hash = t.hash(handleKey(id))
+		h = t.lookup(id, hash)
+	}
+	return h, hash
+}
+
+// lookup returns the handle with this id, in any letters, if it carries this hash,
+// or nil. Ids are long and similar, so it compares hashes first.
+func (t *handleTable) lookup(id string, hash uint32) *handle {
+	mask := uint32(len(t.index) - 1)
+	for i := hash & mask; t.index[i] != (slot{}); i = (i + 1) & mask {
+		if t.index[i].tag != tagOf(hash) {
+			continue
+		}
+		if h := t.at(t.index[i].number()); h.hash == hash && (h.id == id || handleKey(h.id) == handleKey(id)) {
+			return h
+		}
 	}
 	return nil
 }
@@ -101,34 +105,48 @@ func (t *handleTable) add(id string, hash uint32) *handle {
 			t.chunks = append(t.chunks, make([]handle, chunkLen))
 		}
 	}
-	t.index[t.place(handleKey(id), hash)] = makeSlot(n, hash)
+	t.index[t.free(hash)] = makeSlot(n, hash)
 	t.live++
 	h := t.at(n)
 	h.id, h.hash = id, hash
 	return h
 }
 
+// free returns the empty place of the index for a new handle with this hash.
+func (t *handleTable) free(hash uint32) uint32 {
+	mask := uint32(len(t.index) - 1)
+	i := hash & mask
+	for t.index[i] != (slot{}) {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+// place returns the place in the index of an existing handle.
+func (t *handleTable) place(h *handle) uint32 {
+	mask := uint32(len(t.index) - 1)
+	i := h.hash & mask
+	for t.index[i].tag != tagOf(h.hash) || t.at(t.index[i].number()) != h {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
 // grow doubles the index.
 func (t *handleTable) grow() {
 	old := t.index
 	t.index = make([]slot, 2*len(old))
-	mask := uint32(len(t.index) - 1)
 	for _, s := range old {
-		if s == (slot{}) {
-			continue
+		if s != (slot{}) {
+			t.index[t.free(t.at(s.number()).hash)] = s
 		}
-		i := t.at(s.number()).hash & mask
-		for t.index[i] != (slot{}) {
-			i = (i + 1) & mask
-		}
-		t.index[i] = s
 	}
 }
 
 // remove removes an existing handle.
 func (t *handleTable) remove(h *handle) {
 	mask := uint32(len(t.index) - 1)
-	gap := t.place(handleKey(h.id), h.hash)
+	gap := t.place(h)
 	t.spare = append(t.spare, t.index[gap].number())
 	t.live--
 	*h = handle{}

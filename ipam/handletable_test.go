@@ -87,21 +87,21 @@ func TestHandleTable(t *testing.T) {
 func TestHandleTableRejects(t *testing.T) {
 	for what, remove := range map[string]func(*handleTable, *handle){
 		"leaves a hole that ends searches": func(t *handleTable, h *handle) {
-			i := t.place(h.id, h.hash)
+			i := t.place(h)
 			t.spare = append(t.spare, t.index[i].number())
 			t.index[i] = slot{}
 			t.live--
 			*h = handle{}
 		},
 		"gives a number out twice": func(t *handleTable, h *handle) {
-			n := t.index[t.place(h.id, h.hash)].number()
+			n := t.index[t.place(h)].number()
 			t.remove(h)
 			t.spare = append(t.spare, n)
 		},
 		"removes nothing": func(t *handleTable, h *handle) { t.live-- },
 		"moves back one too few": func(t *handleTable, h *handle) {
 			mask := uint32(len(t.index) - 1)
-			gap := t.place(h.id, h.hash)
+			gap := t.place(h)
 			t.spare = append(t.spare, t.index[gap].number())
 			t.live--
 			*h = handle{}

@@ -280,7 +280,11 @@ func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 	if n == nil || !n.node {
 		return
 	}
-	if pb := a.poolOf(b.CIDR().Addr()); pb == nil || !pb.rejects(n) {
+	pb := b.pool
+	if pb == nil {
+		pb = a.poolOf(b.CIDR().Addr()) // a stray may lie in one
+	}
+	if pb == nil || !pb.rejects(n) {
 		return
 	}
 	_ = a.releaseClaim(o, b.CIDR(), true) // a block in use stays
