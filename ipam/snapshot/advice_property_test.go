@@ -45,6 +45,12 @@ func TestAdviceOfBrokenChecks(t *testing.T) {
 			return releasesWithoutHandle(c)
 		},
 		"releases what no handle has, of handles that are listed": releasesWithoutHandle,
+		"takes addresses without IPAM for missing ones": concludes(func(c *checker) {
+			for ip, users := range c.outside {
+				c.users[ip] = append(c.users[ip], users...)
+			}
+		}),
+		"takes floating addresses for leaks": concludes(func(c *checker) { clear(c.floating) }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.True(t, property.Breaks(t, 400, 1, func(t *rapid.T) {
@@ -226,7 +232,15 @@ func (m *fieldMaker) pod(nodes int) {
 	node, namespace := m.Pick("node", nodes), []string{"shop", "infra"}[m.Pick("namespace", 2)]
 	name := fmt.Sprintf("p%d", m.pods)
 	attrs := map[string]string{"namespace": namespace, "pod": name, "node": nodeName(node)}
-	fate := m.Pick("fate", 10)
+	fate := m.Pick("fate", 12)
+	switch fate {
+	case 10:
+		m.outside(namespace, name, nodeName(node))
+		return
+	case 11:
+		m.floating(node, namespace, name)
+		return
+	}
 	if fate == 9 {
 		attrs["vmi-name"] = "vm"
 	}
@@ -261,6 +275,25 @@ func (m *fieldMaker) pod(nodes int) {
 		for _, ip := range ips {
 			m.right[ip] = append(m.right[ip], namespace+"/"+name)
 		}
+	}
+}
+
+// outside starts a pod with an address that IPAM does not book, of a pool or of none.
+func (m *fieldMaker) outside(namespace, name, node string) {
+	ip := netip.AddrFrom4([4]byte{10, 0, byte(m.Pick("outside", 2)), byte(100 + m.pods)})
+	p := Pod{Namespace: namespace, Name: name, Node: node, IPs: []netip.Addr{ip}, Outside: []netip.Addr{ip}}
+	m.s.Pods = append(m.s.Pods, p)
+	m.right[ip] = append(m.right[ip], namespace+"/"+name)
+}
+
+// floating starts a pod with a floating address that somebody has allocated by hand, so
+// that no pod gets it.
+func (m *fieldMaker) floating(node int, namespace, name string) {
+	held := m.ask(node, fmt.Sprintf("by-hand-%d", m.pods), pool.Workload, map[string]string{"note": "floating", "node": nodeName(node)})
+	ips := m.ask(node, fmt.Sprintf("k8s-pod-network.%d", m.pods), pool.Workload, map[string]string{"namespace": namespace, "pod": name, "node": nodeName(node)})
+	m.s.Pods = append(m.s.Pods, Pod{Namespace: namespace, Name: name, Node: nodeName(node), IPs: ips, Floating: held})
+	for _, ip := range append(ips, held...) {
+		m.right[ip] = append(m.right[ip], namespace+"/"+name)
 	}
 }
 

@@ -69,6 +69,7 @@ func (c *checker) check() *Report {
 	c.report.Released = c.fates()
 	c.problems()
 	c.usage()
+	c.unbooked()
 	c.allocations()
 	c.handles()
 	c.affinities()
@@ -107,6 +108,8 @@ type checker struct {
 	users        map[netip.Addr][]user
 	services     map[netip.Addr]bool // their addresses
 	handlesInUse map[string]bool     // see [checker.inUse]
+	// outside and floating are who has an address that IPAM does not book.
+	outside, floating map[netip.Addr][]user
 	// tunnels are the kinds of tunnels whose address a node reports.
 	tunnels map[tunnelKey]bool
 }
@@ -147,6 +150,8 @@ func newChecker(s *Snapshot) *checker {
 		namespaces: make(map[string]bool),
 		services:   make(map[netip.Addr]bool),
 		users:      make(map[netip.Addr][]user),
+		outside:    make(map[netip.Addr][]user),
+		floating:   make(map[netip.Addr][]user),
 		tunnels:    make(map[tunnelKey]bool),
 	}
 	for i := range s.Cluster.Blocks {
@@ -176,7 +181,15 @@ func newChecker(s *Snapshot) *checker {
 		}
 		c.report.Pods++
 		for _, ip := range p.IPs {
-			c.users[ip] = append(c.users[ip], user{pod: p})
+			if !slices.Contains(p.Outside, ip) {
+				c.users[ip] = append(c.users[ip], user{pod: p})
+			}
+		}
+		for _, ip := range p.Outside { // whether it reports them or not
+			c.outside[ip] = append(c.outside[ip], user{pod: p})
+		}
+		for _, ip := range p.Floating {
+			c.floating[ip] = append(c.floating[ip], user{pod: p})
 		}
 	}
 	for _, v := range s.Services {
@@ -252,7 +265,7 @@ func (c *checker) problems() {
 			object = p.File
 		}
 		c.find(p.Kind, netip.Addr{}, []string{object}, "%s", where.Error())
-		if p.Harmless {
+		if p.Harmless && p.Kind == kindUnreadable {
 			c.mend("nothing need be done: it has no effect")
 		}
 	}

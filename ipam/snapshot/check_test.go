@@ -330,7 +330,7 @@ func TestEveryKindIsTitled(t *testing.T) {
 		require.NotEmpty(t, k.title)
 		require.NotEmpty(t, k.mend)
 	}
-	require.Len(t, seen, 19)
+	require.Len(t, seen, 21)
 }
 
 // TestCheckOfOldHandles: clusters that were migrated from Calico 2 have handle ids with
@@ -445,7 +445,7 @@ func TestTexts(t *testing.T) {
 	}
 	require.Equal(t, []Kind{
 		"unreadable", "duplicate",
-		"used-will-be-released", "two-owners", "used-not-allocated", "used-outside-pools", "allocated-not-used",
+		"used-will-be-released", "two-owners", "used-not-allocated", "used-outside-pools", "pod-annotation", "floating-address-allocated", "allocated-not-used",
 		"handle-without-addresses", "handle-missing", "handle-count",
 		"affinity-without-block", "affinity-stale", "affinity-pending", "affinity-pending-deletion",
 		"block-without-affinity", "block-without-pool", "block-overlap", "block-size", "block-contradiction",

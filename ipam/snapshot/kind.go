@@ -14,6 +14,10 @@ package snapshot
 //     may be handed out again.
 //   - "used-outside-pools": an address that a pod or tunnel uses and that is in no
 //     pool.
+//   - "pod-annotation": an annotation of a pod that the CNI plug-in refuses. The pod
+//     will not start again.
+//   - "floating-address-allocated": a floating address of a pod that IPAM has
+//     given to another.
 //   - "allocated-not-used": an address that is allocated, but that no pod and no
 //     node uses. It has leaked. Cooling and host-reserved addresses do not count,
 //     and neither do those that go with others of their handle.
@@ -43,6 +47,8 @@ const (
 	kindNotAllocated Kind = "used-not-allocated"
 	kindOutsidePools Kind = "used-outside-pools"
 	kindNotUsed      Kind = "allocated-not-used"
+	kindAnnotation   Kind = "pod-annotation"
+	kindFloating     Kind = "floating-address-allocated"
 
 	kindHandleEmpty   Kind = "handle-without-addresses"
 	kindHandleMissing Kind = "handle-missing"
@@ -71,6 +77,8 @@ var kinds = []struct {
 	{kindTwoOwners, "addresses with two owners", "look who uses it now; then restart who has it without being named by its allocation: a new pod gets an address of its own"},
 	{kindNotAllocated, "addresses used but not allocated", "look whether it is still so, for the resources may be of several moments; then restart the pod, or calico-node on the node: it gets an address that is allocated"},
 	{kindOutsidePools, "addresses used outside every pool", "make a pool that covers them, or restart the pods when it suits: new ones get addresses of a pool"},
+	{kindAnnotation, "annotations of pods that the CNI plug-in refuses", "correct them where the pod is made, such as in its Deployment: the pod that runs keeps its addresses, and the next one does not start"},
+	{kindFloating, "floating addresses that are allocated to another", "give the pod a floating address that no pool has, or reserve the address (IPReservation) and restart who has it: what is sent there reaches only one of the two"},
 	{kindNotUsed, "addresses allocated but used by no pod or node", "release what is left once nobody is found to have it: kube-controllers leaves it"},
 	{kindHandleEmpty, "handles without addresses", "it does no harm; one that is only seconds old may be that of a request under way, so wait and try it first"},
 	{kindHandleMissing, "addresses whose handle does not exist", "nothing need be done: pods keep such addresses, and kube-controllers gives them back once the pods are gone"},

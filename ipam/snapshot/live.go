@@ -19,6 +19,17 @@ type Pod struct {
 	// Pools4 and Pools6 are the pools that its annotations ask for, or else those of
 	// its namespace, by name or CIDR.
 	Pools4, Pools6 []string
+	// Fixed are the addresses that the annotation ipAddrs asks IPAM for: the pod gets
+	// exactly these, or does not start (§11).
+	Fixed []netip.Addr
+	// Outside are those of the annotation ipAddrsNoIpam, which it has without IPAM.
+	Outside []netip.Addr
+	// Floating are those of the annotation floatingIPs, which Felix translates to the
+	// pod's own, and which IPAM does not book.
+	Floating []netip.Addr
+	// Faulty says why the CNI plug-in refuses the pod's annotations, and so the pod
+	// when it starts again; empty if it does not.
+	Faulty string
 }
 
 // NodeAddress is an address that a node uses: its own, or that of a tunnel.
@@ -105,56 +116,6 @@ type podSpec struct {
 	HostNetwork flag          `json:"hostNetwork"`
 }
 
-// The annotations by which a pod asks the CNI plug-in for pools: lists of names or
-// CIDRs, in JSON.
-const (
-	pools4Annotation = "cni.projectcalico.org/ipv4pools"
-	pools6Annotation = "cni.projectcalico.org/ipv6pools"
-)
-
-// askedPools reads one of these annotations. One that is malformed asks for nothing,
-// and the pod does not start.
-func (o *object) askedPools(annotations map[string]string, key string) []string {
-	pools, ok := poolNames(annotations[key])
-	if !ok {
-		o.odd("metadata.annotations."+key, "%s is no list of pools", quote(annotations[key]))
-	}
-	return pools
-}
-
-// poolNames reads a list of pools.
-func poolNames(text string) (pools []string, ok bool) {
-	if text == "" {
-		return nil, true
-	}
-	if json.Unmarshal([]byte(text), &pools) != nil {
-		return nil, false
-	}
-	return pools, true
-}
-
-// poolsOfNamespaces has pods that ask for no pools ask for those of their namespace.
-func (s *Snapshot) poolsOfNamespaces() {
-	asks := make(map[string][2][]string)
-	for _, n := range s.Namespaces {
-		four, _ := poolNames(n.Annotations[pools4Annotation])
-		six, _ := poolNames(n.Annotations[pools6Annotation])
-		if len(four)+len(six) > 0 {
-			asks[n.Name] = [2][]string{four, six}
-		}
-	}
-	for i := range s.Pods {
-		p := &s.Pods[i]
-		of := asks[p.Namespace]
-		if len(p.Pools4) == 0 {
-			p.Pools4 = of[0]
-		}
-		if len(p.Pools6) == 0 {
-			p.Pools6 = of[1]
-		}
-	}
-}
-
 type podStatus struct {
 	Phase  field[string] `json:"phase"`
 	Reason word          `json:"reason"`
@@ -189,8 +150,7 @@ func (o *object) pod() {
 	p.Ended = phase == "Succeeded" || phase == "Failed"
 	p.Evicted = phase == "Failed" && status.Reason == "Evicted"
 	if bytes.Contains(o.Metadata.Annotations, []byte("cni.projectcalico.org/")) { // few have
-		annotations := o.annotations()
-		p.Pools4, p.Pools6 = o.askedPools(annotations, pools4Annotation), o.askedPools(annotations, pools6Annotation)
+		o.asks(&p)
 	}
 	for _, given := range get(o, "status.podIPs", status.PodIPs) {
 		if ip, ok := o.addr("status.podIPs", given.IP); ok {

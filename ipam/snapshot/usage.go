@@ -201,7 +201,7 @@ func (c *checker) allocations() {
 			}
 			c.report.Allocated++
 			ip := b.Addr(al.Ordinal)
-			if !isHostReserved(al) && c.users[ip] == nil && c.judge(b, al, &not) {
+			if !isHostReserved(al) && c.users[ip] == nil && !c.keeps(ip, al) && c.judge(b, al, &not) {
 				withHandle = append(withHandle, ip)
 			}
 		}

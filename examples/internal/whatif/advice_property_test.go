@@ -54,6 +54,15 @@ func TestBrokenCleaning(t *testing.T) {
 				}
 			}
 		},
+		"takes pods with addresses without IPAM for none": func(w *world, s *snapshot.Snapshot) {
+			gone := make(map[*pod]bool)
+			for _, p := range s.Pods {
+				for _, q := range w.pods {
+					gone[q] = gone[q] || len(p.Outside) > 0 && q.label() == p.Namespace+"/"+p.Name
+				}
+			}
+			w.remove(gone)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
@@ -144,7 +153,11 @@ func people(s *snapshot.Snapshot, src property.Source) {
 	s.Pods, s.Unlisted = nil, snapshot.KindSet{}
 	for _, key := range names {
 		p := byName[key]
-		switch src.Pick("fate", 8) {
+		switch src.Pick("fate", 10) {
+		case 6: // it asks for what it has
+			p.Fixed = p.IPs
+		case 7: // it has that without IPAM now, and the old allocation is left
+			p.Outside = p.IPs
 		case 1:
 			p.IPs = nil
 		case 2:

@@ -2,6 +2,7 @@ package whatif
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -59,8 +60,12 @@ func (c *change) refuse(who, node, why string) {
 func (w *world) apply(s step) (change, error) {
 	c := change{Step: s.text, Before: w.last}
 	w.clock.Advance(time.Minute)
+	clear(w.faulty)
 	if err := s.do(w, &c); err != nil {
 		return c, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.faulty)) {
+		c.say("pod %s does not start on a real cluster until its annotations are right: %s; here it counts as asking for nothing by it", name, w.faulty[name])
 	}
 	w.last = w.figures()
 	c.After = w.last
@@ -216,8 +221,16 @@ func (w *world) restartAll() ([]string, error) {
 		_ = t.a.ReleaseByHandle(p.handle)
 	}
 	why := make([]string, len(t.pods))
+	var waiting []int
 	for i, p := range t.pods {
-		why[i] = t.ask(p)
+		if t.cools(p) {
+			waiting = append(waiting, i)
+		} else {
+			why[i] = t.ask(p)
+		}
+	}
+	for _, i := range waiting {
+		why[i] = t.ask(t.pods[i])
 	}
 	return why, nil
 }

@@ -34,6 +34,9 @@ func (w *world) look(s *snapshot.Snapshot) {
 			for _, ip := range p.IPs {
 				living[ip] = true
 			}
+			if len(p.Outside) > 0 {
+				w.outside = append(w.outside, &pod{namespace: p.Namespace, name: p.Name, node: p.Node, ips: p.Outside})
+			}
 		}
 	}
 	nobodys := make(map[netip.Addr]bool)
@@ -59,9 +62,22 @@ func (w *world) look(s *snapshot.Snapshot) {
 	}
 }
 
-// asks notes the pools that the pod's annotations ask for: whatever they select, it
-// gets addresses from them and from no other (docs/calico.md §3).
+// asks notes what the pod's annotations ask for: the addresses that it gets and no
+// others (docs/calico.md §11), or the pools: whatever they select, it gets addresses from
+// them and from no other (docs/calico.md §3).
 func (p *pod) asks(l *snapshot.Pod, specs []pool.Spec) {
+	p.faulty = l.Faulty
+	if p.fixed = l.Fixed; len(p.fixed) > 0 {
+		p.want4, p.want6, p.pools4, p.pools6 = 0, 0, nil, nil
+		for _, ip := range p.fixed {
+			if ip.Is4() {
+				p.want4++
+			} else {
+				p.want6++
+			}
+		}
+		return
+	}
 	for _, asked := range []struct {
 		names []string
 		pools *[]netip.Prefix

@@ -65,12 +65,17 @@ func (w *world) explainPod(s *snapshot.Snapshot, name string) (*explanation, err
 	a := asker{pod: pod{namespace: namespace, name: pod1}}
 	i := slices.IndexFunc(s.Pods, func(p snapshot.Pod) bool { return p.Namespace == namespace && p.Name == pod1 })
 	k := slices.IndexFunc(w.pods, func(p *pod) bool { return p.label() == name })
+	if i >= 0 {
+		e.Has = beside(&s.Pods[i])
+	}
 	switch {
 	case k >= 0:
 		a.pod = *w.pods[k]
+		var has []string
 		for _, ip := range a.ips {
-			e.Has = append(e.Has, w.hasText(ip, a.node))
+			has = append(has, w.hasText(ip, a.node))
 		}
+		e.Has = append(has, e.Has...)
 	case i < 0:
 		var names []string
 		for _, p := range s.Pods {
@@ -83,6 +88,9 @@ func (w *world) explainPod(s *snapshot.Snapshot, name string) (*explanation, err
 	default:
 		p := &s.Pods[i]
 		switch {
+		case len(p.Outside) > 0 && !p.HostNetwork && !p.Ended:
+			e.OK = p.Faulty == ""
+			return e, nil
 		case p.HostNetwork:
 			e.Has, e.OK = []string{"it uses the network of its node, so it needs no address of a pool"}, true
 			return e, nil
@@ -94,8 +102,8 @@ func (w *world) explainPod(s *snapshot.Snapshot, name string) (*explanation, err
 			return e, nil
 		}
 		a.node = p.Node
-		a.asks(p, w.a.Pools())
 		a.want4, a.want6 = w.families()
+		a.asks(p, w.a.Pools())
 		e.Has = append(e.Has, "it has no address")
 		for _, ip := range p.IPs {
 			e.Has = append(e.Has, "it reports "+ip.String()+", which is not allocated to it")
@@ -152,11 +160,22 @@ func (w *world) explain(s *snapshot.Snapshot, a *asker, e *explanation) {
 		if want == 0 {
 			continue
 		}
+		if len(a.fixed) > 0 {
+			e.Pools = append(e.Pools, w.poolsOfFixed(a, is4)...)
+			continue
+		}
 		pools := w.poolsFor(a, is4, asked)
 		blocks := w.blocksOf(a.node, is4, pools)
 		e.Pools, e.Blocks = append(e.Pools, pools...), append(e.Blocks, blocks...)
 	}
-	e.Next, e.OK = w.next(a, e)
+	if len(a.fixed) > 0 {
+		e.Next, e.OK = w.nextFixed(a)
+	} else {
+		e.Next, e.OK = w.next(a, e)
+	}
+	if a.faulty != "" {
+		e.Next, e.OK = append([]string{"it is refused: " + a.faulty + "; once that is right:"}, e.Next...), false
+	}
 }
 
 // poolsFor says of each pool of a family whether it is used: used ones first.

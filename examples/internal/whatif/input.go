@@ -18,7 +18,13 @@ func leftOutText(s *snapshot.Snapshot) string {
 	if s.Deleted > 0 {
 		says = append(says, plural(s.Deleted, "object is", "objects are")+" marked deleted and not counted")
 	}
-	if n := len(s.Problems) - harmful(s); n > 0 {
+	idle := 0
+	for _, p := range s.Problems {
+		if p.Harmless && p.Kind != "pod-annotation" {
+			idle++
+		}
+	}
+	if n := idle; n > 0 {
 		says = append(says, plural(n, "line or field of the files has", "lines or fields of the files have")+" no effect; -check names them")
 	}
 	return strings.Join(says, "; ")

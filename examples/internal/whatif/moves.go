@@ -74,28 +74,39 @@ func (w *world) drain(c *change, node string) error {
 	t := w.targets()
 	gone := make(map[*pod]bool)
 	moved := 0
+	var waiting []*pod // for their address to cool down; the others do not wait for them
+	start := func(p *pod) {
+		if why := w.ask(p); why != "" {
+			c.refuse(p.label(), p.node, why)
+			gone[p] = true
+			return
+		}
+		moved++
+		c.Moved = append(c.Moved, move{p.label(), node, p.node, p.ips[0].String(), w.borrows(p)})
+	}
 	for _, p := range w.pods {
 		if p.node != node {
 			continue
 		}
 		w.release(p)
-		to := t.next(os)
-		if to == "" {
+		if p.node = t.next(os); p.node == "" {
 			c.refuse(p.label(), "", "there is no node left to move to")
 			gone[p] = true
-			continue
+		} else if w.cools(p) {
+			waiting = append(waiting, p)
+		} else {
+			start(p)
 		}
-		p.node = to
-		if why := w.ask(p); why != "" {
-			c.refuse(p.label(), to, why)
-			gone[p] = true
-			continue
-		}
-		moved++
-		c.Moved = append(c.Moved, move{p.label(), node, to, p.ips[0].String(), w.borrows(p)})
+	}
+	for _, p := range waiting {
+		start(p)
 	}
 	w.remove(gone)
 	c.say("%s moved from %s to other nodes, %d could not", plural(moved, "pod"), node, len(gone))
+	if len(waiting) > 0 {
+		c.say("%s asked for the very address that it gave back, and waited until it had cooled down: %s", plural(len(waiting), "pod"), labels(waiting))
+	}
+	w.moveOutside(c, node, t, os)
 	return nil
 }
 

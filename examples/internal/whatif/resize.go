@@ -126,7 +126,7 @@ func (w *world) bringBack(c *change, back []returning) {
 
 // adopt makes what was tried in a copy so.
 func (w *world) adopt(trial *world) {
-	w.a, w.clock, w.pods, w.made = trial.a, trial.clock, trial.pods, trial.made
+	w.a, w.clock, w.pods, w.outside, w.made = trial.a, trial.clock, trial.pods, trial.outside, trial.made
 }
 
 // clear takes everything out of a pool, and returns who wants to come back: the

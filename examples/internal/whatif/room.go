@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,20 @@ type room struct {
 	Out      string   `json:"out,omitempty"`     // why pods of the nodes get nothing of it unasked
 
 	family int
+	cidr   netip.Prefix
 	nodes  map[string]bool // that it selects
+	asked  bool            // pods that ask for it get addresses of it
+	// namespaced pools are only for some namespaces: pods of others cannot use them, and
+	// those that have an address of one count as asking for it.
+	namespaced bool
+}
+
+// serves reports whether a pod on the node that requests pools may use this one.
+func (r *room) serves(by request, node string) bool {
+	if by.automatic() {
+		return r.Out == "" && !r.namespaced && (node == "" || r.nodes[node])
+	}
+	return r.asked && slices.Contains(by, r.cidr)
 }
 
 // room says what is left of each pool.
@@ -37,13 +51,15 @@ func (w *world) room() []*room {
 	at := make(map[string]*room)
 	specs := w.a.Pools()
 	for _, p := range specs {
-		r := &room{Pool: p.Name, CIDR: p.CIDR.String(), Blocks: poolBlocks(p), Left: poolBlocks(p), More: new(big.Int), family: familyOf(p.CIDR.Addr().Is4()), nodes: make(map[string]bool)}
+		r := &room{Pool: p.Name, CIDR: p.CIDR.String(), Blocks: poolBlocks(p), Left: poolBlocks(p), More: new(big.Int), family: familyOf(p.CIDR.Addr().Is4()), cidr: p.CIDR, nodes: make(map[string]bool)}
+		forPods := len(p.AllowedUses) == 0 || slices.Contains(p.AllowedUses, pool.Workload)
+		r.asked = !p.Disabled && forPods
 		switch {
 		case p.Disabled:
 			r.Out = "disabled"
 		case p.AssignmentMode == pool.Manual:
 			r.Out = "manual: only for pods that ask for it"
-		case len(p.AllowedUses) > 0 && !slices.Contains(p.AllowedUses, pool.Workload):
+		case !forPods:
 			r.Out = "not for pods"
 		}
 		if sel, err := pool.Parse(p.NodeSelector); err == nil {
@@ -56,6 +72,12 @@ func (w *world) room() []*room {
 		}
 		if len(nodes) > 0 && r.Nodes == 0 && r.Out == "" {
 			r.Out = "selects no node"
+		}
+		if made, err := pool.New(p); err == nil && !made.SelectsNamespace(nil) {
+			r.namespaced = true
+			if r.Out == "" && !w.usable(p, nodes) {
+				r.Out = "selects no namespace that has pods here"
+			}
 		}
 		rooms, at[p.Name] = append(rooms, r), r
 	}
@@ -125,14 +147,24 @@ func (w *world) below(rooms []*room, least int) []shortage {
 	want := big.NewInt(int64(least))
 	nodes := w.a.Nodes()
 	for family, name := range []string{"IPv4", "IPv6"} {
-		left := func(node string) *big.Int {
-			sum := new(big.Int)
-			for _, r := range rooms {
-				if r.family == family && r.Out == "" && (node == "" || r.nodes[node]) {
-					sum.Add(sum, r.Left)
+		// The fewest that a pod of the node has left: each by the pools that it may use.
+		left := func(node string) (fewest *big.Int) {
+			asked := w.requests(family == 0, node)
+			if len(asked) == 0 {
+				asked = []request{nil} // the next pod asks for nothing
+			}
+			for _, by := range asked {
+				sum := new(big.Int)
+				for _, r := range rooms {
+					if r.family == family && r.serves(by, node) {
+						sum.Add(sum, r.Left)
+					}
+				}
+				if fewest == nil || sum.Cmp(fewest) < 0 {
+					fewest = sum
 				}
 			}
-			return sum
+			return fewest
 		}
 		if !slices.ContainsFunc(rooms, func(r *room) bool { return r.family == family && !strings.HasPrefix(r.Out, "not") }) {
 			continue

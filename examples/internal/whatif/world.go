@@ -33,9 +33,13 @@ type world struct {
 	report      *snapshot.Report // on the snapshot
 	policy      lifecycle.Policy // how kube-controllers cleans up
 	ended       []lifecycle.Pod  // pods that have ended, which kube-controllers still sees
-	commands    []string         // what cleans up in the real cluster what nobody else does
-	last        figures          // as of the last step, or as it was loaded
-	made        int              // handles made so far, so that each has its own
+	outside     []*pod           // that have addresses without IPAM, which no figure counts
+	// faulty are the pods that asked in this step and that the CNI plug-in refuses, with
+	// why: what they get here they get once their annotations are right.
+	faulty   map[string]string
+	commands []string // what cleans up in the real cluster what nobody else does
+	last     figures  // as of the last step, or as it was loaded
+	made     int      // handles made so far, so that each has its own
 }
 
 // pod is a pod with addresses, or one that wants some.
@@ -47,7 +51,9 @@ type pod struct {
 	want4, want6    int
 	// What it must ask for by CIDR, for no automatic choice would give it that.
 	pools4, pools6 []netip.Prefix
-	noPool         string // what it asks for and does not exist
+	noPool         string       // what it asks for and does not exist
+	fixed          []netip.Addr // that it asks for, and no others
+	faulty         string       // why the CNI plug-in refuses it
 }
 
 func (p *pod) label() string { return p.namespace + "/" + p.name }
@@ -59,7 +65,7 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 	if start.IsZero() {
 		start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	w := &world{clock: ipam.NewClock(start), cordoned: make(map[string]bool)}
+	w := &world{clock: ipam.NewClock(start), cordoned: make(map[string]bool), faulty: make(map[string]string)}
 	var err error
 	if w.a, err = s.Allocator(ipam.Options{Now: w.clock.Now}); err != nil {
 		return nil, err
@@ -154,21 +160,31 @@ func poolOf(specs []pool.Spec, ip netip.Addr) *pool.Spec {
 
 // trial returns a copy of the world, in which anything can be tried.
 func (w *world) trial() (*world, error) {
-	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, windows: w.windows, made: w.made}
+	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, windows: w.windows, made: w.made, faulty: w.faulty}
 	var err error
 	if t.a, err = ipam.Restore(w.a.Cluster(), ipam.Options{Now: t.clock.Now, Calico: w.a.Calico()}); err != nil {
 		return nil, err
 	}
-	for _, p := range w.pods {
-		c := *p
-		t.pods = append(t.pods, &c)
-	}
+	t.pods, t.outside = copied(w.pods), copied(w.outside)
 	return t, nil
+}
+
+// copied returns copies of pods.
+func copied(pods []*pod) []*pod {
+	all := make([]*pod, len(pods))
+	for i, p := range pods {
+		c := *p
+		all[i] = &c
+	}
+	return all
 }
 
 // ask asks for the addresses that a pod wants, on its node. It returns why it was
 // refused, or "". A pod that gets fewer than it wants gives them back.
 func (w *world) ask(p *pod) string {
+	if p.faulty != "" {
+		w.faulty[p.label()] = p.faulty
+	}
 	if p.noPool != "" {
 		p.ips = nil
 		return "its annotation asks for pool " + p.noPool + ", which does not exist"
@@ -177,6 +193,9 @@ func (w *world) ask(p *pod) string {
 	p.handle = fmt.Sprintf("k8s-pod-network.whatif-%d", w.made)
 	p.ips = nil
 	attrs := map[string]string{ipam.AttrNamespace: p.namespace, ipam.AttrPod: p.name, ipam.AttrNode: p.node}
+	if len(p.fixed) > 0 {
+		return w.askFixed(p, attrs)
+	}
 	return w.request(p, pool.Workload, attrs)
 }
 
