@@ -47,6 +47,13 @@ func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
 	return dst
 }
 
+// Pending returns how many blocks changed since the last call of AppendChanged.
+func (w *Watch) Pending() int {
+	w.allocator.mu.Lock()
+	defer w.allocator.mu.Unlock()
+	return len(w.changed)
+}
+
 // Stop ends the watch, which then notes no more changes. A second Stop does
 // nothing.
 func (w *Watch) Stop() {

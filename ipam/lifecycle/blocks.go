@@ -9,26 +9,39 @@ import (
 // collectCold collects cold addresses if there are any: if some block's oldest
 // release is a cooldown or more ago (§12, "Cold addresses").
 func (k *Controller) collectCold() {
-	m := &k.memory
-	if len(m.cooling) == 0 {
+	if len(k.memory.cooling) == 0 {
 		return
 	}
-	due := k.now.Add(-time.Duration(k.allocator.GetIPAMConfig().IPCooldownSeconds) * time.Second)
-	collect := false
-	for b := m.cooling.next(due); b != nil; b = m.cooling.next(due) {
+	since := k.coldSince()
+	if k.nextCold(since) == nil {
+		return
+	}
+	for k.nextCold(since) != nil {
+	}
+	k.allocator.GarbageCollectColdIPs()
+}
+
+// coldSince returns since when addresses must have been released to be cold.
+func (k *Controller) coldSince() time.Time {
+	return k.now.Add(-time.Duration(k.allocator.GetIPAMConfig().IPCooldownSeconds) * time.Second)
+}
+
+// nextCold removes from those that cool a block whose oldest release is that long ago
+// or longer, and returns it; nil if there is none.
+func (k *Controller) nextCold(since time.Time) *knownBlock {
+	m := &k.memory
+	for b := m.cooling.next(since); b != nil; b = m.cooling.next(since) {
 		b.cools = false
 		switch {
 		case b.oldest.IsZero():
-		case b.oldest.After(due): // others were released later
+		case b.oldest.After(since): // others were released later
 			b.cools = true
 			m.cooling.add(b, b.oldest)
 		default:
-			collect = true
+			return b
 		}
 	}
-	if collect {
-		k.allocator.GarbageCollectColdIPs()
-	}
+	return nil
 }
 
 // releaseEmpty releases blocks that have been empty for the grace period, of
@@ -69,6 +82,7 @@ func (k *Controller) releaseEmpty() {
 		}
 		if !b.marked {
 			b.marked, b.since = true, k.now
+			k.guards.part()
 		}
 		if grace > 0 && k.elapsed(b.since, grace) && k.allocator.ReleaseBlockAffinity(b.cidr, true) == nil {
 			gone[b.node] = append(gone[b.node], b)

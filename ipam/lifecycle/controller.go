@@ -28,6 +28,7 @@ type Controller struct {
 	leaving     []*node // to be released
 	failures    int     // syncs in a row that ended with an error
 	reclaimed   map[series]uint64
+	shadows     []*Shadow
 }
 
 // guards are the checks that keep the controller from releasing too much. Tests
@@ -37,6 +38,11 @@ type guards struct {
 	held     func(al *allocation) bool         // the last look: somebody holds it
 	whole    func(h *handle) bool              // all of the handle has leaked
 	others   func(b *knownBlock, gone int) int // how many other blocks its node has
+
+	// And those that tell a shadow apart.
+	part    func()             // the grace period matters
+	settled func(n *node) bool // to judge the node changes nothing
+	coldDue func() bool        // cold addresses would be collected
 }
 
 // Result is what a sync did. The slices are the caller's.
@@ -71,7 +77,7 @@ func NewController(c *Cluster, p Policy) (*Controller, error) {
 	}
 	k := &Controller{cluster: c, allocator: c.allocator, policy: p, watch: c.allocator.Watch(), reclaimed: make(map[series]uint64)}
 	k.setRules(c.allocator.Calico().Rules())
-	k.guards = guards{k.mustWait, k.held, (*handle).leaked, (*knownBlock).others}
+	k.guards = guards{k.mustWait, k.held, (*handle).leaked, (*knownBlock).others, k.part, k.settled, k.coldDue}
 	c.controllers = append(c.controllers, k)
 	return k, nil
 }
@@ -120,7 +126,9 @@ func (k *Controller) Sync(full bool) Result {
 	if k.policy.Off {
 		return result
 	}
-	k.scan(full || k.nodeDeleted || !k.rules.ScansDirtyNodes)
+	full = full || k.nodeDeleted || !k.rules.ScansDirtyNodes
+	k.compare(full)
+	k.scan(full)
 	k.nodeDeleted = false
 	nodesRemain := false
 	if result.Err = k.releaseLeaks(); result.Err == nil {

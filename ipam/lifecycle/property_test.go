@@ -26,6 +26,8 @@ type world struct {
 	cluster    *Cluster
 	controller *Controller
 	policy     Policy
+	patience   time.Duration   // how long an outage is
+	looking    func(full bool) // called before each sync; nil for nothing
 	alive      map[PodName]*living
 	names      []PodName // of those alive, in their order
 	lost       []lost    // pods that went without a release
@@ -80,6 +82,7 @@ func newWorld(s property.Source, breakIt func(*Controller)) *world {
 		GracePeriod: []time.Duration{time.Minute, 10 * time.Minute, 0}[s.Pick("grace", 3)],
 		BatchLimit:  []int{0, 1, 2}[s.Pick("batch", 3)],
 	}
+	w.patience = w.policy.GracePeriod
 	w.restart()
 	return w
 }
@@ -161,7 +164,7 @@ func (w *world) outage() {
 		}
 	}
 	w.sync(true)
-	w.clock.Advance(w.policy.GracePeriod)
+	w.clock.Advance(w.patience)
 	w.sync(true)
 	w.reappear()
 	w.sync(false)
@@ -251,6 +254,9 @@ func (w *world) sync(full bool) {
 		heldBefore[h.ID] = len(ips)
 	}
 	owned := w.blocksOfNodes()
+	if w.looking != nil {
+		w.looking(full)
+	}
 	result := w.controller.Sync(full)
 
 	for name, p := range w.alive {

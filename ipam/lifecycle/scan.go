@@ -104,6 +104,7 @@ func (k *Controller) suspect(al *allocation, nodeExists bool) {
 	}
 	if !al.suspect {
 		al.suspect, al.since = true, k.now
+		k.guards.part()
 	}
 	if !k.guards.mustWait(al) {
 		k.memory.confirm(al)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
@@ -16,6 +17,16 @@ type cleaner struct {
 	outages    int                   // that keep it down
 	changed    bool                  // something may have, since it looked last
 	nextFull   time.Duration
+	shadows    []shadow
+}
+
+// shadow is a cleaner of another grace period, of [Options].Graces.
+type shadow struct {
+	policy           lifecycle.Policy
+	of               *lifecycle.Shadow // nil while the cleaner is down
+	apart            bool
+	nextFull         time.Duration
+	syncs, fullSyncs int // as in [Cleaned]
 }
 
 // cleans reports whether the scenario has a cleaner that does something.
@@ -27,6 +38,70 @@ func (r *runner) startController() {
 	c.controller, _ = lifecycle.NewController(r.cluster, c.policy) // was validated
 	c.changed = true
 	c.nextFull = r.at + c.policy.FullEvery()
+	for i := range c.shadows {
+		s := &c.shadows[i]
+		s.nextFull = r.at + s.policy.FullEvery()
+		if !s.apart {
+			s.of = c.controller.Shadow()
+		}
+	}
+}
+
+// addShadows adds a shadow for each grace period that somebody wants to know of.
+func (r *runner) addShadows() error {
+	for i, grace := range r.options.Graces {
+		p := r.cleaner.policy
+		p.GracePeriod = time.Duration(grace)
+		if err := p.Validate(); err != nil {
+			return &InvalidError{fmt.Sprintf("graces[%d]", i), err.Error()}
+		}
+		r.cleaner.shadows = append(r.cleaner.shadows, shadow{policy: p})
+	}
+	return nil
+}
+
+// tell tells the shadows how they look at this moment.
+func (r *runner) tell() {
+	c := &r.cleaner
+	for i := range c.shadows {
+		s := &c.shadows[i]
+		if s.apart {
+			continue
+		}
+		full := r.at >= s.nextFull
+		if full {
+			s.nextFull = r.at + s.policy.FullEvery()
+			s.fullSyncs++
+		}
+		looks := full || c.changed
+		if looks {
+			s.syncs++
+		}
+		s.of.Next(looks, full)
+	}
+}
+
+// result returns what the shadow did, where the cleaner did this; nil if it went another
+// way.
+func (s *shadow) result(c *Cleaned) *Cleaned {
+	if s.apart {
+		return nil
+	}
+	return &Cleaned{Addresses: c.Addresses, Blocks: c.Blocks, Syncs: s.syncs, FullSyncs: s.fullSyncs}
+}
+
+// part takes note of the shadows that have gone another way.
+func (r *runner) part() {
+	for i := range r.cleaner.shadows {
+		s := &r.cleaner.shadows[i]
+		if s.apart || !s.of.Apart() {
+			continue
+		}
+		s.apart = true
+		if r.options.Apart != nil {
+			r.options.Apart(i)
+		}
+	}
 }
 
 // fail stops the controller until a moment; the last of several outages ends it.
@@ -50,11 +125,14 @@ func (r *runner) sync() {
 	if c.controller == nil {
 		return
 	}
+	defer r.part()
+	r.tell()
 	full := r.at >= c.nextFull
 	if full {
 		c.nextFull = r.at + c.policy.FullEvery()
 		r.result.Cleaned.FullSyncs++
 	} else if !c.changed {
+		c.controller.Pass()
 		return
 	}
 	done := c.controller.Sync(full)

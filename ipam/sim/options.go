@@ -27,6 +27,13 @@ type Options struct {
 	// end but the pools'.
 	HeadroomRequests int
 
+	// Graces are other grace periods of the cleaner. [Result.WithGrace] says what becomes
+	// of the scenario with those that make no difference.
+	Graces []Duration
+	// Apart is told at once of each of Graces, by its place, that makes a difference or
+	// may make one.
+	Apart func(i int)
+
 	// Each is told of every request, in order, but not of those that look for headroom.
 	// It must not keep the pointer.
 	Each func(*Moment)

@@ -69,6 +69,8 @@ type Result struct {
 	// Cleaned is what the cleaner did; nil without one.
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
 
+	graces []*Cleaned // for those of [Options].Graces that make no difference
+
 	Peaks    *Peaks      `json:"peaks,omitempty"`    // if asked for
 	Headroom *Headroom   `json:"headroom,omitempty"` // if asked for
 	PerNode  []NodeCount `json:"perNode,omitempty"`  // if asked for, in the order in which they came up
@@ -79,6 +81,18 @@ type Result struct {
 // Refused returns how many requests got nothing.
 func (t *Totals) Refused() int {
 	return t.RefusedPoolEmptyOrStrict + t.RefusedBlockLimit + t.RefusedTaken
+}
+
+// WithGrace returns the result with another grace period, by its place in
+// [Options].Graces, and whether it is known to be the same but for how often the cleaner
+// looks. It shares all that pointers and slices lead to.
+func (r *Result) WithGrace(i int) (other Result, same bool) {
+	if i >= len(r.graces) || r.graces[i] == nil {
+		return Result{}, false
+	}
+	other = *r
+	other.Cleaned, other.graces = r.graces[i], nil
+	return other, true
 }
 
 // Cleaned is what a cleaner gave back, and how often it looked.

@@ -77,6 +77,9 @@ func newRunner(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, err
 		r.cluster = lifecycle.NewCluster(allocator)
 		r.result.Cleaned = new(Cleaned)
 		r.cleaner.policy = s.Cleaner.policy()
+		if err := r.addShadows(); err != nil {
+			return nil, err
+		}
 	}
 	if o.Peaks {
 		r.result.Peaks = new(Peaks)
@@ -437,6 +440,9 @@ func (r *runner) finish() Result {
 	if c := res.Cleaned; c != nil {
 		cleaned := *c
 		res.Cleaned = &cleaned
+	}
+	for i := range r.cleaner.shadows {
+		res.graces = append(res.graces, r.cleaner.shadows[i].result(res.Cleaned))
 	}
 	if p := res.Peaks; p != nil {
 		peaks := *p

@@ -20,6 +20,9 @@ type variant struct {
 	name     string
 	scenario sim.Scenario
 	result   sim.Result
+	// grace is the cleaner's grace period where nothing else is different from the day
+	// as asked; nil where something is.
+	grace *sim.Duration
 }
 
 // add puts an event into the scenario, in the order of time.
@@ -73,6 +76,10 @@ func variants(o *options) []variant {
 				of := sim.Duration(period)
 				cleaner(s).GracePeriod = &of
 			})
+			if cleans {
+				of := sim.Duration(period)
+				all[len(all)-1].grace = &of
+			}
 		}
 	}
 	if cleans {
@@ -90,6 +97,46 @@ func variants(o *options) []variant {
 	}
 	// A release may not have what was asked for, as old ones have no cooldown.
 	return slices.DeleteFunc(all, func(v variant) bool { return v.scenario.Validate() != nil })
+}
+
+// beside is what the run of the day as asked tells of the variants in which only the
+// grace period is another: most of them need no run of their own.
+type beside struct {
+	all    []variant
+	graces []sim.Duration
+	which  []int           // variant each of the graces is of
+	apart  []chan struct{} // closed when it makes a difference, or may
+	over   chan struct{}   // closed when the day as asked is over
+}
+
+func newBeside(all []variant) *beside {
+	b := &beside{all: all, over: make(chan struct{})}
+	for i := range all {
+		if g := all[i].grace; g != nil {
+			b.graces, b.which, b.apart = append(b.graces, *g), append(b.which, i), append(b.apart, make(chan struct{}))
+		}
+	}
+	return b
+}
+
+// part takes note of a grace period that makes a difference.
+func (b *beside) part(k int) { close(b.apart[k]) }
+
+// known waits until it is clear whether the variant needs a run of its own, and gives it
+// its result if it does not.
+func (b *beside) known(i int) bool {
+	k := slices.Index(b.which, i)
+	if k < 0 {
+		return false
+	}
+	select {
+	case <-b.apart[k]:
+		return false
+	case <-b.over:
+	}
+	same := false
+	b.all[i].result, same = b.all[0].result.WithGrace(k)
+	return same
 }
 
 // live lives through every variant, as many at a time as there are processors, and
@@ -112,22 +159,39 @@ func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 		bar.SetOf(int64(sumDone), int64(sumOf)+1)
 		return ctx.Err() == nil
 	}
+	others := newBeside(all)
 	errs := make([]error, len(all))
 	err := cli.Wait(ctx, func() error {
 		var wg sync.WaitGroup
 		slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 		for i := range all {
+			if i == 0 {
+				slots <- struct{}{} // others wait for it
+			}
 			wg.Go(func() {
-				slots <- struct{}{}
+				if others.known(i) {
+					tell(i, all[i].result.Requests, all[i].result.Requests)
+					return
+				}
+				if i > 0 {
+					slots <- struct{}{}
+				}
 				defer func() { <-slots }()
+				if i == 0 {
+					defer close(others.over)
+				}
 				if ctx.Err() != nil {
 					return
 				}
-				all[i].result, errs[i] = sim.Run(all[i].scenario, sim.Options{
-					Handles:     i == 0 && !o.calico.Rules().LowerByReleased,
+				options := sim.Options{
 					SampleEvery: max(time.Duration(o.scenario.For)/96, 1), Peaks: true,
 					Progress: func(done, of int) bool { return tell(i, done, of) },
-				})
+				}
+				if i == 0 {
+					options.Handles = !o.calico.Rules().LowerByReleased
+					options.Graces, options.Apart = others.graces, others.part
+				}
+				all[i].result, errs[i] = sim.Run(all[i].scenario, options)
 			})
 		}
 		wg.Wait()
