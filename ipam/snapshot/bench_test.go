@@ -166,3 +166,40 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkHandles reads and checks a dump of 69,745 handles as kubectl prints it, 24 MB
+// of YAML, most of which hold nothing any more. With IPAMSIM_LONG it fails where that
+// takes more than 2 s of the processors.
+func BenchmarkHandles(b *testing.B) {
+	handles := 2000
+	if property.Long() {
+		handles = 69745
+	}
+	c := large(b, max(1, handles/2000))
+	for i := len(c.Handles); i < handles; i++ {
+		c.Handles = append(c.Handles, ipam.HandleState{
+			ID:     fmt.Sprintf("k8s-pod-network.%064x", 1<<30+i),
+			Counts: []ipam.HandleCount{{Block: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 200, byte(i), 0}), 26), Count: 1}},
+		})
+	}
+	var text bytes.Buffer
+	require.NoError(b, writeYAML(&text, c, V1))
+	b.Run(fmt.Sprintf("handles=%d", handles), func(b *testing.B) {
+		b.SetBytes(int64(text.Len()))
+		b.ReportAllocs()
+		var processors time.Duration
+		for b.Loop() {
+			had := processorTime()
+			l := NewLoader(Options{})
+			require.NoError(b, l.Add("dump", bytes.NewReader(text.Bytes())))
+			s, err := l.Snapshot()
+			require.NoError(b, err)
+			require.Equal(b, handles-100*max(1, handles/2000), Check(s).Count(kindHandleEmpty))
+			processors = max(processors, processorTime()-had)
+		}
+		b.ReportMetric(processors.Seconds(), "cpu-s")
+		if property.Long() && processors > 2*time.Second {
+			b.Errorf("took %s of the processors; at most 2 s are allowed", processors)
+		}
+	})
+}

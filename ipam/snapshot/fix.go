@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -49,15 +48,27 @@ type Fix struct {
 // dryRun is kubectl's flag.
 const dryRun = " --dry-run=server"
 
-// objectNames are the names that objects of Kubernetes can have. Others do not get
-// into commands.
-var objectNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+// isObjectName reports whether an object of Kubernetes can have that name. Others do not
+// get into commands.
+func isObjectName(name string) bool {
+	inside := func(b byte) bool { return 'a' <= b && b <= 'z' || '0' <= b && b <= '9' }
+	n := len(name)
+	if n == 0 || n > maxName || !inside(name[0]) || !inside(name[n-1]) {
+		return false
+	}
+	for i := range n {
+		if b := name[i]; !inside(b) && b != '-' && b != '.' {
+			return false
+		}
+	}
+	return true
+}
 
 // tried returns a command of kubectl twice, first as a dry run; nothing where one of
 // the names cannot be that of an object.
 func tried(does Action, object, command string, names ...string) []Fix {
 	for _, name := range names {
-		if !objectNames.MatchString(name) {
+		if !isObjectName(name) {
 			return nil
 		}
 	}

@@ -155,7 +155,14 @@ func compareAffinities(x, y *ipam.AffinityState) int {
 // sorted sorts objects. Those of one name stay in the order in which they were
 // read; of two that are one object in both API groups the first is kept.
 func sorted[T any](l *Loader, list []located[T], compare func(x, y *T) int) []located[T] {
-	slices.SortStableFunc(list, func(x, y located[T]) int { return compare(&x.T, &y.T) })
+	if !slices.IsSortedFunc(list, func(x, y located[T]) int { return compare(&x.T, &y.T) }) {
+		by := make([]*located[T], len(list)) // objects are large, and a stable sort moves them often
+		for i := range list {
+			by[i] = &list[i]
+		}
+		slices.SortStableFunc(by, func(x, y *located[T]) int { return compare(&x.T, &y.T) })
+		list = values(by, func(x *located[T]) located[T] { return *x })
+	}
 	return slices.CompactFunc(list, func(x, y located[T]) bool {
 		return compare(&x.T, &y.T) == 0 && isSame(l, x.at, x.T, y.at, y.T)
 	})

@@ -295,6 +295,14 @@ func (c *chunk) json() (out []byte, err error) {
 	case !utf8.Valid(c.text):
 		return nil, errNotUTF8
 	}
+	if out, ok := c.quick(); ok {
+		return out, nil
+	}
+	return c.parsed()
+}
+
+// parsed parses any YAML.
+func (c *chunk) parsed() ([]byte, error) {
 	for _, strange := range []string{"\r", "\u0085", "\u2028", "\u2029"} {
 		if bytes.Contains(c.text, []byte(strange)) {
 			return nil, errBreak
