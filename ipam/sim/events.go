@@ -54,7 +54,8 @@ const (
 //	replace-pods         ends [count] pods, whichever, and starts others on the same
 //	                     nodes instead. [every, over]
 //	scale                starts pods on the nodes with the fewest, or ends the last of
-//	                     those with the most, until as many [pods] run in the cluster
+//	                     those with the most, until as many [pods] run in the cluster,
+//	                     or of a [podGroup]
 //	start-pod            starts a [pod] on the node in [nodes], with an [address] if it
 //	                     asks for one. It comes back under its name when its node is
 //	                     replaced, and neither replace-pods nor scale takes it
@@ -84,6 +85,8 @@ type Event struct {
 	Pod     string     `json:"pod,omitempty"` // namespace/name
 	Address netip.Addr `json:"address,omitzero"`
 	Pods    int        `json:"pods,omitempty"`
+	// PodGroup is the name of the pod group that scale is about, where there are any.
+	PodGroup string `json:"podGroup,omitempty"`
 }
 
 // happen begins an event.
@@ -97,15 +100,16 @@ func (r *runner) happen(e *Event) {
 		r.remove(e.Nodes)
 	case addNodes:
 		g := r.scenario.added(e)
+		m := r.mixOf(&g)
 		for _, pods := range g.podCounts() {
-			r.join(r.bringUp(&g, pods))
+			r.join(r.bringUp(&g, pods, m))
 		}
 	case replaceNodes, interruptNodes, replacePods:
 		r.replace(e)
 	case upgradeNodes:
 		r.upgrade(e)
 	case scalePods:
-		r.scale(e.Pods)
+		r.scale(e.Pods, r.scenario.groupNamed(e.PodGroup))
 	case startPod:
 		r.startNamed(e)
 	case stopPod:

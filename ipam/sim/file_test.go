@@ -222,12 +222,12 @@ func TestDocumentation(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 5, scenarios)
+	require.Equal(t, 6, scenarios)
 	for _, k := range allKinds {
 		require.True(t, used[k], k)
 		require.Contains(t, string(text), "`"+k+"`")
 	}
-	for _, of := range []reflect.Type{reflect.TypeFor[Scenario](), reflect.TypeFor[Group](), reflect.TypeFor[Pool](), reflect.TypeFor[Event](), reflect.TypeFor[Cleaner](), reflect.TypeFor[Outage]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[Scenario](), reflect.TypeFor[Group](), reflect.TypeFor[Pool](), reflect.TypeFor[PodGroup](), reflect.TypeFor[Event](), reflect.TypeFor[Cleaner](), reflect.TypeFor[Outage]()} {
 		for key := range keys(of) {
 			require.Regexp(t, `\b`+key+`:`, all)
 		}

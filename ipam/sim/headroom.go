@@ -52,7 +52,7 @@ func (r *runner) search(step func() (askedEnough bool)) (steps, fit int, atLeast
 func (r *runner) morePods() func() bool {
 	return func() (some bool) {
 		for _, n := range r.present() {
-			if n.cordoned {
+			if n.cordoned || n.idle() {
 				continue
 			}
 			some = true
@@ -68,14 +68,14 @@ func (r *runner) morePods() func() bool {
 // other nodes have are passed over.
 func (r *runner) moreNodes() func() bool {
 	g := r.scenario.Group
-	counts := g.podCounts()
+	counts, m := g.podCounts(), r.mixOf(&g)
 	asks := r.scenario.asks(&g) > 0
 	next := 0
 	return func() bool {
 		for r.byName()[fmt.Sprintf(g.NodeFormat, r.count[g.NodeFormat])] != nil {
 			r.count[g.NodeFormat]++
 		}
-		r.join(r.bringUp(&g, counts[next%len(counts)]))
+		r.join(r.bringUp(&g, counts[next%len(counts)], m))
 		next++
 		return asks
 	}

@@ -26,12 +26,13 @@ type node struct {
 	cordoned, gone bool
 	own, borrowed  int // requests
 	refused, inUse int
-	firstPods      int // that it comes up with
+	firstPods      int  // that it comes up with
+	mix            *mix // which those are; nil without pod groups
 }
 
-// bringUp adds a node of the group that is to run so many pods, in a place of its own
-// and without any yet.
-func (r *runner) bringUp(g *Group, pods int) *node {
+// bringUp adds a node of the group that is to run so many pods, or a mix of pod groups
+// where there are any, in a place of its own and without any yet.
+func (r *runner) bringUp(g *Group, pods int, m *mix) *node {
 	number, known := r.count[g.NodeFormat]
 	if !known {
 		number = g.NumberFrom
@@ -39,6 +40,9 @@ func (r *runner) bringUp(g *Group, pods int) *node {
 	r.count[g.NodeFormat] = number + 1
 	n := r.addNode(g, fmt.Sprintf(g.NodeFormat, number), len(r.places))
 	n.firstPods = pods
+	if n.mix = m; m != nil {
+		n.firstPods = len(m.turns)
+	}
 	r.places = append(r.places, n)
 	return n
 }
@@ -156,7 +160,7 @@ func (r *runner) replaceTogether(places []int) {
 			new = append(new, r.succeed(n))
 		}
 	}
-	stay, others := make([][]*pod, len(old)), make([]int, len(old))
+	stay, others := make([][]*pod, len(old)), make([]others, len(old))
 	for i, n := range old {
 		stay[i], others[i] = r.takeDown(n, true)
 	}
@@ -181,6 +185,7 @@ func (r *runner) succeed(old *node) *node {
 		}
 	}
 	n := r.addNode(old.group, name, old.place)
+	n.mix = old.mix
 	r.places[n.place] = n
 	if r.scenario.TunnelIPPerNode {
 		r.tunnel(n)
@@ -210,14 +215,16 @@ func (s *Scenario) named() map[string]int {
 }
 
 // takeDown ends a node, drained or not, and returns the pods that come back in its
-// place, and how many others ran there. What is the node's own it leaves behind.
-func (r *runner) takeDown(n *node, drained bool) (stay []*pod, others int) {
-	others = n.running
+// place, and which others ran there. What is the node's own it leaves behind.
+func (r *runner) takeDown(n *node, drained bool) (stay []*pod, others others) {
+	others.pods = n.running
 	for _, p := range n.pods {
 		r.stop(p, drained && !r.lost())
 		if p.named != nil {
 			stay = append(stay, p)
-			others--
+			others.pods--
+		} else if p.group > 0 {
+			others.groups = append(others.groups, p.group)
 		}
 	}
 	n.pods, n.running = nil, 0
@@ -228,13 +235,23 @@ func (r *runner) takeDown(n *node, drained bool) (stay []*pod, others int) {
 }
 
 // populate starts the pods of a successor: those that come back, and new ones.
-func (r *runner) populate(n *node, back []*pod, others int) {
+func (r *runner) populate(n *node, back []*pod, others others) {
 	for _, p := range back {
 		r.start(p, n)
 	}
-	for range others {
-		r.startPod(n)
+	for i := range others.pods {
+		group := int32(0)
+		if others.groups != nil {
+			group = others.groups[i]
+		}
+		r.startPodOf(group, n)
 	}
+}
+
+// others are pods that end with their node, and others of the same groups start instead.
+type others struct {
+	pods   int
+	groups []int32 // of each pod; nil without pod groups
 }
 
 // lost says of a release whether the allocator never hears of it.

@@ -21,7 +21,8 @@ type pod struct {
 	handle   string     // empty in an anonymous run
 	address  netip.Addr // invalid if it was refused
 	borrowed bool
-	queued   bool // to ask again
+	queued   bool  // to ask again
+	group    int32 // its pod group, from 1; 0 for none
 	named    *named
 }
 
@@ -84,10 +85,14 @@ func (r *runner) nameOf(p *pod) lifecycle.PodName {
 	if p.named != nil {
 		return p.named.name
 	}
-	if p.handle == "" {
-		return lifecycle.PodName{Namespace: "default", Name: p.node.name + "-" + strconv.Itoa(p.turn)}
+	namespace := defaultNamespace
+	if p.group > 0 {
+		namespace = r.scenario.PodGroups[p.group-1].namespace()
 	}
-	return lifecycle.PodName{Namespace: "default", Name: p.handle[len(podHandle):]}
+	if p.handle == "" {
+		return lifecycle.PodName{Namespace: namespace, Name: p.node.name + "-" + strconv.Itoa(p.turn)}
+	}
+	return lifecycle.PodName{Namespace: namespace, Name: p.handle[len(podHandle):]}
 }
 
 // attrsOf returns the attributes of a pod's or a tunnel's address. Only a cleaner
@@ -110,8 +115,15 @@ func (r *runner) startPods(n *node) {
 	}
 }
 
-// startPod starts one more pod on a node.
-func (r *runner) startPod(n *node) { r.start(r.pods.add(), n) }
+// startPod starts one more pod on a node, of the group whose turn it is.
+func (r *runner) startPod(n *node) { r.startPodOf(n.groupOf(), n) }
+
+// startPodOf starts one more pod of a group on a node.
+func (r *runner) startPodOf(group int32, n *node) {
+	p := r.pods.add()
+	p.group = group
+	r.start(p, n)
+}
 
 // start starts a pod on a node, and asks for its address.
 func (r *runner) start(p *pod, on *node) {
@@ -127,6 +139,9 @@ func (r *runner) start(p *pod, on *node) {
 		}
 	}
 	on.running++
+	if c := r.countOf(p); c != nil {
+		c.running++
+	}
 	if r.pods.kept {
 		on.pods = append(on.pods, p)
 	}
@@ -161,6 +176,9 @@ func (r *runner) stop(p *pod, told bool) {
 	if !p.address.IsValid() {
 		r.pods.waiting--
 	}
+	if c := r.countOf(p); c != nil {
+		c.running--
+	}
 	r.release(p, told)
 	p.node = nil
 }
@@ -176,6 +194,9 @@ func (r *runner) release(p *pod, told bool) {
 	p.node.inUse--
 	if p.borrowed {
 		r.borrowed--
+	}
+	if r.groups.counts != nil {
+		r.letGo(p)
 	}
 	p.address, p.borrowed = netip.Addr{}, false
 	if !told || r.engine.ReleaseByHandle(p.handle) != nil {
@@ -265,7 +286,7 @@ func (r *runner) replacePod() {
 		return
 	}
 	r.end(p)
-	r.startPod(n)
+	r.startPodOf(p.group, n)
 }
 
 // end ends a pod for good. Its release may be lost.
@@ -283,8 +304,13 @@ func (r *runner) present() []*node {
 	return slices.DeleteFunc(slices.Clone(r.places), func(n *node) bool { return n == nil })
 }
 
-// scale starts or ends pods until so many run, named ones aside.
-func (r *runner) scale(to int) {
+// scale starts or ends pods, those of a group if there are groups, until so many run,
+// named ones aside.
+func (r *runner) scale(to int, group int32) {
+	if group > 0 {
+		r.scaleGroup(to, group)
+		return
+	}
 	have := len(r.pods.pending)
 	for _, n := range r.present() {
 		have += n.running
@@ -298,25 +324,26 @@ func (r *runner) scale(to int) {
 		}
 	}
 	if have > to {
-		r.scaleDown(have - to)
+		r.scaleDown(have-to, 0)
 	}
 	for free := r.takers(false); have < to; have++ {
 		r.place(r.pods.add(), free)
 	}
 }
 
-// scaleDown ends so many pods, the last started of the nodes that run the most.
-func (r *runner) scaleDown(by int) {
+// scaleDown ends so many pods of a group, or of whichever, the last started of the nodes
+// that run the most.
+func (r *runner) scaleDown(by int, group int32) {
 	full := r.takers(true)
 	for by > 0 {
 		n := full.nodes[0]
 		last := (*pod)(nil)
 		for _, p := range n.pods {
-			if p.named == nil && (last == nil || p.number > last.number) {
+			if p.named == nil && (group == 0 || p.group == group) && (last == nil || p.number > last.number) {
 				last = p
 			}
 		}
-		if last == nil { // only named pods
+		if last == nil { // only others
 			heap.Pop(full)
 			continue
 		}

@@ -49,6 +49,19 @@ func anyScenario(s property.Source) Scenario {
 	if pick("group", 3) == 1 {
 		sc.Groups = []Group{{Nodes: 2, NodeFormat: "extra-%d", Labels: labels[pick("labels", 3)], PodsPerNode: pick("pods", 5)}}
 	}
+	if pick("podGroups", 3) == 1 {
+		sc.PodsPerNode, sc.PodHistogram = 0, nil
+		for i := range sc.Groups {
+			sc.Groups[i].PodsPerNode, sc.Groups[i].PodsOf = 0, map[string]int{"db": 3}
+		}
+		sc.PodGroups = []PodGroup{
+			{Name: "web", PodsPerNode: pick("web", 4)},
+			{Name: "db", Namespace: "db", NamespaceLabels: map[string]string{"team": "db"}, Pods: pick("db", 9)},
+		}
+		if len(sc.Pools) > 0 {
+			sc.Pools[1].NamespaceSelector = []string{"", "team == 'db'", "team != 'db'"}[pick("namespace", 3)]
+		}
+	}
 	sc.StrictAffinity = pick("strict", 3) == 1
 	sc.MaxBlocksPerHost = pick("limit", 4)
 	sc.IPCooldownSeconds = []int{0, 0, 7}[pick("cooldown", 3)]
@@ -113,6 +126,9 @@ func (m *eventMaker) event() (e Event, ok bool) {
 		return e, there > 0
 	case scalePods:
 		e.Pods = pick("scale", 30)
+		if of := m.scenario.PodGroups; len(of) > 0 {
+			e.PodGroup = of[pick("group", len(of))].Name
+		}
 	case startPod, stopPod:
 		e.Pod = []string{"db/a", "db/b"}[pick("pod", 2)]
 		if m.pods[e.Pod] == (e.Do == startPod) {
@@ -243,7 +259,7 @@ func consistent(s Scenario, o Options) (Result, error) {
 	}
 	same("unheld at last", last.Unheld, res.Unheld)
 	same("waiting at last", last.Waiting, res.Waiting)
-	errs = append(errs, recounted(r, &res))
+	errs = append(errs, recounted(r, &res), grouped(r, &res, sum.InUse))
 	return res, errors.Join(errs...)
 }
 
@@ -294,6 +310,38 @@ func recounted(r *runner, res *Result) error {
 	}
 	if r.pods.kept && waiting != res.Waiting {
 		return fmt.Errorf("%d of %d pods wait, got %d", waiting, running, res.Waiting)
+	}
+	return nil
+}
+
+// grouped reports what the counts of groups and pools say that the pods do not.
+func grouped(r *runner, res *Result, inUse int) error {
+	if len(res.PerPodGroup) == 0 {
+		return nil
+	}
+	pods, with := make(map[int32]int), make(map[int32]int) // by group
+	for _, n := range r.nodes {
+		for _, p := range n.pods {
+			pods[p.group]++
+			if p.address.IsValid() {
+				with[p.group]++
+			}
+		}
+	}
+	for i, g := range r.groups.counts {
+		number := int32(i + 1)
+		if r.pods.kept && (g.running != pods[number] || g.inUse != with[number]) {
+			return fmt.Errorf("%+v, and %d pods run, %d of them with an address", g, pods[number], with[number])
+		}
+	}
+	held := 0
+	for _, by := range res.PerPool {
+		for _, n := range by {
+			held += n
+		}
+	}
+	if held != inUse {
+		return fmt.Errorf("in use of pools: %d, want %d", held, inUse)
 	}
 	return nil
 }
@@ -448,6 +496,7 @@ func TestAgreementRejects(t *testing.T) {
 		"no cooldown":   func(e Engine) Engine { return hasty{e} },
 		"open pools":    func(e Engine) Engine { return open{e} },
 		"no wishes":     func(e Engine) Engine { return stubborn{e} },
+		"no namespaces": func(e Engine) Engine { return nowhere{e} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			property.Rejects(t, func(s property.Source) error { return agree(anyScenario(s), spoil) })

@@ -71,6 +71,12 @@ type Result struct {
 
 	graces []*Cleaned // for those of [Options].Graces that make no difference
 
+	// PerPodGroup is how many requests of each pod group came to what. PerPool is by pool
+	// and by pod group, "tunnels" or "others" (pods that start-pod events started) how many
+	// addresses they have in the end. Both are there where there are pod groups.
+	PerPodGroup map[string]map[Outcome]int `json:"perPodGroup,omitempty"`
+	PerPool     map[string]map[string]int  `json:"perPool,omitempty"`
+
 	Peaks    *Peaks      `json:"peaks,omitempty"`    // if asked for
 	Headroom *Headroom   `json:"headroom,omitempty"` // if asked for
 	PerNode  []NodeCount `json:"perNode,omitempty"`  // if asked for, in the order in which they came up
@@ -150,7 +156,8 @@ type Moment struct {
 	Request int        `json:"request"` // from 1
 	At      Duration   `json:"at"`      // since the start
 	Node    string     `json:"node"`
-	Pod     string     `json:"pod,omitempty"`    // only of the first refusal
+	Pod     string     `json:"pod,omitempty"` // only of the first refusal
+	Group   string     `json:"podGroup,omitempty"`
 	Tunnel  bool       `json:"tunnel,omitempty"` // the node's tunnel address, not a pod's
 	Outcome Outcome    `json:"outcome"`
 	Address netip.Addr `json:"address,omitzero"`

@@ -45,6 +45,7 @@ type runner struct {
 	reserved *pool.Reservations // nil before the first pool
 	spaces   []space
 	pods     pods
+	groups   podGroups
 	result   Result
 	ledger   *ledger // nil until somebody looks
 	carried  []Cell  // that are different since the last sample
@@ -99,6 +100,7 @@ func (r *runner) setUp() error {
 			return err
 		}
 	}
+	r.gather()
 	for _, p := range s.pools() {
 		if err := r.engine.SetPool(p.spec()); err != nil {
 			return err
@@ -123,7 +125,7 @@ func (r *runner) arrive() {
 	}
 	for _, g := range s.groups() {
 		for _, pods := range g.podCounts() {
-			if n := r.bringUp(&g, pods); s.Order == oneByOne {
+			if n := r.bringUp(&g, pods, r.groups.next(len(r.nodes))); s.Order == oneByOne {
 				r.join(n)
 			}
 		}
@@ -289,9 +291,13 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	res, m := &r.result, &r.moment
 	res.Requests++
 	*m = Moment{Request: res.Requests, At: Duration(r.at), Node: n.name, Tunnel: use == pool.Tunnel}
+	group := r.countOf(p)
+	if group != nil {
+		m.Group = group.name
+	}
 	if !ip.IsValid() {
 		n.refused++
-		m.Outcome = r.refuse(n, use, err)
+		m.Outcome = r.refuse(n, use, p, err)
 		if res.FirstRefusal == nil {
 			first := *m
 			if !m.Tunnel {
@@ -302,6 +308,9 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	} else {
 		m.Address = ip
 		r.hold(n, p, m)
+	}
+	if group != nil {
+		group.add(m.Outcome)
 	}
 	r.counted()
 }
@@ -321,6 +330,7 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 		return ip, nil
 	}
 	r.args = ipam.AutoAssignArgs{Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use}
+	r.args.Namespace = r.namespaceOf(p, use)
 	if n.group.Windows {
 		r.args.Windows, r.args.HostReserved4, r.args.HostReserved6 = true, windowsReserved, windowsReserved
 	}
@@ -338,7 +348,7 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 }
 
 // refuse counts a refusal and says why it was.
-func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
+func (r *runner) refuse(n *node, use pool.Use, p *pod, err error) Outcome {
 	res := &r.result
 	switch {
 	case errors.Is(err, codes.BlockLimit):
@@ -353,7 +363,7 @@ func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
 	case errors.Is(err, codes.NoPoolsForNode), errors.Is(err, codes.NoQualifiedPool):
 		res.RefusedNoPool++
 		return refusedNoPool
-	case r.config.StrictAffinity && r.free(n, use):
+	case r.config.StrictAffinity && r.free(n, use, r.namespaceOf(p, use)):
 		res.RefusedStrict++
 		return refusedStrict
 	default:
@@ -366,7 +376,11 @@ func (r *runner) refuse(n *node, use pool.Use, err error) Outcome {
 func (r *runner) hold(n *node, p *pod, m *Moment) {
 	res := &r.result
 	res.Assigned++
-	r.spaceOf(m.Address).inUse++
+	of := r.spaceOf(m.Address)
+	of.inUse++
+	if of.by != nil {
+		of.by[r.holder(p, m.Tunnel)]++
+	}
 	r.inUse++
 	n.inUse++
 	p.address, p.borrowed = m.Address, true
@@ -464,6 +478,7 @@ func (r *runner) finish() Result {
 			res.NodesInNeed++
 		}
 	}
+	r.perGroup(&res)
 	if r.options.PerNode {
 		for i, n := range r.nodes {
 			res.PerNode = append(res.PerNode, NodeCount{

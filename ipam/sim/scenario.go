@@ -45,6 +45,9 @@ type Scenario struct {
 	Group                   // the nodes, or the first of them
 	Groups          []Group `json:"groups,omitempty"` // and others, after them
 	TunnelIPPerNode bool    `json:"tunnelIPPerNode,omitempty"`
+	// PodGroups are the pods, where they are not all alike: then no group of nodes has
+	// PodsPerNode or PodHistogram. On each node they take turns in proportion.
+	PodGroups []PodGroup `json:"podGroups,omitempty"`
 	// Order is the order in which the pods of the start ask for their addresses:
 	//
 	//	round-robin   pod 0 of every node, then pod 1 of every node, …; so is an empty
@@ -88,8 +91,11 @@ type Pool struct {
 	CIDR         netip.Prefix `json:"cidr"`
 	BlockSize    int          `json:"blockSize,omitempty"`
 	NodeSelector string       `json:"nodeSelector,omitempty"`
-	AllowedUses  []pool.Use   `json:"allowedUses,omitempty"`
-	Disabled     bool         `json:"disabled,omitempty"`
+	// NamespaceSelector picks the namespaces whose pods may use the pool. Tunnels are in
+	// no namespace: AllowedUses must not name them.
+	NamespaceSelector string     `json:"namespaceSelector,omitempty"`
+	AllowedUses       []pool.Use `json:"allowedUses,omitempty"`
+	Disabled          bool       `json:"disabled,omitempty"`
 }
 
 // Group is nodes that are alike.
@@ -108,6 +114,9 @@ type Group struct {
 	// run how many; not both.
 	PodsPerNode  int      `json:"podsPerNode,omitempty"`
 	PodHistogram []Bucket `json:"podHistogram,omitempty"`
+	// PodsOf is, by the names of pod groups, how many of its pods each of these nodes
+	// runs: they run no others. Nil for what the pod groups say.
+	PodsOf map[string]int `json:"podsOf,omitzero"`
 }
 
 // Bucket is how many nodes of a group run so many pods. Nodes are shares if they
@@ -217,6 +226,9 @@ func (s *Scenario) added(e *Event) Group {
 	if g.PodsPerNode == 0 && g.PodHistogram == nil {
 		g.PodsPerNode, g.PodHistogram = first.PodsPerNode, first.PodHistogram
 	}
+	if g.PodsOf == nil {
+		g.PodsOf = first.PodsOf
+	}
 	return g
 }
 
@@ -240,7 +252,7 @@ func (s *Scenario) allPools() []Pool {
 }
 
 func (p *Pool) spec() pool.Spec {
-	return pool.Spec{Name: p.Name, CIDR: p.CIDR, BlockSize: p.BlockSize, NodeSelector: p.NodeSelector, AllowedUses: p.AllowedUses, Disabled: p.Disabled}
+	return pool.Spec{Name: p.Name, CIDR: p.CIDR, BlockSize: p.BlockSize, NodeSelector: p.NodeSelector, NamespaceSelector: p.NamespaceSelector, AllowedUses: p.AllowedUses, Disabled: p.Disabled}
 }
 
 // podCounts returns how many pods each node of the group runs.
@@ -274,6 +286,9 @@ func (s *Scenario) asks(g *Group) (n int) {
 	for _, pods := range g.podCounts() {
 		n += pods
 	}
+	for _, pods := range s.podsOf(g) {
+		n += g.Nodes * pods
+	}
 	if s.TunnelIPPerNode {
 		n += g.Nodes
 	}
@@ -302,6 +317,9 @@ func (s *Scenario) requests() (n int) {
 	for _, g := range s.groups() {
 		n += s.asks(&g)
 		nodes += g.Nodes
+	}
+	for i := range s.PodGroups {
+		n += s.PodGroups[i].Pods
 	}
 	average := n / nodes
 	for i := range s.Events {

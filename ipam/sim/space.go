@@ -14,6 +14,7 @@ type space struct {
 	pool  *pool.Pool
 	size  int // addresses that are not reserved, or as many as an int can say
 	inUse int
+	by    []int // of those, by who holds them (see holder); nil without pod groups
 }
 
 // addSpace takes note of a pool, which was validated.
@@ -28,7 +29,11 @@ func (r *runner) addSpace(s pool.Spec) {
 	if size.IsInt64() && size.Int64() < math.MaxInt {
 		most = int(size.Int64())
 	}
-	r.spaces = append(r.spaces, space{spec: s, pool: p, size: most})
+	of := space{spec: s, pool: p, size: most}
+	if n := len(r.groups.counts); n > 0 {
+		of.by = make([]int, n+2)
+	}
+	r.spaces = append(r.spaces, of)
 	if r.ledger != nil {
 		r.ledger.enable(s.Name, !s.Disabled)
 	}
@@ -59,12 +64,13 @@ func (r *runner) spaceOf(ip netip.Addr) *space {
 	return &r.spaces[i]
 }
 
-// free reports whether a pool that the node may use for this has an address that
-// nobody holds: a node that is refused then is so because of the rules.
-func (r *runner) free(n *node, use pool.Use) bool {
+// free reports whether a pool that the node may use for this, in a namespace of these
+// labels, has an address that nobody holds: a node that is refused then is so because
+// of the rules.
+func (r *runner) free(n *node, use pool.Use, namespace map[string]string) bool {
 	for i := range r.spaces {
 		s := &r.spaces[i]
-		if s.inUse < s.size && !s.pool.Disabled() && s.pool.SelectsNode(n.labels) && s.pool.Allows(use) {
+		if s.inUse < s.size && !s.pool.Disabled() && s.pool.SelectsNode(n.labels) && s.pool.SelectsNamespace(namespace) && s.pool.Allows(use) {
 			return true
 		}
 	}

@@ -45,6 +45,7 @@ func (s *Scenario) Validate() error {
 	v := validator{Scenario: &full, scratch: ipam.New(ipam.Options{Now: ipam.NewClock(start).Now, Calico: full.Release()})}
 	v.release()
 	v.pools()
+	v.podGroups()
 	v.nodes()
 	v.configuration()
 	if len(v.errs) == 0 { // what follows counts on these
@@ -181,6 +182,7 @@ func (v *validator) group(path string, g *Group) {
 	if g.Windows && !v.Scenario.StrictAffinity {
 		v.bad(path+"windows", "true without strictAffinity: Windows cannot route to an address of another node's block")
 	}
+	v.podsOf(path, g)
 	if len(g.PodHistogram) > 0 && g.PodsPerNode != 0 {
 		v.bad(path+"podHistogram", "and podsPerNode: there is one or the other")
 	}
@@ -205,7 +207,7 @@ func (v *validator) group(path string, g *Group) {
 		v.bad(path+"nodes", "%d: makes more than %d nodes in all", g.Nodes, maxNodes)
 		return
 	}
-	if v.asked += g.askedAtMost(); v.asked > maxRequests {
+	if v.asked += v.askedAtMost(g); v.asked > maxRequests {
 		v.bad(path+"nodes", "%d: makes more than %d requests in all", g.Nodes, maxRequests)
 		return
 	}
@@ -232,11 +234,18 @@ func (v *validator) group(path string, g *Group) {
 	for _, pods := range g.podCounts() {
 		v.started += pods
 	}
+	for _, pods := range v.Scenario.podsOf(g) {
+		v.started += g.Nodes * pods
+	}
 }
 
-// askedAtMost returns how many requests the group makes as it comes up, or some more.
-func (g *Group) askedAtMost() int64 {
+// askedAtMost returns how many requests the group makes as it comes up, or some more,
+// those of pods aside of which there is a number in all.
+func (v *validator) askedAtMost(g *Group) int64 {
 	n := int64(g.Nodes) * int64(g.PodsPerNode+1)
+	for _, pods := range v.Scenario.podsOf(g) {
+		n += int64(g.Nodes) * int64(pods)
+	}
 	total := int64(0)
 	for _, b := range g.PodHistogram {
 		total += int64(b.Nodes)
@@ -367,6 +376,7 @@ func (v *validator) events() {
 			} else if v.asked += int64(e.Pods); v.asked > maxRequests {
 				v.bad(at+"pods", "%d: makes more than %d requests in all", e.Pods, maxRequests)
 			}
+			v.scaled(at, e)
 		case setStrictAffinity:
 			if !e.Strict && v.Scenario.NoAutoAllocate {
 				v.bad(at+"strict", "false with noAutoAllocateBlocks: Calico refuses nodes that can neither claim blocks nor borrow")
@@ -537,6 +547,7 @@ func (v *validator) superfluous(at string, e *Event) {
 		{"pod", e.Pod != "", []string{startPod, stopPod}},
 		{"address", e.Address.IsValid(), []string{startPod}},
 		{"pods", e.Pods != 0, []string{scalePods}},
+		{"podGroup", e.PodGroup != "", []string{scalePods}},
 	} {
 		if f.has && !slices.Contains(f.kinds, e.Do) {
 			v.bad(at+f.name, "does not go with %s", e.Do)

@@ -38,13 +38,13 @@ func (s *Scenario) Warnings() (all []Warning) {
 	nodes, pods := 0, 0 // nodes, and the most pods on one
 	for _, g := range s.groups() {
 		nodes += g.Nodes
-		pods = max(pods, g.most())
+		pods = max(pods, s.most(&g))
 	}
 	for i := range s.Events {
 		if e := &s.Events[i]; e.Do == addNodes {
 			g := s.added(e)
 			nodes += g.Nodes
-			pods = max(pods, g.most())
+			pods = max(pods, s.most(&g))
 		}
 	}
 	asked := pods
@@ -103,10 +103,19 @@ func leavesBehind(e Event) bool {
 }
 
 // most returns the most pods that a node of the group runs.
-func (g *Group) most() int {
+func (s *Scenario) most(g *Group) int {
 	n := g.PodsPerNode
 	for _, b := range g.PodHistogram {
 		n = max(n, b.Pods)
+	}
+	for _, pods := range s.podsOf(g) {
+		n += pods
+	}
+	if g.PodsOf != nil || len(s.PodGroups) == 0 {
+		return n
+	}
+	for i := range s.PodGroups {
+		n += s.PodGroups[i].share(0, max(1, s.spread()))
 	}
 	return n
 }

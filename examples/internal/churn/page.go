@@ -71,6 +71,9 @@ func reason(m *sim.Moment, s *sim.Scenario) string {
 	case "block-limit":
 		return "its node has as many blocks as it may have"
 	case "no-pool":
+		if m.Group != "" {
+			return "no pool selects its namespace and its node"
+		}
 		return "no pool is for it"
 	case "strict":
 		return "no block left in the pool"
@@ -106,6 +109,7 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	} else {
 		sentence(w, "There is no controller to give anything back.")
 	}
+	writeGroups(w, s, r)
 	if left := r.EmptyHandles; left != nil {
 		sentence(w, "%s", handlesLeft(*left, time.Duration(s.For)))
 	}
@@ -156,6 +160,9 @@ type jsonRun struct {
 	ReleasedIPs    int          `json:"releasedAddresses"`
 	ReleasedBlocks int          `json:"releasedBlocks"`
 	Samples        []jsonSample `json:"samples"`
+
+	PerPodGroup map[string]map[sim.Outcome]int `json:"perPodGroup,omitempty"`
+	PerPool     map[string]map[string]int      `json:"perPool,omitempty"`
 }
 
 type jsonRefusal struct {
@@ -222,6 +229,7 @@ func writeJSON(w io.Writer, o *options, runs []variant) error {
 		j := jsonRun{
 			runs[i].name, suffices(r), nil, r.NodesStarted, r.PodsStarted, r.PodsRefused, r.TunnelsRefused, r.Waiting,
 			peak(r.Peaks.Waiting), peak(r.Peaks.Dead), peak(r.Peaks.Unheld), cleaned.Addresses, cleaned.Blocks, nil,
+			r.PerPodGroup, r.PerPool,
 		}
 		if f := r.FirstRefusal; f != nil {
 			j.FirstRefusal = &jsonRefusal{seconds(f.At), f.Node, f.Pod, reason(f, &runs[i].scenario)}

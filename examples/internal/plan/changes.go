@@ -122,13 +122,7 @@ func addressBits(s *sim.Scenario) int {
 
 // largest returns how many addresses the largest node asks for.
 func largest(s *sim.Scenario) int {
-	n := 0
-	for _, g := range append([]sim.Group{s.Group}, s.Groups...) {
-		n = max(n, g.PodsPerNode)
-		for _, b := range g.PodHistogram {
-			n = max(n, b.Pods)
-		}
-	}
+	_, n := s.PodsAtStart()
 	if s.TunnelIPPerNode {
 		n++
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,10 +39,14 @@ func clusterOf(path string) ([]sim.Entry, error) {
 	keys := make(map[string]bool) // labels that selectors look at
 	for _, p := range c.Cluster.Pools {
 		of, err := pool.New(p)
-		if err != nil || p.Disabled || !of.Automatic() || !of.Allows(pool.Workload) || !of.SelectsNamespace(nil) {
+		if err != nil || p.Disabled || !of.Automatic() || !of.Allows(pool.Workload) {
 			continue
 		}
-		s.Pools = append(s.Pools, sim.Pool{Name: p.Name, CIDR: p.CIDR, BlockSize: p.BlockSize, NodeSelector: p.NodeSelector, AllowedUses: p.AllowedUses})
+		as := sim.Pool{Name: p.Name, CIDR: p.CIDR, BlockSize: p.BlockSize, NodeSelector: p.NodeSelector, NamespaceSelector: p.NamespaceSelector, AllowedUses: p.AllowedUses}
+		if as.NamespaceSelector == "all()" {
+			as.NamespaceSelector = ""
+		}
+		s.Pools = append(s.Pools, as)
 		for _, n := range c.Cluster.Nodes {
 			for key := range n.Labels {
 				keys[key] = keys[key] || strings.Contains(p.NodeSelector, key)
@@ -50,7 +55,9 @@ func clusterOf(path string) ([]sim.Entry, error) {
 	}
 	pods, tunnels := podsByNode(c)
 	s.TunnelIPPerNode = 2*tunnels >= len(c.Cluster.Nodes)
-	groups := groupsOf(c, keys, pods)
+	of := podGroupsOf(c, s.Pools, pods)
+	s.PodGroups, s.About = of.groups, of.about
+	groups := groupsOf(c, keys, pods, of)
 	if len(groups) == 0 {
 		return nil, fmt.Errorf("%s: there are no nodes in it: kubectl get nodes -o json", path)
 	}
@@ -58,7 +65,7 @@ func clusterOf(path string) ([]sim.Entry, error) {
 		return nil, fmt.Errorf("%s: there is no enabled pool for pods in it: kubectl get ippools -o json", path)
 	}
 	s.Group, s.Groups = groups[0], groups[1:]
-	if len(s.Pools) == 1 { // sizes can be compared
+	if len(s.Pools) == 1 && s.Pools[0].NamespaceSelector == "" { // sizes can be compared
 		s.Pool, s.Pools = s.Pools[0].CIDR, nil
 	}
 	text, err := json.Marshal(&s)
@@ -68,10 +75,10 @@ func clusterOf(path string) ([]sim.Entry, error) {
 	return sim.Read(path, bytes.NewReader(text))
 }
 
-// podsByNode counts the pods of each node that have an address, and the nodes that
-// have a tunnel's.
-func podsByNode(c *snapshot.Snapshot) (pods map[string]int, tunnels int) {
-	pods = make(map[string]int)
+// podsByNode counts the pods of each node that have an address, by namespace, and the
+// nodes that have a tunnel's.
+func podsByNode(c *snapshot.Snapshot) (pods map[string]map[string]int, tunnels int) {
+	pods = make(map[string]map[string]int)
 	seen, tunnelOf := make(map[string]bool), make(map[string]bool)
 	for i := range c.Cluster.Blocks {
 		for _, al := range c.Cluster.Blocks[i].Allocations {
@@ -84,14 +91,79 @@ func podsByNode(c *snapshot.Snapshot) (pods map[string]int, tunnels int) {
 				continue
 			}
 			seen[al.Handle] = true
-			pods[node]++
+			namespace, _ := al.Active.Get(ipam.AttrNamespace)
+			if pods[node] == nil {
+				pods[node] = make(map[string]int)
+			}
+			pods[node][namespace]++
 		}
 	}
 	return pods, len(tunnelOf)
 }
 
-// groupsOf puts nodes together that no selector tells apart.
-func groupsOf(c *snapshot.Snapshot, keys map[string]bool, pods map[string]int) (groups []sim.Group) {
+// podGroups are the pod groups of a dump: namespaces that no selector tells apart are
+// one. The zero value is none, where no pool selects namespaces.
+type podGroups struct {
+	groups []sim.PodGroup
+	of     map[string]string // by namespace, the name of its group
+	about  string            // what is to be said of them
+}
+
+// podGroupsOf puts the namespaces that pods are in together.
+func podGroupsOf(c *snapshot.Snapshot, pools []sim.Pool, pods map[string]map[string]int) (all podGroups) {
+	var selectors []string
+	for _, p := range pools {
+		if p.NamespaceSelector != "" {
+			selectors = append(selectors, p.NamespaceSelector)
+		}
+	}
+	if len(selectors) == 0 {
+		return podGroups{}
+	}
+	if len(c.Namespaces) == 0 {
+		all.about = "Pools select namespaces, and there are none in the file: they count as having no labels. kubectl get namespaces -o json prints them."
+	}
+	labels := make(map[string]map[string]string)
+	for _, n := range c.Namespaces {
+		labels[n.Name] = make(map[string]string)
+		for key, value := range n.Labels {
+			if slices.ContainsFunc(selectors, func(text string) bool { return strings.Contains(text, key) }) {
+				labels[n.Name][key] = value
+			}
+		}
+	}
+	used := make(map[string]bool)
+	for _, of := range pods {
+		for namespace := range of {
+			used[namespace] = true
+		}
+	}
+	all.of = make(map[string]string)
+	members := make(map[string][]string) // namespaces by what selectors see of them
+	for _, namespace := range slices.Sorted(maps.Keys(used)) {
+		if labels[namespace] == nil {
+			labels[namespace] = make(map[string]string)
+		}
+		text, _ := json.Marshal(labels[namespace]) // maps are sorted
+		members[string(text)] = append(members[string(text)], namespace)
+	}
+	for _, seen := range slices.SortedFunc(maps.Keys(members), func(x, y string) int { return strings.Compare(members[x][0], members[y][0]) }) {
+		of := members[seen]
+		name := of[0]
+		if len(of) > 1 {
+			name += fmt.Sprintf(" and %d more", len(of)-1)
+		}
+		for _, namespace := range of {
+			all.of[namespace] = name
+		}
+		all.groups = append(all.groups, sim.PodGroup{Name: name, Namespace: of[0], NamespaceLabels: labels[of[0]]})
+	}
+	return all
+}
+
+// groupsOf puts nodes together that no selector tells apart, and that run as many pods of
+// each pod group where there are any.
+func groupsOf(c *snapshot.Snapshot, keys map[string]bool, pods map[string]map[string]int, groupOf podGroups) (groups []sim.Group) {
 	at := make(map[string]int)
 	for _, n := range c.Cluster.Nodes {
 		labels := make(map[string]string)
@@ -101,19 +173,33 @@ func groupsOf(c *snapshot.Snapshot, keys map[string]bool, pods map[string]int) (
 			}
 		}
 		windows := n.Labels["kubernetes.io/os"] == "windows"
-		text, _ := json.Marshal([]any{labels, windows}) // maps are sorted
+		runs := 0
+		var runsOf map[string]int
+		if len(groupOf.groups) > 0 {
+			runsOf = make(map[string]int)
+		}
+		for namespace, count := range pods[n.Name] {
+			runs += count
+			if runsOf != nil {
+				runsOf[groupOf.of[namespace]] += count
+			}
+		}
+		text, _ := json.Marshal([]any{labels, windows, runsOf}) // maps are sorted
 		i, known := at[string(text)]
 		if !known {
 			i = len(groups)
 			at[string(text)] = i
-			groups = append(groups, sim.Group{Labels: labels, Windows: windows})
+			groups = append(groups, sim.Group{Labels: labels, Windows: windows, PodsOf: runsOf})
 		}
 		g := &groups[i]
 		g.Nodes++
-		k := slices.IndexFunc(g.PodHistogram, func(b sim.Bucket) bool { return b.Pods == pods[n.Name] })
+		if runsOf != nil {
+			continue
+		}
+		k := slices.IndexFunc(g.PodHistogram, func(b sim.Bucket) bool { return b.Pods == runs })
 		if k < 0 {
 			k = len(g.PodHistogram)
-			g.PodHistogram = append(g.PodHistogram, sim.Bucket{Pods: pods[n.Name]})
+			g.PodHistogram = append(g.PodHistogram, sim.Bucket{Pods: runs})
 		}
 		g.PodHistogram[k].Nodes++
 	}

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // TestClusterOf: a scenario has the pools, nodes, pods and configuration of a dump.
@@ -65,4 +68,72 @@ func TestClusterOf(t *testing.T) {
 	wrong.Reset()
 	require.Equal(t, 2, run([]string{"-cluster-of", file("x.yaml", small+node), "-nodes", "3"}, nil, &out, &wrong))
 	require.Contains(t, wrong.String(), "-nodes")
+}
+
+// TestClusterOfNamespaces: where pools select namespaces, the pods of a dump come in
+// groups, and each node runs those that it has.
+func TestClusterOfNamespaces(t *testing.T) {
+	const pools = `apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: data}
+spec: {cidr: 10.1.0.0/28, blockSize: 30, namespaceSelector: team == 'data', allowedUses: [Workload]}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: rest}
+spec: {cidr: 10.0.0.0/28, blockSize: 29, namespaceSelector: "!has(team)"}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: a}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: b}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: IPAMBlock
+metadata: {name: 10-0-0-0-29}
+spec:
+  cidr: 10.0.0.0/29
+  affinity: host:a
+  allocations: [0, 1, 2, 3, null, null, null, null]
+  unallocated: [4, 5, 6, 7]
+  attributes:
+  - {handle_id: h.1, secondary: {pod: web-1, namespace: shop, node: a}}
+  - {handle_id: h.2, secondary: {pod: web-2, namespace: shop, node: b}}
+  - {handle_id: h.3, secondary: {pod: x, namespace: kube-system, node: b}}
+  - {handle_id: h.4, secondary: {pod: db-0, namespace: data, node: b}}
+---
+`
+	const namespaces = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {color: red}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: data, labels: {team: data, color: red}}
+`
+	path := file(t, "c.yaml", pools+namespaces)
+	entries, err := clusterOf(path)
+	require.NoError(t, err)
+	s := entries[0].Scenario
+	require.Equal(t, []sim.PodGroup{
+		{Name: "data", Namespace: "data", NamespaceLabels: map[string]string{"team": "data"}},
+		{Name: "kube-system and 1 more", Namespace: "kube-system"},
+	}, s.PodGroups)
+	require.Equal(t, "!has(team)", s.Pools[1].NamespaceSelector)
+	require.Equal(t, map[string]int{"kube-system and 1 more": 1}, s.PodsOf)
+	require.Equal(t, map[string]int{"kube-system and 1 more": 2, "data": 1}, s.Groups[0].PodsOf)
+	require.Empty(t, s.About)
+	status, out, errs := do("-cluster-of", path)
+	require.Equal(t, cli.Fine, status, errs)
+	require.Contains(t, out, "c: 2 nodes with 4 pods in 2 pod groups in 2 pools: 4 requests.\n")
+	require.Contains(t, out, "\n  data       1  data 1\n  rest       3  kube-system and 1 more 3\n")
+
+	// Without the namespaces nobody is in the pool of data.
+	status, out, errs = do("-cluster-of", file(t, "c.yaml", pools))
+	require.Equal(t, cli.Fine, status, errs)
+	require.Contains(t, out, "Pools select namespaces, and there are none in the file: they count as having no\nlabels.")
+	require.Contains(t, out, "\n  data       0\n  rest       4  data and 2 more 4\n")
 }

@@ -96,6 +96,10 @@ func requests(s *sim.Scenario) int {
 	for i := range s.Groups {
 		n += ofGroup(&s.Groups[i], s.TunnelIPPerNode)
 	}
+	if len(s.PodGroups) > 0 {
+		pods, _ := s.PodsAtStart()
+		n += pods
+	}
 	if s.Churn != nil {
 		n += int(s.Churn.PerSecond * float64(s.Churn.For) / 1e9)
 	}

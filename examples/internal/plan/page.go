@@ -81,6 +81,12 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 			fmt.Fprintln(w)
 			writeWide(w, p)
 		}
+		if r := closest(p); len(r.Result.PerPodGroup) > 0 {
+			if len(p.Rows) > 1 {
+				fmt.Fprintf(w, "\nWith /%d:\n", r.BlockSize)
+			}
+			writeGroups(w, &p.Scenario, &r.Result)
+		}
 		if i == 0 {
 			fmt.Fprintln(w)
 			paragraph(w, legend)

@@ -177,7 +177,7 @@ func reportFacts(s *sim.Scenario) []reportFact {
 		nodes += g.Nodes
 	}
 	add("Nodes", chart.Thousands(nodes))
-	if len(s.Groups) == 0 && len(s.PodHistogram) == 0 {
+	if len(s.Groups) == 0 && len(s.PodHistogram) == 0 && len(s.PodGroups) == 0 {
 		add("Pods on each", chart.Thousands(s.PodsPerNode))
 	} else {
 		add("Pods on each", "differs")

@@ -13,9 +13,11 @@ import (
 // describe says what a scenario is, in a sentence without its full stop.
 func describe(s *sim.Scenario) string {
 	text := describeGroup(&s.Group)
-	switch groups := append([]sim.Group{s.Group}, s.Groups...); len(groups) {
-	case 1:
-	case 2:
+	switch groups := append([]sim.Group{s.Group}, s.Groups...); {
+	case len(s.PodGroups) > 0:
+		text = describePodGroups(s, groups)
+	case len(groups) == 1:
+	case len(groups) == 2:
 		text += " and " + describeGroup(&groups[1])
 	default:
 		var all sim.Group
@@ -61,6 +63,24 @@ func describe(s *sim.Scenario) string {
 		text += ", " + cli.Count(len(s.Events), "event")
 	}
 	return text
+}
+
+// describePodGroups is describe for the nodes, and for pods in groups.
+func describePodGroups(s *sim.Scenario, groups []sim.Group) string {
+	var nodes []string
+	for _, kind := range []string{"node", "Windows node"} {
+		n := 0
+		for _, g := range groups {
+			if g.Windows == (kind != "node") {
+				n += g.Nodes
+			}
+		}
+		if n > 0 {
+			nodes = append(nodes, cli.Count(n, kind))
+		}
+	}
+	pods, _ := s.PodsAtStart()
+	return fmt.Sprintf("%s with %s in %s", list(nodes), cli.Count(pods, "pod"), cli.Count(len(s.PodGroups), "pod group"))
 }
 
 // title is what a scenario is called, and what it is.
@@ -159,6 +179,9 @@ func failsAt(s *sim.Scenario, r *sim.Result) string {
 // whose says for whom an address was asked, and when.
 func whose(m *sim.Moment) string {
 	text := "a pod of " + m.Node
+	if m.Group != "" {
+		text = fmt.Sprintf("a pod of %s on %s", m.Group, m.Node)
+	}
 	if m.Tunnel {
 		text = "the tunnel of " + m.Node
 	}
@@ -185,6 +208,8 @@ func briefly(s *sim.Scenario, m *sim.Moment) string {
 		return cli.Count(limit(s), "block") + " are the limit"
 	case m.Outcome == "pool-empty":
 		return "no address is left"
+	case m.Outcome == "no-pool" && m.Group != "":
+		return "no pool selects its namespace and its node"
 	case m.Outcome == "no-pool":
 		return "no pool is for it"
 	case m.Outcome == "taken":
