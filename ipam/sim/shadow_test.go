@@ -52,7 +52,7 @@ func TestGraces(t *testing.T) {
 		s := spotScenario(source)
 		if source.Pick("kind", 4) == 3 {
 			s = anyScenario(source)
-			s.Cleaner = &Cleaner{Reaction: Duration(time.Second)}
+			s.Cleaner, s.For = &Cleaner{Reaction: Duration(time.Second)}, Duration(40*time.Second) // it may have no end
 		}
 		told := make(map[int]bool)
 		o := Options{SampleEvery: 10 * time.Second, Map: true, Peaks: true, PerNode: true}
@@ -87,8 +87,12 @@ func TestGraces(t *testing.T) {
 			rt.Fatalf("%+v\nbeside others: %s\nalone %s", s, brief(&asked), brief(&plain))
 		}
 	})
-	require.Greater(t, same, 20)
-	require.Greater(t, differ, 20)
+	least := 20
+	if testing.Short() { // a fifth of the cases
+		least = 4
+	}
+	require.Greater(t, same, least)
+	require.Greater(t, differ, least)
 }
 
 func brief(r *Result) string { return fmt.Sprintf("%+v %+v %+v", r.Totals, r.Cleaned, r.Peaks) }
