@@ -186,6 +186,7 @@ func (r *runner) configure() error {
 
 // setNode tells the engine, and Kubernetes where a cleaner looks at it, of a node.
 func (r *runner) setNode(n *node) {
+	r.moves++
 	of := ipam.Node{Name: n.name, Labels: n.labels}
 	if r.cluster != nil {
 		_ = r.cluster.SetNode(of) // the name is in order

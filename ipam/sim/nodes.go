@@ -26,6 +26,7 @@ type node struct {
 	cordoned, gone bool
 	own, borrowed  int // requests
 	refused, inUse int
+	refusal        refusal
 	firstPods      int  // that it comes up with
 	mix            *mix // which those are; nil without pod groups
 }
@@ -107,6 +108,7 @@ func (r *runner) remove(names []string) {
 // deleteNode takes a node from the cluster; its pods are gone already.
 func (r *runner) deleteNode(n *node) {
 	n.gone = true
+	r.moves++
 	n.tunnel = pod{} // whose handle keeps many others in memory
 	if r.cluster != nil {
 		r.cluster.DeleteNode(n.name)

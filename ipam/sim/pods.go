@@ -190,6 +190,7 @@ func (r *runner) release(p *pod, told bool) {
 	if !ip.IsValid() {
 		return
 	}
+	r.moves++
 	r.inUse--
 	p.node.inUse--
 	if p.borrowed {

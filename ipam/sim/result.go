@@ -101,6 +101,25 @@ func (r *Result) WithGrace(i int) (other Result, same bool) {
 	return other, true
 }
 
+// refuse counts a refusal.
+func (r *Result) refuse(why Outcome) {
+	switch why {
+	case refusedBlockLimit:
+		r.RefusedBlockLimit++
+		return
+	case refusedTaken:
+		r.RefusedTaken++
+		return
+	case refusedNoPool:
+		r.RefusedNoPool++
+	case refusedStrict:
+		r.RefusedStrict++
+	default:
+		r.RefusedPoolEmpty++
+	}
+	r.RefusedPoolEmptyOrStrict++
+}
+
 // Cleaned is what a cleaner gave back, and how often it looked.
 type Cleaned struct {
 	Addresses int `json:"addresses"`

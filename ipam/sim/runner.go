@@ -29,6 +29,8 @@ type runner struct {
 	// anonymous runs have no handles: their addresses are never given back, nobody
 	// else sees the allocator, and what a request without a handle gets is the same.
 	anonymous bool
+	own       bool // nobody else sees the engine
+	moves     int  // all that may make a refused request succeed; see [runner.again]
 
 	nodes      []*node          // that ever came up
 	count      map[string]int   // nodes by format
@@ -247,6 +249,7 @@ func (r *runner) live() {
 		}
 		r.clock.Advance(next.at - r.at)
 		r.at = next.at
+		r.moves++
 		next.do()
 		r.peak()
 	}
@@ -287,7 +290,7 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	if r.stopped {
 		return
 	}
-	ip, err := r.assign(n, use, p)
+	ip, why := r.ask(n, use, p)
 	res, m := &r.result, &r.moment
 	res.Requests++
 	*m = Moment{Request: res.Requests, At: Duration(r.at), Node: n.name, Tunnel: use == pool.Tunnel}
@@ -297,7 +300,8 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	}
 	if !ip.IsValid() {
 		n.refused++
-		m.Outcome = r.refuse(n, use, p, err)
+		m.Outcome = why
+		res.refuse(why)
 		if res.FirstRefusal == nil {
 			first := *m
 			if !m.Tunnel {
@@ -347,34 +351,56 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 	return got.IPs[0].Addr(), err
 }
 
-// refuse counts a refusal and says why it was.
-func (r *runner) refuse(n *node, use pool.Use, p *pod, err error) Outcome {
-	res := &r.result
+// refusal is the last of a node's requests that was refused.
+type refusal struct {
+	moves int
+	use   pool.Use
+	group int32 // the pod's
+	why   Outcome
+}
+
+// ask asks for an address. It is invalid if there was none; why says why.
+func (r *runner) ask(n *node, use pool.Use, p *pod) (ip netip.Addr, why Outcome) {
+	if r.again(n, use, p) {
+		return netip.Addr{}, n.refusal.why
+	}
+	ip, err := r.assign(n, use, p)
+	if !ip.IsValid() {
+		why = r.why(n, use, p, err)
+		if p.named == nil {
+			n.refusal = refusal{r.moves, use, p.group, why}
+		}
+	}
+	return ip, why
+}
+
+// again reports whether a request is the same as one of the node that was refused, and
+// nothing has happened since, not even time: it would be refused again. In a full pool
+// all pods of a node ask one after the other.
+func (r *runner) again(n *node, use pool.Use, p *pod) bool {
+	last := &n.refusal
+	return r.own && last.why != "" && last.moves == r.moves && last.use == use && last.group == p.group && p.named == nil
+}
+
+// why says why a request was refused.
+func (r *runner) why(n *node, use pool.Use, p *pod, err error) Outcome {
 	switch {
 	case errors.Is(err, codes.BlockLimit):
-		res.RefusedBlockLimit++
 		return refusedBlockLimit
 	case errors.Is(err, codes.AlreadyExists):
-		res.RefusedTaken++
 		return refusedTaken
-	}
-	res.RefusedPoolEmptyOrStrict++
-	switch {
 	case errors.Is(err, codes.NoPoolsForNode), errors.Is(err, codes.NoQualifiedPool):
-		res.RefusedNoPool++
 		return refusedNoPool
 	case r.config.StrictAffinity && r.free(n, use, r.namespaceOf(p, use)):
-		res.RefusedStrict++
 		return refusedStrict
-	default:
-		res.RefusedPoolEmpty++
-		return refusedPoolEmpty
 	}
+	return refusedPoolEmpty
 }
 
 // hold counts an address that was given out, and keeps it for the pod.
 func (r *runner) hold(n *node, p *pod, m *Moment) {
 	res := &r.result
+	r.moves++
 	res.Assigned++
 	of := r.spaceOf(m.Address)
 	of.inUse++

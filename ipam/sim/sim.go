@@ -96,6 +96,15 @@ func begin(s Scenario, o Options) (*runner, error) {
 
 // run runs the scenario up to its end. The engine may be its own: nobody else sees it.
 func run(e Engine, clock *ipam.Clock, s Scenario, o Options, own bool) (*runner, error) {
+	r, err := prepare(e, clock, s, o, own)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.play()
+}
+
+// prepare returns a runner before anything has happened.
+func prepare(e Engine, clock *ipam.Clock, s Scenario, o Options, own bool) (*runner, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -103,11 +112,14 @@ func run(e Engine, clock *ipam.Clock, s Scenario, o Options, own bool) (*runner,
 	if err != nil {
 		return nil, err
 	}
+	r.own = own
 	r.anonymous = own && !r.pods.kept && !o.Handles
-	if err := r.setUp(); err != nil {
-		return nil, err
-	}
-	if o.Samples > 0 {
+	return r, r.setUp()
+}
+
+// play lets everything happen.
+func (r *runner) play() error {
+	if r.options.Samples > 0 {
 		r.sample()
 		r.sampled++
 	}
@@ -119,7 +131,7 @@ func run(e Engine, clock *ipam.Clock, s Scenario, o Options, own bool) (*runner,
 	r.schedule()
 	r.live()
 	if r.stopped {
-		return nil, ErrStopped
+		return ErrStopped
 	}
-	return r, nil
+	return nil
 }
