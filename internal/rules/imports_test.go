@@ -46,7 +46,7 @@ func under(dir, at string) bool { return dir == at || strings.HasPrefix(dir, at+
 // packages other than structures and races.
 func library(dir string) bool {
 	_, race := races[dir]
-	return race || slices.Contains(structures, dir) || dir != "." && !under(dir, "examples") && !under(dir, "internal")
+	return race || slices.Contains(structures, dir) || dir != "." && !under(dir, "examples") && !under(dir, "internal") && !under(dir, "calicofake/example")
 }
 
 // importsOf returns the imports of a file with their positions; those of this
@@ -156,7 +156,7 @@ func layout(f *file) (complaints []string) {
 		}
 	}
 	top, _, _ := strings.Cut(dir, "/")
-	if !slices.Contains(append(slices.Clone(core), "examples", "internal", "."), top) {
+	if !slices.Contains(append(slices.Clone(core), "examples", "internal", "calicofake", "."), top) {
 		complaints = append(complaints, f.at(f.ast.Package, "what is new goes under ipam/ or internal/, not %s", dir))
 	}
 	// doc.go is the module's page on pkg.go.dev; it declares nothing.

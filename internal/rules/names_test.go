@@ -60,8 +60,9 @@ func fewNames(files []*file) (complaints []string) {
 			continue
 		}
 		n := len(exported(f))
-		count[dir] += n
-		all += n
+		if count[dir] += n; !under(dir, "calicofake") { // a module of its own
+			all += n
+		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(count)) {
 		limit, ok := namesOf[dir]

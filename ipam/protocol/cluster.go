@@ -72,6 +72,19 @@ func (c *Cluster) SetPool(spec pool.Spec) error {
 	return c.pools.Put(p)
 }
 
+// PutPool adds a pool or replaces the one of its name as a raw edit of the datastore
+// does: whatever blocks lie in its CIDR.
+func (c *Cluster) PutPool(spec pool.Spec) error {
+	p, err := pool.New(spec)
+	if err == nil {
+		err = c.supportsPool(spec)
+	}
+	if err != nil {
+		return err
+	}
+	return c.pools.Put(p)
+}
+
 // DeletePool deletes the pool called name and reports whether there was one.
 // Its blocks stay.
 func (c *Cluster) DeletePool(name string) bool { return c.pools.Delete(name) }

@@ -52,6 +52,9 @@ func newStore() *Store {
 	}
 }
 
+// Revision returns the revision of the last write, of any object.
+func (s *Store) Revision() uint64 { return s.revision }
+
 // Counts returns how many requests were carried out so far.
 func (s *Store) Counts() Counts { return s.counts }
 
