@@ -21,6 +21,7 @@ type result struct {
 	Deleted int              `json:"deleted,omitempty"` // objects that are marked deleted
 	Check   *snapshot.Report `json:"check,omitempty"`
 	Handles *handleFigures   `json:"handles,omitempty"` // with a check
+	Moves   []progress       `json:"moves,omitempty"`   // pools on their way out, with a check
 	Steps   []change         `json:"steps,omitempty"`
 	Room    []*room          `json:"summary,omitempty"`
 	Below   []shortage       `json:"below,omitempty"`
@@ -109,6 +110,7 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 	p.line("\n== Check\n")
 	p.check(r.Check)
 	p.note(r.Handles.text(w.a.Calico()))
+	p.progressed(r.Moves)
 }
 
 // note prints a note, if there is any.

@@ -118,7 +118,7 @@ func (o *options) define(cmd *cobra.Command) {
 	})
 	with("add-pool", "`NAME:CIDR[:SIZE]`: a pool, with blocks of that prefix length", readAddPool)
 	with("migrate-pool", "`NAME:CIDR[:SIZE]`: everything of this pool moves to a new one: the procedure, what goes wrong in another order, and whether it fits", readMigratePool)
-	with("resize-pool", "`NAME:SIZE`: the pool with other blocks: which stand in the way, which nodes must drain, does it still fit", func(value string) (func(*world, *change) error, error) {
+	with("resize-pool", "`NAME:SIZE`: the pool with other blocks, by way of a temporary pool: the procedure, what goes wrong in another order, and whether it still fits", func(value string) (func(*world, *change) error, error) {
 		name, size, found := cutLast(value)
 		if !found {
 			return nil, errors.New("must be NAME:SIZE, such as default-ipv4-ippool:28")

@@ -33,6 +33,7 @@ type world struct {
 	report      *snapshot.Report // on the snapshot
 	policy      lifecycle.Policy // how kube-controllers cleans up
 	ended       []lifecycle.Pod  // pods that have ended, which kube-controllers still sees
+	taken       []netip.Prefix   // ranges that nodes and services use
 	outside     []*pod           // that have addresses without IPAM, which no figure counts
 	// faulty are the pods that asked in this step and that the CNI plug-in refuses, with
 	// why: what they get here they get once their annotations are right.
@@ -73,6 +74,12 @@ func newWorld(s *snapshot.Snapshot) (*world, error) {
 	w.reserved = reservations(s.Cluster.State)
 	w.windows = windows(s.Cluster.Nodes)
 	w.handlesMade = s.HandlesMade
+	for _, r := range s.Ranges {
+		w.taken = append(w.taken, r.CIDR)
+	}
+	for _, a := range s.Addresses {
+		w.taken = append(w.taken, netip.PrefixFrom(a.IP, a.IP.BitLen()))
+	}
 	w.look(s)
 	w.last = w.figures()
 	return w, nil
@@ -160,7 +167,7 @@ func poolOf(specs []pool.Spec, ip netip.Addr) *pool.Spec {
 
 // trial returns a copy of the world, in which anything can be tried.
 func (w *world) trial() (*world, error) {
-	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, windows: w.windows, made: w.made, faulty: w.faulty}
+	t := &world{clock: ipam.NewClock(w.clock.Now()), cordoned: w.cordoned, reserved: w.reserved, windows: w.windows, made: w.made, faulty: w.faulty, taken: w.taken}
 	var err error
 	if t.a, err = ipam.Restore(w.a.Cluster(), ipam.Options{Now: t.clock.Now, Calico: w.a.Calico()}); err != nil {
 		return nil, err
