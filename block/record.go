@@ -166,6 +166,9 @@ func (b *Block) setAlternate(i uint16, attrs Attrs) {
 	}
 }
 
+// HostReserved returns the number of ordinals of [HostReservedHandle] (§10).
+func (b *Block) HostReserved() int { return int(b.hostHeld()) }
+
 // hostHeld returns the number of ordinals that are host-reserved. Few blocks have
 // any, so this counts them on demand and Take does not.
 func (b *Block) hostHeld() uint16 {

@@ -108,4 +108,11 @@ func TestCountBlock(t *testing.T) {
 	c, exists = a.CountBlock(cidr)
 	require.True(t, exists)
 	require.Equal(t, ipam.BlockCount{InUse: 3, Cooling: 2, Free: 2, Borrowed: 3}, c, "nobody's")
+
+	require.NoError(t, a.SetPool(pool.Spec{Name: "w", CIDR: netip.MustParsePrefix("10.0.1.0/28"), BlockSize: 28}))
+	kept := &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle, Note: "windows"}
+	_, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "guest", Num4: 1, Use: pool.Workload, HostReserved4: kept, Pools4: []netip.Prefix{netip.MustParsePrefix("10.0.1.0/28")}})
+	require.NoError(t, err)
+	c, _ = a.CountBlock(netip.MustParsePrefix("10.0.1.0/28"))
+	require.Equal(t, ipam.BlockCount{Owner: affinity.HostOwner("guest"), InUse: 5, HostReserved: 4, Free: 11, Borrowed: 5}, c, "the host's have no attributes of a node")
 }

@@ -78,7 +78,7 @@ func (c *Claim) move(s step) error {
 	}
 	c.State = next
 	if c.list != nil {
-		c.list.change(c)
+		c.list.version++
 	}
 	return nil
 }
@@ -87,10 +87,6 @@ func (c *Claim) move(s step) error {
 // Index is not safe for concurrent use and must not be copied after first use.
 type Index struct {
 	owners map[affinity.Owner]*List
-
-	// OnChange, if not nil, is called when a claim was added, dropped or given
-	// another state, with the claim.
-	OnChange func(*Claim)
 }
 
 // Of returns the claims of owner, or nil if it never had any. A nil *List reads
@@ -106,7 +102,7 @@ func (x *Index) Open(owner affinity.Owner) *List {
 	if x.owners == nil {
 		x.owners = make(map[affinity.Owner]*List)
 	}
-	c := &List{owner: owner, index: x}
+	c := &List{owner: owner}
 	c.list = c.only[:0]
 	x.owners[owner] = c
 	return c
@@ -165,15 +161,6 @@ type List struct {
 	only  [1]*Claim // storage for the list of most owners
 
 	version uint64 // see Version
-	index   *Index // that has the list
-}
-
-// change counts a change of the claim, and tells whoever wants to know.
-func (c *List) change(cl *Claim) {
-	c.version++
-	if c.index.OnChange != nil {
-		c.index.OnChange(cl)
-	}
 }
 
 // Owner returns the owner of the claims, the zero Owner for a nil receiver.
@@ -259,7 +246,7 @@ func (c *List) Put(cidr netip.Prefix, state affinity.State, now time.Time) error
 	}
 	if cl := c.Get(cidr); cl != nil {
 		cl.State = state
-		c.change(cl)
+		c.version++
 		return nil
 	}
 	c.insert(cidr, state, now)
@@ -271,7 +258,7 @@ func (c *List) insert(cidr netip.Prefix, state affinity.State, now time.Time) *C
 	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now, list: c}
 	i, _ := c.find(cidr)
 	c.list = slices.Insert(c.list, i, cl)
-	c.change(cl)
+	c.version++
 	return cl
 }
 

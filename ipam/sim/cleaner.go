@@ -137,9 +137,13 @@ func (r *runner) sync() {
 	}
 	done := c.controller.Sync(full)
 	r.result.Cleaned.Syncs++
-	r.result.Cleaned.Addresses += len(done.ReleasedIPs)
 	r.result.Cleaned.Blocks += len(done.ReleasedBlocks)
 	for _, ip := range done.ReleasedIPs {
+		if r.left != nil && !r.left[ip] {
+			continue // a Windows host's, gone with its block
+		}
+		delete(r.left, ip)
+		r.result.Cleaned.Addresses++
 		r.unheld--
 		r.givenBack(ip)
 	}

@@ -462,4 +462,47 @@ func TestWindows(t *testing.T) {
 	s.Windows, s.StrictAffinity = true, false
 	_, err = Run(s, Options{})
 	require.ErrorContains(t, err, "windows true without strictAffinity")
+
+	// It must stay on, whenever the nodes come up.
+	s.Windows, s.StrictAffinity = false, true
+	s.Events = []Event{
+		{Do: addNodes, Group: &Group{Nodes: 1, Windows: true}},
+		{Do: startPod, Pod: "x/y", Nodes: []string{"node-10"}, Address: netip.MustParseAddr("10.74.1.3")},
+		{Do: setStrictAffinity},
+	}
+	_, err = Run(s, Options{})
+	require.ErrorContains(t, err, "events[2].strict false with Windows nodes: Calico then refuses them every address; leave strictAffinity on")
+	s.Events = s.Events[:2]
+	res, err := begin(s, Options{})
+	require.NoError(t, err)
+	for _, b := range res.engine.State().Blocks {
+		if b.Owner.Name == "node-10" && b.CIDR.Addr() == netip.MustParseAddr("10.74.1.0") {
+			require.Len(t, b.Allocations, 5, "a pod that asks for its address has the block made like others")
+			require.Zero(t, res.result.Refused())
+			return
+		}
+	}
+	require.Equal(t, 1, res.result.RefusedTaken, "the first three are the node's")
+}
+
+// TestWindowsBlocks: what a host keeps is neither in use nor borrowed, and a block of
+// nothing else is empty.
+func TestWindowsBlocks(t *testing.T) {
+	s := Scenario{
+		Pool: netip.MustParsePrefix("10.74.0.0/24"), BlockSize: 28, StrictAffinity: true,
+		Group: Group{Nodes: 1, PodsPerNode: 13, Windows: true}, Events: []Event{{Do: scalePods, Pods: 1}},
+	}
+	res, err := consistent(s, Options{Samples: 2, Map: true, PerNode: true})
+	require.NoError(t, err)
+	require.Equal(t, 1, res.Blocks.Empty)
+	require.Equal(t, 1, res.Blocks.OnePod)
+	require.Equal(t, Cell{InUse: 1}, replay(res.Map))
+	// Four addresses have no room for a pod, and fewer none for what the host keeps.
+	s.Events = nil
+	for size := 30; size <= 32; size++ {
+		s.BlockSize = size
+		res, err := Run(s, Options{})
+		require.NoError(t, err)
+		require.Equal(t, 13, res.RefusedNoPool, "/%d", size)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -32,7 +33,7 @@ type ledger struct {
 type account struct {
 	Cell     // with its number and owner; the rest only if somebody wants cells
 	pool int // its place in the ledger's
-	used int // addresses, cooling ones too
+	used int // addresses, cooling ones too, but not those that a Windows host keeps
 	free int // addresses that are neither held nor reserved
 }
 
@@ -187,12 +188,12 @@ func sorted(cells []Cell) []Cell {
 // account returns how a block stands; its number and pool are for the caller to fill
 // in.
 func (l *ledger) account(b *ipam.BlockCount) account {
-	c := account{Cell: Cell{Owner: Nobody}, used: b.InUse + b.Cooling, free: b.Free}
+	c := account{Cell: Cell{Owner: Nobody}, used: b.InUse - b.HostReserved + b.Cooling, free: b.Free}
 	if b.Owner.Type == affinity.Host {
 		c.Owner = l.nodes[b.Owner.Name]
 	}
 	if l.cells {
-		c.InUse, c.Borrowed, c.Cooling = b.InUse, b.Borrowed, b.Cooling
+		c.InUse, c.Borrowed, c.Cooling = b.InUse-b.HostReserved, b.Borrowed-b.HostReserved, b.Cooling
 	}
 	return c
 }
@@ -206,6 +207,9 @@ func (l *ledger) counted(b *ipam.BlockState) ipam.BlockCount {
 			continue
 		}
 		c.InUse++
+		if block.IsHostReserved(a.Handle) {
+			c.HostReserved++
+		}
 		if by, _ := a.Active.Get(ipam.AttrNode); b.Owner.IsZero() || by != b.Owner.Name {
 			c.Borrowed++
 		}

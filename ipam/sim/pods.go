@@ -202,6 +202,9 @@ func (r *runner) release(p *pod, told bool) {
 	p.address, p.borrowed = netip.Addr{}, false
 	if !told || r.engine.ReleaseByHandle(p.handle) != nil {
 		r.unheld++
+		if r.left != nil {
+			r.left[ip] = true
+		}
 		return
 	}
 	r.result.Released++

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
@@ -63,6 +64,12 @@ func anyScenario(s property.Source) Scenario {
 		}
 	}
 	sc.StrictAffinity = pick("strict", 3) == 1
+	if sc.StrictAffinity {
+		sc.Windows = pick("windows", 3) == 1
+		for i := range sc.Groups {
+			sc.Groups[i].Windows = pick("windows", 3) == 1
+		}
+	}
 	sc.MaxBlocksPerHost = pick("limit", 4)
 	sc.IPCooldownSeconds = []int{0, 0, 7}[pick("cooldown", 3)]
 	if pick("churn", 2) == 1 {
@@ -158,7 +165,7 @@ func (m *eventMaker) event() (e Event, ok bool) {
 		m.disabled++
 		e.Pool = &Pool{Name: fmt.Sprint("added-", m.disabled)}
 	case setStrictAffinity:
-		e.Strict = pick("strict", 2) == 1
+		e.Strict = pick("strict", 2) == 1 || m.scenario.StrictAffinity // for nodes may run Windows
 	case setCooldown:
 		e.Seconds = pick("seconds", 3) * 4
 	case setBlockLimit:
@@ -292,7 +299,7 @@ func recounted(r *runner, res *Result) error {
 		case !owned:
 			want.Dead++
 			continue
-		case len(b.Allocations) > 0:
+		case slices.ContainsFunc(b.Allocations, func(a block.Allocation) bool { return !block.IsHostReserved(a.Handle) }):
 			want.Live++
 		default:
 			want.Empty++

@@ -33,7 +33,7 @@ type Result struct {
 	// Refused says why: the others are in Totals.
 	RefusedStrict    int `json:"refusedStrict"`    // no block left, and strict affinity forbids to borrow what is free
 	RefusedPoolEmpty int `json:"refusedPoolEmpty"` // no address left
-	RefusedNoPool    int `json:"refusedNoPool"`    // no pool selects the node and allows the use
+	RefusedNoPool    int `json:"refusedNoPool"`    // no pool selects the node and allows the use, or its blocks have no room beside what Windows keeps
 
 	Blocks Blocks `json:"blocks"` // as they stand in the end
 
@@ -156,7 +156,8 @@ func (p *Peak) see(n int, at time.Duration) {
 //	             is free
 //	block-limit  refused: the node has as many blocks as it may have
 //	pool-empty   refused: no address is left
-//	no-pool      refused: no pool selects the node and allows the use
+//	no-pool      refused: no pool selects the node and allows the use, or its blocks
+//	             have no room beside what Windows keeps
 //	taken        refused: somebody has the address that the pod wants
 type Outcome string
 

@@ -52,10 +52,11 @@ type runner struct {
 	ledger   *ledger // nil until somebody looks
 	carried  []Cell  // that are different since the last sample
 
-	inUse, borrowed int // addresses that somebody holds, and those of other nodes' blocks among them
-	unheld          int // addresses that are allocated and nobody holds
-	expected        int // requests, about
-	sampled         int // samples taken, but for those after events
+	inUse, borrowed int                 // addresses that somebody holds, and those of other nodes' blocks among them
+	unheld          int                 // addresses that are allocated and nobody holds
+	left            map[netip.Addr]bool // which those are; nil without a cleaner and Windows nodes
+	expected        int                 // requests, about
+	sampled         int                 // samples taken, but for those after events
 	stopped         bool
 
 	args    ipam.AutoAssignArgs // of the request under way, as are the answers
@@ -80,6 +81,9 @@ func newRunner(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, err
 		r.cluster = lifecycle.NewCluster(allocator)
 		r.result.Cleaned = new(Cleaned)
 		r.cleaner.policy = s.Cleaner.policy()
+		if s.hasWindows() {
+			r.left = make(map[netip.Addr]bool)
+		}
 		if err := r.addShadows(); err != nil {
 			return nil, err
 		}
@@ -319,7 +323,10 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 	r.counted()
 }
 
-// windowsReserved is what a Windows node keeps of each block.
+// windowsKeeps is how many addresses a Windows node keeps of each block.
+const windowsKeeps = 4
+
+// windowsReserved is what they are.
 var windowsReserved = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle, Note: "windows host rsvd"}
 
 // assign asks for an address: any of the pool's family, or the one that the pod wants.
@@ -327,7 +334,11 @@ var windowsReserved = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Hand
 func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 	if p.named != nil && p.named.address.IsValid() {
 		ip := p.named.address
-		err := r.engine.AssignIP(ipam.AssignIPArgs{IP: ip, Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use})
+		args := ipam.AssignIPArgs{IP: ip, Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use}
+		if n.group.Windows {
+			args.Windows, args.HostReserved = true, windowsReserved
+		}
+		err := r.engine.AssignIP(args)
 		if err != nil {
 			return netip.Addr{}, err
 		}
@@ -376,10 +387,11 @@ func (r *runner) ask(n *node, use pool.Use, p *pod) (ip netip.Addr, why Outcome)
 
 // again reports whether a request is the same as one of the node that was refused, and
 // nothing has happened since, not even time: it would be refused again. In a full pool
-// all pods of a node ask one after the other.
+// all pods of a node ask one after the other. On Windows a request that is refused may
+// claim a block, in which Windows leaves no room (§10, §13).
 func (r *runner) again(n *node, use pool.Use, p *pod) bool {
 	last := &n.refusal
-	return r.own && last.why != "" && last.moves == r.moves && last.use == use && last.group == p.group && p.named == nil
+	return r.own && !n.group.Windows && last.why != "" && last.moves == r.moves && last.use == use && last.group == p.group && p.named == nil
 }
 
 // why says why a request was refused.
@@ -389,7 +401,7 @@ func (r *runner) why(n *node, use pool.Use, p *pod, err error) Outcome {
 		return refusedBlockLimit
 	case errors.Is(err, codes.AlreadyExists):
 		return refusedTaken
-	case errors.Is(err, codes.NoPoolsForNode), errors.Is(err, codes.NoQualifiedPool):
+	case errors.Is(err, codes.NoPoolsForNode), errors.Is(err, codes.NoQualifiedPool), errors.Is(err, codes.BlockTooSmall), errors.Is(err, codes.BadHostReservation):
 		return refusedNoPool
 	case r.config.StrictAffinity && r.free(n, use, r.namespaceOf(p, use)):
 		return refusedStrict

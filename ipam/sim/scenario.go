@@ -211,6 +211,12 @@ func (c *Cleaner) policy() lifecycle.Policy {
 	return p
 }
 
+// hasWindows reports whether some nodes run Windows.
+func (s *Scenario) hasWindows() bool {
+	return slices.ContainsFunc(s.groups(), func(g Group) bool { return g.Windows }) ||
+		slices.ContainsFunc(s.Events, func(e Event) bool { return e.Do == addNodes && e.Group.Windows })
+}
+
 // groups returns the nodes of the start.
 func (s *Scenario) groups() []Group { return append([]Group{s.Group}, s.Groups...) }
 

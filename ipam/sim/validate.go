@@ -70,6 +70,7 @@ type validator struct {
 	named   map[string]bool // pools, and whether they are enabled
 	blocks  uint64          // of all pools, each of which has at most 2^60
 	running map[string]bool // pods of start-pod events
+	windows bool            // some nodes run it
 
 	repeats, replaced float64 // requests and nodes that events repeat, about
 }
@@ -231,6 +232,7 @@ func (v *validator) group(path string, g *Group) {
 		}
 	}
 	v.there += g.Nodes
+	v.windows = v.windows || g.Windows
 	for _, pods := range g.podCounts() {
 		v.started += pods
 	}
@@ -378,6 +380,9 @@ func (v *validator) events() {
 			}
 			v.scaled(at, e)
 		case setStrictAffinity:
+			if !e.Strict && v.windows {
+				v.bad(at+"strict", "false with Windows nodes: Calico then refuses them every address; leave strictAffinity on, or the nodes out")
+			}
 			if !e.Strict && v.Scenario.NoAutoAllocate {
 				v.bad(at+"strict", "false with noAutoAllocateBlocks: Calico refuses nodes that can neither claim blocks nor borrow")
 			}

@@ -131,6 +131,7 @@ func TestWarnings(t *testing.T) {
 			s.Events = []Event{{Do: addNodes, Group: &Group{Nodes: 15}}}
 		}, "nodes", "17 nodes and 16 blocks"},
 		"the limit":              {func(s *Scenario) { s.BlockSize, s.PodsPerNode = 32, 20; s.TunnelIPPerNode = true }, "maxBlocksPerHost", "a node may have 20 blocks of 1 address, and needs 21 addresses"},
+		"on Windows":             {func(s *Scenario) { s.StrictAffinity, s.MaxBlocksPerHost, s.Windows, s.PodsPerNode = true, 1, true, 13 }, "maxBlocksPerHost", "a Windows node may have 1 block of 16 addresses, of which it keeps 4 of each, and needs 13 addresses"},
 		"an explicit limit":      {func(s *Scenario) { s.StrictAffinity, s.MaxBlocksPerHost, s.PodsPerNode = true, 1, 17 }, "maxBlocksPerHost", "a node may have 1 block of 16 addresses, and needs 17"},
 		"a limit without strict": {func(s *Scenario) { s.MaxBlocksPerHost = 30 }, "maxBlocksPerHost", "a block limit without strict affinity"},
 		"as many blocks as do": {func(s *Scenario) {

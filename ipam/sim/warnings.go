@@ -35,21 +35,27 @@ func (s *Scenario) Warnings() (all []Warning) {
 	} else if s.cleans() && s.Release() != 0 && s.Release() <= calico.V3(23) {
 		warn("calico", "the cleaning controller of Calico %s was not looked at; that of v3.24 cleans up", s.Release())
 	}
-	nodes, pods := 0, 0 // nodes, and the most pods on one
-	for _, g := range s.groups() {
+	nodes, pods, onWindows := 0, 0, 0 // nodes, and the most pods on one, and on one of Windows
+	look := func(g *Group) {
 		nodes += g.Nodes
-		pods = max(pods, s.most(&g))
+		pods = max(pods, s.most(g))
+		if g.Windows {
+			onWindows = max(onWindows, s.most(g))
+		}
+	}
+	for _, g := range s.groups() {
+		look(&g)
 	}
 	for i := range s.Events {
 		if e := &s.Events[i]; e.Do == addNodes {
 			g := s.added(e)
-			nodes += g.Nodes
-			pods = max(pods, s.most(&g))
+			look(&g)
 		}
 	}
 	asked := pods
 	if s.TunnelIPPerNode {
 		asked++
+		onWindows++
 	}
 
 	blocks, largest := 0, 0 // and the addresses of the largest
@@ -84,6 +90,8 @@ func (s *Scenario) Warnings() (all []Warning) {
 	}
 	if limit*largest < asked {
 		warn("maxBlocksPerHost", "a node may have %s of %s, and needs %s", count(limit, "block"), count(largest, "address"), count(asked, "address"))
+	} else if left := max(0, largest-windowsKeeps); onWindows > 1 && limit*left < onWindows {
+		warn("maxBlocksPerHost", "a Windows node may have %s of %s, of which it keeps %d of each, and needs %s", count(limit, "block"), count(largest, "address"), windowsKeeps, count(onWindows, "address"))
 	}
 	if ten := new(big.Int).Mul(reserved, big.NewInt(10)); ten.Cmp(addresses) > 0 {
 		warn("reservations", "%d of %d addresses are reserved", reserved, addresses)

@@ -208,6 +208,8 @@ func briefly(s *sim.Scenario, m *sim.Moment) string {
 		return cli.Count(limit(s), "block") + " are the limit"
 	case m.Outcome == "pool-empty":
 		return "no address is left"
+	case m.Outcome == "no-pool" && hasWindows(s):
+		return "no pool is for it, or its blocks have no room beside what Windows keeps"
 	case m.Outcome == "no-pool" && m.Group != "":
 		return "no pool selects its namespace and its node"
 	case m.Outcome == "no-pool":
