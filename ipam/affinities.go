@@ -256,3 +256,25 @@ func (a *Allocator) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) er
 	defer a.forget(o)
 	return a.releaseClaim(o, cidr, mustBeEmpty)
 }
+
+// ReleaseBlockAffinityOf is [Allocator.ReleaseBlockAffinity] as Calico's callers use
+// it: it gives up the claim of the owner that the caller has read in the block, perhaps
+// a while ago. Only CIDR and owner of the state count. If the block is gone, or has
+// another owner by now, it is no error: a claim that is left is dropped in the latter
+// case.
+func (a *Allocator) ReleaseBlockAffinityOf(read BlockState, mustBeEmpty bool) error {
+	if err := checkCIDR(read.CIDR); err != nil || read.Owner.IsZero() {
+		return err
+	}
+	if err := checkOwner(read.Owner); err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	o := a.openOwner(read.Owner)
+	defer a.forget(o)
+	if err := a.releaseClaim(o, read.CIDR, mustBeEmpty); err != nil && !errors.Is(err, errForeign) {
+		return err
+	}
+	return nil
+}

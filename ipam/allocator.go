@@ -91,6 +91,8 @@ type Allocator struct {
 	lastSeq uint64 // highest sequence number of any block, ever
 	watches []*Watch
 
+	handleWatches []*Watch // those of handles
+
 	// Scratch space of the operation under way.
 	ordinals []int
 	claimed  []*claimlist.Claim
@@ -151,41 +153,42 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	pb := a.poolBlocks[p.Name()]
-	var adopt []*ipamBlock
-	if pb == nil {
-		if adopt, err = a.straysFor(p); err != nil {
+	if a.poolBlocks[p.Name()] == nil {
+		if err := a.checkStrays(p); err != nil {
 			return err
 		}
 	}
+	return a.putPool(p)
+}
+
+// putPool adds a pool, which adopts the strays that fit, or replaces the one of its
+// name.
+func (a *Allocator) putPool(p *pool.Pool) error {
 	if err := a.pools.Put(p); err != nil {
 		return err
 	}
 	a.poolsVersion++
-	if pb != nil {
+	if pb := a.poolBlocks[p.Name()]; pb != nil {
 		pb.pool = p
 		return nil
 	}
 	a.poolBlocks[p.Name()] = &poolBlocks{pool: p, tree: blocktree.New[*ipamBlock](p.BlockBits())}
-	for _, b := range adopt {
-		delete(a.strays, b.CIDR())
-		a.add(b)
+	for _, b := range a.straysInOrder() {
+		if p.Contains(b.CIDR().Addr()) && p.CheckBlock(b.CIDR()) == nil {
+			delete(a.strays, b.CIDR())
+			a.add(b)
+		}
 	}
 	return nil
 }
 
-// straysFor returns the strays that become blocks of a new pool; the error names
-// those of another size, which prevent it.
-func (a *Allocator) straysFor(p *pool.Pool) (adopt []*ipamBlock, err error) {
+// checkStrays returns an error that names the strays of another size in a new pool.
+func (a *Allocator) checkStrays(p *pool.Pool) error {
 	var errs []error
 	for _, b := range a.straysInOrder() {
-		if err := p.CheckBlock(b.CIDR()); err != nil {
-			errs = append(errs, err)
-		} else if p.Contains(b.CIDR().Addr()) {
-			adopt = append(adopt, b)
-		}
+		errs = append(errs, p.CheckBlock(b.CIDR()))
 	}
-	return adopt, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // DeletePool deletes the pool called name and reports whether there was one. Its
@@ -193,6 +196,10 @@ func (a *Allocator) straysFor(p *pool.Pool) (adopt []*ipamBlock, err error) {
 func (a *Allocator) DeletePool(name string) bool {
 	a.begin()
 	defer a.mu.Unlock()
+	return a.deletePool(name)
+}
+
+func (a *Allocator) deletePool(name string) bool {
 	pb := a.poolBlocks[name]
 	if pb == nil {
 		return false

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -76,9 +77,14 @@ func (r *AutoAssignArgs) check() error {
 	return r.Validate()
 }
 
-// Assignment is the answer for one family: fewer addresses than asked for is
-// not an error.
+// Assignment is the answer for one family. Fewer addresses than asked for are no
+// error of AutoAssign: [Assignment.Err] tells them.
 type Assignment struct {
+	// Asked is how many addresses the request asked for.
+	Asked int
+	// Tried is false if the allocator did not look for any: none was asked for, the
+	// request was invalid, or IPv4 failed before IPv6.
+	Tried bool
 	// IPs are the addresses in the order in which they were given, each with the
 	// mask of its block, or with a full mask if the handle held it already (§7).
 	IPs []netip.Prefix
@@ -114,12 +120,14 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 	if err := args.check(); err != nil {
 		return err
 	}
+	v4.Asked, v6.Asked = args.Num4, args.Num6
 	a.begin()
 	defer a.mu.Unlock()
 	if err := a.supports(args.Use, args.MaxAllocPerHandle); err != nil {
 		return err
 	}
 	if args.Num4 > 0 {
+		v4.Tried = true
 		if err := checkRequested(args.Pools4, true); err != nil {
 			return err
 		}
@@ -128,8 +136,9 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 		}
 	}
 	if args.Num6 > 0 {
+		v6.Tried = true
 		if err := checkRequested(args.Pools6, false); err != nil {
-			v4.reset()
+			v4.IPs, v4.Msgs = v4.IPs[:0], v4.Msgs[:0]
 			return err
 		}
 		return a.autoAssign(args, false, v6)
@@ -137,7 +146,24 @@ func (a *Allocator) AutoAssignInto(args *AutoAssignArgs, v4, v6 *Assignment) err
 	return nil
 }
 
-func (s *Assignment) reset() { s.IPs, s.Msgs = s.IPs[:0], s.Msgs[:0] }
+func (s *Assignment) reset() { *s = Assignment{IPs: s.IPs[:0], Msgs: s.Msgs[:0]} }
+
+// Err returns nil only if the answer has all addresses that were asked for. Else
+// the error matches [codes.Partial] and says how many are missing and why, as far
+// as the messages tell; Want and Got are the two numbers.
+func (s *Assignment) Err() error {
+	if len(s.IPs) >= s.Asked {
+		return nil
+	}
+	detail := fmt.Sprintf("%d of %d", len(s.IPs), s.Asked)
+	switch {
+	case !s.Tried:
+		detail += ", not tried"
+	case len(s.Msgs) > 0:
+		detail += " (" + strings.Join(s.Msgs, " ") + ")"
+	}
+	return &Error{Code: codes.Partial, Want: strconv.Itoa(s.Asked), Got: strconv.Itoa(len(s.IPs)), Detail: detail}
+}
 
 // request is one family of an AutoAssign or EnsureBlock under way.
 type request struct {

@@ -34,19 +34,19 @@ type broken struct {
 	claimAffinity   func(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
 	releaseHost     func(affinity.Owner, bool) error
 	releaseBlock    func(netip.Prefix, bool) error
-	utilization     func() []ipam.PoolUsage
-	collect         func()
+	utilization     func(...string) []ipam.PoolUsage
+	collect         func(...netip.Prefix)
 	state           func() ipam.State
 }
 
-func (b *broken) SetPool(s pool.Spec) error                 { return b.setPool(s) }
-func (b *broken) SetReservations(e []string) []pool.Warning { return b.setReservations(e) }
-func (b *broken) SetIPAMConfig(c ipam.Config) error         { return b.setConfig(c) }
-func (b *broken) AssignIP(r ipam.AssignIPArgs) error        { return b.assignIP(r) }
-func (b *broken) ReleaseByHandle(id string) error           { return b.releaseByHandle(id) }
-func (b *broken) GetUtilization() []ipam.PoolUsage          { return b.utilization() }
-func (b *broken) GarbageCollectColdIPs()                    { b.collect() }
-func (b *broken) State() ipam.State                         { return b.state() }
+func (b *broken) SetPool(s pool.Spec) error                       { return b.setPool(s) }
+func (b *broken) SetReservations(e []string) []pool.Warning       { return b.setReservations(e) }
+func (b *broken) SetIPAMConfig(c ipam.Config) error               { return b.setConfig(c) }
+func (b *broken) AssignIP(r ipam.AssignIPArgs) error              { return b.assignIP(r) }
+func (b *broken) ReleaseByHandle(id string) error                 { return b.releaseByHandle(id) }
+func (b *broken) GetUtilization(pools ...string) []ipam.PoolUsage { return b.utilization(pools...) }
+func (b *broken) GarbageCollectColdIPs(blocks ...netip.Prefix)    { b.collect(blocks...) }
+func (b *broken) State() ipam.State                               { return b.state() }
 func (b *broken) AutoAssign(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 	return b.autoAssign(r)
 }
@@ -144,7 +144,7 @@ func pools(change func(*pool.Spec)) func(*broken) {
 // usages changes the utilization of the first pool.
 func usages(change func(*ipam.PoolUsage)) func(*broken) {
 	return func(b *broken) {
-		b.utilization = func() []ipam.PoolUsage {
+		b.utilization = func(...string) []ipam.PoolUsage {
 			u := b.Allocator.GetUtilization()
 			change(&u[0])
 			return u
@@ -334,7 +334,7 @@ var brokenAllocators = []struct {
 	{"counts one too many in use", "utilization", usages(func(u *ipam.PoolUsage) { u.InUse.Add(u.InUse, big.NewInt(1)) })},
 	{"counts one too few available", "utilization", usages(func(u *ipam.PoolUsage) { u.Available.Sub(u.Available, big.NewInt(1)) })},
 	{"counts cooling as available", "utilization", func(b *broken) {
-		b.utilization = func() []ipam.PoolUsage {
+		b.utilization = func(...string) []ipam.PoolUsage {
 			b.Allocator.GarbageCollectColdIPs()
 			return b.Allocator.GetUtilization()
 		}
@@ -422,7 +422,7 @@ var brokenAllocators = []struct {
 			return nil
 		}
 	}},
-	{"does not collect", "was not collected", func(b *broken) { b.collect = func() {} }},
+	{"does not collect", "was not collected", func(b *broken) { b.collect = func(...netip.Prefix) {} }},
 	{"hides the queue", "free and", func(b *broken) {
 		b.state = func() ipam.State {
 			s := b.Allocator.State()

@@ -2,9 +2,11 @@ package ipam
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 // PutAffinity writes an affinity object as a raw edit of the datastore does, for
@@ -54,4 +56,93 @@ func (a *Allocator) DropBlock(cidr netip.Prefix) bool {
 	a.remove(b)
 	a.forget(o)
 	return true
+}
+
+// PutBlock writes a block as a raw edit of the datastore does, in place of the one of
+// its CIDR. It may contradict other objects, as for [Restore]: affinities and handles
+// do not change. A block that contradicts itself is refused with an error that matches
+// [block.ErrState] or [codes.InvalidArgument], and nothing changes. The state is the
+// caller's.
+func (a *Allocator) PutBlock(state BlockState) error {
+	b, err := state.restore()
+	if err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	if old := a.block(state.CIDR); old != nil {
+		defer a.forget(old.owner)
+		a.remove(old)
+	}
+	a.addRestored(b, &state)
+	return nil
+}
+
+// PutHandle writes a handle as a raw edit of the datastore does, in place of the one
+// of its id, and blocks do not change. A handle without counts is deleted. Counts
+// below 1, of invalid CIDRs or of one block twice, and an empty id, match
+// [codes.InvalidArgument]. The state is the caller's.
+func (a *Allocator) PutHandle(state HandleState) error {
+	id := handleID(state.ID)
+	if id == "" {
+		return invalid("handle", state.ID, "has no id")
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	r := restorer{a: a, gone: make(map[netip.Prefix]*ipamBlock)}
+	counts, err := r.counts(state.Counts)
+	if err != nil {
+		return invalid("handle", id, err.Error())
+	}
+	a.dropHandle(id)
+	if len(counts) > 0 {
+		a.handles.restore(id, counts)
+		a.noteHandle(id)
+	}
+	return nil
+}
+
+// DropHandle deletes a handle, and nothing else: blocks keep its addresses. It reports
+// whether there was one.
+func (a *Allocator) DropHandle(id string) bool {
+	a.begin()
+	defer a.mu.Unlock()
+	return a.dropHandle(handleID(id))
+}
+
+func (a *Allocator) dropHandle(id string) bool {
+	h := a.handles.find(id)
+	if h == nil {
+		return false
+	}
+	a.noteHandle(h.id)
+	delete(a.handles.several, h)
+	a.handles.remove(h)
+	return true
+}
+
+// PutPool writes a pool as a raw edit of the datastore does, in place of the one of its
+// name: CIDR and block size may change, whatever blocks there are. Blocks that are not
+// of the new size, or outside the CIDR, stay in no pool. Errors are those of
+// [Allocator.SetPool], without [pool.ErrImmutable] and [pool.ErrBlockSize]; nothing
+// changes then.
+func (a *Allocator) PutPool(spec pool.Spec) error {
+	p, err := pool.New(spec)
+	if err == nil {
+		err = a.supportsPool(spec)
+	}
+	if err != nil {
+		return err
+	}
+	a.begin()
+	defer a.mu.Unlock()
+	for _, other := range a.pools.All() {
+		if other.Name() != p.Name() && other.CIDR().Overlaps(p.CIDR()) {
+			return fmt.Errorf("%w: pool %q (%v) and pool %q (%v)", pool.ErrOverlap, p.Name(), p.CIDR(), other.Name(), other.CIDR())
+		}
+	}
+	if old := a.pools.Get(p.Name()); old != nil && (old.CIDR() != p.CIDR() || old.BlockSize() != p.BlockSize()) {
+		a.deletePool(p.Name())
+	}
+	return a.putPool(p)
 }

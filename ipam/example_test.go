@@ -25,23 +25,25 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(v4.IPs, v4.Msgs)
-	// Output: [10.244.120.64/26 10.244.120.65/26] []
+	fmt.Println(v4.IPs, v4.Err()) // too few addresses are no error of the call
+	// Output: [10.244.120.64/26 10.244.120.65/26] <nil>
 }
 
-// A node is refused what the cluster does not have: the answer is short, and
-// its messages say why.
+// A node gets fewer addresses than it asked for when the cluster has no more. That
+// is no error of the call: Err of the answer says what is missing, and why.
 func ExampleAllocator_AutoAssign() {
 	a := ipam.New(ipam.Options{})
 	a.SetPool(pool.Spec{Name: "tiny", CIDR: netip.MustParsePrefix("10.0.0.0/30"), BlockSize: 31})
 	a.SetNode(ipam.Node{Name: "n1"})
 	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload})
-	fmt.Println(len(v4.IPs), v4.Msgs, err)
+	fmt.Println(len(v4.IPs), err)
+	fmt.Println(v4.Err())
 
 	_, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n2", Num4: 1, Use: pool.Workload})
 	fmt.Println(errors.Is(err, codes.DoesNotExist), err)
 	// Output:
-	// 4 [exhausted:10.0.0.0/30] <nil>
+	// 4 <nil>
+	// ipam: fewer addresses were given than asked for: 4 of 5 (exhausted:10.0.0.0/30)
 	// true ipam: does not exist: node n2
 }
 

@@ -140,6 +140,7 @@ func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, rai
 			return h, false
 		}
 	}
+	a.noteHandle(id)
 	switch {
 	case h == nil:
 		h = t.add(id, hash)
@@ -183,6 +184,7 @@ func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 		if !h.only().same(b) || int(h.n) < n {
 			return
 		}
+		a.noteHandle(h.id)
 		if h.n -= int32(n); h.n == 0 {
 			t.remove(h)
 		}
@@ -193,6 +195,7 @@ func (a *Allocator) lower(h *handle, b *ipamBlock, n int) {
 	if !found || int(counts[i].n) < n {
 		return
 	}
+	a.noteHandle(h.id)
 	if counts[i].n -= int32(n); counts[i].n == 0 {
 		counts = slices.Delete(counts, i, i+1)
 	}

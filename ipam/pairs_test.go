@@ -158,6 +158,25 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 	"DropAffinity": func(a *ipam.Allocator, _ int) any {
 		return a.DropAffinity(affinity.HostOwner("n"), netip.MustParsePrefix("10.0.0.8/30"))
 	},
+	"PutBlock": func(a *ipam.Allocator, i int) any {
+		state := ipam.BlockState{CIDR: netip.MustParsePrefix("10.0.0.8/30"), Owner: affinity.HostOwner("n"), Free: []int{3, 1, 0, 2}}
+		err := a.PutBlock(state)
+		wipe(state.Free)
+		return err
+	},
+	"PutHandle": func(a *ipam.Allocator, i int) any {
+		state := ipam.HandleState{ID: "h", Counts: []ipam.HandleCount{{Block: netip.MustParsePrefix("10.0.0.8/30"), Count: 1 + i%3}}}
+		err := a.PutHandle(state)
+		wipe(state.Counts)
+		return err
+	},
+	"DropHandle": func(a *ipam.Allocator, _ int) any { return a.DropHandle("h") },
+	"PutPool": func(a *ipam.Allocator, i int) any {
+		return a.PutPool(pool.Spec{Name: "p", CIDR: pairsPool.CIDR, BlockSize: 29 + i%2})
+	},
+	"ReleaseBlockAffinityOf": func(a *ipam.Allocator, i int) any {
+		return a.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: netip.MustParsePrefix("10.0.0.4/30"), Owner: affinity.HostOwner("m")}, i%2 == 0)
+	},
 	"DropBlock": func(a *ipam.Allocator, _ int) any { return a.DropBlock(netip.MustParsePrefix("10.0.0.12/30")) },
 	"GetUtilization": func(a *ipam.Allocator, _ int) any {
 		usage := a.GetUtilization()
@@ -206,11 +225,15 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 		return said
 	},
 	"Watch": func(a *ipam.Allocator, _ int) any {
-		w := a.Watch()
+		w := a.Watch(ipam.BlockObject, ipam.AffinityObject, ipam.HandleObject)
 		defer w.Stop()
-		changed := w.AppendChanged(nil)
-		said := fmt.Sprint(changed)
+		changed, claims, handles := w.AppendChanged(nil), w.AppendAffinities(nil), w.AppendHandles(nil)
+		said := fmt.Sprint(changed, claims, handles)
 		wipe(changed)
+		wipe(claims)
+		for _, h := range handles {
+			wipe(h.Counts)
+		}
 		return said
 	},
 	"Calico":  func(a *ipam.Allocator, _ int) any { return a.Calico() },
@@ -219,7 +242,7 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 }
 
 // rawEdits are the methods that may leave inconsistent objects.
-var rawEdits = []string{"PutAffinity", "DropAffinity", "DropBlock"}
+var rawEdits = []string{"PutAffinity", "DropAffinity", "DropBlock", "PutBlock", "PutHandle", "DropHandle", "PutPool"}
 
 // wipe overwrites what the caller owns, a while after the call: by then others
 // have read anything that it shares with the allocator. The race detector does not

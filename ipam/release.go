@@ -315,17 +315,35 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 	return nil
 }
 
-// GarbageCollectColdIPs moves every address whose cooldown is over to the free
-// queue of its block (§9). Other operations that write a block do the same. It
+// GarbageCollectColdIPs moves every address whose cooldown is over to the free queue
+// of its block (§9), in the given blocks, or in all without any. Blocks that do not
+// exist have no effect. Other operations that write a block do the same. It
 // deletes no block: an empty one without an owner stays, and can only be borrowed
 // from (§5, §6).
-func (a *Allocator) GarbageCollectColdIPs() {
+func (a *Allocator) GarbageCollectColdIPs(blocks ...netip.Prefix) {
 	a.begin()
 	defer a.mu.Unlock()
-	for _, b := range a.allBlocks() {
+	for _, b := range a.theseOrAll(blocks) {
 		if b.Collect(a.cold) > 0 {
 			a.write(b)
 			b.refresh()
 		}
 	}
+}
+
+// theseOrAll returns the given blocks that exist, or all blocks if none is given.
+func (a *Allocator) theseOrAll(cidrs []netip.Prefix) []*ipamBlock {
+	if len(cidrs) == 0 {
+		return a.allBlocks()
+	}
+	var these []*ipamBlock
+	for _, cidr := range cidrs {
+		if !cidr.IsValid() {
+			continue
+		}
+		if b := a.block(cidr); b != nil {
+			these = append(these, b)
+		}
+	}
+	return these
 }

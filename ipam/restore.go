@@ -202,35 +202,45 @@ func (r *restorer) nodes() {
 func (r *restorer) blocks() {
 	for i := range r.c.Blocks {
 		given := &r.c.Blocks[i]
-		if err := checkCIDR(given.CIDR); err != nil {
+		b, err := given.restore()
+		if b != nil && r.a.block(given.CIDR) != nil {
+			err = errors.Join(ErrDuplicate, err)
+		}
+		if err != nil {
 			r.refuse(BlockObject, i, given.CIDR.String(), err)
 			continue
 		}
-		var errs []error
-		if r.a.block(given.CIDR) != nil {
-			errs = append(errs, ErrDuplicate)
+		r.a.addRestored(b, given)
+	}
+}
+
+// restore returns a block of that state, without its owner.
+func (b *BlockState) restore() (*ipamBlock, error) {
+	if err := checkCIDR(b.CIDR); err != nil {
+		return nil, err
+	}
+	var badOwner error
+	if !b.Owner.IsZero() {
+		badOwner = checkOwner(b.Owner)
+	}
+	content, err := b.content()
+	restored := new(ipamBlock)
+	return restored, errors.Join(badOwner, err, restored.Restore(content))
+}
+
+// addRestored adds the block that restore has made of its state.
+func (a *Allocator) addRestored(b *ipamBlock, from *BlockState) {
+	if !from.Owner.IsZero() {
+		claimed := int64(noClaimTime)
+		if !from.Claimed.IsZero() {
+			claimed = from.Claimed.UnixNano()
 		}
-		if !given.Owner.IsZero() {
-			errs = append(errs, checkOwner(given.Owner))
-		}
-		content, err := given.content()
-		b := new(ipamBlock)
-		if err = errors.Join(append(errs, err, b.Restore(content))...); err != nil {
-			r.refuse(BlockObject, i, given.CIDR.String(), err)
-			continue
-		}
-		if !given.Owner.IsZero() {
-			claimed := int64(noClaimTime)
-			if !given.Claimed.IsZero() {
-				claimed = given.Claimed.UnixNano()
-			}
-			b.setOwner(r.a.openOwner(given.Owner), claimed)
-		}
-		r.a.add(b)
-		r.a.lastSeq = max(r.a.lastSeq, given.Sequence)
-		for _, al := range given.Allocations {
-			r.a.lastSeq = max(r.a.lastSeq, al.Seq)
-		}
+		b.setOwner(a.openOwner(from.Owner), claimed)
+	}
+	a.add(b)
+	a.lastSeq = max(a.lastSeq, from.Sequence)
+	for _, al := range from.Allocations {
+		a.lastSeq = max(a.lastSeq, al.Seq)
 	}
 }
 
@@ -317,12 +327,17 @@ func (r *restorer) handles() {
 		if len(counts) == 0 {
 			continue // a handle that counts nothing is left out
 		}
-		h := t.add(id, t.hash(handleKey(id)))
-		h.set(counts[0])
-		if len(counts) > 1 {
-			h.set(count{n: several})
-			t.several[h] = counts
-		}
+		t.restore(id, counts)
+	}
+}
+
+// restore adds a handle with these counts, one or more.
+func (t *handleTable) restore(id string, counts []count) {
+	h := t.add(id, t.hash(handleKey(id)))
+	h.set(counts[0])
+	if len(counts) > 1 {
+		h.set(count{n: several})
+		t.several[h] = counts
 	}
 }
 

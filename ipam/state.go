@@ -92,14 +92,18 @@ func (a *Allocator) state() State {
 	for _, c := range a.claims.All() {
 		s.Affinities = append(s.Affinities, AffinityState{c.Owner, c.CIDR, c.State, c.Created})
 	}
-	var counts []count
 	for _, h := range a.handles.all() {
-		hs := HandleState{ID: h.id}
-		counts = a.handles.counts(counts[:0], h)
-		for _, c := range counts {
-			hs.Counts = append(hs.Counts, HandleCount{c.block.CIDR(), int(c.n)})
-		}
-		s.Handles = append(s.Handles, hs)
+		s.Handles = append(s.Handles, a.handles.state(h))
+	}
+	return s
+}
+
+// state returns the state of a handle.
+func (t *handleTable) state(h *handle) HandleState {
+	s := HandleState{ID: h.id}
+	var small [4]count
+	for _, c := range t.counts(small[:0], h) {
+		s.Counts = append(s.Counts, HandleCount{c.block.CIDR(), int(c.n)})
 	}
 	return s
 }

@@ -24,14 +24,14 @@ type subject interface {
 	EnsureBlock(ipam.EnsureBlockArgs) (block4, block6 netip.Prefix, err error)
 	ReleaseIPs(...ipam.Release) (unallocated, released []netip.Addr, err error)
 	ReleaseByHandle(string) error
-	GarbageCollectColdIPs()
+	GarbageCollectColdIPs(blocks ...netip.Prefix)
 
 	IPsByHandle(string) ([]netip.Addr, error)
 	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
 	SetOwnerAttributes(netip.Addr, string, ipam.OwnerUpdate, ipam.OwnerPreconditions) error
 	SequenceNumber(netip.Addr) uint64
 	BlockOf(netip.Addr) (netip.Prefix, affinity.Owner, bool)
-	GetUtilization() []ipam.PoolUsage
+	GetUtilization(pools ...string) []ipam.PoolUsage
 
 	ClaimAffinity(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
 	ReleaseAffinity(netip.Prefix, affinity.Owner, bool) error

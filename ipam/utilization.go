@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"net/netip"
+	"slices"
 
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -38,17 +39,22 @@ type PoolUsage struct {
 	Blocks []BlockUsage `json:"blocks,omitempty"` // by name
 }
 
-// GetUtilization returns the usage of every pool, disabled ones too, in name
-// order, and always one more entry, named [OrphanedBlocks], with CIDR 0.0.0.0/0,
-// no totals and the IPv4 blocks that no pool covers; IPv6 blocks in no pool are
-// not listed. Blocks count as they were last written (§9). The result is the
-// caller's.
-func (a *Allocator) GetUtilization() []PoolUsage {
+// GetUtilization returns the usage of the pools, given by name or CIDR, in name
+// order, disabled ones too; names of no pool have no effect. Without any it returns
+// all pools and one more entry, named [OrphanedBlocks], with CIDR 0.0.0.0/0, no
+// totals and the IPv4 blocks that no pool covers; IPv6 blocks in no pool are not
+// listed. Blocks count as they were last written (§9). The result is the caller's.
+func (a *Allocator) GetUtilization(pools ...string) []PoolUsage {
 	a.begin()
 	defer a.mu.Unlock()
 	usage := make([]PoolUsage, 0, len(a.pools.All())+1)
 	for _, p := range a.pools.All() {
-		usage = append(usage, a.poolUsage(p))
+		if len(pools) == 0 || slices.Contains(pools, p.Name()) || slices.Contains(pools, p.CIDR().String()) {
+			usage = append(usage, a.poolUsage(p))
+		}
+	}
+	if len(pools) > 0 {
+		return usage
 	}
 	orphans := PoolUsage{
 		Name:  OrphanedBlocks,

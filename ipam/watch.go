@@ -1,33 +1,87 @@
 package ipam
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/claimlist"
 )
 
-// A Watch collects which blocks were made, written or deleted, like a controller's
-// watch of the datastore: its user need not read all blocks again. Make one with
-// [Allocator.Watch] and end it with [Watch.Stop]. It is safe for concurrent use,
-// as the allocator is, and must not be copied.
+// A Watch collects which objects were made, written or deleted, like a controller's
+// watch of the datastore: its user need not read all of them again. Make one with
+// [Allocator.Watch] and end it with [Watch.Stop]. It is safe for concurrent use, as
+// the allocator is, and must not be copied.
 type Watch struct {
 	allocator *Allocator
-	changed   map[netip.Prefix]struct{}
-	last      netip.Prefix // noted last: writes come in runs
+	// What changed, by kind; nil for a kind that is not watched.
+	blocks     map[netip.Prefix]struct{}
+	affinities map[claimKey]struct{}
+	handles    map[string]struct{} // by key
+	last       netip.Prefix        // block noted last: writes come in runs
 }
 
-// Watch returns a watch for which every existing block counts as changed.
-func (a *Allocator) Watch() *Watch {
+// claimKey identifies an affinity.
+type claimKey struct {
+	owner affinity.Owner
+	cidr  netip.Prefix
+}
+
+// Watch returns a watch of these kinds of objects, for which every existing one counts
+// as changed. The kinds are [BlockObject], [AffinityObject] and [HandleObject]; others
+// have no effect, and no kind means blocks. A watch of blocks alone costs the least.
+func (a *Allocator) Watch(kinds ...ObjectKind) *Watch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := &Watch{allocator: a, changed: make(map[netip.Prefix]struct{})}
-	for _, b := range a.allBlocks() {
-		w.changed[b.CIDR()] = struct{}{}
+	w := &Watch{allocator: a}
+	if len(kinds) == 0 || slices.Contains(kinds, BlockObject) {
+		w.blocks = make(map[netip.Prefix]struct{})
+		for _, b := range a.allBlocks() {
+			w.blocks[b.CIDR()] = struct{}{}
+		}
 	}
-	a.watches = append(a.watches, w)
+	if slices.Contains(kinds, AffinityObject) {
+		w.affinities = make(map[claimKey]struct{})
+		for _, c := range a.claims.All() {
+			w.affinities[claimKey{c.Owner, c.CIDR}] = struct{}{}
+		}
+	}
+	if slices.Contains(kinds, HandleObject) {
+		w.handles = make(map[string]struct{})
+		for _, h := range a.handles.all() {
+			w.handles[handleKey(h.id)] = struct{}{}
+		}
+	}
+	a.setWatches(append(a.watches, w))
 	return w
+}
+
+// setWatches sets the watches. Those of affinities and handles are on lists of their
+// own, so that nobody pays for what nobody watches.
+func (a *Allocator) setWatches(watches []*Watch) {
+	a.watches = watches
+	a.handleWatches = nil
+	a.claims.OnChange = nil
+	var ofClaims []*Watch
+	for _, w := range watches {
+		if w.handles != nil {
+			a.handleWatches = append(a.handleWatches, w)
+		}
+		if w.affinities != nil {
+			ofClaims = append(ofClaims, w)
+		}
+	}
+	if ofClaims != nil {
+		a.claims.OnChange = func(c *claimlist.Claim) {
+			for _, w := range ofClaims {
+				w.affinities[claimKey{c.Owner, c.CIDR}] = struct{}{}
+			}
+		}
+	}
 }
 
 // AppendChanged appends the blocks that changed since its last call to dst, by
@@ -38,10 +92,10 @@ func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()
 	from := len(dst)
-	for cidr := range w.changed {
+	for cidr := range w.blocks {
 		dst = append(dst, cidr)
 	}
-	clear(w.changed)
+	clear(w.blocks)
 	w.last = netip.Prefix{}
 	slices.SortFunc(dst[from:], affinity.CompareCIDRNames)
 	return dst
@@ -51,7 +105,49 @@ func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
 func (w *Watch) Pending() int {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()
-	return len(w.changed)
+	return len(w.blocks)
+}
+
+// AppendAffinities appends the affinities that changed since its last call to dst, as
+// they are now, by type, host and name, each once, and returns it. The state of one
+// that is gone is [affinity.None].
+func (w *Watch) AppendAffinities(dst []AffinityState) []AffinityState {
+	w.allocator.mu.Lock()
+	defer w.allocator.mu.Unlock()
+	from := len(dst)
+	for k := range w.affinities {
+		now := AffinityState{Owner: k.owner, CIDR: k.cidr}
+		if c := w.allocator.claims.Of(k.owner).Get(k.cidr); c != nil {
+			now.State, now.Created = c.State, c.Created
+		}
+		dst = append(dst, now)
+	}
+	clear(w.affinities)
+	slices.SortFunc(dst[from:], func(x, y AffinityState) int {
+		return cmp.Or(
+			strings.Compare(string(x.Owner.Type), string(y.Owner.Type)), strings.Compare(x.Owner.Name, y.Owner.Name),
+			affinity.CompareCIDRNames(x.CIDR, y.CIDR),
+		)
+	})
+	return dst
+}
+
+// AppendHandles appends the handles that changed since its last call to dst, as they
+// are now, by id in lower case, each once, and returns it. One that is gone has no
+// counts, and its id is in lower case.
+func (w *Watch) AppendHandles(dst []HandleState) []HandleState {
+	a := w.allocator
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(w.handles)) {
+		now := HandleState{ID: key}
+		if h := a.handles.find(key); h != nil {
+			now = a.handles.state(h)
+		}
+		dst = append(dst, now)
+	}
+	clear(w.handles)
+	return dst
 }
 
 // Stop ends the watch, which then notes no more changes. A second Stop does
@@ -60,17 +156,26 @@ func (w *Watch) Stop() {
 	a := w.allocator
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.watches = slices.DeleteFunc(a.watches, func(x *Watch) bool { return x == w })
-	clear(w.changed)
+	a.setWatches(slices.DeleteFunc(a.watches, func(x *Watch) bool { return x == w }))
+	clear(w.blocks)
+	clear(w.affinities)
+	clear(w.handles)
 }
 
 // note notes in the watches that the block was made, written or deleted.
 func (a *Allocator) note(b *ipamBlock) {
 	for _, w := range a.watches {
-		if cidr := b.CIDR(); cidr != w.last {
+		if cidr := b.CIDR(); w.blocks != nil && cidr != w.last {
 			w.last = cidr
-			w.changed[cidr] = struct{}{}
+			w.blocks[cidr] = struct{}{}
 		}
+	}
+}
+
+// noteHandle notes in the watches that the handle was made, written or deleted.
+func (a *Allocator) noteHandle(id string) {
+	for _, w := range a.handleWatches {
+		w.handles[handleKey(id)] = struct{}{}
 	}
 }
 

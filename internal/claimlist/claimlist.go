@@ -78,7 +78,7 @@ func (c *Claim) move(s step) error {
 	}
 	c.State = next
 	if c.list != nil {
-		c.list.version++
+		c.list.change(c)
 	}
 	return nil
 }
@@ -87,6 +87,10 @@ func (c *Claim) move(s step) error {
 // Index is not safe for concurrent use and must not be copied after first use.
 type Index struct {
 	owners map[affinity.Owner]*List
+
+	// OnChange, if not nil, is called when a claim was added, dropped or given
+	// another state, with the claim.
+	OnChange func(*Claim)
 }
 
 // Of returns the claims of owner, or nil if it never had any. A nil *List reads
@@ -102,7 +106,7 @@ func (x *Index) Open(owner affinity.Owner) *List {
 	if x.owners == nil {
 		x.owners = make(map[affinity.Owner]*List)
 	}
-	c := &List{owner: owner}
+	c := &List{owner: owner, index: x}
 	c.list = c.only[:0]
 	x.owners[owner] = c
 	return c
@@ -161,6 +165,15 @@ type List struct {
 	only  [1]*Claim // storage for the list of most owners
 
 	version uint64 // see Version
+	index   *Index // that has the list
+}
+
+// change counts a change of the claim, and tells whoever wants to know.
+func (c *List) change(cl *Claim) {
+	c.version++
+	if c.index.OnChange != nil {
+		c.index.OnChange(cl)
+	}
 }
 
 // Owner returns the owner of the claims, the zero Owner for a nil receiver.
@@ -246,7 +259,7 @@ func (c *List) Put(cidr netip.Prefix, state affinity.State, now time.Time) error
 	}
 	if cl := c.Get(cidr); cl != nil {
 		cl.State = state
-		c.version++
+		c.change(cl)
 		return nil
 	}
 	c.insert(cidr, state, now)
@@ -258,7 +271,7 @@ func (c *List) insert(cidr netip.Prefix, state affinity.State, now time.Time) *C
 	cl := &Claim{Owner: c.owner, CIDR: cidr, State: state, Created: now, list: c}
 	i, _ := c.find(cidr)
 	c.list = slices.Insert(c.list, i, cl)
-	c.version++
+	c.change(cl)
 	return cl
 }
 

@@ -25,8 +25,8 @@ type Allocator interface {
 	ClaimAffinity(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
 	ReleaseAffinity(netip.Prefix, affinity.Owner, bool) error
 	ReleaseHostAffinities(affinity.Owner, bool) error
-	GarbageCollectColdIPs()
-	GetUtilization() []ipam.PoolUsage
+	GarbageCollectColdIPs(blocks ...netip.Prefix)
+	GetUtilization(pools ...string) []ipam.PoolUsage
 }
 
 // A Log is one client's history, and the client's access to its allocator. It is

@@ -56,6 +56,7 @@ const (
 	IPInCooldown      Code = "ip-in-cooldown"      // address is cooling down
 	MaxAlloc          Code = "max-alloc"           // handle has as many addresses as it may
 	UpdateConflict    Code = "update-conflict"     // owner is not the expected one
+	Partial           Code = "partial"             // fewer addresses were given than asked for: no refusal, see ipam.Assignment.Err
 	MaxRetries        Code = "max-retries"         // gave up after 100 tries
 	Conflict          Code = "conflict"            // somebody else wrote meanwhile, and there is no second try
 )
@@ -105,6 +106,7 @@ var sentences = map[Code]string{
 	IPInCooldown:      "ipam: address is cooling down",
 	MaxAlloc:          "ipam: handle has as many addresses as it may",
 	UpdateConflict:    "ipam: owner is not the expected one",
+	Partial:           "ipam: fewer addresses were given than asked for",
 	MaxRetries:        "ipam: gave up after 100 tries",
 	Conflict:          "ipam: somebody else wrote meanwhile, and there is no second try",
 

@@ -194,8 +194,7 @@ func (c *Client) ReleasePoolAffinities(cidr netip.Prefix) error {
 
 // ReleaseBlockAffinity gives up the claim of the block's owner, if it has one, as
 // [ipam.Allocator.ReleaseBlockAffinity] does. It first reads the block, which
-// Calico's caller would pass. It tries once: [codes.Conflict] if somebody else
-// writes meanwhile (§15).
+// Calico's caller would pass. Errors are those of [Client.ReleaseBlockAffinityOf].
 func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error {
 	if err := checkCIDR(cidr); err != nil {
 		return err
@@ -204,18 +203,31 @@ func (c *Client) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
 	if errors.Is(err, errMissing) {
 		return &ipam.Error{Code: codes.NoSuchBlock, Block: cidr}
 	}
-	if err != nil || b.Owner.IsZero() {
+	if err != nil {
+		return err
+	}
+	return c.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: cidr, Owner: b.Owner}, mustBeEmpty)
+}
+
+// ReleaseBlockAffinityOf gives up the claim of the owner that the caller has read in the
+// block, as [ipam.Allocator.ReleaseBlockAffinityOf] does. It tries once:
+// [codes.Conflict] if somebody else writes meanwhile (§15).
+func (c *Client) ReleaseBlockAffinityOf(read ipam.BlockState, mustBeEmpty bool) error {
+	if err := checkCIDR(read.CIDR); err != nil || read.Owner.IsZero() {
+		return err
+	}
+	if err := checkOwner(read.Owner); err != nil {
 		return err
 	}
 	s, err := c.settings()
 	if err != nil {
 		return err
 	}
-	switch err := c.releaseOnce(b.Owner, cidr, mustBeEmpty, s); {
+	switch err := c.releaseOnce(read.Owner, read.CIDR, mustBeEmpty, s); {
 	case errors.Is(err, errStale):
 		return nil
 	case errors.Is(err, errConflict):
-		return &ipam.Error{Code: codes.Conflict, Block: cidr}
+		return &ipam.Error{Code: codes.Conflict, Block: read.CIDR}
 	default:
 		return err
 	}

@@ -27,18 +27,19 @@ func (c *Client) AutoAssignInto(args *ipam.AutoAssignArgs, v4, v6 *ipam.Assignme
 	if err := args.Validate(); err != nil {
 		return err
 	}
+	v4.Asked, v6.Asked = args.Num4, args.Num6
 	if err := c.supports(args.Use, args.MaxAllocPerHandle); err != nil {
 		return err
 	}
-	if args.Num4 > 0 {
+	if v4.Tried = args.Num4 > 0; v4.Tried {
 		if err := c.autoAssign(args, true, v4); err != nil {
 			return outcome(err)
 		}
 	}
-	if args.Num6 > 0 {
+	if v6.Tried = args.Num6 > 0; v6.Tried {
 		err := c.autoAssign(args, false, v6)
 		if errors.Is(err, codes.WrongFamily) {
-			*v4 = ipam.Assignment{} // given out all the same
+			v4.IPs, v4.Msgs = nil, nil // given out all the same
 		}
 		return outcome(err)
 	}

@@ -29,7 +29,7 @@ type faulty struct {
 	releaseIPs  func(...ipam.Release) (unallocated, released []netip.Addr, err error)
 	releaseHost func(affinity.Owner, bool) error
 	setOwner    func(netip.Addr, string, ipam.OwnerUpdate, ipam.OwnerPreconditions) error
-	collect     func()
+	collect     func(...netip.Prefix)
 	reserve     func([]string) []pool.Warning
 	dropBlock   func(netip.Prefix) bool
 	claim       func(netip.Prefix, affinity.Owner) (claimed, failed []netip.Prefix, err error)
@@ -52,9 +52,9 @@ func (f *faulty) ReleaseHostAffinities(o affinity.Owner, mustBeEmpty bool) error
 func (f *faulty) SetOwnerAttributes(ip netip.Addr, handle string, u ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error {
 	return f.setOwner(ip, handle, u, pre)
 }
-func (f *faulty) GarbageCollectColdIPs()                    { f.collect() }
-func (f *faulty) SetReservations(e []string) []pool.Warning { return f.reserve(e) }
-func (f *faulty) DropBlock(cidr netip.Prefix) bool          { return f.dropBlock(cidr) }
+func (f *faulty) GarbageCollectColdIPs(blocks ...netip.Prefix) { f.collect(blocks...) }
+func (f *faulty) SetReservations(e []string) []pool.Warning    { return f.reserve(e) }
+func (f *faulty) DropBlock(cidr netip.Prefix) bool             { return f.dropBlock(cidr) }
 func (f *faulty) ClaimAffinity(cidr netip.Prefix, o affinity.Owner) (claimed, failed []netip.Prefix, err error) {
 	return f.claim(cidr, o)
 }
@@ -129,7 +129,7 @@ var calls = map[string]func(f *faulty){
 			return f.Engine.SetOwnerAttributes(ip, handle, u, ipam.OwnerPreconditions{})
 		}
 	},
-	"cold addresses are not collected": func(f *faulty) { f.collect = func() {} },
+	"cold addresses are not collected": func(f *faulty) { f.collect = func(...netip.Prefix) {} },
 	"reservations are only added to": func(f *faulty) {
 		var all []string
 		f.reserve = func(e []string) []pool.Warning {

@@ -310,11 +310,11 @@ func (c *Client) ReleaseByHandle(id string) error {
 	return nil
 }
 
-// GarbageCollectColdIPs frees every address whose cooldown is over, as
-// [ipam.Allocator.GarbageCollectColdIPs] does: get config, list blocks, and one
-// write of each listed block with anything to collect. It deletes no block and
+// GarbageCollectColdIPs frees every address whose cooldown is over, in the given
+// blocks or in all, as [ipam.Allocator.GarbageCollectColdIPs] does: get config, list
+// blocks, and one write of each wanted one with anything to collect. It deletes no block and
 // tries only once (§15). Releases of Calico without a cooldown do not have it.
-func (c *Client) GarbageCollectColdIPs() {
+func (c *Client) GarbageCollectColdIPs(blocks ...netip.Prefix) {
 	if !c.rules.Cooldown {
 		return
 	}
@@ -322,11 +322,14 @@ func (c *Client) GarbageCollectColdIPs() {
 	if err != nil {
 		return
 	}
-	blocks, err := list[*Block](c, BlocksKey)
+	all, err := list[*Block](c, BlocksKey)
 	if err != nil {
 		return
 	}
-	for _, listed := range blocks {
+	for _, listed := range all {
+		if len(blocks) > 0 && !slices.Contains(blocks, listed.CIDR) {
+			continue
+		}
 		if b := listed.Copy().(*Block); b.collect(c.now(), s.cooldown) > 0 {
 			_ = c.updateBlock(b)
 		}

@@ -11,11 +11,13 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/trace"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
-// unrecorded are scenes that no recording has: changing the line of ipam that each of
-// them is about makes no recording diverge.
+// unrecorded are scenes that no recording has: changing the lines of ipam that they are
+// about makes no recording diverge.
 var unrecorded = map[string]func(t *testing.T, e trace.Engine, clock *ipam.Clock){
 	// The host gets an affinity by name, which its namesake has too (§1, §15).
 	"ReleaseAffinity drops a namesake's claim": func(t *testing.T, e trace.Engine, _ *ipam.Clock) {
@@ -47,6 +49,50 @@ var unrecorded = map[string]func(t *testing.T, e trace.Engine, clock *ipam.Clock
 		require.NoError(t, err)
 		require.Equal(t, cidr, got)
 		require.Empty(t, e.State().Blocks[0].Allocations)
+	},
+	"collection in one block": func(t *testing.T, e trace.Engine, clock *ipam.Clock) {
+		require.NoError(t, e.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+		far := sidePool.CIDR.Addr() // in the block before
+		hold(t, e, "h", sideIP, far)
+		require.NoError(t, e.ReleaseByHandle("h"))
+		clock.Advance(twoMinutes)
+		left := func() (n int) {
+			for _, b := range e.State().Blocks {
+				n += len(b.Allocations)
+			}
+			return n
+		}
+		require.Equal(t, 2, left())
+		e.GarbageCollectColdIPs(netip.MustParsePrefix("10.9.0.0/29"), netip.Prefix{})
+		require.Equal(t, 2, left(), "there are no such blocks")
+		e.GarbageCollectColdIPs(netip.PrefixFrom(far, 29).Masked())
+		require.Equal(t, 1, left())
+		e.GarbageCollectColdIPs()
+		require.Zero(t, left())
+	},
+	"usage of some pools": func(t *testing.T, e trace.Engine, _ *ipam.Clock) {
+		require.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/124"), BlockSize: 126}))
+		all := e.GetUtilization()
+		require.Len(t, all, 3)
+		require.Equal(t, all[:2], e.GetUtilization("six", "10.0.0.0/28", "p"))
+		require.Equal(t, all[1:2], e.GetUtilization("fd00::/124"))
+		require.Empty(t, e.GetUtilization(ipam.OrphanedBlocks))
+	},
+	"release for the owner that was read": func(t *testing.T, e trace.Engine, _ *ipam.Clock) {
+		hold(t, e, "h", sideIP)
+		read := e.State().Blocks[0]
+		require.ErrorIs(t, e.ReleaseBlockAffinityOf(read, true), codes.BlockNotEmpty)
+		require.ErrorIs(t, e.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: netip.MustParsePrefix("10.0.0.1/29"), Owner: read.Owner}, true), codes.InvalidArgument)
+		require.NoError(t, e.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: read.CIDR}, false), "nobody's")
+		require.NoError(t, e.PutAffinity(affinity.HostOwner("m"), read.CIDR, affinity.Confirmed))
+		require.Len(t, e.State().Affinities, 2)
+		require.NoError(t, e.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: read.CIDR, Owner: affinity.HostOwner("m")}, false))
+		require.Len(t, e.State().Affinities, 1, "a claim on another's block is dropped")
+		require.Equal(t, read.Owner, e.State().Blocks[0].Owner)
+		require.NoError(t, e.ReleaseBlockAffinityOf(read, false))
+		require.Empty(t, e.State().Affinities)
+		require.True(t, e.State().Blocks[0].Owner.IsZero())
+		require.NoError(t, e.ReleaseBlockAffinityOf(read, false), "there is no claim any more")
 	},
 }
 

@@ -3,15 +3,16 @@ package protocol
 import (
 	"math/big"
 	"net/netip"
+	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// GetUtilization returns the usage of every pool and of the blocks in none, as
-// [ipam.Allocator.GetUtilization] does, of blocks as last written. Recordings do
+// GetUtilization returns the usage of the given pools, or of all and of the blocks in
+// none, as [ipam.Allocator.GetUtilization] does, of blocks as last written. Recordings do
 // not show its requests: it lists the blocks. Nil if that fails.
-func (c *Client) GetUtilization() []ipam.PoolUsage {
+func (c *Client) GetUtilization(pools ...string) []ipam.PoolUsage {
 	blocks, err := list[*Block](c, BlocksKey)
 	if err != nil {
 		return nil
@@ -19,6 +20,9 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 	var usage []ipam.PoolUsage
 	reservations := c.counted()
 	for _, p := range c.pools.All() {
+		if len(pools) > 0 && !slices.Contains(pools, p.Name()) && !slices.Contains(pools, p.CIDR().String()) {
+			continue
+		}
 		u := ipam.PoolUsage{Name: p.Name(), CIDR: p.CIDR()}
 		capacity := new(big.Int).Lsh(big.NewInt(1), uint(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
 		reserved := reservations.CountIn(p.CIDR())
@@ -50,6 +54,9 @@ func (c *Client) GetUtilization() []ipam.PoolUsage {
 			Available: big.NewInt(limited(unused).Int64() + inBlocks),
 		}
 		usage = append(usage, u)
+	}
+	if len(pools) > 0 {
+		return usage
 	}
 	orphans := ipam.PoolUsage{Name: ipam.OrphanedBlocks, CIDR: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Usage: ipam.Usage{
 		Capacity: new(big.Int), InUse: new(big.Int), Reserved: new(big.Int), Available: new(big.Int),

@@ -20,13 +20,14 @@ type Engine interface {
 	IPsByHandle(id string) ([]netip.Addr, error)
 	GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
 	SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error
-	GarbageCollectColdIPs()
+	GarbageCollectColdIPs(blocks ...netip.Prefix)
 
 	ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error)
 	ReleaseAffinity(cidr netip.Prefix, owner affinity.Owner, mustBeEmpty bool) error
 	ReleaseHostAffinities(owner affinity.Owner, mustBeEmpty bool) error
 	ReleasePoolAffinities(cidr netip.Prefix) error
 	ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
+	ReleaseBlockAffinityOf(read ipam.BlockState, mustBeEmpty bool) error
 	RemoveIPAMHost(owner affinity.Owner) error
 
 	SetIPAMConfig(c ipam.Config) error
@@ -43,7 +44,7 @@ type Engine interface {
 
 	// Calico tells whose calicoctl prints.
 	Calico() calico.Version
-	GetUtilization() []ipam.PoolUsage
+	GetUtilization(pools ...string) []ipam.PoolUsage
 	State() ipam.State
 	// SequenceNumber tells what a release calls the current number.
 	SequenceNumber(ip netip.Addr) uint64

@@ -108,6 +108,8 @@ type In struct {
 	IP       string    `json:"ip,omitempty"`
 	CIDR     string    `json:"cidr,omitempty"`
 	Releases []Release `json:"releases,omitempty"`
+	CIDRs    []string  `json:"cidrs,omitempty"` // the blocks to collect in; none for all
+	Pools    []string  `json:"pools,omitempty"` // names or CIDRs; none for all
 
 	ActiveAttrs          map[string]string `json:"activeAttrs,omitempty"`
 	ClearActive          bool              `json:"clearActive,omitempty"`

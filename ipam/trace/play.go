@@ -174,6 +174,9 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return Out{Err: codeOf(p.engine.ReleasePoolAffinities(cidr))}
 	}),
 	"ReleaseBlockAffinity": withCIDR(func(p *Player, cidr netip.Prefix, in *In) Out {
+		if in.Host != "" { // the owner in the block that the caller has read
+			return Out{Err: codeOf(p.engine.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: cidr, Owner: in.owner()}, in.MustBeEmpty))}
+		}
 		return Out{Err: codeOf(p.engine.ReleaseBlockAffinity(cidr, in.MustBeEmpty))}
 	}),
 	"ReleaseHostAffinities": func(p *Player, in *In) (Out, error) {
@@ -238,11 +241,15 @@ var operations = map[string]func(p *Player, in *In) (Out, error){
 		return Out{}, nil
 	},
 	"GarbageCollectColdIPs": func(p *Player, in *In) (Out, error) {
-		p.engine.GarbageCollectColdIPs()
+		blocks, err := prefixes(in.CIDRs)
+		if err != nil {
+			return Out{}, err
+		}
+		p.engine.GarbageCollectColdIPs(blocks...)
 		return Out{}, nil
 	},
 	"GetUtilization": func(p *Player, in *In) (Out, error) {
-		return Out{Pools: p.engine.GetUtilization()}, nil
+		return Out{Pools: p.engine.GetUtilization(in.Pools...)}, nil
 	},
 	"PutAffinity": func(p *Player, in *In) (Out, error) {
 		state, err := affinity.ParseState(in.State)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -337,11 +338,29 @@ func (r *Recorder) SetReservations(entries []string) (warnings []pool.Warning) {
 }
 
 // GarbageCollectColdIPs is [ipam.Allocator.GarbageCollectColdIPs], recorded.
-func (r *Recorder) GarbageCollectColdIPs() {
-	r.do("GarbageCollectColdIPs", In{}, func() Out {
-		r.Allocator.GarbageCollectColdIPs()
+func (r *Recorder) GarbageCollectColdIPs(blocks ...netip.Prefix) {
+	given := len(blocks) > 0
+	blocks = slices.DeleteFunc(slices.Clone(blocks), func(b netip.Prefix) bool { return !b.IsValid() })
+	if given && len(blocks) == 0 {
+		return // there are no such blocks
+	}
+	r.do("GarbageCollectColdIPs", In{CIDRs: texts(blocks)}, func() Out {
+		r.Allocator.GarbageCollectColdIPs(blocks...)
 		return Out{}
 	})
+}
+
+// ReleaseBlockAffinityOf is [ipam.Allocator.ReleaseBlockAffinityOf], recorded.
+func (r *Recorder) ReleaseBlockAffinityOf(read ipam.BlockState, mustBeEmpty bool) (err error) {
+	if read.Owner.Validate() != nil {
+		return r.Allocator.ReleaseBlockAffinityOf(read, mustBeEmpty) // does nothing
+	}
+	in := withCIDRIn(read.Owner, read.CIDR, mustBeEmpty)
+	r.do("ReleaseBlockAffinity", in, func() Out {
+		err = r.Allocator.ReleaseBlockAffinityOf(read, mustBeEmpty)
+		return Out{Err: codeOf(err)}
+	})
+	return err
 }
 
 // PutAffinity is [ipam.Allocator.PutAffinity], recorded.
@@ -379,10 +398,49 @@ func (r *Recorder) DropBlock(cidr netip.Prefix) (dropped bool) {
 	return dropped
 }
 
+// PutBlock is [ipam.Allocator.PutBlock]. Recordings have no raw edits of blocks,
+// handles and pools: if it changes anything the recording ends with
+// [ErrNotRecordable].
+func (r *Recorder) PutBlock(state ipam.BlockState) error {
+	return r.raw("PutBlock", func() error { return r.Allocator.PutBlock(state) })
+}
+
+// PutHandle is [ipam.Allocator.PutHandle], which ends the recording as PutBlock does.
+func (r *Recorder) PutHandle(state ipam.HandleState) error {
+	return r.raw("PutHandle", func() error { return r.Allocator.PutHandle(state) })
+}
+
+// DropHandle is [ipam.Allocator.DropHandle], which ends the recording as PutBlock does.
+func (r *Recorder) DropHandle(id string) (dropped bool) {
+	_ = r.raw("DropHandle", func() error {
+		if dropped = r.Allocator.DropHandle(id); !dropped {
+			return codes.DoesNotExist
+		}
+		return nil
+	})
+	return dropped
+}
+
+// PutPool is [ipam.Allocator.PutPool], which ends the recording as PutBlock does.
+func (r *Recorder) PutPool(spec pool.Spec) error {
+	return r.raw("PutPool", func() error { return r.Allocator.PutPool(spec) })
+}
+
+// raw makes a raw edit, which ends the recording unless it is refused.
+func (r *Recorder) raw(op string, edit func() error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := edit()
+	if err == nil && r.err == nil {
+		r.err = fmt.Errorf("%w: %s, a raw edit", ErrNotRecordable, op)
+	}
+	return err
+}
+
 // GetUtilization is [ipam.Allocator.GetUtilization], recorded.
-func (r *Recorder) GetUtilization() (usage []ipam.PoolUsage) {
-	r.do("GetUtilization", In{}, func() Out {
-		usage = r.Allocator.GetUtilization()
+func (r *Recorder) GetUtilization(pools ...string) (usage []ipam.PoolUsage) {
+	r.do("GetUtilization", In{Pools: pools}, func() Out {
+		usage = r.Allocator.GetUtilization(pools...)
 		return Out{Pools: usage}
 	})
 	return usage

@@ -258,6 +258,60 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 	require.NoError(t, replays("", text.Bytes()))
 }
 
+// TestRecorderNarrowed: what is done for some blocks, pools or a certain owner replays
+// so.
+func TestRecorderNarrowed(t *testing.T) {
+	r, clock, text := recorded(t)
+	require.NoError(t, r.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	v4, _, err := r.AutoAssign(pod("n1", "h", 40))
+	require.NoError(t, err)
+	require.NoError(t, v4.Err())
+	require.NoError(t, r.ReleaseByHandle("h"))
+	clock.Advance(time.Hour)
+	first := r.State().Blocks[0]
+	r.GarbageCollectColdIPs(netip.Prefix{})
+	r.GarbageCollectColdIPs(first.CIDR, netip.Prefix{})
+	state := r.State()
+	require.Empty(t, state.Blocks[0].Allocations)
+	require.NotEmpty(t, state.Blocks[1].Allocations)
+	require.Len(t, r.GetUtilization(r.Pools()[0].Name), 1)
+	require.NoError(t, r.ReleaseBlockAffinityOf(first, true))
+	require.NoError(t, r.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: first.CIDR}, true))
+	require.Len(t, r.State().Blocks, len(state.Blocks)-1)
+	require.NoError(t, r.Err())
+	require.NoError(t, replays("", text.Bytes()))
+}
+
+// TestRecorderOfRawEdits: the format has no raw edits of blocks, handles and pools.
+// One that is refused changes nothing, and the recording goes on.
+func TestRecorderOfRawEdits(t *testing.T) {
+	cidr := netip.MustParsePrefix("10.0.0.0/30")
+	for what, edit := range map[string]func(r *Recorder, cidr netip.Prefix) bool{
+		"PutBlock": func(r *Recorder, cidr netip.Prefix) bool {
+			return r.PutBlock(ipam.BlockState{CIDR: cidr, Free: []int{0, 1, 2, 3}}) == nil
+		},
+		"PutHandle": func(r *Recorder, cidr netip.Prefix) bool {
+			return r.PutHandle(ipam.HandleState{ID: "h", Counts: []ipam.HandleCount{{Block: cidr, Count: 1}}}) == nil
+		},
+		"DropHandle": func(r *Recorder, cidr netip.Prefix) bool { return cidr.IsValid() && r.DropHandle("h") },
+		"PutPool": func(r *Recorder, cidr netip.Prefix) bool {
+			return r.PutPool(pool.Spec{Name: "new", CIDR: netip.PrefixFrom(netip.MustParseAddr("10.77.0.0"), cidr.Bits()), BlockSize: 30}) == nil
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r, _, text := recorded(t)
+			_, _, err := r.AutoAssign(pod("n1", "h", 1))
+			require.NoError(t, err)
+			require.False(t, edit(r, netip.Prefix{}))
+			require.NoError(t, r.Err())
+			require.True(t, edit(r, cidr))
+			require.ErrorIs(t, r.Err(), ErrNotRecordable)
+			require.ErrorContains(t, r.Err(), what)
+			require.NoError(t, replays("", text.Bytes()))
+		})
+	}
+}
+
 // TestRecorderWriteErrors: the first error of the writer stays, and operations
 // still work.
 func TestRecorderWriteErrors(t *testing.T) {
@@ -519,8 +573,11 @@ func TestRecorderOverridesEverything(t *testing.T) {
 	for name := range operations {
 		require.True(t, slices.Contains(notOfTheAllocator, name) || slices.Contains(own, name), "operation %s cannot be recorded", name)
 	}
-	// The last three are written as SetIPAMConfig, AutoAssign and ReleaseIPs.
-	beside := []string{"Err", "PutIPAMConfig", "AutoAssignInto", "ReleaseIP"}
+	beside := []string{
+		"Err",
+		"PutIPAMConfig", "AutoAssignInto", "ReleaseIP", "ReleaseBlockAffinityOf", // written as SetIPAMConfig, AutoAssign, ReleaseIPs, ReleaseBlockAffinity
+		"PutBlock", "PutHandle", "DropHandle", "PutPool", // end the recording
+	}
 	for _, name := range own {
 		require.True(t, operations[name] != nil || slices.Contains(beside, name), "%s is recorded as what no Player knows", name)
 	}
