@@ -98,6 +98,24 @@ func (l *ledger) room() (n int) {
 	return n
 }
 
+// mostOwned returns how many blocks the node owns that owns the most.
+func (l *ledger) mostOwned() (most int) {
+	for i := range l.owned {
+		most = max(most, l.owned[i].blocks)
+	}
+	return most
+}
+
+// empty returns how many blocks have nothing allocated.
+func (l *ledger) empty() (n int) {
+	for _, b := range l.blocks {
+		if b.used == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // total returns how many blocks the enabled pools have room for.
 func (l *ledger) total() (n int) {
 	for i := range l.order {

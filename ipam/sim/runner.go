@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"math/rand"
 	"net/netip"
@@ -58,6 +59,7 @@ type runner struct {
 	expected        int                 // requests, about
 	sampled         int                 // samples taken, but for those after events
 	stopped         bool
+	searchesAll     bool // for headroom, even where it can be counted: for tests
 
 	args    ipam.AutoAssignArgs // of the request under way, as are the answers
 	v4, v6  ipam.Assignment
@@ -407,6 +409,11 @@ func (r *runner) why(n *node, use pool.Use, p *pod, err error) Outcome {
 		return refusedStrict
 	}
 	return refusedPoolEmpty
+}
+
+// blockLimit returns how many blocks a node may have.
+func (r *runner) blockLimit() int {
+	return cmp.Or(r.config.MaxBlocksPerHost, ipam.DefaultMaxBlocksPerHost)
 }
 
 // hold counts an address that was given out, and keeps it for the pod.
