@@ -28,7 +28,7 @@ type Controller struct {
 	leaving     []*node // to be released
 	failures    int     // syncs in a row that ended with an error
 	reclaimed   map[series]uint64
-	shadows     []*Shadow
+	shadows     []*shadow
 }
 
 // guards are the checks that keep the controller from releasing too much. Tests

@@ -3,15 +3,14 @@ package lifecycle
 // This file tells whether a controller of another grace period would have done the
 // same, so that nobody needs to run it to find out.
 
-// A Shadow is a controller of another grace period beside a [Controller], on a cluster
-// of its own where all goes as in the controller's, for as long as that can be shown.
-// It does nothing: its user says before each look of the controller whether the shadow
-// would look ([Shadow.Next]). Make one with [Controller.Shadow].
+// shadow is a controller of another grace period beside a [Controller], on a cluster
+// of its own where all goes as in the controller's, for as long as that can be shown. It
+// does nothing.
 //
 // They go apart, for good, where the grace period matters or may: when an address of a
 // node that exists becomes suspect, when an empty block of a node with others is marked,
 // and when one of the two looks at more than the other, and that is more than nothing.
-type Shadow struct {
+type shadow struct {
 	looks, full bool // when the controller looks next, or passes
 	apart       bool
 	// once are nodes that one of the two has looked at and the other has still to: they
@@ -19,19 +18,24 @@ type Shadow struct {
 	once []*node
 }
 
-// Shadow returns a shadow of a controller that has not looked yet.
-func (k *Controller) Shadow() *Shadow {
-	s := new(Shadow)
-	k.shadows = append(k.shadows, s)
-	return s
+// AddShadow gives a controller that has not looked yet a shadow, and returns its number,
+// from 0. A shadow stands for a controller of another grace period, on a cluster where
+// all goes the same: as long as the two are not apart ([Controller.Apart]), the other
+// would have done what this one did. The caller says before each look of the controller,
+// or [Controller.Pass], whether the shadow would look ([Controller.ShadowLooks]).
+func (k *Controller) AddShadow() int {
+	k.shadows = append(k.shadows, new(shadow))
+	return len(k.shadows) - 1
 }
 
-// Next says whether the shadow looks when the controller looks next or passes, and
-// whether that is a full look ([Controller.Sync]).
-func (s *Shadow) Next(looks, full bool) { s.looks, s.full = looks, full }
+// ShadowLooks says whether a shadow looks when the controller looks next or passes, and
+// whether that is a full look (see [Controller.Sync]).
+func (k *Controller) ShadowLooks(i int, looks, full bool) {
+	k.shadows[i].looks, k.shadows[i].full = looks, full
+}
 
-// Apart reports whether the shadow may have gone another way than its controller.
-func (s *Shadow) Apart() bool { return s.apart }
+// Apart reports whether a shadow may have gone another way than its controller.
+func (k *Controller) Apart(i int) bool { return k.shadows[i].apart }
 
 // Pass is for a moment at which the controller does not look, and shadows may.
 func (k *Controller) Pass() {

@@ -41,7 +41,7 @@ func (t *tape) Pick(what string, n int) int {
 type twins struct {
 	tape   tape
 	worlds [2]*world
-	shadow *Shadow
+	first  *Controller // which has the shadow
 	apart  bool
 	alike  int // steps
 }
@@ -58,17 +58,18 @@ func newTwins(s property.Source, breakIt func(*Controller)) *twins {
 			if i == 1 {
 				return
 			}
-			if t.shadow != nil {
-				t.apart = t.apart || t.shadow.Apart()
+			if t.first != nil {
+				t.apart = t.over()
 			}
-			t.shadow = k.Shadow()
+			t.first = k
+			k.AddShadow()
 			if breakIt != nil {
 				breakIt(k)
 			}
 		}
 		w.restart()
 	}
-	t.worlds[0].looking = func(full bool) { t.shadow.Next(true, full) }
+	t.worlds[0].looking = func(full bool) { t.first.ShadowLooks(0, true, full) }
 	return t
 }
 
@@ -144,7 +145,7 @@ func (t *twins) look() {
 		look := least + t.tape.source.Pick("look", 3-least)
 		looks[i], full[i] = look > 0, look == 2
 	}
-	t.shadow.Next(looks[1], full[1])
+	t.first.ShadowLooks(0, looks[1], full[1])
 	if !looks[0] {
 		t.worlds[0].controller.Pass()
 	}
@@ -163,7 +164,7 @@ func (t *twins) look() {
 }
 
 // over reports whether the shadow stands for the other no longer.
-func (t *twins) over() bool { return t.apart || t.shadow.Apart() }
+func (t *twins) over() bool { return t.apart || t.first.Apart(0) }
 
 // shadowed is the property: as long as a shadow does not part, all goes the same with
 // its grace period.
@@ -239,11 +240,11 @@ func TestShadowMarks(t *testing.T) {
 	require.NoError(t, c.SetNode(ipam.Node{Name: "n"}))
 	k, err := NewController(c, DefaultPolicy())
 	require.NoError(t, err)
-	s := k.Shadow()
+	k.AddShadow()
 	both := func() {
-		s.Next(true, true)
+		k.ShadowLooks(0, true, true)
 		require.NoError(t, k.Sync(true).Err)
-		require.False(t, s.Apart())
+		require.False(t, k.Apart(0))
 	}
 	attrs := block.MakeAttrs(map[string]string{ipam.AttrNode: "n", ipam.AttrPod: "p", ipam.AttrNamespace: "ns"})
 	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 4, Handle: "first", Attrs: attrs, Use: pool.Workload})
@@ -260,10 +261,10 @@ func TestShadowMarks(t *testing.T) {
 	both() // the second block cools
 	clock.Advance(30 * time.Second)
 	both() // it was collected, and is empty
-	s.Next(false, false)
+	k.ShadowLooks(0, false, false)
 	k.Pass()
-	require.False(t, s.Apart(), "nobody looks")
-	s.Next(true, true)
+	require.False(t, k.Apart(0), "nobody looks")
+	k.ShadowLooks(0, true, true)
 	k.Pass()
-	require.True(t, s.Apart())
+	require.True(t, k.Apart(0))
 }

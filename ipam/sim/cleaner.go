@@ -23,7 +23,7 @@ type cleaner struct {
 // shadow is a cleaner of another grace period, of [Options].Graces.
 type shadow struct {
 	policy           lifecycle.Policy
-	of               *lifecycle.Shadow // nil while the cleaner is down
+	of               int // the number of its shadow
 	apart            bool
 	nextFull         time.Duration
 	syncs, fullSyncs int // as in [Cleaned]
@@ -42,7 +42,7 @@ func (r *runner) startController() {
 		s := &c.shadows[i]
 		s.nextFull = r.at + s.policy.FullEvery()
 		if !s.apart {
-			s.of = c.controller.Shadow()
+			s.of = c.controller.AddShadow()
 		}
 	}
 }
@@ -77,7 +77,7 @@ func (r *runner) tell() {
 		if looks {
 			s.syncs++
 		}
-		s.of.Next(looks, full)
+		c.controller.ShadowLooks(s.of, looks, full)
 	}
 }
 
@@ -94,7 +94,7 @@ func (s *shadow) result(c *Cleaned) *Cleaned {
 func (r *runner) part() {
 	for i := range r.cleaner.shadows {
 		s := &r.cleaner.shadows[i]
-		if s.apart || !s.of.Apart() {
+		if s.apart || !r.cleaner.controller.Apart(s.of) {
 			continue
 		}
 		s.apart = true
