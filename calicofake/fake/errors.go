@@ -232,14 +232,11 @@ func attributesError(err error, addr cnet.IP) error {
 	if e == nil {
 		return err
 	}
-	if e.Code != codes.DoesNotExist && e.Code != codes.IPInCooldown {
+	if e.Code != codes.DoesNotExist {
 		return err
 	}
 	why := "IP is unassigned"
-	switch {
-	case e.Code == codes.IPInCooldown:
-		why = e.Error()
-	case strings.Contains(e.Detail, codes.NotInPool.Error()):
+	if strings.Contains(e.Detail, codes.NotInPool.Error()) {
 		why = "No valid IPPool"
 	}
 	return cerrors.ErrorResourceDoesNotExist{Err: say(e, "%s", why), Identifier: addr.String()}
