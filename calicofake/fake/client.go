@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 
 	"github.com/projectcalico/calico/libcalico-go/lib/backend/model"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
@@ -94,6 +93,9 @@ func (c *client) AutoAssign(ctx context.Context, args ipam.AutoAssignArgs) (v4, 
 		if err := request.Validate(); err != nil {
 			return err
 		}
+		if odd := request.Use != "" && !request.Use.Valid() || request.Use == pool.LoadBalancer && !c.fake.cluster.Calico().Rules().LoadBalancer; odd {
+			return c.oddUse(p, &request)
+		}
 		// One family at a time, as the allocator does it: so each has its own error.
 		if args.Num4 > 0 {
 			only := request
@@ -122,6 +124,18 @@ func (c *client) AutoAssign(ctx context.Context, args ipam.AutoAssignArgs) (v4, 
 		return nil
 	})
 	return v4, v6, err
+}
+
+// oddUse refuses a use that the release does not know, as Calico does: no pool
+// allows it.
+func (c *client) oddUse(p *protocol.Client, request *sim.AutoAssignArgs) error {
+	if request.Num4 <= 0 && request.Num6 <= 0 {
+		return nil
+	}
+	if _, known := p.Store().Look(keyOf(nodeKey(request.Host)).Key()).(*protocol.Node); !known {
+		return autoAssignError(&sim.Error{Code: codes.DoesNotExist, Host: request.Host}, request)
+	}
+	return noUse(&sim.Error{Code: codes.NoQualifiedPool, Host: request.Host, Want: string(request.Use)}, request.Use)
 }
 
 // assignments returns the answer for one family.
@@ -180,6 +194,9 @@ func (c *client) GetAssignmentAttributes(ctx context.Context, addr cnet.IP) (att
 func (c *client) IPsByHandle(ctx context.Context, handleID string) (ips []cnet.IP, err error) {
 	err = c.run(ctx, "IPsByHandle", []any{handleID}, func(_ *access, p *protocol.Client) error {
 		held, err := p.IPsByHandle(handleID)
+		if err == nil {
+			ips = []cnet.IP{}
+		}
 		for _, ip := range held {
 			ips = append(ips, ipOf(ip))
 		}
@@ -232,10 +249,11 @@ func (c *client) ReleasePoolAffinities(ctx context.Context, pool cnet.IPNet) err
 // (§9).
 func (c *client) ReleaseBlockAffinity(ctx context.Context, block *model.AllocationBlock, mustBeEmpty bool) error {
 	return c.run(ctx, "ReleaseBlockAffinity", []any{block, mustBeEmpty}, func(_ *access, p *protocol.Client) error {
-		if block.Host() == "" {
-			return nil
+		read := sim.BlockState{CIDR: prefixOf(block.CIDR.IPNet)}
+		if host := block.Host(); host != "" {
+			read.Owner = affinity.HostOwner(host)
 		}
-		return claimError(p.ReleaseBlockAffinity(prefixOf(block.CIDR.IPNet), mustBeEmpty), block.CIDR)
+		return claimError(p.ReleaseBlockAffinityOf(read, mustBeEmpty), block.CIDR)
 	})
 }
 
@@ -275,10 +293,7 @@ func (c *client) GetUtilization(ctx context.Context, args ipam.GetUtilizationArg
 		if err := c.fake.pullReservations(ctx); err != nil {
 			return err
 		}
-		for _, u := range p.GetUtilization() {
-			if len(args.Pools) > 0 && (u.Name == sim.OrphanedBlocks || !slices.Contains(args.Pools, u.Name) && !slices.Contains(args.Pools, u.CIDR.String())) {
-				continue
-			}
+		for _, u := range p.GetUtilization(args.Pools...) {
 			out := &ipam.PoolUtilization{Name: u.Name, CIDR: netOf(u.CIDR).IPNet}
 			for _, b := range u.Blocks {
 				out.Blocks = append(out.Blocks, ipam.BlockUtilization{

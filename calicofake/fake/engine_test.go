@@ -255,6 +255,9 @@ func (e *engine) GetAssignmentAttributes(ip netip.Addr) (a sim.Attributes, err e
 	if err != nil {
 		return a, coded(err)
 	}
+	if err := e.fake.pull(); err != nil {
+		return a, err
+	}
 	if a, err = e.fake.outside().GetAssignmentAttributes(ip); err != nil {
 		return a, err
 	}
@@ -266,8 +269,8 @@ func (e *engine) SetOwnerAttributes(ip netip.Addr, handle string, update sim.Own
 	return e.direct("SetOwnerAttributes", "no such method").SetOwnerAttributes(ip, handle, update, pre)
 }
 
-func (e *engine) GarbageCollectColdIPs() {
-	e.direct("GarbageCollectColdIPs", "no such method").GarbageCollectColdIPs()
+func (e *engine) GarbageCollectColdIPs(blocks ...netip.Prefix) {
+	e.direct("GarbageCollectColdIPs", "no such method").GarbageCollectColdIPs(blocks...)
 }
 
 func (e *engine) ClaimAffinity(cidr netip.Prefix, owner affinity.Owner) (claimed, failed []netip.Prefix, err error) {
@@ -308,6 +311,15 @@ func (e *engine) ReleaseBlockAffinity(cidr netip.Prefix, mustBeEmpty bool) error
 	return coded(e.calico("ReleaseBlockAffinity", false).ReleaseBlockAffinity(ctx, b, mustBeEmpty))
 }
 
+func (e *engine) ReleaseBlockAffinityOf(read sim.BlockState, mustBeEmpty bool) error {
+	if read.Owner.Type != affinity.Host {
+		return e.direct("ReleaseBlockAffinityOf", "a virtual owner").ReleaseBlockAffinityOf(read, mustBeEmpty)
+	}
+	owner := read.Owner.String()
+	b := &model.AllocationBlock{CIDR: netOf(read.CIDR), Affinity: &owner}
+	return coded(e.calico("ReleaseBlockAffinity", false).ReleaseBlockAffinity(ctx, b, mustBeEmpty))
+}
+
 func (e *engine) RemoveIPAMHost(owner affinity.Owner) error {
 	if owner.Type != affinity.Host {
 		return e.direct("RemoveIPAMHost", "a virtual owner").RemoveIPAMHost(owner)
@@ -344,6 +356,7 @@ func (e *engine) SetPool(spec pool.Spec) error {
 		return err
 	}
 	e.fake.cluster.DeletePool(spec.Name)
+	spec = spec.WithDefaults() // as the API server writes them
 	p := v3.NewIPPool()
 	p.Name, p.Spec.CIDR, p.Spec.BlockSize = spec.Name, spec.CIDR.String(), spec.BlockSize
 	p.Spec.NodeSelector, p.Spec.Disabled = spec.NodeSelector, spec.Disabled
@@ -409,9 +422,12 @@ func (e *engine) Calico() calico.Version { return e.fake.cluster.Calico() }
 
 // GetUtilization takes from the allocator what the interface does not show, if both
 // agree on the rest.
-func (e *engine) GetUtilization() []sim.PoolUsage {
-	usage, err := e.calico("GetUtilization", false).GetUtilization(ctx, ipam.GetUtilizationArgs{})
-	full := e.fake.outside().GetUtilization()
+func (e *engine) GetUtilization(pools ...string) []sim.PoolUsage {
+	usage, err := e.calico("GetUtilization", false).GetUtilization(ctx, ipam.GetUtilizationArgs{Pools: pools})
+	if err := e.fake.pull(); err != nil { // another allocator does not
+		return nil
+	}
+	full := e.fake.outside().GetUtilization(pools...)
 	if err != nil || len(usage) != len(full) {
 		return nil // a divergence
 	}
@@ -512,4 +528,3 @@ func (e *engine) SequenceNumber(ip netip.Addr) uint64 {
 	}
 	return b.GetSequenceNumberForOrdinal(ord)
 }
-

@@ -86,14 +86,11 @@ func autoAssignError(err error, args *sim.AutoAssignArgs) error {
 	}
 	switch e.Code {
 	case codes.UseRequired:
-		if args.Use != "" {
-			return noUse(e, args.Use)
-		}
 		return ipam.ErrUseRequired
 	case codes.StrictAffinityRequired:
 		return ipam.ErrStrictAffinity
 	case codes.DoesNotExist:
-		key := model.ResourceKey{Kind: "Node", Name: args.Host}
+		key := nodeKey(args.Host)
 		return failure(protocol.Missing, key, keyOf(key))
 	case codes.WrongFamily:
 		if e.Pool.Addr().Is4() {
@@ -236,7 +233,10 @@ func attributesError(err error, addr cnet.IP) error {
 		return err
 	}
 	why := "IP is unassigned"
-	if strings.Contains(e.Detail, codes.NotInPool.Error()) {
+	switch {
+	case e.Block.IsValid():
+		return missingBlock(e)
+	case strings.Contains(e.Detail, codes.NotInPool.Error()):
 		why = "No valid IPPool"
 	}
 	return cerrors.ErrorResourceDoesNotExist{Err: say(e, "%s", why), Identifier: addr.String()}

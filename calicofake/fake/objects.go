@@ -65,6 +65,10 @@ func prefixesOf(nets []cnet.IPNet) []netip.Prefix {
 	return prefixes
 }
 
+func nodeKey(name string) model.ResourceKey {
+	return model.ResourceKey{Kind: libapiv3.KindNode, Name: name}
+}
+
 // keyOf returns the key of an object of the datastore; nil if IPAM has no such
 // object.
 func keyOf(k model.Key) protocol.Object {
@@ -222,7 +226,7 @@ func pairOf(o protocol.Object) *model.KVPair {
 	case *protocol.Node:
 		n := libapiv3.NewNode()
 		n.ObjectMeta = metav1.ObjectMeta{Name: o.Name, Labels: o.Copy().(*protocol.Node).Labels, ResourceVersion: revision(o.Revision)}
-		return &model.KVPair{Key: model.ResourceKey{Kind: libapiv3.KindNode, Name: o.Name}, Value: n, Revision: revision(o.Revision)}
+		return &model.KVPair{Key: nodeKey(o.Name), Value: n, Revision: revision(o.Revision)}
 	}
 	return nil
 }

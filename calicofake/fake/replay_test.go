@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	sim "github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
@@ -55,14 +57,41 @@ func replay(t *testing.T, name string, make func(sim.Options) *engine) (e *engin
 		want := op.Out
 		want.Released = nil // which the interface does not name
 		if want.String() != got.String() {
-			divergences = append(divergences, fmt.Sprintf("%s:%d: operation %d, %s %+v\n  want: %s\n  got:  %s", name, op.Line, op.I, op.Op, op.In, want, got))
+			divergences = append(divergences, fmt.Sprintf("%s:%d: operation %d, %s %s\n  want: %s\n  got:  %s", name, op.Line, op.I, op.Op, short(op.In), want, got))
 		}
 	}
 }
 
+// short returns arguments as recordings write them.
+func short(in trace.In) string {
+	text, err := json.Marshal(in)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// some returns every nth of the items: all in a long run, a few under the race
+// detector.
+func some[T any](items []T) (out []T) {
+	nth := 4
+	if property.Long() {
+		nth = 1
+	}
+	if testing.Short() {
+		nth = 12
+	}
+	if property.UnderRace {
+		nth *= 6
+	}
+	for i := 0; i < len(items); i += nth {
+		out = append(out, items[i])
+	}
+	return out
+}
+
 // TestRecordings replays every recording of the real allocator through Calico's
-// interface: its errors, its messages, its datastore. With -short it takes every
-// eighth.
+// interface: its errors, its messages, its datastore. With -short it takes some.
 func TestRecordings(t *testing.T) {
 	through, past := make(map[string]int), make(map[string]int)
 	for _, of := range recordings {
@@ -70,13 +99,13 @@ func TestRecordings(t *testing.T) {
 			names, err := filepath.Glob("../../testdata/" + of.pattern)
 			require.NoError(t, err)
 			require.Len(t, names, of.files)
-			nth := 1
-			if testing.Short() {
-				nth = 8
-			}
 			total := 0
-			for i := 0; i < len(names); i += nth {
-				e, operations, divergences := replay(t, names[i], newEngine)
+			taken := names
+			if testing.Short() || property.UnderRace {
+				taken = some(names)
+			}
+			for _, name := range taken {
+				e, operations, divergences := replay(t, name, newEngine)
 				total += operations
 				for _, d := range divergences[:min(3, len(divergences))] {
 					t.Error(d)
@@ -84,7 +113,7 @@ func TestRecordings(t *testing.T) {
 				add(through, e.through)
 				add(past, e.past)
 			}
-			if nth == 1 {
+			if len(taken) == len(names) {
 				require.Equal(t, of.operations, total)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -72,11 +73,24 @@ func (e *aboutError) Unwrap() error { return e.err }
 func outcome(err error) error {
 	switch {
 	case errors.Is(err, errMissing):
-		return &ipam.Error{Code: codes.DoesNotExist, Detail: err.Error()}
+		return &ipam.Error{Code: codes.DoesNotExist, Block: blockIn(err), Detail: err.Error()}
 	case errors.Is(err, errConflict), errors.Is(err, errExists):
 		return &ipam.Error{Code: codes.MaxRetries, Detail: err.Error()}
 	}
 	return err
+}
+
+// blockIn returns the CIDR of the block that a failure is about, if it is about one.
+func blockIn(err error) (cidr netip.Prefix) {
+	var e *aboutError
+	if errors.As(err, &e) {
+		if key, ok := e.what.(Key); ok {
+			if text, ok := strings.CutPrefix(string(key), "block/"); ok {
+				cidr, _ = netip.ParsePrefix(text)
+			}
+		}
+	}
+	return cidr
 }
 
 // retry tries until it meets no conflict, at most [maxTries] times.

@@ -1,0 +1,355 @@
+package fake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/projectcalico/calico/libcalico-go/lib/backend/model"
+	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
+	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
+	cnet "github.com/projectcalico/calico/libcalico-go/lib/net"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	sim "github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/trace"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// heard is an interface that writes down what each operation answers: nils, types
+// and texts of errors, everything that a caller can tell apart.
+type heard struct {
+	ipam.Interface
+	last string
+}
+
+func (h *heard) note(err error, parts ...any) {
+	var b strings.Builder
+	for _, p := range parts {
+		switch p := p.(type) {
+		case *ipam.IPAMAssignments:
+			if p == nil {
+				b.WriteString("nil; ")
+				continue
+			}
+			fmt.Fprintf(&b, "%v v%d of %d reserved %v %q %v; ", p.IPs, p.IPVersion, p.NumRequested, p.HostReservedAttr, p.Msgs, p.PartialFulfillmentError())
+		case []cnet.IP: // in the order of a map
+			var texts []string
+			for _, ip := range p {
+				texts = append(texts, ip.String())
+			}
+			slices.Sort(texts)
+			fmt.Fprintf(&b, "%v nil %v; ", texts, p == nil)
+		case []cnet.IPNet:
+			fmt.Fprintf(&b, "%v nil %v; ", p, p == nil)
+		case *string:
+			fmt.Fprintf(&b, "%q nil %v; ", text(p), p == nil)
+		default:
+			fmt.Fprintf(&b, "%v; ", p)
+		}
+	}
+	b.WriteString(described(err))
+	h.last = b.String()
+}
+
+// described returns what a caller can tell of an error.
+func described(err error) string {
+	var (
+		missing  cerrors.ErrorResourceDoesNotExist
+		exists   cerrors.ErrorResourceAlreadyExists
+		conflict cerrors.ErrorResourceUpdateConflict
+		number   cerrors.ErrorBadSequenceNumber
+	)
+	switch {
+	case err == nil:
+		return "ok"
+	case err == ipam.ErrUseRequired || err == ipam.ErrBlockLimit || err == ipam.ErrStrictAffinity || err == ipam.ErrNoQualifiedPool:
+		return fmt.Sprintf("the value of %q", err)
+	case errors.Is(err, ipam.ErrNoQualifiedPool):
+		return fmt.Sprintf("no qualified pool: %q", err)
+	case errors.As(err, &missing):
+		return fmt.Sprintf("%T %q about %#v: %s", err, err, missing.Identifier, described(missing.Err))
+	case errors.As(err, &exists):
+		return fmt.Sprintf("%T %q about %#v: %s", err, err, exists.Identifier, described(exists.Err))
+	case errors.As(err, &conflict):
+		return fmt.Sprintf("%T %q about %#v: %s", err, err, conflict.Identifier, described(conflict.Err))
+	case errors.As(err, &number):
+		return fmt.Sprintf("%T, %d higher", err, int64(number.Requested-number.Expected))
+	}
+	if h, ok := err.(cerrors.ErrorBadHandle); ok {
+		return fmt.Sprintf("%#v", h)
+	}
+	return fmt.Sprintf("%q", err)
+}
+
+func (h *heard) AssignIP(ctx context.Context, a ipam.AssignIPArgs) error {
+	err := h.Interface.AssignIP(ctx, a)
+	h.note(err)
+	return err
+}
+
+func (h *heard) AutoAssign(ctx context.Context, a ipam.AutoAssignArgs) (v4, v6 *ipam.IPAMAssignments, err error) {
+	v4, v6, err = h.Interface.AutoAssign(ctx, a)
+	h.note(err, v4, v6)
+	return v4, v6, err
+}
+
+func (h *heard) ReleaseIPs(ctx context.Context, o ...ipam.ReleaseOptions) ([]cnet.IP, error) {
+	ips, err := h.Interface.ReleaseIPs(ctx, o...)
+	if h.note(err, ips); err != nil && len(o) > 1 {
+		// Of several addresses that are refused, which one is named is up to a Go map.
+		h.last = fmt.Sprintf("%T", err)
+	}
+	return ips, err
+}
+
+func (h *heard) GetAssignmentAttributes(ctx context.Context, ip cnet.IP) (map[string]string, *string, error) {
+	attrs, handle, err := h.Interface.GetAssignmentAttributes(ctx, ip)
+	h.note(err, attrs, handle)
+	return attrs, handle, err
+}
+
+func (h *heard) IPsByHandle(ctx context.Context, id string) ([]cnet.IP, error) {
+	ips, err := h.Interface.IPsByHandle(ctx, id)
+	h.note(err, ips)
+	return ips, err
+}
+
+func (h *heard) ReleaseByHandle(ctx context.Context, id string) error {
+	err := h.Interface.ReleaseByHandle(ctx, id)
+	h.note(err)
+	return err
+}
+
+func (h *heard) ClaimAffinity(ctx context.Context, cidr cnet.IPNet, host string) (claimed, failed []cnet.IPNet, err error) {
+	claimed, failed, err = h.Interface.ClaimAffinity(ctx, cidr, host)
+	h.note(err, claimed, failed)
+	return claimed, failed, err
+}
+
+func (h *heard) ReleaseAffinity(ctx context.Context, cidr cnet.IPNet, host string, mustBeEmpty bool) error {
+	err := h.Interface.ReleaseAffinity(ctx, cidr, host, mustBeEmpty)
+	h.note(err)
+	return err
+}
+
+func (h *heard) ReleaseHostAffinities(ctx context.Context, host string, mustBeEmpty bool) error {
+	err := h.Interface.ReleaseHostAffinities(ctx, host, mustBeEmpty)
+	h.note(err)
+	return err
+}
+
+func (h *heard) ReleasePoolAffinities(ctx context.Context, p cnet.IPNet) error {
+	err := h.Interface.ReleasePoolAffinities(ctx, p)
+	h.note(err)
+	return err
+}
+
+func (h *heard) ReleaseBlockAffinity(ctx context.Context, b *model.AllocationBlock, mustBeEmpty bool) error {
+	err := h.Interface.ReleaseBlockAffinity(ctx, b, mustBeEmpty)
+	h.note(err)
+	return err
+}
+
+func (h *heard) SetIPAMConfig(ctx context.Context, c ipam.IPAMConfig) error {
+	err := h.Interface.SetIPAMConfig(ctx, c)
+	h.note(err)
+	return err
+}
+
+func (h *heard) RemoveIPAMHost(ctx context.Context, host string) error {
+	err := h.Interface.RemoveIPAMHost(ctx, host)
+	h.note(err)
+	return err
+}
+
+func (h *heard) EnsureBlock(ctx context.Context, a ipam.BlockArgs) (v4, v6 *cnet.IPNet, err error) {
+	v4, v6, err = h.Interface.EnsureBlock(ctx, a)
+	h.note(err, v4, v6)
+	return v4, v6, err
+}
+
+// newReal returns an engine with Calico's own allocator, that of the library, on
+// the datastore of a fake.
+func newReal(o sim.Options) (*engine, *heard) {
+	e := newEngine(o)
+	wellFormed := ReservationFunc(func() (entries []string, err error) {
+		for _, entry := range e.reservations {
+			entry = strings.TrimSpace(entry)
+			if _, warnings := pool.ParseReservations([]string{entry}); entry != "" && len(warnings) == 0 {
+				entries = append(entries, entry) // it panics on others (§16)
+			}
+		}
+		return entries, nil
+	})
+	h := &heard{Interface: ipam.NewIPAMClient(e.fake.Datastore(), e.fake.options.Pools, wellFormed)}
+	e.ipam = h
+	return e, h
+}
+
+func newHeard(o sim.Options) (*engine, *heard) {
+	e := newEngine(o)
+	h := &heard{Interface: e.fake.IPAM()}
+	e.ipam = h
+	return e, h
+}
+
+// sameQueues gives the real allocator's blocks the queues of the fake's, after
+// addresses of a block were released together: the real one puts them in the order
+// of a Go map (§16). Both must hold the same ordinals.
+func sameQueues(real, ours *Fake) error {
+	list, err := ours.Datastore().List(ctx, model.BlockListOptions{}, "")
+	if err != nil {
+		return err
+	}
+	for _, kv := range list.KVPairs {
+		there, err := real.Datastore().Get(ctx, kv.Key, "")
+		if err != nil {
+			return err
+		}
+		want, got := kv.Value.(*model.AllocationBlock), there.Value.(*model.AllocationBlock)
+		if slices.Equal(want.Unallocated, got.Unallocated) {
+			continue
+		}
+		if !slices.Equal(slices.Sorted(slices.Values(want.Unallocated)), slices.Sorted(slices.Values(got.Unallocated))) {
+			return fmt.Errorf("%v: free %v, not %v", kv.Key, want.Unallocated, got.Unallocated)
+		}
+		got.Unallocated = want.Unallocated
+		if _, err := real.Datastore().Update(ctx, there); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// single reports whether the pool has blocks of one address, whose order Calico
+// takes from the machine's clock.
+func single(p trace.Pool) bool { return p.BlockSize == 32 || p.BlockSize == 128 }
+
+// survive does an operation in which Calico may panic, as on a host reservation that
+// does not fit (§10).
+func survive(p *trace.Player, op trace.Op) (out trace.Out, err error, panicked bool) {
+	defer func() {
+		if recover() != nil {
+			panicked = true
+		}
+	}()
+	out, err = p.Do(op)
+	return out, err, false
+}
+
+// alike plays a recording on Calico's own allocator and on another engine, both of
+// the release that the library is of, and returns where a caller or the datastore
+// can tell them apart.
+func alike(t *testing.T, name string, other func(sim.Options) (*engine, *heard)) (operations int, differences []string) {
+	t.Helper()
+	r, err := trace.Open(name)
+	require.NoError(t, err)
+	defer r.Close()
+	h := r.Header()
+	h.Calico = DefaultRelease
+	if slices.ContainsFunc(h.Pools, single) {
+		return 0, nil
+	}
+	clock := sim.NewClock(h.Start)
+	o, err := h.Options(clock)
+	require.NoError(t, err)
+	a, heardA := newReal(o)
+	b, heardB := other(o)
+	playA, playB := trace.PlayOn(a, clock), trace.PlayOn(b, sim.NewClock(h.Start))
+	errA, errB := playA.Set(h), playB.Set(h)
+	if errA != nil || errB != nil {
+		require.Equal(t, fmt.Sprint(errA), fmt.Sprint(errB))
+		return 0, nil // not for this release
+	}
+	for {
+		op, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return operations, differences
+		}
+		require.NoError(t, err)
+		heardA.last, heardB.last = "", ""
+		if op.In.Pool != nil && single(*op.In.Pool) {
+			return operations, differences
+		}
+		outB, errB := playB.Do(op)
+		outA, errA, panicked := survive(playA, op)
+		if panicked {
+			if outB.Err == "" {
+				differences = append(differences, fmt.Sprintf("%s:%d: Calico panics in %s %s\n  fake:   %s", name, op.Line, op.Op, short(op.In), outB))
+			}
+			return operations, differences // its datastore is in no state to go on with
+		}
+		if op.Op == "ReleaseIPs" && len(op.In.Releases) > 1 {
+			if err := sameQueues(a.fake, b.fake); err != nil {
+				differences = append(differences, fmt.Sprintf("%s:%d: after %s %s: %v", name, op.Line, op.Op, short(op.In), err))
+			}
+		}
+		operations++
+		if op.Op == "ReleaseIPs" && len(op.In.Releases) > 1 && outA.Err != "" && outB.Err != "" {
+			outA.Err = outB.Err // that of any block that was refused
+		}
+		if fmt.Sprint(errA) != fmt.Sprint(errB) || outA.String() != outB.String() || heardA.last != heardB.last {
+			differences = append(differences, fmt.Sprintf("%s:%d: operation %d, %s %s\n  Calico: %s %s\n  fake:   %s %s",
+				name, op.Line, op.I, op.Op, short(op.In), outA, heardA.last, outB, heardB.last))
+		}
+	}
+}
+
+// TestAgainstCalico plays the recordings on Calico's own allocator, which the
+// library brings along, and on the fake, and compares what a caller can tell apart:
+// nils, types and texts of errors, messages. The recordings are of all releases;
+// what v3.28 does not have is refused alike. A long run takes every recording.
+func TestAgainstCalico(t *testing.T) {
+	logrus.SetOutput(io.Discard)
+	total := 0
+	for _, of := range recordings {
+		names, err := filepath.Glob("../../testdata/" + of.pattern)
+		require.NoError(t, err)
+		for _, name := range some(names) {
+			operations, differences := alike(t, name, newHeard)
+			total += operations
+			for _, d := range differences[:min(2, len(differences))] {
+				t.Error(d)
+			}
+		}
+	}
+	require.Greater(t, total, 1000)
+	t.Logf("%d operations", total)
+}
+
+// TestAgainstCalicoRejects: the comparison catches broken variants.
+func TestAgainstCalicoRejects(t *testing.T) {
+	logrus.SetOutput(io.Discard)
+	for what, broken := range map[string]func(ipam.Interface) ipam.Interface{
+		"messages are lost": func(i ipam.Interface) ipam.Interface { return forgetful{i} },
+		"types are lost":    func(i ipam.Interface) ipam.Interface { return textual{i} },
+		"nil for none":      func(i ipam.Interface) ipam.Interface { return empty{i} },
+	} {
+		_, differences := alike(t, "../../testdata/releases/v3.28-everything-0.jsonl.gz", func(o sim.Options) (*engine, *heard) {
+			e := newEngine(o)
+			h := &heard{Interface: broken(e.fake.IPAM())}
+			e.ipam = h
+			return e, h
+		})
+		require.NotEmpty(t, differences, what)
+	}
+}
+
+// empty is a broken interface: it returns an empty answer for a family of which
+// nothing was asked.
+type empty struct{ ipam.Interface }
+
+func (f empty) AutoAssign(ctx context.Context, args ipam.AutoAssignArgs) (v4, v6 *ipam.IPAMAssignments, err error) {
+	v4, v6, err = f.Interface.AutoAssign(ctx, args)
+	if v6 == nil {
+		v6 = &ipam.IPAMAssignments{IPVersion: 6}
+	}
+	return v4, v6, err
+}
