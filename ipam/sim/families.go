@@ -53,6 +53,8 @@ func (s *Scenario) families() []family {
 			of.Events = append(of.Events, e)
 		}
 	}
+	four, six := all[0].servicesOf(&all[1].Scenario), all[1].servicesOf(&all[0].Scenario)
+	all[0].Services, all[1].Services = four, six
 	return all[:]
 }
 

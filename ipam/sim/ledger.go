@@ -25,6 +25,7 @@ type ledger struct {
 	owned    []ownership        // of each node
 	count    Blocks             // but for Free and Routes
 	cells    bool               // whether somebody wants to know which are different
+	services int                // blocks that services have
 
 	changed []netip.Prefix
 }
@@ -49,6 +50,8 @@ type poolCount struct {
 	enabled bool
 	room    int // blocks that nodes can claim, those they have among them: all but those reserved whole
 	exist   int // blocks
+
+	services bool // has the blocks of services only, which are not counted with the others
 }
 
 // watcher is an engine that tells what changed.
@@ -65,7 +68,9 @@ func newLedger(e Engine, s *Scenario) *ledger {
 	if len(s.Reservations) > 0 {
 		l.reserved, _ = pool.ParseReservations(s.Reservations) // malformed ones were refused
 	}
+	services := make(map[string]bool)
 	for _, p := range s.allPools() {
+		services[p.Name] = s.Services > 0 && p.forServices()
 		spec := p.spec().WithDefaults()
 		l.pools = append(l.pools, MapPool{Name: spec.Name, CIDR: spec.CIDR, BlockSize: spec.BlockSize, Blocks: 1 << (spec.BlockSize - spec.CIDR.Bits())})
 	}
@@ -74,7 +79,7 @@ func newLedger(e Engine, s *Scenario) *ledger {
 	for i := range l.pools {
 		m := &l.pools[i]
 		of, _ := pool.New(pool.Spec{Name: m.Name, CIDR: m.CIDR, BlockSize: m.BlockSize}) // was validated
-		l.order = append(l.order, poolCount{pool: of, room: m.Blocks - l.reservedWhole(m)})
+		l.order = append(l.order, poolCount{pool: of, room: m.Blocks - l.reservedWhole(m), services: services[m.Name]})
 		m.First = first
 		first += m.Blocks
 	}
@@ -91,7 +96,7 @@ func (l *ledger) enable(name string, enabled bool) {
 // room returns how many blocks nobody has, that a node can have.
 func (l *ledger) room() (n int) {
 	for i := range l.order {
-		if p := &l.order[i]; p.enabled {
+		if p := &l.order[i]; p.enabled && !p.services {
 			n += p.room - p.exist
 		}
 	}
@@ -119,7 +124,7 @@ func (l *ledger) empty() (n int) {
 // total returns how many blocks the enabled pools have room for.
 func (l *ledger) total() (n int) {
 	for i := range l.order {
-		if l.order[i].enabled {
+		if l.order[i].enabled && !l.order[i].services {
 			n += l.pools[i].Blocks
 		}
 	}
@@ -258,7 +263,7 @@ func (l *ledger) file(now account, cells []Cell) []Cell {
 		*was = now
 		l.add(was, 1)
 	}
-	if different && l.cells {
+	if different && l.cells && !l.order[now.pool].services {
 		cells = append(cells, now.Cell)
 	}
 	return cells
@@ -267,6 +272,10 @@ func (l *ledger) file(now account, cells []Cell) []Cell {
 // add adds a block to the counts, or takes it away.
 func (l *ledger) add(a *account, sign int) {
 	l.order[a.pool].exist += sign
+	if l.order[a.pool].services {
+		l.services += sign
+		return
+	}
 	if a.Owner == Nobody {
 		l.count.Dead += sign
 		return

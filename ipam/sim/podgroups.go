@@ -288,7 +288,7 @@ const (
 )
 
 // holder returns which of a [space].by counts the holder of an address: the pod group,
-// or after them pods in none, and tunnels.
+// or after them pods in none, and tunnels. The last are services.
 func (r *runner) holder(p *pod, tunnel bool) int {
 	switch {
 	case p.group > 0:
@@ -307,12 +307,12 @@ func (r *runner) perGroup(res *Result) {
 		return
 	}
 	res.PerPodGroup = make(map[string]map[Outcome]int)
-	names := make([]string, 0, len(groups)+2)
+	names := make([]string, 0, len(groups)+3)
 	for i := range groups {
 		res.PerPodGroup[groups[i].name] = maps.Clone(groups[i].outcomes)
 		names = append(names, groups[i].name)
 	}
-	names = append(names, ofOthers, ofTunnels)
+	names = append(names, ofOthers, ofTunnels, ofServices)
 	res.PerPool = make(map[string]map[string]int)
 	for i := range r.spaces {
 		s := &r.spaces[i]

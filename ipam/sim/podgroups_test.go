@@ -114,7 +114,9 @@ func inGroups(s Scenario, groups int) Scenario {
 		selector = "kind != 'other'" // which tunnels, in no namespace, must match too
 	}
 	selected := func(p Pool) Pool {
-		p.NamespaceSelector = selector
+		if !p.forServices() { // which are in no namespace
+			p.NamespaceSelector = selector
+		}
 		return p
 	}
 	for i := range s.Pools {

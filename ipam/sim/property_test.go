@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -35,6 +36,10 @@ func anyScenario(s property.Source) Scenario {
 			{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.64/28"), BlockSize: 28 + pick("a", 3), NodeSelector: "rack == 'a'"},
 			{Name: "b", CIDR: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 29, AllowedUses: []pool.Use{pool.Workload}},
 			{Name: "c", CIDR: netip.MustParsePrefix("10.0.1.0/28"), BlockSize: 30, Disabled: pick("disabled", 2) == 1},
+		}
+		if pick("services", 3) == 1 {
+			sc.Services = 1 + pick("services", 20)
+			sc.Pools = append(sc.Pools, Pool{Name: "lb", CIDR: netip.MustParsePrefix("10.0.3.0/28"), BlockSize: 30, AllowedUses: []pool.Use{pool.LoadBalancer}})
 		}
 	} else {
 		sc.Pool, sc.BlockSize = netip.MustParsePrefix("10.0.0.0/27"), 27+pick("size", 5)
@@ -293,7 +298,12 @@ func recounted(r *runner, res *Result) error {
 		}
 	}
 	var want Blocks
+	services := 0
 	for _, b := range r.engine.State().Blocks {
+		if b.Owner == affinity.VirtualOwner(servicesOwner) {
+			services++
+			continue
+		}
 		blocks, owned := there[b.Owner.Name]
 		switch {
 		case !owned:
@@ -310,6 +320,9 @@ func recounted(r *runner, res *Result) error {
 		if blocks == 0 {
 			want.NodesWithoutBlock++
 		}
+	}
+	if services != res.ServiceBlocks {
+		return fmt.Errorf("blocks of services: %d, got %d", services, res.ServiceBlocks)
 	}
 	got := Blocks{Live: res.Blocks.Live, Dead: res.Blocks.Dead, Empty: res.Blocks.Empty, NodesWithoutBlock: res.Blocks.NodesWithoutBlock}
 	if got != want {
@@ -347,7 +360,7 @@ func grouped(r *runner, res *Result, inUse int) error {
 			held += n
 		}
 	}
-	if held != inUse {
+	if inUse += res.ServiceRequests[own]; held != inUse {
 		return fmt.Errorf("in use of pools: %d, want %d", held, inUse)
 	}
 	return nil

@@ -37,6 +37,11 @@ type Result struct {
 
 	Blocks Blocks `json:"blocks"` // as they stand in the end
 
+	// ServiceRequests is how many requests of services came to what, and ServiceBlocks the
+	// blocks that they have. Nothing else counts them.
+	ServiceRequests map[Outcome]int `json:"serviceRequests,omitempty"`
+	ServiceBlocks   int             `json:"serviceBlocks,omitempty"`
+
 	FirstBorrow  *Moment `json:"firstBorrow,omitempty"`
 	FirstRefusal *Moment `json:"firstRefusal,omitempty"`
 
@@ -72,8 +77,8 @@ type Result struct {
 	graces []*Cleaned // for those of [Options].Graces that make no difference
 
 	// PerPodGroup is how many requests of each pod group came to what. PerPool is by pool
-	// and by pod group, "tunnels" or "others" (pods that start-pod events started) how many
-	// addresses they have in the end. Both are there where there are pod groups.
+	// and by pod group, "tunnels", "services" or "others" (pods that start-pod events
+	// started) how many addresses they have in the end. Both are there where there are pod groups.
 	PerPodGroup map[string]map[Outcome]int `json:"perPodGroup,omitempty"`
 	PerPool     map[string]map[string]int  `json:"perPool,omitempty"`
 

@@ -121,9 +121,10 @@ func (r *runner) setUp() error {
 	return nil
 }
 
-// arrive brings up the nodes and their pods.
+// arrive brings up the services, the nodes and their pods.
 func (r *runner) arrive() {
 	s := &r.scenario
+	r.serve()
 	if s.takesTurns() {
 		n := 0
 		for _, g := range s.groups() {
@@ -398,6 +399,17 @@ func (r *runner) again(n *node, use pool.Use, p *pod) bool {
 
 // why says why a request was refused.
 func (r *runner) why(n *node, use pool.Use, p *pod, err error) Outcome {
+	if why := reasonOf(err); why != "" {
+		return why
+	}
+	if r.config.StrictAffinity && r.free(n, use, r.namespaceOf(p, use)) {
+		return refusedStrict
+	}
+	return refusedPoolEmpty
+}
+
+// reasonOf returns why a request was refused where its error says so.
+func reasonOf(err error) Outcome {
 	switch {
 	case errors.Is(err, codes.BlockLimit):
 		return refusedBlockLimit
@@ -405,10 +417,8 @@ func (r *runner) why(n *node, use pool.Use, p *pod, err error) Outcome {
 		return refusedTaken
 	case errors.Is(err, codes.NoPoolsForNode), errors.Is(err, codes.NoQualifiedPool), errors.Is(err, codes.BlockTooSmall), errors.Is(err, codes.BadHostReservation):
 		return refusedNoPool
-	case r.config.StrictAffinity && r.free(n, use, r.namespaceOf(p, use)):
-		return refusedStrict
 	}
-	return refusedPoolEmpty
+	return ""
 }
 
 // blockLimit returns how many blocks a node may have.
@@ -513,7 +523,8 @@ func (r *runner) finish() Result {
 		res.EmptyHandles = &empty
 	}
 	sum := r.engine.Summary()
-	res.BlocksClaimed = sum.Confirmed
+	res.ServiceBlocks = r.ledger.services
+	res.BlocksClaimed = sum.Confirmed - res.ServiceBlocks
 	res.BlocksTotal = r.ledger.total()
 	res.Blocks = r.blocks()
 	res.NodesWithoutBlock = res.Blocks.NodesWithoutBlock

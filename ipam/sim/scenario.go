@@ -48,6 +48,10 @@ type Scenario struct {
 	// PodGroups are the pods, where they are not all alike: then no group of nodes has
 	// PodsPerNode or PodHistogram. On each node they take turns in proportion.
 	PodGroups []PodGroup `json:"podGroups,omitempty"`
+	// Services are those of type LoadBalancer. Each asks for an address before all others
+	// do, of a pool that allows LoadBalancer; all their blocks are of one virtual owner. It
+	// is counted apart from nodes and pods, and so are those pools.
+	Services int `json:"services,omitempty"`
 	// Order is the order in which the pods of the start ask for their addresses:
 	//
 	//	round-robin   pod 0 of every node, then pod 1 of every node, …; so is an empty

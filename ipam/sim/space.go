@@ -31,7 +31,7 @@ func (r *runner) addSpace(s pool.Spec) {
 	}
 	of := space{spec: s, pool: p, size: most}
 	if n := len(r.groups.counts); n > 0 {
-		of.by = make([]int, n+2)
+		of.by = make([]int, n+3)
 	}
 	r.spaces = append(r.spaces, of)
 	if r.ledger != nil {

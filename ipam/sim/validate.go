@@ -45,6 +45,7 @@ func (s *Scenario) Validate() error {
 	v := validator{Scenario: &full, scratch: ipam.New(ipam.Options{Now: ipam.NewClock(start).Now, Calico: full.Release()})}
 	v.release()
 	v.pools()
+	v.services()
 	v.podGroups()
 	v.nodes()
 	v.configuration()

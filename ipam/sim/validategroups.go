@@ -25,7 +25,7 @@ func (v *validator) podGroups() {
 		switch {
 		case g.Name == "":
 			v.bad(at+"name", "is missing: results and events call the group by it")
-		case g.Name == ofTunnels || g.Name == ofOthers:
+		case g.Name == ofTunnels || g.Name == ofOthers || g.Name == ofServices:
 			v.bad(at+"name", "%q: is what results call those that are in no group", g.Name)
 		case known[g.Name]:
 			v.bad(at+"name", "%q: is another group's too", g.Name)

@@ -73,7 +73,7 @@ func (s *Scenario) Warnings() (all []Warning) {
 			}
 			warn(path, "%s touches the service CIDR %s: a pod and a service may get the same address", spec.CIDR, s.ServiceCIDR)
 		}
-		if spec.Disabled || spec.CIDR.Bits() > spec.BlockSize {
+		if spec.Disabled || spec.CIDR.Bits() > spec.BlockSize || s.Services > 0 && p.forServices() {
 			continue
 		}
 		blocks += 1 << (spec.BlockSize - spec.CIDR.Bits())

@@ -28,6 +28,9 @@ func writeGroups(w io.Writer, s *sim.Scenario, r *sim.Result) {
 		}
 		sentence(w, "Pod group %s: %s%s.", name, cli.Count(requests, "request"), cmp.Or(refused, ", none refused"))
 	}
+	if len(r.ServiceRequests) > 0 {
+		sentence(w, "Services: %s in %s of their own; %d refused.", addresses(r.ServiceRequests["own"]), cli.Count(r.ServiceBlocks, "block"), r.ServicesRefused())
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.PerPool)) {
 		n := 0
 		for _, of := range r.PerPool[name] {

@@ -34,8 +34,8 @@ func sentence(w io.Writer, format string, args ...any) {
 	}
 }
 
-// suffices reports whether nobody was refused an address.
-func suffices(r *sim.Result) bool { return r.Refused() == 0 }
+// suffices reports whether nobody was refused an address, services too.
+func suffices(r *sim.Result) bool { return r.Refused()+r.ServicesRefused() == 0 }
 
 // describe says in a line what the cluster is.
 func (o *options) describe(r *sim.Result) string {
@@ -91,8 +91,9 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	fmt.Fprintln(w)
 	if suffices(r) {
 		sentence(w, "The pool suffices: %s and %s got their addresses.", cli.Count(r.NodesStarted, "node"), cli.Count(r.PodsStarted, "pod"))
+	} else if f := r.FirstRefusal; f == nil {
+		sentence(w, "The pools of services do NOT suffice.")
 	} else {
-		f := r.FirstRefusal
 		whom := "the node's tunnel"
 		if f.Pod != "" {
 			whom = "pod " + f.Pod

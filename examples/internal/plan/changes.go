@@ -242,7 +242,7 @@ func (t *trial) largerPool() (*change, error) {
 // fewerPods starts as many pods on every node as fit.
 func (t *trial) fewerPods() (*change, error) {
 	s := *t.scenario
-	if s.PodsPerNode < 2 || len(s.PodHistogram) > 0 || len(s.Groups) > 0 {
+	if s.PodsPerNode < 2 || len(s.PodHistogram) > 0 || len(s.Groups) > 0 || t.result.ServicesRefused() > 0 {
 		return nil, nil
 	}
 	pods := s.PodsPerNode

@@ -174,9 +174,9 @@ func together(n int, do func(i int) error) error {
 }
 
 // fits reports whether a scenario went as it should: nothing was refused or
-// borrowed, and every node that is of use has a block.
+// borrowed, every node that is of use has a block, and every service an address.
 func fits(r *sim.Result) bool {
-	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesInNeed == 0
+	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesInNeed == 0 && r.ServicesRefused() == 0
 }
 
 // measure finds out how much room there is at the block sizes that may come out

@@ -40,3 +40,20 @@ func TestScenariosPage(t *testing.T) {
 	}
 	require.Positive(t, shown)
 }
+
+// TestServicesView: services that are refused are no fit, and named in both views.
+func TestServicesView(t *testing.T) {
+	const text = `name: few
+pools:
+- {name: lb, cidr: 10.2.0.0/28, blockSize: 30, allowedUses: [LoadBalancer]}
+- {name: pods, cidr: 10.0.0.0/24, blockSize: 28}
+nodes: 2
+podsPerNode: 3
+services: 20
+`
+	status, out, _ := do("-f", file(t, "s.yaml", text))
+	require.Equal(t, cli.No, status)
+	require.Contains(t, out, "few: 2 nodes of 3 pods, and 20 services in 2 pools: 6 requests.\n")
+	require.Contains(t, out, "\nServices: 16 addresses in 4 blocks of their own, and requests are refused, 4: no\naddress is left.\n")
+	require.Contains(t, out, "It does not fit: 4 services have no address.\n")
+}

@@ -75,11 +75,21 @@ func holders(s *sim.Scenario, of map[string]int) string {
 		all = append(all[:shownGroups], cli.Count(more, "other group"))
 	}
 	add("tunnels")
+	add("services")
 	add("others")
 	if all == nil {
 		return ""
 	}
 	return "  " + strings.Join(all, ", ")
+}
+
+// services says what the services got.
+func services(s *sim.Scenario, r *sim.Result) string {
+	text := fmt.Sprintf("Services: %s in %s of their own", addresses(r.ServiceRequests["own"]), cli.Count(r.ServiceBlocks, "block"))
+	if r.ServicesRefused() > 0 {
+		text += fmt.Sprintf(", and requests are refused, %s", strings.TrimSpace(why(s, "", r.ServiceRequests)))
+	}
+	return text + "."
 }
 
 // closest returns the row that the verdict is about.

@@ -81,6 +81,10 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 			fmt.Fprintln(w)
 			writeWide(w, p)
 		}
+		if r := &p.Rows[0].Result; len(r.ServiceRequests) > 0 { // of several pools there is one row
+			fmt.Fprintln(w)
+			paragraph(w, services(&p.Scenario, r))
+		}
 		if r := closest(p); len(r.Result.PerPodGroup) > 0 {
 			if len(p.Rows) > 1 {
 				fmt.Fprintf(w, "\nWith /%d:\n", r.BlockSize)

@@ -33,6 +33,9 @@ func describe(s *sim.Scenario) string {
 	if s.TunnelIPPerNode {
 		text += " and a tunnel address each"
 	}
+	if s.Services > 0 {
+		text += ", and " + cli.Count(s.Services, "service")
+	}
 	if len(s.Pools) == 0 {
 		text += fmt.Sprintf(" in %s (%s)", s.Pool, addressesIn(s.Pool.Addr().BitLen()-s.Pool.Bits()))
 	} else {
@@ -270,6 +273,7 @@ func shortcomings(s *sim.Scenario, r *sim.Result) string {
 	}
 	add(r.Borrowed, "address is borrowed", "addresses are borrowed")
 	add(r.NodesInNeed, "node has no block", "nodes have no block")
+	add(r.ServicesRefused(), "service has no address", "services have no address")
 	add(r.Unscheduled, "pod finds no node", "pods find no node")
 	return list(parts)
 }
