@@ -2,8 +2,10 @@ package snapshot
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,25 @@ func TestAdviceOfBrokenChecks(t *testing.T) {
 			for ip, users := range c.outside {
 				c.users[ip] = append(c.users[ip], users...)
 			}
+		}),
+		"takes no machines for none": concludes(func(c *checker) {
+			for _, m := range []*map[string]bool{&c.s.Machines, &c.s.Instances} {
+				if *m == nil {
+					*m = make(map[string]bool)
+				}
+			}
+			c.machines = c.s.knownMachines()
+		}),
+		"takes stopped machines for gone": concludes(func(c *checker) {
+			c.s.Machines = map[string]bool{"shop/other": true, "infra/other": true}
+			c.machines = c.s.knownMachines()
+		}),
+		"takes machines of one namespace for all": concludes(func(c *checker) {
+			if c.s.Machines != nil { // as if they were seen
+				c.s.Machines = maps.Clone(c.s.Machines)
+				c.s.Machines["shop/other"], c.s.Machines["infra/other"] = true, true
+			}
+			c.machines = c.s.knownMachines()
 		}),
 		"takes floating addresses for leaks": concludes(func(c *checker) { clear(c.floating) }),
 	} {
@@ -173,6 +194,7 @@ type fieldMaker struct {
 func makeField(src property.Source) *clusterOfField {
 	m := &fieldMaker{Source: src, clock: ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
 	m.s, m.right = new(Snapshot), make(map[netip.Addr][]string)
+	m.s.Machines, m.s.Instances, m.s.Moving = map[string]bool{"shop/other": true, "infra/other": true}, make(map[string]bool), make(map[string]bool)
 	m.a = ipam.New(ipam.Options{Now: m.clock.Now})
 	do := func(err error) {
 		if err != nil {
@@ -242,7 +264,7 @@ func (m *fieldMaker) pod(nodes int) {
 		return
 	}
 	if fate == 9 {
-		attrs["vmi-name"] = "vm"
+		attrs["vmi-name"] = "vm-" + name
 	}
 	ips := m.ask(node, fmt.Sprintf("k8s-pod-network.%d", m.pods), pool.Workload, attrs)
 	p := Pod{Namespace: namespace, Name: name, Node: nodeName(node), IPs: ips}
@@ -265,8 +287,15 @@ func (m *fieldMaker) pod(nodes int) {
 	case 8: // another pod has its name now, and the first leaked
 		p.IPs = m.ask(node, fmt.Sprintf("k8s-pod-network.%d-again", m.pods), pool.Workload, attrs)
 		ips = p.IPs
-	case 9: // a virtual machine, which may be stopped
+	case 9: // a virtual machine or an instance alone, which may be stopped or gone
+		kept := m.machine(namespace + "/vm-" + name)
+		p.Machine = "vm-" + name
 		if m.Pick("stopped", 2) == 1 {
+			for _, ip := range ips {
+				if kept {
+					m.right[ip] = append(m.right[ip], namespace+"/vm-"+name)
+				}
+			}
 			return
 		}
 	}
@@ -276,6 +305,22 @@ func (m *fieldMaker) pod(nodes int) {
 			m.right[ip] = append(m.right[ip], namespace+"/"+name)
 		}
 	}
+}
+
+// machine makes the virtual machine of that name, or an instance of it, or none.
+func (m *fieldMaker) machine(name string) (kept bool) {
+	switch m.Pick("machine", 4) {
+	case 0:
+		return false
+	case 1:
+		m.s.Instances[name] = false
+	case 2:
+		m.s.Instances[name] = true
+		fallthrough
+	default:
+		m.s.Machines[name] = true
+	}
+	return true
 }
 
 // outside starts a pod with an address that IPAM does not book, of a pool or of none.
@@ -342,6 +387,26 @@ func (w *clusterOfField) hide(src property.Source) *Snapshot {
 	hide(src, &s, "Pod", &s.Pods, &s.Unlisted.Pods)
 	if s.Unlisted.Nodes {
 		s.Addresses = nil
+	}
+	switch src.Pick("hide machines", 6) {
+	case 1:
+		s.Machines = nil
+	case 2:
+		s.Instances = nil
+	case 3:
+		s.Machines, s.Instances, s.Moving = nil, nil, nil
+	case 4: // one cannot be read
+		machines := maps.Clone(s.Machines)
+		delete(machines, slices.Sorted(maps.Keys(machines))[src.Pick("machine", len(machines))])
+		s.Machines = machines
+		s.Problems = append(s.Problems, &Problem{Object: "VirtualMachine x", Kind: kindUnreadable, Reason: "is odd"})
+	case 5: // of one namespace
+		only := func(all map[string]bool) map[string]bool {
+			all = maps.Clone(all)
+			maps.DeleteFunc(all, func(name string, _ bool) bool { return strings.HasPrefix(name, "infra/") })
+			return all
+		}
+		s.Machines, s.Instances = only(s.Machines), only(s.Instances)
 	}
 	return &s
 }

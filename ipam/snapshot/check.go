@@ -59,7 +59,7 @@ type Report struct {
 // Nothing is concluded from objects that may be missing from the resources, because
 // nobody asked for their kind or because they cannot be read: the report says so.
 // Cooling and host-reserved addresses are no leaks, and neither is what virtual
-// machines have. The problems of a snapshot that was read leniently are findings too.
+// machines have that exist, running or not. The problems of a snapshot that was read leniently are findings too.
 //
 // No [Fix] takes an address away from a pod that has it by right.
 func Check(s *Snapshot) *Report { return newChecker(s).check() }
@@ -91,10 +91,11 @@ func (c *checker) check() *Report {
 }
 
 type checker struct {
-	s       *Snapshot
-	report  *Report
-	unknown KindSet // what the resources do not tell
-	paused  bool    // it is advised to pause kube-controllers
+	s        *Snapshot
+	report   *Report
+	unknown  KindSet  // what the resources do not tell
+	machines kubeVirt // what they do tell of virtual machines
+	paused   bool     // it is advised to pause kube-controllers
 
 	byAddress []*ipam.BlockState // in the order of addresses, of one address larger ones first
 	at        map[netip.Prefix]*ipam.BlockState
@@ -138,14 +139,15 @@ func (u user) String() string {
 
 func newChecker(s *Snapshot) *checker {
 	c := &checker{
-		s:       s,
-		report:  &Report{Findings: []Finding{}, Blocks: len(s.Cluster.Blocks), Handles: len(s.Cluster.Handles)},
-		at:      make(map[netip.Prefix]*ipam.BlockState),
-		refused: make(map[netip.Prefix]bool),
-		claims:  make(map[claimKey]bool),
-		nodes:   make(map[string]bool),
-		pods:    make(map[string]*Pod),
-		unknown: unknown(s),
+		s:        s,
+		report:   &Report{Findings: []Finding{}, Blocks: len(s.Cluster.Blocks), Handles: len(s.Cluster.Handles)},
+		at:       make(map[netip.Prefix]*ipam.BlockState),
+		refused:  make(map[netip.Prefix]bool),
+		claims:   make(map[claimKey]bool),
+		nodes:    make(map[string]bool),
+		pods:     make(map[string]*Pod),
+		unknown:  unknown(s),
+		machines: s.knownMachines(),
 
 		namespaces: make(map[string]bool),
 		services:   make(map[netip.Addr]bool),

@@ -16,7 +16,8 @@
 //     with its pools, and a Kind cluster's list of nodes.
 //   - The release of Calico is found among the resources ([Snapshot].Calico), and an
 //     allocator goes by it. Namespaces, services and other objects are read as far as
-//     they are of use, and never a problem.
+//     they are of use, and never a problem. Virtual machines of KubeVirt are read, and
+//     hold their addresses.
 //   - Nothing follows from a kind of which there is no object, nor from objects that
 //     cannot be read ([Snapshot].Unlisted): nobody may have asked for them.
 //   - Objects marked deleted and objects of other kinds are skipped and counted.

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,9 @@ func (c *checker) seesNamespace(name string) bool {
 	return !c.unknown.Pods && (len(c.namespaces) != 1 || c.namespaces[name])
 }
 
+// machineWait is the least for which an address of a virtual machine is missed (§12).
+const machineWait = 5 * time.Minute
+
 // fates returns the addresses that kube-controllers will release as things stand, and
 // how long after its next look: at once, or after its grace period (§12). What the
 // resources do not tell counts as in use.
@@ -78,8 +82,9 @@ func (c *checker) fates() map[netip.Addr]time.Duration {
 	}
 	fates := make(map[netip.Addr]time.Duration)
 	defer c.keepRefused(fates)
-	for _, after := range []time.Duration{0, policy.GracePeriod} {
-		clock.Advance(after)
+	// At once, after the grace period, and after that of virtual machines.
+	for _, after := range slices.Compact([]time.Duration{0, policy.GracePeriod, max(policy.GracePeriod, machineWait)}) {
+		clock.Advance(start.Add(after).Sub(clock.Now()))
 		for {
 			r := k.Sync(true)
 			for _, ip := range r.ReleasedIPs {
@@ -108,6 +113,7 @@ func (c *checker) kubernetes(a *ipam.Allocator) *lifecycle.Cluster {
 			PodName: lifecycle.PodName{Namespace: p.Namespace, Name: p.Name}, Node: p.Node, IPs: p.IPs, Evicted: p.Evicted,
 		}) // one without a name is nobody's
 	}
+	c.s.AddMachines(cluster)
 	if !c.unknown.Nodes && !c.unknown.Pods && len(c.namespaces) != 1 {
 		return cluster
 	}

@@ -34,7 +34,11 @@ func (k *KindSet) set(kind string) {
 
 // list notes that the resources have a list of this kind, such as IPAMHandleList,
 // which may be empty. What kubectl calls List tells nothing.
-func (l *Loader) list(kind string) { l.listed.set(strings.TrimSuffix(kind, "List")) }
+func (l *Loader) list(kind string) {
+	kind = strings.TrimSuffix(kind, "List")
+	l.listed.set(kind)
+	l.kubeVirt(kind, "", false)
+}
 
 // unlisted returns the kinds of which there is no object and no list.
 func (l *Loader) unlisted(s *Snapshot) KindSet {

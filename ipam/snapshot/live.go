@@ -16,6 +16,8 @@ type Pod struct {
 	HostNetwork     bool         // its addresses are its node's
 	Ended           bool         // Succeeded or Failed: it uses no address any more
 	Evicted         bool         // Failed for the reason Evicted (§12)
+	// Machine is the virtual machine that it runs, of the same namespace; empty for none.
+	Machine string
 	// Pools4 and Pools6 are the pools that its annotations ask for, or else those of
 	// its namespace, by name or CIDR.
 	Pools4, Pools6 []string
@@ -146,6 +148,7 @@ func (o *object) pod() {
 		Node:        o.text("spec.nodeName", spec.NodeName),
 		HostNetwork: get(o, "spec.hostNetwork", spec.HostNetwork.field),
 	}
+	p.Machine = o.machineOf()
 	phase := o.text("status.phase", status.Phase)
 	p.Ended = phase == "Succeeded" || phase == "Failed"
 	p.Evicted = phase == "Failed" && status.Reason == "Evicted"

@@ -54,6 +54,7 @@ type Loader struct {
 	handles      []located[ipam.HandleState]
 	handlesMade  map[string]time.Time // when, by id
 	pods         []located[Pod]
+	machines     kubeVirt
 	addresses    []located[NodeAddress]
 	networks     []located[Network]
 	fromOperator []named[pool.Spec] // pools of an Installation

@@ -31,6 +31,7 @@ type metadata struct {
 	Created     field[string]            `json:"creationTimestamp"`
 	Labels      field[map[string]string] `json:"labels"`
 	Annotations json.RawMessage          `json:"annotations"`
+	Owners      json.RawMessage          `json:"ownerReferences"`
 }
 
 // An object is one Kubernetes object that is being read.
@@ -84,6 +85,13 @@ var readers = map[string]func(*object){
 
 	groupV3 + " Node":             (*object).calicoNode,
 	groupV3 + " WorkloadEndpoint": (*object).workloadEndpoint,
+
+	groupKubeVirt + " " + kindMachine:      (*object).machine,
+	groupKubeVirt + " " + kindInstance:     (*object).instance,
+	groupKubeVirt + " " + kindMigration:    (*object).migration,
+	groupKubeVirtOld + " " + kindMachine:   (*object).machine,
+	groupKubeVirtOld + " " + kindInstance:  (*object).instance,
+	groupKubeVirtOld + " " + kindMigration: (*object).migration,
 
 	groupOperator + " Installation": (*object).installation,
 	groupKind + " Cluster":          (*object).kindCluster,

@@ -27,6 +27,11 @@ type Snapshot struct {
 	// for them, and nobody knows whether the cluster has any. A list of one kind
 	// that is empty, such as an IPAMHandleList, is an answer.
 	Unlisted KindSet
+	// Machines are the VirtualMachines of KubeVirt, by "namespace/name". Instances are
+	// the VirtualMachineInstances, and whether a machine owns each. Moving are those with
+	// live migrations, and whether one is under way. A map that is nil tells nothing:
+	// the resources have no object and no list of its kind.
+	Machines, Instances, Moving map[string]bool
 	// Addresses are those that the nodes use themselves.
 	Addresses []NodeAddress
 
@@ -105,6 +110,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	l.ofCalico()
 	l.affinitiesOfBlocks()
 	s := &Snapshot{Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.handlesMade}
+	s.Machines, s.Instances, s.Moving = l.machines.Machines, l.machines.Instances, l.machines.Moving
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
 	for _, c := range unique(l, "IPAMConfig", l.configs) {

@@ -76,7 +76,7 @@ func (c *checker) shared(ip netip.Addr, al *block.Allocation, users []user, obje
 	}
 	var others []user
 	for _, u := range users {
-		if al == nil || !u.isNamedBy(al) {
+		if al == nil || !u.isNamedBy(al) && (!u.isOfMachine(al) || !c.mayMove(al)) {
 			others = append(others, u)
 		}
 	}
@@ -89,7 +89,9 @@ func (c *checker) shared(ip netip.Addr, al *block.Allocation, users []user, obje
 		return
 	}
 	for _, u := range others {
-		c.mend("", u.moves()...)
+		if !u.isOfMachine(al) { // or the machine stops with the wrong pod
+			c.mend("", u.moves()...)
+		}
 	}
 }
 
@@ -124,7 +126,7 @@ func (c *checker) usedByOther(ip netip.Addr, al *block.Allocation, u user, objec
 	pod, isPods := podOf(al.Active)
 	kind, _ := al.Active.Get(ipam.AttrType)
 	switch {
-	case u.isNamedBy(al):
+	case u.isNamedBy(al), u.isOfMachine(al):
 		c.willLose(ip, al, u, objects)
 		return
 	case isPods:
@@ -240,7 +242,7 @@ func (c *checker) sayUnjudged(not *unjudged) {
 		c.unjudged("%s of services %s not looked at: %s", addresses(not.services), wasWere(not.services), why)
 	}
 	if not.machines > 0 {
-		c.unjudged("%s of virtual machines %s not looked at: virtual machines are not read", addresses(not.machines), wasWere(not.machines))
+		c.unjudged("%s of virtual machines %s not looked at: %s", addresses(not.machines), wasWere(not.machines), c.whyMachines())
 	}
 }
 
@@ -263,7 +265,6 @@ func addressesText(ips []netip.Addr) string {
 // judge decides whether an address that nobody uses has leaked. It returns true where
 // it has not, because its handle is in use.
 func (c *checker) judge(b *ipam.BlockState, al *block.Allocation, not *unjudged) (goesWithHandle bool) {
-	_, goes := c.report.Released[b.Addr(al.Ordinal)]
 	namespace, _ := al.Active.Get(ipam.AttrNamespace)
 	pod, isPods := podOf(al.Active)
 	kind, _ := al.Active.Get(ipam.AttrType)
@@ -287,8 +288,8 @@ func (c *checker) judge(b *ipam.BlockState, al *block.Allocation, not *unjudged)
 		}
 		c.unused(b, al, "names no pod, and no pod or node uses it")
 		c.mend("", release(b.Addr(al.Ordinal))...)
-	case isMachine && !goes:
-		not.machines++
+	case isMachine && c.judgesMachines():
+		return c.judgeMachine(b, al, not)
 	case c.pods[pod] == nil && !c.seesNamespace(namespace), c.unknown.Pods:
 		not.pods++
 	default:

@@ -1,6 +1,7 @@
 package whatif
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -13,8 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
@@ -53,6 +56,9 @@ func TestBrokenCleaning(t *testing.T) {
 					}
 				}
 			}
+		},
+		"takes no machines for none": func(w *world, s *snapshot.Snapshot) {
+			w.addMachines = func(c *lifecycle.Cluster) { c.SetKubeVirt(true) }
 		},
 		"takes pods with addresses without IPAM for none": func(w *world, s *snapshot.Snapshot) {
 			gone := make(map[*pod]bool)
@@ -132,9 +138,15 @@ func held(w *world) map[netip.Addr]string {
 func people(s *snapshot.Snapshot, src property.Source) {
 	byName := make(map[string]*snapshot.Pod)
 	var names []string
+	s.Machines, s.Instances, s.Moving = map[string]bool{"a/other": true, "b/other": true}, make(map[string]bool), make(map[string]bool)
+	s.Cluster.Blocks = slices.Clone(s.Cluster.Blocks)
+	fates := make(map[string]int)
 	for i := range s.Cluster.Blocks {
 		b := &s.Cluster.Blocks[i]
-		for _, al := range b.Allocations {
+		b.Allocations = slices.Clone(b.Allocations)
+		for k := range b.Allocations {
+			virtual(s, &b.Allocations[k], fates, src)
+			al := b.Allocations[k]
 			namespace, _ := al.Active.Get(ipam.AttrNamespace)
 			name, _ := al.Active.Get(ipam.AttrPod)
 			node, _ := al.Active.Get(ipam.AttrNode)
@@ -174,8 +186,35 @@ func people(s *snapshot.Snapshot, src property.Source) {
 	s.Pods = append(s.Pods, snapshot.Pod{Namespace: "kube-system", Name: "proxy", HostNetwork: true}) // as everywhere
 }
 
+// virtual makes some pods those of virtual machines, which may be gone.
+// Allocations of one handle share a record, so they share a fate.
+func virtual(s *snapshot.Snapshot, al *block.Allocation, fates map[string]int, src property.Source) {
+	namespace, _ := al.Active.Get(ipam.AttrNamespace)
+	name, _ := al.Active.Get(ipam.AttrPod)
+	if name == "" || namespace == "" {
+		return
+	}
+	fate, known := fates[al.Handle]
+	if !known {
+		fate = src.Pick("machine", 12)
+		fates[al.Handle] = fate
+	}
+	if fate > 2 {
+		return
+	}
+	attrs := al.Active.Map()
+	attrs[ipam.AttrVMI] = name
+	al.Active = block.MakeAttrs(attrs)
+	switch fate {
+	case 1:
+		s.Machines[namespace+"/"+name] = true
+	case 2:
+		s.Instances[namespace+"/"+name] = false
+	}
+}
+
 // hideable are the kinds that files may lack.
-var hideable = []string{"IPPool", "IPAMBlock", "BlockAffinity", "IPAMHandle", "Node", "Pod"}
+var hideable = []string{"IPPool", "IPAMBlock", "BlockAffinity", "IPAMHandle", "Node", "Pod", "VirtualMachine"}
 
 // hide makes one of these kinds one of which the files have nothing.
 func hide(s *snapshot.Snapshot, i int) {
@@ -193,8 +232,60 @@ func hide(s *snapshot.Snapshot, i int) {
 		c.Nodes, s.Addresses, s.Unlisted.Nodes = nil, nil, true
 	case "Pod":
 		s.Pods, s.Unlisted.Pods = nil, true
+	case "VirtualMachine":
+		s.Machines = nil
 	}
 }
+
+// besideSample is a pool of two allocations that no pod reports: of a virtual machine that
+// is stopped, and one by hand for a floating address of a pod; and of a pod with an
+// address of it that IPAM does not book.
+const besideSample = `---
+apiVersion: v1
+items:
+- apiVersion: crd.projectcalico.org/v1
+  kind: IPPool
+  metadata: {name: vms}
+  spec: {cidr: 10.90.0.0/24, blockSize: 29, nodeSelector: '!all()'}
+- apiVersion: crd.projectcalico.org/v1
+  kind: IPAMBlock
+  metadata: {name: 10-90-0-8-29}
+  spec:
+    cidr: 10.90.0.8/29
+    affinity: host:node-00
+    allocations: [null, 0, 1, null, null, null, null, null]
+    unallocated: [0, 3, 4, 5, 6, 7]
+    attributes:
+    - {handle_id: k8s-pod-network.vm, secondary: {namespace: vms, node: node-00, pod: launcher-1, vmi-name: vm1}}
+    - {handle_id: by-hand, secondary: {note: floating}}
+- apiVersion: crd.projectcalico.org/v1
+  kind: BlockAffinity
+  metadata: {name: node-00-10-90-0-8-29}
+  spec: {cidr: 10.90.0.8/29, node: node-00, state: confirmed, deleted: "false"}
+- apiVersion: crd.projectcalico.org/v1
+  kind: IPAMHandle
+  metadata: {name: k8s-pod-network.vm}
+  spec: {handleID: k8s-pod-network.vm, block: {10.90.0.8/29: 1}}
+- apiVersion: crd.projectcalico.org/v1
+  kind: IPAMHandle
+  metadata: {name: by-hand}
+  spec: {handleID: by-hand, block: {10.90.0.8/29: 1}}
+- apiVersion: kubevirt.io/v1
+  kind: VirtualMachine
+  metadata: {name: vm1, namespace: vms}
+- apiVersion: kubevirt.io/v1
+  kind: VirtualMachine
+  metadata: {name: other, namespace: shop}
+- apiVersion: kubevirt.io/v1
+  kind: VirtualMachineInstance
+  metadata: {name: other, namespace: shop}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: out-0, namespace: edge, annotations: {cni.projectcalico.org/ipAddrsNoIpam: '["10.90.0.11"]', cni.projectcalico.org/floatingIPs: '["10.90.0.10"]'}}
+  spec: {nodeName: node-00}
+  status: {phase: Running, podIPs: [{ip: 10.90.0.11}]}
+kind: List
+`
 
 // TestSampleWithoutKinds: the sample without one of its kinds or two, through the
 // program. It advises to release nothing that a pod or tunnel uses, and says what it
@@ -202,18 +293,25 @@ func hide(s *snapshot.Snapshot, i int) {
 func TestSampleWithoutKinds(t *testing.T) {
 	text, err := os.ReadFile(sample)
 	require.NoError(t, err)
-	whole, err := snapshot.Load(snapshot.Options{}, sample)
+	text = append(text, besideSample...)
+	l := snapshot.NewLoader(snapshot.Options{})
+	require.NoError(t, l.Add("sample", bytes.NewReader(text)))
+	whole, err := l.Snapshot()
 	require.NoError(t, err)
 	full := snapshot.Check(whole)
-	used := make(map[string]string)
+	used := map[string]string{"10.90.0.9": "a stopped machine", "10.90.0.10": "a floating address"}
 	for _, p := range whole.Pods {
 		for _, ip := range p.IPs {
 			used[ip.String()] = p.Namespace + "/" + p.Name
 		}
 	}
+	for _, f := range full.Findings {
+		require.Empty(t, used[f.Address], "%+v", f)
+	}
 	command := map[string]string{
 		"IPPool": "ippools", "IPAMBlock": "ipamblocks", "BlockAffinity": "blockaffinities",
 		"IPAMHandle": "ipamhandles", "Node": "nodes", "Pod": "pods -A",
+		"VirtualMachine": "virtualmachines,virtualmachineinstances,virtualmachineinstancemigrations -A",
 	}
 	for i, first := range hideable {
 		for _, second := range hideable[i:] {

@@ -21,6 +21,7 @@ import (
 func (w *world) look(s *snapshot.Snapshot) {
 	w.report = snapshot.Check(s)
 	w.policy = s.Policy()
+	w.addMachines = s.AddMachines
 	listed := make(map[string]*snapshot.Pod, len(s.Pods))
 	living := make(map[netip.Addr]bool)
 	for i := range s.Pods {
@@ -195,6 +196,10 @@ func areSo(n int) string {
 	return "are " + plural(n, "address")
 }
 
+// machineWait is the least for which kube-controllers misses an address of a virtual
+// machine (docs/calico.md §12).
+const machineWait = 5 * time.Minute
+
 // clean has kube-controllers clean up until nothing more comes of it. It returns how
 // many addresses it released, and how long that and the blocks took.
 func (w *world) clean() (released int, took time.Duration, err error) {
@@ -207,7 +212,7 @@ func (w *world) clean() (released int, took time.Duration, err error) {
 	// period later its block may go; each waits for the next look.
 	cooldown := time.Duration(w.a.GetIPAMConfig().IPCooldownSeconds) * time.Second
 	start := w.clock.Now()
-	end := start.Add(2*w.policy.GracePeriod + cooldown + 2*w.policy.FullEvery())
+	end := start.Add(2*max(w.policy.GracePeriod, machineWait) + cooldown + 2*w.policy.FullEvery())
 	for {
 		r := k.Sync(true)
 		released += len(r.ReleasedIPs)
@@ -228,6 +233,7 @@ func (w *world) clean() (released int, took time.Duration, err error) {
 // are named where nobody knows which there are, and the pods.
 func (w *world) kubernetes() *lifecycle.Cluster {
 	cluster := lifecycle.NewCluster(w.a)
+	w.addMachines(cluster)
 	if w.report.Unknown.Nodes {
 		s := w.a.State()
 		for i := range s.Blocks {

@@ -32,9 +32,10 @@ type world struct {
 	handlesMade map[string]time.Time
 	report      *snapshot.Report // on the snapshot
 	policy      lifecycle.Policy // how kube-controllers cleans up
-	ended       []lifecycle.Pod  // pods that have ended, which kube-controllers still sees
-	taken       []netip.Prefix   // ranges that nodes and services use
-	outside     []*pod           // that have addresses without IPAM, which no figure counts
+	addMachines func(*lifecycle.Cluster)
+	ended       []lifecycle.Pod // pods that have ended, which kube-controllers still sees
+	taken       []netip.Prefix  // ranges that nodes and services use
+	outside     []*pod          // that have addresses without IPAM, which no figure counts
 	// faulty are the pods that asked in this step and that the CNI plug-in refuses, with
 	// why: what they get here they get once their annotations are right.
 	faulty   map[string]string
@@ -92,6 +93,12 @@ func (w *world) podsOf(nobodys map[netip.Addr]bool, listed map[string]*snapshot.
 	var pods []*pod
 	s := w.a.State()
 	specs := w.a.Pools()
+	uses := make(map[netip.Addr]bool)
+	for _, l := range listed {
+		for _, ip := range l.IPs {
+			uses[ip] = true
+		}
+	}
 	for i := range s.Blocks {
 		b := &s.Blocks[i]
 		by := poolOf(specs, b.CIDR.Addr())
@@ -102,6 +109,9 @@ func (w *world) podsOf(nobodys map[netip.Addr]bool, listed map[string]*snapshot.
 			ip := b.Addr(al.Ordinal)
 			if name == "" || namespace == "" || node == "" || al.Handle == "" || nobodys[ip] {
 				continue
+			}
+			if _, isMachine := al.Active.Get(ipam.AttrVMI); isMachine && listed[namespace+"/"+name] == nil && !uses[ip] && !w.report.Unknown.Pods {
+				continue // the machine is stopped, and keeps its address
 			}
 			key := al.Handle + "\n" + namespace + "/" + name
 			p := byName[key]
