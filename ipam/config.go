@@ -22,6 +22,11 @@ type Config struct {
 	// IPCooldownSeconds is how long a released address cools down, 0 to
 	// [MaxCooldownSeconds]; 0 means no cooldown.
 	IPCooldownSeconds int `json:"ipCooldownSeconds"`
+	// KubeVirtVMAddressPersistence is "Enabled" or "Disabled": whether Calico's CNI
+	// plug-in keeps the address of a virtual machine that restarts or moves. Empty is
+	// Calico's default. It decides which handles the plug-in asks with, and nothing
+	// that an allocator does.
+	KubeVirtVMAddressPersistence string `json:"kubeVirtVMAddressPersistence,omitempty"`
 }
 
 const (
@@ -34,15 +39,21 @@ const (
 // DefaultConfig returns the configuration of a cluster that has none.
 func DefaultConfig() Config { return Config{AutoAllocateBlocks: true} }
 
-// validate checks the range of each field, not their combination.
-func (c Config) validate() error {
+// Validate refuses a field that is out of range, with an error that matches
+// [codes.InvalidArgument]. It does not look at the combination: see
+// [Allocator.SetIPAMConfig].
+func (c Config) Validate() error {
 	if c.MaxBlocksPerHost < 0 {
 		return invalid("maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative")
 	}
 	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > MaxCooldownSeconds {
 		return invalid("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), fmt.Sprintf("must be 0 to %d", MaxCooldownSeconds))
 	}
-	return nil
+	switch c.KubeVirtVMAddressPersistence {
+	case "", "Enabled", "Disabled":
+		return nil
+	}
+	return invalid("kubeVirtVMAddressPersistence", c.KubeVirtVMAddressPersistence, "must be Enabled, Disabled or empty")
 }
 
 // GetIPAMConfig returns the configuration in force.
@@ -57,7 +68,7 @@ func (a *Allocator) GetIPAMConfig() Config {
 // that limits blocks without being strict (§9); values out of range
 // match [codes.InvalidArgument].
 func (a *Allocator) SetIPAMConfig(c Config) error {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return err
 	}
 	if !c.StrictAffinity && !c.AutoAllocateBlocks {
@@ -73,7 +84,7 @@ func (a *Allocator) SetIPAMConfig(c Config) error {
 // accepts combinations that [Allocator.SetIPAMConfig] refuses. Values out of range
 // still match [codes.InvalidArgument].
 func (a *Allocator) PutIPAMConfig(c Config) error {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return err
 	}
 	a.mu.Lock()

@@ -494,6 +494,9 @@ func TestBadInput(t *testing.T) {
 			return c.SetIPAMConfig(ipam.Config{StrictAffinity: true, IPCooldownSeconds: 1201})
 		}},
 		{"SetIPAMConfig zero", codes.ConfigConflict, "", func(c *cluster) error { return c.SetIPAMConfig(ipam.Config{}) }},
+		{"PutIPAMConfig persistence", codes.InvalidArgument, `"on"`, func(c *cluster) error {
+			return c.PutIPAMConfig(ipam.Config{KubeVirtVMAddressPersistence: "on"})
+		}},
 		{"PutIPAMConfig long cooldown", codes.InvalidArgument, `"1201"`, func(c *cluster) error { return c.PutIPAMConfig(ipam.Config{IPCooldownSeconds: 1201}) }},
 
 		{"SetPool zero", pool.ErrInvalid, "name", func(c *cluster) error { return c.SetPool(pool.Spec{}) }},

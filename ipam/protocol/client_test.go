@@ -80,11 +80,14 @@ func TestInvalidArguments(t *testing.T) {
 			_, _, err := e.ClaimAffinity(netip.MustParsePrefix("fd00::/96"), n)
 			return err
 		},
-		"ReleaseAffinity cidr":   func(e trace.Engine) error { return e.ReleaseAffinity(mapped, n, false) },
-		"ReleaseHostAffinities":  func(e trace.Engine) error { return e.ReleaseHostAffinities(nobody, false) },
-		"ReleasePoolAffinities":  func(e trace.Engine) error { return e.ReleasePoolAffinities(bits) },
-		"ReleaseBlockAffinity":   func(e trace.Engine) error { return e.ReleaseBlockAffinity(bits, false) },
-		"SetIPAMConfig blocks":   func(e trace.Engine) error { return e.SetIPAMConfig(ipam.Config{MaxBlocksPerHost: -1}) },
+		"ReleaseAffinity cidr":  func(e trace.Engine) error { return e.ReleaseAffinity(mapped, n, false) },
+		"ReleaseHostAffinities": func(e trace.Engine) error { return e.ReleaseHostAffinities(nobody, false) },
+		"ReleasePoolAffinities": func(e trace.Engine) error { return e.ReleasePoolAffinities(bits) },
+		"ReleaseBlockAffinity":  func(e trace.Engine) error { return e.ReleaseBlockAffinity(bits, false) },
+		"SetIPAMConfig blocks":  func(e trace.Engine) error { return e.SetIPAMConfig(ipam.Config{MaxBlocksPerHost: -1}) },
+		"PutIPAMConfig persistence": func(e trace.Engine) error {
+			return e.PutIPAMConfig(ipam.Config{KubeVirtVMAddressPersistence: "enabled"})
+		},
 		"PutIPAMConfig cooldown": func(e trace.Engine) error { return e.PutIPAMConfig(ipam.Config{IPCooldownSeconds: 1201}) },
 		"SetNode":                func(e trace.Engine) error { return e.SetNode(ipam.Node{}) },
 		"PutAffinity cidr":       func(e trace.Engine) error { return e.PutAffinity(n, bits, affinity.Pending) },

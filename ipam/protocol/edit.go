@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"strconv"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -50,7 +49,7 @@ func (c *Client) GetIPAMConfig() ipam.Config {
 // SetIPAMConfig replaces the configuration, as [ipam.Allocator.SetIPAMConfig]
 // does: two reads and a write (testdata/plan.jsonl).
 func (c *Client) SetIPAMConfig(config ipam.Config) error {
-	if err := checkConfig(config); err != nil {
+	if err := config.Validate(); err != nil {
 		return err
 	}
 	if !config.StrictAffinity && !config.AutoAllocateBlocks {
@@ -81,21 +80,10 @@ func (c *Client) SetIPAMConfig(config ipam.Config) error {
 // PutIPAMConfig writes the configuration as a raw edit of the datastore does, as
 // [ipam.Allocator.PutIPAMConfig] does.
 func (c *Client) PutIPAMConfig(config ipam.Config) error {
-	if err := errors.Join(checkConfig(config), c.supportsConfig(config)); err != nil {
+	if err := errors.Join(config.Validate(), c.supportsConfig(config)); err != nil {
 		return err
 	}
 	return outcome(c.write(Apply, &Config{Config: config}))
-}
-
-// checkConfig checks the range of each field, not their combination.
-func checkConfig(c ipam.Config) error {
-	if c.MaxBlocksPerHost < 0 {
-		return invalid("maxBlocksPerHost", strconv.Itoa(c.MaxBlocksPerHost), "must not be negative")
-	}
-	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > ipam.MaxCooldownSeconds {
-		return invalid("ipCooldownSeconds", strconv.Itoa(c.IPCooldownSeconds), fmt.Sprintf("must be 0 to %d", ipam.MaxCooldownSeconds))
-	}
-	return nil
 }
 
 // PutAffinity writes an affinity object as a raw edit of the datastore does, as

@@ -93,6 +93,7 @@ var malformed = []struct {
 	{"pool twice", somePool + "---\n" + somePool, kindDuplicate, "a.yaml:8: IPPool p: is given twice, first in a.yaml:1"},
 	{"pools overlap", somePool + "---\n" + change(change(somePool, "10.0.0.0/24", "10.0.0.0/25"), "name: p", "name: q"), kindUnreadable, "IPPool q: pool: overlaps another pool"},
 	{"no reservations", "apiVersion: projectcalico.org/v3\nkind: IPReservation\nmetadata: {name: r}\nspec: {reservedCIDRs: 10.0.0.1}\n", kindUnreadable, "spec.reservedCIDRs: is the text"},
+	{"persistence of no kind", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {kubeVirtVMAddressPersistence: 'on'}\n", kindUnreadable, `spec.kubeVirtVMAddressPersistence: is "on", must be Enabled or Disabled`},
 	{"cooldown out of range", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {ipCooldownSeconds: 1201}\n", kindUnreadable, "spec.ipCooldownSeconds: is 1201, must be 0 to 1200"},
 	{"strict is a word", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {strictAffinity: 'very'}\n", kindUnreadable, `spec.strictAffinity: is "very", must be true or false`},
 	{"negative limit", "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {maxBlocksPerHost: -1}\n", kindUnreadable, "spec.maxBlocksPerHost: is -1"},

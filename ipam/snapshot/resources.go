@@ -94,6 +94,8 @@ type configSpec struct {
 	AutoAllocateBlocks flag       `json:"autoAllocateBlocks"`
 	MaxBlocksPerHost   field[int] `json:"maxBlocksPerHost"`
 	IPCooldownSeconds  field[int] `json:"ipCooldownSeconds"`
+
+	KubeVirtVMAddressPersistence field[string] `json:"kubeVirtVMAddressPersistence"`
 }
 
 // lastSequence is an annotation of the configuration. It keeps the highest sequence
@@ -114,12 +116,17 @@ func (o *object) config() {
 		AutoAllocateBlocks: get(o, "spec.autoAllocateBlocks", spec.AutoAllocateBlocks.field),
 		MaxBlocksPerHost:   get(o, "spec.maxBlocksPerHost", spec.MaxBlocksPerHost),
 		IPCooldownSeconds:  get(o, "spec.ipCooldownSeconds", spec.IPCooldownSeconds),
+
+		KubeVirtVMAddressPersistence: get(o, "spec.kubeVirtVMAddressPersistence", spec.KubeVirtVMAddressPersistence),
 	}
 	if c.MaxBlocksPerHost < 0 {
 		o.wrong("spec.maxBlocksPerHost", "is %d, must not be negative", c.MaxBlocksPerHost)
 	}
 	if c.IPCooldownSeconds < 0 || c.IPCooldownSeconds > ipam.MaxCooldownSeconds {
 		o.wrong("spec.ipCooldownSeconds", "is %d, must be 0 to %d", c.IPCooldownSeconds, ipam.MaxCooldownSeconds)
+	}
+	if v := c.KubeVirtVMAddressPersistence; v != "" && v != "Enabled" && v != "Disabled" {
+		o.wrong("spec.kubeVirtVMAddressPersistence", "is %s, must be Enabled or Disabled", quote(v))
 	}
 	if text := o.annotations()[lastSequence]; text != "" {
 		o.l.cluster.LastSequence = max(o.l.cluster.LastSequence, o.number("metadata.annotations", text))

@@ -184,10 +184,14 @@ func (w *resourceWriter) config(c *ipam.Cluster, shown uint64) {
 	if c.LastSequence > shown {
 		metadata = tree{"annotations": tree{lastSequence: strconv.FormatUint(c.LastSequence, 10)}}
 	}
-	w.put(kind, "default", metadata, tree{
+	spec := tree{
 		"strictAffinity": c.Config.StrictAffinity, "autoAllocateBlocks": c.Config.AutoAllocateBlocks,
 		"maxBlocksPerHost": c.Config.MaxBlocksPerHost, "ipCooldownSeconds": c.Config.IPCooldownSeconds,
-	})
+	}
+	if v := c.Config.KubeVirtVMAddressPersistence; v != "" {
+		spec["kubeVirtVMAddressPersistence"] = v
+	}
+	w.put(kind, "default", metadata, spec)
 }
 
 func poolTree(p pool.Spec) tree {
