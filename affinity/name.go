@@ -65,13 +65,6 @@ func cut(host, cidr string) string {
 	return host[:min(len(host), maxCut-len(cidr))] + "-" + cidr + "-" + hex.EncodeToString(sum[:])[:hashLen]
 }
 
-// LabName returns the claim's name as the lab course shows it, such as
-// ipam-block-affinity-192-168-1-64-26. It leaves the host out; it takes one as [Name]
-// does, in whose place it can stand.
-func LabName(_ string, cidr netip.Prefix) string {
-	return "ipam-block-affinity-" + CIDRName(cidr)
-}
-
 // CompareCIDRNames orders two blocks by [CIDRName] in byte order, as
 // Kubernetes lists them: 10.0.0.16/28 comes before 10.0.0.4/30. It does not
 // allocate.

@@ -30,7 +30,6 @@ func TestNames(t *testing.T) {
 		cidr := netip.MustParsePrefix(c.cidr)
 		require.Equal(t, c.name, CIDRName(cidr))
 		require.Equal(t, "calico-ipam-worker-"+c.name, Name("calico-ipam-worker", cidr))
-		require.Equal(t, "ipam-block-affinity-"+c.name, LabName("worker", cidr))
 		require.Equal(t, "x.y:z/"+c.name, string(appendCIDRName([]byte("x.y:z/"), cidr)), "what was there stays as it is")
 	}
 	// The host's part is not changed, not even its dots.

@@ -14,7 +14,7 @@ import (
 
 // Affinities returns what `kubectl get blockaffinities` prints at the moment
 // now: names, in their order, and ages. The function name is [affinity.Name] for what
-// a cluster shows, or [affinity.LabName] for what the lab course shows.
+// a cluster shows, or another for what a course shows.
 func Affinities(s ipam.State, name func(host string, cidr netip.Prefix) string, now time.Time) string {
 	list := namedAffinities(s, name)
 	if len(list) == 0 {

@@ -105,7 +105,7 @@ ipam-block-affinity-10-90-0-16-29        <unknown>
 ipam-block-affinity-192-168-112-128-26   3m20s
 ipam-block-affinity-192-168-131-128-26   26h
 ipam-block-affinity-fd00--40-122         30d
-`), Affinities(claims(), affinity.LabName, moment))
+`), Affinities(claims(), courseName, moment))
 	require.Equal(t, "No resources found\n", Affinities(ipam.State{}, affinity.Name, moment))
 }
 
@@ -123,8 +123,8 @@ ipam-block-affinity-10-90-0-16-29        load-balancer   10.90.0.16/29
 ipam-block-affinity-192-168-112-128-26   worker2         192.168.112.128/26
 ipam-block-affinity-192-168-131-128-26   worker          192.168.131.128/26
 ipam-block-affinity-fd00--40-122         worker          fd00::40/122
-`), AffinityColumns(claims(), affinity.LabName))
-	require.Equal(t, "NAME   NODE   CIDR\n", AffinityColumns(ipam.State{}, affinity.LabName))
+`), AffinityColumns(claims(), courseName))
+	require.Equal(t, "NAME   NODE   CIDR\n", AffinityColumns(ipam.State{}, courseName))
 }
 
 func TestAffinitiesYAML(t *testing.T) {
@@ -148,7 +148,7 @@ metadata:
   resourceVersion: ""
 `
 	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), AffinitiesYAML(s, affinity.Name))
-	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, affinity.LabName))
+	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, courseName))
 	s.Affinities[0].Owner.Type = affinity.Virtual
 	require.Contains(t, AffinitiesYAML(s, affinity.Name), "\n    state: pending\n    type: virtual\n")
 	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, affinity.Name))
@@ -166,4 +166,9 @@ func TestAffinitiesYAMLQuotes(t *testing.T) {
 		require.NoError(t, yaml.UnmarshalStrict([]byte(text), &list))
 		require.Equal(t, strings.ToValidUTF8(host, "\ufffd"), list.Items[0].Spec.Node)
 	}
+}
+
+// courseName names a claim as the lab course does, without its host.
+func courseName(_ string, cidr netip.Prefix) string {
+	return "ipam-block-affinity-" + affinity.CIDRName(cidr)
 }

@@ -110,7 +110,7 @@ func (l *lab) getAffinities() {
 	s := l.ipam.State()
 	l.show(report.Affinities(s, affinity.Name, l.clock.Now()))
 	cidr := s.Affinities[0].CIDR
-	l.see("One claim a block, named NODE-CIDR. The course calls the first %s.", affinity.LabName("", cidr))
+	l.see("One claim a block, named NODE-CIDR. The course calls the first ipam-block-affinity-%s.", affinity.CIDRName(cidr))
 }
 
 // affinitiesYAML is exercise 6.
