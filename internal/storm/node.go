@@ -1,12 +1,14 @@
 package storm
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -24,6 +26,7 @@ type node struct {
 	now time.Duration
 
 	ips   []netip.Addr    // the addresses of its pods
+	limit int             // pods that it was refused an address for as it had all blocks that it may have
 	waits []time.Duration // of each of its pods' answers
 }
 
@@ -39,11 +42,14 @@ func (c *Config) newNode(i int) *node {
 	return n
 }
 
-// serve asks for the address of the node's pod number p. It ignores the error: the
-// pod then has no address, for whatever reason.
+// serve asks for the address of the node's pod number p. Of the error it keeps only
+// whether the limit of blocks is the reason: the pod has no address, whatever it is.
 func (n *node) serve(client *protocol.Client, p int) {
 	n.args.Handle = fmt.Sprintf("k8s-pod-network.%s-%d", n.Name, p)
-	v4, v6, _ := client.AutoAssign(n.args)
+	v4, v6, err := client.AutoAssign(n.args)
+	if errors.Is(err, codes.BlockLimit) {
+		n.limit++
+	}
 	for _, ip := range append(v4.IPs, v6.IPs...) {
 		n.ips = append(n.ips, ip.Addr())
 	}

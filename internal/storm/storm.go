@@ -32,7 +32,10 @@ type Result struct {
 	BlockBits int // the pool has room for 2^BlockBits blocks
 	Pods      int // of all nodes together
 	Refused   int // pods that got no address; a kubelet would try again
-	Total     Cost
+	// Limited are those of Refused whose node had as many blocks as it may have,
+	// [ipam.DefaultMaxBlocksPerHost] (docs/calico.md §4).
+	Limited int
+	Total   Cost
 	// InTurn is the number of calls that the same pods take one after the other,
 	// the first of every node before the second of any. The excess of Total.Calls
 	// over it is the cost of contention.
@@ -140,6 +143,7 @@ func (s *storm) result() Result {
 		r.Total.Conflicts += n.Conflicts
 		r.Total.Retries += n.Retries
 		r.Refused += len(n.waits) - len(n.ips)
+		r.Limited += n.limit
 		waits = append(waits, n.waits...)
 	}
 	r.Pods = len(waits)

@@ -178,3 +178,20 @@ func TestStormUnwritable(t *testing.T) {
 		require.Equal(t, "race: no space left\n", errs.String())
 	}
 }
+
+// TestStormLimit: where nodes have all the blocks that they may have, the words name that
+// limit, and no other reason.
+func TestStormLimit(t *testing.T) {
+	status, out, errs := do("-storm", "5", "-pods", "30", "-block-size", "32")
+	require.Equal(t, 1, status, errs)
+	require.Contains(t, out, "Pods without an address: 50 with 4096 x /32; a node may have 20 blocks\n(maxBlocksPerHost), has them, and then borrows from no other node either.\n")
+	require.NotContains(t, out, "gives up")
+	_, out, _ = do("-storm", "5", "-pods", "30", "-block-size", "32", "-strict", "-json")
+	require.Contains(t, out, `"refused":50,"refusedAtBlockLimit":50,`)
+
+	// Fewer blocks than that: it is not the limit.
+	status, out, _ = do("-storm", "3", "-pods", "5", "-block-size", "28", "-pool", "10.0.0.0/27", "-strict")
+	require.Equal(t, 1, status)
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "; with strict affinity a node without a block cannot borrow.")
+	require.NotContains(t, out, "maxBlocksPerHost")
+}

@@ -28,6 +28,7 @@ type stormJSON struct {
 	LatencySeconds float64   `json:"latencySeconds"`
 	Seed           int64     `json:"seed"`
 	Refused        int       `json:"refused"`
+	Limited        int       `json:"refusedAtBlockLimit,omitempty"`
 	costJSON                 // of all nodes together
 	InTurn         int       `json:"inTurn"` // calls of the same pods one after the other
 	Worst          worstJSON `json:"worst"`
@@ -51,7 +52,7 @@ func stormAsJSON(c *storm.Config, r *storm.Result) stormJSON {
 		Pool: c.Pool.String(), BlockSize: r.BlockSize, Blocks: new(big.Int).Lsh(big.NewInt(1), uint(r.BlockBits)),
 		Nodes: c.Nodes, Pods: r.Pods, Filled: c.Filled, Strict: c.Strict, Calico: c.Calico.String(),
 		Rate: c.Rate, Burst: c.Burst, LatencySeconds: c.Latency.Seconds(), Seed: c.Seed,
-		Refused: r.Refused, costJSON: costJSON(r.Total), InTurn: r.InTurn, Worst: worstJSON{r.Worst.Name, costJSON(r.Worst.Cost)},
+		Refused: r.Refused, Limited: r.Limited, costJSON: costJSON(r.Total), InTurn: r.InTurn, Worst: worstJSON{r.Worst.Name, costJSON(r.Worst.Cost)},
 		MedianSeconds: r.Median.Seconds(), LastSeconds: r.Last.Seconds(),
 	}
 }

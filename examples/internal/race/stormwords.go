@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/storm"
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // This file is -storm in words.
@@ -49,25 +50,38 @@ func conclusions(c *storm.Config, results []storm.Result, full []int) []string {
 	if c.Filled > 0 {
 		sentences = append(sentences, reading(results))
 	}
-	var refused []string
-	for _, r := range results {
-		if r.Refused > 0 {
-			refused = append(refused, fmt.Sprintf("%d with %s", r.Refused, blocks(&r)))
-		}
-	}
-	if len(refused) > 0 {
-		why := "a node gives up after 100 conflicts, or when the block that it has claimed is full already"
-		if c.Strict {
-			why = "with strict affinity a node without a block cannot borrow"
-		}
-		sentences = append(sentences, fmt.Sprintf("Pods without an address: %s; %s.", strings.Join(refused, ", "), why))
-	}
+	sentences = append(sentences, refusals(c, results)...)
 	if len(full) > 0 {
 		var sizes []string
 		for _, size := range full {
 			sizes = append(sizes, fmt.Sprintf("/%d", size))
 		}
 		sentences = append(sentences, fmt.Sprintf("Left out, for the pool has no room for so many pods: blocks of %s.", strings.Join(sizes, ", ")))
+	}
+	return sentences
+}
+
+// refusals says which pods have no address, and why.
+func refusals(c *storm.Config, results []storm.Result) (sentences []string) {
+	var limited, others []string
+	for _, r := range results {
+		if r.Limited > 0 {
+			limited = append(limited, fmt.Sprintf("%d with %s", r.Limited, blocks(&r)))
+		}
+		if n := r.Refused - r.Limited; n > 0 {
+			others = append(others, fmt.Sprintf("%d with %s", n, blocks(&r)))
+		}
+	}
+	if len(limited) > 0 {
+		sentences = append(sentences, fmt.Sprintf("Pods without an address: %s; a node may have %d blocks (maxBlocksPerHost), has them, and then borrows from no other node either.",
+			strings.Join(limited, ", "), ipam.DefaultMaxBlocksPerHost))
+	}
+	if len(others) > 0 {
+		why := "a node gives up after 100 conflicts, or when the block that it has claimed is full already"
+		if c.Strict {
+			why = "with strict affinity a node without a block cannot borrow"
+		}
+		sentences = append(sentences, fmt.Sprintf("Pods without an address: %s; %s.", strings.Join(others, ", "), why))
 	}
 	return sentences
 }
