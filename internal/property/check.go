@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,26 +17,33 @@ import (
 // IPAMSIM_LONG to anything.
 func Long() bool { return os.Getenv("IPAMSIM_LONG") != "" }
 
-// Main is the TestMain of a package whose rapid tests make so many checks in a long run.
+// Main is the TestMain of a package whose rapid tests make so many checks in a long
+// run, or as many as ever if checks is 0. Tests make much garbage and keep little of
+// it, so it is collected less often, which saves a third of their time. Benchmarks
+// run as in a program, and so does everything if GOGC is set.
 func Main(m *testing.M, checks int) {
-	if Long() {
+	if Long() && checks > 0 {
 		// Flags on the command line are parsed later and take precedence.
 		if err := flag.Set("rapid.checks", strconv.Itoa(checks)); err != nil {
 			panic(err)
 		}
 	}
+	flag.Parse()
+	if os.Getenv("GOGC") == "" && flag.Lookup("test.bench").Value.String() == "" {
+		debug.SetGCPercent(400)
+	}
 	os.Exit(m.Run())
 }
 
-// Some returns every nth of the items: all of them in a long run, every eighth with
-// -short, every third otherwise.
+// Some returns every nth of the items: all of them in a long run, every sixteenth
+// with -short, every fifth otherwise.
 func Some[T any](items []T) []T {
-	nth := 3
+	nth := 5
 	switch {
 	case Long():
 		return items
 	case testing.Short():
-		nth = 8
+		nth = 16
 	}
 	var some []T
 	for i := 0; i < len(items); i += nth {
@@ -48,37 +56,40 @@ func Some[T any](items []T) []T {
 // slower.
 var UnderRace bool
 
-// skipShort skips a test of a broken variant if -short is set.
-func skipShort(t testing.TB) {
+// Broken marks a test of broken variants: -short skips it.
+func Broken(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("tries a broken variant")
 	}
 }
 
-// Times returns n: times twenty in a long run, a quarter with -short, and a sixth
-// under the race detector, which finds nothing in a single goroutine.
+// Times returns half of n: twenty times n in a long run, a twelfth with -short, and
+// a sixth under the race detector, which finds nothing in a single goroutine.
 func Times(n int) int {
 	switch {
 	case Long():
 		n *= 20
 	case testing.Short():
-		n = max(1, n/4)
+		n /= 12
+	default:
+		n /= 2
 	}
 	if UnderRace {
-		n = max(1, n/6)
+		n /= 3
 	}
-	return n
+	return max(1, n)
 }
 
 // Check is [rapid.Check] with [Times] of that many cases, in which
-// [rapid.T.Repeat] makes that many steps on average; with -short rapid makes fewer
-// of both. Flags such as -rapid.checks and variables such as RAPID_CHECKS take
+// [rapid.T.Repeat] makes that many steps on average, half of them with -short.
+// Flags such as -rapid.checks and variables such as RAPID_CHECKS take
 // precedence.
 func Check(t rapid.TB, cases, steps int, property func(*rapid.T)) {
 	t.Helper()
-	if !testing.Short() { // rapid itself then makes a fifth of them
-		cases = Times(cases)
+	cases = Times(cases)
+	if testing.Short() {
+		cases *= 5 // of which rapid makes a fifth
 	}
 	values := map[string]string{"checks": strconv.Itoa(cases), "steps": strconv.Itoa(steps)}
 	flag.Visit(func(f *flag.Flag) { delete(values, strings.TrimPrefix(f.Name, "rapid.")) })
@@ -95,7 +106,7 @@ func Check(t rapid.TB, cases, steps int, property func(*rapid.T)) {
 // cases, which are always the same. If it fails, its last run had the plainest
 // choices that break it. With -short Breaks skips the test.
 func Breaks(t testing.TB, cases, steps int, property func(*rapid.T)) bool {
-	skipShort(t)
+	Broken(t)
 	v := &verdict{TB: t}
 	done := make(chan struct{})
 	go func() { // the verdict ends it

@@ -77,7 +77,7 @@ func Corpus(f *testing.F, inputs, length int) {
 // 200 seeds. With -short it skips the test.
 func Rejects(t testing.TB, property func(Source) error) {
 	t.Helper()
-	skipShort(t)
+	Broken(t)
 	const tries = 200
 	for seed := range uint64(tries) {
 		if err := property(Seeded(seed)); err != nil {

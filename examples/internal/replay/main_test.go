@@ -1,0 +1,9 @@
+package replay
+
+import (
+	"testing"
+
+	"github.com/ipamsim/ipamsim/internal/property"
+)
+
+func TestMain(m *testing.M) { property.Main(m, 0) }
