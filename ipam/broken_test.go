@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/pool"
@@ -438,14 +439,16 @@ var brokenAllocators = []struct {
 
 // goodSeeds are first seeds that save time with faults that show rarely.
 var goodSeeds = map[string]uint64{
-	"ignores strict affinity": 94, "claims a block for a taken address": 59, "ignores the limit of the configuration": 52,
-	"ignores requested pools": 50, "ignores that a pool is disabled": 37, "gives out what cools": 35,
-	"ignores namespace selectors": 24, "claims all the same": 19, "ignores the cooldown": 19, "does not collect": 17,
+	"ignores that a pool is disabled": 321, "claims a block for a taken address": 109, "ignores strict affinity": 94,
+	"gives out what cools": 70, "ignores requested pools": 58, "ignores the limit of the configuration": 52,
+	"ignores host reservations": 28, "ignores namespace selectors": 24, "ignores the cooldown": 22,
+	"claims all the same": 19, "does not collect": 17, "ignores the limit of a handle": 14,
 }
 
 // TestMachineRejects: the machine catches each fault, in some walk with the
 // expected complaint.
 func TestMachineRejects(t *testing.T) {
+	property.Broken(t)
 	for _, b := range brokenAllocators {
 		t.Run(b.fault, func(t *testing.T) {
 			t.Parallel()

@@ -57,6 +57,7 @@ func TestDeterministic(t *testing.T) {
 // TestDeterministicRejects: the test finds an allocator that shows an order that
 // is not fixed, such as a map's.
 func TestDeterministicRejects(t *testing.T) {
+	property.Broken(t)
 	differs := func(seeds uint64, how func(*broken)) bool {
 		for seed := range seeds {
 			once, again := transcript(t, seed, breaking(how)), transcript(t, seed, breaking(how))
@@ -113,7 +114,11 @@ func TestDeterministicProgram(t *testing.T) {
 // its seeds of maps and hashes.
 func TestDeterministicInAnotherProcess(t *testing.T) {
 	want := programHash(t)
-	for range 2 {
+	processes := 2
+	if testing.Short() {
+		processes = 1
+	}
+	for range processes {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestDeterministicProgram$", "-test.v")
 		cmd.Env = append(os.Environ(), programEnv+"=1", "GOMAXPROCS=1")
 		out, err := cmd.CombinedOutput()

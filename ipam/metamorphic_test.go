@@ -49,6 +49,7 @@ func TestPlansDoNotShow(t *testing.T) {
 // TestPlansDoNotShowRejects: the test finds an allocator with stale plans, here
 // with the pools from before the last change.
 func TestPlansDoNotShowRejects(t *testing.T) {
+	property.Broken(t)
 	_, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
 		var remembered *ipam.AutoAssignArgs
 		b.autoAssign = func(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {

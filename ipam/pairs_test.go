@@ -274,7 +274,10 @@ func TestPairs(t *testing.T) {
 	}
 	require.Len(t, callers, len(names), "a caller without a method")
 	for i, one := range names {
-		for _, other := range names[i:] {
+		for j, other := range names[i:] {
+			if testing.Short() && j%8 > 0 {
+				continue
+			}
 			clock := ipam.NewClock(start)
 			a := ipam.New(ipam.Options{Now: clock.Now})
 			require.NoError(t, a.SetPool(pairsPool))

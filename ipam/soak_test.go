@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 var soakFor = flag.Duration("soak", 0, "let TestSoak run for so long")
@@ -120,6 +122,7 @@ func TestSoakReports(t *testing.T) {
 // TestSoakRejects: a soak stops if a history cannot be explained, and if memory
 // grows.
 func TestSoakRejects(t *testing.T) {
+	property.Broken(t)
 	s, err := newSoak(breaking(brokenUnderLoad["loses a release"]))
 	require.NoError(t, err)
 	for range 20 {

