@@ -78,12 +78,6 @@ const handful = 5
 
 // calls are faults of either engine in its operations.
 var calls = map[string]func(f *faulty){
-	"the limit of a handle is ignored": func(f *faulty) {
-		f.assignIP = func(args ipam.AssignIPArgs) error {
-			args.MaxAllocPerHandle = 0
-			return f.Engine.AssignIP(args)
-		}
-	},
 	"attributes are lost": func(f *faulty) {
 		f.autoAssign = func(args ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 			args.Attrs = block.Attrs{}
@@ -114,13 +108,6 @@ var calls = map[string]func(f *faulty){
 			return f.Engine.ReleaseIPs(r...)
 		}
 	},
-	"of an address given twice the first counts": func(f *faulty) {
-		f.releaseIPs = func(r ...ipam.Release) (unallocated, released []netip.Addr, err error) {
-			r = slices.Clone(r)
-			slices.Reverse(r)
-			return f.Engine.ReleaseIPs(r...)
-		}
-	},
 	"blocks in use are given back": func(f *faulty) {
 		f.releaseHost = func(o affinity.Owner, _ bool) error { return f.Engine.ReleaseHostAffinities(o, false) }
 	},
@@ -138,6 +125,23 @@ var calls = map[string]func(f *faulty){
 		}
 	},
 	"blocks do not get lost": func(f *faulty) { f.dropBlock = func(netip.Prefix) bool { return false } },
+}
+
+// rareCalls are faults that take long to show.
+var rareCalls = map[string]func(f *faulty){
+	"the limit of a handle is ignored": func(f *faulty) {
+		f.assignIP = func(args ipam.AssignIPArgs) error {
+			args.MaxAllocPerHandle = 0
+			return f.Engine.AssignIP(args)
+		}
+	},
+	"of an address given twice the first counts": func(f *faulty) {
+		f.releaseIPs = func(r ...ipam.Release) (unallocated, released []netip.Addr, err error) {
+			r = slices.Clone(r)
+			slices.Reverse(r)
+			return f.Engine.ReleaseIPs(r...)
+		}
+	},
 }
 
 // oddCalls are faults that only show if blocks have any size, claims are wider
@@ -232,10 +236,14 @@ var writes = map[string]func(s *Store, r *Request){
 // shrinks to a few operations. A long run tries every fault.
 func TestBothEnginesReject(t *testing.T) {
 	alone(t)
-	for _, name := range property.Some(slices.Sorted(maps.Keys(calls))) {
-		t.Run("allocator: "+name, func(t *testing.T) { found(t, client, spoilt(allocator, calls[name])) })
+	faults := maps.Clone(calls)
+	if property.Long() {
+		maps.Copy(faults, rareCalls)
+	}
+	for _, name := range property.Some(slices.Sorted(maps.Keys(faults))) {
+		t.Run("allocator: "+name, func(t *testing.T) { found(t, client, spoilt(allocator, faults[name])) })
 		if property.Long() {
-			t.Run("client: "+name, func(t *testing.T) { found(t, spoilt(client, calls[name]), allocator) })
+			t.Run("client: "+name, func(t *testing.T) { found(t, spoilt(client, faults[name]), allocator) })
 		}
 	}
 	if property.Long() { // programs that show them are rare

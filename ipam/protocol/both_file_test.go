@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestBothEnginesFile: a difference leaves a recording and prints the command that
@@ -19,27 +22,31 @@ func TestBothEnginesFile(t *testing.T) {
 		t.Skip("needs the go command")
 	}
 	alone(t)
-	if testing.Short() {
+	if !property.Long() {
 		t.Skip("shrinks programs, and builds a program")
 	}
-	t.Setenv("TMPDIR", t.TempDir())
+	dir := t.TempDir()
+	out, err := exec.Command(goTool, "build", "-o", dir+string(filepath.Separator), "../../examples/replay").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	replay := filepath.Join(dir, "replay")
+	t.Setenv("TMPDIR", dir)
 	t.Run("in an outcome", func(t *testing.T) {
 		p := found(t, spoilt(client, calls["one address in four is not given"]), allocator)
-		replays(t, goTool, p, fmt.Sprintf("%d, AutoAssign", len(p.ops)))
+		replays(t, replay, p, fmt.Sprintf("%d, AutoAssign", len(p.ops)))
 	})
 	// A difference only in the state shows in the whole state at the end.
 	for _, name := range []string{"claims are not confirmed", "a sequence number is used again", "claim times are lost"} {
 		t.Run("in the state, "+name, func(t *testing.T) {
 			p := found(t, writing(writes[name]), allocator)
 			require.ErrorContains(t, p.same(), fmt.Sprintf("operation %d, ", len(p.ops)))
-			replays(t, goTool, p, fmt.Sprintf("%d, State", len(p.ops)+1))
+			replays(t, replay, p, fmt.Sprintf("%d, State", len(p.ops)+1))
 		})
 	}
 }
 
-// replays runs the command from the pair's report: the first divergence must be at
-// that operation.
-func replays(t *testing.T, goTool string, p *pair, operation string) {
+// replays runs the command from the pair's report, which go run would build again
+// each time: the first divergence must be at that operation.
+func replays(t *testing.T, replay string, p *pair, operation string) {
 	t.Helper()
 	report := p.report(t.Name())
 	require.Contains(t, report, "go test ./ipam/protocol -run '^"+t.Name()+"$'")
@@ -49,8 +56,7 @@ func replays(t *testing.T, goTool string, p *pair, operation string) {
 	require.NoError(t, err)
 	require.Contains(t, report, string(text), "the recording is printed, too")
 
-	cmd := exec.Command(goTool, "run", "./examples/replay", command[1])
-	cmd.Dir = "../.."
+	cmd := exec.Command(replay, command[1])
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s", out)

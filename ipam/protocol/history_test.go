@@ -162,9 +162,14 @@ func honest(s *Store) Access { return s }
 // TestHistories: the answers of clients that work side by side and die at any
 // request are possible answers of one allocator that does one operation at a time.
 func TestHistories(t *testing.T) {
-	seeds := uint64(600)
-	if property.Long() {
-		seeds *= 20
+	seeds := uint64(200)
+	switch {
+	case property.Long():
+		seeds = 12_000
+	case property.UnderRace:
+		seeds = 600
+	case testing.Short():
+		seeds = 50
 	}
 	answers, deaths := 0, 0
 	var counts Counts

@@ -15,7 +15,7 @@ import (
 )
 
 // manyCalls is the number of calls from which a scenario is for long runs only.
-const manyCalls = 105_000
+const manyCalls = 95_000
 
 // TestPlan runs the scenarios of the recordings and compares the outcome of every
 // request and its number of calls to the datastore. Scenarios with the most calls
