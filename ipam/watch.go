@@ -89,19 +89,25 @@ func (a *Allocator) setWatches(watches []*Watch) {
 // [Allocator.ReadBlock] shows that. The cost depends on the number of changed
 // blocks, not of all blocks.
 func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
+	from := len(dst)
+	dst = w.AppendUnsorted(dst)
+	slices.SortFunc(dst[from:], affinity.CompareCIDRNames)
+	return dst
+}
+
+// AppendUnsorted is [Watch.AppendChanged] in no order, for who sorts them otherwise.
+func (w *Watch) AppendUnsorted(dst []netip.Prefix) []netip.Prefix {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()
-	from := len(dst)
 	for cidr := range w.blocks {
 		dst = append(dst, cidr)
 	}
 	clear(w.blocks)
 	w.last = netip.Prefix{}
-	slices.SortFunc(dst[from:], affinity.CompareCIDRNames)
 	return dst
 }
 
-// Pending returns how many blocks changed since the last call of AppendChanged.
+// Pending returns how many blocks changed since they were appended last.
 func (w *Watch) Pending() int {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()

@@ -90,9 +90,7 @@ func (r *runner) onlyBorrows() bool {
 // them after so many requests.
 func (r *runner) countOn(s step, steps, from int) (all int, atLeast bool) {
 	free := 0
-	for _, b := range r.ledger.blocks {
-		free += b.free
-	}
+	r.ledger.blocks.all(func(b *account) { free += b.free })
 	requests := r.result.Requests - from
 	for {
 		asks := s.asks(steps)

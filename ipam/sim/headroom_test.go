@@ -64,9 +64,7 @@ func TestHeadroomCounted(t *testing.T) {
 func TestHeadroomCountedRejects(t *testing.T) {
 	for name, breakIt := range map[string]func(*runner){
 		"a wrong count": func(r *runner) {
-			for _, b := range r.ledger.blocks {
-				b.free += 10
-			}
+			r.ledger.blocks.all(func(b *account) { b.free += 10 })
 		},
 		"no limit of blocks": func(r *runner) { r.config.MaxBlocksPerHost = 1 << 20 },
 	} {

@@ -21,11 +21,11 @@ type ledger struct {
 
 	reserved *pool.Reservations // nil for none
 	nodes    map[string]int     // by name, their numbers
-	blocks   map[int]*account   // that exist, by number
-	owned    []ownership        // of each node
-	count    Blocks             // but for Free and Routes
-	cells    bool               // whether somebody wants to know which are different
-	services int                // blocks that services have
+	blocks   accounts
+	owned    []ownership // of each node
+	count    Blocks      // but for Free and Routes
+	cells    bool        // whether somebody wants to know which are different
+	services int         // blocks that services have
 
 	changed []netip.Prefix
 }
@@ -36,6 +36,8 @@ type account struct {
 	pool int // its place in the ledger's
 	used int // addresses, cooling ones too, but not those that a Windows host keeps
 	free int // addresses that are neither held nor reserved
+
+	exists bool
 }
 
 // ownership is what the ledger knows of a node: how many blocks it owns.
@@ -56,12 +58,15 @@ type poolCount struct {
 
 // watcher is an engine that tells what changed.
 type watcher interface {
-	Watch() *ipam.Watch
+	Watch(kinds ...ipam.ObjectKind) *ipam.Watch
 	CountBlock(cidr netip.Prefix) (c ipam.BlockCount, exists bool)
 }
 
+// Whoever changes these methods of the allocator must not make every look slow.
+var _ watcher = (*ipam.Allocator)(nil)
+
 func newLedger(e Engine, s *Scenario) *ledger {
-	l := &ledger{engine: e, nodes: make(map[string]int), blocks: make(map[int]*account)}
+	l := &ledger{engine: e, nodes: make(map[string]int)}
 	if w, ok := e.(watcher); ok {
 		l.watch = w.Watch()
 	}
@@ -113,11 +118,11 @@ func (l *ledger) mostOwned() (most int) {
 
 // empty returns how many blocks have nothing allocated.
 func (l *ledger) empty() (n int) {
-	for _, b := range l.blocks {
+	l.blocks.all(func(b *account) {
 		if b.used == 0 {
 			n++
 		}
-	}
+	})
 	return n
 }
 
@@ -170,7 +175,7 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 	if l.watch == nil {
 		return l.updateAll()
 	}
-	l.changed = l.watch.AppendChanged(l.changed[:0])
+	l.changed = l.watch.AppendUnsorted(l.changed[:0])
 	for _, cidr := range l.changed {
 		now := account{Cell: Cell{Owner: Gone}}
 		if c, exists := l.engine.(watcher).CountBlock(cidr); exists {
@@ -184,10 +189,8 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 
 // updateAll is update for an engine that cannot be watched.
 func (l *ledger) updateAll() (cells []Cell) {
-	left := make(map[int]bool, len(l.blocks))
-	for number := range l.blocks {
-		left[number] = true
-	}
+	left := make(map[int]bool)
+	l.blocks.all(func(b *account) { left[b.Block] = true })
 	state := l.engine.State()
 	for i := range state.Blocks {
 		c := l.counted(&state.Blocks[i])
@@ -197,7 +200,7 @@ func (l *ledger) updateAll() (cells []Cell) {
 		cells = l.file(now, cells)
 	}
 	for number := range left {
-		cells = l.file(account{Cell: Cell{Block: number, Owner: Gone}, pool: l.blocks[number].pool}, cells)
+		cells = l.file(account{Cell: Cell{Block: number, Owner: Gone}, pool: l.blocks.at(number).pool}, cells)
 	}
 	return sorted(cells)
 }
@@ -247,20 +250,14 @@ func (l *ledger) counted(b *ipam.BlockState) ipam.BlockCount {
 
 // file counts a block anew, and appends its cell to those that are different.
 func (l *ledger) file(now account, cells []Cell) []Cell {
-	was := l.blocks[now.Block]
-	existed, exists := was != nil, now.Owner != Gone
-	different := existed != exists || existed && was.Cell != now.Cell
-	if existed {
+	was := l.blocks.at(now.Block)
+	now.exists = now.Owner != Gone
+	different := was.exists != now.exists || was.exists && was.Cell != now.Cell
+	if was.exists {
 		l.add(was, -1)
 	}
-	if !exists {
-		delete(l.blocks, now.Block)
-	} else {
-		if !existed {
-			was = new(account)
-			l.blocks[now.Block] = was
-		}
-		*was = now
+	*was = now
+	if now.exists {
 		l.add(was, 1)
 	}
 	if different && l.cells && !l.order[now.pool].services {
