@@ -1,0 +1,257 @@
+package fake_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	v3 "github.com/projectcalico/api/pkg/apis/projectcalico/v3"
+	"github.com/projectcalico/calico/libcalico-go/lib/backend/model"
+	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
+	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
+	cnet "github.com/projectcalico/calico/libcalico-go/lib/net"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/calicofake/fake"
+	sim "github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
+)
+
+var ctx = context.Background()
+
+// small returns a fake with two nodes and four blocks of four addresses.
+func small(t *testing.T) *fake.Fake {
+	t.Helper()
+	p := fake.Pool("small", "10.0.0.0/28")
+	p.Spec.BlockSize = 30
+	f := fake.New(fake.Options{Pools: fake.Pools(p)})
+	require.NoError(t, f.SetNode("node-1", nil))
+	require.NoError(t, f.SetNode("node-2", nil))
+	return f
+}
+
+func request(host, handle string, n int) ipam.AutoAssignArgs {
+	return ipam.AutoAssignArgs{Num4: n, Hostname: host, HandleID: &handle, IntendedUse: v3.IPPoolAllowedUseWorkload}
+}
+
+var errDown = errors.New("the API server is down")
+
+// TestBefore: a fault for one operation, one host or one address.
+func TestBefore(t *testing.T) {
+	f := small(t)
+	f.Before(func(_ context.Context, op string, args ...any) error {
+		if a, ok := args[0].(ipam.AutoAssignArgs); ok && op == "AutoAssign" && a.Hostname == "node-2" {
+			return errDown
+		}
+		return nil
+	})
+	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+	require.NoError(t, err)
+	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-2", "b", 1))
+	require.ErrorIs(t, err, errDown)
+	require.Nil(t, v4)
+	f.Before(nil)
+	_, _, err = f.IPAM().AutoAssign(ctx, request("node-2", "b", 1))
+	require.NoError(t, err)
+
+	require.Equal(t, map[string]int{"AutoAssign": 3}, f.Summary())
+	log := f.Operations()
+	require.Len(t, log, 3)
+	require.NoError(t, log[0].Err)
+	require.ErrorIs(t, log[1].Err, errDown)
+	require.Equal(t, request("node-2", "b", 1), log[2].Args[0])
+}
+
+// TestBeforeCall: a datastore that does not answer ends the operation with its
+// error; one that says that somebody else was faster makes it try again.
+func TestBeforeCall(t *testing.T) {
+	f := small(t)
+	conflicts := 2
+	var calls []fake.Call
+	f.BeforeCall(func(_ context.Context, c fake.Call) error {
+		calls = append(calls, c)
+		if c.Verb == "update" && c.Key == "block/10.0.0.8/30" && conflicts > 0 {
+			conflicts--
+			return cerrors.ErrorResourceUpdateConflict{}
+		}
+		return nil
+	})
+	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.8/30", v4.IPs[0].String())
+	require.Zero(t, conflicts)
+	require.Contains(t, calls, fake.Call{Verb: "create", Key: "handle/a"})
+
+	f.BeforeCall(func(_ context.Context, c fake.Call) error {
+		if c.Verb == "list" {
+			return errDown
+		}
+		return nil
+	})
+	_, _, err = f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+	require.ErrorIs(t, err, errDown)
+	require.ErrorIs(t, f.IPAM().ReleaseHostAffinities(ctx, "node-1", false), errDown)
+}
+
+// TestAnotherClientInBetween: a hook that is another client. It claims the block
+// that the first one has found, which finds another.
+func TestAnotherClientInBetween(t *testing.T) {
+	f := small(t)
+	f.BeforeCall(func(_ context.Context, c fake.Call) error {
+		if c.Verb == "create" && c.Key == "block/10.0.0.8/30" {
+			f.BeforeCall(nil)
+			_, _, err := f.IPAM().ClaimAffinity(ctx, cnet.MustParseNetwork("10.0.0.8/30"), "node-2")
+			return err
+		}
+		return nil
+	})
+	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.12/30", v4.IPs[0].String())
+}
+
+// TestContext: a context that is done ends an operation before it begins, and in
+// the middle.
+func TestContext(t *testing.T) {
+	f := small(t)
+	done, cancel := context.WithCancel(ctx)
+	f.BeforeCall(func(_ context.Context, c fake.Call) error {
+		if c.Verb == "create" && c.Key == "block/10.0.0.8/30" {
+			cancel()
+		}
+		return nil
+	})
+	_, _, err := f.IPAM().AutoAssign(done, request("node-1", "a", 1))
+	require.ErrorIs(t, err, context.Canceled)
+	kv, err := f.Datastore().Get(ctx, model.BlockAffinityKey{CIDR: cnet.MustParseNetwork("10.0.0.8/30"), Host: "node-1"}, "")
+	require.NoError(t, err)
+	require.Equal(t, model.StatePending, kv.Value.(*model.BlockAffinity).State, "half a claim stays")
+	_, _, err = f.IPAM().AutoAssign(done, request("node-1", "a", 1))
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = f.Datastore().Get(done, model.BlockKey{CIDR: cnet.MustParseNetwork("10.0.0.8/30")}, "")
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestErrors: a refusal has its details for errors.As, its code for errors.Is, and
+// Calico's text.
+func TestErrors(t *testing.T) {
+	f := small(t)
+	err := f.IPAM().AssignIP(ctx, ipam.AssignIPArgs{IP: cnet.MustParseIP("192.168.0.1"), Hostname: "node-1"})
+	require.EqualError(t, err, "The provided IP address is not in a configured pool\n")
+	require.ErrorIs(t, err, codes.NotInPool)
+	var refusal *sim.Error
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, "192.168.0.1", refusal.Address.String())
+
+	args := request("node-1", "a", 1)
+	args.IntendedUse = "Odd"
+	_, _, err = f.IPAM().AutoAssign(ctx, args)
+	require.EqualError(t, err, "cannot find a qualified ippool, no pools match the required use (Odd)")
+	require.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
+	args.Hostname = "nobody"
+	_, _, err = f.IPAM().AutoAssign(ctx, args)
+	require.ErrorAs(t, err, &cerrors.ErrorResourceDoesNotExist{})
+}
+
+// TestWindows: the client of a Windows node needs strict affinity.
+func TestWindows(t *testing.T) {
+	f := small(t)
+	_, _, err := f.IPAMOnWindows().AutoAssign(ctx, request("node-1", "a", 1))
+	require.Equal(t, ipam.ErrStrictAffinity, err)
+	require.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
+	_, _, err = f.IPAMOnWindows().AutoAssign(ctx, request("node-1", "a", 1))
+	require.NoError(t, err)
+}
+
+// TestPullMode: pools and reservations are asked for at each operation.
+func TestPullMode(t *testing.T) {
+	var pools []v3.IPPool
+	var reserved []string
+	var failure error
+	f := fake.New(fake.Options{
+		Pools:        fake.PoolFunc(func() ([]v3.IPPool, error) { return pools, failure }),
+		Reservations: fake.ReservationFunc(func() ([]string, error) { return reserved, nil }),
+	})
+	require.NoError(t, f.SetNode("node-1", nil))
+	assign := func() (string, error) {
+		v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+		if err != nil || len(v4.IPs) == 0 {
+			return "", err
+		}
+		return v4.IPs[0].String(), nil
+	}
+	_, err := assign()
+	require.Equal(t, ipam.ErrNoQualifiedPool, err)
+	pools = append(pools, fake.Pool("b", "10.0.0.0/24"))
+	first, err := assign()
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.128/26", first)
+	reserved = []string{"10.0.0.129", "10.0.0.130/31"}
+	second, err := assign()
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.132/26", second)
+	pools[0].Spec.Disabled = true
+	_, err = assign()
+	require.Equal(t, ipam.ErrNoQualifiedPool, err)
+	pools[0] = fake.Pool("b", "10.1.0.0/24") // another of that name
+	_, err = assign()
+	require.NoError(t, err)
+	failure = errDown
+	_, err = assign()
+	require.ErrorIs(t, err, errDown)
+}
+
+// TestReleases: each release has its rules, and the clock is the caller's.
+func TestReleases(t *testing.T) {
+	for release, reclaimed := range map[string]bool{"": false, "v3.32.1": true, "master": true} {
+		p := fake.Pool("one", "10.0.0.0/26")
+		f := fake.New(fake.Options{Pools: fake.Pools(p), Release: release})
+		require.NoError(t, f.SetNode("node-1", nil))
+		_, _, err := f.IPAM().ClaimAffinity(ctx, cnet.MustParseNetwork("10.0.0.0/26"), "gone")
+		require.NoError(t, err)
+		require.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
+		f.Clock().Advance(time.Hour)
+		v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+		require.NoError(t, err)
+		require.Equal(t, reclaimed, v4.PartialFulfillmentError() == nil, release)
+	}
+	require.Panics(t, func() { fake.New(fake.Options{Release: "latest"}) })
+}
+
+// TestConcurrency: goroutines never get one address twice. The race detector looks
+// on.
+func TestConcurrency(t *testing.T) {
+	f := fake.New(fake.Options{Pools: fake.Pools(fake.Pool("p", "10.0.0.0/20"))})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	seen := make(map[string]int)
+	for i := range 8 {
+		host := fmt.Sprintf("node-%d", i%3)
+		require.NoError(t, f.SetNode(host, nil))
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for j := range 20 {
+				v4, _, err := f.IPAM().AutoAssign(ctx, request(host, fmt.Sprintf("pod-%d-%d", i, j), 2))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				for _, ip := range v4.IPs {
+					seen[ip.IP.String()]++
+				}
+				mu.Unlock()
+				if _, err := f.Datastore().List(ctx, model.BlockListOptions{}, ""); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	require.Len(t, seen, 8*20*2)
+	require.Equal(t, 8*20, f.Summary()["AutoAssign"])
+}
