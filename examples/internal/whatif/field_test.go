@@ -61,6 +61,13 @@ func TestFieldAdvice(t *testing.T) {
 		}, []string{"calicoctl"}},
 
 		{"12-live-migration", "-check", []string{nothing}, []string{"two-owners", "delete"}},
+
+		{"15-stopped-machine", "-check -gc -drain n1", []string{
+			nothing, "1 address of virtual machines was not looked at", "0 addresses that leaked", "0 pods moved from n1",
+		}, []string{"kubectl delete", "ipam release"}},
+		{"16-pods-that-ask-for-addresses", "-check -gc -drain n1", []string{
+			"(pod-annotation)", "(floating-address-allocated)", "0 addresses that leaked", "3 pods moved from n1 to other nodes, 0 could not.", "shop/db-0 n2 10.72.0.11 borrowed",
+		}, []string{"kubectl delete", "ipam release"}},
 	} {
 		_, out, errs := do(append([]string{"-f", "../../../testdata/field/" + c.file + ".yaml"}, strings.Fields(c.args)...)...)
 		require.Empty(t, errs)

@@ -102,6 +102,16 @@ func (p *pod) countIn(cidr netip.Prefix) (n int) {
 	return n
 }
 
+// restarts are the commands that have a node leave a pool: without a drain where only its
+// tunnels are left there.
+func (w *world) restarts(p *pool.Spec, node string) []string {
+	all := restartNode(node)
+	if !slices.ContainsFunc(w.pods, func(q *pod) bool { return q.node == node && q.uses(*p) }) {
+		return all[len(all)-1:]
+	}
+	return all
+}
+
 // at says at which step it is, and what comes next.
 func (of progress) at(step, steps int, next []string, format string, args ...any) progress {
 	of.Step, of.Steps, of.Next = step, steps, next
@@ -129,13 +139,13 @@ func (w *world) resized(p, temporary *pool.Spec, name string) (of progress, seem
 	case p.Disabled:
 		of, left := w.inside(p, *temporary)
 		if len(of.Nodes) > 0 {
-			return of.at(3, steps, restartNode(of.Nodes[0]), "%s", left), true
+			return of.at(3, steps, w.restarts(p, of.Nodes[0]), "%s", left), true
 		}
 		return of.at(4, steps, []string{"calicoctl ipam show --show-blocks", "calicoctl delete ippool " + p.Name}, "%s", w.emptied(p)), true
 	case temporary.Disabled:
 		of, left := w.inside(temporary, *p)
 		if len(of.Nodes) > 0 {
-			return of.at(7, steps, restartNode(of.Nodes[0]), "%s", left), true
+			return of.at(7, steps, w.restarts(temporary, of.Nodes[0]), "%s", left), true
 		}
 		return of.at(8, steps, []string{"calicoctl ipam show --show-blocks", "calicoctl delete ippool " + temporary.Name}, "%s", w.emptied(temporary)), true
 	case p.BlockSize == temporary.BlockSize:
@@ -158,7 +168,7 @@ func (w *world) migrated(p, made *pool.Spec) progress {
 // outOf says how far a disabled pool is whose pods go to another one.
 func (w *world) outOf(of progress, p *pool.Spec, left string) progress {
 	if len(of.Nodes) > 0 {
-		return of.at(3, stepsOfMigration, restartNode(of.Nodes[0]), "%s", left)
+		return of.at(3, stepsOfMigration, w.restarts(p, of.Nodes[0]), "%s", left)
 	}
 	if len(w.standing(*p).blocks) > 0 {
 		return of.at(4, stepsOfMigration, []string{"calicoctl ipam show --show-blocks"}, "%s", w.emptied(p))
