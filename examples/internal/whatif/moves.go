@@ -64,6 +64,12 @@ func (w *world) drain(c *change, node string) error {
 	if w.cordoned[node] {
 		return fmt.Errorf("node %q was drained already", node)
 	}
+	w.evict(c, node)
+	return nil
+}
+
+// evict moves the pods of a node that takes none any more.
+func (w *world) evict(c *change, node string) {
 	w.cordoned[node] = true
 	os := ""
 	for _, n := range w.a.Nodes() {
@@ -107,12 +113,14 @@ func (w *world) drain(c *change, node string) error {
 		c.say("%s asked for the very address that it gave back, and waited until it had cooled down: %s", plural(len(waiting), "pod"), labels(waiting))
 	}
 	w.moveOutside(c, node, t, os)
-	return nil
 }
 
 // removeNode drains a node that may be drained already, and deletes it with what
-// it has, as kube-controllers does.
+// it has, as kube-controllers does. Of one that is gone already it clears what it left.
 func (w *world) removeNode(c *change, node string) error {
+	if w.isDead(node) {
+		return w.clearDead(c, node)
+	}
 	if !w.cordoned[node] {
 		if err := w.drain(c, node); err != nil {
 			return err

@@ -13,6 +13,9 @@ func (w *world) nodesOf(steps []step) error {
 		if st.node == "" || added(steps[:i], st.node) {
 			continue
 		}
+		if strings.HasPrefix(st.text, "-remove-node ") && w.isDead(st.node) {
+			continue // gone, but not what it left
+		}
 		if err := w.nodeCalled(st.node); err != nil {
 			return fmt.Errorf("%s: %w", st.text, err)
 		}
