@@ -43,6 +43,26 @@ func MakeAttrs(m map[string]string) Attrs {
 	return Attrs{string(text)}
 }
 
+// With returns the set with one more key, or another value of a key that it has. It
+// costs less than to make the whole set anew.
+func (a Attrs) With(key, value string) Attrs {
+	before, after := a.text, ""
+	for text := a.text; text != ""; {
+		k, rest := cutText(text)
+		_, next := cutText(rest)
+		if k >= key {
+			before, after = a.text[:len(a.text)-len(text)], text
+			if k == key {
+				after = next
+			}
+			break
+		}
+		text = next
+	}
+	var room [256]byte
+	return Attrs{string(append(appendText(appendText(append(room[:0], before...), key), value), after...))}
+}
+
 func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }

@@ -117,3 +117,23 @@ func TestIsHostReserved(t *testing.T) {
 		require.False(t, IsHostReserved(handle), handle)
 	}
 }
+
+// TestAttrsWith compares a set that grew key by key with one that was made whole.
+func TestAttrsWith(t *testing.T) {
+	keys := []string{"", "a", "aa", "b", "node", strings.Repeat("k", 300)}
+	rapid.Check(t, func(rt *rapid.T) {
+		want := make(map[string]string)
+		var got Attrs
+		for range rapid.IntRange(0, 8).Draw(rt, "keys") {
+			key, value := rapid.SampledFrom(keys).Draw(rt, "key"), strings.Repeat("v", rapid.IntRange(0, 200).Draw(rt, "value"))
+			want[key] = value
+			before := got
+			got = before.With(key, value)
+			if made := MakeAttrs(want); got != made {
+				rt.Fatalf("%v with %q is %v, want %v", before, key, got, made)
+			}
+		}
+	})
+	base := MakeAttrs(map[string]string{"namespace": "default", "node": "n"})
+	require.EqualValues(t, 1, testing.AllocsPerRun(100, func() { base.With("pod", "p") }))
+}

@@ -12,12 +12,15 @@ import (
 
 // node is a node that came up. Those that have gone keep their counts.
 type node struct {
-	number         int // of those that ever came up
-	place          int
-	name           string
-	group          *Group
-	labels         map[string]string
-	attrs          block.Attrs  // of its addresses, where somebody but no cleaner looks at whose they are
+	number int // of those that ever came up
+	place  int
+	name   string
+	group  *Group
+	labels map[string]string
+	// attrs are those of all its addresses, where somebody but no cleaner looks at whose
+	// they are; where a cleaner does, what those of its pods in the namespace have in common.
+	attrs          block.Attrs
+	namespace      string
 	pods           []*pod       // that it runs, in no order, if pods are kept
 	running        int          // pods
 	started        int          // pods ever

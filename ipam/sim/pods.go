@@ -105,7 +105,10 @@ func (r *runner) attrsOf(n *node, use pool.Use, p *pod) block.Attrs {
 		return block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrType: "vxlanTunnelAddress"})
 	}
 	name := r.nameOf(p)
-	return block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrPod: name.Name, ipam.AttrNamespace: name.Namespace})
+	if n.namespace != name.Namespace {
+		n.namespace, n.attrs = name.Namespace, block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrNamespace: name.Namespace})
+	}
+	return n.attrs.With(ipam.AttrPod, name.Name)
 }
 
 // startPods starts the pods that a node comes up with.
