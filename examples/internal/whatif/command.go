@@ -137,7 +137,7 @@ func (o *options) run(cmd *cobra.Command) error {
 		r.Check = w.report
 		handles := w.handleFigures()
 		r.Handles = &handles
-		r.Moves = w.progress()
+		r.Moves = w.progress(s.Cluster.Blocks)
 	}
 	p := &printer{out: cli.PrintableLines(out), quiet: o.json || o.summary || o.metrics || o.explain+o.node != "" || after != nil && after.IsStandard()}
 	p.cluster(w, s, r)

@@ -115,6 +115,13 @@ func (w *world) writePage(out io.Writer, s *snapshot.Snapshot, r *result) error 
 			p.Notes = append(p.Notes, text)
 		}
 	}
+	for _, of := range w.progress(w.a.State().Blocks) {
+		text := of.text()
+		if step := of.stepText(); step != "" {
+			text += " " + step + "; -check has the commands."
+		}
+		p.Notes = append(p.Notes, text)
+	}
 	// Nothing but the page's own style, and nothing from anywhere else.
 	p.Policy = fmt.Sprintf("default-src 'none'; style-src %s; base-uri 'none'; form-action 'none'", plan.Hash(string(p.CSS)))
 	var text bytes.Buffer // so that nothing is written of a page that fails

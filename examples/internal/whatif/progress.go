@@ -36,8 +36,9 @@ const (
 	stepsOfResizing  = 8
 )
 
-// progress finds the pools that are on their way out.
-func (w *world) progress() (all []progress) {
+// progress finds the pools that are on their way out. The blocks are those of the cluster
+// as it stands.
+func (w *world) progress(blocks []ipam.BlockState) (all []progress) {
 	if w.report.Unknown.Blocks || w.report.Unknown.Pools {
 		return nil
 	}
@@ -62,7 +63,7 @@ func (w *world) progress() (all []progress) {
 			all = append(all, w.disabled(p, pools))
 		}
 	}
-	return append(all, w.leftBlocks(pools)...)
+	return append(all, w.leftBlocks(pools, blocks)...)
 }
 
 // inside says who is still in a pool.
@@ -239,11 +240,10 @@ func (w *world) disabled(p *pool.Spec, pools []pool.Spec) progress {
 
 // leftBlocks says what is seen of blocks whose pool is gone, or was made anew with
 // another size.
-func (w *world) leftBlocks(pools []pool.Spec) (all []progress) {
+func (w *world) leftBlocks(pools []pool.Spec, blocks []ipam.BlockState) (all []progress) {
 	groups := make(map[string][]*ipam.BlockState) // by pool
-	s := w.a.State()
-	for i := range s.Blocks {
-		b := &s.Blocks[i]
+	for i := range blocks {
+		b := &blocks[i]
 		switch p := poolOf(pools, b.CIDR.Addr()); {
 		case p == nil:
 			groups[""] = append(groups[""], b)
@@ -295,26 +295,39 @@ func (w *world) leftBlocks(pools []pool.Spec) (all []progress) {
 	return all
 }
 
+// stepText says at which step of a procedure this is, if of any.
+func (of *progress) stepText() string {
+	step := fmt.Sprintf("this is step %d of %d", of.Step, of.Steps)
+	switch {
+	case of.Step == 0:
+		return ""
+	case of.Step == 2: // two pools may as well both stay
+		return fmt.Sprintf("If pool %s is to go, %s", of.Pool, step)
+	case of.inSize:
+		return fmt.Sprintf("As a change of the block size (-resize-pool) %s, which was left out", step)
+	case of.Pool == "":
+		return fmt.Sprintf("As a move to another pool (-migrate-pool) %s, which was left out", step)
+	case of.Steps == stepsOfResizing:
+		return fmt.Sprintf("As a change of the block size of %s (-resize-pool) %s", strings.TrimSuffix(of.Pool, temporaryName), step)
+	}
+	return fmt.Sprintf("As a move to %s (-migrate-pool) %s", listText(of.To), step)
+}
+
+// text is what is seen, as a sentence.
+func (of *progress) text() string { return strings.ToUpper(of.Says[:1]) + of.Says[1:] + "." }
+
 // progressed prints how far pools have moved.
 func (p *printer) progressed(all []progress) {
 	if len(all) == 0 {
 		return
 	}
 	p.line("\n== How far pools have moved\n")
-	for _, of := range all {
-		p.text("", "%s.", strings.ToUpper(of.Says[:1])+of.Says[1:])
-		switch {
-		case of.Step == 0:
-		case of.inSize:
-			p.text("  ", "As a change of the block size (-resize-pool) this is step %d of %d, which was left out. Next:", of.Step, of.Steps)
-		case of.Pool == "":
-			p.text("  ", "As a move to another pool (-migrate-pool) this is step %d of %d, which was left out. Next:", of.Step, of.Steps)
-		case of.Steps == stepsOfResizing:
-			p.text("  ", "As a change of the block size of %s (-resize-pool) this is step %d of %d. Next:", strings.TrimSuffix(of.Pool, temporaryName), of.Step, of.Steps)
-		default:
-			p.text("  ", "As a move to %s (-migrate-pool) this is step %d of %d. Next:", listText(of.To), of.Step, of.Steps)
+	for i := range all {
+		p.text("", "%s", all[i].text())
+		if text := all[i].stepText(); text != "" {
+			p.text("  ", "%s. Next:", text)
 		}
-		for _, command := range of.Next {
+		for _, command := range all[i].Next {
 			p.line("%s%s", commandIndent, command)
 		}
 	}

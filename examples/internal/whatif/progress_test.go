@@ -1,6 +1,7 @@
 package whatif
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -70,6 +71,10 @@ func TestProgressOfResizing(t *testing.T) {
 		t.Helper()
 		got := checked(t, w)
 		require.Contains(t, got, says)
+		if n == 2 {
+			require.Contains(t, got, "If pool blue is to go, this is step 2 of 8. Next: "+next)
+			return
+		}
 		require.Contains(t, got, fmt.Sprintf(as, n)+next)
 	}
 	set(temporary, false)
@@ -109,7 +114,7 @@ func TestProgressOfMigration(t *testing.T) {
 		if got := checked(t, w); name == "red" {
 			require.Empty(t, got, "two pools are no migration")
 		} else {
-			require.Contains(t, got, "As a move to blue-new (-migrate-pool) this is step 2 of 5. Next: calicoctl patch ippool blue ")
+			require.Contains(t, got, "If pool blue is to go, this is step 2 of 5. Next: calicoctl patch ippool blue ")
 		}
 		require.NoError(t, w.a.SetPool(disabled))
 		order := w.drainOrder(old)
@@ -150,9 +155,21 @@ func TestProgressOfMigration(t *testing.T) {
 	require.NotContains(t, got, "As a move")
 }
 
-// TestProgressOfOldBlocks: blocks of the size that a pool had before.
+// TestProgressOfOldBlocks: blocks of the size that a pool had before, in text, JSON and on
+// the page.
 func TestProgressOfOldBlocks(t *testing.T) {
-	_, out, errs := do("-f", "../../../testdata/field/04-old-blocks-after-a-new-block-size.yaml", "-check")
+	const file = "../../../testdata/field/04-old-blocks-after-a-new-block-size.yaml"
+	page := filepath.Join(t.TempDir(), "report.html")
+	_, inJSON, errs := do("-f", file, "-check", "-json", "-o", page)
+	require.Empty(t, errs)
+	var r result
+	require.NoError(t, json.Unmarshal([]byte(inJSON), &r))
+	require.Len(t, r.Moves, 1)
+	require.Equal(t, []any{"main", 3, 8, 2, 3, []string{"n2", "n3"}}, []any{r.Moves[0].Pool, r.Moves[0].Step, r.Moves[0].Steps, r.Moves[0].Pods, r.Moves[0].Of, r.Moves[0].Nodes})
+	html, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.Contains(t, string(html), "this is step 3 of 8, which was left out; -check has the commands.")
+	_, out, errs := do("-f", file, "-check")
 	require.Empty(t, errs)
 	out = strings.Join(strings.Fields(out), " ")
 	require.Contains(t, out, "of another size left, with 2 of 3 pods: it was made anew before they were gone, on n2, n3.")
