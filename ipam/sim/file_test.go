@@ -222,7 +222,7 @@ func TestDocumentation(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 8, scenarios)
+	require.Equal(t, 9, scenarios)
 	for _, k := range allKinds {
 		require.True(t, used[k], k)
 		require.Contains(t, string(text), "`"+k+"`")

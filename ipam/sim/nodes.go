@@ -28,6 +28,7 @@ type node struct {
 	tunnel         pod
 	cordoned, gone bool
 	own, borrowed  int // requests
+	kept           int
 	refused, inUse int
 	refusal        refusal
 	firstPods      int  // that it comes up with

@@ -23,6 +23,11 @@ type PodGroup struct {
 	// nodes that come up later.
 	PodsPerNode int `json:"podsPerNode,omitempty"`
 	Pods        int `json:"pods,omitempty"`
+
+	// VirtualMachines are KubeVirt's: each keeps its address when its pod restarts, is
+	// evicted or comes back in the place of its node, until the machine is deleted, by
+	// scale. Needs Calico v3.32.
+	VirtualMachines bool `json:"virtualMachines,omitempty"`
 }
 
 // defaultNamespace is the namespace of pods that are in no other.
@@ -242,6 +247,9 @@ func (r *runner) scaleGroup(to int, group int32) {
 	}
 	for i := len(pending) - 1; i >= 0 && have > to; i-- {
 		if pending[i].group == group {
+			if pending[i].isMachine() {
+				r.delete(pending[i], !r.lost())
+			}
 			r.pods.pending = slices.Delete(r.pods.pending, i, i+1)
 			r.result.Unscheduled--
 			have--
@@ -253,6 +261,9 @@ func (r *runner) scaleGroup(to int, group int32) {
 	for free := r.takers(false); have < to; have++ {
 		p := r.pods.add()
 		p.group = group
+		if r.scenario.PodGroups[group-1].VirtualMachines {
+			r.makeMachine(p)
+		}
 		r.place(p, free)
 	}
 }
@@ -276,7 +287,7 @@ type groupCount struct {
 // add counts what became of a request of the group.
 func (c *groupCount) add(o Outcome) {
 	c.outcomes[o]++
-	if o == own || o == borrowed {
+	if o == own || o == borrowed || o == kept {
 		c.inUse++
 	}
 }

@@ -26,10 +26,11 @@ type pod struct {
 	named    *named
 }
 
-// named is what only a pod has that a start-pod event started.
+// named is what only a pod has that a start-pod event started, or a virtual machine.
 type named struct {
 	name    lifecycle.PodName
 	address netip.Addr // asked for; invalid for any
+	machine *machine   // nil for a pod that a start-pod event started
 }
 
 // pods are those that run, if anything can happen to them: otherwise nobody asks,
@@ -104,6 +105,9 @@ func (r *runner) attrsOf(n *node, use pool.Use, p *pod) block.Attrs {
 	if use == pool.Tunnel {
 		return block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrType: "vxlanTunnelAddress"})
 	}
+	if p.isMachine() {
+		return r.machineAttrs(n, p)
+	}
 	name := r.nameOf(p)
 	if n.namespace != name.Namespace {
 		n.namespace, n.attrs = name.Namespace, block.MakeAttrs(map[string]string{ipam.AttrNode: n.name, ipam.AttrNamespace: name.Namespace})
@@ -125,6 +129,9 @@ func (r *runner) startPod(n *node) { r.startPodOf(n.groupOf(), n) }
 func (r *runner) startPodOf(group int32, n *node) {
 	p := r.pods.add()
 	p.group = group
+	if group > 0 && r.scenario.PodGroups[group-1].VirtualMachines {
+		r.makeMachine(p)
+	}
 	r.start(p, n)
 }
 
@@ -132,7 +139,10 @@ func (r *runner) startPodOf(group int32, n *node) {
 func (r *runner) start(p *pod, on *node) {
 	p.node = on
 	r.result.PodsStarted++
-	if p.named != nil { // a new sandbox
+	if p.isMachine() {
+		p.launch()
+		on.started++
+	} else if p.named != nil { // a new sandbox
 		p.handle = r.handle(podHandle, p.named.name.Name, "-", strconv.Itoa(r.result.PodsStarted))
 	} else {
 		p.turn = on.started
@@ -203,6 +213,10 @@ func (r *runner) release(p *pod, told bool) {
 		r.letGo(p)
 	}
 	p.address, p.borrowed = netip.Addr{}, false
+	if p.isMachine() && !p.named.machine.ended {
+		r.park(p, ip)
+		return
+	}
 	if !told || r.engine.ReleaseByHandle(p.handle) != nil {
 		r.unheld++
 		if r.left != nil {
@@ -289,6 +303,12 @@ func (r *runner) replacePod() {
 		return
 	}
 	p := n.pods[r.random.Intn(len(n.pods))]
+	if p.isMachine() { // it restarts
+		n.forget(p)
+		r.stop(p, true)
+		r.start(p, n)
+		return
+	}
 	if p.named != nil {
 		return
 	}
@@ -299,7 +319,11 @@ func (r *runner) replacePod() {
 // end ends a pod for good. Its release may be lost.
 func (r *runner) end(p *pod) {
 	p.node.forget(p)
-	r.stop(p, !r.lost())
+	told := !r.lost()
+	if p.isMachine() {
+		r.delete(p, told)
+	}
+	r.stop(p, told)
 	r.pods.gone = true
 }
 
@@ -346,7 +370,7 @@ func (r *runner) scaleDown(by int, group int32) {
 		n := full.nodes[0]
 		last := (*pod)(nil)
 		for _, p := range n.pods {
-			if p.named == nil && (group == 0 || p.group == group) && (last == nil || p.number > last.number) {
+			if (p.named == nil || p.isMachine()) && (group == 0 || p.group == group) && (last == nil || p.number > last.number) {
 				last = p
 			}
 		}
@@ -364,7 +388,7 @@ func (r *runner) scaleDown(by int, group int32) {
 func (r *runner) startNamed(e *Event) {
 	namespace, name, _ := strings.Cut(e.Pod, "/")
 	p := r.pods.add()
-	p.named = &named{lifecycle.PodName{Namespace: namespace, Name: name}, e.Address}
+	p.named = &named{lifecycle.PodName{Namespace: namespace, Name: name}, e.Address, nil}
 	if r.pods.named == nil {
 		r.pods.named = make(map[string]*pod)
 	}

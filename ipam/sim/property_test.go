@@ -62,7 +62,7 @@ func anyScenario(s property.Source) Scenario {
 		}
 		sc.PodGroups = []PodGroup{
 			{Name: "web", PodsPerNode: pick("web", 4)},
-			{Name: "db", Namespace: "db", NamespaceLabels: map[string]string{"team": "db"}, Pods: pick("db", 9)},
+			{Name: "db", Namespace: "db", NamespaceLabels: map[string]string{"team": "db"}, Pods: pick("db", 9), VirtualMachines: pick("machines", 2) == 1},
 		}
 		if len(sc.Pools) > 0 {
 			sc.Pools[1].NamespaceSelector = []string{"", "team == 'db'", "team != 'db'"}[pick("namespace", 3)]
@@ -201,6 +201,7 @@ func (m *eventMaker) node() []string {
 // consistent runs a scenario and reports what in its result contradicts the rest.
 func consistent(s Scenario, o Options) (Result, error) {
 	var told Totals
+	keptTold := 0
 	o.Each = func(m *Moment) {
 		told.Requests++
 		switch m.Outcome {
@@ -208,6 +209,8 @@ func consistent(s Scenario, o Options) (Result, error) {
 			told.Own++
 		case borrowed:
 			told.Borrowed++
+		case kept:
+			keptTold++
 		case refusedBlockLimit:
 			told.RefusedBlockLimit++
 		case refusedTaken:
@@ -234,7 +237,8 @@ func consistent(s Scenario, o Options) (Result, error) {
 	same("own told", told.Own, res.Own)
 	same("borrowed told", told.Borrowed, res.Borrowed)
 	same("refusals told", told.Refused(), res.Refused())
-	same("requests", res.Own+res.Borrowed+res.Refused(), res.Requests)
+	same("kept told", keptTold, res.Kept)
+	same("requests", res.Own+res.Borrowed+res.Kept+res.Refused(), res.Requests)
 	same("assigned", res.Own+res.Borrowed, res.Assigned)
 	same("reasons", res.RefusedStrict+res.RefusedPoolEmpty+res.RefusedNoPool, res.RefusedPoolEmptyOrStrict)
 	same("blocks counted", res.Blocks.Claimed, res.BlocksClaimed)
@@ -516,6 +520,7 @@ func TestAgreementRejects(t *testing.T) {
 		"no cooldown":   func(e Engine) Engine { return hasty{e} },
 		"open pools":    func(e Engine) Engine { return open{e} },
 		"no wishes":     func(e Engine) Engine { return stubborn{e} },
+		"no machines":   func(e Engine) Engine { return forgetful{e} },
 		"no namespaces": func(e Engine) Engine { return nowhere{e} },
 	} {
 		t.Run(name, func(t *testing.T) {

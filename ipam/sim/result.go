@@ -68,6 +68,11 @@ type Result struct {
 	Waiting        int `json:"waiting,omitempty"`
 	// Unheld are the addresses that are allocated in the end and nobody holds.
 	Unheld int `json:"unheld,omitempty"`
+	// Kept are the requests of virtual machines that got the address that the machine had:
+	// they are in Requests and in none of Own, Borrowed and Assigned. Moved are those of
+	// them whose address is in a block of another node, which takes a route.
+	Kept  int `json:"kept,omitempty"`
+	Moved int `json:"keptElsewhere,omitempty"`
 	// EmptyHandles are the handles that hold no address in the end: what releases
 	// before v3.33 leave behind (§16); nil unless asked for.
 	EmptyHandles *int `json:"emptyHandles,omitempty"`
@@ -157,6 +162,7 @@ func (p *Peak) see(n int, at time.Duration) {
 //
 //	own          an address from a block of the node's own
 //	borrowed     an address from another's block, or from nobody's
+//	kept         the address that the virtual machine had
 //	strict       refused: no block is left, and strict affinity forbids to borrow what
 //	             is free
 //	block-limit  refused: the node has as many blocks as it may have
@@ -169,6 +175,7 @@ type Outcome string
 const (
 	own               Outcome = "own"
 	borrowed          Outcome = "borrowed"
+	kept              Outcome = "kept"
 	refusedStrict     Outcome = "strict"
 	refusedBlockLimit Outcome = "block-limit"
 	refusedPoolEmpty  Outcome = "pool-empty"
@@ -223,6 +230,7 @@ type NodeCount struct {
 	Requests int    `json:"requests"`
 	Own      int    `json:"own"`
 	Borrowed int    `json:"borrowed"`
+	Kept     int    `json:"kept,omitempty"` // by virtual machines
 	Refused  int    `json:"refused"`
 	Blocks   int    `json:"blocks"` // in the end, confirmed
 	InUse    int    `json:"inUse"`  // addresses in the end

@@ -49,6 +49,7 @@ type runner struct {
 	spaces   []space
 	pods     pods
 	groups   podGroups
+	machines int // virtual machines that were ever made
 	result   Result
 	ledger   *ledger // nil until somebody looks
 	carried  []Cell  // that are different since the last sample
@@ -81,6 +82,7 @@ func newRunner(e Engine, clock *ipam.Clock, s Scenario, o Options) (*runner, err
 			return nil, &InvalidError{"cleaner", "needs an ipam.Allocator to clean up"}
 		}
 		r.cluster = lifecycle.NewCluster(allocator)
+		r.cluster.SetKubeVirt(s.hasMachines())
 		r.result.Cleaned = new(Cleaned)
 		r.cleaner.policy = s.Cleaner.policy()
 		if s.hasWindows() {
@@ -349,6 +351,9 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 	}
 	r.args = ipam.AutoAssignArgs{Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use}
 	r.args.Namespace = r.namespaceOf(p, use)
+	if p.isMachine() {
+		r.args.MaxAllocPerHandle = 1
+	}
 	if n.group.Windows {
 		r.args.Windows, r.args.HostReserved4, r.args.HostReserved6 = true, windowsReserved, windowsReserved
 	}
@@ -430,20 +435,32 @@ func (r *runner) blockLimit() int {
 func (r *runner) hold(n *node, p *pod, m *Moment) {
 	res := &r.result
 	r.moves++
-	res.Assigned++
 	of := r.spaceOf(m.Address)
-	of.inUse++
+	keeps := r.keeps(n, p, m.Address)
+	if !keeps {
+		res.Assigned++
+		of.inUse++
+	}
 	if of.by != nil {
 		of.by[r.holder(p, m.Tunnel)]++
 	}
 	r.inUse++
 	n.inUse++
 	p.address, p.borrowed = m.Address, true
-	if r.owns(n, m.Address) {
+	switch owns := r.owns(n, m.Address); {
+	case keeps:
+		m.Outcome, p.borrowed = kept, !owns
+		res.Kept++
+		n.kept++
+		if !owns {
+			res.Moved++
+			r.borrowed++
+		}
+	case owns:
 		m.Outcome, p.borrowed = own, false
 		res.Own++
 		n.own++
-	} else {
+	default:
 		m.Outcome = borrowed
 		res.Borrowed++
 		n.borrowed++
@@ -538,7 +555,7 @@ func (r *runner) finish() Result {
 	if r.options.PerNode {
 		for i, n := range r.nodes {
 			res.PerNode = append(res.PerNode, NodeCount{
-				Node: n.name, Requests: n.own + n.borrowed + n.refused, Own: n.own, Borrowed: n.borrowed, Refused: n.refused,
+				Node: n.name, Requests: n.own + n.borrowed + n.kept + n.refused, Own: n.own, Borrowed: n.borrowed, Kept: n.kept, Refused: n.refused,
 				Blocks: r.ledger.owned[i].blocks, InUse: n.inUse,
 			})
 		}

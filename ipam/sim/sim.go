@@ -66,6 +66,7 @@ type Engine interface {
 	AssignIP(args ipam.AssignIPArgs) error
 	ReleaseByHandle(id string) error
 	RemoveIPAMHost(owner affinity.Owner) error
+	SetOwnerAttributes(ip netip.Addr, handle string, update ipam.OwnerUpdate, pre ipam.OwnerPreconditions) error
 	BlockOf(ip netip.Addr) (cidr netip.Prefix, owner affinity.Owner, exists bool)
 	Summary() ipam.Summary
 	State() ipam.State

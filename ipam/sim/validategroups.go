@@ -31,6 +31,9 @@ func (v *validator) podGroups() {
 			v.bad(at+"name", "%q: is another group's too", g.Name)
 		}
 		known[g.Name] = true
+		if g.VirtualMachines && !s.Release().Rules().CapsPerHandle {
+			v.bad(at+"virtualMachines", "true: Calico %s lets no machine keep its address; v3.32 is the first release that does", s.Release())
+		}
 		if strings.Contains(g.Namespace, "/") {
 			v.bad(at+"namespace", "%q: must be the name of a namespace", g.Namespace)
 		}

@@ -22,11 +22,14 @@ func writeGroups(w io.Writer, s *sim.Scenario, r *sim.Result) {
 		requests, refused := 0, ""
 		for _, o := range slices.Sorted(maps.Keys(of)) {
 			requests += of[o]
-			if o != "own" && o != "borrowed" {
+			if o != "own" && o != "kept" && o != "borrowed" {
 				refused += fmt.Sprintf(", %d refused: %s", of[o], reason(&sim.Moment{Outcome: o, Group: name}, s))
 			}
 		}
 		sentence(w, "Pod group %s: %s%s.", name, cli.Count(requests, "request"), cmp.Or(refused, ", none refused"))
+	}
+	if r.Kept > 0 {
+		sentence(w, "Virtual machines: %d starts kept their addresses, %d of them in blocks of other nodes.", r.Kept, r.Moved)
 	}
 	if len(r.ServiceRequests) > 0 {
 		sentence(w, "Services: %s in %s of their own; %d refused.", addresses(r.ServiceRequests["own"]), cli.Count(r.ServiceBlocks, "block"), r.ServicesRefused())

@@ -27,7 +27,7 @@ func writeGroups(w io.Writer, s *sim.Scenario, r *sim.Result) {
 		of := r.PerPodGroup[g.Name]
 		requests := sum(of)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Name, cmp.Or(g.Namespace, "default"), cli.Number(requests),
-			cli.Number(of["own"]), none(of["borrowed"]), none(requests-of["own"]-of["borrowed"]), why(s, g.Name, of))
+			cli.Number(of["own"]+of["kept"]), none(of["borrowed"]), none(requests-of["own"]-of["kept"]-of["borrowed"]), why(s, g.Name, of))
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "pool\tin use\t")
@@ -42,7 +42,7 @@ func writeGroups(w io.Writer, s *sim.Scenario, r *sim.Result) {
 func why(s *sim.Scenario, group string, of map[sim.Outcome]int) string {
 	var reasons []string
 	for _, o := range slices.Sorted(maps.Keys(of)) {
-		if o != "own" && o != "borrowed" {
+		if o != "own" && o != "kept" && o != "borrowed" {
 			reasons = append(reasons, fmt.Sprintf("%s: %s", cli.Number(of[o]), briefly(s, &sim.Moment{Outcome: o, Group: group})))
 		}
 	}
@@ -90,6 +90,23 @@ func services(s *sim.Scenario, r *sim.Result) string {
 		text += fmt.Sprintf(", and requests are refused, %s", strings.TrimSpace(why(s, "", r.ServiceRequests)))
 	}
 	return text + "."
+}
+
+// machines says how often virtual machines kept their addresses.
+func machines(r *sim.Result) string {
+	text := fmt.Sprintf("Virtual machines started again %s and kept their addresses", times(r.Kept))
+	if r.Moved > 0 {
+		text += fmt.Sprintf(", %s in a block of another node, which takes a route for each", times(r.Moved))
+	}
+	return text + "."
+}
+
+// times writes how often something was.
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return cli.Number(n) + " times"
 }
 
 // closest returns the row that the verdict is about.

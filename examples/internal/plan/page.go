@@ -85,6 +85,10 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 			fmt.Fprintln(w)
 			paragraph(w, services(&p.Scenario, r))
 		}
+		if r := &closest(p).Result; r.Kept > 0 {
+			fmt.Fprintln(w)
+			paragraph(w, machines(r))
+		}
 		if r := closest(p); len(r.Result.PerPodGroup) > 0 {
 			if len(p.Rows) > 1 {
 				fmt.Fprintf(w, "\nWith /%d:\n", r.BlockSize)

@@ -30,7 +30,7 @@ func judge(p *plan) verdict {
 		if size == standard {
 			name += ", Calico's default"
 		}
-		v.Text = append(v.Text, fmt.Sprintf("%s: %s.%s", name, good(&best.Result.Totals), room(best.Result.Headroom)))
+		v.Text = append(v.Text, fmt.Sprintf("%s: %s.%s", name, good(&best.Result), room(best.Result.Headroom)))
 	} else {
 		short := shortcomings(sized(&p.Scenario, size), &best.Result)
 		none := "No block size fits"
@@ -70,7 +70,7 @@ func judgeOne(p *plan) verdict {
 	text := name + " " + how(&p.Scenario, r)
 	if r.Fits {
 		v.BlockSize = r.BlockSize
-		text = fmt.Sprintf("%s fits: %s.%s", name, good(&r.Result.Totals), room(r.Result.Headroom))
+		text = fmt.Sprintf("%s fits: %s.%s", name, good(&r.Result), room(r.Result.Headroom))
 	}
 	v.Text = append(append(v.Text, text), reuse(&p.Scenario, &r.Result)...)
 	return v
@@ -95,11 +95,15 @@ func were(n int) string {
 }
 
 // good says what is good about a row that fits.
-func good(r *sim.Totals) string {
+func good(r *sim.Result) string {
 	if r.Requests == 0 {
 		return "nobody asks for an address"
 	}
-	return fmt.Sprintf("every request gets an address from a block of its node's own, with %s", routes(r))
+	but := ""
+	if r.Moved > 0 {
+		but = ", but for virtual machines that moved"
+	}
+	return fmt.Sprintf("every request gets an address from a block of its node's own%s, with %s", but, routes(&r.Totals))
 }
 
 // room says how much more would fit, in a sentence after another: how much with blocks

@@ -106,7 +106,7 @@ func (o *options) define(cmd *cobra.Command) {
 	with("drain", "`NODE`: its pods move to the nodes with the fewest", func(value string) (func(*world, *change) error, error) {
 		return func(w *world, c *change) error { return w.drain(c, value) }, nil
 	})
-	with("remove-node", "`NODE`: as -drain, then it goes with its blocks", func(value string) (func(*world, *change) error, error) {
+	with("remove-node", "`NODE`: as -drain, then it goes with its blocks; of a node that is gone already, what it left", func(value string) (func(*world, *change) error, error) {
 		return func(w *world, c *change) error { return w.removeNode(c, value) }, nil
 	})
 	with("scale", "every node has `N` pods, neither more nor fewer", func(value string) (func(*world, *change) error, error) {
