@@ -34,9 +34,12 @@ func TestExhaustive(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			for _, b := range []Bounds{{}, {Deaths: 1}, {Failures: 1}, {Stale: 1}} {
-				b.States, b.Conflicts = 500, 1
-				if property.Long() {
+				b.States, b.Conflicts = 300, 1
+				switch {
+				case property.Long():
 					b.States = 10_000
+				case testing.Short():
+					b.States = 50
 				}
 				r := explored(t, &p, b)
 				require.True(t, r.Complete || r.States == b.States)
@@ -73,7 +76,7 @@ func TestThreeClients(t *testing.T) {
 	p := Program{Name: "three hosts, two blocks", Setting: setting("10.0.0.0/29", 3), Clients: []Client{
 		does("n1", assign("n1", 1, "h1")), does("n2", assign("n2", 1, "h2")), does("n3", assign("n3", 1, "h3")),
 	}}
-	b := Bounds{States: 3000, Deaths: 1}
+	b := Bounds{States: 2000, Deaths: 1}
 	if testing.Short() {
 		b.States = 300
 	}
@@ -88,11 +91,11 @@ func TestThreeClients(t *testing.T) {
 }
 
 // TestDeathAtEveryStep kills a client at each call of each operation, and then the
-// host that came back at each of its calls.
+// host that came back at each of its calls. With -short it takes some operations.
 func TestDeathAtEveryStep(t *testing.T) {
 	t.Parallel()
 	before := []race.Step{claim("n1", "10.0.0.0/30"), assign("n1", 3, "h0"), claim("n2", "10.0.0.4/30"), advance(61)}
-	for _, s := range []race.Step{
+	steps := []race.Step{
 		assign("n1", 3, "h1"), assign("n2", 9, "h1"), assign("n3", 1, "h1"), assignIP("n3", "10.0.0.3", "h1"), assignIP("n3", "10.0.0.8", "h1"),
 		claim("n3", "10.0.0.0/28"), free("h0"), giveUp("n1", false), giveUp("n2", true),
 		release(trace.Release{IP: "10.0.0.0"}, trace.Release{IP: "10.0.0.1"}, trace.Release{IP: "10.0.0.2", Seq: "current"}),
@@ -100,7 +103,11 @@ func TestDeathAtEveryStep(t *testing.T) {
 		op("ReleaseAffinity", trace.In{Host: "n1", CIDR: "10.0.0.0/28"}), op("ReleasePoolAffinities", trace.In{CIDR: "10.0.0.0/28"}),
 		op("ReleaseBlockAffinity", trace.In{CIDR: "10.0.0.0/30"}), op("RemoveIPAMHost", trace.In{Host: "n2"}),
 		op("SetOwnerAttributes", trace.In{IP: "10.0.0.0", Handle: "h0", ClearActive: true}),
-	} {
+	}
+	if testing.Short() {
+		steps = property.Some(steps)
+	}
+	for _, s := range steps {
 		p := Program{Name: s.Op + " of " + s.In.Host, Setting: setting("10.0.0.0/28", 3), Before: before, Clients: []Client{{Steps: []race.Step{s}}}}
 		p.Clients[0].Back = []race.Step{s, assign("n1", 1, "back")}
 		r := explored(t, &p, Bounds{Deaths: 2})

@@ -21,7 +21,15 @@ import (
 // goes on as the real one did.
 func TestRecordings(t *testing.T) {
 	operations := 0
-	for _, name := range recorded(t) {
+	names := recorded(t)
+	if testing.Short() {
+		names = names[:1]
+	}
+	for i, name := range names {
+		these := forms
+		if !property.Long() {
+			these = forms[i%4 : i%4+1]
+		}
 		require.Equal(t, loadFile(t, name+".v1.yaml.gz"), loadFile(t, name+".v3.yaml.gz"))
 		for _, group := range []string{"v1", "v3"} {
 			p, r, _ := player(t, name, group)
@@ -32,16 +40,22 @@ func TestRecordings(t *testing.T) {
 			}
 			operations += result.Operations
 			require.NoError(t, p.Engine().(*ipam.Allocator).Check())
-			circle(t, p.Engine().(*ipam.Allocator).Cluster(), forms...)
+			circle(t, p.Engine().(*ipam.Allocator).Cluster(), these...)
 		}
 	}
-	require.Equal(t, 2*1952, operations)
+	if len(names) == len(recorded(t)) {
+		require.Equal(t, 2*1952, operations)
+	}
 }
 
 // TestWhatIsWrittenIsWhatWasRead: what comes out has the kinds, names and specs of
 // what the real cluster's objects had.
 func TestWhatIsWrittenIsWhatWasRead(t *testing.T) {
-	for _, name := range recorded(t) {
+	names := recorded(t)
+	if testing.Short() {
+		names = names[:2]
+	}
+	for _, name := range names {
 		for group, g := range map[string]Group{"v1": V1, "v3": V3} {
 			path := name + "." + group + ".yaml.gz"
 			want := specs(t, path)

@@ -144,8 +144,8 @@ var malformed = []struct {
 
 	{"alias", "apiVersion: v1\nkind: Node\nmetadata:\n  name: &n a\n  labels: {x: *n}\n", kindUnreadable, "a.yaml:4: anchors and aliases (& and *) are not read"},
 	{"alias bomb", aliasBomb(), kindUnreadable, "anchors and aliases"},
-	{"huge text", change(someHandle, "handleID: h", "handleID: "+strings.Repeat("h", 10<<20)), kindUnreadable, "spec.handleID: is 10485760 bytes long, at most 65536 are allowed"},
-	{"huge text in JSON", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 10<<20) + `"}}`, kindUnreadable, "metadata.name: is 10485760 bytes long, at most 253 are allowed"},
+	{"huge text", change(someHandle, "handleID: h", "handleID: "+strings.Repeat("h", 1<<20)), kindUnreadable, "spec.handleID: is 1048576 bytes long, at most 65536 are allowed"},
+	{"huge text in JSON", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 1<<20) + `"}}`, kindUnreadable, "metadata.name: is 1048576 bytes long, at most 253 are allowed"},
 	{"huge object", `[{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 17<<20) + `"}}]`, kindUnreadable, "a.yaml:1: object is larger than 16777216 bytes"},
 	{"huge YAML object", someNode + "# " + "\nx: " + strings.Repeat("y", 17<<20) + "\n", kindUnreadable, "a.yaml:1: object is larger than"},
 	{"deep JSON", `[` + strings.Repeat(`{"a":`, 20_000) + `1` + strings.Repeat(`}`, 20_000) + `]`, kindUnreadable, "exceeded max depth"},
