@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
@@ -118,6 +119,10 @@ func TestOutputs(t *testing.T) {
 		"churn":  "churn -nodes 2 -pods 2 -pool 10.0.0.0/24 -for 1h -compare=false -o",
 		"race":   "race -seed 7 -o",
 	}
+	if testing.Short() { // the same code for all
+		delete(programs, "plan")
+		delete(programs, "whatif")
+	}
 	for name, args := range programs {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -166,7 +171,7 @@ func TestOutputs(t *testing.T) {
 // TestAlone: programs are there alone as well, and print what the subcommand does. It
 // builds some, which takes seconds; the others have the same main.
 func TestAlone(t *testing.T) {
-	if testing.Short() {
+	if !property.Long() {
 		t.Skip("building takes seconds")
 	}
 	goTool, err := exec.LookPath("go")

@@ -42,8 +42,8 @@ func quick(t *testing.T) string {
 }
 
 func TestCheck(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if !property.Long() {
+		t.Skip("takes seconds; IPAMSIM_LONG=1 runs it")
 	}
 	path := quick(t)
 	text, err := os.ReadFile(path)
@@ -154,7 +154,7 @@ func TestCheckSeveral(t *testing.T) {
 // TestShards: what shards print, put together, is what is printed without.
 func TestShards(t *testing.T) {
 	name, scenarios := recorded, 12
-	if property.UnderRace || testing.Short() {
+	if !property.Long() {
 		name, scenarios = "../../plan/stories/drain.yaml", 4
 	}
 	status, whole, _ := do("-f", name, "-json")

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 const page = "<!doctype html>"
@@ -126,7 +127,7 @@ func TestReportOfFiles(t *testing.T) {
 		{"-f", nine, "-samples", "2", "-json"},
 		{"-f", "../../plan/stories/drain.yaml", "-only", "before"},
 	} {
-		if testing.Short() && args[1] == nine {
+		if !property.Long() && args[1] == nine {
 			continue // it takes seconds
 		}
 		report := filepath.Join(t.TempDir(), "r.html")

@@ -114,7 +114,8 @@ events: [{at: 15m, do: interrupt, count: 8, every: 15m, over: 15m}]
 // TestVerdict: what the program says, in other clusters than the README's.
 func TestVerdict(t *testing.T) {
 	// With so many blocks, or so much room to measure, these take longest.
-	long := []string{"the default fits as well", "as few routes with room that nobody needs", "a pool of sixteen million addresses", "a small cluster in a large pool", "sizes that are not run", "the smallest are not run", "the best of those that are run", "none of those that are run"}
+	longest := []string{"a small cluster in a large pool", "the smallest are not run"}
+	long := []string{"the default fits as well", "as few routes with room that nobody needs", "a pool of sixteen million addresses", "sizes that are not run", "the best of those that are run", "none of those that are run"}
 	for _, c := range []struct {
 		name   string
 		args   string
@@ -195,7 +196,7 @@ func TestVerdict(t *testing.T) {
 			[]string{"30 nodes of 10 to 60 pods and a tunnel address each in 10.0.0.0/18"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && slices.Contains(long, c.name) {
+			if testing.Short() && slices.Contains(long, c.name) || !property.Long() && slices.Contains(longest, c.name) {
 				t.Skip("takes seconds")
 			}
 			status, out, _ := do(strings.Fields(c.args)...)
@@ -325,7 +326,7 @@ podsPerNode: 1400
 // TestSameNameInOneTable: lines of a file that differ in their block sizes are
 // compared with each other.
 func TestSameNameInOneTable(t *testing.T) {
-	if testing.Short() {
+	if !property.Long() {
 		t.Skip("takes seconds")
 	}
 	status, out, errs := do("-f", recorded)

@@ -18,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // chromium is a browser without a window and the page that it shows.
@@ -37,11 +39,11 @@ type seen struct {
 }
 
 // startChromium starts one, for as long as the test lasts. The test is skipped where
-// there is none, and in short.
+// there is none, and unless the run is long.
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser takes seconds to start")
+	if !property.Long() {
+		t.Skip("browsers take long; IPAMSIM_LONG=1 starts one")
 	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
@@ -223,8 +224,8 @@ func TestMapThatIsWrong(t *testing.T) {
 // TestReportIsSmall: as many blocks as a /14 has of /28, a hundred moments, and a
 // third of the blocks different at each.
 func TestReportIsSmall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if !property.Long() {
+		t.Skip("takes seconds; IPAMSIM_LONG=1 runs it")
 	}
 	m := randomMap(rand.New(rand.NewPCG(7, 8)), poolsOf([]int{28}, "10.0.0.0/14"), 1, 16384)
 	r := rand.New(rand.NewPCG(9, 10))
