@@ -7,13 +7,17 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
+
+// ballast is memory that is never touched, and so never there. The collector waits
+// until as much again is in use, which most scenarios never need, and they end sooner.
+var ballast = sync.OnceValue(func() []byte { return make([]byte, 64<<20) })
 
 // Command returns the program.
 func Command() *cobra.Command {
@@ -23,10 +27,7 @@ func Command() *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("calico", cobra.FixedCompletions(cli.Releases("all"), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("order", cobra.FixedCompletions(orders, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		// Memory that is never touched, and so never there. The collector waits until as
-		// much again is in use, which most scenarios never need, and they end sooner.
-		ballast := make([]byte, 64<<20)
-		defer runtime.KeepAlive(ballast)
+		_ = ballast()
 		if err := o.finish(cmd.Flags(), args); err != nil {
 			return cli.Usage(err)
 		}
