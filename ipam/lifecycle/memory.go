@@ -317,13 +317,15 @@ func (m *memory) place(al *allocation, n *node) {
 
 // drop forgets an allocation that was released. Before v3.31.5
 // (DeletedBlockForgets), one of a deleted block stays in its handle and among the
-// leaks: an orphan.
+// leaks: an orphan. One that was released as a leak counts on both sides of
+// [handle.leaked] and is no leak to be tried again, so nothing can tell whether it is
+// remembered; in a cluster whose nodes vanish there would be one for every pod ever.
 func (m *memory) drop(al *allocation, gone *Result) {
 	if gone != nil {
 		gone.ReleasedIPs = append(gone.ReleasedIPs, al.ip)
 	}
 	m.place(al, nil)
-	if al.block.deleted && !m.rules.DeletedBlockForgets {
+	if released := al.confirmed && al.leak == 0; al.block.deleted && !released && !m.rules.DeletedBlockForgets {
 		m.orphans[orphanKey{al.handle.id, al.ip}] = al
 		return
 	}

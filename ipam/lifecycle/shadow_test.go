@@ -43,7 +43,6 @@ type twins struct {
 	worlds [2]*world
 	first  *Controller // which has the shadow
 	apart  bool
-	alike  int // steps
 }
 
 func newTwins(s property.Source, breakIt func(*Controller)) *twins {
