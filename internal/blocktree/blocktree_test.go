@@ -273,8 +273,11 @@ func TestTree(t *testing.T) {
 // so twenty times as often.
 func TestTreeBySeed(t *testing.T) {
 	seeds := uint64(200)
-	if os.Getenv("IPAMSIM_LONG") != "" {
+	switch {
+	case os.Getenv("IPAMSIM_LONG") != "":
 		seeds *= 20
+	case testing.Short():
+		seeds = 40
 	}
 	for seed := range seeds {
 		require.NoError(t, tryTree(seeded(seed), 80, makeRealTree), "seed %d", seed)
@@ -490,7 +493,11 @@ func TestTreeDepth(t *testing.T) {
 // the way to its result: two for each level. All others are replaced by nodes that
 // panic when read.
 func TestTreeVisits(t *testing.T) {
-	for seed := range uint64(300) {
+	seeds := uint64(300)
+	if testing.Short() {
+		seeds = 50
+	}
+	for seed := range seeds {
 		pick := seeded(seed)
 		p := somePool(pick)
 		tr := New[struct{}](p.BlockBits())

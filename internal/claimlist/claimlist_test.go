@@ -458,8 +458,11 @@ func TestIndexAgainstModel(t *testing.T) {
 // TestIndexSeeded takes the steps that catch broken variants.
 func TestIndexSeeded(t *testing.T) {
 	tries := uint64(20)
-	if property.Long() {
+	switch {
+	case property.Long():
 		tries = 2000
+	case testing.Short():
+		tries = 3
 	}
 	for seed := range tries {
 		require.NoError(t, walk(property.Seeded(seed), 60, new(realIndex)))

@@ -48,7 +48,10 @@ func randomEvents(src property.Source) []event {
 func TestSplit(t *testing.T) {
 	var m model
 	fewer, right := 0, 0
-	const histories = 20000
+	histories := 20000
+	if testing.Short() {
+		histories = 3000
+	}
 	for seed := range uint64(histories) {
 		events := randomEvents(property.Seeded(seed))
 		var all []porcupine.Operation

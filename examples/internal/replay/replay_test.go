@@ -58,6 +58,9 @@ func TestLifecycleRecordings(t *testing.T) {
 		"lifecycle-2/*.gz":          "80 recordings: 0 divergences in 9,772 operations",
 		"minimal/lifecycle/*.jsonl": "7 recordings: 0 divergences in 73 operations",
 	} {
+		if testing.Short() && pattern == "lifecycle/*.gz" {
+			continue // the most operations
+		}
 		files, err := filepath.Glob("../../../testdata/" + pattern)
 		require.NoError(t, err)
 		status, out, errs := do(files...)

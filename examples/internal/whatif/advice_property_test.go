@@ -315,7 +315,7 @@ func TestSampleWithoutKinds(t *testing.T) {
 	}
 	for i, first := range hideable {
 		for _, second := range hideable[i:] {
-			if testing.Short() && first != second {
+			if testing.Short() && (first != second || i%3 > 0) {
 				continue
 			}
 			path := filepath.Join(t.TempDir(), "cluster.yaml")
