@@ -99,6 +99,9 @@ var readers = map[string]func(*object){
 
 // objectText reads one object from its JSON text.
 func (l *Loader) objectText(at place, text []byte, kind, group string) {
+	if kind == "" && looksLikeHandle(text) && l.handleText(at, text) {
+		return
+	}
 	var e envelope
 	err := json.Unmarshal(text, &e)
 	if err == nil && kind == "" && !e.Kind.given && l.shape(at, text, 0) {
