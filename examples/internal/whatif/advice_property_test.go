@@ -325,6 +325,7 @@ func TestSampleWithoutKinds(t *testing.T) {
 			var r result
 			require.NoError(t, json.Unmarshal([]byte(out), &r))
 			require.NotEmpty(t, r.Check.Unjudged, first)
+			require.Empty(t, r.Moves, "nothing is on its way here")
 			said := strings.Join(r.Check.Unjudged, "\n")
 			require.True(t, strings.Contains(said, "kubectl get "+command[first]+" -o yaml") || strings.Contains(said, "kubectl get "+command[second]+" -o yaml"), said)
 			for _, f := range r.Check.Findings {
