@@ -57,3 +57,22 @@ services: 20
 	require.Contains(t, out, "\nServices: 16 addresses in 4 blocks of their own, and requests are refused, 4: no\naddress is left.\n")
 	require.Contains(t, out, "It does not fit: 4 services have no address.\n")
 }
+
+// TestGroupsWrong: what is wrong with groups and services is told with its line, and what
+// to write instead.
+func TestGroupsWrong(t *testing.T) {
+	const good = "pools: [{name: p, cidr: 10.0.0.0/24}]\nnodes: 2\npodGroups: [{name: web, podsPerNode: 3}]\n"
+	for more, want := range map[string]string{
+		"podsPerNode: 5\n": "s.yaml:4: podsPerNode 5: with podGroups the groups say how many, or podsOf: {web: 5}",
+		"services: 5\n":    "s.yaml:4: services 5: no pool is for them: add one with allowedUses: [LoadBalancer]",
+		"windows: true\n":  "s.yaml:4: windows true without strictAffinity: Windows cannot route",
+		"events: [{at: 1m, do: scale, pods: 5}]\n":                                           "s.yaml:4: events[0].podGroup is missing: it says which of the podGroups, web say",
+		"groups: [{nodes: 1, nodeFormat: x-%d, podsOf: {db: 5}}]\n":                          `s.yaml:4: groups[0].podsOf "db": there is no such group in podGroups`,
+		"strictAffinity: true\nwindows: true\nevents: [{at: 1m, do: set-strict-affinity}]\n": "s.yaml:6: events[0].strict false with Windows nodes: Calico then refuses them every address; leave strictAffinity on",
+	} {
+		status, out, errs := do("-f", file(t, "s.yaml", good+more))
+		require.Equal(t, cli.Bad, status)
+		require.Empty(t, out)
+		require.Contains(t, errs, want)
+	}
+}

@@ -34,8 +34,8 @@ Usage: ipamsim plan [flags]
 
 A FILE has scenarios as JSON, one after the other, or as YAML documents; plain
 or gzip; - is standard input. One that names a block size is run as it stands,
-others are compared. Several pools, several groups of nodes and events
-are for files only:
+others are compared. Several pools, groups of nodes and of pods, Windows
+nodes, virtual machines, services and events are for files only:
 
   name: two zones
   pools:
