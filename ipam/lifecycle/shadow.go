@@ -1,5 +1,7 @@
 package lifecycle
 
+import "slices"
+
 // This file tells whether a controller of another grace period would have done the
 // same, so that nobody needs to run it to find out.
 
@@ -39,15 +41,17 @@ func (k *Controller) Apart(i int) bool { return k.shadows[i].apart }
 
 // Pass is for a moment at which the controller does not look, and shadows may.
 func (k *Controller) Pass() {
-	if len(k.shadows) == 0 {
+	looks := func(s *shadow) bool { return s.looks && !s.apart }
+	if !slices.ContainsFunc(k.shadows, looks) {
 		return
 	}
 	k.now = k.allocator.Now()
+	nothing := k.watch.Pending() == 0 && k.idle(true) && !k.mayMark()
 	for _, s := range k.shadows {
-		if s.apart || !s.looks {
+		if !looks(s) {
 			continue
 		}
-		if s.apart = k.watch.Pending() > 0 || !k.idle(s.full) || k.mayMark(); !s.apart {
+		if s.apart = !nothing; nothing {
 			s.once = append(s.once, k.memory.dirty...)
 		}
 	}
