@@ -163,6 +163,18 @@ func (h *heard) SetIPAMConfig(ctx context.Context, c ipam.IPAMConfig) error {
 	return err
 }
 
+func (h *heard) GetIPAMConfig(ctx context.Context) (*ipam.IPAMConfig, error) {
+	c, err := h.Interface.GetIPAMConfig(ctx)
+	h.note(err, c)
+	return c, err
+}
+
+func (h *heard) GetUtilization(ctx context.Context, args ipam.GetUtilizationArgs) ([]*ipam.PoolUtilization, error) {
+	usage, err := h.Interface.GetUtilization(ctx, args)
+	h.note(err, usage == nil)
+	return usage, err
+}
+
 func (h *heard) RemoveIPAMHost(ctx context.Context, host string) error {
 	err := h.Interface.RemoveIPAMHost(ctx, host)
 	h.note(err)

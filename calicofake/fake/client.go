@@ -214,9 +214,9 @@ func (c *client) ReleaseByHandle(ctx context.Context, handleID string) error {
 
 // ClaimAffinity claims the blocks of the CIDR for the host (§9).
 func (c *client) ClaimAffinity(ctx context.Context, cidr cnet.IPNet, host string) (claimed, failed []cnet.IPNet, err error) {
-	err = c.run(ctx, "ClaimAffinity", []any{cidr, host}, func(_ *access, p *protocol.Client) error {
+	err = c.run(ctx, "ClaimAffinity", []any{cidr, host}, func(a *access, p *protocol.Client) error {
 		yes, no, err := p.ClaimAffinity(prefixOf(cidr.IPNet), affinity.HostOwner(c.host(host)))
-		if !refused(err) {
+		if err == nil || a.looked {
 			claimed, failed = netsOf(yes), netsOf(no)
 		}
 		return claimError(err, cidr)
@@ -259,23 +259,27 @@ func (c *client) ReleaseBlockAffinity(ctx context.Context, block *model.Allocati
 
 // GetIPAMConfig returns the configuration, the default if there is none.
 func (c *client) GetIPAMConfig(ctx context.Context) (config *ipam.IPAMConfig, err error) {
-	err = c.run(ctx, "GetIPAMConfig", nil, func(_ *access, p *protocol.Client) error {
+	err = c.run(ctx, "GetIPAMConfig", nil, func(a *access, p *protocol.Client) error {
 		s := p.GetIPAMConfig()
+		if a.failure != nil { // of which the protocol's client says nothing
+			return a.failure
+		}
 		config = &ipam.IPAMConfig{StrictAffinity: s.StrictAffinity, AutoAllocateBlocks: s.AutoAllocateBlocks, MaxBlocksPerHost: s.MaxBlocksPerHost}
 		return nil
 	})
 	return config, err
 }
 
-// SetIPAMConfig replaces the configuration. The cooldown, which the type does not
-// have, stays as it is.
+// SetIPAMConfig replaces the configuration. What the type does not have, such as the
+// cooldown, stays as it is.
 func (c *client) SetIPAMConfig(ctx context.Context, cfg ipam.IPAMConfig) error {
 	return c.run(ctx, "SetIPAMConfig", []any{cfg}, func(_ *access, p *protocol.Client) error {
-		err := p.SetIPAMConfig(sim.Config{
-			StrictAffinity: cfg.StrictAffinity, AutoAllocateBlocks: cfg.AutoAllocateBlocks, MaxBlocksPerHost: cfg.MaxBlocksPerHost,
-			IPCooldownSeconds: p.GetIPAMConfig().IPCooldownSeconds,
-		})
-		return configError(err, cfg)
+		config := sim.DefaultConfig()
+		if there, ok := p.Store().Look((&protocol.Config{}).Key()).(*protocol.Config); ok {
+			config = there.Config
+		}
+		config.StrictAffinity, config.AutoAllocateBlocks, config.MaxBlocksPerHost = cfg.StrictAffinity, cfg.AutoAllocateBlocks, cfg.MaxBlocksPerHost
+		return configError(p.SetIPAMConfig(config), cfg)
 	})
 }
 
@@ -289,7 +293,7 @@ func (c *client) RemoveIPAMHost(ctx context.Context, host string) error {
 // GetUtilization returns the usage of the pools, named by name or CIDR, or of all
 // and of the blocks in none (§9).
 func (c *client) GetUtilization(ctx context.Context, args ipam.GetUtilizationArgs) (usage []*ipam.PoolUtilization, err error) {
-	err = c.run(ctx, "GetUtilization", []any{args}, func(_ *access, p *protocol.Client) error {
+	err = c.run(ctx, "GetUtilization", []any{args}, func(a *access, p *protocol.Client) error {
 		if err := c.fake.pullReservations(ctx); err != nil {
 			return err
 		}
@@ -302,7 +306,7 @@ func (c *client) GetUtilization(ctx context.Context, args ipam.GetUtilizationArg
 			}
 			usage = append(usage, out)
 		}
-		return nil
+		return a.failure // of which the protocol's client says nothing
 	})
 	return usage, err
 }

@@ -242,15 +242,6 @@ func attributesError(err error, addr cnet.IP) error {
 	return cerrors.ErrorResourceDoesNotExist{Err: say(e, "%s", why), Identifier: addr.String()}
 }
 
-// refused reports whether a ClaimAffinity got no further than its arguments.
-func refused(err error) bool {
-	switch codes.Of(err) {
-	case codes.NotInPool, codes.InvalidSize, codes.InvalidArgument, codes.StrictAffinityRequired:
-		return true
-	}
-	return false
-}
-
 // claimError returns the error of an operation on the claims on a CIDR.
 func claimError(err error, cidr cnet.IPNet) error {
 	e := refusal(err)

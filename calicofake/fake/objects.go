@@ -128,7 +128,7 @@ func objectOf(kv *model.KVPair, there protocol.Object) (protocol.Object, error) 
 	case *protocol.Config:
 		if v, ok := kv.Value.(*model.IPAMConfig); ok {
 			if old, _ := there.(*protocol.Config); old != nil {
-				o.IPCooldownSeconds = old.IPCooldownSeconds
+				o.Config = old.Config // with what this version of the type does not have
 			}
 			o.StrictAffinity, o.AutoAllocateBlocks, o.MaxBlocksPerHost = v.StrictAffinity, v.AutoAllocateBlocks, v.MaxBlocksPerHost
 			return o, nil
