@@ -50,6 +50,9 @@ func checked(t *testing.T, w *world) string {
 
 // TestProgressOfResizing: after each step of -resize-pool, -check says which comes next.
 func TestProgressOfResizing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moves every pod of the sample, twice")
+	}
 	w := sampleWorld(t)
 	require.Empty(t, checked(t, w))
 	old, err := w.poolCalled("blue")
