@@ -99,6 +99,15 @@ func (f *Fake) DeleteNode(name string) bool {
 	return f.outside().DeleteNode(name)
 }
 
+// PutIPAMConfig writes the configuration as a raw edit of the datastore does, with
+// what newer releases have and the library's type does not, such as the cooldown.
+// The error says what the release does not have.
+func (f *Fake) PutIPAMConfig(c sim.Config) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.outside().PutIPAMConfig(c)
+}
+
 // outside returns a client whose calls no hook sees: edits of a test.
 func (f *Fake) outside() *protocol.Client {
 	return f.cluster.Client(&access{fake: f}, f.options.Now)

@@ -221,6 +221,32 @@ func TestReleases(t *testing.T) {
 	require.Panics(t, func() { fake.New(fake.Options{Release: "latest"}) })
 }
 
+// TestCooldown: what the library's types do not have, a newer release has.
+func TestCooldown(t *testing.T) {
+	config := sim.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}
+	require.ErrorIs(t, small(t).PutIPAMConfig(config), codes.InvalidArgument, "v3.28 has none")
+
+	p := fake.Pool("one", "10.0.0.0/30")
+	p.Spec.BlockSize = 30
+	f := fake.New(fake.Options{Pools: fake.Pools(p), Release: "v3.33"})
+	require.NoError(t, f.SetNode("node-1", nil))
+	require.NoError(t, f.PutIPAMConfig(config))
+	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 4))
+	require.NoError(t, err)
+	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
+	for _, want := range []int{0, 4} {
+		v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "b", 4))
+		require.NoError(t, err)
+		require.Len(t, v4.IPs, want)
+		f.Clock().Advance(time.Minute)
+	}
+	require.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
+	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "b"))
+	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "c", 1))
+	require.NoError(t, err)
+	require.Empty(t, v4.IPs, "the cooldown is still there")
+}
+
 // TestConcurrency: goroutines never get one address twice. The race detector looks
 // on.
 func TestConcurrency(t *testing.T) {
