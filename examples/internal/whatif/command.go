@@ -128,7 +128,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err != nil {
 		return o.mendable(err)
 	}
-	if err := w.nodesOf(o.steps); err != nil {
+	if err := w.namesOf(o.steps); err != nil {
 		return err
 	}
 	out := bufio.NewWriter(stdout)

@@ -3,13 +3,19 @@ package whatif
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// nodesOf fails where a step names a node that is not there and that no step before
-// can add, so that a mistyped name is found before anything is done.
-func (w *world) nodesOf(steps []step) error {
+// namesOf fails where a step names a node or a pool that is not there and that no step
+// before can add, so that a mistyped name is found before anything is done.
+func (w *world) namesOf(steps []step) error {
 	for i, st := range steps {
+		if st.pool != "" && !slices.ContainsFunc(steps[:i], func(before step) bool { return before.addsPool }) {
+			if _, err := w.poolCalled(st.pool); err != nil {
+				return fmt.Errorf("%s: %w", st.text, err)
+			}
+		}
 		if st.node == "" || added(steps[:i], st.node) {
 			continue
 		}

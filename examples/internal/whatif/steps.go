@@ -20,6 +20,9 @@ type step struct {
 	do   func(*world, *change) error
 	node string // that must be there before; "" for none
 	adds string // what added nodes are called, with %d for their number; "" for none
+
+	pool     string // that must be there before; "" for none
+	addsPool bool   // a pool, whatever its name
 }
 
 // changes is the heading of the flags that are changes.
@@ -75,6 +78,13 @@ func (o *options) define(cmd *cobra.Command) {
 					last.node = value
 				case "add-nodes":
 					last.adds = strings.Split(value, ":")[1]
+				case "disable-pool":
+					last.pool = value
+				case "resize-pool", "migrate-pool":
+					last.pool, _, _ = strings.Cut(value, ":")
+					last.addsPool = true
+				case "add-pool":
+					last.addsPool = true
 				}
 			}
 			return err

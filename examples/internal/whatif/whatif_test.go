@@ -314,6 +314,15 @@ func TestBadUsage(t *testing.T) {
 	require.Equal(t, 2, status)
 	require.Empty(t, out)
 	require.Contains(t, errs, `no node is called "new-x"; there are node-00`)
+	for _, change := range []string{"-disable-pool red", "-resize-pool red:28", "-migrate-pool red:10.99.0.0/24"} {
+		flag, value, _ := strings.Cut(change, " ")
+		status, out, errs = do("-f", sample, "-strict", flag, value)
+		require.Equal(t, 2, status)
+		require.Empty(t, out)
+		require.Contains(t, errs, "whatif: "+change+`: no pool is called "red"; there are blue`)
+	}
+	status, _, errs = do("-f", sample, "-add-pool", "red:10.99.0.0/24", "-disable-pool", "red")
+	require.NotEqual(t, 2, status, errs)
 	status, _, errs = do("-f", sample, "-add-nodes", "2:new-%d", "-add-nodes", "1:one", "-remove-node", "new-1", "-drain", "one")
 	require.NotEqual(t, 2, status, errs)
 	status, out, errs = do("-h")
