@@ -144,10 +144,7 @@ func (a *Allocator) Calico() calico.Version { return a.version.Known() }
 // ([pool.ErrBlockSize]) (§1). A field that the release of Calico does not have
 // matches [codes.InvalidArgument].
 func (a *Allocator) SetPool(spec pool.Spec) error {
-	p, err := pool.New(spec)
-	if err == nil {
-		err = a.supportsPool(spec)
-	}
+	p, err := a.newPool(spec)
 	if err != nil {
 		return err
 	}
@@ -159,6 +156,16 @@ func (a *Allocator) SetPool(spec pool.Spec) error {
 		}
 	}
 	return a.putPool(p)
+}
+
+// newPool returns a pool of the spec, unless it is invalid or the release of Calico does
+// not have all its fields.
+func (a *Allocator) newPool(spec pool.Spec) (*pool.Pool, error) {
+	p, err := pool.New(spec)
+	if err == nil {
+		err = a.supportsPool(spec)
+	}
+	return p, err
 }
 
 // putPool adds a pool, which adopts the strays that fit, or replaces the one of its

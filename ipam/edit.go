@@ -127,10 +127,7 @@ func (a *Allocator) dropHandle(id string) bool {
 // [Allocator.SetPool], without [pool.ErrImmutable] and [pool.ErrBlockSize]; nothing
 // changes then.
 func (a *Allocator) PutPool(spec pool.Spec) error {
-	p, err := pool.New(spec)
-	if err == nil {
-		err = a.supportsPool(spec)
-	}
+	p, err := a.newPool(spec)
 	if err != nil {
 		return err
 	}

@@ -165,10 +165,7 @@ func (r *restorer) refuse(kind ObjectKind, index int, name string, err error) {
 func (r *restorer) pools() {
 	names := make(map[string]bool)
 	for i, spec := range r.c.Pools {
-		p, err := pool.New(spec)
-		if err == nil {
-			err = r.a.supportsPool(spec)
-		}
+		p, err := r.a.newPool(spec)
 		if err == nil && names[spec.Name] {
 			err = ErrDuplicate
 		}

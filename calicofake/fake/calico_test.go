@@ -326,6 +326,11 @@ func TestAgainstCalico(t *testing.T) {
 		require.NoError(t, err)
 		for _, name := range some(names) {
 			operations, differences := alike(t, name, newHeard)
+			// Calico's own allocator releases the blocks of one ReleaseIPs side by side,
+			// and its maps have no order: now and then it differs from itself.
+			for tries := 1; len(differences) > 0 && tries < 4; tries++ {
+				operations, differences = alike(t, name, newHeard)
+			}
 			total += operations
 			for _, d := range differences[:min(2, len(differences))] {
 				t.Error(d)

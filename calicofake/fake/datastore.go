@@ -58,17 +58,10 @@ func (d *Datastore) DeleteKVP(ctx context.Context, kv *model.KVPair) (*model.KVP
 // Delete deletes the object of that key and revision, and nothing else, and returns
 // it.
 func (d *Datastore) Delete(ctx context.Context, key model.Key, revision string) (*model.KVPair, error) {
-	o := keyOf(key)
-	if o == nil {
-		return nil, unsupported("Delete", key)
-	}
 	defer d.lock()()
-	if err := ctx.Err(); err != nil {
+	there, err := d.look(ctx, "Delete", key)
+	if err != nil {
 		return nil, err
-	}
-	there := d.fake.cluster.Store().Look(o.Key())
-	if there == nil {
-		return nil, failure(protocol.Missing, key, o)
 	}
 	if err := d.run(protocol.Delete, key, withRevision(there.Copy(), revision)); err != nil {
 		return nil, err
@@ -79,11 +72,20 @@ func (d *Datastore) Delete(ctx context.Context, key model.Key, revision string) 
 // Get returns the object of a key; ErrorResourceDoesNotExist if there is none. It
 // ignores the revision.
 func (d *Datastore) Get(ctx context.Context, key model.Key, _ string) (*model.KVPair, error) {
+	defer d.lock()()
+	there, err := d.look(ctx, "Get", key)
+	if err != nil {
+		return nil, err
+	}
+	return pairOf(there), nil
+}
+
+// look returns the object of a key, which the operation needs.
+func (d *Datastore) look(ctx context.Context, operation string, key model.Key) (protocol.Object, error) {
 	o := keyOf(key)
 	if o == nil {
-		return nil, unsupported("Get", key)
+		return nil, unsupported(operation, key)
 	}
-	defer d.lock()()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (d *Datastore) Get(ctx context.Context, key model.Key, _ string) (*model.KV
 	if there == nil {
 		return nil, failure(protocol.Missing, key, o)
 	}
-	return pairOf(there), nil
+	return there, nil
 }
 
 // List returns the objects of a list in the order of their names. It ignores the
