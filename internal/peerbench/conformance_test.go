@@ -69,7 +69,7 @@ func check(p pool) error {
 var small = netip.MustParsePrefix("10.1.4.0/22")
 
 func TestPeersConform(t *testing.T) {
-	for _, peer := range peers {
+	for _, peer := range slices.Concat(peers, knowers) {
 		t.Run(peer.name, func(t *testing.T) {
 			cidr := small
 			if peer.name == onDisk {
@@ -86,7 +86,7 @@ func TestPeersConform(t *testing.T) {
 func TestSeeds(t *testing.T) {
 	cidr := netip.MustParsePrefix("10.1.4.0/26")
 	owners := ownerNames(2 << 6)
-	for _, peer := range peers {
+	for _, peer := range slices.Concat(peers, knowers) {
 		for _, seeds := range []struct {
 			name  string
 			taken []netip.Addr

@@ -123,7 +123,7 @@ func (p *bartSet) seed(taken []netip.Addr, _ []string) error {
 	for _, ip := range taken {
 		p.taken.Insert(netip.PrefixFrom(ip, 32))
 	}
-	p.used = len(taken)
+	p.used += len(taken)
 	return nil
 }
 
