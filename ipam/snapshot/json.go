@@ -155,7 +155,7 @@ func (j *jsonReader) array(kind, group string) error {
 		if !utf8.Valid(text) {
 			err = errNotUTF8
 		}
-		j.l.object(j.l.here(line), &e, err, kind, group)
+		j.l.objectOr(j.l.here(line), &e, err, text, kind, group)
 	}
 	_, err := j.dec.Token() // the closing bracket
 	return err

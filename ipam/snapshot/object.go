@@ -104,10 +104,16 @@ func (l *Loader) objectText(at place, text []byte, kind, group string) {
 	}
 	var e envelope
 	err := json.Unmarshal(text, &e)
+	l.objectOr(at, &e, err, text, kind, group)
+}
+
+// objectOr reads one object from its envelope, or what else its text holds if it is
+// none, such as values from etcd.
+func (l *Loader) objectOr(at place, e *envelope, err error, text []byte, kind, group string) {
 	if err == nil && kind == "" && !e.Kind.given && l.shape(at, text, 0) {
 		return
 	}
-	l.object(at, &e, err, kind, group)
+	l.object(at, e, err, kind, group)
 }
 
 // object reads one object from its envelope, whose decoding may have failed.
