@@ -16,6 +16,7 @@
 package affinity
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -54,6 +55,11 @@ func VirtualOwner(name string) Owner { return Owner{Virtual, name} }
 
 // IsZero reports whether o is nobody.
 func (o Owner) IsZero() bool { return o == Owner{} }
+
+// Compare orders owners by type, then name, in byte order.
+func (o Owner) Compare(p Owner) int {
+	return cmp.Or(strings.Compare(string(o.Type), string(p.Type)), strings.Compare(o.Name, p.Name))
+}
 
 // String returns the form that blocks store, "host:NAME" or "virtual:NAME",
 // and the empty string for nobody (§1).

@@ -1,6 +1,7 @@
 package affinity
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 
@@ -70,4 +71,14 @@ func TestOwnerValidate(t *testing.T) {
 		require.ErrorIs(t, o.Validate(), ErrInvalidOwner, "%+v", o)
 	}
 	require.NotErrorIs(t, Owner{}.Validate(), ErrInvalidState)
+}
+
+// TestOwnerCompare: by type first, then by name in byte order.
+func TestOwnerCompare(t *testing.T) {
+	inOrder := []Owner{{}, HostOwner("B"), HostOwner("a"), HostOwner("b"), VirtualOwner("A")}
+	for i, x := range inOrder {
+		for j, y := range inOrder {
+			require.Equal(t, cmp.Compare(i, j), x.Compare(y), "%v and %v", x, y)
+		}
+	}
 }

@@ -166,17 +166,14 @@ func (b *Block) setAlternate(i uint16, attrs Attrs) {
 	}
 }
 
-// HostReserved returns the number of ordinals of [HostReservedHandle] (§10).
-func (b *Block) HostReserved() int { return int(b.hostHeld()) }
-
-// hostHeld returns the number of ordinals that are host-reserved. Few blocks have
-// any, so this counts them on demand and Take does not.
-func (b *Block) hostHeld() uint16 {
-	n := uint16(0)
+// HostReserved returns the number of ordinals of [HostReservedHandle] (§10). Few
+// blocks have any, so this counts them on demand and Take does not.
+func (b *Block) HostReserved() int {
+	n := 0
 	if b.host > 0 {
 		for i := range b.records {
 			if r := &b.records[i]; r.refs > 0 && r.isHost() {
-				n += r.refs
+				n += int(r.refs)
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func (b *Block) Available(cold Cold, reserved *Ordinals) int {
 // Empty reports whether only ordinals of [HostReservedHandle] are in use, as if
 // everything that has cooled down by cold had been collected (§5, §10).
 func (b *Block) Empty(cold Cold) bool {
-	if b.size-b.free-b.cold != b.hostHeld() {
+	if int(b.size-b.free-b.cold) != b.HostReserved() {
 		return false
 	}
 	return b.cold == 0 || int64(cold) >= b.oldest && b.expired(cold, nil) == int(b.cold)

@@ -2,7 +2,6 @@ package ipam
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -133,10 +132,8 @@ func (a *Allocator) PutPool(spec pool.Spec) error {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	for _, other := range a.pools.All() {
-		if other.Name() != p.Name() && other.CIDR().Overlaps(p.CIDR()) {
-			return fmt.Errorf("%w: pool %q (%v) and pool %q (%v)", pool.ErrOverlap, p.Name(), p.CIDR(), other.Name(), other.CIDR())
-		}
+	if err := a.pools.CheckOverlap(p); err != nil {
+		return err
 	}
 	if old := a.pools.Get(p.Name()); old != nil && (old.CIDR() != p.CIDR() || old.BlockSize() != p.BlockSize()) {
 		a.deletePool(p.Name())

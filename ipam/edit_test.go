@@ -344,3 +344,16 @@ func TestWatchOfKinds(t *testing.T) {
 	require.Equal(t, [3]int{}, count(handles))
 	require.Equal(t, [3]int{1, 0, 0}, count(plain))
 }
+
+// TestAffinitiesInOrder: affinities come in the order of their names, also where the
+// names are so long that Calico cuts them.
+func TestAffinitiesInOrder(t *testing.T) {
+	a, err := editable(ipam.NewClock(start))
+	require.NoError(t, err)
+	for _, owner := range []affinity.Owner{affinity.HostOwner(strings.Repeat("n", 240)), affinity.VirtualOwner("a"), affinity.HostOwner("z")} {
+		for _, cidr := range []string{"10.0.0.8/29", "10.0.0.16/29", "10.0.0.24/29", "10.0.0.32/29"} {
+			require.NoError(t, a.PutAffinity(owner, netip.MustParsePrefix(cidr), affinity.Pending))
+		}
+	}
+	require.Equal(t, a.State().Affinities, a.Watch(ipam.AffinityObject).AppendAffinities(nil))
+}

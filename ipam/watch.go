@@ -1,11 +1,9 @@
 package ipam
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -130,10 +128,7 @@ func (w *Watch) AppendAffinities(dst []AffinityState) []AffinityState {
 	}
 	clear(w.affinities)
 	slices.SortFunc(dst[from:], func(x, y AffinityState) int {
-		return cmp.Or(
-			strings.Compare(string(x.Owner.Type), string(y.Owner.Type)), strings.Compare(x.Owner.Name, y.Owner.Name),
-			affinity.CompareCIDRNames(x.CIDR, y.CIDR),
-		)
+		return claimlist.Compare(x.Owner, x.CIDR, y.Owner, y.CIDR)
 	})
 	return dst
 }

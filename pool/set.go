@@ -35,11 +35,8 @@ func (s *Set) Put(p *Pool) error {
 				p.Name(), old.CIDR(), old.BlockSize(), p.CIDR(), p.BlockSize())
 		}
 	}
-	for _, other := range s.byName {
-		if other.Name() != p.Name() && other.CIDR().Overlaps(p.CIDR()) {
-			return fmt.Errorf("%w: pool %q (%v) and pool %q (%v)", ErrOverlap,
-				p.Name(), p.CIDR(), other.Name(), other.CIDR())
-		}
+	if err := s.CheckOverlap(p); err != nil {
+		return err
 	}
 	byName := slices.Clone(s.byName)
 	if found {
@@ -48,6 +45,18 @@ func (s *Set) Put(p *Pool) error {
 		byName = slices.Insert(byName, at, p)
 	}
 	s.replace(byName)
+	return nil
+}
+
+// CheckOverlap returns the error matching [ErrOverlap] with which [Set.Put] refuses p,
+// or nil.
+func (s *Set) CheckOverlap(p *Pool) error {
+	for _, other := range s.byName {
+		if other.Name() != p.Name() && other.CIDR().Overlaps(p.CIDR()) {
+			return fmt.Errorf("%w: pool %q (%v) and pool %q (%v)", ErrOverlap,
+				p.Name(), p.CIDR(), other.Name(), other.CIDR())
+		}
+	}
 	return nil
 }
 

@@ -128,24 +128,20 @@ func (x *Index) All() []*Claim {
 		all = append(all, c.list...)
 	}
 	slices.SortFunc(all, func(a, b *Claim) int {
-		return cmp.Or(
-			compareOwners(a.Owner, b.Owner),
-			compareNames(a.Owner.Name, a.CIDR, b.CIDR),
-			affinity.CompareCIDRNames(a.CIDR, b.CIDR),
-		)
+		return Compare(a.Owner, a.CIDR, b.Owner, b.CIDR)
 	})
 	return all
 }
 
-// compareOwners orders owners by type, then name.
-func compareOwners(a, b affinity.Owner) int {
-	return cmp.Or(strings.Compare(string(a.Type), string(b.Type)), strings.Compare(a.Name, b.Name))
+// Compare orders the claims of two owners on two blocks by type, host and name.
+func Compare(a affinity.Owner, aCIDR netip.Prefix, b affinity.Owner, bCIDR netip.Prefix) int {
+	return cmp.Or(a.Compare(b), compareNames(a.Name, aCIDR, bCIDR), affinity.CompareCIDRNames(aCIDR, bCIDR))
 }
 
 // Check returns every broken invariant of the index, joined, or nil.
 func (x *Index) Check() error {
 	var errs []error
-	owners := slices.SortedFunc(maps.Keys(x.owners), compareOwners)
+	owners := slices.SortedFunc(maps.Keys(x.owners), affinity.Owner.Compare)
 	for _, owner := range owners {
 		c := x.owners[owner]
 		if c.owner != owner {

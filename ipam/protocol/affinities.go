@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -9,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go4.org/netipx"
 
@@ -231,9 +229,4 @@ func (c *Client) ReleaseBlockAffinityOf(read ipam.BlockState, mustBeEmpty bool) 
 	default:
 		return err
 	}
-}
-
-// compareOwners orders owners by type and name.
-func compareOwners(x, y affinity.Owner) int {
-	return cmp.Or(cmp.Compare(x.Type, y.Type), strings.Compare(x.Name, y.Name))
 }

@@ -178,7 +178,7 @@ func (c *Cluster) State() ipam.State {
 	for _, a := range c.store.affinities.live() {
 		s.Affinities = append(s.Affinities, ipam.AffinityState{Owner: a.Owner, CIDR: a.CIDR, State: a.State, Created: a.Created})
 	}
-	slices.SortStableFunc(s.Affinities, func(x, y ipam.AffinityState) int { return compareOwners(x.Owner, y.Owner) })
+	slices.SortStableFunc(s.Affinities, func(x, y ipam.AffinityState) int { return x.Owner.Compare(y.Owner) })
 	for _, h := range c.store.handles.live() {
 		hs := ipam.HandleState{ID: h.ID}
 		for _, cidr := range h.blocks() {

@@ -151,8 +151,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 
 func compareAffinities(x, y *ipam.AffinityState) int {
 	return cmp.Or(
-		strings.Compare(string(x.Owner.Type), string(y.Owner.Type)),
-		strings.Compare(x.Owner.Name, y.Owner.Name),
+		x.Owner.Compare(y.Owner),
 		strings.Compare(affinity.Name(x.Owner.Name, x.CIDR), affinity.Name(y.Owner.Name, y.CIDR)),
 		affinity.CompareCIDRNames(x.CIDR, y.CIDR),
 	)
