@@ -350,8 +350,8 @@ func TestWatchOfKinds(t *testing.T) {
 func TestAffinitiesInOrder(t *testing.T) {
 	a, err := editable(ipam.NewClock(start))
 	require.NoError(t, err)
-	for _, owner := range []affinity.Owner{affinity.HostOwner(strings.Repeat("n", 240)), affinity.VirtualOwner("a"), affinity.HostOwner("z")} {
-		for _, cidr := range []string{"10.0.0.8/29", "10.0.0.16/29", "10.0.0.24/29", "10.0.0.32/29"} {
+	for _, owner := range []affinity.Owner{affinity.HostOwner(strings.Repeat("n", 250)), affinity.VirtualOwner("a"), affinity.HostOwner("z")} {
+		for _, cidr := range []string{"10.0.0.0/29", "10.0.0.8/29", "10.0.0.16/29", "10.0.0.32/29"} {
 			require.NoError(t, a.PutAffinity(owner, netip.MustParsePrefix(cidr), affinity.Pending))
 		}
 	}
