@@ -212,24 +212,23 @@ type request []netip.Prefix
 
 func (r request) automatic() bool { return len(r) == 0 }
 
-// requests returns what the pods of a node request of a family, each once and the
-// automatic choice first; of all nodes if node is empty. Pods that ask for addresses need
-// no block of their own, and do not count.
-func (w *world) requests(is4 bool, node string) (all []request) {
-	seen := make(map[string]bool)
+// requests returns what the pods of each node request of a family, each once; of all nodes
+// under "". Pods that ask for addresses need no block of their own, and do not count.
+func (w *world) requests(is4 bool) map[string][]request {
+	all := make(map[string][]request)
 	for _, p := range w.pods {
 		want, pools := p.want4, p.pools4
 		if !is4 {
 			want, pools = p.want6, p.pools6
 		}
-		if want == 0 || len(p.fixed) > 0 || node != "" && p.node != node {
+		if want == 0 || len(p.fixed) > 0 {
 			continue
 		}
-		if key := fmt.Sprint(pools); !seen[key] {
-			seen[key] = true
-			all = append(all, pools)
+		for _, node := range []string{p.node, ""} {
+			if !slices.ContainsFunc(all[node], func(r request) bool { return slices.Equal(r, pools) }) {
+				all[node] = append(all[node], pools)
+			}
 		}
 	}
-	slices.SortStableFunc(all, func(x, y request) int { return len(x) - len(y) })
 	return all
 }

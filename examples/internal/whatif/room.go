@@ -147,9 +147,10 @@ func (w *world) below(rooms []*room, least int) []shortage {
 	want := big.NewInt(int64(least))
 	nodes := w.a.Nodes()
 	for family, name := range []string{"IPv4", "IPv6"} {
+		requests := w.requests(family == 0)
 		// The fewest that a pod of the node has left: each by the pools that it may use.
 		left := func(node string) (fewest *big.Int) {
-			asked := w.requests(family == 0, node)
+			asked := requests[node]
 			if len(asked) == 0 {
 				asked = []request{nil} // the next pod asks for nothing
 			}
