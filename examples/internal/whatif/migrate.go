@@ -60,27 +60,26 @@ func (w *world) migratePool(c *change, spec pool.Spec) error {
 	if err != nil {
 		return err
 	}
-	standing := w.standing(old)
-	if err := m.make(procedure(old, made, c.Drain)[0], made); err != nil {
+	standing, todo := w.standing(old), procedure(old, made, c.Drain)
+	if err := m.make(todo[0], made); err != nil {
 		return err
 	}
-	back, err := m.leave(procedure(old, made, c.Drain)[1:3], old, made, c.Drain)
+	back, err := m.leave(todo[1:3], old, made, c.Drain)
 	if err != nil {
 		return err
 	}
 	for _, r := range back {
 		c.refuse(r.label(), r.pod.node, r.why)
 	}
-	left := m.look(procedure(old, made, c.Drain)[3], old)
+	left := m.look(todo[3], old)
 	c.say("%s of pool %s, on %s, would move to %s %s, of which %s are used then of %s", plural(standing.total(), "address"), old.Name, plural(len(c.Drain), "node"),
 		made.Name, made.CIDR, plural(len(m.t.standing(made).blocks), "block"), poolBlocks(made))
-	last := procedure(old, made, c.Drain)[4]
 	if len(left) > 0 {
 		c.say("pool %s cannot be deleted then: %s stay, for addresses that no pod or tunnel of a node has: %s; -gc before this may help", old.Name, plural(len(left), "block"), listText(left))
-		m.done(last, "not done: %s of it would lie in no pool", plural(len(left), "block"))
+		m.done(todo[4], "not done: %s of it would lie in no pool", plural(len(left), "block"))
 	} else {
 		m.t.a.DeletePool(old.Name)
-		m.done(last, "pool %s is gone, and %s left of %s", old.Name, bigPlural(m.t.blocksLeft(made), "block"), made.Name)
+		m.done(todo[4], "pool %s is gone, and %s left of %s", old.Name, bigPlural(m.t.blocksLeft(made), "block"), made.Name)
 	}
 	w.adopt(m.t)
 	return nil
@@ -91,7 +90,7 @@ func (w *world) migratePool(c *change, spec pool.Spec) error {
 func procedure(old, made pool.Spec, nodes []string) []stage {
 	return []stage{
 		{Do: fmt.Sprintf("Make pool %s, which has all else of %s, such as its encapsulation: look at %s.yaml before it is applied. New pods may get addresses of either.", made.Name, old.Name, made.Name),
-			Commands: []string{copyPool(old, made, made.Name+".yaml"), "calicoctl create -f " + made.Name + ".yaml"}},
+			Commands: []string{copyPool(old, made), "calicoctl create -f " + made.Name + ".yaml"}},
 		{Do: fmt.Sprintf("Disable pool %s. Nobody loses an address, and nobody gets one of it any more. Pods whose annotations ask for it must ask for %s.", old.Name, made.Name), Commands: []string{disable(old.Name)}},
 		restart(old, nodes),
 		{Do: fmt.Sprintf("Look how far it is: no address of %s may be left.", old.CIDR), Commands: []string{"calicoctl ipam show --show-blocks"}},
@@ -100,10 +99,10 @@ func procedure(old, made pool.Spec, nodes []string) []stage {
 	}
 }
 
-// copyPool is the command that writes a pool as another one.
-func copyPool(old, made pool.Spec, file string) string {
-	return fmt.Sprintf("calicoctl get ippool %s -o yaml | sed -e 's|name: .*|name: %s|' -e 's|cidr: .*|cidr: %s|' -e 's|blockSize: .*|blockSize: %d|' -e '/uid:/d' -e '/resourceVersion:/d' -e '/creationTimestamp:/d' > %s",
-		old.Name, made.Name, made.CIDR, made.BlockSize, file)
+// copyPool is the command that writes a pool as another one, to a file of its name.
+func copyPool(old, made pool.Spec) string {
+	return fmt.Sprintf("calicoctl get ippool %s -o yaml | sed -e 's|name: .*|name: %s|' -e 's|cidr: .*|cidr: %s|' -e 's|blockSize: .*|blockSize: %d|' -e '/uid:/d' -e '/resourceVersion:/d' -e '/creationTimestamp:/d' > %s.yaml",
+		old.Name, made.Name, made.CIDR, made.BlockSize, made.Name)
 }
 
 func disable(name string) string {

@@ -98,7 +98,7 @@ func (w *world) resizePool(c *change, name string, size int) error {
 func resizing(old, resized, temporary pool.Spec, nodes []string) []stage {
 	there, back := procedure(old, temporary, nodes), procedure(temporary, resized, nodes)
 	there[0].Do = fmt.Sprintf("Make pool %s for the meantime, and keep %s.yaml for later: both have all else of %s, such as its encapsulation. %s must be free in your network; any other range of that size does as well.", temporary.Name, old.Name, old.Name, temporary.CIDR)
-	there[0].Commands = []string{copyPool(old, temporary, temporary.Name+".yaml"), copyPool(old, resized, old.Name+".yaml"), "calicoctl create -f " + temporary.Name + ".yaml"}
+	there[0].Commands = []string{copyPool(old, temporary), copyPool(old, resized), "calicoctl create -f " + temporary.Name + ".yaml"}
 	there[3].Do = fmt.Sprintf("Look that no address of %s is left, then delete pool %s.", old.CIDR, old.Name)
 	there[3].Commands, there[3].Early = append(there[3].Commands, there[4].Commands...), there[4].Early
 	back[2].Do = fmt.Sprintf("Restart the pods of all nodes once more, a node at a time; then calico-node there. Pods whose annotations asked for %s ask for it again.", old.Name)
