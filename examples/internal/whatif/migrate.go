@@ -174,16 +174,14 @@ type homeless struct {
 // stages. Whoever asked for this pool asks for the other one. It returns who was refused.
 func (m *mover) leave(stages []stage, old, to pool.Spec, order []string) (refused []homeless, err error) {
 	t := m.t
-	if stages[0].Early == "" {
-		early, err := t.refusedWithout(old, to)
-		if err != nil {
-			return nil, err
-		}
-		stages[0].Early = fmt.Sprintf("before pool %s is there, one more pod on each node is refused on %s", to.Name, plural(early, "node"))
-	}
 	now, err := t.oneMore()
 	if err != nil {
 		return nil, err
+	}
+	if stages[0].Early == "" {
+		if stages[0].Early, err = m.early(old, to, now); err != nil {
+			return nil, err
+		}
 	}
 	disabled := old
 	disabled.Disabled = true
@@ -238,24 +236,20 @@ func (w *world) reroute(from, to netip.Prefix) {
 	}
 }
 
-// refusedWithout says on how many nodes one more pod would be refused if the pool were
-// disabled and the other one not there, that would start if both were as they are.
-func (w *world) refusedWithout(p, other pool.Spec) (n int, err error) {
-	now, err := w.oneMore()
+// early says what goes wrong if a pool is disabled before the other one is there: on how
+// many nodes one more pod is refused that would start now.
+func (m *mover) early(p, other pool.Spec, now map[string]string) (string, error) {
+	t, err := m.t.trial()
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	t, err := w.trial()
-	if err != nil {
-		return 0, err
-	}
-	p.Disabled = true
 	t.a.DeletePool(other.Name)
+	p.Disabled = true
 	if err := t.a.SetPool(p); err != nil {
-		return 0, err
+		return "", err
 	}
 	then, err := t.oneMore()
-	return newlyRefused(now, then), err
+	return fmt.Sprintf("before pool %s is there, one more pod on each node is refused on %s", other.Name, plural(newlyRefused(now, then), "node")), err
 }
 
 // newlyRefused counts the nodes of which one pod more was not refused and is now.

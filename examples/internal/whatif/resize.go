@@ -60,8 +60,12 @@ func (w *world) resizePool(c *change, name string, size int) error {
 		return nil
 	}
 	m.t.a.DeletePool(name)
+	now, err := m.t.oneMore()
+	if err != nil {
+		return err
+	}
 	// Who would be refused by now if the temporary pool were disabled already.
-	if todo[5].Early, err = m.early(temporary, resized); err != nil {
+	if todo[5].Early, err = m.early(temporary, resized, now); err != nil {
 		return err
 	}
 	if err := m.make(todo[4], resized); err != nil {
@@ -133,12 +137,6 @@ func (w *world) tooEarly(old, resized pool.Spec) string {
 		return "the size of a pool that is there cannot be changed: " + said(false)
 	}
 	return fmt.Sprintf("the size of a pool that is there cannot be changed (%s), and while a block of /%d is left it cannot be made anew (%s)", said(false), old.BlockSize, said(true))
-}
-
-// early says what goes wrong if a pool is disabled before the other one is there.
-func (m *mover) early(p, other pool.Spec) (string, error) {
-	n, err := m.t.refusedWithout(p, other)
-	return fmt.Sprintf("before pool %s is there, one more pod on each node is refused on %s", other.Name, plural(n, "node")), err
 }
 
 // private are the ranges that anybody may use, as IANA has them.
