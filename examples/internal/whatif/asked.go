@@ -128,8 +128,9 @@ func beside(l *snapshot.Pod) (says []string) {
 }
 
 // poolsOfFixed says of each pool of a family whether a pod that asks for addresses gets
-// them from it.
-func (w *world) poolsOfFixed(a *asker, is4 bool) (all []poolWhy) {
+// them from it: used ones first.
+func (w *world) poolsOfFixed(a *asker, is4 bool) []poolWhy {
+	var used, others []poolWhy
 	for _, spec := range w.a.Pools() {
 		if spec.CIDR.Addr().Is4() != is4 {
 			continue
@@ -149,18 +150,13 @@ func (w *world) poolsOfFixed(a *asker, is4 bool) (all []poolWhy) {
 			why.Used = true
 			why.Why = fmt.Sprintf("it has %s, which the pod asks for, so its selectors are not looked at", a.fixed[i])
 		}
-		all = append(all, why)
-	}
-	slices.SortStableFunc(all, func(x, y poolWhy) int {
-		switch {
-		case x.Used == y.Used:
-			return 0
-		case x.Used:
-			return -1
+		if why.Used {
+			used = append(used, why)
+		} else {
+			others = append(others, why)
 		}
-		return 1
-	})
-	return all
+	}
+	return append(used, others...)
 }
 
 // nextFixed tries in a copy whether the pod gets its addresses again.

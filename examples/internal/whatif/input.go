@@ -24,8 +24,8 @@ func leftOutText(s *snapshot.Snapshot) string {
 			idle++
 		}
 	}
-	if n := idle; n > 0 {
-		says = append(says, plural(n, "line or field of the files has", "lines or fields of the files have")+" no effect; -check names them")
+	if idle > 0 {
+		says = append(says, plural(idle, "line or field of the files has", "lines or fields of the files have")+" no effect; -check names them")
 	}
 	return strings.Join(says, "; ")
 }
