@@ -59,7 +59,7 @@ func TestProgressOfResizing(t *testing.T) {
 	require.NoError(t, err)
 	resized, temporary := old, old
 	resized.BlockSize, temporary.BlockSize = 29, 29
-	temporary.Name, temporary.CIDR = "blue-temporary", mustCIDR("10.0.0.0/23")
+	temporary.Name, temporary.CIDR = "blue-temporary", netip.MustParsePrefix("10.0.0.0/23")
 	set := func(p pool.Spec, disabled bool) {
 		p.Disabled = disabled
 		require.NoError(t, w.a.SetPool(p))
@@ -115,7 +115,7 @@ func TestProgressOfMigration(t *testing.T) {
 		}
 		w := sampleWorld(t)
 		made, disabled := old, old
-		made.Name, made.CIDR, disabled.Disabled = name, mustCIDR("10.40.0.0/22"), true
+		made.Name, made.CIDR, disabled.Disabled = name, netip.MustParsePrefix("10.40.0.0/22"), true
 		require.NoError(t, w.a.SetPool(made))
 		if got := checked(t, w); name == "red" {
 			require.Empty(t, got, "two pools are no migration")
@@ -246,7 +246,7 @@ func TestSpare(t *testing.T) {
 		require.NoError(t, err)
 		w, err := newWorld(s)
 		require.NoError(t, err)
-		got, found := w.spare(mustCIDR(c.like), map[bool]int{false: 26, true: 122}[strings.Contains(c.like, "::")])
+		got, found := w.spare(netip.MustParsePrefix(c.like), map[bool]int{false: 26, true: 122}[strings.Contains(c.like, "::")])
 		require.True(t, found)
 		require.Equal(t, c.want, got.String(), c)
 	}
@@ -255,5 +255,3 @@ func TestSpare(t *testing.T) {
 func nodeAt(ip string) string {
 	return "---\napiVersion: v1\nkind: Node\nmetadata: {name: n3}\nstatus: {addresses: [{type: InternalIP, address: " + ip + "}]}\n"
 }
-
-func mustCIDR(text string) netip.Prefix { return netip.MustParsePrefix(text) }
