@@ -50,10 +50,7 @@ func (c *Cluster) Store() *Store { return c.store }
 // SetPool adds a pool or replaces the one of its name, as
 // [ipam.Allocator.SetPool] does.
 func (c *Cluster) SetPool(spec pool.Spec) error {
-	p, err := pool.New(spec)
-	if err == nil {
-		err = c.supportsPool(spec)
-	}
+	p, err := c.newPool(spec)
 	if err != nil {
 		return err
 	}
@@ -75,14 +72,21 @@ func (c *Cluster) SetPool(spec pool.Spec) error {
 // PutPool adds a pool or replaces the one of its name as a raw edit of the datastore
 // does: whatever blocks lie in its CIDR.
 func (c *Cluster) PutPool(spec pool.Spec) error {
-	p, err := pool.New(spec)
-	if err == nil {
-		err = c.supportsPool(spec)
-	}
+	p, err := c.newPool(spec)
 	if err != nil {
 		return err
 	}
 	return c.pools.Put(p)
+}
+
+// newPool returns a pool of the spec, unless it is invalid or the release of Calico does
+// not have all its fields.
+func (c *Cluster) newPool(spec pool.Spec) (*pool.Pool, error) {
+	p, err := pool.New(spec)
+	if err == nil {
+		err = c.supportsPool(spec)
+	}
+	return p, err
 }
 
 // DeletePool deletes the pool called name and reports whether there was one.
