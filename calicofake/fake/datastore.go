@@ -3,7 +3,6 @@ package fake
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/projectcalico/calico/libcalico-go/lib/backend/api"
@@ -156,7 +155,7 @@ func (d *Datastore) write(ctx context.Context, operation string, verb protocol.V
 		a.Created = d.fake.options.Now().UTC()
 	}
 	if there != nil {
-		setRevision(o, revisionOf(there)) // for an empty one
+		o.Metadata().Revision = there.Metadata().Revision // for an empty one
 	}
 	if err := d.run(verb, kv.Key, withRevision(o, kv.Revision)); err != nil {
 		return nil, err
@@ -170,27 +169,6 @@ func (d *Datastore) run(verb protocol.Verb, key model.Key, o protocol.Object) er
 	return failure(out.Result, key, o)
 }
 
-// revisionOf returns the revision of an object.
-func revisionOf(o protocol.Object) uint64 { return meta(o).Revision }
-
-func setRevision(o protocol.Object, n uint64) { meta(o).Revision = n }
-
-func meta(o protocol.Object) *protocol.Meta {
-	switch o := o.(type) {
-	case *protocol.Block:
-		return &o.Meta
-	case *protocol.Affinity:
-		return &o.Meta
-	case *protocol.Handle:
-		return &o.Meta
-	case *protocol.Config:
-		return &o.Meta
-	case *protocol.Node:
-		return &o.Meta
-	}
-	panic(fmt.Sprintf("fake: no object of the datastore: %T", o))
-}
-
 // withRevision gives the object a revision, unless that is empty.
 func withRevision(o protocol.Object, revision string) protocol.Object {
 	if revision == "" {
@@ -200,7 +178,7 @@ func withRevision(o protocol.Object, revision string) protocol.Object {
 	if err != nil {
 		n = 0 // no object's
 	}
-	setRevision(o, n)
+	o.Metadata().Revision = n
 	return o
 }
 

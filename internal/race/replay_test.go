@@ -2,7 +2,6 @@ package race
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -133,7 +132,7 @@ var faults = map[string]broken{
 	"no revision is checked": {ask: func(s *protocol.Store, r *protocol.Request) {
 		now := s.Do(protocol.Request{Verb: protocol.Get, Key: r.Key})
 		if now.Result == protocol.OK && (r.Verb == protocol.Update || r.Verb == protocol.Delete) {
-			meta(r.Object).Revision = meta(now.Object).Revision
+			r.Object.Metadata().Revision = now.Object.Metadata().Revision
 		}
 	}},
 	"confirmed before the block is created": {ask: func(_ *protocol.Store, r *protocol.Request) {
@@ -192,19 +191,6 @@ func TestFaults(t *testing.T) {
 			t.Error("the replay accepts it")
 		})
 	}
-}
-
-// meta returns the object's metadata in the datastore.
-func meta(o protocol.Object) *protocol.Meta {
-	switch o := o.(type) {
-	case *protocol.Block:
-		return &o.Meta
-	case *protocol.Affinity:
-		return &o.Meta
-	case *protocol.Handle:
-		return &o.Meta
-	}
-	panic(fmt.Sprintf("%T", o))
 }
 
 // TestHalfDeleted: a deletion of which only the first step happened counts as a

@@ -119,7 +119,7 @@ func (c *Client) write(verb Verb, o Object) error {
 	if err != nil {
 		return err
 	}
-	o.meta().Revision = r.Object.meta().Revision
+	o.Metadata().Revision = r.Object.Metadata().Revision
 	if b, ok := o.(*Block); ok {
 		b.Sequence = r.Object.(*Block).Sequence
 	}

@@ -33,7 +33,7 @@ var brokenStores = map[string]func(*Store) Access{
 		return faultyStore{Store: s, before: func(r *Request) {
 			if there := s.objects[r.Key]; there != nil && (r.Verb == Update || r.Verb == Delete) {
 				r.Object = r.Object.Copy()
-				r.Object.meta().Revision = there.meta().Revision
+				r.Object.Metadata().Revision = there.Metadata().Revision
 			}
 		}}
 	},

@@ -66,7 +66,8 @@ type Object interface {
 	Key() Key
 	// Copy returns a copy that shares no memory with the object.
 	Copy() Object
-	meta() *Meta
+	// Metadata returns the object's metadata: not a copy of it.
+	Metadata() *Meta
 }
 
 // Meta is the metadata of every object.
@@ -79,7 +80,8 @@ type Meta struct {
 	Deleted bool
 }
 
-func (m *Meta) meta() *Meta { return m }
+// Metadata returns the metadata itself.
+func (m *Meta) Metadata() *Meta { return m }
 
 // Block is an IPAMBlock (§1, §6).
 type Block struct {

@@ -73,7 +73,7 @@ func (s *Store) carryOut(r Request) Response {
 		return Response{Result: OK, List: s.list(r.Key)}
 	}
 	there := s.objects[r.Key.identity()]
-	if there != nil && there.meta().Deleted {
+	if there != nil && there.Metadata().Deleted {
 		s.remove(there)
 		there = nil
 	}
@@ -88,13 +88,13 @@ func (s *Store) carryOut(r Request) Response {
 		return Response{Result: Missing}
 	case r.Verb == Get:
 		return Response{Result: OK, Object: there.Copy()}
-	case there.meta().Revision != r.Object.meta().Revision:
+	case there.Metadata().Revision != r.Object.Metadata().Revision:
 		return Response{Result: Conflict}
 	case r.Verb == Update:
 		return Response{Result: OK, Object: s.put(r.Object).Copy()}
 	}
 	marked := there.Copy()
-	marked.meta().Deleted = true
+	marked.Metadata().Deleted = true
 	marked = s.put(marked)
 	if r.Verb == Delete {
 		s.remove(marked)
@@ -118,7 +118,7 @@ func (s *Store) create(o Object) Object {
 // no request and is not counted. The caller must not change the object; the
 // datastore never changes it either, but replaces it.
 func (s *Store) Look(key Key) Object {
-	if o := s.objects[key.identity()]; o != nil && !o.meta().Deleted {
+	if o := s.objects[key.identity()]; o != nil && !o.Metadata().Deleted {
 		return o
 	}
 	return nil
@@ -132,7 +132,7 @@ func (s *Store) LookList(key Key) []Object { return s.list(key) }
 func (s *Store) put(o Object) Object {
 	s.revision++
 	o = o.Copy()
-	o.meta().Revision = s.revision
+	o.Metadata().Revision = s.revision
 	if old := s.objects[o.Key().identity()]; old != nil && old.Key() != o.Key() {
 		s.remove(old) // a namesake's: it has another place in lists
 	}
@@ -225,7 +225,7 @@ func (x *index[T]) remove(o T) {
 // live returns the objects that are not being deleted. The slice must not be
 // changed, and is valid until the index is.
 func (x *index[T]) live() []T {
-	marked := func(o T) bool { return o.meta().Deleted }
+	marked := func(o T) bool { return o.Metadata().Deleted }
 	if !slices.ContainsFunc(x.items, marked) {
 		return x.items
 	}
