@@ -46,7 +46,9 @@ func takeGive(b *testing.B, p pool) {
 
 // BenchmarkTakeRelease takes an address and gives it back, where a scattered
 // half of a /16 is taken. B/address is what the pool takes for each of that half.
-func BenchmarkTakeRelease(b *testing.B) {
+func BenchmarkTakeRelease(b *testing.B) { takeRelease(b, peers) }
+
+func takeRelease(b *testing.B, peers []peer) {
 	cidr := netip.MustParsePrefix("10.0.0.0/16")
 	taken := half(cidr)
 	for _, peer := range peers {

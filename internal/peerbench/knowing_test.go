@@ -114,17 +114,7 @@ func (p *knowing) Check() error {
 // BenchmarkKnowing is [BenchmarkTakeRelease] among those that know as much: the
 // address goes to an owner, is given back by owner, and the one that was released
 // longest ago comes first. host-local goes round instead.
-func BenchmarkKnowing(b *testing.B) {
-	cidr := netip.MustParsePrefix("10.0.0.0/16")
-	taken := half(cidr)
-	for _, peer := range knowers {
-		b.Run("peer="+peer.name, func(b *testing.B) {
-			p, bytes := seeded(b, peer, cidr, taken)
-			takeGive(b, p)
-			b.ReportMetric(bytes, "B/address")
-		})
-	}
-}
+func BenchmarkKnowing(b *testing.B) { takeRelease(b, knowers) }
 
 // TestKnowersRemember: what was given back comes again last, by owner.
 func TestKnowersRemember(t *testing.T) {
