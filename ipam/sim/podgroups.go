@@ -236,38 +236,6 @@ func (r *runner) letGo(p *pod) {
 	}
 }
 
-// scaleGroup is scale for the pods of a group.
-func (r *runner) scaleGroup(to int, group int32) {
-	have := r.groups.counts[group-1].running
-	pending := r.pods.pending
-	for i := len(pending) - 1; i >= 0; i-- {
-		if pending[i].group == group {
-			have++
-		}
-	}
-	for i := len(pending) - 1; i >= 0 && have > to; i-- {
-		if pending[i].group == group {
-			if pending[i].isMachine() {
-				r.delete(pending[i], !r.lost())
-			}
-			r.pods.pending = slices.Delete(r.pods.pending, i, i+1)
-			r.result.Unscheduled--
-			have--
-		}
-	}
-	if have > to {
-		r.scaleDown(have-to, group)
-	}
-	for free := r.takers(false); have < to; have++ {
-		p := r.pods.add()
-		p.group = group
-		if r.scenario.PodGroups[group-1].VirtualMachines {
-			r.makeMachine(p)
-		}
-		r.place(p, free)
-	}
-}
-
 // countOf returns the counts of a pod's group; nil if it is in none.
 func (r *runner) countOf(p *pod) *groupCount {
 	if p.group == 0 {

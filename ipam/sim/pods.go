@@ -126,13 +126,16 @@ func (r *runner) startPods(n *node) {
 func (r *runner) startPod(n *node) { r.startPodOf(n.groupOf(), n) }
 
 // startPodOf starts one more pod of a group on a node.
-func (r *runner) startPodOf(group int32, n *node) {
+func (r *runner) startPodOf(group int32, n *node) { r.start(r.newPod(group), n) }
+
+// newPod returns one more pod of a group, which has not started.
+func (r *runner) newPod(group int32) *pod {
 	p := r.pods.add()
 	p.group = group
 	if group > 0 && r.scenario.PodGroups[group-1].VirtualMachines {
 		r.makeMachine(p)
 	}
-	r.start(p, n)
+	return p
 }
 
 // start starts a pod on a node, and asks for its address.
@@ -335,42 +338,66 @@ func (r *runner) present() []*node {
 	return slices.DeleteFunc(slices.Clone(r.places), func(n *node) bool { return n == nil })
 }
 
+// scales reports whether scale is about the pod: one of the group if there are groups,
+// and any but the named ones if not.
+func (p *pod) scales(group int32) bool {
+	if group > 0 {
+		return p.group == group
+	}
+	return p.named == nil
+}
+
+// toScale returns how many pods there are that scale is about, pending ones too.
+func (r *runner) toScale(group int32) (pods int) {
+	if group > 0 {
+		pods = r.groups.counts[group-1].running
+		for _, p := range r.pods.pending {
+			if p.group == group {
+				pods++
+			}
+		}
+		return pods
+	}
+	pods = len(r.pods.pending) - len(r.pods.named)
+	for _, n := range r.present() {
+		pods += n.running
+	}
+	return pods
+}
+
 // scale starts or ends pods, those of a group if there are groups, until so many run,
 // named ones aside.
 func (r *runner) scale(to int, group int32) {
-	if group > 0 {
-		r.scaleGroup(to, group)
-		return
-	}
-	have := len(r.pods.pending)
-	for _, n := range r.present() {
-		have += n.running
-	}
-	have -= len(r.pods.named)
+	have := r.toScale(group)
 	for i := len(r.pods.pending) - 1; i >= 0 && have > to; i-- {
-		if r.pods.pending[i].named == nil {
-			r.pods.pending = slices.Delete(r.pods.pending, i, i+1)
-			r.result.Unscheduled--
-			have--
+		p := r.pods.pending[i]
+		if !p.scales(group) {
+			continue
 		}
+		if p.isMachine() {
+			r.delete(p, !r.lost())
+		}
+		r.pods.pending = slices.Delete(r.pods.pending, i, i+1)
+		r.result.Unscheduled--
+		have--
 	}
 	if have > to {
-		r.scaleDown(have-to, 0)
+		r.scaleDown(have-to, group)
 	}
 	for free := r.takers(false); have < to; have++ {
-		r.place(r.pods.add(), free)
+		r.place(r.newPod(group), free)
 	}
 }
 
-// scaleDown ends so many pods of a group, or of whichever, the last started of the nodes
-// that run the most.
+// scaleDown ends so many pods that scale is about, the last started of the nodes that
+// run the most.
 func (r *runner) scaleDown(by int, group int32) {
 	full := r.takers(true)
 	for by > 0 {
 		n := full.nodes[0]
 		last := (*pod)(nil)
 		for _, p := range n.pods {
-			if (p.named == nil || p.isMachine()) && (group == 0 || p.group == group) && (last == nil || p.number > last.number) {
+			if p.scales(group) && (last == nil || p.number > last.number) {
 				last = p
 			}
 		}
