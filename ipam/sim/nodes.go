@@ -166,7 +166,7 @@ func (r *runner) replaceTogether(places []int) {
 			new = append(new, r.succeed(n))
 		}
 	}
-	stay, others := make([][]*pod, len(old)), make([]others, len(old))
+	stay, others := make([][]*pod, len(old)), make([][]int32, len(old))
 	for i, n := range old {
 		stay[i], others[i] = r.takeDown(n, true)
 	}
@@ -221,16 +221,15 @@ func (s *Scenario) named() map[string]int {
 }
 
 // takeDown ends a node, drained or not, and returns the pods that come back in its
-// place, and which others ran there. What is the node's own it leaves behind.
-func (r *runner) takeDown(n *node, drained bool) (stay []*pod, others others) {
-	others.pods = n.running
+// place, and the pod group of each of the others, 0 for none. What is the node's own it
+// leaves behind.
+func (r *runner) takeDown(n *node, drained bool) (stay []*pod, others []int32) {
 	for _, p := range n.pods {
 		r.stop(p, drained && !r.lost())
 		if p.named != nil {
 			stay = append(stay, p)
-			others.pods--
-		} else if p.group > 0 {
-			others.groups = append(others.groups, p.group)
+		} else {
+			others = append(others, p.group)
 		}
 	}
 	n.pods, n.running = nil, 0
@@ -240,24 +239,15 @@ func (r *runner) takeDown(n *node, drained bool) (stay []*pod, others others) {
 	return stay, others
 }
 
-// populate starts the pods of a successor: those that come back, and new ones.
-func (r *runner) populate(n *node, back []*pod, others others) {
+// populate starts the pods of a successor: those that come back, and new ones of the
+// same groups as the others.
+func (r *runner) populate(n *node, back []*pod, others []int32) {
 	for _, p := range back {
 		r.start(p, n)
 	}
-	for i := range others.pods {
-		group := int32(0)
-		if others.groups != nil {
-			group = others.groups[i]
-		}
+	for _, group := range others {
 		r.startPodOf(group, n)
 	}
-}
-
-// others are pods that end with their node, and others of the same groups start instead.
-type others struct {
-	pods   int
-	groups []int32 // of each pod; nil without pod groups
 }
 
 // lost says of a release whether the allocator never hears of it.
