@@ -142,9 +142,8 @@ func (r *runner) sync() {
 		if r.left != nil && !r.left[ip] {
 			continue // a Windows host's, gone with its block
 		}
-		delete(r.left, ip)
 		r.result.Cleaned.Addresses++
-		r.unheld--
+		r.settle(ip)
 		r.givenBack(ip)
 	}
 	c.changed = done.WorkRemaining

@@ -59,10 +59,7 @@ func (p *pod) launch() {
 // park keeps the address of a virtual machine whose pod ends.
 func (r *runner) park(p *pod, ip netip.Addr) {
 	p.named.machine.parked = ip
-	r.unheld++
-	if r.left != nil {
-		r.left[ip] = true
-	}
+	r.abandon(ip)
 }
 
 // keeps reports whether an address is the one that the pod's virtual machine had, and
@@ -72,8 +69,7 @@ func (r *runner) keeps(n *node, p *pod, ip netip.Addr) bool {
 		return false
 	}
 	p.named.machine.parked = netip.Addr{}
-	r.unheld--
-	delete(r.left, ip)
+	r.settle(ip)
 	owner := ipam.OwnerUpdate{Alternate: r.machineAttrs(n, p)}
 	_ = r.engine.SetOwnerAttributes(ip, p.handle, owner, ipam.OwnerPreconditions{}) // it is the handle's
 	owner = ipam.OwnerUpdate{Active: owner.Alternate, ClearAlternate: true}
@@ -100,8 +96,7 @@ func (r *runner) delete(p *pod, told bool) {
 	if ip := m.parked; ip.IsValid() && told && r.engine.ReleaseByHandle(p.handle) == nil {
 		m.parked = netip.Addr{}
 		r.moves++
-		r.unheld--
-		delete(r.left, ip)
+		r.settle(ip)
 		r.result.Released++
 		r.givenBack(ip)
 	}

@@ -213,19 +213,13 @@ func (s *Scenario) groupNamed(name string) int32 {
 	return int32(1 + slices.IndexFunc(s.PodGroups, func(g PodGroup) bool { return g.Name == name }))
 }
 
-// namespaceOf returns the labels of the namespace that a pod is in, where a pool looks
-// at them. A tunnel is in none.
-func (r *runner) namespaceOf(p *pod, use pool.Use) map[string]string {
+// labelsOf returns the labels of the namespace that a pod is in, where a pool looks at
+// them. A tunnel is in none.
+func (r *runner) labelsOf(p *pod, use pool.Use) map[string]string {
 	if r.groups.labels == nil || use != pool.Workload {
 		return nil
 	}
-	if p.group > 0 {
-		return r.groups.labels[r.scenario.PodGroups[p.group-1].namespace()]
-	}
-	if p.named != nil {
-		return r.groups.labels[p.named.name.Namespace]
-	}
-	return r.groups.labels[defaultNamespace]
+	return r.groups.labels[r.namespaceOf(p)]
 }
 
 // letGo counts an address that its holder no longer has.

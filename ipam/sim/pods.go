@@ -86,14 +86,22 @@ func (r *runner) nameOf(p *pod) lifecycle.PodName {
 	if p.named != nil {
 		return p.named.name
 	}
-	namespace := defaultNamespace
-	if p.group > 0 {
-		namespace = r.scenario.PodGroups[p.group-1].namespace()
-	}
+	namespace := r.namespaceOf(p)
 	if p.handle == "" {
 		return lifecycle.PodName{Namespace: namespace, Name: p.node.name + "-" + strconv.Itoa(p.turn)}
 	}
 	return lifecycle.PodName{Namespace: namespace, Name: p.handle[len(podHandle):]}
+}
+
+// namespaceOf returns the name of the namespace that a pod is in.
+func (r *runner) namespaceOf(p *pod) string {
+	switch {
+	case p.group > 0:
+		return r.scenario.PodGroups[p.group-1].namespace()
+	case p.named != nil:
+		return p.named.name.Namespace
+	}
+	return defaultNamespace
 }
 
 // attrsOf returns the attributes of a pod's or a tunnel's address. Only a cleaner
@@ -221,14 +229,25 @@ func (r *runner) release(p *pod, told bool) {
 		return
 	}
 	if !told || r.engine.ReleaseByHandle(p.handle) != nil {
-		r.unheld++
-		if r.left != nil {
-			r.left[ip] = true
-		}
+		r.abandon(ip)
 		return
 	}
 	r.result.Released++
 	r.givenBack(ip)
+}
+
+// abandon takes note of an address that stays allocated and nobody holds.
+func (r *runner) abandon(ip netip.Addr) {
+	r.unheld++
+	if r.left != nil {
+		r.left[ip] = true
+	}
+}
+
+// settle takes note that somebody holds such an address again, or that it is free.
+func (r *runner) settle(ip netip.Addr) {
+	r.unheld--
+	delete(r.left, ip)
 }
 
 // givenBack takes note of an address that nobody has any more.

@@ -350,7 +350,7 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 		return ip, nil
 	}
 	r.args = ipam.AutoAssignArgs{Host: n.name, Handle: p.handle, Attrs: r.attrsOf(n, use, p), Use: use}
-	r.args.Namespace = r.namespaceOf(p, use)
+	r.args.Namespace = r.labelsOf(p, use)
 	if p.isMachine() {
 		r.args.MaxAllocPerHandle = 1
 	}
@@ -407,7 +407,7 @@ func (r *runner) why(n *node, use pool.Use, p *pod, err error) Outcome {
 	if why := reasonOf(err); why != "" {
 		return why
 	}
-	if r.config.StrictAffinity && r.free(n, use, r.namespaceOf(p, use)) {
+	if r.config.StrictAffinity && r.free(n, use, r.labelsOf(p, use)) {
 		return refusedStrict
 	}
 	return refusedPoolEmpty
