@@ -222,14 +222,6 @@ func (r *runner) labelsOf(p *pod, use pool.Use) map[string]string {
 	return r.groups.labels[r.namespaceOf(p)]
 }
 
-// letGo counts an address that its holder no longer has.
-func (r *runner) letGo(p *pod) {
-	r.spaceOf(p.address).by[r.holder(p, p == &p.node.tunnel)]--
-	if c := r.countOf(p); c != nil {
-		c.inUse--
-	}
-}
-
 // countOf returns the counts of a pod's group; nil if it is in none.
 func (r *runner) countOf(p *pod) *groupCount {
 	if p.group == 0 {
@@ -242,16 +234,7 @@ func (r *runner) countOf(p *pod) *groupCount {
 type groupCount struct {
 	name     string
 	running  int             // pods
-	inUse    int             // those of them that have an address
 	outcomes map[Outcome]int // of requests
-}
-
-// add counts what became of a request of the group.
-func (c *groupCount) add(o Outcome) {
-	c.outcomes[o]++
-	if o == own || o == borrowed || o == kept {
-		c.inUse++
-	}
 }
 
 // What [Result].PerPool calls those that hold addresses and are in no pod group.

@@ -221,7 +221,7 @@ func (r *runner) release(p *pod, told bool) {
 		r.borrowed--
 	}
 	if r.groups.counts != nil {
-		r.letGo(p)
+		r.spaceOf(ip).by[r.holder(p, p == &p.node.tunnel)]--
 	}
 	p.address, p.borrowed = netip.Addr{}, false
 	if p.isMachine() && !p.named.machine.ended {

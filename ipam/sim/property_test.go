@@ -353,9 +353,12 @@ func grouped(r *runner, res *Result, inUse int) error {
 		}
 	}
 	for i, g := range r.groups.counts {
-		number := int32(i + 1)
-		if r.pods.kept && (g.running != pods[number] || g.inUse != with[number]) {
-			return fmt.Errorf("%+v, and %d pods run, %d of them with an address", g, pods[number], with[number])
+		number, inUse := int32(i+1), 0
+		for _, by := range res.PerPool {
+			inUse += by[g.name]
+		}
+		if r.pods.kept && (g.running != pods[number] || inUse != with[number]) {
+			return fmt.Errorf("%+v with %d addresses, and %d pods run, %d of them with an address", g, inUse, pods[number], with[number])
 		}
 	}
 	held := 0

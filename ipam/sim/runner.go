@@ -323,7 +323,7 @@ func (r *runner) request(n *node, use pool.Use, p *pod) {
 		r.hold(n, p, m)
 	}
 	if group != nil {
-		group.add(m.Outcome)
+		group.outcomes[m.Outcome]++
 	}
 	r.counted()
 }
