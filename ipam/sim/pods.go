@@ -308,9 +308,14 @@ func (r *runner) churn() {
 		return
 	}
 	p := all[r.random.Intn(len(all))]
+	r.restart(p, !r.lost())
+}
+
+// restart ends a pod and starts it again on its node.
+func (r *runner) restart(p *pod, told bool) {
 	n := p.node
 	n.forget(p)
-	r.stop(p, !r.lost())
+	r.stop(p, told)
 	r.start(p, n)
 }
 
@@ -325,10 +330,8 @@ func (r *runner) replacePod() {
 		return
 	}
 	p := n.pods[r.random.Intn(len(n.pods))]
-	if p.isMachine() { // it restarts
-		n.forget(p)
-		r.stop(p, true)
-		r.start(p, n)
+	if p.isMachine() {
+		r.restart(p, true)
 		return
 	}
 	if p.named != nil {
