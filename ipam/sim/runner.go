@@ -357,6 +357,12 @@ func (r *runner) assign(n *node, use pool.Use, p *pod) (netip.Addr, error) {
 	if n.group.Windows {
 		r.args.Windows, r.args.HostReserved4, r.args.HostReserved6 = true, windowsReserved, windowsReserved
 	}
+	return r.assignAny()
+}
+
+// assignAny asks for an address of the pools' family, with r.args. It is invalid if there
+// was none.
+func (r *runner) assignAny() (netip.Addr, error) {
 	got := &r.v4
 	if r.is4 {
 		r.args.Num4 = 1

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -30,26 +31,18 @@ func (r *runner) serve() {
 	r.result.ServiceRequests = make(map[Outcome]int)
 	for i := range s.Services {
 		name := "service-" + strconv.Itoa(i)
-		args := ipam.AutoAssignArgs{
+		r.args = ipam.AutoAssignArgs{
 			Host: servicesOwner, Use: pool.LoadBalancer,
 			Attrs: block.MakeAttrs(map[string]string{ipam.AttrNamespace: defaultNamespace, "service": name, ipam.AttrType: "loadbalancer"}),
 		}
 		if !r.anonymous {
-			args.Handle = r.handle("lb-", name)
+			r.args.Handle = r.handle("lb-", name)
 		}
-		got := &r.v4
-		if args.Num4 = 1; !r.is4 {
-			args.Num4, args.Num6, got = 0, 1, &r.v6
-		}
-		err := r.engine.AutoAssignInto(&args, &r.v4, &r.v6)
 		outcome := own
-		if len(got.IPs) == 0 {
-			outcome = refusedPoolEmpty
-			if why := reasonOf(err); why != "" {
-				outcome = why
-			}
+		if ip, err := r.assignAny(); ip.IsValid() {
+			r.serviceHolds(ip)
 		} else {
-			r.serviceHolds(got.IPs[0].Addr())
+			outcome = cmp.Or(reasonOf(err), refusedPoolEmpty)
 		}
 		r.result.ServiceRequests[outcome]++
 	}
