@@ -12,21 +12,41 @@ const defaultReaction = 10 * time.Second
 
 // cleaner is the controller of a run. Its zero value is none.
 type cleaner struct {
-	policy     lifecycle.Policy
+	pace
 	controller *lifecycle.Controller // nil while it is down
 	outages    int                   // that keep it down
 	changed    bool                  // something may have, since it looked last
-	nextFull   time.Duration
 	shadows    []shadow
 }
 
 // shadow is a cleaner of another grace period, of [Options].Graces.
 type shadow struct {
+	pace
+	of    int // the number of its shadow
+	apart bool
+}
+
+// pace says when a cleaner looks.
+type pace struct {
 	policy           lifecycle.Policy
-	of               int // the number of its shadow
-	apart            bool
 	nextFull         time.Duration
 	syncs, fullSyncs int // as in [Cleaned]
+}
+
+// begin sets the timer for the first full look.
+func (p *pace) begin(at time.Duration) { p.nextFull = at + p.policy.FullEvery() }
+
+// look reports whether the cleaner looks at this moment, as it does if its timer is due or
+// something changed, and counts it.
+func (p *pace) look(at time.Duration, changed bool) (looks, full bool) {
+	if full = at >= p.nextFull; full {
+		p.begin(at)
+		p.fullSyncs++
+	}
+	if looks = full || changed; looks {
+		p.syncs++
+	}
+	return looks, full
 }
 
 // cleans reports whether the scenario has a cleaner that does something.
@@ -37,10 +57,10 @@ func (r *runner) startController() {
 	c := &r.cleaner
 	c.controller, _ = lifecycle.NewController(r.cluster, c.policy) // was validated
 	c.changed = true
-	c.nextFull = r.at + c.policy.FullEvery()
+	c.begin(r.at)
 	for i := range c.shadows {
 		s := &c.shadows[i]
-		s.nextFull = r.at + s.policy.FullEvery()
+		s.begin(r.at)
 		if !s.apart {
 			s.of = c.controller.AddShadow()
 		}
@@ -55,7 +75,7 @@ func (r *runner) addShadows() error {
 		if err := p.Validate(); err != nil {
 			return &InvalidError{fmt.Sprintf("graces[%d]", i), err.Error()}
 		}
-		r.cleaner.shadows = append(r.cleaner.shadows, shadow{policy: p})
+		r.cleaner.shadows = append(r.cleaner.shadows, shadow{pace: pace{policy: p}})
 	}
 	return nil
 }
@@ -65,19 +85,10 @@ func (r *runner) tell() {
 	c := &r.cleaner
 	for i := range c.shadows {
 		s := &c.shadows[i]
-		if s.apart {
-			continue
+		if !s.apart {
+			looks, full := s.look(r.at, c.changed)
+			c.controller.ShadowLooks(s.of, looks, full)
 		}
-		full := r.at >= s.nextFull
-		if full {
-			s.nextFull = r.at + s.policy.FullEvery()
-			s.fullSyncs++
-		}
-		looks := full || c.changed
-		if looks {
-			s.syncs++
-		}
-		c.controller.ShadowLooks(s.of, looks, full)
 	}
 }
 
@@ -127,16 +138,12 @@ func (r *runner) sync() {
 	}
 	defer r.part()
 	r.tell()
-	full := r.at >= c.nextFull
-	if full {
-		c.nextFull = r.at + c.policy.FullEvery()
-		r.result.Cleaned.FullSyncs++
-	} else if !c.changed {
+	looks, full := c.look(r.at, c.changed)
+	if !looks {
 		c.controller.Pass()
 		return
 	}
 	done := c.controller.Sync(full)
-	r.result.Cleaned.Syncs++
 	r.result.Cleaned.Blocks += len(done.ReleasedBlocks)
 	for _, ip := range done.ReleasedIPs {
 		if r.left != nil && !r.left[ip] {

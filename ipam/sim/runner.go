@@ -531,6 +531,7 @@ func (r *runner) finish() Result {
 	res := r.result
 	if c := res.Cleaned; c != nil {
 		cleaned := *c
+		cleaned.Syncs, cleaned.FullSyncs = r.cleaner.syncs, r.cleaner.fullSyncs
 		res.Cleaned = &cleaned
 	}
 	for i := range r.cleaner.shadows {
