@@ -56,26 +56,31 @@ func (s *Scenario) podsOf(g *Group) []int {
 // and the most that one node runs.
 func (s *Scenario) PodsAtStart() (all, most int) {
 	for _, g := range s.groups() {
+		all += s.starts(&g)
 		for _, pods := range g.podCounts() {
-			all += pods
 			most = max(most, pods)
 		}
-		of := 0
-		for _, pods := range s.podsOf(&g) {
-			all += g.Nodes * pods
-			of += pods
-		}
-		if g.PodsOf == nil {
-			for i := range s.PodGroups {
-				of += s.PodGroups[i].share(0, s.spread())
-			}
-		}
-		most = max(most, of)
+		most = max(most, s.mostOf(&g))
 	}
 	for i := range s.PodGroups {
 		all += s.PodGroups[i].Pods
 	}
 	return all, most
+}
+
+// mostOf returns the most pods of pod groups that a node of the group runs.
+func (s *Scenario) mostOf(g *Group) (most int) {
+	for _, pods := range s.podsOf(g) {
+		most += pods
+	}
+	if g.PodsOf != nil || len(s.PodGroups) == 0 {
+		return most
+	}
+	nodes := max(1, s.spread())
+	for i := range s.PodGroups {
+		most += s.PodGroups[i].share(0, nodes)
+	}
+	return most
 }
 
 // namespaceLabels returns the labels of namespaces by name, as far as selectors can

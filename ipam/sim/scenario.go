@@ -291,14 +291,21 @@ func (g *Group) podCounts() []int {
 	return counts
 }
 
+// starts returns how many pods the nodes of a group start as they come up, those aside of
+// which there is a number in all.
+func (s *Scenario) starts(g *Group) (pods int) {
+	for _, n := range g.podCounts() {
+		pods += n
+	}
+	for _, n := range s.podsOf(g) {
+		pods += g.Nodes * n
+	}
+	return pods
+}
+
 // asks returns how many requests the nodes of a group make as they come up.
 func (s *Scenario) asks(g *Group) (n int) {
-	for _, pods := range g.podCounts() {
-		n += pods
-	}
-	for _, pods := range s.podsOf(g) {
-		n += g.Nodes * pods
-	}
+	n = s.starts(g)
 	if s.TunnelIPPerNode {
 		n += g.Nodes
 	}

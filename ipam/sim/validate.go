@@ -234,12 +234,7 @@ func (v *validator) group(path string, g *Group) {
 	}
 	v.there += g.Nodes
 	v.windows = v.windows || g.Windows
-	for _, pods := range g.podCounts() {
-		v.started += pods
-	}
-	for _, pods := range v.Scenario.podsOf(g) {
-		v.started += g.Nodes * pods
-	}
+	v.started += v.Scenario.starts(g)
 }
 
 // askedAtMost returns how many requests the group makes as it comes up, or some more,

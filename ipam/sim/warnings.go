@@ -116,16 +116,7 @@ func (s *Scenario) most(g *Group) int {
 	for _, b := range g.PodHistogram {
 		n = max(n, b.Pods)
 	}
-	for _, pods := range s.podsOf(g) {
-		n += pods
-	}
-	if g.PodsOf != nil || len(s.PodGroups) == 0 {
-		return n
-	}
-	for i := range s.PodGroups {
-		n += s.PodGroups[i].share(0, max(1, s.spread()))
-	}
-	return n
+	return n + s.mostOf(g)
 }
 
 // overlap reports whether two CIDRs do; one that is not valid overlaps none.
