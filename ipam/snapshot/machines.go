@@ -17,6 +17,8 @@ import (
 // also nil where an object of its kind cannot be read.
 type kubeVirt struct {
 	Machines, Instances, Moving map[string]bool
+
+	namespaces map[string]bool // of the machines and instances
 }
 
 // The API groups of KubeVirt, and its kinds.
@@ -122,7 +124,7 @@ func (o *object) machineOf() string {
 // knownMachines returns what is told of virtual machines in full: nothing of a kind of which an
 // object cannot be read.
 func (s *Snapshot) knownMachines() kubeVirt {
-	k := kubeVirt{s.Machines, s.Instances, s.Moving}
+	k := kubeVirt{s.Machines, s.Instances, s.Moving, make(map[string]bool)}
 	for _, p := range s.Problems {
 		if p.Harmless || p.Kind != kindUnreadable {
 			continue
@@ -138,22 +140,19 @@ func (s *Snapshot) knownMachines() kubeVirt {
 			return kubeVirt{}
 		}
 	}
-	return k
-}
-
-// oneNamespace reports whether all virtual machines are of one namespace, and which: then
-// probably nobody asked for the others.
-func (k *kubeVirt) oneNamespace() (name string, is bool) {
 	for _, m := range []map[string]bool{k.Machines, k.Instances} {
 		for full := range m {
 			namespace, _, _ := strings.Cut(full, "/")
-			if is && namespace != name {
-				return "", false
-			}
-			name, is = namespace, true
+			k.namespaces[namespace] = true
 		}
 	}
-	return name, is
+	return k
+}
+
+// seesNamespace reports whether the virtual machines of a namespace are all there. Where
+// all are of one, probably nobody asked for the others.
+func (k *kubeVirt) seesNamespace(name string) bool {
+	return len(k.namespaces) != 1 || k.namespaces[name]
 }
 
 // AddMachines tells the cluster that a controller looks at which virtual machines there
@@ -175,13 +174,9 @@ func (s *Snapshot) AddMachines(cluster *lifecycle.Cluster) {
 	for _, full := range sortedKeys(k.Instances) {
 		_ = cluster.SetInstance(name(full), k.Instances[full])
 	}
-	only, one := k.oneNamespace()
-	if !one {
-		return
-	}
 	for i := range s.Cluster.Blocks {
 		for _, al := range s.Cluster.Blocks[i].Allocations {
-			if of, is := machineOf(al.Active); is && of.Namespace != only {
+			if of, is := machineOf(al.Active); is && !k.seesNamespace(of.Namespace) {
 				_ = cluster.SetMachine(of) // one without a name is nobody's
 			}
 		}
@@ -208,7 +203,7 @@ func (c *checker) judgeMachine(b *ipam.BlockState, al *block.Allocation, not *un
 	if of.Name == "" || of.Namespace == "" || k.Machines[of.String()] || runs && !owned {
 		return false
 	}
-	if only, one := k.oneNamespace(); k.Machines == nil || k.Instances == nil || one && of.Namespace != only {
+	if k.Machines == nil || k.Instances == nil || !k.seesNamespace(of.Namespace) {
 		not.machines++
 		return false
 	}
