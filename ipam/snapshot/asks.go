@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/block"
+	"github.com/ipamsim/ipamsim/ipam"
 )
 
 // This file reads the annotations by which a pod tells the CNI plug-in which addresses
@@ -125,12 +126,8 @@ func (s *Snapshot) poolsOfNamespaces() {
 // allocated is as it should be. That another has them is not.
 func (c *checker) unbooked() {
 	for _, ip := range sortedAddrs(c.floating) {
-		b := c.blockOf(ip)
-		if b == nil {
-			continue
-		}
-		al := allocationOf(b, ip)
-		if al == nil || !al.ReleasedAt.IsZero() || isHostReserved(al) {
+		b, al := c.held(ip)
+		if al == nil || isHostReserved(al) {
 			continue
 		}
 		other, isPods := podOf(al.Active)
@@ -145,14 +142,9 @@ func (c *checker) unbooked() {
 	var exposed []netip.Addr
 	for _, ip := range sortedAddrs(c.outside) {
 		objects := userNames(append(slices.Clip(c.outside[ip]), c.users[ip]...))
-		var al *block.Allocation
-		b := c.blockOf(ip)
-		if b != nil {
-			al = allocationOf(b, ip)
-		}
-		held := al != nil && al.ReleasedAt.IsZero()
+		b, al := c.held(ip)
 		other, isPods := "", false
-		if held {
+		if al != nil {
 			other, isPods = podOf(al.Active)
 		}
 		const mend = "look who uses it now; then give the pod that has it without IPAM another in its annotation, which no pool has: IPAM does not know that it has this one"
@@ -163,14 +155,26 @@ func (c *checker) unbooked() {
 		case isPods && !c.outside[ip][0].isNamedBy(al) && c.mayLive(other):
 			c.findAt(kindTwoOwners, ip, append(objects, blockObject(b.CIDR)), "%s has %s without IPAM, which is allocated to Pod %s", objects[0], ip, other)
 			c.mend(mend, lookForUser(ip)...)
-		case !held && c.inPool(ip):
+		case al == nil && c.inPool(ip):
 			exposed = append(exposed, ip)
 		}
 	}
 	if n := len(exposed); n > 0 {
-		c.note("%s that pods have without IPAM %s in a pool, which may give %s to another: %s; an IPReservation keeps %s back",
-			plural(n, "address", "addresses"), lieLies(n), itThem(n), addressesText(exposed), itThem(n))
+		c.note("%s in a pool, which may give %s to another: %s; an IPReservation keeps %[2]s back",
+			plural(n, "address that pods have without IPAM lies", "addresses that pods have without IPAM lie"), itThem(n), addressesText(exposed))
 	}
+}
+
+// held returns the allocation of an address, which is nil where it is free or cools down,
+// and its block.
+func (c *checker) held(ip netip.Addr) (b *ipam.BlockState, al *block.Allocation) {
+	if b = c.blockOf(ip); b != nil {
+		al = allocationOf(b, ip)
+	}
+	if al != nil && !al.ReleasedAt.IsZero() {
+		al = nil
+	}
+	return b, al
 }
 
 // mayLive reports whether a pod is among the resources and has not ended, or may be a
@@ -189,13 +193,6 @@ func (c *checker) keeps(ip netip.Addr, al *block.Allocation) bool {
 	_, isPods := podOf(al.Active)
 	return !isPods && len(c.floating[ip])+len(c.outside[ip]) > 0 ||
 		slices.ContainsFunc(c.outside[ip], func(u user) bool { return u.isNamedBy(al) })
-}
-
-func lieLies(n int) string {
-	if n == 1 {
-		return "lies"
-	}
-	return "lie"
 }
 
 func itThem(n int) string {
