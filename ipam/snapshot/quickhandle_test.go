@@ -38,7 +38,6 @@ func handleText(src property.Source) string {
 		}
 		return list[0]
 	}
-	entry := func(of string, list ...string) string { return pick(of, list...) }
 	count := func() string {
 		return pick("count", `"10.0.0.0/26":1`, `"10.0.0.64/26":63`, `"fd00::/122":2`, `"10.0.0.1/26":1`, `"10.0.0.0/26":0`, `"10.0.0.0/26":-1`, `"10.0.0.0/26":"1"`, `"10.0.0.0/8":1`, `"x":1`, `"::ffff:10.0.0.0/122":1`, `"10.0.0.0/26":01`, `"10.0.0.0/26":1.5`, `"10.0.0.0/26":99999999`, `"10.0.0.0/26":9999999999`, `"10.0.0.0/26":null`)
 	}
@@ -47,17 +46,17 @@ func handleText(src property.Source) string {
 		counts += "," + count()
 	}
 	parts := []string{
-		entry("group", `"apiVersion":"crd.projectcalico.org/v1"`, `"apiVersion":"projectcalico.org/v3"`, `"apiVersion":"v1"`, `"apiVersion":1`, `"ApiVersion":"projectcalico.org/v3"`),
-		entry("kind", `"kind":"IPAMHandle"`, `"kind":"IPAMBlock"`, `"kind":null`, `"Kind":"IPAMHandle"`),
+		pick("group", `"apiVersion":"crd.projectcalico.org/v1"`, `"apiVersion":"projectcalico.org/v3"`, `"apiVersion":"v1"`, `"apiVersion":1`, `"ApiVersion":"projectcalico.org/v3"`),
+		pick("kind", `"kind":"IPAMHandle"`, `"kind":"IPAMBlock"`, `"kind":null`, `"Kind":"IPAMHandle"`),
 		`"metadata":{` + strings.Join([]string{
-			entry("name", `"name":"k8s-pod-network.a"`, `"name":""`, `"name":"a\u0062"`, `"name":"é"`, `"name":1`, `"Name":"a"`),
-			entry("made", `"creationTimestamp":"2026-01-01T00:00:00Z"`, `"creationTimestamp":"2026-01-01T01:00:00+01:00"`, `"creationTimestamp":"0001-01-01T00:00:00Z"`, `"creationTimestamp":"x"`, `"creationTimestamp":null`, `"creationTimestamp":""`),
-			entry("rest", `"uid":"1-2"`, `"generation":1`, `"resourceVersion":"1"`, `"labels":{"a":"b"}`, `"labels":1`, `"name":"twice"`, `"annotations":{}`),
+			pick("name", `"name":"k8s-pod-network.a"`, `"name":""`, `"name":"a\u0062"`, `"name":"é"`, `"name":1`, `"Name":"a"`),
+			pick("made", `"creationTimestamp":"2026-01-01T00:00:00Z"`, `"creationTimestamp":"2026-01-01T01:00:00+01:00"`, `"creationTimestamp":"0001-01-01T00:00:00Z"`, `"creationTimestamp":"x"`, `"creationTimestamp":null`, `"creationTimestamp":""`),
+			pick("rest", `"uid":"1-2"`, `"generation":1`, `"resourceVersion":"1"`, `"labels":{"a":"b"}`, `"labels":1`, `"name":"twice"`, `"annotations":{}`),
 		}, ",") + "}",
 		`"spec":{` + strings.Join([]string{
-			entry("block", `"block":{`+counts+`}`, `"block":{}`, `"block":null`, `"block":[]`),
-			entry("deleted", `"deleted":false`, `"deleted":true`, `"deleted":"false"`, `"deleted":"true"`, `"deleted":0`, `"deleted":null`),
-			entry("id", `"handleID":"k8s-pod-network.a"`, `"handleID":"B"`, `"handleID":""`, `"handleID":"a\r"`, `"handleID":null`, `"handleid":"c"`),
+			pick("block", `"block":{`+counts+`}`, `"block":{}`, `"block":null`, `"block":[]`),
+			pick("deleted", `"deleted":false`, `"deleted":true`, `"deleted":"false"`, `"deleted":"true"`, `"deleted":0`, `"deleted":null`),
+			pick("id", `"handleID":"k8s-pod-network.a"`, `"handleID":"B"`, `"handleID":""`, `"handleID":"a\r"`, `"handleID":null`, `"handleid":"c"`),
 		}, ",") + "}",
 	}
 	if src.Pick("drop", 8) == 7 {
