@@ -1,10 +1,10 @@
 package snapshot
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
@@ -85,7 +85,7 @@ type quickHandle struct {
 	has                         uint // keys, so that each comes once
 	group, kind, name, id, made []byte
 	counts                      []ipam.HandleCount
-	first                       []byte // text of the last block, whose texts must ascend
+	last                        []byte // text of the last block, whose texts must ascend
 }
 
 // once reports whether a key comes for the first time.
@@ -146,10 +146,10 @@ func (h *quickHandle) spec(key []byte) bool {
 
 // block reads a count. The blocks must come in the order of their texts, as they do.
 func (h *quickHandle) block(key []byte) bool {
-	if h.first != nil && string(h.first) >= string(key) {
+	if h.last != nil && string(h.last) >= string(key) {
 		return false
 	}
-	h.first = key
+	h.last = key
 	word := h.word()
 	if !isDigits(word) {
 		return false
@@ -192,15 +192,11 @@ func (l *Loader) handleText(at place, text []byte) bool {
 	l.known++
 	l.listed.set("IPAMHandle")
 	at.v3 = group == groupV3
-	id := string(h.id)
-	l.handles = append(l.handles, located[ipam.HandleState]{at, ipam.HandleState{ID: id, Counts: h.counts}})
-	if !made.IsZero() {
-		l.handlesMade[id] = made
-	}
+	l.keepHandle(at, ipam.HandleState{ID: string(h.id), Counts: h.counts}, made)
 	return true
 }
 
 // looksLikeHandle spares other objects the attempt.
 func looksLikeHandle(text []byte) bool {
-	return strings.Contains(string(text[:min(len(text), 128)]), `"IPAMHandle"`)
+	return bytes.Contains(text[:min(len(text), 128)], []byte(`"IPAMHandle"`))
 }

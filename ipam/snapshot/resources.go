@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -211,10 +212,15 @@ func (o *object) handle() {
 	}
 	made := o.moment("metadata.creationTimestamp", o.Metadata.Created)
 	if !o.bad {
-		o.l.handles = append(o.l.handles, located[ipam.HandleState]{o.at, h})
-		if !made.IsZero() {
-			o.l.handlesMade[h.ID] = made
-		}
+		o.l.keepHandle(o.at, h, made)
+	}
+}
+
+// keepHandle keeps a handle, and when it was made unless that is zero.
+func (l *Loader) keepHandle(at place, h ipam.HandleState, made time.Time) {
+	l.handles = append(l.handles, located[ipam.HandleState]{at, h})
+	if !made.IsZero() {
+		l.handlesMade[h.ID] = made
 	}
 }
 
