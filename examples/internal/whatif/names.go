@@ -19,8 +19,8 @@ func (w *world) namesOf(steps []step) error {
 		if st.node == "" || added(steps[:i], st.node) {
 			continue
 		}
-		if strings.HasPrefix(st.text, "-remove-node ") && w.isDead(st.node) {
-			continue // gone, but not what it left
+		if st.mayBeGone && w.isDead(st.node) {
+			continue
 		}
 		if err := w.nodeCalled(st.node); err != nil {
 			return fmt.Errorf("%s: %w", st.text, err)

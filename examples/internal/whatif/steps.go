@@ -21,6 +21,8 @@ type step struct {
 	node string // that must be there before; "" for none
 	adds string // what added nodes are called, with %d for their number; "" for none
 
+	mayBeGone bool // the node, if it has left something
+
 	pool     string // that must be there before; "" for none
 	addsPool bool   // a pool, whatever its name
 }
@@ -75,7 +77,7 @@ func (o *options) define(cmd *cobra.Command) {
 				last := &o.steps[len(o.steps)-1]
 				switch name {
 				case "drain", "remove-node":
-					last.node = value
+					last.node, last.mayBeGone = value, name == "remove-node"
 				case "add-nodes":
 					last.adds = strings.Split(value, ":")[1]
 				case "disable-pool":
