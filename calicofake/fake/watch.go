@@ -2,13 +2,13 @@ package fake
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/projectcalico/calico/libcalico-go/lib/backend/api"
 	"github.com/projectcalico/calico/libcalico-go/lib/backend/model"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
-
-	"strconv"
 
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
@@ -43,12 +43,11 @@ func (f *Fake) tell(old, now protocol.Object) {
 type watcher struct {
 	match  func(protocol.Object) bool
 	events chan api.WatchEvent
-	done   chan struct{}
+	stop   context.CancelFunc
 	wake   chan struct{} // has room for one
 
 	mu         sync.Mutex
 	queue      []api.WatchEvent
-	stopped    bool
 	terminated bool
 }
 
@@ -66,7 +65,7 @@ func (d *Datastore) Watch(ctx context.Context, list model.ListInterface, options
 		return nil, err
 	}
 	f := d.fake
-	w := &watcher{match: match, events: make(chan api.WatchEvent), done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w := &watcher{match: match, events: make(chan api.WatchEvent), wake: make(chan struct{}, 1)}
 	if options.Revision == "" {
 		for _, o := range f.cluster.Store().LookList(key) {
 			w.add(change{new: o})
@@ -83,6 +82,7 @@ func (d *Datastore) Watch(ctx context.Context, list model.ListInterface, options
 		}
 	}
 	f.watchers = append(f.watchers, w)
+	ctx, w.stop = context.WithCancel(ctx)
 	go w.run(ctx, f)
 	return w, nil
 }
@@ -115,12 +115,7 @@ func (w *watcher) add(c change) {
 func (w *watcher) run(ctx context.Context, f *Fake) {
 	defer func() {
 		f.mu.Lock()
-		for i, other := range f.watchers {
-			if other == w {
-				f.watchers = append(f.watchers[:i:i], f.watchers[i+1:]...)
-				break
-			}
-		}
+		f.watchers = slices.DeleteFunc(f.watchers, func(other *watcher) bool { return other == w })
 		f.mu.Unlock()
 		w.mu.Lock()
 		w.terminated = true
@@ -135,16 +130,12 @@ func (w *watcher) run(ctx context.Context, f *Fake) {
 		for _, e := range queue {
 			select {
 			case w.events <- e:
-			case <-w.done:
-				return
 			case <-ctx.Done():
 				return
 			}
 		}
 		select {
 		case <-w.wake:
-		case <-w.done:
-			return
 		case <-ctx.Done():
 			return
 		}
@@ -152,14 +143,7 @@ func (w *watcher) run(ctx context.Context, f *Fake) {
 }
 
 // Stop ends the watch.
-func (w *watcher) Stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.stopped {
-		w.stopped = true
-		close(w.done)
-	}
-}
+func (w *watcher) Stop() { w.stop() }
 
 // ResultChan returns the events. It is closed when the watch has ended.
 func (w *watcher) ResultChan() <-chan api.WatchEvent { return w.events }
