@@ -99,20 +99,18 @@ func (f *Fake) pull() error {
 		}
 		specs[s.Name] = s
 	}
-	now := make(map[string]pool.Spec)
 	for _, s := range f.cluster.Pools() {
-		if want, ok := specs[s.Name]; ok && same(s, want) {
-			now[s.Name] = s
+		if want, ok := specs[s.Name]; ok && reflect.DeepEqual(s, want) {
+			delete(specs, s.Name) // it is there
 		} else if !ok || want.CIDR != s.CIDR || want.BlockSize != s.BlockSize {
 			f.cluster.DeletePool(s.Name)
 		}
 	}
 	for i := range pools {
-		if _, ok := now[pools[i].Name]; ok {
-			continue
-		}
-		if err := f.cluster.PutPool(specs[pools[i].Name]); err != nil {
-			return err
+		if s, ok := specs[pools[i].Name]; ok {
+			if err := f.cluster.PutPool(s); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -133,11 +131,6 @@ func specOf(p *v3.IPPool) (pool.Spec, error) {
 		s.AllowedUses = append(s.AllowedUses, pool.Use(use))
 	}
 	return s.WithDefaults(), nil
-}
-
-// same reports whether two pools with their defaults are the same.
-func same(x, y pool.Spec) bool {
-	return reflect.DeepEqual(x, y)
 }
 
 // pullReservations makes the cluster's reservations those of the accessor. Entries
