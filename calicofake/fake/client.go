@@ -19,21 +19,20 @@ import (
 
 // client is one process that uses the fake.
 type client struct {
-	fake     *Fake
-	hostname string
-	windows  bool
+	fake    *Fake
+	windows bool
 }
 
 var _ ipam.Interface = (*client)(nil)
 
 // IPAM returns Calico's interface of the fake. All that it returns work on one
 // cluster.
-func (f *Fake) IPAM() ipam.Interface { return &client{fake: f, hostname: f.options.Hostname} }
+func (f *Fake) IPAM() ipam.Interface { return &client{fake: f} }
 
 // IPAMOnWindows is [Fake.IPAM] for a client that runs on a Windows node, where
 // nothing can be borrowed: while affinity is not strict it is refused (§10).
 func (f *Fake) IPAMOnWindows() ipam.Interface {
-	return &client{fake: f, hostname: f.options.Hostname, windows: true}
+	return &client{fake: f, windows: true}
 }
 
 // run does an operation with a client of the protocol of its own.
@@ -47,7 +46,7 @@ func (c *client) run(ctx context.Context, name string, args []any, operation fun
 // host returns the host of a request: that of the machine if it names none.
 func (c *client) host(name string) string {
 	if name == "" {
-		return c.hostname
+		return c.fake.options.Hostname
 	}
 	return name
 }
