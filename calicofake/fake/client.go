@@ -165,10 +165,7 @@ func (c *client) ReleaseIPs(ctx context.Context, ips ...ipam.ReleaseOptions) (un
 			releases = append(releases, sim.Release{IP: addrOf(ip.IP), Handle: ips[i].Handle, Sequence: ips[i].SequenceNumber, Windows: c.windows})
 		}
 		free, _, err := p.ReleaseIPs(releases...)
-		unallocated = []cnet.IP{}
-		for _, ip := range free {
-			unallocated = append(unallocated, ipOf(ip))
-		}
+		unallocated = ipsOf(free)
 		return releaseError(err)
 	})
 	return unallocated, err
@@ -193,13 +190,11 @@ func (c *client) GetAssignmentAttributes(ctx context.Context, addr cnet.IP) (att
 func (c *client) IPsByHandle(ctx context.Context, handleID string) (ips []cnet.IP, err error) {
 	err = c.run(ctx, "IPsByHandle", []any{handleID}, func(_ *access, p *protocol.Client) error {
 		held, err := p.IPsByHandle(handleID)
-		if err == nil {
-			ips = []cnet.IP{}
+		if err != nil {
+			return handleError(err, handleID)
 		}
-		for _, ip := range held {
-			ips = append(ips, ipOf(ip))
-		}
-		return handleError(err, handleID)
+		ips = ipsOf(held)
+		return nil
 	})
 	return ips, err
 }

@@ -31,6 +31,14 @@ func addrOf(ip net.IP) netip.Addr {
 // ipOf is the inverse of addrOf. IPv4 has four bytes, as in Calico.
 func ipOf(addr netip.Addr) cnet.IP { return cnet.IP{IP: addr.AsSlice()} }
 
+func ipsOf(addrs []netip.Addr) []cnet.IP {
+	ips := []cnet.IP{}
+	for _, addr := range addrs {
+		ips = append(ips, ipOf(addr))
+	}
+	return ips
+}
+
 // prefixOf returns a CIDR of Calico's, the zero Prefix if it is none.
 func prefixOf(n net.IPNet) netip.Prefix {
 	ones, bits := n.Mask.Size()
