@@ -69,15 +69,15 @@ func (a *access) resultOf(err error) protocol.Result {
 	return protocol.Failed
 }
 
-// write carries out a request and tells the watchers.
+// write carries out a request and tells the watchers of a write.
 func (f *Fake) write(r protocol.Request) protocol.Response {
 	store := f.cluster.Store()
-	var old protocol.Object
-	if r.Verb != protocol.Get && r.Verb != protocol.List {
-		old = store.Look(r.Key)
+	if r.Verb == protocol.Get || r.Verb == protocol.List {
+		return store.Do(r)
 	}
+	old := store.Look(r.Key)
 	out := store.Do(r)
-	if out.Result == protocol.OK && r.Verb != protocol.Get && r.Verb != protocol.List {
+	if out.Result == protocol.OK {
 		f.tell(old, store.Look(r.Key))
 	}
 	return out
