@@ -2,6 +2,7 @@ package fake
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -212,31 +213,30 @@ func fillBlock(b *protocol.Block, v *model.AllocationBlock, old *protocol.Block)
 
 // pairOf returns an object in Calico's form. It shares nothing with the object.
 func pairOf(o protocol.Object) *model.KVPair {
+	kv := &model.KVPair{Revision: revision(o.Metadata().Revision)}
 	switch o := o.(type) {
 	case *protocol.Block:
-		return &model.KVPair{Key: model.BlockKey{CIDR: netOf(o.CIDR)}, Value: allocationBlock(o), Revision: revision(o.Revision)}
+		kv.Key, kv.Value = model.BlockKey{CIDR: netOf(o.CIDR)}, allocationBlock(o)
 	case *protocol.Affinity:
-		return &model.KVPair{
-			Key:      model.BlockAffinityKey{CIDR: netOf(o.CIDR), Host: o.Owner.Name},
-			Value:    &model.BlockAffinity{State: model.BlockAffinityState(o.State.String())},
-			Revision: revision(o.Revision),
-		}
+		kv.Key = model.BlockAffinityKey{CIDR: netOf(o.CIDR), Host: o.Owner.Name}
+		kv.Value = &model.BlockAffinity{State: model.BlockAffinityState(o.State.String())}
 	case *protocol.Handle:
 		h := &model.IPAMHandle{HandleID: o.ID, Block: make(map[string]int, len(o.Counts))}
 		for cidr, n := range o.Counts {
 			h.Block[cidr.String()] = n
 		}
-		return &model.KVPair{Key: model.IPAMHandleKey{HandleID: o.ID}, Value: h, Revision: revision(o.Revision)}
+		kv.Key, kv.Value = model.IPAMHandleKey{HandleID: o.ID}, h
 	case *protocol.Config:
-		return &model.KVPair{Key: model.IPAMConfigKey{}, Value: &model.IPAMConfig{
+		kv.Key = model.IPAMConfigKey{}
+		kv.Value = &model.IPAMConfig{
 			StrictAffinity: o.StrictAffinity, AutoAllocateBlocks: o.AutoAllocateBlocks, MaxBlocksPerHost: o.MaxBlocksPerHost,
-		}, Revision: revision(o.Revision)}
+		}
 	case *protocol.Node:
 		n := libapiv3.NewNode()
-		n.ObjectMeta = metav1.ObjectMeta{Name: o.Name, Labels: o.Copy().(*protocol.Node).Labels, ResourceVersion: revision(o.Revision)}
-		return &model.KVPair{Key: nodeKey(o.Name), Value: n, Revision: revision(o.Revision)}
+		n.ObjectMeta = metav1.ObjectMeta{Name: o.Name, Labels: maps.Clone(o.Labels), ResourceVersion: kv.Revision}
+		kv.Key, kv.Value = nodeKey(o.Name), n
 	}
-	return nil
+	return kv
 }
 
 func revision(n uint64) string { return strconv.FormatUint(n, 10) }
