@@ -226,17 +226,14 @@ func handleError(err error, handleID string) error {
 // attributesError returns the error of GetAssignmentAttributes.
 func attributesError(err error, addr cnet.IP) error {
 	e := refusal(err)
-	if e == nil {
+	if e == nil || e.Code != codes.DoesNotExist {
 		return err
 	}
-	if e.Code != codes.DoesNotExist {
-		return err
+	if e.Block.IsValid() {
+		return missingBlock(e)
 	}
 	why := "IP is unassigned"
-	switch {
-	case e.Block.IsValid():
-		return missingBlock(e)
-	case strings.Contains(e.Detail, codes.NotInPool.Error()):
+	if strings.Contains(e.Detail, codes.NotInPool.Error()) {
 		why = "No valid IPPool"
 	}
 	return cerrors.ErrorResourceDoesNotExist{Err: say(e, "%s", why), Identifier: addr.String()}
