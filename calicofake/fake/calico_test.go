@@ -29,7 +29,8 @@ type heard struct {
 	last string
 }
 
-func (h *heard) note(err error, parts ...any) {
+// note writes down an answer and returns its error.
+func (h *heard) note(err error, parts ...any) error {
 	var b strings.Builder
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -56,6 +57,7 @@ func (h *heard) note(err error, parts ...any) {
 	}
 	b.WriteString(described(err))
 	h.last = b.String()
+	return err
 }
 
 // described returns what a caller can tell of an error.
@@ -89,20 +91,17 @@ func described(err error) string {
 }
 
 func (h *heard) AssignIP(ctx context.Context, a ipam.AssignIPArgs) error {
-	err := h.Interface.AssignIP(ctx, a)
-	h.note(err)
-	return err
+	return h.note(h.Interface.AssignIP(ctx, a))
 }
 
 func (h *heard) AutoAssign(ctx context.Context, a ipam.AutoAssignArgs) (v4, v6 *ipam.IPAMAssignments, err error) {
 	v4, v6, err = h.Interface.AutoAssign(ctx, a)
-	h.note(err, v4, v6)
-	return v4, v6, err
+	return v4, v6, h.note(err, v4, v6)
 }
 
 func (h *heard) ReleaseIPs(ctx context.Context, o ...ipam.ReleaseOptions) ([]cnet.IP, error) {
 	ips, err := h.Interface.ReleaseIPs(ctx, o...)
-	if h.note(err, ips); err != nil && len(o) > 1 {
+	if err = h.note(err, ips); err != nil && len(o) > 1 {
 		// Of several addresses that are refused, which one is named is up to a Go map.
 		h.last = fmt.Sprintf("%T", err)
 	}
@@ -111,80 +110,60 @@ func (h *heard) ReleaseIPs(ctx context.Context, o ...ipam.ReleaseOptions) ([]cne
 
 func (h *heard) GetAssignmentAttributes(ctx context.Context, ip cnet.IP) (map[string]string, *string, error) {
 	attrs, handle, err := h.Interface.GetAssignmentAttributes(ctx, ip)
-	h.note(err, attrs, handle)
-	return attrs, handle, err
+	return attrs, handle, h.note(err, attrs, handle)
 }
 
 func (h *heard) IPsByHandle(ctx context.Context, id string) ([]cnet.IP, error) {
 	ips, err := h.Interface.IPsByHandle(ctx, id)
-	h.note(err, ips)
-	return ips, err
+	return ips, h.note(err, ips)
 }
 
 func (h *heard) ReleaseByHandle(ctx context.Context, id string) error {
-	err := h.Interface.ReleaseByHandle(ctx, id)
-	h.note(err)
-	return err
+	return h.note(h.Interface.ReleaseByHandle(ctx, id))
 }
 
 func (h *heard) ClaimAffinity(ctx context.Context, cidr cnet.IPNet, host string) (claimed, failed []cnet.IPNet, err error) {
 	claimed, failed, err = h.Interface.ClaimAffinity(ctx, cidr, host)
-	h.note(err, claimed, failed)
-	return claimed, failed, err
+	return claimed, failed, h.note(err, claimed, failed)
 }
 
 func (h *heard) ReleaseAffinity(ctx context.Context, cidr cnet.IPNet, host string, mustBeEmpty bool) error {
-	err := h.Interface.ReleaseAffinity(ctx, cidr, host, mustBeEmpty)
-	h.note(err)
-	return err
+	return h.note(h.Interface.ReleaseAffinity(ctx, cidr, host, mustBeEmpty))
 }
 
 func (h *heard) ReleaseHostAffinities(ctx context.Context, host string, mustBeEmpty bool) error {
-	err := h.Interface.ReleaseHostAffinities(ctx, host, mustBeEmpty)
-	h.note(err)
-	return err
+	return h.note(h.Interface.ReleaseHostAffinities(ctx, host, mustBeEmpty))
 }
 
 func (h *heard) ReleasePoolAffinities(ctx context.Context, p cnet.IPNet) error {
-	err := h.Interface.ReleasePoolAffinities(ctx, p)
-	h.note(err)
-	return err
+	return h.note(h.Interface.ReleasePoolAffinities(ctx, p))
 }
 
 func (h *heard) ReleaseBlockAffinity(ctx context.Context, b *model.AllocationBlock, mustBeEmpty bool) error {
-	err := h.Interface.ReleaseBlockAffinity(ctx, b, mustBeEmpty)
-	h.note(err)
-	return err
+	return h.note(h.Interface.ReleaseBlockAffinity(ctx, b, mustBeEmpty))
 }
 
 func (h *heard) SetIPAMConfig(ctx context.Context, c ipam.IPAMConfig) error {
-	err := h.Interface.SetIPAMConfig(ctx, c)
-	h.note(err)
-	return err
+	return h.note(h.Interface.SetIPAMConfig(ctx, c))
 }
 
 func (h *heard) GetIPAMConfig(ctx context.Context) (*ipam.IPAMConfig, error) {
 	c, err := h.Interface.GetIPAMConfig(ctx)
-	h.note(err, c)
-	return c, err
+	return c, h.note(err, c)
 }
 
 func (h *heard) GetUtilization(ctx context.Context, args ipam.GetUtilizationArgs) ([]*ipam.PoolUtilization, error) {
 	usage, err := h.Interface.GetUtilization(ctx, args)
-	h.note(err, usage == nil)
-	return usage, err
+	return usage, h.note(err, usage == nil)
 }
 
 func (h *heard) RemoveIPAMHost(ctx context.Context, host string) error {
-	err := h.Interface.RemoveIPAMHost(ctx, host)
-	h.note(err)
-	return err
+	return h.note(h.Interface.RemoveIPAMHost(ctx, host))
 }
 
 func (h *heard) EnsureBlock(ctx context.Context, a ipam.BlockArgs) (v4, v6 *cnet.IPNet, err error) {
 	v4, v6, err = h.Interface.EnsureBlock(ctx, a)
-	h.note(err, v4, v6)
-	return v4, v6, err
+	return v4, v6, h.note(err, v4, v6)
 }
 
 // newReal returns an engine with Calico's own allocator, that of the library, on
