@@ -179,14 +179,17 @@ func newReal(o sim.Options) (*engine, *heard) {
 		}
 		return entries, nil
 	})
-	h := &heard{Interface: ipam.NewIPAMClient(e.fake.Datastore(), e.fake.options.Pools, wellFormed)}
-	e.ipam = h
-	return e, h
+	return e.heardOn(ipam.NewIPAMClient(e.fake.Datastore(), e.fake.options.Pools, wellFormed))
 }
 
 func newHeard(o sim.Options) (*engine, *heard) {
 	e := newEngine(o)
-	h := &heard{Interface: e.fake.IPAM()}
+	return e.heardOn(e.fake.IPAM())
+}
+
+// heardOn makes the engine play on this interface.
+func (e *engine) heardOn(i ipam.Interface) (*engine, *heard) {
+	h := &heard{Interface: i}
 	e.ipam = h
 	return e, h
 }
@@ -330,9 +333,7 @@ func TestAgainstCalicoRejects(t *testing.T) {
 	} {
 		_, differences := alike(t, "../../testdata/releases/v3.28-everything-0.jsonl.gz", func(o sim.Options) (*engine, *heard) {
 			e := newEngine(o)
-			h := &heard{Interface: broken(e.fake.IPAM())}
-			e.ipam = h
-			return e, h
+			return e.heardOn(broken(e.fake.IPAM()))
 		})
 		require.NotEmpty(t, differences, what)
 	}

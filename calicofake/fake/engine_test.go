@@ -331,13 +331,12 @@ func (e *engine) SetIPAMConfig(c sim.Config) error {
 	if c.IPCooldownSeconds != e.fake.outside().GetIPAMConfig().IPCooldownSeconds {
 		return e.direct("SetIPAMConfig", "a cooldown").SetIPAMConfig(c)
 	}
-	if err := coded(e.calico("SetIPAMConfig", false).SetIPAMConfig(ctx, ipam.IPAMConfig{
-		StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost,
-	})); err != nil {
+	want := ipam.IPAMConfig{StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost}
+	if err := coded(e.calico("SetIPAMConfig", false).SetIPAMConfig(ctx, want)); err != nil {
 		return err
 	}
 	got, err := e.calico("GetIPAMConfig", false).GetIPAMConfig(ctx)
-	if want := (ipam.IPAMConfig{StrictAffinity: c.StrictAffinity, AutoAllocateBlocks: c.AutoAllocateBlocks, MaxBlocksPerHost: c.MaxBlocksPerHost}); err == nil && *got != want {
+	if err == nil && *got != want {
 		err = fmt.Errorf("configuration %v, not %v", *got, want)
 	}
 	return err
