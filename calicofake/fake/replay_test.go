@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -38,28 +36,16 @@ func replay(t *testing.T, name string, make func(sim.Options) *engine) (e *engin
 	r, err := trace.Open(name)
 	require.NoError(t, err)
 	defer r.Close()
-	h := r.Header()
-	clock := sim.NewClock(h.Start)
-	o, err := h.Options(clock)
+	result, err := trace.Replay(r, func(o sim.Options) trace.Engine { e = make(o); return e })
 	require.NoError(t, err)
-	e = make(o)
-	p := trace.PlayOn(e, clock)
-	require.NoError(t, p.Set(h))
-	for {
-		op, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return e, operations, divergences
-		}
-		require.NoError(t, err)
-		got, err := p.Do(op)
-		require.NoError(t, err)
-		operations++
-		want := op.Out
+	for _, d := range result.Divergences {
+		want := d.Op.Out
 		want.Released = nil // which the interface does not name
-		if want.String() != got.String() {
-			divergences = append(divergences, fmt.Sprintf("%s:%d: operation %d, %s %s\n  want: %s\n  got:  %s", name, op.Line, op.I, op.Op, short(op.In), want, got))
+		if want.String() != d.Got.String() {
+			divergences = append(divergences, d.String())
 		}
 	}
+	return e, result.Operations, divergences
 }
 
 // short returns arguments as recordings write them.
