@@ -237,14 +237,14 @@ func best(rows []row) []*row {
 // most headroom, and then the one whose size is nearest to the one in question. Room
 // for a cluster of twice the size is room enough.
 func choose(p *plan) *row {
-	asked := question(&p.Scenario)
+	asked, most := question(&p.Scenario), uint(largest(&p.Scenario))
 	room := func(r *row) (nodes, pods int) {
 		h := r.Result.Headroom
 		if h == nil {
 			return 0, 0
 		}
 		// As unsigned numbers, no end is more than any.
-		return int(min(uint(h.Nodes), uint(p.Scenario.Nodes))), int(min(uint(h.PodsPerNode), uint(largest(&p.Scenario))))
+		return int(min(uint(h.Nodes), uint(p.Scenario.Nodes))), int(min(uint(h.PodsPerNode), most))
 	}
 	return slices.MinFunc(best(p.Rows), func(a, b *row) int {
 		nodesA, podsA := room(a)

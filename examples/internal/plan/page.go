@@ -85,11 +85,12 @@ func writePage(w io.Writer, o *options, plans []*plan) {
 			fmt.Fprintln(w)
 			paragraph(w, services(&p.Scenario, r))
 		}
-		if r := &closest(p).Result; r.Kept > 0 {
+		r := closest(p)
+		if r.Result.Kept > 0 {
 			fmt.Fprintln(w)
-			paragraph(w, machines(r))
+			paragraph(w, machines(&r.Result))
 		}
-		if r := closest(p); len(r.Result.PerPodGroup) > 0 {
+		if len(r.Result.PerPodGroup) > 0 {
 			if len(p.Rows) > 1 {
 				fmt.Fprintf(w, "\nWith /%d:\n", r.BlockSize)
 			}
