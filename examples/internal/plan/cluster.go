@@ -36,7 +36,7 @@ func clusterOf(path string) ([]sim.Entry, error) {
 			s.ServiceCIDR = r.CIDR
 		}
 	}
-	keys := make(map[string]bool) // labels that selectors look at
+	var selectors []string // of nodes
 	for _, p := range c.Cluster.Pools {
 		of, err := pool.New(p)
 		if err != nil || p.Disabled || !of.Automatic() || !of.Allows(pool.Workload) {
@@ -47,17 +47,13 @@ func clusterOf(path string) ([]sim.Entry, error) {
 			as.NamespaceSelector = ""
 		}
 		s.Pools = append(s.Pools, as)
-		for _, n := range c.Cluster.Nodes {
-			for key := range n.Labels {
-				keys[key] = keys[key] || strings.Contains(p.NodeSelector, key)
-			}
-		}
+		selectors = append(selectors, p.NodeSelector)
 	}
 	pods, tunnels := podsByNode(c)
 	s.TunnelIPPerNode = 2*tunnels >= len(c.Cluster.Nodes)
 	of := podGroupsOf(c, s.Pools, pods)
 	s.PodGroups, s.About = of.groups, of.about
-	groups := groupsOf(c, keys, pods, of)
+	groups := groupsOf(c, selectors, pods, of)
 	if len(groups) == 0 {
 		return nil, fmt.Errorf("%s: there are no nodes in it: kubectl get nodes -o json", path)
 	}
@@ -101,6 +97,17 @@ func podsByNode(c *snapshot.Snapshot) (pods map[string]map[string]int, tunnels i
 	return pods, len(tunnelOf)
 }
 
+// lookedAt returns the labels that selectors look at.
+func lookedAt(labels map[string]string, selectors []string) map[string]string {
+	some := make(map[string]string)
+	for key, value := range labels {
+		if slices.ContainsFunc(selectors, func(text string) bool { return strings.Contains(text, key) }) {
+			some[key] = value
+		}
+	}
+	return some
+}
+
 // podGroups are the pod groups of a dump: namespaces that no selector tells apart are
 // one. The zero value is none, where no pool selects namespaces.
 type podGroups struct {
@@ -125,12 +132,7 @@ func podGroupsOf(c *snapshot.Snapshot, pools []sim.Pool, pods map[string]map[str
 	}
 	labels := make(map[string]map[string]string)
 	for _, n := range c.Namespaces {
-		labels[n.Name] = make(map[string]string)
-		for key, value := range n.Labels {
-			if slices.ContainsFunc(selectors, func(text string) bool { return strings.Contains(text, key) }) {
-				labels[n.Name][key] = value
-			}
-		}
+		labels[n.Name] = n.Labels
 	}
 	used := make(map[string]bool)
 	for _, of := range pods {
@@ -138,40 +140,40 @@ func podGroupsOf(c *snapshot.Snapshot, pools []sim.Pool, pods map[string]map[str
 			used[namespace] = true
 		}
 	}
-	all.of = make(map[string]string)
-	members := make(map[string][]string) // namespaces by what selectors see of them
+	at := make(map[string]int)
+	var members [][]string // namespaces of each group
 	for _, namespace := range slices.Sorted(maps.Keys(used)) {
-		if labels[namespace] == nil {
-			labels[namespace] = make(map[string]string)
+		of := lookedAt(labels[namespace], selectors)
+		text, _ := json.Marshal(of) // maps are sorted
+		i, known := at[string(text)]
+		if !known {
+			i = len(members)
+			at[string(text)] = i
+			members = append(members, nil)
+			all.groups = append(all.groups, sim.PodGroup{Namespace: namespace, NamespaceLabels: of})
 		}
-		text, _ := json.Marshal(labels[namespace]) // maps are sorted
-		members[string(text)] = append(members[string(text)], namespace)
+		members[i] = append(members[i], namespace)
 	}
-	for _, seen := range slices.SortedFunc(maps.Keys(members), func(x, y string) int { return strings.Compare(members[x][0], members[y][0]) }) {
-		of := members[seen]
+	all.of = make(map[string]string)
+	for i, of := range members {
 		name := of[0]
 		if len(of) > 1 {
 			name += fmt.Sprintf(" and %d more", len(of)-1)
 		}
+		all.groups[i].Name = name
 		for _, namespace := range of {
 			all.of[namespace] = name
 		}
-		all.groups = append(all.groups, sim.PodGroup{Name: name, Namespace: of[0], NamespaceLabels: labels[of[0]]})
 	}
 	return all
 }
 
 // groupsOf puts nodes together that no selector tells apart, and that run as many pods of
 // each pod group where there are any.
-func groupsOf(c *snapshot.Snapshot, keys map[string]bool, pods map[string]map[string]int, groupOf podGroups) (groups []sim.Group) {
+func groupsOf(c *snapshot.Snapshot, selectors []string, pods map[string]map[string]int, groupOf podGroups) (groups []sim.Group) {
 	at := make(map[string]int)
 	for _, n := range c.Cluster.Nodes {
-		labels := make(map[string]string)
-		for key, value := range n.Labels {
-			if keys[key] {
-				labels[key] = value
-			}
-		}
+		labels := lookedAt(n.Labels, selectors)
 		windows := n.Labels["kubernetes.io/os"] == "windows"
 		runs := 0
 		var runsOf map[string]int
