@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/ipamsim/ipamsim/block"
@@ -27,12 +28,7 @@ func (p *pod) isMachine() bool { return p.named != nil && p.named.machine != nil
 
 // hasMachines reports whether a pod group is of virtual machines.
 func (s *Scenario) hasMachines() bool {
-	for i := range s.PodGroups {
-		if s.PodGroups[i].VirtualMachines {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.PodGroups, func(g PodGroup) bool { return g.VirtualMachines })
 }
 
 // makeMachine makes a new pod of the group one of a new virtual machine.

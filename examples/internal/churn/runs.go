@@ -72,12 +72,9 @@ func variants(o *options) []variant {
 	cleans := asked.Cleaner != nil && !asked.Cleaner.Off
 	for _, period := range []time.Duration{0, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
 		if !cleans || period != grace(&asked) {
-			vary("grace "+cli.Short(period), func(s *sim.Scenario) {
-				of := sim.Duration(period)
-				cleaner(s).GracePeriod = &of
-			})
+			of := sim.Duration(period)
+			vary("grace "+cli.Short(period), func(s *sim.Scenario) { cleaner(s).GracePeriod = &of })
 			if cleans {
-				of := sim.Duration(period)
 				all[len(all)-1].grace = &of
 			}
 		}
