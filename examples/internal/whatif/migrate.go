@@ -135,16 +135,16 @@ func (w *world) mover(c *change, old pool.Spec) (*mover, error) {
 	if !commandName.MatchString(old.Name) {
 		return nil, fmt.Errorf("%q can be no name of a pool in Kubernetes", old.Name)
 	}
-	c.Drain = w.drainOrder(old)
+	c.Drain = w.drainOrder(w.standing(old))
 	t, err := w.trial()
 	return &mover{t, c}, err
 }
 
 // drainOrder returns the nodes that have addresses of a pool, those with the fewest
 // first. Nodes that are gone cannot drain.
-func (w *world) drainOrder(p pool.Spec) []string {
+func (w *world) drainOrder(of standing) []string {
 	nodes := w.a.Nodes()
-	return slices.DeleteFunc(byCount(w.standing(p).addresses), func(name string) bool {
+	return slices.DeleteFunc(byCount(of.addresses), func(name string) bool {
 		return len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n ipam.Node) bool { return n.Name == name })
 	})
 }

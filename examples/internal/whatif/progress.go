@@ -36,12 +36,20 @@ const (
 	stepsOfResizing  = 8
 )
 
+// A tracker has the blocks of the cluster as it stands. The allocator would copy all of
+// them each time that it is asked.
+type tracker struct {
+	*world
+	blocks []ipam.BlockState
+}
+
 // progress finds the pools that are on their way out. The blocks are those of the cluster
 // as it stands.
 func (w *world) progress(blocks []ipam.BlockState) (all []progress) {
 	if w.report.Unknown.Blocks || w.report.Unknown.Pools {
 		return nil
 	}
+	t := tracker{w, blocks}
 	pools := w.a.Pools()
 	called := make(map[string]*pool.Spec)
 	for i := range pools {
@@ -51,24 +59,25 @@ func (w *world) progress(blocks []ipam.BlockState) (all []progress) {
 	for i := range pools {
 		p := &pools[i]
 		if name, is := strings.CutSuffix(p.Name, temporaryName); is && name != "" {
-			if of, seems := w.resized(called[name], p, name); seems {
+			if of, seems := t.resized(called[name], p, name); seems {
 				all, done[name], done[p.Name] = append(all, of), true, true
 			}
 		} else if name, is := strings.CutSuffix(p.Name, migratedName); is && called[name] != nil && called[name].CIDR.Addr().Is4() == p.CIDR.Addr().Is4() && !p.Disabled {
-			all, done[name] = append(all, w.migrated(called[name], p)), true
+			all, done[name] = append(all, t.migrated(called[name], p)), true
 		}
 	}
 	for i := range pools {
 		if p := &pools[i]; p.Disabled && !done[p.Name] {
-			all = append(all, w.disabled(p, pools))
+			all = append(all, t.disabled(p, pools))
 		}
 	}
-	return append(all, w.leftBlocks(pools, blocks)...)
+	return append(all, t.leftBlocks(pools)...)
 }
 
 // inside says who is still in a pool.
-func (w *world) inside(p *pool.Spec, to ...pool.Spec) (of progress, left string) {
-	of = progress{Pool: p.Name, Nodes: w.drainOrder(*p)}
+func (w *tracker) inside(p *pool.Spec, to ...pool.Spec) (of progress, left string) {
+	standing := standingIn(w.blocks, *p)
+	of = progress{Pool: p.Name, Nodes: w.drainOrder(standing)}
 	for i := range to {
 		of.To = append(of.To, to[i].Name)
 	}
@@ -82,7 +91,6 @@ func (w *world) inside(p *pool.Spec, to ...pool.Spec) (of progress, left string)
 			of.Of++
 		}
 	}
-	standing := w.standing(*p)
 	left = fmt.Sprintf("%d of %s still in pool %s", of.Pods, plural(of.Of, "pod"), p.Name)
 	if tunnels := standing.total() - addresses; tunnels > 0 {
 		left += " and " + plural(tunnels, "tunnel")
@@ -105,7 +113,7 @@ func (p *pod) countIn(cidr netip.Prefix) (n int) {
 
 // restarts are the commands that have a node leave a pool: without a drain where only its
 // tunnels are left there.
-func (w *world) restarts(p *pool.Spec, node string) []string {
+func (w *tracker) restarts(p *pool.Spec, node string) []string {
 	all := restartNode(node)
 	if !slices.ContainsFunc(w.pods, func(q *pod) bool { return q.node == node && q.uses(*p) }) {
 		return all[len(all)-1:]
@@ -122,7 +130,7 @@ func (of progress) at(step, steps int, next []string, format string, args ...any
 
 // resized says how far a pool is that has a temporary one; false if the two seem to have
 // nothing to do with each other.
-func (w *world) resized(p, temporary *pool.Spec, name string) (of progress, seems bool) {
+func (w *tracker) resized(p, temporary *pool.Spec, name string) (of progress, seems bool) {
 	const steps = stepsOfResizing
 	switch {
 	case p == nil && temporary.Disabled:
@@ -158,7 +166,7 @@ func (w *world) resized(p, temporary *pool.Spec, name string) (of progress, seem
 }
 
 // migrated says how far a pool is that has a new one.
-func (w *world) migrated(p, made *pool.Spec) progress {
+func (w *tracker) migrated(p, made *pool.Spec) progress {
 	of, left := w.inside(p, *made)
 	if !p.Disabled {
 		return of.at(2, stepsOfMigration, []string{disable(p.Name)}, "pools %s and %s are both enabled, and %s", p.Name, made.Name, left)
@@ -167,21 +175,21 @@ func (w *world) migrated(p, made *pool.Spec) progress {
 }
 
 // outOf says how far a disabled pool is whose pods go to another one.
-func (w *world) outOf(of progress, p *pool.Spec, left string) progress {
+func (w *tracker) outOf(of progress, p *pool.Spec, left string) progress {
 	if len(of.Nodes) > 0 {
 		return of.at(3, stepsOfMigration, w.restarts(p, of.Nodes[0]), "%s", left)
 	}
-	if len(w.standing(*p).blocks) > 0 {
+	if len(standingIn(w.blocks, *p).blocks) > 0 {
 		return of.at(4, stepsOfMigration, []string{"calicoctl ipam show --show-blocks"}, "%s", w.emptied(p))
 	}
 	return of.at(5, stepsOfMigration, []string{"calicoctl delete ippool " + p.Name}, "%s", w.emptied(p))
 }
 
 // emptied says that no pod is in a pool any more.
-func (w *world) emptied(p *pool.Spec) string {
+func (w *tracker) emptied(p *pool.Spec) string {
 	says := fmt.Sprintf("no pod or tunnel of a node is in pool %s any more", p.Name)
 	held := 0
-	for _, b := range w.a.State().Blocks {
+	for _, b := range w.blocks {
 		if p.CIDR.Contains(b.CIDR.Addr()) {
 			held += len(b.Allocations)
 		}
@@ -194,8 +202,8 @@ func (w *world) emptied(p *pool.Spec) string {
 
 // disabled says what is seen of a pool that is disabled. It is on its way out if another
 // pool takes what restarts on its nodes.
-func (w *world) disabled(p *pool.Spec, pools []pool.Spec) progress {
-	nodes := w.drainOrder(*p)
+func (w *tracker) disabled(p *pool.Spec, pools []pool.Spec) progress {
+	nodes := w.drainOrder(standingIn(w.blocks, *p))
 	if len(nodes) == 0 {
 		of, _ := w.inside(p)
 		of.Says = fmt.Sprintf("pool %s is disabled; %s", p.Name, w.emptied(p))
@@ -240,10 +248,10 @@ func (w *world) disabled(p *pool.Spec, pools []pool.Spec) progress {
 
 // leftBlocks says what is seen of blocks whose pool is gone, or was made anew with
 // another size.
-func (w *world) leftBlocks(pools []pool.Spec, blocks []ipam.BlockState) (all []progress) {
+func (w *tracker) leftBlocks(pools []pool.Spec) (all []progress) {
 	groups := make(map[string][]*ipam.BlockState) // by pool
-	for i := range blocks {
-		b := &blocks[i]
+	for i := range w.blocks {
+		b := &w.blocks[i]
 		switch p := poolOf(pools, b.CIDR.Addr()); {
 		case p == nil:
 			groups[""] = append(groups[""], b)

@@ -71,7 +71,7 @@ func (w *world) resizePool(c *change, name string, size int) error {
 	if err := m.make(todo[4], resized); err != nil {
 		return err
 	}
-	refused, err := m.leave(todo[5:7], temporary, resized, m.t.drainOrder(temporary))
+	refused, err := m.leave(todo[5:7], temporary, resized, m.t.drainOrder(m.t.standing(temporary)))
 	if err != nil {
 		return err
 	}
@@ -203,11 +203,13 @@ func (s *standing) total() (n int) {
 	return n
 }
 
-func (w *world) standing(p pool.Spec) standing {
+func (w *world) standing(p pool.Spec) standing { return standingIn(w.a.State().Blocks, p) }
+
+// standingIn returns what a pool holds of these blocks.
+func standingIn(blocks []ipam.BlockState, p pool.Spec) standing {
 	s := standing{addresses: make(map[string]int)}
-	state := w.a.State()
-	for i := range state.Blocks {
-		b := &state.Blocks[i]
+	for i := range blocks {
+		b := &blocks[i]
 		if !p.CIDR.Contains(b.CIDR.Addr()) {
 			continue
 		}
