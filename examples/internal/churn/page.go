@@ -124,11 +124,14 @@ func writePage(w io.Writer, o *options, runs []variant) {
 	fmt.Fprintln(t, "\tsuffices\trefusal\trefused\twaiting\tdead\tnobody's\t")
 	for i := range runs {
 		r := &runs[i].result
-		suffices, first := "yes", "-"
-		if f := r.FirstRefusal; f != nil {
-			suffices, first = "NO", clock(f.At)
+		answer, first := "yes", "-"
+		if !suffices(r) {
+			answer = "NO"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", runs[i].name, suffices, first, r.PodsRefused, r.Waiting, r.Peaks.Dead.N, r.Peaks.Unheld.N)
+		if f := r.FirstRefusal; f != nil {
+			first = clock(f.At)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n", runs[i].name, answer, first, r.PodsRefused, r.Waiting, r.Peaks.Dead.N, r.Peaks.Unheld.N)
 	}
 	_ = t.Flush() // to a buffer
 	fmt.Fprintln(w, "\nWhen the first pod was refused; pods refused, and those waiting at the end;")
