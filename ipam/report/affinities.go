@@ -12,17 +12,26 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
-// Affinities returns what `kubectl get blockaffinities` prints at the moment
-// now: names, in their order, and ages. The function name is [affinity.Name] for what
-// a cluster shows, or another for what a course shows.
-func Affinities(s ipam.State, name func(host string, cidr netip.Prefix) string, now time.Time) string {
-	list := namedAffinities(s, name)
+// Kubectl prints what kubectl does. It may be copied, and used by several goroutines
+// if Name may.
+type Kubectl struct {
+	// Now is the moment at which it prints, for ages.
+	Now time.Time
+	// Name names the affinity of a host on a block. Nil is [affinity.Name], for what a
+	// cluster shows; a course may show another.
+	Name func(host string, cidr netip.Prefix) string
+}
+
+// Affinities returns what `kubectl get blockaffinities` prints: names, in their order,
+// and ages.
+func (k Kubectl) Affinities(s ipam.State) string {
+	list := k.affinities(s)
 	if len(list) == 0 {
 		return noResources
 	}
 	rows := make([][]string, len(list))
 	for i, a := range list {
-		rows[i] = []string{a.name, since(a.Created, now)}
+		rows[i] = []string{a.name, k.Age(a.Created)}
 	}
 	return Columns([]string{"NAME", "AGE"}, rows)
 }
@@ -31,11 +40,10 @@ func Affinities(s ipam.State, name func(host string, cidr netip.Prefix) string, 
 //
 //	kubectl get blockaffinities -o custom-columns=NAME:.metadata.name,NODE:.spec.node,CIDR:.spec.cidr
 //
-// prints: name, node and CIDR of each, in the order of names, which name makes as for
-// [Affinities].
-func AffinityColumns(s ipam.State, name func(host string, cidr netip.Prefix) string) string {
+// prints: name, node and CIDR of each, in the order of names.
+func (k Kubectl) AffinityColumns(s ipam.State) string {
 	var rows [][]string
-	for _, a := range namedAffinities(s, name) {
+	for _, a := range k.affinities(s) {
 		rows = append(rows, []string{a.name, a.Owner.Name, a.CIDR.String()})
 	}
 	return Columns([]string{"NAME", "NODE", "CIDR"}, rows)
@@ -44,10 +52,10 @@ func AffinityColumns(s ipam.State, name func(host string, cidr netip.Prefix) str
 // AffinitiesYAML returns what `kubectl get blockaffinities -o yaml` prints: a List
 // of crd.projectcalico.org/v1 objects in the order of names, each with the fields
 // that the simulation has. Resource versions, uids and labels come from the API
-// server and are left out. The function name is as for [Affinities].
-func AffinitiesYAML(s ipam.State, name func(host string, cidr netip.Prefix) string) string {
+// server and are left out.
+func (k Kubectl) AffinitiesYAML(s ipam.State) string {
 	l := affinityList{APIVersion: "v1", Kind: "List", Items: []blockAffinity{}}
-	for _, a := range namedAffinities(s, name) {
+	for _, a := range k.affinities(s) {
 		o := blockAffinity{APIVersion: "crd.projectcalico.org/v1", Kind: "BlockAffinity"}
 		o.Metadata.Name = a.name
 		if !a.Created.IsZero() {
@@ -105,8 +113,12 @@ type named struct {
 	ipam.AffinityState
 }
 
-// namedAffinities names the affinities and sorts them as kubectl lists them.
-func namedAffinities(s ipam.State, name func(host string, cidr netip.Prefix) string) []named {
+// affinities names the affinities and sorts them as kubectl lists them.
+func (k Kubectl) affinities(s ipam.State) []named {
+	name := k.Name
+	if name == nil {
+		name = affinity.Name
+	}
 	list := make([]named, len(s.Affinities))
 	for i, a := range s.Affinities {
 		list[i] = named{name(a.Owner.Name, a.CIDR), a}

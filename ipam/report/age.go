@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Age returns a duration the way kubectl prints ages: in one unit, or in two
-// while the first is small, rounded down.
+// Age returns the age of what was created then, the way kubectl prints it: in one
+// unit, or in two while the first is small, rounded down.
 //
 //	under 2m       45s, 119s
 //	under 10m      3m20s, 4m
@@ -19,8 +19,15 @@ import (
 //	from then on   9y
 //
 // Years have 365 days. A time less than two seconds ahead is 0s, as clocks differ;
-// one further ahead is <invalid>.
-func Age(d time.Duration) string {
+// one further ahead is <invalid>, and the zero time <unknown>.
+func (k Kubectl) Age(created time.Time) string {
+	if created.IsZero() {
+		return "<unknown>"
+	}
+	return age(k.Now.Sub(created))
+}
+
+func age(d time.Duration) string {
 	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	switch {
 	case d <= -2*time.Second:
@@ -53,13 +60,4 @@ func twoUnits(d, large time.Duration, l string, small time.Duration, s string) s
 		return fmt.Sprintf("%d%s%d%s", d/large, l, rest, s)
 	}
 	return fmt.Sprintf("%d%s", d/large, l)
-}
-
-// since is the age of an object by its creation time: <unknown> if that is not
-// known.
-func since(created, now time.Time) string {
-	if created.IsZero() {
-		return "<unknown>"
-	}
-	return Age(now.Sub(created))
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -37,7 +36,7 @@ func Example() {
 		panic(err)
 	}
 	fmt.Print(shown)
-	fmt.Print(report.Affinities(a.State(), affinity.Name, clock.Now()))
+	fmt.Print(report.Kubectl{Now: clock.Now()}.Affinities(a.State()))
 	// Output:
 	// +----------+--------------------+-----------+------------+--------------+--------------+
 	// | GROUPING | CIDR               | IPS TOTAL | IPS IN USE | IPS RESERVED | IPS FREE     |

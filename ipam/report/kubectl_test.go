@@ -14,6 +14,9 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
+// kubectl prints at the moment of the tests, and course as the lab course does.
+var kubectl, course = Kubectl{Now: moment}, Kubectl{Now: moment, Name: courseName}
+
 func TestAge(t *testing.T) {
 	const s, m, h, d, y = time.Second, time.Minute, time.Hour, 24 * time.Hour, 365 * 24 * time.Hour
 	for _, c := range []struct {
@@ -31,7 +34,7 @@ func TestAge(t *testing.T) {
 		{2 * y, "2y"}, {2*y + 364*d, "2y364d"}, {3*y + 23*h, "3y"}, {8*y - 1, "7y364d"},
 		{8 * y, "8y"}, {9*y + 200*d, "9y"}, {292 * y, "292y"},
 	} {
-		require.Equal(t, c.want, Age(c.age), "%v", c.age)
+		require.Equal(t, c.want, age(c.age), "%v", c.age)
 	}
 }
 
@@ -56,9 +59,9 @@ NAME            STATUS     ROLES           AGE         VERSION
 control-plane   Ready      control-plane   26h         v1.28.0
 worker          Ready      <none>          <unknown>   v1.28.0
 worker2         NotReady   <none>          45s         v1.28.0
-`), Nodes(nodes, moment))
+`), kubectl.Nodes(nodes))
 	require.Equal(t, "worker2", nodes[0].Name, "the argument is only read")
-	require.Equal(t, "No resources found\n", Nodes(nil, moment))
+	require.Equal(t, "No resources found\n", kubectl.Nodes(nil))
 }
 
 // Roles come from a map, but are in byte order.
@@ -98,15 +101,15 @@ load-balancer-10-90-0-16-29   <unknown>
 worker-192-168-131-128-26     26h
 worker-fd00--40-122           30d
 worker2-192-168-112-128-26    3m20s
-`), Affinities(claims(), affinity.Name, moment))
+`), kubectl.Affinities(claims()))
 	require.Equal(t, golden(`
 NAME                                     AGE
 ipam-block-affinity-10-90-0-16-29        <unknown>
 ipam-block-affinity-192-168-112-128-26   3m20s
 ipam-block-affinity-192-168-131-128-26   26h
 ipam-block-affinity-fd00--40-122         30d
-`), Affinities(claims(), courseName, moment))
-	require.Equal(t, "No resources found\n", Affinities(ipam.State{}, affinity.Name, moment))
+`), course.Affinities(claims()))
+	require.Equal(t, "No resources found\n", kubectl.Affinities(ipam.State{}))
 }
 
 func TestAffinityColumns(t *testing.T) {
@@ -116,15 +119,15 @@ load-balancer-10-90-0-16-29   load-balancer   10.90.0.16/29
 worker-192-168-131-128-26     worker          192.168.131.128/26
 worker-fd00--40-122           worker          fd00::40/122
 worker2-192-168-112-128-26    worker2         192.168.112.128/26
-`), AffinityColumns(claims(), affinity.Name))
+`), kubectl.AffinityColumns(claims()))
 	require.Equal(t, golden(`
 NAME                                     NODE            CIDR
 ipam-block-affinity-10-90-0-16-29        load-balancer   10.90.0.16/29
 ipam-block-affinity-192-168-112-128-26   worker2         192.168.112.128/26
 ipam-block-affinity-192-168-131-128-26   worker          192.168.131.128/26
 ipam-block-affinity-fd00--40-122         worker          fd00::40/122
-`), AffinityColumns(claims(), courseName))
-	require.Equal(t, "NAME   NODE   CIDR\n", AffinityColumns(ipam.State{}, courseName))
+`), course.AffinityColumns(claims()))
+	require.Equal(t, "NAME   NODE   CIDR\n", course.AffinityColumns(ipam.State{}))
 }
 
 func TestAffinitiesYAML(t *testing.T) {
@@ -147,11 +150,11 @@ kind: List
 metadata:
   resourceVersion: ""
 `
-	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), AffinitiesYAML(s, affinity.Name))
-	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), AffinitiesYAML(s, courseName))
+	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), kubectl.AffinitiesYAML(s))
+	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), course.AffinitiesYAML(s))
 	s.Affinities[0].Owner.Type = affinity.Virtual
-	require.Contains(t, AffinitiesYAML(s, affinity.Name), "\n    state: pending\n    type: virtual\n")
-	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", AffinitiesYAML(ipam.State{}, affinity.Name))
+	require.Contains(t, kubectl.AffinitiesYAML(s), "\n    state: pending\n    type: virtual\n")
+	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", kubectl.AffinitiesYAML(ipam.State{}))
 }
 
 // The text is valid YAML with the node's name, for any name.
@@ -160,7 +163,7 @@ func TestAffinitiesYAMLQuotes(t *testing.T) {
 		s := ipam.State{Affinities: []ipam.AffinityState{{
 			Owner: affinity.HostOwner(host), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: affinity.Confirmed,
 		}}}
-		text := AffinitiesYAML(s, affinity.Name)
+		text := kubectl.AffinitiesYAML(s)
 		require.Contains(t, text, "creationTimestamp: null\n", "unknown")
 		var list affinityList
 		require.NoError(t, yaml.UnmarshalStrict([]byte(text), &list))

@@ -21,9 +21,8 @@ type Node struct {
 	Version string
 }
 
-// Nodes returns what `kubectl get nodes` prints at the moment now, the nodes in
-// the order of their names.
-func Nodes(nodes []Node, now time.Time) string {
+// Nodes returns what `kubectl get nodes` prints, the nodes in the order of their names.
+func (k Kubectl) Nodes(nodes []Node) string {
 	if len(nodes) == 0 {
 		return noResources
 	}
@@ -34,7 +33,7 @@ func Nodes(nodes []Node, now time.Time) string {
 		if n.Ready {
 			status = "Ready"
 		}
-		rows[i] = []string{n.Name, status, roles(n.Labels), since(n.Created, now), n.Version}
+		rows[i] = []string{n.Name, status, roles(n.Labels), k.Age(n.Created), n.Version}
 	}
 	return Columns([]string{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}, rows)
 }

@@ -26,6 +26,9 @@ var exercises = []struct {
 	{"which block is whose", "kubectl get blockaffinities " + `\` + "\n    -o custom-columns=NAME:.metadata.name,NODE:.spec.node,CIDR:.spec.cidr", (*lab).listAffinities},
 }
 
+// kubectl prints what kubectl does at this moment.
+func (l *lab) kubectl() report.Kubectl { return report.Kubectl{Now: l.clock.Now()} }
+
 // inspect is exercise 1.
 func (l *lab) inspect() {
 	t := table.NewWriter()
@@ -59,7 +62,7 @@ func (l *lab) tigerastatus() {
 	available := 0
 	for _, c := range l.components {
 		h := c.health
-		rows = append(rows, []string{c.name, word(h.available), word(h.progressing), word(h.degraded), report.Age(l.clock.Now().Sub(c.since))})
+		rows = append(rows, []string{c.name, word(h.available), word(h.progressing), word(h.degraded), l.kubectl().Age(c.since)})
 		if h.available {
 			available++
 		}
@@ -81,7 +84,7 @@ func (l *lab) getNodes() {
 	for i, n := range l.nodes {
 		nodes[i] = n.reported()
 	}
-	l.show(report.Nodes(nodes, l.clock.Now()))
+	l.show(l.kubectl().Nodes(nodes))
 	l.see("The names matter: name and pool alone decide where a node looks for a block.")
 }
 
@@ -108,7 +111,7 @@ func (l *lab) ipamShow() {
 // getAffinities is exercise 5.
 func (l *lab) getAffinities() {
 	s := l.ipam.State()
-	l.show(report.Affinities(s, affinity.Name, l.clock.Now()))
+	l.show(l.kubectl().Affinities(s))
 	cidr := s.Affinities[0].CIDR
 	l.see("One claim a block, named NODE-CIDR. The course calls the first ipam-block-affinity-%s.", affinity.CIDRName(cidr))
 }
@@ -116,7 +119,7 @@ func (l *lab) getAffinities() {
 // affinitiesYAML is exercise 6.
 func (l *lab) affinitiesYAML() {
 	s := l.ipam.State()
-	l.show(report.AffinitiesYAML(s, affinity.Name))
+	l.show(l.kubectl().AffinitiesYAML(s))
 	confirmed := 0
 	for _, a := range s.Affinities {
 		if a.State == affinity.Confirmed {
@@ -129,7 +132,7 @@ func (l *lab) affinitiesYAML() {
 // listAffinities is exercise 7.
 func (l *lab) listAffinities() {
 	s := l.ipam.State()
-	l.show(report.AffinityColumns(s, affinity.Name))
+	l.show(l.kubectl().AffinityColumns(s))
 	owners := make(map[affinity.Owner]bool)
 	for _, a := range s.Affinities {
 		owners[a.Owner] = true
