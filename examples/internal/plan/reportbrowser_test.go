@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
+	"github.com/ipamsim/ipamsim/internal/chromium"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
@@ -108,8 +109,8 @@ const (
 )
 
 // moveTo moves the slider.
-func moveTo(c *chromium, frame int) {
-	c.run(fmt.Sprintf(`{ const s = document.getElementById("map-moment"); s.value = %d; s.dispatchEvent(new Event("input")); }`, frame))
+func moveTo(c *browser, frame int) {
+	c.Run(fmt.Sprintf(`{ const s = document.getElementById("map-moment"); s.value = %d; s.dispatchEvent(new Event("input")); }`, frame))
 }
 
 // winding returns what is wrong with a map of rows of blocks, of which there are so
@@ -142,13 +143,13 @@ func winding(rows [][]string, blocks []string) error {
 }
 
 func TestReportInBrowser(t *testing.T) {
-	browser := startChromium(t)
-	part := func(name string, test func(t *testing.T, c *chromium)) {
-		t.Run(name, func(t *testing.T) { test(t, browser.on(t)) })
+	shared := startBrowser(t)
+	part := func(name string, test func(t *testing.T, c *browser)) {
+		t.Run(name, func(t *testing.T) { test(t, shared.on(t)) })
 	}
 
 	// Of any of these somebody would hear: the test that nothing is amiss can fail.
-	part("complaints", func(t *testing.T, c *chromium) {
+	part("complaints", func(t *testing.T, c *browser) {
 		page := writtenReport(t, mappedPlan(randomMap(rand.New(rand.NewPCG(1, 1)), poolsOf([]int{28}, "10.0.0.0/24"), 3, 9)))
 		for _, broken := range []struct{ old, new string }{
 			{"</body>", "<script>1</script></body>"},
@@ -169,13 +170,13 @@ func TestReportInBrowser(t *testing.T) {
 				text = strings.Replace(text, `id="map-card"`, `id="map-card" data-ready`, 1)
 			}
 			c.open([]byte(text), 1200)
-			c.run("new Promise(done => setTimeout(done, 50))")
-			require.NotEmpty(t, c.complaints(), broken.new)
+			c.Run("new Promise(done => setTimeout(done, 50))")
+			require.NotEmpty(t, c.Complaints(), broken.new)
 		}
 	})
 
 	// What the page says of every block, at every moment, forwards and backwards.
-	part("every block", func(t *testing.T, c *chromium) {
+	part("every block", func(t *testing.T, c *browser) {
 		pools := [][]sim.MapPool{
 			poolsOf([]int{28, 26, 29, 32}, "10.0.0.0/22", "10.8.0.0/21", "10.9.0.8/29", "10.255.255.240/28"),
 			poolsOf([]int{122, 124, 122, 116, 128}, "fd00:0:0:1::/118", "2001:db8:1:2:3:0:5:6000/119", "2001:db8::1:0:0:0/121", "0:0:1::/113", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124"),
@@ -186,14 +187,14 @@ func TestReportInBrowser(t *testing.T) {
 		for i := range p.Rows {
 			m := p.Rows[i].Result.Map
 			if i > 0 {
-				c.run(fmt.Sprintf(`{ const s = document.getElementById("map-size"); s.selectedIndex = %d; s.dispatchEvent(new Event("change")); }`, i))
-				c.wait(fmt.Sprintf(`document.getElementById("map-card").dataset.ready === "/%d"`, 26+i))
+				c.Run(fmt.Sprintf(`{ const s = document.getElementById("map-size"); s.selectedIndex = %d; s.dispatchEvent(new Event("change")); }`, i))
+				c.Wait(fmt.Sprintf(`document.getElementById("map-card").dataset.ready === "/%d"`, 26+i))
 			}
 			states := statesOf(m)
 			for _, frame := range []int{len(states) - 1, 0, 2, 1, 3} {
 				moveTo(c, frame)
-				require.Equal(t, fmt.Sprintf("request %d of %d, after %ds", frame*100, len(states)*100-100, frame), c.text(pageMoment))
-				got := eval[[][][]string](c, pageHover)
+				require.Equal(t, fmt.Sprintf("request %d of %d, after %ds", frame*100, len(states)*100-100, frame), c.Text(pageMoment))
+				got := chromium.Eval[[][][]string](c.Chromium, pageHover)
 				require.Len(t, got, len(m.Pools))
 				for j, pool := range m.Pools {
 					want := map[string]bool{}
@@ -221,7 +222,7 @@ func TestReportInBrowser(t *testing.T) {
 		require.Error(t, winding([][]string{{"a", ""}}, []string{"a", "b"}))
 	})
 
-	part("keyboard and mouse", func(t *testing.T, c *chromium) {
+	part("keyboard and mouse", func(t *testing.T, c *browser) {
 		m := randomMap(rand.New(rand.NewPCG(3, 1)), poolsOf([]int{28}, "10.0.0.0/24"), 5, 6)
 		m.Owners[0] = "</script><b>bold</b>"
 		for i := range m.Frames {
@@ -229,102 +230,102 @@ func TestReportInBrowser(t *testing.T) {
 		}
 		states, pool := statesOf(m), m.Pools[0]
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
-		require.Equal(t, "0", c.text(`String(document.querySelectorAll("main b").length)`), "names are text")
+		require.Equal(t, "0", c.Text(`String(document.querySelectorAll("main b").length)`), "names are text")
 
-		c.run(`document.getElementById("map-moment").focus()`)
-		before := c.text(pagePixels)
-		c.press(kb.ArrowLeft)
-		require.Equal(t, "request 300 of 400, after 3s", c.text(pageMoment))
-		require.Equal(t, c.text(pageMoment), c.text(`document.getElementById("map-moment").getAttribute("aria-valuetext")`))
-		require.NotEqual(t, before, c.text(pagePixels), "the slider moves the map")
-		c.press(kb.ArrowRight)
-		require.Equal(t, before, c.text(pagePixels), "and back")
-		c.press(kb.Home)
-		require.Equal(t, "request 0 of 400, after 0s", c.text(pageMoment))
-		require.NotEqual(t, before, c.text(pagePixels))
+		c.Run(`document.getElementById("map-moment").focus()`)
+		before := c.Text(pagePixels)
+		c.Press(kb.ArrowLeft)
+		require.Equal(t, "request 300 of 400, after 3s", c.Text(pageMoment))
+		require.Equal(t, c.Text(pageMoment), c.Text(`document.getElementById("map-moment").getAttribute("aria-valuetext")`))
+		require.NotEqual(t, before, c.Text(pagePixels), "the slider moves the map")
+		c.Press(kb.ArrowRight)
+		require.Equal(t, before, c.Text(pagePixels), "and back")
+		c.Press(kb.Home)
+		require.Equal(t, "request 0 of 400, after 0s", c.Text(pageMoment))
+		require.NotEqual(t, before, c.Text(pagePixels))
 
-		c.press(kb.Tab)
-		require.Equal(t, "CANVAS", c.text(pageFocused))
-		require.Equal(t, blockLines(m, states[0], &pool, 0), c.text(pageCursor))
-		require.Contains(t, c.text(pageCursor), "Owner: </script><b>bold</b>|In use: 1 of 16")
-		c.press(kb.End)
-		require.Equal(t, blockLines(m, states[0], &pool, 15), c.text(pageCursor))
-		c.press(kb.Home)
-		require.Equal(t, blockLines(m, states[0], &pool, 0), c.text(pageCursor))
+		c.Press(kb.Tab)
+		require.Equal(t, "CANVAS", c.Text(pageFocused))
+		require.Equal(t, blockLines(m, states[0], &pool, 0), c.Text(pageCursor))
+		require.Contains(t, c.Text(pageCursor), "Owner: </script><b>bold</b>|In use: 1 of 16")
+		c.Press(kb.End)
+		require.Equal(t, blockLines(m, states[0], &pool, 15), c.Text(pageCursor))
+		c.Press(kb.Home)
+		require.Equal(t, blockLines(m, states[0], &pool, 0), c.Text(pageCursor))
 		for block := 1; block < 16; block++ {
-			c.press(kb.PageDown)
-			require.Equal(t, blockLines(m, states[0], &pool, block), c.text(pageCursor))
+			c.Press(kb.PageDown)
+			require.Equal(t, blockLines(m, states[0], &pool, block), c.Text(pageCursor))
 		}
-		c.press(kb.PageDown) // there is no more
-		c.press(kb.PageUp)
-		require.Equal(t, blockLines(m, states[0], &pool, 14), c.text(pageCursor))
+		c.Press(kb.PageDown) // there is no more
+		c.Press(kb.PageUp)
+		require.Equal(t, blockLines(m, states[0], &pool, 14), c.Text(pageCursor))
 		// The arrows move in the picture: to the left until its edge, and then up.
-		rows := eval[[][][]string](c, pageHover)
+		rows := chromium.Eval[[][][]string](c.Chromium, pageHover)
 		for range 4 {
-			c.press(kb.ArrowLeft)
+			c.Press(kb.ArrowLeft)
 		}
 		for range 4 {
-			c.press(kb.ArrowDown)
+			c.Press(kb.ArrowDown)
 		}
-		require.Equal(t, rows[0][3][0], c.text(pageCursor))
-		c.press(kb.ArrowRight)
-		require.Equal(t, rows[0][3][1], c.text(pageCursor))
-		c.press(kb.ArrowUp)
-		require.Equal(t, rows[0][2][1], c.text(pageCursor))
+		require.Equal(t, rows[0][3][0], c.Text(pageCursor))
+		c.Press(kb.ArrowRight)
+		require.Equal(t, rows[0][3][1], c.Text(pageCursor))
+		c.Press(kb.ArrowUp)
+		require.Equal(t, rows[0][2][1], c.Text(pageCursor))
 		moveTo(c, 4)
-		rows = eval[[][][]string](c, pageHover)
-		require.Equal(t, rows[0][2][1], c.text(pageCursor), "what is told of the block is of the moment")
+		rows = chromium.Eval[[][][]string](c.Chromium, pageHover)
+		require.Equal(t, rows[0][2][1], c.Text(pageCursor), "what is told of the block is of the moment")
 
-		c.point("#map-pools canvas", 1, 1)
-		c.wait(`!document.getElementById("map-tip").hidden`)
-		tip := c.text(pageTip)
-		rows = eval[[][][]string](c, pageHover)
+		c.Point("#map-pools canvas", 1, 1)
+		c.Wait(`!document.getElementById("map-tip").hidden`)
+		tip := c.Text(pageTip)
+		rows = chromium.Eval[[][][]string](c.Chromium, pageHover)
 		require.Equal(t, rows[0][2][2], tip)
 		show, hidden := func() {
-			c.point("#map-pools canvas", -1, 1)
-			c.point("#map-pools canvas", 1, 1)
-			c.wait(`!document.getElementById("map-tip").hidden`)
+			c.Point("#map-pools canvas", -1, 1)
+			c.Point("#map-pools canvas", 1, 1)
+			c.Wait(`!document.getElementById("map-tip").hidden`)
 		}, `document.getElementById("map-tip").hidden`
 		show()
 		moveTo(c, 0)
-		was := c.text(pageTip)
+		was := c.Text(pageTip)
 		moveTo(c, 4)
-		require.Equal(t, tip, c.text(pageTip), "what is shown is of the moment")
+		require.Equal(t, tip, c.Text(pageTip), "what is shown is of the moment")
 		require.NotEqual(t, was, tip)
-		c.point("#map-note", 0, 0)
-		c.wait(hidden)
+		c.Point("#map-note", 0, 0)
+		c.Wait(hidden)
 		show()
-		c.press(kb.End)
-		c.wait(hidden)
+		c.Press(kb.End)
+		c.Wait(hidden)
 		show()
-		c.run("scrollTo(0, 0)")
-		c.wait(hidden)
+		c.Run("scrollTo(0, 0)")
+		c.Wait(hidden)
 
 		moveTo(c, 3)
-		c.run(`document.getElementById("map-play").click()`)
-		c.wait(pageMoment + ` === "request 400 of 400, after 4s" && document.getElementById("map-play").textContent === "Play"`)
-		c.run(`document.getElementById("map-play").click()`)
-		require.Equal(t, "request 0 of 400, after 0s", c.text(pageMoment), "from the end it begins again")
-		require.Equal(t, "Stop", c.text(`document.getElementById("map-play").textContent`))
+		c.Run(`document.getElementById("map-play").click()`)
+		c.Wait(pageMoment + ` === "request 400 of 400, after 4s" && document.getElementById("map-play").textContent === "Play"`)
+		c.Run(`document.getElementById("map-play").click()`)
+		require.Equal(t, "request 0 of 400, after 0s", c.Text(pageMoment), "from the end it begins again")
+		require.Equal(t, "Stop", c.Text(`document.getElementById("map-play").textContent`))
 		c.silent()
 	})
 
 	part("states look different", statesLookDifferent)
 
-	part("large", func(t *testing.T, c *chromium) {
+	part("large", func(t *testing.T, c *browser) {
 		m := randomMap(rand.New(rand.NewPCG(4, 4)), poolsOf([]int{30}, "10.0.0.0/10"), 3, 60_000)
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
-		took := eval[float64](c, `{ const s = document.getElementById("map-moment"), from = performance.now(); s.value = 1; s.dispatchEvent(new Event("input")); performance.now() - from }`)
+		took := chromium.Eval[float64](c.Chromium, `{ const s = document.getElementById("map-moment"), from = performance.now(); s.value = 1; s.dispatchEvent(new Event("input")); performance.now() - from }`)
 		t.Logf("a moment of 1,048,576 blocks is drawn in %.0f ms", took)
-		require.Equal(t, "1024 1024", c.text(`(c => c.width + " " + c.height)(document.querySelector("#map-pools canvas"))`))
-		c.run(`document.querySelector("#map-pools canvas").focus()`)
-		c.press(kb.End)
-		require.Equal(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.text(pageCursor))
-		c.wait(`document.querySelector(".frame").scrollLeft > 100`) // it is at the right
+		require.Equal(t, "1024 1024", c.Text(`(c => c.width + " " + c.height)(document.querySelector("#map-pools canvas"))`))
+		c.Run(`document.querySelector("#map-pools canvas").focus()`)
+		c.Press(kb.End)
+		require.Equal(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.Text(pageCursor))
+		c.Wait(`document.querySelector(".frame").scrollLeft > 100`) // it is at the right
 		c.silent()
 	})
 
-	part("nearly nothing", func(t *testing.T, c *chromium) {
+	part("nearly nothing", func(t *testing.T, c *browser) {
 		pools := poolsOf([]int{122}, "fd00::/64")
 		last := pools[0].Blocks - 1
 		huge := &sim.Map{Pools: pools, Owners: []string{"a"}, Frames: []sim.Frame{{}, {Cells: []sim.Cell{{Block: last, InUse: 3}}}}}
@@ -339,65 +340,65 @@ func TestReportInBrowser(t *testing.T) {
 			c.open(writtenReport(t, p), 400)
 			c.silent()
 		}
-		c.run(`document.querySelector("#map-pools canvas").focus()`)
-		require.Equal(t, "fd00::ffff:ffff:ffff:ffc0/122|Owner: a|In use: 3 of 64 (4 %)|Borrowed by other nodes: 0|Cooling down: 0|State: in use", c.text(pageCursor))
+		c.Run(`document.querySelector("#map-pools canvas").focus()`)
+		require.Equal(t, "fd00::ffff:ffff:ffff:ffc0/122|Owner: a|In use: 3 of 64 (4 %)|Borrowed by other nodes: 0|Cooling down: 0|State: in use", c.Text(pageCursor))
 	})
 
-	part("screens and paper", func(t *testing.T, c *chromium) {
+	part("screens and paper", func(t *testing.T, c *browser) {
 		f := filled{pools: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/20")}, nodes: 60, pods: 40, moments: 20}
 		page := writtenReport(t, planOf(t, f, 24, 25, 26, 27, 28))
 		for _, width := range []int64{320, 400, 700, 1000, 1600} {
 			c.open(page, width)
-			require.LessOrEqual(t, c.text(`String(document.documentElement.scrollWidth).padStart(5)`), fmt.Sprintf("%5d", width), "nothing sticks out")
+			require.LessOrEqual(t, c.Text(`String(document.documentElement.scrollWidth).padStart(5)`), fmt.Sprintf("%5d", width), "nothing sticks out")
 			c.silent()
 		}
-		light := c.text(pagePixels)
-		wide := c.text(`document.querySelector("#map-pools canvas").style.width`)
-		c.resize(400)
-		c.wait(`parseFloat(document.querySelector("#map-pools canvas").style.width) < 400`)
-		c.resize(1600)
-		c.wait(fmt.Sprintf(`document.querySelector("#map-pools canvas").style.width === %q`, wide))
-		require.Equal(t, light, c.text(pagePixels), "a map drawn anew is the same")
+		light := c.Text(pagePixels)
+		wide := c.Text(`document.querySelector("#map-pools canvas").style.width`)
+		c.Resize(400)
+		c.Wait(`parseFloat(document.querySelector("#map-pools canvas").style.width) < 400`)
+		c.Resize(1600)
+		c.Wait(fmt.Sprintf(`document.querySelector("#map-pools canvas").style.width === %q`, wide))
+		require.Equal(t, light, c.Text(pagePixels), "a map drawn anew is the same")
 		c.silent()
 		folded := `String(document.querySelectorAll("details:not([open])").length)`
-		require.NotEqual(t, "0", c.text(folded))
+		require.NotEqual(t, "0", c.Text(folded))
 		colours := func(theme string) (background, chart string) {
-			c.media("", theme)
-			c.settle()
-			return c.text(`getComputedStyle(document.body).backgroundColor`), c.text(`getComputedStyle(document.querySelector(".f-text")).fill`)
+			c.Media("", theme)
+			c.Settle()
+			return c.Text(`getComputedStyle(document.body).backgroundColor`), c.Text(`getComputedStyle(document.querySelector(".f-text")).fill`)
 		}
 		b1, t1 := colours("light")
-		ink := c.text(`getComputedStyle(document.querySelector("h3")).color`)
+		ink := c.Text(`getComputedStyle(document.querySelector("h3")).color`)
 		b2, t2 := colours("dark")
 		require.NotEqual(t, b1, b2)
 		require.NotEqual(t, t1, t2, "charts follow the page")
-		require.NotEqual(t, light, c.text(pagePixels), "and so does the map")
-		c.run(`dispatchEvent(new Event("beforeprint"))`)
-		require.Equal(t, light, c.text(pagePixels), "paper is white")
-		require.Equal(t, "0", c.text(folded), "and shows everything")
-		c.run(`dispatchEvent(new Event("afterprint"))`)
-		require.NotEqual(t, "0", c.text(folded))
-		c.media("print", "dark")
-		require.Equal(t, "rgb(255, 255, 255)", c.text(`getComputedStyle(document.body).backgroundColor`))
-		require.Equal(t, ink, c.text(`getComputedStyle(document.querySelector("h3")).color`))
+		require.NotEqual(t, light, c.Text(pagePixels), "and so does the map")
+		c.Run(`dispatchEvent(new Event("beforeprint"))`)
+		require.Equal(t, light, c.Text(pagePixels), "paper is white")
+		require.Equal(t, "0", c.Text(folded), "and shows everything")
+		c.Run(`dispatchEvent(new Event("afterprint"))`)
+		require.NotEqual(t, "0", c.Text(folded))
+		c.Media("print", "dark")
+		require.Equal(t, "rgb(255, 255, 255)", c.Text(`getComputedStyle(document.body).backgroundColor`))
+		require.Equal(t, ink, c.Text(`getComputedStyle(document.querySelector("h3")).color`))
 		c.silent()
 	})
 }
 
 // statesLookDifferent: what a block is can be seen, in both themes and both ways to
 // colour.
-func statesLookDifferent(t *testing.T, c *chromium) {
+func statesLookDifferent(t *testing.T, c *browser) {
 	m := &sim.Map{Pools: poolsOf([]int{28}, "10.0.0.0/26"), Owners: []string{"a"}, Frames: []sim.Frame{{Cells: []sim.Cell{
 		{Block: 1}, {Block: 2, InUse: 5}, {Block: 3, Owner: sim.Nobody, InUse: 5}, // and 0 is free
 	}}}}
 	c.open(writtenReport(t, mappedPlan(m)), 1200)
 	for _, theme := range []string{"light", "dark"} {
-		c.media("", theme)
+		c.Media("", theme)
 		for _, mode := range []string{"owner", "fullness"} {
-			c.run(fmt.Sprintf(`document.querySelector("input[value=%s]").click()`, mode))
-			c.settle()
+			c.Run(fmt.Sprintf(`document.querySelector("input[value=%s]").click()`, mode))
+			c.Settle()
 			// A pixel near the corner of each, and the one in the middle.
-			looks := eval[[][]float64](c, `(c => {
+			looks := chromium.Eval[[][]float64](c.Chromium, `(c => {
 				const side = c.width / 2, g = `+pageCopied+`;
 				return [0, 1, 2, 3].map(i => [0.06, 0.5].flatMap(d => [...g.getImageData((i % 2 + d) * side, ((i >> 1) + d) * side, 1, 1).data.slice(0, 3)]));
 			})(document.querySelector("#map-pools canvas"))`)
