@@ -18,6 +18,7 @@ import (
 	"github.com/ipamsim/ipamsim/examples/internal/predict"
 	"github.com/ipamsim/ipamsim/examples/internal/race"
 	"github.com/ipamsim/ipamsim/examples/internal/replay"
+	"github.com/ipamsim/ipamsim/examples/internal/web"
 	"github.com/ipamsim/ipamsim/examples/internal/whatif"
 	"github.com/ipamsim/ipamsim/internal/cli"
 )
@@ -33,7 +34,7 @@ Usage: ipamsim COMMAND [flags]
 // command returns the program of programs.
 func command() *cobra.Command {
 	root := cli.New("ipamsim", "", usage)
-	root.AddCommand(lab.Command(), plan.Command(), whatif.Command(), churn.Command(), race.Command(), replay.Command(), predict.Command())
+	root.AddCommand(lab.Command(), plan.Command(), whatif.Command(), churn.Command(), race.Command(), replay.Command(), predict.Command(), web.Command())
 	cobra.EnableCommandSorting = false
 	root.Version = version()
 	root.SetVersionTemplate("ipamsim {{.Version}}\n")

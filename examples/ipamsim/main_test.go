@@ -37,7 +37,7 @@ func TestHelp(t *testing.T) {
 		require.Contains(t, out, "\n  "+cmd.Name()+" ")
 		helps = append(helps, []string{cmd.Name(), "--help"})
 	}
-	require.Len(t, helps, 4+7)
+	require.Len(t, helps, 4+8)
 	for _, args := range helps {
 		status, out, errs := do(args...)
 		require.Zero(t, status, args)

@@ -1,0 +1,115 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// pages are the files of the site that a person wrote.
+//
+//go:embed site
+var pages embed.FS
+
+// The files of the site that come from the go command: the engine, and what loads any
+// Go program in a page. The two must be of one release of Go.
+const (
+	engineFile = "ipamsim.wasm"
+	loaderFile = "wasm_exec.js"
+)
+
+// site is all files of the site, by name.
+type site map[string][]byte
+
+// names returns the names of the site's files, in order.
+func names() []string {
+	entries, err := pages.ReadDir("site")
+	if err != nil {
+		panic(err) // it is compiled in
+	}
+	all := []string{engineFile, loaderFile}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	slices.Sort(all)
+	return all
+}
+
+// newSite compiles the engine from the source that this program was compiled from, and
+// returns the whole site.
+func newSite(ctx context.Context) (site, error) {
+	source, err := sourceFolder()
+	if err != nil {
+		return nil, err
+	}
+	s := make(site)
+	for _, name := range names() {
+		if name != engineFile && name != loaderFile {
+			if s[name], err = pages.ReadFile("site/" + name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if s[engineFile], err = compileEngine(ctx, source); err != nil {
+		return nil, err
+	}
+	root, err := run(ctx, source, "env", "GOROOT")
+	if err != nil {
+		return nil, err
+	}
+	s[loaderFile], err = os.ReadFile(filepath.Join(strings.TrimSpace(root), "lib", "wasm", loaderFile))
+	return s, err
+}
+
+// sourceFolder is the folder of this file on the machine that compiled the program: a
+// clone, or Go's own store of modules.
+func sourceFolder() (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	folder := filepath.Dir(file)
+	if _, err := os.Stat(filepath.Join(folder, "wasm", "main.go")); !filepath.IsAbs(folder) || errors.Is(err, fs.ErrNotExist) {
+		return "", errors.New("the source is not on this machine, and the page's engine is compiled from it: clone the repository and run go run ./examples/web")
+	}
+	return folder, nil
+}
+
+// compileEngine returns the engine as WebAssembly.
+func compileEngine(ctx context.Context, source string) (wasm []byte, err error) {
+	folder, err := os.MkdirTemp("", "ipamsim-web-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	out := filepath.Join(folder, engineFile)
+	// Without tables for debuggers it is a third smaller.
+	if _, err := run(ctx, source, "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./wasm"); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(out)
+}
+
+// run runs the go command in a folder, for WebAssembly, and returns what it prints.
+func run(ctx context.Context, folder string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	var out, complaints bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, &out, &complaints
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off")
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.Is(err, exec.ErrNotFound):
+		return "", errors.New("the go command is not in PATH; the page's engine is compiled with it")
+	case err != nil:
+		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}
