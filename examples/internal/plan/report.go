@@ -11,6 +11,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/ipamsim/ipamsim/examples/internal/look"
 	"github.com/ipamsim/ipamsim/internal/chart"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
@@ -81,7 +82,7 @@ func writeReport(w io.Writer, p *plan) error {
 	}
 	page := reportPage{
 		Title: p.Scenario.Name, About: p.Scenario.About, Plan: p, Facts: reportFacts(&p.Scenario), Scenario: string(scenario),
-		CSS: template.CSS(Style()), JS: template.JS(reportJS),
+		CSS: template.CSS(Style()), JS: template.JS(look.Script() + "\n" + reportJS),
 	}
 	if page.Title == "" {
 		page.Title = "Which block size?"
