@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/ipamsim/ipamsim/examples/internal/look"
 )
 
 // pages are the files of the site that a person wrote.
@@ -27,6 +29,12 @@ const (
 	loaderFile = "wasm_exec.js"
 )
 
+// The files of the site that other pages have parts of.
+const (
+	lookFile = "look.css"
+	mapFile  = "blockmap.js"
+)
+
 // site is all files of the site, by name.
 type site map[string][]byte
 
@@ -36,7 +44,7 @@ func names() []string {
 	if err != nil {
 		panic(err) // it is compiled in
 	}
-	all := []string{engineFile, loaderFile}
+	all := []string{engineFile, loaderFile, lookFile, mapFile}
 	for _, e := range entries {
 		all = append(all, e.Name())
 	}
@@ -51,12 +59,14 @@ func newSite(ctx context.Context) (site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := make(site)
-	for _, name := range names() {
-		if name != engineFile && name != loaderFile {
-			if s[name], err = pages.ReadFile("site/" + name); err != nil {
-				return nil, err
-			}
+	s := site{lookFile: []byte(look.CSS()), mapFile: []byte(look.Module())}
+	written, err := pages.ReadDir("site")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range written {
+		if s[e.Name()], err = pages.ReadFile("site/" + e.Name()); err != nil {
+			return nil, err
 		}
 	}
 	if s[engineFile], err = compileEngine(ctx, source); err != nil {
