@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ipamsim/ipamsim/examples/internal/course"
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/calico"
+	"github.com/ipamsim/ipamsim/pool"
 )
 
 const usage = `Go through the course's lab on Calico IPAM, on a simulated cluster.
@@ -58,7 +60,7 @@ type options struct {
 
 // Command returns the program.
 func Command() *cobra.Command {
-	o := &options{calico: calico.V3(28)}
+	o := &options{calico: course.Default().Calico}
 	cmd := cli.New("lab", "the lab of the course on Calico IPAM, on a simulated cluster", usage)
 	o.define(cmd.Flags())
 	cli.Calico(cmd, &o.calico, "the `RELEASE` of Calico, v3.22 to v3.33, whose allocator and calicoctl the cluster has")
@@ -68,12 +70,15 @@ func Command() *cobra.Command {
 			return cli.Usage(err)
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
-		cli.Warn(cmd, s.calico.Caveat())
-		l := &lab{cluster: newCluster(s), page: page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json}}
-		if err := l.play(o.steps); err != nil {
-			return err
+		cli.Warn(cmd, s.Calico.Caveat())
+		p := &page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json}
+		for part, err := range course.Parts(s, o.steps...) {
+			if err != nil {
+				return err
+			}
+			p.add(part)
 		}
-		if err := l.finish(); err != nil {
+		if err := p.finish(); err != nil {
 			return err
 		}
 		return out.Flush()
@@ -93,43 +98,45 @@ func (o *options) define(flags *pflag.FlagSet) {
 	})
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "what the cluster is made from: the operator's custom-resources.yaml (its pool), a Kind cluster's `FILE` (its nodes), or what kubectl get ippools,nodes -o yaml prints; give it once for each. The flags below win over the files")
 	flags.BoolVar(&o.json, "json", false, "print JSON: an array of {\"title\",\"items\"}, an item being {\"says\"}, {\"command\"}, {\"prints\"} or {\"look\"}")
-	flags.IntVar(&o.nodes, "nodes", 3, "1 to 5000 nodes, the first one the control plane")
-	cli.PrefixVar(flags, &o.pool, "pool", "192.168.0.0/16", "", "the pool of addresses, IPv4 or IPv6")
+	own := course.Default()
+	flags.IntVar(&o.nodes, "nodes", own.Nodes, "1 to 5000 nodes, the first one the control plane")
+	cli.PrefixVar(flags, &o.pool, "pool", own.Pool.CIDR.String(), "", "the pool of addresses, IPv4 or IPv6")
 	flags.IntVar(&o.size, "block-size", 0, "prefix length of its blocks: 20 to 32 for IPv4 (default 26), 116 to 128 for IPv6 (default 122)")
 }
 
 // settings returns the cluster that the flags ask for.
-func (o *options) settings(flags *pflag.FlagSet, args []string) (s settings, err error) {
+func (o *options) settings(flags *pflag.FlagSet, args []string) (s course.Settings, err error) {
 	if len(args) > 0 {
 		return s, fmt.Errorf("%q: there are no arguments, only flags", args[0])
 	}
 	for _, step := range o.steps {
-		if step < 1 || step > len(exercises) {
-			return s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, len(exercises))
+		if step < 1 || step > course.Steps {
+			return s, fmt.Errorf("-step %d: there are exercises 1 to %d", step, course.Steps)
 		}
 	}
-	s.nodes, s.calico = o.nodes, o.calico
-	s.encapsulation, s.natOutgoing = "VXLANCrossSubnet", true
+	s = course.Default()
+	s.Nodes, s.Calico = o.nodes, o.calico
 	if len(o.files) > 0 {
-		if err := s.load(o.files, flags.Changed("pool")); err != nil {
+		s.Pool = pool.Spec{}
+		if err := load(&s, o.files, flags.Changed("pool")); err != nil {
 			return s, err
 		}
 	}
 	if flags.Changed("nodes") {
-		s.names = nil
+		s.Names = nil
 	}
-	if n := s.count(); n < 1 || n > maxNodes {
+	if n := s.Count(); n < 1 || n > maxNodes {
 		return s, fmt.Errorf("-nodes %d: must be from 1 to %d", n, maxNodes)
 	}
-	if flags.Changed("pool") || s.pool.Name == "" {
-		s.pool.CIDR = o.pool
-		s.pool.Name = "default-ipv4-ippool"
-		if s.pool.CIDR.Addr().Is6() {
-			s.pool.Name = "default-ipv6-ippool"
+	if flags.Changed("pool") || s.Pool.Name == "" {
+		s.Pool.CIDR = o.pool
+		s.Pool.Name = "default-ipv4-ippool"
+		if s.Pool.CIDR.Addr().Is6() {
+			s.Pool.Name = "default-ipv6-ippool"
 		}
 	}
 	if flags.Changed("block-size") {
-		s.pool.BlockSize = o.size
+		s.Pool.BlockSize = o.size
 	}
-	return s, cli.InFlags(s.pool.Validate())
+	return s, cli.InFlags(s.Pool.Validate())
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/examples/internal/course"
 )
 
 // play runs the program, which must succeed.
@@ -137,7 +137,7 @@ calico-ipam-worker2-192-168-112-128-26       calico-ipam-worker2         192.168
 			t.Errorf("exercise %d:\n%s\nwant in it:\n%s", step, one, want)
 		}
 		next := fmt.Sprintf("Exercise %d", step+1)
-		if step == len(exercises) {
+		if step == course.Steps {
 			next = "After: a node fills"
 		}
 		require.Equal(t, part(t, lab, fmt.Sprintf("Exercise %d", step), next), one, "the exercise alone is that part of the lab")
@@ -207,7 +207,7 @@ func TestPage(t *testing.T) {
 	}
 	var out strings.Builder
 	p := page{out: &out, bold: true}
-	p.command("x")
+	p.item(course.Item{Kind: course.Command, Text: "x"})
 	require.Equal(t, "\x1b[1m$ x\x1b[0m\n", out.String())
 }
 
@@ -309,45 +309,6 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// A node may own twenty blocks, and does not borrow beyond.
-func TestBlockLimit(t *testing.T) {
-	s, err := parse("-nodes", "1", "-block-size", "32")
-	require.NoError(t, err)
-	var out bytes.Buffer
-	l := &lab{cluster: newCluster(s), page: page{out: &out}}
-	require.NoError(t, l.play(nil))
-	for range 20 {
-		_, err = l.startPod("default", fmt.Sprint("more-", len(l.pods)), l.nodes[0])
-		require.NoError(t, err)
-	}
-	last := l.pods[len(l.pods)-1]
-	require.False(t, last.address.IsValid())
-	require.Equal(t, "block-limit:20", last.why)
-	require.Contains(t, l.explain(last, nil), "owns as many blocks as it may")
-	require.Contains(t, l.podTable(l.pods), "none              block-limit:20   calico-ipam-control-plane")
-}
-
-// The operator says when something is wrong.
-func TestDegraded(t *testing.T) {
-	s, err := parse()
-	require.NoError(t, err)
-	var out bytes.Buffer
-	l := &lab{cluster: newCluster(s), page: page{out: &out}}
-	require.NoError(t, l.play(nil))
-	cidr := l.blocksOf(l.nodes[0])[0].CIDR
-	require.True(t, l.ipam.DropBlock(cidr))
-	out.Reset()
-	l.tigerastatus()
-	require.Contains(t, out.String(), "apiserver   False       False         True       0s\n")
-	require.Contains(t, out.String(), "-> The allocator's own check finds: ")
-	require.False(t, l.sound().well)
-	require.ErrorIs(t, l.ipam.Check(), ipam.ErrTruth)
-
-	// An address whose pod is gone is a leak.
-	l.pods = l.pods[:len(l.pods)-1]
-	require.False(t, l.leaked(l.ipam.State()).well)
-}
-
 func TestBadUsage(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -394,10 +355,4 @@ func TestOutputFails(t *testing.T) {
 	var errs bytes.Buffer
 	require.Equal(t, 2, run(nil, nil, full{}, &errs))
 	require.Equal(t, "lab: no space left\n", errs.String())
-}
-
-func TestRanges(t *testing.T) {
-	for want, ns := range map[string][]int{"empty": nil, "0": {0}, "0-1": {0, 1}, "5-7,0,3-4": {5, 6, 7, 0, 3, 4}, "2,1,0": {2, 1, 0}} {
-		require.Equal(t, want, ranges(ns))
-	}
 }

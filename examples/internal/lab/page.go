@@ -4,31 +4,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
+	"github.com/ipamsim/ipamsim/examples/internal/course"
 	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 // width is what prose keeps to. Tables are as wide as the originals.
 const width = 80
 
-// page writes the lab for people to read, or keeps it for JSON. Errors of out are
+// page writes the course for people to read, or keeps it for JSON. Errors of out are
 // found when it is flushed.
 type page struct {
-	out    io.Writer
-	bold   bool
-	hidden bool // what comes now is left out
-	json   bool
-	parts  []section
+	out   io.Writer
+	bold  bool
+	json  bool
+	parts []section // for JSON
 }
 
-// section is what a heading stands above, for JSON.
+// section is a part of the course in JSON.
 type section struct {
 	Title string `json:"title"`
 	Items []item `json:"items"`
 }
 
-// item is one piece of a part. One of its fields is set.
+// item is one piece of a part in JSON. One of its fields is set.
 type item struct {
 	Says    string `json:"says,omitempty"`    // a paragraph
 	Command string `json:"command,omitempty"` // a command line
@@ -36,20 +35,66 @@ type item struct {
 	Look    string `json:"look,omitempty"`    // what to see in that
 }
 
-// print writes text for people.
-func (p *page) print(text string) {
-	if !p.hidden && !p.json {
-		fmt.Fprint(p.out, text)
+// add writes a part, or keeps it for JSON.
+func (p *page) add(part course.Part) {
+	if p.json {
+		p.keep(part)
+		return
+	}
+	p.strong("== " + part.Title)
+	p.print("\n")
+	for _, i := range part.Items {
+		p.item(i)
 	}
 }
 
-// keep keeps an item for JSON.
-func (p *page) keep(i item) {
-	if !p.hidden && p.json {
-		last := &p.parts[len(p.parts)-1]
-		last.Items = append(last.Items, i)
+// keep keeps a part for JSON.
+func (p *page) keep(part course.Part) {
+	s := section{Title: part.Title, Items: []item{}}
+	for _, i := range part.Items {
+		switch i.Kind {
+		case course.Says, course.Asks:
+			s.Items = append(s.Items, item{Says: i.Text})
+		case course.Command:
+			s.Items = append(s.Items, item{Command: i.Text})
+		case course.Prints:
+			s.Items = append(s.Items, item{Prints: i.Text})
+		case course.Look:
+			s.Items = append(s.Items, item{Look: i.Text})
+		}
+	}
+	p.parts = append(p.parts, s)
+}
+
+// item writes one piece of a part.
+func (p *page) item(i course.Item) {
+	switch i.Kind {
+	case course.Says:
+		for _, line := range cli.Wrap(i.Text, width) {
+			p.print(line + "\n")
+		}
+		p.print("\n")
+	case course.Asks:
+		p.strong(i.Text)
+	case course.Command:
+		p.strong("$ " + i.Text)
+	case course.Prints:
+		p.print(i.Text)
+	case course.Look:
+		mark := "-> "
+		for _, line := range cli.Wrap(i.Text, width-len(mark)) {
+			p.print(mark + line + "\n")
+			mark = "   "
+		}
+		p.print("\n")
+	}
+	if i.Gap {
+		p.print("\n")
 	}
 }
+
+// print writes text.
+func (p *page) print(text string) { fmt.Fprint(p.out, text) }
 
 // strong prints a line that stands out.
 func (p *page) strong(text string) {
@@ -57,61 +102,6 @@ func (p *page) strong(text string) {
 		text = "\x1b[1m" + text + "\x1b[0m"
 	}
 	p.print(text + "\n")
-}
-
-// question prints what the next command is asked for.
-func (p *page) question(text string) {
-	p.keep(item{Says: text})
-	p.strong(text)
-}
-
-// blank prints an empty line.
-func (p *page) blank() { p.print("\n") }
-
-// heading begins a part of the lab.
-func (p *page) heading(format string, args ...any) {
-	title := fmt.Sprintf(format, args...)
-	if !p.hidden && p.json {
-		p.parts = append(p.parts, section{Title: title, Items: []item{}})
-	}
-	p.strong("== " + title)
-	p.blank()
-}
-
-// command prints the command that what follows stands for.
-func (p *page) command(line string) {
-	p.keep(item{Command: line})
-	p.strong("$ " + line)
-}
-
-// show prints what a command prints.
-func (p *page) show(text string) {
-	p.keep(item{Prints: text})
-	p.print(text)
-}
-
-// say prints a paragraph and a blank line.
-func (p *page) say(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	p.keep(item{Says: text})
-	for _, line := range cli.Wrap(text, width) {
-		p.print(line + "\n")
-	}
-	p.blank()
-}
-
-// see prints, under what a command printed, what to see in it.
-func (p *page) see(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	p.keep(item{Look: text})
-	for i, line := range cli.Wrap(text, width-3) {
-		mark := "-> "
-		if i > 0 {
-			mark = "   "
-		}
-		p.print(mark + line + "\n")
-	}
-	p.blank()
 }
 
 // finish writes what was kept for JSON.
@@ -123,15 +113,4 @@ func (p *page) finish() error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(p.parts)
-}
-
-// plural puts a number and a noun together.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if strings.HasSuffix(noun, "s") {
-		return fmt.Sprintf("%d %ses", n, noun)
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -1,4 +1,4 @@
-package lab
+package course
 
 import (
 	"cmp"
@@ -36,7 +36,7 @@ func (l *lab) checkRanges() error {
 		rows = append(rows, []string{r.Name, r.Prefix.String(), verdict})
 	}
 	l.show(report.Columns([]string{"RANGE", "CIDR", "POOL " + p.CIDR().String()}, rows))
-	l.blank()
+	l.gap()
 
 	rows = nil
 	for size := p.BlockSize() - 2; size <= p.BlockSize()+2; size++ {

@@ -1,4 +1,4 @@
-package lab
+package course
 
 import (
 	"fmt"
@@ -121,7 +121,7 @@ func (l *lab) giveBack() error {
 		{"before", before},
 		{"after", l.queue(cidr)},
 	}))
-	l.blank()
+	l.gap()
 
 	n := l.worker(0)
 	for _, m := range l.nodes {

@@ -1,4 +1,4 @@
-package lab
+package course
 
 import (
 	"fmt"
@@ -11,8 +11,11 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/report"
 )
 
+// Steps is how many exercises there are.
+const Steps = 7
+
 // exercises are those of the course, in its order.
-var exercises = []struct {
+var exercises = [Steps]struct {
 	title   string
 	command string
 	show    func(*lab)

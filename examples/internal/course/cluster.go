@@ -1,4 +1,4 @@
-package lab
+package course
 
 import (
 	"crypto/sha256"
@@ -18,21 +18,50 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// settings make the lab the reader's own.
-type settings struct {
-	nodes int         // how many, where names is nil
-	names []ipam.Node // the nodes of a file, the first one the control plane
-	pool  pool.Spec
+// Settings make the lab the reader's own.
+type Settings struct {
+	Nodes int         // how many, where Names is nil
+	Names []ipam.Node // the nodes of a file, the first one the control plane
+	Pool  pool.Spec   // valid, see [pool.Spec.Validate]
 
-	encapsulation string // of the pool, which decides on the kind of tunnel
-	natOutgoing   bool
+	Encapsulation string // of the pool, which decides on the kind of tunnel
+	NATOutgoing   bool
 
-	calico calico.Version // the release
+	Calico calico.Version // the release
+}
+
+// Default returns the settings of the course's own cluster.
+func Default() Settings {
+	return Settings{
+		Nodes:         3,
+		Pool:          pool.Spec{Name: "default-ipv4-ippool", CIDR: netip.MustParsePrefix("192.168.0.0/16")},
+		Encapsulation: "VXLANCrossSubnet",
+		NATOutgoing:   true,
+		Calico:        calico.V3(28),
+	}
+}
+
+// Count returns how many nodes there are.
+func (s *Settings) Count() int {
+	if s.Names != nil {
+		return len(s.Names)
+	}
+	return s.Nodes
+}
+
+// Tunnel returns the kind of tunnel between the nodes, empty without one.
+func (s *Settings) Tunnel() string {
+	for _, kind := range []string{"VXLAN", "IPIP"} {
+		if strings.HasPrefix(s.Encapsulation, kind) {
+			return kind
+		}
+	}
+	return ""
 }
 
 // A cluster is a Kind cluster with Calico, as far as the lab looks at it.
 type cluster struct {
-	settings
+	Settings
 	clock *ipam.Clock
 	ipam  *ipam.Allocator
 
@@ -97,12 +126,12 @@ var (
 )
 
 // newCluster returns a cluster in which nothing runs yet.
-func newCluster(s settings) *cluster {
+func newCluster(s Settings) *cluster {
 	clock := ipam.NewClock(start)
 	return &cluster{
-		settings: s,
+		Settings: s,
 		clock:    clock,
-		ipam:     ipam.New(ipam.Options{Now: clock.Now, Calico: s.calico}),
+		ipam:     ipam.New(ipam.Options{Now: clock.Now, Calico: s.Calico}),
 		components: []component{
 			{name: "apiserver", up: (*cluster).nodesReady, since: start},
 			{name: "calico", up: (*cluster).calicoRuns, since: start},
@@ -115,7 +144,7 @@ func (c *cluster) is4() bool { return c.pool().Is4() }
 
 // pool returns the pool, compiled.
 func (c *cluster) pool() *pool.Pool {
-	p, err := pool.New(c.settings.pool)
+	p, err := pool.New(c.Settings.Pool)
 	if err != nil {
 		panic(err) // it was looked at with the flags
 	}
@@ -124,10 +153,10 @@ func (c *cluster) pool() *pool.Pool {
 
 // join makes the pool and brings the nodes up, one after the other.
 func (c *cluster) join() error {
-	if err := c.ipam.SetPool(c.settings.pool); err != nil {
+	if err := c.ipam.SetPool(c.Settings.Pool); err != nil {
 		return err
 	}
-	for i := range c.count() {
+	for i := range c.Count() {
 		n := &node{
 			name:    "calico-ipam-worker",
 			kind:    "k8s-kind",
@@ -139,9 +168,9 @@ func (c *cluster) join() error {
 			joined:  c.clock.Now(),
 		}
 		switch {
-		case c.names != nil:
-			n.name, n.own = c.names[i].Name, c.names[i].Labels
-			_, n.control = n.own[controlPlaneLabel]
+		case c.Names != nil:
+			n.name, n.own = c.Names[i].Name, c.Names[i].Labels
+			_, n.control = n.own[ControlPlaneLabel]
 		case i == 0:
 			n.name = "calico-ipam-control-plane"
 		case i > 1:
@@ -184,13 +213,13 @@ func (n *node) labels() map[string]string {
 	labels := map[string]string{"kubernetes.io/hostname": n.name, "kubernetes.io/os": "linux"}
 	maps.Copy(labels, n.own)
 	if n.control {
-		labels[controlPlaneLabel] = ""
+		labels[ControlPlaneLabel] = ""
 	}
 	return labels
 }
 
-// controlPlaneLabel marks the nodes of the control plane.
-const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
+// ControlPlaneLabel marks the nodes of the control plane.
+const ControlPlaneLabel = "node-role.kubernetes.io/control-plane"
 
 // reported is the node as kubectl shows it. The kubelet's version is the tag
 // of the image.
@@ -213,12 +242,12 @@ func (c *cluster) worker(i int) *node {
 func (c *cluster) startTunnel(n *node) (*pod, error) {
 	kind, handle := "vxlanTunnelAddress", "vxlan-tunnel-addr-"
 	switch {
-	case c.tunnel() == "IPIP":
+	case c.Tunnel() == "IPIP":
 		kind, handle = "ipipTunnelAddress", "ipip-tunnel-addr-"
 	case !c.is4():
 		kind, handle = "vxlanV6TunnelAddress", "vxlan-v6-tunnel-addr-"
 	}
-	p := &pod{name: c.tunnel() + " tunnel", node: n.name, handle: handle + n.name}
+	p := &pod{name: c.Tunnel() + " tunnel", node: n.name, handle: handle + n.name}
 	n.ready = true
 	return p, c.ask(p, pool.Tunnel, map[string]string{ipam.AttrNode: n.name, ipam.AttrType: kind})
 }

@@ -1,7 +1,18 @@
-package lab
+// Package course is the lab of the course on Calico IPAM, on a simulated cluster: what
+// comes before its seven exercises, the exercises, and what comes after.
+//
+// Its rules:
+//
+//   - Everything comes from the state of an allocator, on a clock that moves only when
+//     told: the same settings give the same course.
+//   - It returns parts, and knows nothing of terminals, pages, files or flags.
+//
+// What it is not: a program. Package lab prints the course on a terminal.
+package course
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -10,38 +21,54 @@ import (
 	"github.com/ipamsim/ipamsim/pool"
 )
 
-// A lab leads through one cluster.
+// A lab leads through one cluster. The part is the one that it is in.
 type lab struct {
 	*cluster
-	page
+	Part
 }
 
-// play goes through the whole lab or, if there are steps, prints those exercises
-// alone, in the order of the lab: what comes before and between happens unseen.
-func (l *lab) play(steps []int) error {
-	l.hidden = len(steps) > 0
-	for _, part := range []func() error{l.introduce, l.claim, l.boot} {
-		if err := part(); err != nil {
-			return err
+// Parts goes through the whole course with a cluster of these settings or, if there
+// are steps, through those exercises alone, in the order of the course: what comes before
+// and between happens unseen. The settings must be valid, and steps from 1 to [Steps]. An
+// error ends the course.
+func Parts(s Settings, steps ...int) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) { newLab(s).play(steps, yield) }
+}
+
+func newLab(s Settings) *lab { return &lab{cluster: newCluster(s)} }
+
+// play is [Parts], of one lab.
+func (l *lab) play(steps []int, yield func(Part, error) bool) {
+	shown := func(step int) bool { return len(steps) == 0 || slices.Contains(steps, step) }
+	around := func(parts ...func() error) bool {
+		for _, part := range parts {
+			if err := part(); err != nil {
+				yield(Part{}, err)
+				return false
+			}
+			if shown(0) && !yield(l.Part, nil) {
+				return false
+			}
 		}
+		return true
+	}
+	if !around(l.introduce, l.claim, l.boot) {
+		return
 	}
 	for i, e := range exercises {
-		if len(steps) > 0 {
-			l.hidden = !slices.Contains(steps, i+1)
-		}
-		l.heading("Exercise %d: %s", i+1, e.title)
+		step := i + 1
+		l.heading("Exercise %d: %s", step, e.title)
+		l.Step = step
 		l.command(e.command)
 		e.show(l)
-		if len(steps) > 0 && i+1 == slices.Max(steps) {
-			return nil
+		if shown(step) && !yield(l.Part, nil) {
+			return
+		}
+		if len(steps) > 0 && step == slices.Max(steps) {
+			return
 		}
 	}
-	for _, part := range []func() error{l.fill, l.giveBack, l.checkRanges, l.troubleshoot} {
-		if err := part(); err != nil {
-			return err
-		}
-	}
-	return nil
+	around(l.fill, l.giveBack, l.checkRanges, l.troubleshoot)
 }
 
 // introduce says what the cluster is, and makes it.
@@ -53,11 +80,11 @@ func (l *lab) introduce() error {
 	p := l.pool()
 	l.heading("The lab")
 	nat := "no NAT for"
-	if l.natOutgoing {
+	if l.NATOutgoing {
 		nat = "NAT for"
 	}
 	l.say("%s, pool %s (blocks of /%d: %s), %s, %s outgoing packets. The clock is virtual and shows %s.",
-		plural(len(l.nodes), "node"), p.CIDR(), p.BlockSize(), blocksIn(p), l.encapsulation, nat, l.clock.Now().Format(time.RFC3339))
+		plural(len(l.nodes), "node"), p.CIDR(), p.BlockSize(), blocksIn(p), l.Encapsulation, nat, l.clock.Now().Format(time.RFC3339))
 	return nil
 }
 
@@ -71,7 +98,7 @@ func (l *lab) claim() error {
 	if p.BlockSize() == first.Addr().BitLen() {
 		why = fmt.Sprintf("With blocks of one address the clock decides where it starts: at block %v of the pool, %s", at, first)
 	}
-	l.say("%s needs an address for its %s tunnel and owns no block yet. %s. Nobody has that one.", n.name, l.tunnel(), why)
+	l.say("%s needs an address for its %s tunnel and owns no block yet. %s. Nobody has that one.", n.name, l.Tunnel(), why)
 
 	l.say("Step 1 announces the claim. AutoAssign takes all steps at once, so this one is written by hand: it is what a node leaves behind that dies here.")
 	if err := l.ipam.PutAffinity(affinity.HostOwner(n.name), first, affinity.Pending); err != nil {
@@ -106,7 +133,7 @@ func (l *lab) showClaims() {
 		rows = append(rows, []string{a.Owner.Name, a.CIDR.String(), a.State.String(), size})
 	}
 	l.show(report.Columns([]string{"NODE", "CIDR", "CLAIM", "BLOCK"}, rows))
-	l.blank()
+	l.gap()
 }
 
 // boot starts everything that asks for an address on a fresh cluster.
