@@ -1,0 +1,207 @@
+package session
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/pool"
+)
+
+// View is what the page shows of a state. Every list is there, if empty.
+type View struct {
+	At      int      `json:"at"`     // how many operations are in force
+	Length  int      `json:"length"` // how many there are, those undone too
+	Ops     []doneOp `json:"ops"`
+	Now     string   `json:"now"`
+	Says    []string `json:"says"` // what the last operation in force did
+	Changed Changed  `json:"changed"`
+
+	Figures Figures     `json:"figures"`
+	Config  ConfigView  `json:"config"`
+	Pools   []PoolView  `json:"pools"`
+	Nodes   []NodeView  `json:"nodes"`
+	Unowned []BlockView `json:"unowned"`
+	Source  string      `json:"source"`
+	Slow    bool        `json:"slow"` // a slow act is under way
+}
+
+// Changed is what the last operation changed.
+type Changed struct {
+	Blocks    []string `json:"blocks"`
+	Addresses []string `json:"addresses"`
+	Nodes     []string `json:"nodes"`
+}
+
+// Figures count the cluster.
+type Figures struct {
+	Addresses  float64 `json:"addresses"` // of all pools
+	InUse      int     `json:"inUse"`
+	Cooling    int     `json:"cooling"`
+	Reserved   float64 `json:"reserved"`
+	Blocks     int     `json:"blocks"`
+	BlocksLeft float64 `json:"blocksLeft"` // of enabled pools, that do not exist yet
+	Borrowed   int     `json:"borrowed"`
+	Routes     int     `json:"routes"` // one a block, one a borrowed address
+	Pods       int     `json:"pods"`
+	Waiting    int     `json:"waiting"` // pods without an address
+}
+
+// ConfigView is the configuration.
+type ConfigView struct {
+	Strict    bool   `json:"strict"`
+	MaxBlocks int    `json:"maxBlocks"` // in force: 20 if none is set
+	Cooldown  string `json:"cooldown"`
+	Calico    string `json:"calico"`
+}
+
+// PoolView is a pool.
+type PoolView struct {
+	Name         string  `json:"name"`
+	CIDR         string  `json:"cidr"`
+	BlockSize    int     `json:"blockSize"`
+	Blocks       float64 `json:"blocks"`  // that it has room for
+	Claimed      int     `json:"claimed"` // that exist
+	NodeSelector string  `json:"nodeSelector"`
+	Disabled     bool    `json:"disabled"`
+}
+
+// NodeView is a node with its blocks.
+type NodeView struct {
+	Name     string            `json:"name"`
+	Labels   map[string]string `json:"labels"`
+	Cordoned bool              `json:"cordoned"`
+	Gone     bool              `json:"gone"`
+	Pods     int               `json:"pods"`
+	Waiting  int               `json:"waiting"`
+	Borrows  int               `json:"borrows"` // addresses that its pods have from others' blocks
+	Blocks   []BlockView       `json:"blocks"`
+}
+
+// BlockView is a block, or a claim on one that does not exist.
+type BlockView struct {
+	CIDR    string `json:"cidr"`
+	State   string `json:"state"` // of the claim: confirmed, pending, pendingDeletion or empty
+	Exists  bool   `json:"exists"`
+	InUse   int    `json:"inUse"`
+	Free    int    `json:"free"`
+	Cooling int    `json:"cooling"`
+	Lent    int    `json:"lent"` // addresses in use by others than its owner
+}
+
+// View returns the view of the state.
+func (s *Session) View() *View {
+	w := s.world
+	v := &View{
+		At: s.at, Length: len(s.ops), Ops: s.done, Now: w.clock.Now().UTC().Format(time.RFC3339), Says: notNil(w.says),
+		Changed: Changed{Blocks: []string{}, Addresses: []string{}, Nodes: []string{}},
+		Source:  "setup", Pools: []PoolView{}, Nodes: []NodeView{}, Unowned: []BlockView{}, Slow: s.slow != nil,
+	}
+	if s.dump != nil {
+		v.Source = "load"
+	}
+	w.view(v)
+	return v
+}
+
+// notNil makes an empty list of none.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// view fills in what the world knows.
+func (w *world) view(v *View) {
+	for _, cidr := range slices.SortedFunc(maps.Keys(w.changed), comparePrefixes) {
+		v.Changed.Blocks = append(v.Changed.Blocks, cidr.String())
+	}
+	for _, ip := range slices.SortedFunc(maps.Keys(w.addresses), netip.Addr.Compare) {
+		v.Changed.Addresses = append(v.Changed.Addresses, ip.String())
+	}
+	v.Changed.Nodes = append(v.Changed.Nodes, slices.Sorted(maps.Keys(w.affected))...)
+
+	c := w.ipam.GetIPAMConfig()
+	v.Config = ConfigView{c.StrictAffinity, limit(c), w.cooldown(), w.ipam.Calico().String()}
+
+	claimed := make([]int, len(w.pools))
+	borrows := make(map[*node]int)
+	for _, cidr := range slices.SortedFunc(maps.Keys(w.blocks), comparePrefixes) {
+		b := w.blocks[cidr]
+		v.Figures.Blocks++
+		v.Figures.InUse += b.count.InUse
+		v.Figures.Cooling += b.count.Cooling
+		v.Figures.Borrowed += b.count.Borrowed
+		for i, p := range w.pools {
+			if p.Contains(cidr.Addr()) {
+				claimed[i]++
+			}
+		}
+		for n, k := range b.holders {
+			if n.owner() != b.owner {
+				borrows[n] += k
+			}
+		}
+		if n := w.nodes[b.owner.Name]; b.owner.IsZero() || n == nil || b.owner.Type != affinity.Host {
+			v.Unowned = append(v.Unowned, w.block(cidr, b.owner))
+		}
+	}
+	for _, state := range w.claimed {
+		if state == affinity.Confirmed {
+			v.Figures.Routes++
+		}
+	}
+	v.Figures.Routes += v.Figures.Borrowed
+	v.Figures.Pods = len(w.pods)
+	w.viewPools(v, claimed)
+	for _, n := range w.order {
+		nv := NodeView{Name: n.name, Labels: n.labels, Cordoned: n.cordoned, Gone: n.gone, Pods: len(n.pods), Waiting: n.waiting, Borrows: borrows[n], Blocks: []BlockView{}}
+		v.Figures.Waiting += n.waiting
+		for _, cidr := range slices.SortedFunc(maps.Keys(n.blocks), comparePrefixes) {
+			nv.Blocks = append(nv.Blocks, w.block(cidr, n.owner()))
+		}
+		v.Nodes = append(v.Nodes, nv)
+	}
+}
+
+// viewPools fills in the pools, of each of which so many blocks exist.
+func (w *world) viewPools(v *View, claimed []int) {
+	reserved, _ := pool.ParseReservations(w.ipam.Reservations())
+	for i, p := range w.pools {
+		blocks := power(p.BlockBits())
+		v.Pools = append(v.Pools, PoolView{p.Name(), p.CIDR().String(), p.BlockSize(), blocks, claimed[i], p.Spec().NodeSelector, p.Disabled()})
+		v.Figures.Addresses += power(p.CIDR().Addr().BitLen() - p.CIDR().Bits())
+		if !p.Disabled() {
+			v.Figures.BlocksLeft += max(0, blocks-float64(claimed[i]))
+		}
+		n, _ := reserved.CountIn(p.CIDR()).Float64()
+		v.Figures.Reserved += n
+	}
+}
+
+// power is 2 to the power of bits.
+func power(bits int) float64 {
+	n := 1.0
+	for range bits {
+		n *= 2
+	}
+	return n
+}
+
+// block is a block as its owner, or who claims it, has it.
+func (w *world) block(cidr netip.Prefix, o affinity.Owner) BlockView {
+	v := BlockView{CIDR: cidr.String(), State: w.claimed[claim{o, cidr}].String()}
+	if b := w.blocks[cidr]; b != nil && b.owner == o {
+		v.Exists, v.InUse, v.Free, v.Cooling, v.Lent = true, b.count.InUse, b.count.Free, b.count.Cooling, b.count.Borrowed
+	}
+	return v
+}
+
+// comparePrefixes orders by address, then size.
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+}
