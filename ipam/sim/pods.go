@@ -263,8 +263,7 @@ func (r *runner) reused(ip netip.Addr) {
 		return
 	}
 	if gap := Duration(r.at - at); r.result.ReuseGap == nil || gap < *r.result.ReuseGap {
-		least := gap // another variable, which is made only here
-		r.result.ReuseGap = &least
+		r.result.ReuseGap = &gap
 	}
 }
 

@@ -1,0 +1,82 @@
+// The reader's own cluster: a file that is read here and goes nowhere.
+
+import { button, el, fill, plural } from "./dom.js";
+import { makeLab } from "./lab.js";
+import { calm, complain } from "./store.js";
+
+/** makeCluster makes the tab. */
+export function makeCluster(store) {
+  const input = el("input", { type: "file", id: "cluster-file", className: "file", accept: ".json,.yaml,.yml,.gz,.tgz,.tar,.txt", onchange: () => { if (input.files.length) read(input.files[0]); } });
+  const status = el("p", { role: "status", "aria-live": "polite" });
+  const drop = el("div.drop.card", {},
+    el("h2", {}, "Look at your own cluster"),
+    el("p", {}, "Drop a file here, or choose one: what kubectl or calicoctl printed, as JSON or YAML, also compressed with gzip, or a tar archive of such files."),
+    el("pre.output", { tabIndex: 0 }, "kubectl get ippools,ipamblocks,blockaffinities,ipamhandles,ipamconfigurations,ipreservations,nodes,pods -A -o json > cluster.json"),
+    el("label.field", { for: "cluster-file" }, "File ", input),
+    el("p.promise", {}, "The file is read in this page and goes nowhere: the browser itself forbids the page to send or to ask for anything."),
+    status);
+  const found = el("div.found");
+  const body = el("div.cluster-lab");
+  const element = el("div.cluster", {}, drop, found, body);
+  let lab = null, reading = 0;
+
+  for (const kind of ["dragenter", "dragover"]) {
+    element.addEventListener(kind, event => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  }
+  element.addEventListener("dragleave", event => { if (!element.contains(event.relatedTarget)) drop.classList.remove("over"); });
+  element.addEventListener("drop", event => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    const file = event.dataTransfer.files[0];
+    if (file) read(file);
+    else complain(new Error("That was no file. Drop a file, or choose one."));
+  });
+
+  async function read(file) {
+    const mine = ++reading;
+    calm();
+    status.textContent = `Reading ${file.name} …`;
+    const began = performance.now();
+    try {
+      const bytes = await file.arrayBuffer();
+      const view = await store.session.call("load", { name: file.name }, bytes);
+      if (mine !== reading) return;
+      const findings = await store.ask("findings", {});
+      if (!lab) {
+        store.view = view;
+        lab = makeLab(store, { acts: true, history: true });
+        body.append(lab.element);
+      } else {
+        store.show(view);
+      }
+      status.textContent = `${file.name}: ${plural(view.nodes.length, "node")}, ${plural(view.figures.blocks, "block")}, ${plural(view.figures.inUse, "address", "addresses")} in use. Read in ${Math.round(performance.now() - began)} ms.`;
+      showFindings(findings);
+      element.dataset.loaded = file.name;
+    } catch (error) {
+      if (mine !== reading) return;
+      status.textContent = lab ? "The file was not read. The cluster below is the one before." : "The file was not read.";
+      complain(error);
+    } finally {
+      input.value = "";
+    }
+  }
+
+  function showFindings({ findings, text }) {
+    const list = findings || [];
+    fill(found, el("section.card" + (list.length ? ".warnings" : ""), {},
+      el("h2", {}, list.length ? plural(list.length, "finding") : "Nothing is amiss"),
+      list.length ? el("ul.findings", {}, ...list.slice(0, 200).map(finding)) : el("p", {}, "Blocks, handles, affinities, nodes and pods agree with each other."),
+      list.length > 200 && el("p.note", {}, `The first 200 of ${list.length}; the report below has all.`),
+      text && el("details", {}, el("summary", {}, "The report, as whatif prints it"), el("pre.output", { tabIndex: 0 }, text)),
+      el("p.note", {}, "What if? Drain a node below, or take it away, and see what happens to its pods and blocks. Undo brings it back.")));
+  }
+
+  function finding(f) {
+    if (typeof f === "string") return el("li", {}, f);
+    return el("li", {}, el("b", {}, f.kind || f.code || ""), " ", f.says || f.text || f.message || "");
+  }
+  return element;
+}

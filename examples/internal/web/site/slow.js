@@ -1,0 +1,123 @@
+// The claim, call by call: what a few nodes do at once, one datastore call after the
+// other, in the order that the reader clicks.
+
+import { button, choice, el, fill, plural } from "./dom.js";
+import { makeGrid } from "./cells.js";
+import { nodeChoice } from "./nodes.js";
+import { number } from "./acts.js";
+import { calm, complain, tried } from "./store.js";
+
+const kinds = [["add-pods", "adds pods"], ["remove-pods", "removes pods"], ["drain", "is drained"]];
+
+/** makeSlow makes the tab. It works on the lab's cluster. */
+export function makeSlow(store) {
+  const rows = el("div.clients-form");
+  const body = el("div.slow-body");
+  const start = button("Begin", () => begin(), { className: "main" });
+  const more = button("One more node", () => add());
+  const form = el("section.card", {},
+    el("h2", {}, "Who does what?"),
+    el("p", {}, "Choose up to four nodes that act at the same time. Then take their calls to the datastore one by one, in any order: the one that you do not step waits, as a slow node would, and each may die before its next call."),
+    rows, el("div.row", {}, more, start));
+  const element = el("div.slow", {}, form, body);
+  let slow = null, busy = false;
+
+  function add() {
+    const used = [...rows.querySelectorAll("select.node-of")].map(s => s.value);
+    const node = nodeChoice(store.view), kind = choice(kinds), count = number(1, 1, 100, { "aria-label": "How many" });
+    node.className = "node-of";
+    node.setAttribute("aria-label", "Node");
+    kind.setAttribute("aria-label", "What it does");
+    node.value = [...node.options].map(o => o.value).find(v => !used.includes(v)) || node.value;
+    kind.addEventListener("change", () => { count.hidden = kind.value === "drain"; });
+    const row = el("div.row.client", {}, node, kind, count, button("Not this one", () => { row.remove(); limits(); }));
+    row.op = () => kind.value === "drain" ? { do: "drain", node: node.value } : { do: kind.value, node: node.value, count: Number(count.value) };
+    rows.append(row);
+    limits();
+  }
+  function limits() {
+    more.disabled = rows.children.length >= 4;
+    start.disabled = rows.children.length === 0;
+  }
+
+  // Only one call at a time: the answers come in the order of the clicks.
+  const call = async (method, args) => {
+    if (busy) return;
+    busy = true;
+    calm();
+    try {
+      show(await store.ask(method, args));
+    } catch (error) {
+      complain(error);
+    } finally {
+      busy = false;
+    }
+  };
+  const begin = () => call("slow-start", { clients: [...rows.children].map(r => r.op()) });
+
+  function show(next) {
+    const focused = document.activeElement && document.activeElement.dataset.act;
+    slow = next;
+    form.hidden = true;
+    const over = slow.clients.every(c => !c.waiting);
+    fill(body,
+      el("section.card.says-card", {}, el("div", { role: "status", "aria-live": "polite" }, ...(slow.says.length ? slow.says : ["Nothing has been called yet. Step a node."]).map(s => el("p", {}, s))),
+        el("div.row", {},
+          button("Finish", tried(async () => { store.show(await store.session.call("slow-end", {})); leave("The acts are part of the lab's list now."); }), { disabled: !over, className: "main", "data-act": "end" }),
+          button("Drop all of it", tried(async () => { await store.session.call("slow-cancel", {}); store.show(await store.ask("view", {})); leave(""); }), { "data-act": "cancel" }),
+          el("span.note", {}, over ? "All have ended or died." : "Finish is possible when all have ended or died."))),
+      el("div.clients", {}, ...slow.clients.map(client)),
+      el("section.card", {}, el("h2", {}, "Affinities"),
+        slow.affinities.length ? el("div.scroll", {}, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["Node", "Block", "State"].map(t => el("th", { scope: "col" }, t)))),
+          el("tbody", {}, ...slow.affinities.map(a => el("tr", {}, el("th", { scope: "row" }, a.node), el("td", {}, el("code", {}, a.cidr)), el("td", {}, el("span.tag" + (a.state === "confirmed" ? ".yes" : ".no"), {}, a.state))))))) : el("p.note", {}, "None yet.")),
+      el("section.card", {}, el("h2", {}, "Blocks"),
+        slow.blocks.length ? el("div.slow-blocks", {}, ...slow.blocks.map(b => {
+          const grid = makeGrid({ width: 176, tell: () => {}, leave: () => {} });
+          grid.canvas.tabIndex = 0;
+          grid.show(b, new Set(), true);
+          return el("figure.block", {}, el("figcaption", {}, el("code", {}, b.cidr), " ", el("small", {}, b.cells ? b.owner ? "of " + b.owner : "of nobody" : "does not exist yet")), grid.element);
+        })) : el("p.note", {}, "None has been touched yet.")));
+    const again = focused && body.querySelector(`[data-act="${CSS.escape(focused)}"]`);
+    if (again && !again.disabled) again.focus();
+    else if (focused) (body.querySelector("button:not(:disabled)") || start).focus();
+    body.dataset.steps = slow.clients.reduce((sum, c) => sum + c.log.length, 0);
+  }
+
+  function client(c, i) {
+    const state = c.dead ? el("span.tag.no", {}, "dead") : c.waiting ? null : el("span.tag.yes", {}, "has ended");
+    const step = doing => call("slow-step", { client: i, do: doing });
+    return el("section.card.client-card", { "aria-label": c.name },
+      el("header", {}, el("h3", {}, c.name), state),
+      c.waiting && el("div.next-call", {},
+        el("p.note", {}, "Its next call:"),
+        el("p", {}, el("code", {}, c.waiting.call), " ", el("code.key", {}, c.waiting.key)),
+        el("p", {}, c.waiting.says),
+        el("div.row", {}, button("Step", () => step("step"), { className: "main", "aria-label": `Step ${c.name}`, "data-act": "step-" + i }),
+          button("Let it die", () => step("die"), { "aria-label": `Let ${c.name} die before this call`, "data-act": "die-" + i }))),
+      c.result && el("p.result", {}, c.result),
+      el("p.note", {}, plural(c.log.length, "call") + " so far"),
+      el("ol.calls", {}, ...c.log.map(l => el("li", {}, el("div", {}, el("code", {}, l.call), " ", el("code.key", {}, l.key), " ", el("small", {}, l.result)), l.says && el("p", {}, l.says)))));
+  }
+
+  function leave(text) {
+    slow = null;
+    form.hidden = false;
+    fill(body, text && el("p.card", { role: "status" }, text));
+    start.focus();
+  }
+
+  store.listen(view => {
+    if (slow) return;
+    // Nodes come and go in the lab; the choices are made again.
+    const known = new Set(view.nodes.filter(n => !n.gone).map(n => n.name));
+    for (const row of [...rows.children]) if (!known.has(row.querySelector("select.node-of").value)) row.remove();
+    for (const s of rows.querySelectorAll("select.node-of")) {
+      const value = s.value;
+      s.replaceChildren(...nodeChoice(view).children);
+      s.value = value;
+    }
+    while (rows.children.length < Math.min(2, known.size)) add();
+    limits();
+  });
+  return element;
+}
