@@ -61,6 +61,7 @@ func (l *lab) play(steps []int, yield func(Part, error) bool) {
 		l.Step = step
 		l.command(e.command)
 		e.show(l)
+		l.explainFields(e.fields)
 		if shown(step) && !yield(l.Part, nil) {
 			return
 		}

@@ -19,14 +19,15 @@ var exercises = [Steps]struct {
 	title   string
 	command string
 	show    func(*lab)
+	fields  []Field
 }{
-	{"the machines", "containerlab inspect", (*lab).inspect},
-	{"is Calico well?", "kubectl get tigerastatus", (*lab).tigerastatus},
-	{"the nodes", "kubectl get nodes", (*lab).getNodes},
-	{"the pool", "calicoctl ipam show", (*lab).ipamShow},
-	{"the claims on blocks", "kubectl get blockaffinities", (*lab).getAffinities},
-	{"the claims in full", "kubectl get blockaffinities -o yaml", (*lab).affinitiesYAML},
-	{"which block is whose", "kubectl get blockaffinities " + `\` + "\n    -o custom-columns=NAME:.metadata.name,NODE:.spec.node,CIDR:.spec.cidr", (*lab).listAffinities},
+	{"the machines", "containerlab inspect", (*lab).inspect, machineFields},
+	{"is Calico well?", "kubectl get tigerastatus", (*lab).tigerastatus, healthFields},
+	{"the nodes", "kubectl get nodes", (*lab).getNodes, nodeFields},
+	{"the pool", "calicoctl ipam show", (*lab).ipamShow, poolFields},
+	{"the claims on blocks", "kubectl get blockaffinities", (*lab).getAffinities, claimFields},
+	{"the claims in full", "kubectl get blockaffinities -o yaml", (*lab).affinitiesYAML, objectFields},
+	{"which block is whose", "kubectl get blockaffinities " + `\` + "\n    -o custom-columns=NAME:.metadata.name,NODE:.spec.node,CIDR:.spec.cidr", (*lab).listAffinities, columnFields},
 }
 
 // kubectl prints what kubectl does at this moment.

@@ -15,7 +15,10 @@ type Part struct {
 // An Item is one piece of a part.
 type Item struct {
 	Kind Kind
-	Text string
+	Text string // empty for Explains
+
+	// Fields tells what the fields printed above mean; of kind Explains only.
+	Fields []Field
 	// Gap is set where a blank line sets a table apart from what follows.
 	Gap bool
 }
@@ -25,11 +28,12 @@ type Kind int
 
 // The kinds of items.
 const (
-	Says    Kind = iota // a paragraph
-	Asks                // a question, which the next command answers
-	Command             // a command line
-	Prints              // what the command prints, or a table; ends with a newline
-	Look                // what to see in that
+	Says     Kind = iota // a paragraph
+	Asks                 // a question, which the next command answers
+	Command              // a command line
+	Prints               // what the command prints, or a table; ends with a newline
+	Look                 // what to see in that
+	Explains             // what each field of that means
 )
 
 // add appends an item to the part.

@@ -26,6 +26,7 @@ The lab as in the course, one exercise of it, your own cluster, and one with
 more nodes than blocks:
 
   ipamsim lab
+  ipamsim lab -i
   ipamsim lab -step 4
   ipamsim lab -pool 10.244.0.0/16 -nodes 5
   ipamsim lab -pool 10.0.0.0/28 -block-size 30 -nodes 9
@@ -38,9 +39,17 @@ The exercises:
   3  kubectl get nodes          7  as name, node and CIDR
   4  calicoctl ipam show
 
+An exercise alone explains every column and field of what it prints. So does the
+whole lab with -i, or with -explain.
+
+With -i the lab waits for Enter between its parts. Ctrl-D goes on to the end,
+and Ctrl-C leaves. It waits only where it prints on a terminal: into a file or a
+pipe it prints all parts at once.
+
 Headings are bold on a terminal, unless NO_COLOR is set.
 
-Exit status: 0; 2 bad usage, unreadable input or unwritable output.
+Exit status: 0; 2 bad usage, unreadable input or unwritable output; 130
+interrupted.
 `
 
 // maxNodes keeps the output readable and the management network large enough.
@@ -54,6 +63,10 @@ type options struct {
 	pool  netip.Prefix
 	size  int
 	json  bool
+
+	interactive bool // wait between parts
+	explain     bool // explain every field
+
 	// calico is the release; the course's cluster has the one of its time.
 	calico calico.Version
 }
@@ -71,11 +84,28 @@ func Command() *cobra.Command {
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
 		cli.Warn(cmd, s.Calico.Caveat())
-		p := &page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json}
+		p := &page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json, explain: o.explain}
+		if !cmd.Flags().Changed("explain") {
+			p.explain = o.interactive || len(o.steps) > 0
+		}
+		var reader *pager
+		if o.interactive && cli.Terminal(cmd.OutOrStdout()) {
+			reader = &pager{in: bufio.NewReader(cmd.InOrStdin()), out: cmd.OutOrStdout()}
+		}
+		first := true
 		for part, err := range course.Parts(s, o.steps...) {
 			if err != nil {
 				return err
 			}
+			if reader != nil && !first {
+				if err := out.Flush(); err != nil {
+					return err
+				}
+				if err := reader.wait(cmd.Context(), part.Title); err != nil {
+					return err
+				}
+			}
+			first = false
 			p.add(part)
 		}
 		if err := p.finish(); err != nil {
@@ -96,8 +126,10 @@ func (o *options) define(flags *pflag.FlagSet) {
 		o.steps = append(o.steps, int(step))
 		return nil
 	})
+	flags.BoolVarP(&o.interactive, "interactive", "i", false, "wait for Enter between the parts, and explain every field")
+	flags.BoolVar(&o.explain, "explain", false, "explain every column and field of what the exercises print; -step and -i do, unless -explain=false")
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "what the cluster is made from: the operator's custom-resources.yaml (its pool), a Kind cluster's `FILE` (its nodes), or what kubectl get ippools,nodes -o yaml prints; give it once for each. The flags below win over the files")
-	flags.BoolVar(&o.json, "json", false, "print JSON: an array of {\"title\",\"items\"}, an item being {\"says\"}, {\"command\"}, {\"prints\"} or {\"look\"}")
+	flags.BoolVar(&o.json, "json", false, "print JSON: an array of {\"title\",\"items\"}, an item being {\"says\"}, {\"command\"}, {\"prints\"}, {\"look\"} or {\"explains\"}: an array of {\"word\",\"says\"}")
 	own := course.Default()
 	flags.IntVar(&o.nodes, "nodes", own.Nodes, "1 to 5000 nodes, the first one the control plane")
 	cli.PrefixVar(flags, &o.pool, "pool", own.Pool.CIDR.String(), "", "the pool of addresses, IPv4 or IPv6")
@@ -108,6 +140,9 @@ func (o *options) define(flags *pflag.FlagSet) {
 func (o *options) settings(flags *pflag.FlagSet, args []string) (s course.Settings, err error) {
 	if len(args) > 0 {
 		return s, fmt.Errorf("%q: there are no arguments, only flags", args[0])
+	}
+	if o.interactive && o.json {
+		return s, errors.New("-i waits for a reader, and -json has none: give one of them")
 	}
 	for _, step := range o.steps {
 		if step < 1 || step > course.Steps {

@@ -39,10 +39,10 @@ func golden(text string) string { return strings.TrimPrefix(text, "\n") }
 
 // TestJSON: it says what the page says, word for word, whole or of some exercises.
 func TestJSON(t *testing.T) {
-	for _, args := range [][]string{nil, {"-step", "4", "-step", "7"}} {
+	for _, args := range [][]string{nil, {"-step", "4", "-step", "7"}, {"-explain"}, {"-step", "6", "-explain=false"}} {
 		var parts []struct {
 			Title string
-			Items []map[string]string
+			Items []map[string]any
 		}
 		require.NoError(t, json.Unmarshal([]byte(play(t, append(args, "-json")...)), &parts))
 		var said []string
@@ -50,13 +50,22 @@ func TestJSON(t *testing.T) {
 			said = append(said, "== "+p.Title)
 			for _, i := range p.Items {
 				require.Len(t, i, 1)
-				if i["command"] != "" {
-					i["command"] = "$ " + i["command"]
+				for kind, what := range i {
+					switch kind {
+					case "explains":
+						for _, f := range what.([]any) {
+							f := f.(map[string]any)
+							require.Len(t, f, 2)
+							said = append(said, f["word"].(string), f["says"].(string))
+						}
+						continue
+					case "command":
+						said = append(said, "$")
+					case "look":
+						said = append(said, "->")
+					}
+					said = append(said, what.(string))
 				}
-				if i["look"] != "" {
-					i["look"] = "-> " + i["look"]
-				}
-				said = append(said, i["says"]+i["command"]+i["prints"]+i["look"])
 			}
 		}
 		require.Equal(t, words(play(t, args...)), words(strings.Join(said, " ")))
@@ -65,7 +74,7 @@ func TestJSON(t *testing.T) {
 
 // The tables of the course's lab.
 func TestExercises(t *testing.T) {
-	lab := play(t)
+	lab := play(t, "-explain")
 	for step, want := range map[int]string{
 		1: `
 $ containerlab inspect
@@ -142,6 +151,24 @@ calico-ipam-worker2-192-168-112-128-26       calico-ipam-worker2         192.168
 		}
 		require.Equal(t, part(t, lab, fmt.Sprintf("Exercise %d", step), next), one, "the exercise alone is that part of the lab")
 		require.Contains(t, one, "\n-> ", "what to see")
+	}
+}
+
+// TestExplain: an exercise alone explains its fields, and the whole lab does when asked.
+func TestExplain(t *testing.T) {
+	const available = "  AVAILABLE     True when all of the part runs and can be used.\n"
+	require.Contains(t, play(t, "-step", "2"), available)
+	require.NotContains(t, play(t, "-step", "2", "-explain=false"), available)
+	require.NotContains(t, play(t), available)
+	require.Contains(t, play(t, "-explain"), available)
+	require.Equal(t, play(t, "-explain"), play(t, "-i"), "there is no terminal to wait for")
+	require.Equal(t, play(t), play(t, "-i", "-explain=false"))
+	require.NotContains(t, play(t, "-step", "4"), "IPS RESERVED")
+	require.Contains(t, play(t, "-step", "4", "-calico", "v3.33"), "  IPS RESERVED   How many")
+	for line := range strings.Lines(play(t, "-explain")) {
+		if strings.HasPrefix(line, "  ") && !strings.ContainsAny(line, "│|") {
+			require.LessOrEqual(t, len([]rune(line)), width+1, line)
+		}
 	}
 }
 
@@ -329,6 +356,7 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"-block-size", "33", "-pool", "10.0.0.1/8"}, "-"},
 		{[]string{"-pool", "fd00::/112", "-block-size", "26"}, "-block-size 26: must be from 116 to 128"},
 		{[]string{"-verbose"}, "-verbose: no such flag"},
+		{[]string{"-i", "-json"}, "-i waits for a reader"},
 		{[]string{"4"}, `"4": there are no arguments`},
 	} {
 		var out, errs bytes.Buffer

@@ -15,10 +15,11 @@ const width = 80
 // page writes the course for people to read, or keeps it for JSON. Errors of out are
 // found when it is flushed.
 type page struct {
-	out   io.Writer
-	bold  bool
-	json  bool
-	parts []section // for JSON
+	out     io.Writer
+	bold    bool
+	json    bool
+	explain bool      // every field
+	parts   []section // for JSON
 }
 
 // section is a part of the course in JSON.
@@ -33,6 +34,8 @@ type item struct {
 	Command string `json:"command,omitempty"` // a command line
 	Prints  string `json:"prints,omitempty"`  // what it prints, or a table
 	Look    string `json:"look,omitempty"`    // what to see in that
+
+	Explains []course.Field `json:"explains,omitempty"` // what its fields mean
 }
 
 // add writes a part, or keeps it for JSON.
@@ -61,6 +64,10 @@ func (p *page) keep(part course.Part) {
 			s.Items = append(s.Items, item{Prints: i.Text})
 		case course.Look:
 			s.Items = append(s.Items, item{Look: i.Text})
+		case course.Explains:
+			if p.explain {
+				s.Items = append(s.Items, item{Explains: i.Fields})
+			}
 		}
 	}
 	p.parts = append(p.parts, s)
@@ -87,10 +94,30 @@ func (p *page) item(i course.Item) {
 			mark = "   "
 		}
 		p.print("\n")
+	case course.Explains:
+		if p.explain {
+			p.fields(i.Fields)
+		}
 	}
 	if i.Gap {
 		p.print("\n")
 	}
+}
+
+// fields writes what fields mean, in two columns.
+func (p *page) fields(fields []course.Field) {
+	widest := 0
+	for _, f := range fields {
+		widest = max(widest, len(f.Word))
+	}
+	for _, f := range fields {
+		word := f.Word
+		for _, line := range cli.Wrap(f.Says, width-2-widest-3) {
+			p.print(fmt.Sprintf("  %-*s   %s\n", widest, word, line))
+			word = ""
+		}
+	}
+	p.print("\n")
 }
 
 // print writes text.
