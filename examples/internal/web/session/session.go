@@ -26,6 +26,9 @@ type Session struct {
 	broken bool  // the world is of other operations than these
 }
 
+// errSlow refuses what would change the cluster under a slow act.
+var errSlow = errors.New("a slow act is under way: end it (slow-end) or drop it (slow-cancel) first")
+
 // doneOp is what an operation said.
 type doneOp struct {
 	Text string   `json:"text"`
@@ -89,12 +92,23 @@ var methods = map[string]func(s *Session, args, data []byte) (any, error){
 	"redo":  func(s *Session, _, _ []byte) (any, error) { return s.view(s.Redo()) },
 	"goto":  with(func(s *Session, a gotoArgs) (*View, error) { return s.view(s.Goto(a.At)) }),
 	"reset": func(s *Session, _, _ []byte) (any, error) { return s.view(s.Reset()) },
-	"view":  func(s *Session, _, _ []byte) (any, error) { return s.view(nil) },
-	"cells": with(func(s *Session, a cellsArgs) ([]Cells, error) { return s.Cells(a.Blocks) }),
-	"map":   with(func(s *Session, a mapArgs) (*Map, error) { return s.Map(a.Pool) }),
-	"walk":  with(func(s *Session, a walkArgs) (*Walk, error) { return s.Walk(a) }),
-	"tab":   with(func(s *Session, a tabArgs) (*Tab, error) { return s.Tab(a) }),
-	"pods":  with(func(s *Session, a podsArgs) ([]PodView, error) { return s.Pods(a.Node) }),
+	"run":   with(func(s *Session, a runArgs) (*View, error) { return s.view(s.runAll(a.Ops)) }),
+	"open":  with(func(s *Session, a fragmentArgs) (*View, error) { return s.view(s.Open(a.Fragment)) }),
+	"fragment": with(func(s *Session, _ struct{}) (fragmentArgs, error) {
+		text, err := s.Fragment()
+		return fragmentArgs{text}, err
+	}),
+	"slow-start":  with((*Session).slowStart),
+	"slow-step":   with(func(s *Session, a slowStepArgs) (*Slow, error) { return s.SlowStep(a.Client, a.Do) }),
+	"slow-end":    func(s *Session, _, _ []byte) (any, error) { return s.view(s.SlowEnd()) },
+	"slow-cancel": func(s *Session, _, _ []byte) (any, error) { return s.view(s.SlowCancel()) },
+	"slow":        with(func(s *Session, _ struct{}) (*Slow, error) { return s.SlowView() }),
+	"view":        func(s *Session, _, _ []byte) (any, error) { return s.view(nil) },
+	"cells":       with(func(s *Session, a cellsArgs) ([]Cells, error) { return s.Cells(a.Blocks) }),
+	"map":         with(func(s *Session, a mapArgs) (*Map, error) { return s.Map(a.Pool) }),
+	"walk":        with(func(s *Session, a walkArgs) (*Walk, error) { return s.Walk(a) }),
+	"tab":         with(func(s *Session, a tabArgs) (*Tab, error) { return s.Tab(a) }),
+	"pods":        with(func(s *Session, a podsArgs) ([]PodView, error) { return s.Pods(a.Node) }),
 }
 
 // with reads a method's arguments.
@@ -133,7 +147,7 @@ func (s *Session) doRaw(raw []byte) error {
 // undone. An operation that makes a cluster begins a new list.
 func (s *Session) Do(op *Op) error {
 	if s.slow != nil {
-		return errors.New("a slow act is under way: end it (slow-end) or drop it (slow-cancel) first")
+		return errSlow
 	}
 	a, ok := acts[op.Do]
 	if !ok {
@@ -239,7 +253,7 @@ func (s *Session) replay(at int) {
 // Goto goes to the state after the first at operations, 1 to all.
 func (s *Session) Goto(at int) error {
 	if s.slow != nil {
-		return errors.New("a slow act is under way: end it (slow-end) or drop it (slow-cancel) first")
+		return errSlow
 	}
 	if at < 1 || at > len(s.ops) {
 		return fmt.Errorf("at: %d is out of range: 1 to %d", at, len(s.ops))

@@ -60,3 +60,31 @@ do {"do":"advance","by":"1m"}`, "\n") {
 	s.Call("do", []byte(`{"do":"setup"}`), nil)
 	t.Log(string(s.Call("view", nil, nil)))
 }
+
+func TestSlowSmoke(t *testing.T) {
+	s := New()
+	call := func(method, args string) string {
+		out := string(s.Call(method, []byte(args), nil))
+		t.Log(method, args, out)
+		return out
+	}
+	call("do", `{"do":"setup","pods":"none","pool":"10.0.0.0/24"}`)
+	call("slow-start", `{"clients":[{"do":"add-pods","node":"calico-ipam-worker"},{"do":"add-pods","node":"calico-ipam-worker2"}]}`)
+	for range 3 {
+		call("slow-step", `{"client":0,"do":"step"}`)
+	}
+	for range 4 {
+		call("slow-step", `{"client":1,"do":"step"}`)
+	}
+	call("slow-step", `{"client":1,"do":"die"}`)
+	for !s.slow.ended() {
+		call("slow-step", `{"client":0,"do":"step"}`)
+	}
+	call("slow-end", ``)
+	if err := s.world.Check(); err != nil {
+		t.Error(err)
+	}
+	call("undo", ``)
+	call("redo", ``)
+	call("fragment", ``)
+}
