@@ -17,7 +17,6 @@ import (
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
@@ -27,7 +26,7 @@ import (
 func TestCleaningHurtsNobody(t *testing.T) {
 	clusters := recordedClusters(t)
 	property.Check(t, 60, 1, func(t *rapid.T) {
-		if err := cleaningHurts(clusters, property.Rapid(t), func(*world, *snapshot.Snapshot) {}); err != nil {
+		if err := cleaningHurts(clusters, property.Rapid(t), func(*snapshot.Snapshot) {}, func(*world, *snapshot.Snapshot) {}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -37,46 +36,47 @@ func TestCleaningHurtsNobody(t *testing.T) {
 // what the cluster lacks.
 func TestBrokenCleaning(t *testing.T) {
 	clusters := recordedClusters(t)
-	for name, breaks := range map[string]func(*world, *snapshot.Snapshot){
-		"takes no pods for none": func(w *world, _ *snapshot.Snapshot) {
-			if w.report.Unknown.Pods {
-				w.pods = nil
+	for name, misreads := range map[string]func(*snapshot.Snapshot){
+		"takes no pods for none": func(s *snapshot.Snapshot) { s.Unlisted.Pods = false },
+		"takes no machines for none": func(s *snapshot.Snapshot) {
+			if s.Machines == nil {
+				s.Machines = make(map[string]bool)
 			}
 		},
-		"releases each address that its pod does not report": func(w *world, s *snapshot.Snapshot) {
-			for _, p := range s.Pods {
-				for _, q := range w.pods {
-					if q.label() != p.Namespace+"/"+p.Name || len(p.IPs) == 0 {
-						continue
-					}
-					for _, ip := range q.ips {
-						if !slices.Contains(p.IPs, ip) {
-							_, _ = w.a.ReleaseIP(ipam.Release{IP: ip})
-						}
-					}
-				}
-			}
-		},
-		"takes no machines for none": func(w *world, s *snapshot.Snapshot) {
-			w.addMachines = func(c *lifecycle.Cluster) { c.SetKubeVirt(true) }
-		},
-		"takes pods with addresses without IPAM for none": func(w *world, s *snapshot.Snapshot) {
-			gone := make(map[*pod]bool)
-			for _, p := range s.Pods {
-				for _, q := range w.pods {
-					gone[q] = gone[q] || len(p.Outside) > 0 && q.label() == p.Namespace+"/"+p.Name
-				}
-			}
-			w.remove(gone)
+		"takes pods with addresses without IPAM for none": func(s *snapshot.Snapshot) {
+			s.Pods = slices.DeleteFunc(slices.Clone(s.Pods), func(p snapshot.Pod) bool { return len(p.Outside) > 0 })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
-				if err := cleaningHurts(clusters, property.Rapid(t), breaks); err != nil {
+				if err := cleaningHurts(clusters, property.Rapid(t), misreads, func(*world, *snapshot.Snapshot) {}); err != nil {
 					t.Fatal(err)
 				}
 			}))
 		})
+	}
+	t.Run("releases each address that its pod does not report", func(t *testing.T) {
+		require.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
+			if err := cleaningHurts(clusters, property.Rapid(t), func(*snapshot.Snapshot) {}, releasesUnreported); err != nil {
+				t.Fatal(err)
+			}
+		}))
+	})
+}
+
+// releasesUnreported releases each address that its pod does not report.
+func releasesUnreported(w *world, s *snapshot.Snapshot) {
+	for _, p := range s.Pods {
+		for _, q := range w.Pods() {
+			if q.Label() != p.Namespace+"/"+p.Name || len(p.IPs) == 0 {
+				continue
+			}
+			for _, ip := range q.IPs {
+				if !slices.Contains(p.IPs, ip) {
+					_, _ = w.a.ReleaseIP(ipam.Release{IP: ip})
+				}
+			}
+		}
 	}
 }
 
@@ -92,7 +92,7 @@ func recordedClusters(t *testing.T) (all []*snapshot.Snapshot) {
 
 // cleaningHurts peoples a cluster, hides some of it, cleans it, and returns whom that
 // hurts.
-func cleaningHurts(clusters []*snapshot.Snapshot, src property.Source, breaks func(*world, *snapshot.Snapshot)) error {
+func cleaningHurts(clusters []*snapshot.Snapshot, src property.Source, misreads func(*snapshot.Snapshot), breaks func(*world, *snapshot.Snapshot)) error {
 	whole := *clusters[src.Pick("cluster", len(clusters))]
 	people(&whole, src)
 	full := snapshot.Check(&whole)
@@ -102,6 +102,7 @@ func cleaningHurts(clusters []*snapshot.Snapshot, src property.Source, breaks fu
 			hide(&hidden, i)
 		}
 	}
+	misreads(&hidden)
 	w, err := newWorld(&hidden)
 	if err != nil {
 		return err

@@ -1,117 +1,18 @@
 package whatif
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ipamsim/ipamsim/block"
-	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
 // This file is about pods whose annotations ask for addresses and not for pools
 // (docs/calico.md §11).
-
-// askFixed assigns a pod the addresses that it asks for: all of them or none. While one
-// of them cools down, the pod is tried again, as kubelet does.
-func (w *world) askFixed(p *pod, attrs map[string]string) string {
-	w.clock.Advance(time.Second)
-	if w.cools(p) {
-		w.clock.Advance(time.Duration(w.a.GetIPAMConfig().IPCooldownSeconds) * time.Second)
-	}
-	reserve := w.reserved[p.node]
-	for _, ip := range p.fixed {
-		args := ipam.AssignIPArgs{
-			IP: ip, Host: p.node, Handle: p.handle, Attrs: block.MakeAttrs(attrs), Use: pool.Workload,
-			Windows: w.windows[p.node], HostReserved: reserve.v4,
-		}
-		if ip.Is6() {
-			args.HostReserved = reserve.v6
-		}
-		if err := w.a.AssignIP(args); err != nil {
-			_ = w.a.ReleaseByHandle(p.handle) // it may hold nothing yet
-			p.ips = nil
-			return fmt.Sprintf("its annotation asks for %s, %s", ip, w.fixedReason(ip, err))
-		}
-		p.ips = append(p.ips, ip)
-	}
-	return ""
-}
-
-// cools reports whether an address that the pod asks for is cooling down.
-func (w *world) cools(p *pod) bool {
-	return slices.ContainsFunc(p.fixed, func(ip netip.Addr) bool {
-		_, err := w.a.GetAssignmentAttributes(ip)
-		return errors.Is(err, codes.IPInCooldown)
-	})
-}
-
-// fixedReason says why an address was not assigned.
-func (w *world) fixedReason(ip netip.Addr, err error) string {
-	switch {
-	case errors.Is(err, codes.NotInPool):
-		return "which no enabled pool has"
-	case errors.Is(err, codes.UseNotAllowed):
-		return "whose pool is not for pods"
-	case errors.Is(err, codes.AffinityMismatch):
-		_, owner, _ := w.a.BlockOf(ip)
-		return fmt.Sprintf("which lies in a block that is %s, and strict affinity forbids borrowing", ownerText(owner))
-	case errors.Is(err, codes.AlreadyExists):
-		held, err := w.a.GetAssignmentAttributes(ip)
-		if err != nil {
-			return "which is cooling down"
-		}
-		return "which is taken by " + holderText(held)
-	}
-	return "which is refused: " + strings.TrimPrefix(err.Error(), "ipam: ")
-}
-
-// holderText says who holds an address.
-func holderText(held ipam.Attributes) string {
-	name, _ := held.Active.Get(ipam.AttrPod)
-	namespace, _ := held.Active.Get(ipam.AttrNamespace)
-	node, _ := held.Active.Get(ipam.AttrNode)
-	switch {
-	case name != "" && namespace != "":
-		return "Pod " + namespace + "/" + name
-	case node != "":
-		return "Node " + node
-	case held.Handle != "":
-		return "handle " + held.Handle
-	}
-	return "somebody without a handle"
-}
-
-// labels names pods.
-func labels(pods []*pod) string {
-	names := make([]string, len(pods))
-	for i, p := range pods {
-		names[i] = p.label()
-	}
-	return listText(names)
-}
-
-// moveOutside moves the pods of a node that have their addresses without IPAM.
-func (w *world) moveOutside(c *change, node string, t *targets, os string) {
-	var moved []string
-	for _, p := range w.outside {
-		if p.node == node {
-			if to := t.next(os); to != "" {
-				p.node = to
-				moved = append(moved, fmt.Sprintf("%s (%s)", p.label(), p.ips[0]))
-			}
-		}
-	}
-	if len(moved) > 0 {
-		c.say("%s moved and kept what IPAM does not book: %s", plural(len(moved), "more pod"), listText(moved))
-	}
-}
 
 // beside says of a pod which addresses it has that IPAM does not book.
 func beside(l *snapshot.Pod) (says []string) {
@@ -136,19 +37,19 @@ func (w *world) poolsOfFixed(a *asker, is4 bool) []poolWhy {
 			continue
 		}
 		why := poolWhy{Pool: spec.Name, CIDR: spec.CIDR.String(), is4: is4}
-		i := slices.IndexFunc(a.fixed, spec.CIDR.Contains)
+		i := slices.IndexFunc(a.Fixed, spec.CIDR.Contains)
 		switch p, err := pool.New(spec); {
 		case err != nil:
 			why.Why = err.Error()
 		case i < 0:
 			why.Why = "the pod asks for addresses that it does not have"
 		case p.Disabled():
-			why.Why = fmt.Sprintf("it has %s, which the pod asks for, but it is disabled", a.fixed[i])
+			why.Why = fmt.Sprintf("it has %s, which the pod asks for, but it is disabled", a.Fixed[i])
 		case !p.Allows(pool.Workload):
-			why.Why = fmt.Sprintf("it has %s, which the pod asks for, but its allowedUses have no Workload", a.fixed[i])
+			why.Why = fmt.Sprintf("it has %s, which the pod asks for, but its allowedUses have no Workload", a.Fixed[i])
 		default:
 			why.Used = true
-			why.Why = fmt.Sprintf("it has %s, which the pod asks for, so its selectors are not looked at", a.fixed[i])
+			why.Why = fmt.Sprintf("it has %s, which the pod asks for, so its selectors are not looked at", a.Fixed[i])
 		}
 		if why.Used {
 			used = append(used, why)
@@ -165,23 +66,23 @@ func (w *world) nextFixed(a *asker) (says []string, ok bool) {
 	if err != nil {
 		return []string{err.Error()}, false
 	}
-	p := a.pod
-	says = append(says, fmt.Sprintf("its annotation ipAddrs asks for %s, and for no other", addrsText(p.fixed)))
-	if len(p.ips) > 0 {
-		says = append(says, fmt.Sprintf("the pod that has %s must be gone before its replacement starts", addrsText(p.ips)))
-		t.release(&p)
-	}
-	if t.cools(&p) {
-		says = append(says, fmt.Sprintf("it waits until they have cooled down, %s at most", time.Duration(t.a.GetIPAMConfig().IPCooldownSeconds)*time.Second))
+	says = append(says, fmt.Sprintf("its annotation ipAddrs asks for %s, and for no other", addrsText(a.Fixed)))
+	if len(a.IPs) > 0 {
+		says = append(says, fmt.Sprintf("the pod that has %s must be gone before its replacement starts", addrsText(a.IPs)))
+		t.Stop(a.LivePod)
 	}
 	before := make(map[netip.Prefix]bool)
 	for _, b := range t.a.State().Blocks {
 		before[b.CIDR] = true
 	}
-	if why := t.ask(&p); why != "" {
-		return append(says, "it is refused: "+why), false
+	m := &t.Start(a.LivePod)[0]
+	if m.Waited {
+		says = append(says, fmt.Sprintf("it waits until they have cooled down, %s at most", time.Duration(t.a.GetIPAMConfig().IPCooldownSeconds)*time.Second))
 	}
-	for _, ip := range p.ips {
+	if m.Err != nil {
+		return append(says, "it is refused: "+m.Why()), false
+	}
+	for _, ip := range m.Pod.IPs {
 		cidr, owner, _ := t.a.BlockOf(ip)
 		switch {
 		case !before[cidr]:
@@ -212,15 +113,15 @@ func (r request) automatic() bool { return len(r) == 0 }
 // under "". Pods that ask for addresses need no block of their own, and do not count.
 func (w *world) requests(is4 bool) map[string][]request {
 	all := make(map[string][]request)
-	for _, p := range w.pods {
-		want, pools := p.want4, p.pools4
+	for _, p := range w.Pods() {
+		want, pools := p.Num4, p.Pools4
 		if !is4 {
-			want, pools = p.want6, p.pools6
+			want, pools = p.Num6, p.Pools6
 		}
-		if want == 0 || len(p.fixed) > 0 {
+		if want == 0 || len(p.Fixed) > 0 {
 			continue
 		}
-		for _, node := range []string{p.node, ""} {
+		for _, node := range []string{p.Node, ""} {
 			if !slices.ContainsFunc(all[node], func(r request) bool { return slices.Equal(r, pools) }) {
 				all[node] = append(all[node], pools)
 			}

@@ -160,7 +160,7 @@ func TestFailBelowByRequest(t *testing.T) {
 
 // fixedStays drains nodes of the sample on which some pods ask for the addresses that they
 // have, and returns which of these got others, or which address two hold.
-func fixedStays(whole *snapshot.Snapshot, src property.Source, breaks func(*world)) error {
+func fixedStays(whole *snapshot.Snapshot, src property.Source, breaks func(*snapshot.Snapshot)) error {
 	s := *whole
 	s.Pods = append([]snapshot.Pod(nil), s.Pods...)
 	wants := make(map[string][]netip.Addr)
@@ -172,16 +172,16 @@ func fixedStays(whole *snapshot.Snapshot, src property.Source, breaks func(*worl
 	}
 	s.Cluster.Config.IPCooldownSeconds = 300 * src.Pick("cooldown", 2)
 	s.Cluster.Config.StrictAffinity = src.Pick("strict", 2) == 1
+	breaks(&s)
 	w, err := newWorld(&s)
 	if err != nil {
 		return err
 	}
-	breaks(w)
 	refused := make(map[string]bool)
 	for range 1 + src.Pick("drains", 3) {
 		st := step{do: func(w *world, c *change) error { return nil }}
 		node := fmt.Sprintf("node-%02d", 1+src.Pick("node", 39))
-		if !w.cordoned[node] {
+		if !w.Cordoned(node) {
 			st.do = func(w *world, c *change) error { return w.drain(c, node) }
 		}
 		c, err := w.apply(st)
@@ -193,14 +193,14 @@ func fixedStays(whole *snapshot.Snapshot, src property.Source, breaks func(*worl
 		}
 	}
 	holder := make(map[netip.Addr]string)
-	for _, p := range w.pods {
-		for _, ip := range p.ips {
+	for _, p := range w.Pods() {
+		for _, ip := range p.IPs {
 			if holder[ip] != "" {
-				return fmt.Errorf("%s is of %s and %s", ip, holder[ip], p.label())
+				return fmt.Errorf("%s is of %s and %s", ip, holder[ip], p.Label())
 			}
-			holder[ip] = p.label()
-			if held, err := w.a.GetAssignmentAttributes(ip); err != nil || held.Handle != p.handle {
-				return fmt.Errorf("%s of %s is not allocated to it: %v", ip, p.label(), err)
+			holder[ip] = p.Label()
+			if held, err := w.a.GetAssignmentAttributes(ip); err != nil || held.Handle != p.Handle {
+				return fmt.Errorf("%s of %s is not allocated to it: %v", ip, p.Label(), err)
 			}
 		}
 	}
@@ -220,14 +220,14 @@ func TestFixedAddressesStay(t *testing.T) {
 	whole, err := snapshot.Load(snapshot.Options{}, sample)
 	require.NoError(t, err)
 	property.Check(t, 20, 1, func(t *rapid.T) {
-		if err := fixedStays(whole, property.Rapid(t), func(*world) {}); err != nil {
+		if err := fixedStays(whole, property.Rapid(t), func(*snapshot.Snapshot) {}); err != nil {
 			t.Fatal(err)
 		}
 	})
 	require.True(t, property.Breaks(t, 20, 1, func(t *rapid.T) {
-		if err := fixedStays(whole, property.Rapid(t), func(w *world) {
-			for _, p := range w.pods {
-				p.fixed = nil // a drain that asks for any address
+		if err := fixedStays(whole, property.Rapid(t), func(s *snapshot.Snapshot) {
+			for i := range s.Pods {
+				s.Pods[i].Fixed = nil // a drain that asks for any address
 			}
 		}); err != nil {
 			t.Fatal(err)

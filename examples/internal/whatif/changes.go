@@ -3,13 +3,12 @@ package whatif
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -59,7 +58,7 @@ func (c *change) refuse(who, node, why string) {
 // that does not exist.
 func (w *world) apply(s step) (change, error) {
 	c := change{Step: s.text, Before: w.last}
-	w.clock.Advance(time.Minute)
+	w.Clock().Advance(time.Minute)
 	clear(w.faulty)
 	if err := s.do(w, &c); err != nil {
 		return c, err
@@ -75,15 +74,15 @@ func (w *world) apply(s step) (change, error) {
 // configure changes the configuration, and says who would be refused then that is
 // not now: the pods that chosen picks if they started again, and one more pod on
 // each node.
-func (w *world) configure(c *change, edit func(*world) error, which string, chosen func(*world, *pod) bool) error {
+func (w *world) configure(c *change, edit func(*world) error, which string, chosen func(*snapshot.LivePod) bool) error {
 	before, err := w.oneMore()
 	if err != nil {
 		return err
 	}
 	again := make(map[string]bool) // by handle
-	for _, p := range w.pods {
-		if chosen(w, p) {
-			again[p.handle] = true
+	for _, p := range w.Pods() {
+		if chosen(&p) {
+			again[p.Handle] = true
 		}
 	}
 	if err := edit(w); err != nil {
@@ -94,14 +93,11 @@ func (w *world) configure(c *change, edit func(*world) error, which string, chos
 	if err != nil {
 		return err
 	}
-	refused := 0
-	for _, p := range t.pods {
-		if again[p.handle] {
-			t.release(p)
-			if why := t.ask(p); why != "" {
-				c.refuse(p.label(), p.node, why)
-				refused++
-			}
+	moves := t.Restart(slices.DeleteFunc(t.Pods(), func(p snapshot.LivePod) bool { return !again[p.Handle] })...)
+	refused := w.asked(moves)
+	for i := range moves {
+		if m := &moves[i]; m.Err != nil {
+			c.refuse(m.Pod.Label(), m.Pod.Node, m.Why())
 		}
 	}
 	if len(again) > 0 {
@@ -128,46 +124,14 @@ func (w *world) oneMore() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	want4, want6 := t.families()
+	want4, want6 := t.Usual()
 	why := make(map[string]string)
 	for _, n := range t.a.Nodes() {
-		if !t.cordoned[n.Name] {
-			why[n.Name] = t.ask(&pod{namespace: "whatif", name: "one-more", node: n.Name, want4: want4, want6: want6})
+		if !t.Cordoned(n.Name) {
+			why[n.Name] = t.start(snapshot.LivePod{Namespace: "whatif", Name: "one-more", Node: n.Name, Num4: want4, Num6: want6})
 		}
 	}
 	return why, nil
-}
-
-// families says how many addresses of each family a pod wants: one of each that
-// most pods have, or that there is a pool for.
-func (w *world) families() (want4, want6 int) {
-	both := [2]int{}
-	for _, p := range w.pods {
-		both[0] += min(p.want4, 1)
-		both[1] += min(p.want6, 1)
-	}
-	if len(w.pods) == 0 {
-		for _, p := range w.a.Pools() {
-			if !p.Disabled && !slices.Contains(p.AllowedUses, pool.LoadBalancer) {
-				if p.CIDR.Addr().Is4() {
-					both[0] = 1
-				} else {
-					both[1] = 1
-				}
-			}
-		}
-	}
-	half := len(w.pods) / 2
-	if both[0] > half {
-		want4 = 1
-	}
-	if both[1] > half {
-		want6 = 1
-	}
-	if want4+want6 == 0 {
-		want4 = 1
-	}
-	return want4, want6
 }
 
 func (w *world) strict(c *change, on bool) error {
@@ -175,7 +139,7 @@ func (w *world) strict(c *change, on bool) error {
 		config := w.a.GetIPAMConfig()
 		config.StrictAffinity = on
 		return w.a.SetIPAMConfig(config)
-	}, "have borrowed addresses", (*world).borrows)
+	}, "have borrowed addresses", w.Borrows)
 }
 
 func (w *world) limit(c *change, n int) error {
@@ -183,7 +147,7 @@ func (w *world) limit(c *change, n int) error {
 		config := w.a.GetIPAMConfig()
 		config.MaxBlocksPerHost = n
 		return w.a.SetIPAMConfig(config)
-	}, "", func(*world, *pod) bool { return false })
+	}, "", func(*snapshot.LivePod) bool { return false })
 }
 
 func (w *world) cooldown(c *change, seconds int) error {
@@ -201,48 +165,22 @@ func (w *world) cooldown(c *change, seconds int) error {
 	if err != nil {
 		return err
 	}
-	for i, p := range w.pods {
-		if after[i] != "" && before[i] == "" {
-			c.refuse(p.label(), p.node, "all pods starting again at once, "+after[i])
+	for i := range after {
+		if m := &after[i]; m.Err != nil && before[i].Err == nil {
+			c.refuse(m.Pod.Label(), m.Pod.Node, "all pods starting again at once, "+m.Why())
 		}
 	}
-	c.say("if all %s started again at once, %s refused; before the change, %s", plural(len(w.pods), "pod"), areText(refusedIn(after)), areText(refusedIn(before)))
+	c.say("if all %s started again at once, %s refused; before the change, %s", plural(len(after), "pod"), areText(w.asked(after)), areText(w.asked(before)))
 	return nil
 }
 
-// restartAll says of each pod why it could not start again at the same time as all
-// others, if it could not.
-func (w *world) restartAll() ([]string, error) {
-	t, err := w.trial()
+// restartAll says what becomes of the pods if all start again at the same time.
+func (w *world) restartAll() ([]snapshot.Move, error) {
+	t, err := w.Copy()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range t.pods {
-		_ = t.a.ReleaseByHandle(p.handle)
-	}
-	why := make([]string, len(t.pods))
-	var waiting []int
-	for i, p := range t.pods {
-		if t.cools(p) {
-			waiting = append(waiting, i)
-		} else {
-			why[i] = t.ask(p)
-		}
-	}
-	for _, i := range waiting {
-		why[i] = t.ask(t.pods[i])
-	}
-	return why, nil
-}
-
-func refusedIn(whys []string) int {
-	n := 0
-	for _, why := range whys {
-		if why != "" {
-			n++
-		}
-	}
-	return n
+	return t.RestartAll(), nil
 }
 
 func (w *world) disablePool(c *change, name string) error {
@@ -253,9 +191,7 @@ func (w *world) disablePool(c *change, name string) error {
 	return w.configure(c, func(w *world) error {
 		spec.Disabled = true
 		return w.a.SetPool(spec)
-	}, "have addresses of "+name, func(w *world, p *pod) bool {
-		return slices.ContainsFunc(p.ips, func(ip netip.Addr) bool { return spec.CIDR.Contains(ip) })
-	})
+	}, "have addresses of "+name, func(p *snapshot.LivePod) bool { return p.Uses(spec.CIDR) })
 }
 
 func (w *world) addPool(c *change, spec pool.Spec) error {
@@ -307,8 +243,8 @@ func (w *world) addNodes(c *change, n int, format string, labels map[string]stri
 	if !strings.Contains(format, "%d") && exists[format] {
 		return fmt.Errorf("node %q exists already", format)
 	}
-	tunnels := w.tunnels()
-	want4, want6 := w.families()
+	tunnels := w.Tunnels()
+	want4, want6 := w.Usual()
 	own := 0
 	for i, made := 0, 0; made < n; i++ {
 		name := strings.ReplaceAll(format, "%d", fmt.Sprint(i))
@@ -321,89 +257,20 @@ func (w *world) addNodes(c *change, n int, format string, labels map[string]stri
 		}
 		ok := true
 		for _, t := range tunnels {
-			p := &pod{name: t.kind, node: name, handle: t.handle + name, want4: 1 - t.six, want6: t.six}
-			if why := w.request(p, pool.Tunnel, map[string]string{ipam.AttrNode: name, ipam.AttrType: t.kind}); why != "" {
-				c.refuse(t.kind, name, why)
+			t.Node = name
+			t.Handle += name
+			if why := w.start(t); why != "" {
+				c.refuse(t.Label(), name, why)
 				ok = false
 			}
 		}
-		p := &pod{namespace: "whatif", name: "first-pod-" + name, node: name, want4: want4, want6: want6}
-		if why := w.ask(p); why != "" {
-			c.refuse(p.label(), name, why)
-			ok = false
-		} else {
-			w.pods = append(w.pods, p)
-		}
-		if ok && !w.borrows(p) {
+		m := &w.Start(snapshot.LivePod{Namespace: "whatif", Name: "first-pod-" + name, Node: name, Num4: want4, Num6: want6})[0]
+		if m.Err != nil {
+			c.refuse(m.Pod.Label(), name, m.Why())
+		} else if ok && !m.Borrowed {
 			own++
 		}
 	}
-	slices.SortStableFunc(w.pods, comparePods)
 	c.say("%s came, of which %d live in a block of their own", plural(n, "node"), own)
 	return nil
-}
-
-// tunnel is a kind of tunnel address that the cluster's nodes have.
-type tunnel struct {
-	kind   string // the attribute "type"
-	handle string // of the allocation, less the node
-	six    int    // 1 for IPv6
-}
-
-// tunnels returns the kinds that at least half of the nodes have.
-func (w *world) tunnels() []tunnel {
-	count := make(map[tunnel]int)
-	s := w.a.State()
-	for i := range s.Blocks {
-		b := &s.Blocks[i]
-		for _, al := range b.Allocations {
-			kind, _ := al.Active.Get(ipam.AttrType)
-			node, _ := al.Active.Get(ipam.AttrNode)
-			handle, isNodes := strings.CutSuffix(al.Handle, node)
-			if !strings.HasSuffix(kind, "TunnelAddress") || node == "" || !isNodes {
-				continue
-			}
-			t := tunnel{kind: kind, handle: handle}
-			if b.CIDR.Addr().Is6() {
-				t.six = 1
-			}
-			count[t]++
-		}
-	}
-	var usual []tunnel
-	for t, n := range count {
-		if 2*n >= len(w.a.Nodes()) {
-			usual = append(usual, t)
-		}
-	}
-	slices.SortFunc(usual, func(x, y tunnel) int { return strings.Compare(x.handle, y.handle) })
-	return usual
-}
-
-// releaseTunnels gives back the tunnel addresses of a node.
-func (w *world) releaseTunnels(node string) (n int) {
-	s := w.a.State()
-	for i := range s.Blocks {
-		for _, al := range s.Blocks[i].Allocations {
-			kind, _ := al.Active.Get(ipam.AttrType)
-			of, _ := al.Active.Get(ipam.AttrNode)
-			if of == node && strings.HasSuffix(kind, "TunnelAddress") {
-				if _, err := w.a.ReleaseIP(ipam.Release{IP: s.Blocks[i].Addr(al.Ordinal), Handle: al.Handle}); err == nil {
-					n++
-				}
-			}
-		}
-	}
-	return n
-}
-
-// owned returns how many blocks a node owns.
-func (w *world) owned(node string) int {
-	n := 0
-	for _, b := range w.a.State().Blocks {
-		if b.Owner == affinity.HostOwner(node) {
-			n++
-		}
-	}
-	return n
 }

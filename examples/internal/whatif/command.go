@@ -134,7 +134,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	out := bufio.NewWriter(stdout)
 	r := &result{Calico: calico, Cluster: w.last, Skipped: s.Skipped, LeftOut: s.LeftOut, Deleted: s.Deleted}
 	if o.check {
-		r.Check = w.report
+		r.Check = w.Report()
 		handles := w.handleFigures()
 		r.Handles = &handles
 		r.Moves = w.progress(s.Cluster.Blocks)

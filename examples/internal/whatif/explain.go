@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
@@ -50,9 +49,9 @@ type blockWhy struct {
 
 // asker is who asks: a pod, or the next pod of a node.
 type asker struct {
-	pod
-	labels    map[string]string // of its namespace
-	namespace string            // what is known of it
+	snapshot.LivePod
+	labels map[string]string // of its namespace
+	about  string            // what is known of it
 }
 
 // explainPod explains the pod that is called NAMESPACE/NAME.
@@ -62,18 +61,19 @@ func (w *world) explainPod(s *snapshot.Snapshot, name string) (*explanation, err
 		return nil, fmt.Errorf("-explain %s: must be NAMESPACE/POD; -explain-node explains a node's next pod", name)
 	}
 	e := &explanation{About: "Pod " + name}
-	a := asker{pod: pod{namespace: namespace, name: pod1}}
+	a := asker{LivePod: snapshot.LivePod{Namespace: namespace, Name: pod1}}
 	i := slices.IndexFunc(s.Pods, func(p snapshot.Pod) bool { return p.Namespace == namespace && p.Name == pod1 })
-	k := slices.IndexFunc(w.pods, func(p *pod) bool { return p.label() == name })
+	pods := w.Pods()
+	k := slices.IndexFunc(pods, func(p snapshot.LivePod) bool { return p.Label() == name })
 	if i >= 0 {
 		e.Has = beside(&s.Pods[i])
 	}
 	switch {
 	case k >= 0:
-		a.pod = *w.pods[k]
+		a.LivePod = pods[k]
 		var has []string
-		for _, ip := range a.ips {
-			has = append(has, w.hasText(ip, a.node))
+		for _, ip := range a.IPs {
+			has = append(has, w.hasText(ip, a.Node))
 		}
 		e.Has = append(has, e.Has...)
 	case i < 0:
@@ -101,9 +101,7 @@ func (w *world) explainPod(s *snapshot.Snapshot, name string) (*explanation, err
 			e.Has = []string{"it is on no node yet: what it gets depends on the node, see -explain-node"}
 			return e, nil
 		}
-		a.node = p.Node
-		a.want4, a.want6 = w.families()
-		a.asks(p, w.a.Pools())
+		a.LivePod = w.Pending(p)
 		e.Has = append(e.Has, "it has no address")
 		for _, ip := range p.IPs {
 			e.Has = append(e.Has, "it reports "+ip.String()+", which is not allocated to it")
@@ -118,8 +116,8 @@ func (w *world) explainNode(s *snapshot.Snapshot, node string) (*explanation, er
 	if err := w.nodeCalled(node); err != nil {
 		return nil, fmt.Errorf("-explain-node: %w", err)
 	}
-	a := asker{pod: pod{namespace: "whatif", name: "next", node: node}}
-	a.want4, a.want6 = w.families()
+	a := asker{LivePod: snapshot.LivePod{Namespace: "whatif", Name: "next", Node: node}}
+	a.Num4, a.Num6 = w.Usual()
 	e := &explanation{About: "the next pod on " + node}
 	w.explain(s, &a, e)
 	return e, nil
@@ -146,35 +144,35 @@ func (w *world) hasText(ip netip.Addr, node string) string {
 // explain fills in pools, blocks and what comes next (docs/calico.md §3 to
 // docs/calico.md §8).
 func (w *world) explain(s *snapshot.Snapshot, a *asker, e *explanation) {
-	a.namespace = "its namespace is not in the files (kubectl get namespaces -o json)"
+	a.about = "its namespace is not in the files (kubectl get namespaces -o json)"
 	for _, n := range s.Namespaces {
-		if n.Name == a.pod.namespace {
-			a.labels, a.namespace = n.Labels, ""
+		if n.Name == a.Namespace {
+			a.labels, a.about = n.Labels, ""
 		}
 	}
 	for _, is4 := range []bool{true, false} {
-		want, asked := a.want4, a.pools4
+		want, asked := a.Num4, a.Pools4
 		if !is4 {
-			want, asked = a.want6, a.pools6
+			want, asked = a.Num6, a.Pools6
 		}
 		if want == 0 {
 			continue
 		}
-		if len(a.fixed) > 0 {
+		if len(a.Fixed) > 0 {
 			e.Pools = append(e.Pools, w.poolsOfFixed(a, is4)...)
 			continue
 		}
 		pools := w.poolsFor(a, is4, asked)
-		blocks := w.blocksOf(a.node, is4, pools)
+		blocks := w.blocksOf(a.Node, is4, pools)
 		e.Pools, e.Blocks = append(e.Pools, pools...), append(e.Blocks, blocks...)
 	}
-	if len(a.fixed) > 0 {
+	if len(a.Fixed) > 0 {
 		e.Next, e.OK = w.nextFixed(a)
 	} else {
 		e.Next, e.OK = w.next(a, e)
 	}
-	if a.faulty != "" {
-		e.Next, e.OK = append([]string{"it is refused: " + a.faulty + "; once that is right:"}, e.Next...), false
+	if a.Faulty != "" {
+		e.Next, e.OK = append([]string{"it is refused: " + a.Faulty + "; once that is right:"}, e.Next...), false
 	}
 }
 
@@ -183,7 +181,7 @@ func (w *world) poolsFor(a *asker, is4 bool, asked []netip.Prefix) []poolWhy {
 	var labels map[string]string
 	known := false
 	for _, n := range w.a.Nodes() {
-		if n.Name == a.node {
+		if n.Name == a.Node {
 			labels, known = n.Labels, true
 		}
 	}
@@ -204,13 +202,13 @@ func (w *world) poolsFor(a *asker, is4 bool, asked []netip.Prefix) []poolWhy {
 		case len(asked) == 0 && !p.Automatic():
 			why.Why = "its assignment mode is Manual: a pod must ask for it"
 		case len(asked) == 0 && !known:
-			why.Why = "node " + a.node + " is not in the files"
+			why.Why = "node " + a.Node + " is not in the files"
 		case len(asked) == 0 && !p.SelectsNode(labels):
 			why.Why = "its nodeSelector " + unmatched(spec.NodeSelector, "the node", labels)
 		case len(asked) == 0 && !p.SelectsNamespace(a.labels):
 			why.Why = "its namespaceSelector " + unmatched(spec.NamespaceSelector, "the namespace", a.labels)
-			if a.namespace != "" {
-				why.Why += "; " + a.namespace
+			if a.about != "" {
+				why.Why += "; " + a.about
 			}
 		case !p.Allows(pool.Workload):
 			why.Why = "its allowedUses have no Workload"
@@ -321,26 +319,23 @@ func (w *world) blocksOf(node string, is4 bool, pools []poolWhy) []blockWhy {
 
 // next tries what would come next, in a copy, and says how it comes about.
 func (w *world) next(a *asker, e *explanation) (says []string, ok bool) {
-	if a.noPool != "" {
-		return []string{"it is refused: its annotation asks for pool " + a.noPool + ", which does not exist"}, false
+	if a.NoPool != "" {
+		return []string{"it is refused: its annotation asks for pool " + a.NoPool + ", which does not exist"}, false
 	}
 	t, err := w.trial()
 	if err != nil {
 		return []string{err.Error()}, false
 	}
-	reserve := w.reserved[a.node]
 	ok = true
 	for _, is4 := range []bool{true, false} {
-		args := ipam.AutoAssignArgs{
-			Host: a.node, Handle: "k8s-pod-network.whatif-next", Use: pool.Workload, Namespace: a.labels, Windows: w.windows[a.node],
-			Attrs: block.MakeAttrs(map[string]string{ipam.AttrNamespace: a.pod.namespace, ipam.AttrPod: a.name, ipam.AttrNode: a.node}),
-		}
-		want, family := a.want4, "IPv4"
+		args := t.Request(&a.LivePod)
+		args.Handle, args.Namespace = "k8s-pod-network.whatif-next", a.labels
+		want, family := a.Num4, "IPv4"
 		if is4 {
-			args.Num4, args.Pools4, args.HostReserved4 = a.want4, a.pools4, reserve.v4
+			args.Num6, args.Pools6 = 0, nil
 		} else {
-			want, family = a.want6, "IPv6"
-			args.Num6, args.Pools6, args.HostReserved6 = a.want6, a.pools6, reserve.v6
+			want, family = a.Num6, "IPv6"
+			args.Num4, args.Pools4 = 0, nil
 		}
 		if want == 0 {
 			continue
@@ -356,10 +351,14 @@ func (w *world) next(a *asker, e *explanation) (says []string, ok bool) {
 		}
 		says = append(says, familySteps(e, is4, family)...)
 		for _, ip := range got.IPs {
-			says = append(says, family+": "+t.cameText(ip.Addr(), a.node, before))
+			says = append(says, family+": "+t.cameText(ip.Addr(), a.Node, before))
 		}
-		if len(got.IPs) < want || err != nil {
-			says = append(says, family+": it is refused: "+reason(err, got.Msgs))
+		if err == nil {
+			err = got.Err()
+		}
+		if err != nil {
+			m := snapshot.Move{Err: err, Msgs: got.Msgs}
+			says = append(says, family+": it is refused: "+m.Why())
 			ok = false
 		}
 	}

@@ -64,15 +64,14 @@ func TestExplainTruth(t *testing.T) {
 			require.NoError(t, err)
 			trial, err := w.trial()
 			require.NoError(t, err)
-			p := &pod{namespace: "x", name: "y", node: n.Name, want4: 1, want6: 1}
-			why := trial.ask(p)
-			require.Equal(t, why == "", e.OK, n.Name)
-			if why != "" {
+			m := trial.Start(snapshot.LivePod{Namespace: "x", Name: "y", Node: n.Name, Num4: 1, Num6: 1})[0]
+			require.Equal(t, m.Err == nil, e.OK, n.Name)
+			if m.Err != nil {
 				refused++
 				continue
 			}
 			says := strings.Join(e.Next, "; ")
-			for _, ip := range p.ips {
+			for _, ip := range m.Pod.IPs {
 				require.Contains(t, says, ip.String(), n.Name)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -65,8 +66,8 @@ type loan struct {
 
 // figures counts the cluster as it stands.
 func (w *world) figures() figures {
-	s, specs, nodes := w.a.State(), w.a.Pools(), w.a.Nodes()
-	f := figures{Strict: w.a.GetIPAMConfig().StrictAffinity, Nodes: len(nodes), Pods: len(w.pods), Loans: []loan{}}
+	s, specs, nodes, pods := w.a.State(), w.a.Pools(), w.a.Nodes(), w.Pods()
+	f := figures{Strict: w.a.GetIPAMConfig().StrictAffinity, Nodes: len(nodes), Pods: len(pods), Loans: []loan{}}
 	index := make(map[string]int)
 	for i, p := range specs {
 		index[p.Name] = i
@@ -111,7 +112,7 @@ func (w *world) figures() figures {
 	for i, p := range specs {
 		k := familyOf(p.CIDR.Addr().Is4())
 		there[k] = true
-		if w.usable(p, nodes) {
+		if usable(p, nodes, pods) {
 			both[k].Headroom.Add(both[k].Headroom, f.Pools[i].Free)
 		}
 	}
@@ -139,7 +140,7 @@ func (w *world) figures() figures {
 // usable reports whether new pods may get blocks of the pool without asking for it: of
 // pools that select nodes or namespaces, some node must be selected, and some pod there
 // already (docs/calico.md §3).
-func (w *world) usable(spec pool.Spec, nodes []ipam.Node) bool {
+func usable(spec pool.Spec, nodes []ipam.Node, pods []snapshot.LivePod) bool {
 	p, err := pool.New(spec)
 	if err != nil || p.Disabled() || !p.Automatic() || !p.Allows(pool.Workload) {
 		return false
@@ -147,7 +148,7 @@ func (w *world) usable(spec pool.Spec, nodes []ipam.Node) bool {
 	if len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n ipam.Node) bool { return p.SelectsNode(n.Labels) }) {
 		return false
 	}
-	return p.SelectsNamespace(nil) || slices.ContainsFunc(w.pods, func(q *pod) bool { return q.uses(spec) })
+	return p.SelectsNamespace(nil) || slices.ContainsFunc(pods, func(q snapshot.LivePod) bool { return q.Uses(spec.CIDR) })
 }
 
 func familyOf(is4 bool) int {
@@ -204,14 +205,4 @@ func (f *familyFigures) count(b *ipam.BlockState, isNode map[string]bool, loans 
 		}
 	}
 	return held
-}
-
-// borrows reports whether the pod has an address of a block that is not its node's.
-func (w *world) borrows(p *pod) bool {
-	for _, ip := range p.ips {
-		if _, owner, _ := w.a.BlockOf(ip); owner != affinity.HostOwner(p.node) {
-			return true
-		}
-	}
-	return false
 }

@@ -3,12 +3,12 @@ package whatif
 import (
 	"fmt"
 	"math/big"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -68,8 +68,8 @@ func (w *world) migratePool(c *change, spec pool.Spec) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range back {
-		c.refuse(r.label(), r.pod.node, r.why)
+	for i := range back {
+		c.refuse(back[i].Pod.Label(), back[i].Pod.Node, back[i].Why())
 	}
 	left := m.look(todo[3], old)
 	c.say("%s of pool %s, on %s, would move to %s %s, of which %s are used then of %s", plural(standing.total(), "address"), old.Name, plural(len(c.Drain), "node"),
@@ -164,15 +164,15 @@ func (m *mover) make(s stage, made pool.Spec) error {
 	return nil
 }
 
-// homeless is who got no address, and why.
-type homeless struct {
-	returning
-	why string
+// refused returns the moves of those who got no address.
+func (w *world) refused(moves []snapshot.Move) []snapshot.Move {
+	w.asked(moves)
+	return slices.DeleteFunc(slices.Clone(moves), func(m snapshot.Move) bool { return m.Err == nil })
 }
 
 // leave disables a pool and has everything in it ask again, node by node, which are two
 // stages. Whoever asked for this pool asks for the other one. It returns who was refused.
-func (m *mover) leave(stages []stage, old, to pool.Spec, order []string) (refused []homeless, err error) {
+func (m *mover) leave(stages []stage, old, to pool.Spec, order []string) (refused []snapshot.Move, err error) {
 	t := m.t
 	now, err := t.oneMore()
 	if err != nil {
@@ -188,20 +188,20 @@ func (m *mover) leave(stages []stage, old, to pool.Spec, order []string) (refuse
 	if err := t.a.SetPool(disabled); err != nil {
 		return nil, err
 	}
-	t.reroute(old.CIDR, to.CIDR)
+	t.Reroute(old.CIDR, to.CIDR)
 	then, err := t.oneMore()
 	if err != nil {
 		return nil, err
 	}
 	m.done(stages[0], "one more pod on each node: %s refused that would start before", areText(newlyRefused(now, then)))
-	back, err := t.clear(old, order)
+	back, err := t.Vacate(old.CIDR, order)
 	if err != nil {
 		return nil, err
 	}
-	refused = t.bringBack(back)
+	refused = t.refused(back)
 	says := fmt.Sprintf("%s and tunnels of %s came back, %s of %s are used", plural(len(back)-len(refused), "pod"), plural(len(order), "node"), plural(len(t.standing(to).blocks), "block"), to.Name)
 	if len(refused) > 0 {
-		says += fmt.Sprintf("; %s refused: %s, %s", plural(len(refused), "is", "are"), refused[0].label(), refused[0].why)
+		says += fmt.Sprintf("; %s refused: %s, %s", plural(len(refused), "is", "are"), refused[0].Pod.Label(), refused[0].Why())
 	}
 	m.done(stages[1], "%s", says)
 	return refused, nil
@@ -222,18 +222,6 @@ func (m *mover) look(s stage, old pool.Spec) (left []string) {
 func (w *world) blocksLeft(p pool.Spec) *big.Int {
 	left := poolBlocks(p)
 	return left.Sub(left, big.NewInt(int64(len(w.standing(p).blocks))))
-}
-
-// reroute has pods that ask for one pool ask for another.
-func (w *world) reroute(from, to netip.Prefix) {
-	for _, p := range w.pods {
-		for _, asked := range []*[]netip.Prefix{&p.pools4, &p.pools6} {
-			if i := slices.Index(*asked, from); i >= 0 {
-				*asked = slices.Clone(*asked)
-				(*asked)[i] = to
-			}
-		}
-	}
 }
 
 // early says what goes wrong if a pool is disabled before the other one is there: on how

@@ -19,7 +19,7 @@ func (w *world) namesOf(steps []step) error {
 		if st.node == "" || added(steps[:i], st.node) {
 			continue
 		}
-		if st.mayBeGone && w.isDead(st.node) {
+		if st.mayBeGone && w.IsGone(st.node) {
 			continue
 		}
 		if err := w.nodeCalled(st.node); err != nil {

@@ -91,11 +91,11 @@ func (w *world) writePage(out io.Writer, s *snapshot.Snapshot, r *result) error 
 	f := w.last
 	p := page{
 		Title: "The cluster as it stands",
-		About: fmt.Sprintf("As of %s. Calico %s: %s.", w.clock.Now().Format(time.DateTime), r.Calico.Version, r.Calico.Why),
+		About: fmt.Sprintf("As of %s. Calico %s: %s.", w.Clock().Now().Format(time.DateTime), r.Calico.Version, r.Calico.Why),
 		Facts: []fact{
 			{"nodes", cli.Number(f.Nodes)}, {"pods with addresses", cli.Number(f.Pods)}, {"strict affinity", onOff(f.Strict)},
 		},
-		Rooms: w.room(), Levels: levels, CSS: template.CSS(plan.Style() + pageCSS), Notes: slices.Clone(w.report.Notes),
+		Rooms: w.room(), Levels: levels, CSS: template.CSS(plan.Style() + pageCSS), Notes: slices.Clone(w.Report().Notes),
 	}
 	if len(r.Steps) > 0 {
 		var steps []string
@@ -109,7 +109,7 @@ func (w *world) writePage(out io.Writer, s *snapshot.Snapshot, r *result) error 
 	}
 	p.Families, p.Figures = f.familyTable()
 	p.Maps = w.maps()
-	p.findings(w.report)
+	p.findings(w.Report())
 	for _, text := range []string{leftOutText(s), skippedText(s.Skipped)} {
 		if text != "" {
 			p.Notes = append(p.Notes, text)

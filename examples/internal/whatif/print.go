@@ -85,7 +85,7 @@ func (p *printer) cluster(w *world, s *snapshot.Snapshot, r *result) {
 		return
 	}
 	f := &r.Cluster
-	p.line("== The cluster as it stands (%s)\n", w.clock.Now().Format("2006-01-02 15:04:05"))
+	p.line("== The cluster as it stands (%s)\n", w.Clock().Now().Format("2006-01-02 15:04:05"))
 	p.text("", "Calico %s: %s.", r.Calico.Version, r.Calico.Why)
 	p.note(r.Calico.Warning)
 	p.line("")

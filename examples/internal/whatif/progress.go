@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -36,20 +37,21 @@ const (
 	stepsOfResizing  = 8
 )
 
-// A tracker has the blocks of the cluster as it stands. The allocator would copy all of
-// them each time that it is asked.
+// A tracker has the blocks and pods of the cluster as it stands, which would be copied
+// each time that one asks for them.
 type tracker struct {
 	*world
 	blocks []ipam.BlockState
+	pods   []snapshot.LivePod
 }
 
 // progress finds the pools that are on their way out. The blocks are those of the cluster
 // as it stands.
 func (w *world) progress(blocks []ipam.BlockState) (all []progress) {
-	if w.report.Unknown.Blocks || w.report.Unknown.Pools {
+	if w.Report().Unknown.Blocks || w.Report().Unknown.Pools {
 		return nil
 	}
-	t := tracker{w, blocks}
+	t := tracker{w, blocks, w.Pods()}
 	pools := w.a.Pools()
 	called := make(map[string]*pool.Spec)
 	for i := range pools {
@@ -83,11 +85,11 @@ func (w *tracker) inside(p *pool.Spec, to ...pool.Spec) (of progress, left strin
 	}
 	addresses := 0
 	for _, q := range w.pods {
-		if q.uses(*p) {
+		if q.Uses(p.CIDR) {
 			of.Pods++
 			of.Of++
-			addresses += q.countIn(p.CIDR)
-		} else if slices.ContainsFunc(to, q.uses) {
+			addresses += countIn(q.IPs, p.CIDR)
+		} else if slices.ContainsFunc(to, func(s pool.Spec) bool { return q.Uses(s.CIDR) }) {
 			of.Of++
 		}
 	}
@@ -101,9 +103,9 @@ func (w *tracker) inside(p *pool.Spec, to ...pool.Spec) (of progress, left strin
 	return of, left
 }
 
-// countIn counts the pod's addresses in a range.
-func (p *pod) countIn(cidr netip.Prefix) (n int) {
-	for _, ip := range p.ips {
+// countIn counts addresses in a range.
+func countIn(ips []netip.Addr, cidr netip.Prefix) (n int) {
+	for _, ip := range ips {
 		if cidr.Contains(ip) {
 			n++
 		}
@@ -115,7 +117,7 @@ func (p *pod) countIn(cidr netip.Prefix) (n int) {
 // tunnels are left there.
 func (w *tracker) restarts(p *pool.Spec, node string) []string {
 	all := restartNode(node)
-	if !slices.ContainsFunc(w.pods, func(q *pod) bool { return q.node == node && q.uses(*p) }) {
+	if !slices.ContainsFunc(w.pods, func(q snapshot.LivePod) bool { return q.Node == node && q.Uses(p.CIDR) }) {
 		return all[len(all)-1:]
 	}
 	return all
@@ -233,7 +235,7 @@ func (w *tracker) disabled(p *pool.Spec, pools []pool.Spec) progress {
 		to = part
 	}
 	of, left := w.inside(p, to...)
-	if w.report.Unknown.Nodes {
+	if w.Report().Unknown.Nodes {
 		of.Says = fmt.Sprintf("pool %s is disabled, with %s; whether another takes what restarts there was not looked at, for nodes are missing (kubectl get nodes -o yaml)", p.Name, left)
 		return of
 	}
@@ -275,12 +277,12 @@ func (w *tracker) leftBlocks(pools []pool.Spec) (all []progress) {
 			}
 		}
 		for _, q := range w.pods {
-			in := slices.ContainsFunc(q.ips, func(ip netip.Addr) bool { return held[ip] })
+			in := slices.ContainsFunc(q.IPs, func(ip netip.Addr) bool { return held[ip] })
 			if in {
 				of.Pods++
-				on[q.node]++
+				on[q.Node]++
 			}
-			if in || i >= 0 && q.uses(pools[i]) {
+			if in || i >= 0 && q.Uses(pools[i].CIDR) {
 				of.Of++
 			}
 		}

@@ -34,9 +34,9 @@ func checked(t *testing.T, w *world) string {
 	f, err := os.Create(path)
 	require.NoError(t, err)
 	require.NoError(t, write(f, path, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: w.a.Calico()}))
-	for _, p := range w.pods {
-		fmt.Fprintf(f, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s}\nspec: {nodeName: %s}\nstatus: {podIPs: [", p.name, p.namespace, p.node)
-		for _, ip := range p.ips {
+	for _, p := range w.Pods() {
+		fmt.Fprintf(f, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s}\nspec: {nodeName: %s}\nstatus: {podIPs: [", p.Name, p.Namespace, p.Node)
+		for _, ip := range p.IPs {
 			fmt.Fprintf(f, "{ip: '%s'}, ", ip)
 		}
 		fmt.Fprint(f, "]}\n")
@@ -65,9 +65,9 @@ func TestProgressOfResizing(t *testing.T) {
 		require.NoError(t, w.a.SetPool(p))
 	}
 	move := func(p pool.Spec, nodes []string) {
-		back, err := w.clear(p, nodes)
+		back, err := w.Vacate(p.CIDR, nodes)
 		require.NoError(t, err)
-		require.Empty(t, w.bringBack(back))
+		require.Empty(t, w.refused(back))
 	}
 	const as = "As a change of the block size of blue (-resize-pool) this is step %d of 8. Next: "
 	step := func(n int, says, next string) {
@@ -124,9 +124,9 @@ func TestProgressOfMigration(t *testing.T) {
 		}
 		require.NoError(t, w.a.SetPool(disabled))
 		order := w.drainOrder(w.standing(old))
-		back, err := w.clear(old, order[:30])
+		back, err := w.Vacate(old.CIDR, order[:30])
 		require.NoError(t, err)
-		require.Empty(t, w.bringBack(back))
+		require.Empty(t, w.refused(back))
 		got := checked(t, w)
 		require.Contains(t, got, map[string]string{"blue-new": "76 of 314", "red": "76 of 285"}[name]+" pods still in pool blue and 7 tunnels on 7 nodes: "+order[30]+", ", "some went to green")
 		require.Contains(t, got, "As a move to "+name+" (-migrate-pool) this is step 3 of 5. Next: kubectl drain "+order[30]+" --ignore-daemonsets --delete-emptydir-data --dry-run=server")
@@ -137,9 +137,9 @@ func TestProgressOfMigration(t *testing.T) {
 			require.Contains(t, got, "As a move to another pool (-migrate-pool) this is step 3 of 5, which was left out. Next: kubectl drain")
 			continue
 		}
-		back, err = w.clear(old, order[30:])
+		back, err = w.Vacate(old.CIDR, order[30:])
 		require.NoError(t, err)
-		require.Empty(t, w.bringBack(back))
+		require.Empty(t, w.refused(back))
 		require.Contains(t, checked(t, w), "As a move to blue-new (-migrate-pool) this is step 5 of 5. Next: calicoctl delete ippool blue")
 		w.a.DeletePool("blue")
 		require.Empty(t, checked(t, w))

@@ -74,7 +74,7 @@ func (w *world) handleFigures() handleFigures {
 		holds := held[strings.ToLower(h.ID)]
 		if holds == nil {
 			f.Empty++
-			if made, known := w.handlesMade[h.ID]; known && w.clock.Now().Sub(made) < 24*time.Hour {
+			if made, known := w.handlesMade[h.ID]; known && w.Clock().Now().Sub(made) < 24*time.Hour {
 				lastDay++
 			}
 			continue

@@ -139,10 +139,10 @@ func TestByRelease(t *testing.T) {
 	trial, err := w.trial()
 	require.NoError(t, err)
 	require.Equal(t, w.a.Calico(), trial.a.Calico())
-	dropped, err := w.dropEmptyHandles()
+	gone, err := w.Collect()
 	require.NoError(t, err)
-	require.Equal(t, 1, dropped)
-	require.Equal(t, "v3.26.1", w.a.Calico().String(), "it is another allocator")
+	require.Equal(t, 1, gone.Handles)
+	require.Equal(t, "v3.26.1", w.a.Calico().String())
 }
 
 func worldOf(t *testing.T, text string) *world {
@@ -220,7 +220,7 @@ func TestSurplusOfOldReleases(t *testing.T) {
 	for version, want := range map[calico.Version]int{calico.V3(31): 1, calico.V3(33): 0} {
 		w := worldOf(t, small)
 		c := w.a.Cluster()
-		a, err := ipam.Restore(c, ipam.Options{Now: w.clock.Now, Calico: version})
+		a, err := ipam.Restore(c, ipam.Options{Now: w.Clock().Now, Calico: version})
 		require.NoError(t, err)
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "a", Num4: 3, Handle: "batch", Use: pool.Workload})
 		require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -75,12 +76,12 @@ func (w *world) resizePool(c *change, name string, size int) error {
 	if err != nil {
 		return err
 	}
-	again := make([]returning, len(waiting)) // who found nothing in the temporary pool
-	for i, r := range waiting {
-		again[i] = r.returning
+	again := make([]snapshot.LivePod, len(waiting)) // who found nothing in the temporary pool
+	for i := range waiting {
+		again[i] = waiting[i].Pod
 	}
-	for _, r := range append(refused, m.t.bringBack(again)...) {
-		c.refuse(r.label(), r.pod.node, r.why)
+	for _, of := range append(refused, m.t.refused(m.t.Start(again...))...) {
+		c.refuse(of.Pod.Label(), of.Pod.Node, of.Why())
 	}
 	if left := m.t.standing(temporary).blocks; len(left) > 0 {
 		m.done(todo[7], "not done: %s stay", plural(len(left), "block"))
@@ -221,109 +222,6 @@ func standingIn(blocks []ipam.BlockState, p pool.Spec) standing {
 		}
 	}
 	return s
-}
-
-// returning is who comes back once the pool is made again.
-type returning struct {
-	pod   *pod
-	isPod bool
-	attrs map[string]string // of a tunnel
-}
-
-func (r *returning) label() string {
-	if r.isPod {
-		return r.pod.label()
-	}
-	return r.pod.name
-}
-
-func (r *returning) ask(w *world) string {
-	if r.isPod {
-		return w.ask(r.pod)
-	}
-	return w.request(r.pod, pool.Tunnel, r.attrs)
-}
-
-// bringBack lets those who were cleared out of a pool ask again. It returns who was
-// refused.
-func (w *world) bringBack(back []returning) (refused []homeless) {
-	for _, r := range back {
-		if why := r.ask(w); why != "" {
-			refused = append(refused, homeless{r, why})
-		} else if r.isPod {
-			w.pods = append(w.pods, r.pod)
-		}
-	}
-	slices.SortStableFunc(w.pods, comparePods)
-	return refused
-}
-
-// adopt makes what was tried in a copy so.
-func (w *world) adopt(trial *world) {
-	w.a, w.clock, w.pods, w.outside, w.made = trial.a, trial.clock, trial.pods, trial.outside, trial.made
-}
-
-// clear takes everything out of a pool, and returns who wants to come back: the
-// nodes in order, of each its tunnels and then its pods.
-func (w *world) clear(p pool.Spec, order []string) ([]returning, error) {
-	var back []returning
-	gone := make(map[*pod]bool)
-	state := w.a.State()
-	for _, node := range order {
-		for i := range state.Blocks {
-			b := &state.Blocks[i]
-			for _, al := range b.Allocations {
-				kind, _ := al.Active.Get(ipam.AttrType)
-				of, _ := al.Active.Get(ipam.AttrNode)
-				if of != node || !p.CIDR.Contains(b.CIDR.Addr()) || !strings.HasSuffix(kind, "TunnelAddress") {
-					continue
-				}
-				t := &pod{name: kind, node: node, handle: al.Handle, want4: 1}
-				if b.CIDR.Addr().Is6() {
-					t.want4, t.want6 = 0, 1
-				}
-				if err := w.a.ReleaseByHandle(al.Handle); err != nil {
-					return nil, err
-				}
-				back = append(back, returning{pod: t, attrs: al.Active.Map()})
-			}
-		}
-		for _, q := range w.pods {
-			if q.node == node && q.uses(p) {
-				w.release(q)
-				gone[q] = true
-				back = append(back, returning{pod: q, isPod: true})
-			}
-		}
-	}
-	w.remove(gone)
-	config := w.a.GetIPAMConfig()
-	hot := config
-	hot.IPCooldownSeconds = 0 // there is time to wait it out
-	if err := w.a.PutIPAMConfig(hot); err != nil {
-		return nil, err
-	}
-	w.a.GarbageCollectColdIPs()
-	for _, a := range w.a.State().Affinities {
-		if !p.CIDR.Contains(a.CIDR.Addr()) {
-			continue
-		}
-		err := w.a.ReleaseBlockAffinity(a.CIDR, true)
-		if _, _, exists := w.a.BlockOf(a.CIDR.Addr()); err == nil || !exists {
-			w.a.DropAffinity(a.Owner, a.CIDR)
-		}
-	}
-	return back, w.a.PutIPAMConfig(config)
-}
-
-// uses reports whether the pod has an address of the pool.
-func (p *pod) uses(of pool.Spec) bool {
-	for _, ip := range p.ips {
-		if of.CIDR.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 // poolBlocks returns how many blocks a pool has room for.

@@ -46,7 +46,7 @@ func (r *room) serves(by request, node string) bool {
 
 // room says what is left of each pool.
 func (w *world) room() []*room {
-	s, nodes := w.a.State(), w.a.Nodes()
+	s, nodes, pods := w.a.State(), w.a.Nodes(), w.Pods()
 	rooms := make([]*room, 0, 4)
 	at := make(map[string]*room)
 	specs := w.a.Pools()
@@ -75,7 +75,7 @@ func (w *world) room() []*room {
 		}
 		if made, err := pool.New(p); err == nil && !made.SelectsNamespace(nil) {
 			r.namespaced = true
-			if r.Out == "" && !w.usable(p, nodes) {
+			if r.Out == "" && !usable(p, nodes, pods) {
 				r.Out = "selects no namespace that has pods here"
 			}
 		}
@@ -234,7 +234,7 @@ func (p *printer) metrics(w *world, rooms []*room) {
 	inUse, borrowed, candidates, blocks := make(map[string]float64), make(map[string]float64), make(map[string]float64), make(map[string]float64)
 	sizes, left, without, more := make(map[string]float64), make(map[string]float64), make(map[string]float64), make(map[string]float64)
 	specs, s := w.a.Pools(), w.a.State()
-	leaked := unused(w.report)
+	leaked := unused(w.Report())
 	for i := range s.Blocks {
 		b := &s.Blocks[i]
 		of, owner := "", ""

@@ -59,8 +59,8 @@ func compare(w1, w2 *world, s1, s2 *snapshot.Snapshot) (*since, error) {
 		d.Notes = append(d.Notes, "what leaked is known only with pods in both: kubectl get pods -A -o json")
 		return d, nil
 	}
-	held, now, before := heldBy(s1), heldBy(s2), unused(w1.report)
-	for ip := range unused(w2.report) {
+	held, now, before := heldBy(s1), heldBy(s2), unused(w1.Report())
+	for ip := range unused(w2.Report()) {
 		if before[ip] && held[ip] == now[ip] {
 			d.Leaked = append(d.Leaked, ip)
 		}

@@ -391,6 +391,6 @@ func TestWindowsNodes(t *testing.T) {
 	w, err := newWorld(s)
 	require.NoError(t, err)
 	for node, want := range map[string]string{"l": "", "w": "its node runs Windows, where Calico needs strict affinity"} {
-		require.Equal(t, want, w.ask(&pod{namespace: "n", name: "p", node: node, handle: node, want4: 1}), node)
+		require.Equal(t, want, w.start(snapshot.LivePod{Namespace: "n", Name: "p", Node: node, Num4: 1}), node)
 	}
 }
