@@ -1,5 +1,6 @@
-// The nodes as columns, each with its blocks. Only those near the window are drawn: of
-// thousands of nodes the others are empty boxes of the right height.
+// The nodes as columns, each with its blocks. They stand in groups, and only the groups
+// near the window are drawn: of thousands of nodes the others are empty boxes of about
+// the right height.
 
 import { button, choice, count, el, field, fill, plural } from "./dom.js";
 import { makeGrid, onTheme, shape } from "./cells.js";
@@ -8,6 +9,7 @@ import { nodeColour } from "./pools.js";
 import { quiet, tried } from "./store.js";
 
 const blocksShown = 12; // of a node, unless the reader asks for more
+const together = 24; // nodes of a group
 
 /**
  * makeNodes draws the nodes of a store. Options: acts (whether a node has buttons for
@@ -15,55 +17,70 @@ const blocksShown = 12; // of a node, unless the reader asks for more
  * reader looks at.
  */
 export function makeNodes(store, { acts, tell, look }) {
-  const grid = el("div.nodes", { role: "list", "aria-label": "Nodes" });
-  const cards = new Map(); // by name
-  const seen = new Set(); // names of those near the window
-  let numbers = false, wanted = "", turn = 0;
+  const grid = el("div.nodes", { role: "group", "aria-label": "Nodes" });
+  const cards = new Map(); // of the nodes that are drawn, by name
+  const none = el("p.note", { hidden: true });
+  grid.append(none);
+  const groups = []; // each with its element and its part of the list
+  let list = [], numbers = false, wanted = "", turn = 0;
 
   const watcher = new IntersectionObserver(entries => {
     for (const e of entries) {
-      const card = cards.get(e.target.dataset.node);
-      if (!card || card.element !== e.target) continue;
-      if (e.isIntersecting) {
-        seen.add(card.name);
-        if (!card.filled) fillCard(card);
-      } else if (seen.delete(card.name)) {
-        if (!card.element.contains(document.activeElement)) emptyCard(card);
-      }
+      const group = groups.find(g => g.element === e.target);
+      if (!group || group.seen === e.isIntersecting) continue;
+      group.seen = e.isIntersecting;
+      if (group.seen) drawGroup(group);
+      else if (!group.element.contains(document.activeElement)) emptyGroup(group);
     }
     later();
-  }, { rootMargin: "300px" });
+  }, { rootMargin: "500px" });
 
   function makeCard(name) {
-    const card = { name, node: null, filled: false, grids: new Map(), open: new Set(), more: false };
+    const card = { name, node: null, grids: new Map(), open: new Set(), more: false };
     card.element = el("article.node", { role: "listitem", "data-node": name });
     card.element.addEventListener("pointerenter", () => look(name));
     card.element.addEventListener("pointerleave", () => look(null));
     card.element.addEventListener("focusin", () => look(name));
-    watcher.observe(card.element);
+    fillCard(card);
     return card;
   }
 
-  // What a card takes, before it is drawn.
-  function guess(node) {
-    const side = node.blocks.slice(0, blocksShown).reduce((sum, b) => {
-      const { columns, rows } = shape(b.inUse + b.free + b.cooling || 64);
-      return sum + Math.max(2, Math.min(Math.floor(176 / columns), 24)) * rows + 44;
-    }, 0);
-    return 150 + side;
+  // Cards of nodes that are drawn already are kept, and with them the keyboard's place.
+  function drawGroup(group) {
+    group.element.style.minHeight = "";
+    const mine = group.nodes.map(({ node, index }) => {
+      let card = cards.get(node.name);
+      if (!card) cards.set(node.name, card = makeCard(node.name));
+      card.index = index;
+      showCard(card, node);
+      return card.element;
+    });
+    const now = group.element.children;
+    if (now.length !== mine.length || mine.some((e, i) => e !== now[i])) group.element.replaceChildren(...mine);
   }
 
-  function emptyCard(card) {
-    card.element.style.minHeight = card.element.offsetHeight + "px";
-    card.filled = false;
-    card.grids.clear();
-    fill(card.element, el("h3", {}, card.name));
+  function emptyGroup(group) {
+    if (!group.element.firstChild) return;
+    group.element.style.minHeight = group.element.offsetHeight + "px";
+    for (const e of group.element.children) cards.delete(e.dataset.node);
+    group.element.replaceChildren();
+  }
+
+  // What a group takes, before it is drawn.
+  function guess(group) {
+    const columns = Math.max(1, Math.floor((grid.clientWidth + 14) / 226)), rows = [];
+    group.nodes.forEach(({ node }, i) => {
+      const blocks = node.blocks.slice(0, blocksShown).reduce((sum, b) => {
+        const { columns: c, rows: r } = shape(b.inUse + b.free + b.cooling || 64);
+        return sum + Math.max(2, Math.min(Math.floor(176 / c), 24)) * r + 52;
+      }, 0), row = Math.floor(i / columns);
+      rows[row] = Math.max(rows[row] || 0, 170 + blocks);
+    });
+    return rows.reduce((sum, h) => sum + h, 14 * (rows.length - 1));
   }
 
   function fillCard(card) {
-    const { element } = card, node = card.node;
-    card.filled = true;
-    element.style.minHeight = "";
+    const { element } = card;
     card.swatch = el("span.swatch", { "aria-hidden": "true" });
     card.tags = el("span.tags");
     card.facts = el("p.node-facts");
@@ -83,7 +100,6 @@ export function makeNodes(store, { acts, tell, look }) {
         button("−1", () => store.do({ do: "remove-pods", node: card.name, count: 1 }), { "aria-label": `Remove a pod from ${card.name}` })),
       card.menu = menu(card),
       card.blocks, card.podsBox);
-    showCard(card, node);
   }
 
   function menu(card) {
@@ -109,13 +125,6 @@ export function makeNodes(store, { acts, tell, look }) {
 
   function showCard(card, node) {
     card.node = node;
-    if (!card.filled) {
-      if (!card.element.firstChild) {
-        card.element.style.minHeight = guess(node) + "px";
-        fill(card.element, el("h3", {}, card.name));
-      }
-      return;
-    }
     card.swatch.style.backgroundColor = nodeColour(card.index);
     fill(card.tags, node.cordoned && el("span.tag.no", {}, "drained"), node.gone && el("span.tag.no", {}, "gone"));
     card.element.classList.toggle("gone", node.gone);
@@ -193,10 +202,7 @@ export function makeNodes(store, { acts, tell, look }) {
 
   async function showCells() {
     const mine = ++turn, view = store.view, grids = [];
-    for (const name of seen) {
-      const card = cards.get(name);
-      if (card && card.filled) grids.push(...card.grids);
-    }
+    for (const card of cards.values()) grids.push(...card.grids);
     for (let i = 0; i < grids.length; i += 100) {
       const some = grids.slice(i, i + 100);
       const blocks = await store.ask("cells", { blocks: some.map(([cidr]) => cidr) });
@@ -211,31 +217,34 @@ export function makeNodes(store, { acts, tell, look }) {
   }
 
   function update(view) {
-    const names = new Set(), match = wanted.toLowerCase(), order = [];
-    const all = view.nodes.slice();
+    const match = wanted.toLowerCase();
+    list = view.nodes.map((node, index) => ({ node, index }));
     if (view.unowned.length) {
-      all.push({ name: "no node", labels: {}, cordoned: false, gone: true, pods: 0, waiting: 0, borrows: 0,
-        blocks: view.unowned });
+      list.push({ index: -1, node: { name: "no node", labels: {}, cordoned: false, gone: true, pods: 0, waiting: 0, borrows: 0, blocks: view.unowned } });
     }
-    all.forEach((node, index) => {
-      if (match && !node.name.toLowerCase().includes(match) && !node.blocks.some(b => b.cidr.includes(match))) return;
-      names.add(node.name);
-      let card = cards.get(node.name);
-      if (!card) cards.set(node.name, card = makeCard(node.name));
-      card.index = index;
-      order.push(card);
-      showCard(card, node);
-    });
-    for (const [name, card] of cards) {
-      if (names.has(name)) continue;
-      watcher.unobserve(card.element);
-      card.element.remove();
-      cards.delete(name);
-      seen.delete(name);
+    if (match) list = list.filter(({ node }) => node.name.toLowerCase().includes(match) || node.blocks.some(b => b.cidr.includes(match)));
+    const names = new Set(list.map(({ node }) => node.name));
+    for (const name of [...cards.keys()]) if (!names.has(name)) cards.delete(name);
+    while (groups.length > Math.ceil(list.length / together)) {
+      const group = groups.pop();
+      watcher.unobserve(group.element);
+      group.element.remove();
     }
-    const now = [...grid.children];
-    if (now.length !== order.length || order.some((c, i) => c.element !== now[i])) grid.replaceChildren(...order.map(c => c.element));
-    if (!order.length) fill(grid, el("p.note", {}, match ? "No node and no block has that in its name." : "There is no node."));
+    for (let i = 0; i * together < list.length; i++) {
+      let group = groups[i];
+      if (!group) {
+        groups.push(group = { element: el("div.nodes-group", { role: "list" }), seen: false, nodes: [] });
+        group.nodes = list.slice(i * together, (i + 1) * together);
+        group.element.style.minHeight = guess(group) + "px";
+        grid.append(group.element);
+        watcher.observe(group.element);
+      }
+      group.nodes = list.slice(i * together, (i + 1) * together);
+      group.element.setAttribute("aria-label", `Nodes ${count(i * together + 1)} to ${count(i * together + group.nodes.length)} of ${count(list.length)}`);
+      if (group.seen) drawGroup(group);
+    }
+    none.hidden = list.length > 0;
+    none.textContent = match ? "No node and no block has that in its name." : "There is no node.";
     // What has changed is shown once, and stays framed until the next act.
     for (const figure of grid.querySelectorAll("figure.changed")) figure.classList.remove("changed");
     for (const cidr of view.changed.blocks) {
@@ -250,7 +259,6 @@ export function makeNodes(store, { acts, tell, look }) {
 
   onTheme(() => {
     for (const card of cards.values()) {
-      if (!card.filled) continue;
       card.swatch.style.backgroundColor = nodeColour(card.index);
       for (const g of card.grids.values()) g.draw();
     }

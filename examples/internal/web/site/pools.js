@@ -9,7 +9,7 @@ import { blockAt } from "./addresses.js";
 const most = 1 << 16; // blocks that are drawn
 
 /** nodeColour is the colour of a node's blocks, by its place in the view. */
-export const nodeColour = index => css(ownerColour(themes[isDark() ? "dark" : "light"], index));
+export const nodeColour = index => index < 0 ? "currentColor" : css(ownerColour(themes[isDark() ? "dark" : "light"], index));
 
 /**
  * makePools draws the pools of a store. tell(lines) hears of the block under the cursor.

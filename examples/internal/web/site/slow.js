@@ -7,7 +7,7 @@ import { nodeChoice } from "./nodes.js";
 import { number } from "./acts.js";
 import { calm, complain, tried } from "./store.js";
 
-const kinds = [["add-pods", "adds pods"], ["remove-pods", "removes pods"], ["drain", "is drained"]];
+const kinds = [["add-pods", "adds pods"], ["remove-pods", "removes pods"]];
 
 /** makeSlow makes the tab. It works on the lab's cluster. */
 export function makeSlow(store) {
@@ -24,14 +24,13 @@ export function makeSlow(store) {
 
   function add() {
     const used = [...rows.querySelectorAll("select.node-of")].map(s => s.value);
-    const node = nodeChoice(store.view), kind = choice(kinds), count = number(1, 1, 100, { "aria-label": "How many" });
+    const node = nodeChoice(store.view), kind = choice(kinds), count = number(1, 1, 4, { "aria-label": "How many" });
     node.className = "node-of";
     node.setAttribute("aria-label", "Node");
     kind.setAttribute("aria-label", "What it does");
     node.value = [...node.options].map(o => o.value).find(v => !used.includes(v)) || node.value;
-    kind.addEventListener("change", () => { count.hidden = kind.value === "drain"; });
     const row = el("div.row.client", {}, node, kind, count, button("Not this one", () => { row.remove(); limits(); }));
-    row.op = () => kind.value === "drain" ? { do: "drain", node: node.value } : { do: kind.value, node: node.value, count: Number(count.value) };
+    row.op = () => ({ do: kind.value, node: node.value, count: Number(count.value) });
     rows.append(row);
     limits();
   }
@@ -59,7 +58,7 @@ export function makeSlow(store) {
     const focused = document.activeElement && document.activeElement.dataset.act;
     slow = next;
     form.hidden = true;
-    const over = slow.clients.every(c => !c.waiting);
+    const over = slow.ended;
     fill(body,
       el("section.card.says-card", {}, el("div", { role: "status", "aria-live": "polite" }, ...(slow.says.length ? slow.says : ["Nothing has been called yet. Step a node."]).map(s => el("p", {}, s))),
         el("div.row", {},
