@@ -217,7 +217,7 @@ export function makeGrid({ width, tell, leave }) {
   function place_() {
     mark.hidden = grid.cursor < 0;
     if (mark.hidden) return;
-    const side = Math.max(step, 8);
+    const side = Math.max(step, 8) + 4;
     mark.style.width = mark.style.height = side + "px";
     mark.style.left = (grid.cursor % columns + 0.5) * step - side / 2 - 1 + "px";
     mark.style.top = (Math.floor(grid.cursor / columns) + 0.5) * step - side / 2 - 1 + "px";

@@ -20,7 +20,7 @@ function readAddress() {
 let state = ""; // of the lab, as the address has it
 let course = ""; // the step
 let tab = "lab";
-const written = () => "#" + tab + (tab === "lab" || tab === "slow" ? state && "/" + state : tab === "course" ? course && "/" + course : "");
+const written = () => "#" + tab + (tab === "lab" ? state && "/" + state : tab === "course" ? course && "/" + course : "");
 const writeAddress = () => history.replaceState(null, "", written());
 
 const panels = new Map(names.map(n => [n, document.getElementById("panel-" + n)]));
@@ -34,7 +34,15 @@ async function start() {
   // Each of the others begins when its tab is first opened.
   const make = {
     lab() { panels.get("lab").append(makeShare(lab), makeLab(lab).element); },
-    slow() { panels.get("slow").append(makeSlow(lab)); },
+    slow() {
+      panels.get("slow").append(makeSlow(makeStore(newSession()), {
+        lab: async () => (await lab.ask("fragment", {})).fragment,
+        async toLab(text) {
+          await lab.act("open", { fragment: text });
+          list.choose("lab");
+        },
+      }));
+    },
     course() { panels.get("course").append(makeCourse(makeStore(newSession()), course, step => { course = step; writeAddress(); })); },
     cluster() { panels.get("cluster").append(makeCluster(makeStore(newSession()))); },
     sizes() { panels.get("sizes").append(makeSizes(newSession())); },
@@ -80,7 +88,7 @@ async function start() {
 
   const { tab: first, rest, odd } = readAddress();
   if (first === "course") course = rest;
-  if ((first === "lab" || first === "slow") && rest) await openState(rest);
+  if (first === "lab" && rest) await openState(rest);
   if (odd) complain(new Error("The address does not name a part of this page: the lab is shown."));
   if (!lab.view) lab.show(await lab.ask("view", {}));
   list.mark(first);
@@ -91,7 +99,7 @@ async function start() {
     if (location.hash === written()) return;
     if (now.tab === "course" && now.rest) course = now.rest;
     list.choose(now.tab);
-    if (now.tab === "lab" || now.tab === "slow") await openState(now.rest);
+    if (now.tab === "lab") await openState(now.rest);
   }));
   addEventListener("keydown", event => {
     if (!(event.ctrlKey || event.metaKey) || event.altKey || tab !== "lab" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
@@ -125,7 +133,7 @@ function makeShare(store) {
       el("div.row", {}, copier(() => location.href, "Copy the link"), el("span.soft", {}, "Save as a file:"), save("trace"), save("resources"), save("operations")),
       note,
       el("div.row", {}, field("Open", link), button("Open it", tried(async () => {
-        const text = link.value.trim().replace(/^.*#(?:lab|slow)\//, "");
+        const text = link.value.trim().replace(/^.*#lab\//, "");
         await store.act("open", { fragment: text });
         link.value = "";
       })))));

@@ -1,7 +1,7 @@
 // The claim, call by call: what a few nodes do at once, one datastore call after the
 // other, in the order that the reader clicks.
 
-import { button, choice, el, fill, plural } from "./dom.js";
+import { button, choice, el, field, fill, plural } from "./dom.js";
 import { makeGrid } from "./cells.js";
 import { nodeChoice } from "./nodes.js";
 import { number } from "./acts.js";
@@ -9,16 +9,32 @@ import { calm, complain, tried } from "./store.js";
 
 const kinds = [["add-pods", "adds pods"], ["remove-pods", "removes pods"]];
 
-/** makeSlow makes the tab. It works on the lab's cluster. */
-export function makeSlow(store) {
+// The clusters to begin with, beside the lab's: each a list of operations.
+const begins = {
+  race: [{ do: "setup", nodes: 2, pool: "192.168.0.0/26", pods: "none" }],
+  empty: [{ do: "setup", nodes: 4, pods: "none" }],
+};
+
+/**
+ * makeSlow makes the tab. It has a cluster of its own; lab gives the lab's state, as an
+ * address has it, and toLab takes one there.
+ */
+export function makeSlow(store, { lab, toLab }) {
   const rows = el("div.clients-form");
   const body = el("div.slow-body");
   const start = button("Begin", () => begin(), { className: "main" });
   const more = button("One more node", () => add());
+  const base = choice([["race", "two nodes, and a pool of one block"], ["empty", "four nodes, and nobody has a block yet"], ["lab", "the lab's, as it is now"]]);
+  base.addEventListener("change", tried(reset));
+  async function reset() {
+    rows.replaceChildren();
+    if (base.value === "lab") await store.act("open", { fragment: await lab() });
+    else await store.act("run", { ops: begins[base.value] });
+  }
   const form = el("section.card", {},
     el("h2", {}, "Who does what?"),
     el("p", {}, "Choose up to four nodes that act at the same time. Then take their calls to the datastore one by one, in any order: the one that you do not step waits, as a slow node would, and each may die before its next call."),
-    rows, el("div.row", {}, more, start));
+    field("Cluster", base), rows, el("div.row", {}, more, start));
   const element = el("div.slow", {}, form, body);
   let slow = null, busy = false;
 
@@ -62,11 +78,15 @@ export function makeSlow(store) {
     fill(body,
       el("section.card.says-card", {}, el("div", { role: "status", "aria-live": "polite" }, ...(slow.says.length ? slow.says : ["Nothing has been called yet. Step a node."]).map(s => el("p", {}, s))),
         el("div.row", {},
-          button("Finish", tried(async () => { store.show(await store.session.call("slow-end", {})); leave("The acts are part of the lab's list now."); }), { disabled: !over, className: "main", "data-act": "end" }),
-          button("Drop all of it", tried(async () => { await store.session.call("slow-cancel", {}); store.show(await store.ask("view", {})); leave(""); }), { "data-act": "cancel" }),
+          button("Finish", tried(end), { disabled: !over, className: "main", "data-act": "end" }),
+          button("Drop all of it", tried(async () => {
+            await store.session.call("slow-cancel", {});
+            leave();
+            store.show(await store.ask("view", {}));
+          }), { "data-act": "cancel" }),
           el("span.note", {}, over ? "All have ended or died." : "Finish is possible when all have ended or died."))),
       el("div.clients", {}, ...slow.clients.map(client)),
-      el("section.card", {}, el("h2", {}, "Affinities"),
+      el("div.slow-things", {}, el("section.card", {}, el("h2", {}, "Affinities"),
         slow.affinities.length ? el("div.scroll", {}, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["Node", "Block", "State"].map(t => el("th", { scope: "col" }, t)))),
           el("tbody", {}, ...slow.affinities.map(a => el("tr", {}, el("th", { scope: "row" }, a.node), el("td", {}, el("code", {}, a.cidr)), el("td", {}, el("span.tag" + (a.state === "confirmed" ? ".yes" : ".no"), {}, a.state))))))) : el("p.note", {}, "None yet.")),
       el("section.card", {}, el("h2", {}, "Blocks"),
@@ -75,7 +95,7 @@ export function makeSlow(store) {
           grid.canvas.tabIndex = 0;
           grid.show(b, new Set(), true);
           return el("figure.block", {}, el("figcaption", {}, el("code", {}, b.cidr), " ", el("small", {}, b.cells ? b.owner ? "of " + b.owner : "of nobody" : "does not exist yet")), grid.element);
-        })) : el("p.note", {}, "None has been touched yet.")));
+        })) : el("p.note", {}, "None has been touched yet."))));
     const again = focused && body.querySelector(`[data-act="${CSS.escape(focused)}"]`);
     if (again && !again.disabled) again.focus();
     else if (focused) (body.querySelector("button:not(:disabled)") || start).focus();
@@ -98,10 +118,18 @@ export function makeSlow(store) {
       el("ol.calls", {}, ...c.log.map(l => el("li", {}, el("div", {}, el("code", {}, l.call), " ", el("code.key", {}, l.key), " ", el("small", {}, l.result)), l.says && el("p", {}, l.says)))));
   }
 
-  function leave(text) {
+  async function end() {
+    const view = await store.session.call("slow-end", {});
+    leave(el("section.card", { role: "status" }, el("h2", {}, "What came of it"), ...view.says.map(t => el("p", {}, t)),
+      el("div.row", {}, button("Look at this cluster in the lab", tried(async () => toLab((await store.ask("fragment", {})).fragment)), { "data-act": "to-lab" }),
+        el("span.note", {}, "It takes the place of the lab's. Or go on above: the next acts begin where these ended."))));
+    store.show(view);
+  }
+
+  function leave(...said) {
     slow = null;
     form.hidden = false;
-    fill(body, text && el("p.card", { role: "status" }, text));
+    fill(body, ...said);
     start.focus();
   }
 
@@ -118,5 +146,6 @@ export function makeSlow(store) {
     while (rows.children.length < Math.min(2, known.size)) add();
     limits();
   });
+  tried(reset)();
   return element;
 }
