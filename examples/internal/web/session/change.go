@@ -249,6 +249,9 @@ func (w *world) setPool(op *Op) error {
 	if op.Reserved != nil {
 		w.ipam.SetReservations(*op.Reserved)
 		w.note("SetReservations", trace.In{Reservations: *op.Reserved})
+		for cidr, b := range w.blocks { // which have other free addresses now
+			b.count, _ = w.ipam.CountBlock(cidr)
+		}
 	}
 	w.tellPool(before, spec, op.Reserved)
 	return nil

@@ -176,8 +176,10 @@ func (s *Session) Do(op *Op) error {
 
 // apply does one operation.
 func (w *world) apply(op *Op) error {
+	before := w.told
 	w.begin()
 	if err := acts[op.Do].do(w, op); err != nil {
+		w.told = before
 		return err
 	}
 	w.refresh()

@@ -35,15 +35,15 @@ func (s *Session) SlowStart(ops []Op) (*Slow, error) {
 
 // slowStart reads the clients.
 func (s *Session) slowStart(args slowStartArgs) (*Slow, error) {
-	ops, err := clients(args.Clients)
+	ops, err := parseClients(args.Clients)
 	if err != nil {
 		return nil, err
 	}
 	return s.SlowStart(ops)
 }
 
-// clients reads the operations of a slow act.
-func clients(raws []json.RawMessage) (ops []Op, err error) {
+// parseClients reads the operations of a slow act.
+func parseClients(raws []json.RawMessage) (ops []Op, err error) {
 	for i, raw := range raws {
 		op, err := parseOp(raw)
 		if err != nil {
