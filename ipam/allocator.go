@@ -97,6 +97,8 @@ type Allocator struct {
 	ordinals []int
 	claimed  []*claimlist.Claim
 	chosen   []*poolBlocks
+	grouped  []int // for each release, the number of its batch
+	lowering []lowering
 }
 
 // New returns the allocator of an empty cluster: no pools, no nodes, the

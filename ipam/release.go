@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
@@ -69,6 +70,9 @@ func (a *Allocator) ReleaseIPs(releases ...Release) (unallocated, released []net
 			continue
 		}
 		unallocated = append(unallocated, free...)
+		if released == nil {
+			released = make([]netip.Addr, 0, len(releases))
+		}
 		for _, r := range b.releases {
 			released = append(released, r.IP)
 		}
@@ -125,28 +129,72 @@ func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
 type batch struct {
 	cidr     netip.Prefix // of the block; invalid for addresses in no pool and no block
 	block    *ipamBlock   // nil if it does not exist
-	releases []Release
+	releases []Release    // as many as size, once they are filed
+	size     int
 }
 
-// batches groups the releases by block, in the order of the blocks' names.
+// batches groups the releases by block, in the order of the blocks' names. The releases
+// of the only block stay the caller's.
 func (a *Allocator) batches(releases []Release) []batch {
 	var batches []batch
+	a.grouped = a.grouped[:0]
+	at := 0 // of the release before: those of a block come in runs
 	for _, r := range releases {
-		b := batch{block: a.blockToRelease(r.IP)}
-		if b.block != nil {
-			b.cidr = b.block.CIDR()
-		} else if pb := a.poolOf(r.IP); pb != nil {
-			b.cidr = pb.pool.BlockAt(pb.pool.IndexOf(r.IP))
+		if len(batches) == 0 || !a.isOf(r.IP, &batches[at]) {
+			b := a.batchOf(r.IP)
+			if at = slices.IndexFunc(batches, func(x batch) bool { return x.cidr == b.cidr }); at < 0 {
+				at = len(batches)
+				batches = append(batches, b)
+			}
 		}
-		at := slices.IndexFunc(batches, func(x batch) bool { return x.cidr == b.cidr })
-		if at < 0 {
-			at = len(batches)
-			batches = append(batches, b)
-		}
-		batches[at].releases = append(batches[at].releases, r)
+		batches[at].size++
+		a.grouped = append(a.grouped, at)
+	}
+	if len(batches) == 1 {
+		batches[0].releases = releases
+		return batches
+	}
+	all := make([]Release, len(releases))
+	for i := range batches {
+		b := &batches[i]
+		b.releases, all = all[:0:b.size], all[b.size:]
+	}
+	for i, r := range releases {
+		b := &batches[a.grouped[i]]
+		b.releases = append(b.releases, r)
 	}
 	slices.SortStableFunc(batches, func(x, y batch) int { return affinity.CompareCIDRNames(x.cidr, y.cidr) })
 	return batches
+}
+
+// isOf reports whether a release of the address is one of the batch for certain: no
+// stray can hold it.
+func (a *Allocator) isOf(ip netip.Addr, b *batch) bool {
+	return len(a.strays) == 0 && b.block != nil && b.cidr.Contains(ip)
+}
+
+// batchOf returns the batch of a release of the address, without releases.
+func (a *Allocator) batchOf(ip netip.Addr) batch {
+	b := batch{block: a.blockToRelease(ip)}
+	if b.block != nil {
+		b.cidr = b.block.CIDR()
+	} else if pb := a.poolOf(ip); pb != nil {
+		b.cidr = pb.pool.BlockAt(pb.pool.IndexOf(ip))
+	}
+	return b
+}
+
+// givenTwice reports whether any address of the block is.
+func (b *ipamBlock) givenTwice(releases []Release) bool {
+	var given [block.MaxSize / 64]uint64
+	for i := range releases {
+		ord, _ := b.Ordinal(releases[i].IP)
+		if given[ord/64]>>(ord%64)&1 != 0 {
+			return true
+		}
+		given[ord/64] |= 1 << (ord % 64)
+	}
+	return false
 }
 
 // releaseBatch releases addresses of one block, all or none, and returns those
@@ -155,8 +203,8 @@ func (a *Allocator) releaseBatch(b *ipamBlock, releases []Release) (free []netip
 	if !a.rules.QueueByOrdinal {
 		releases = byAddressText(releases)
 	}
-	var last map[int]int // by ordinal, the index of the release that counts
-	if len(releases) > 1 {
+	var last map[int]int // by ordinal, the index of the release that counts, if not each does
+	if b.givenTwice(releases) {
 		last = make(map[int]int, len(releases))
 		for i, r := range releases {
 			ord, _ := b.Ordinal(r.IP)
@@ -217,28 +265,35 @@ func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, hel
 // handles. It deletes the block if it is empty and has no owner, and releases its
 // affinity if the pool no longer selects the node.
 func (a *Allocator) releaseOrdinals(b *ipamBlock) {
-	type lowering struct {
-		handle string
-		n      int
-	}
-	var small [4]lowering
-	lower := small[:0]
+	lower := a.lowering[:0]
 	for _, ord := range a.ordinals {
 		id, _, _ := b.Holder(ord, a.cold)
-		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == id })
+		h := a.handles.find(id)
+		i := slices.IndexFunc(lower, func(l lowering) bool { return l.handle == h && l.id == id })
 		if i < 0 {
-			i, lower = len(lower), append(lower, lowering{handle: id})
+			i, lower = len(lower), append(lower, lowering{h, id, 0})
 		}
 		if a.rules.LowerByReleased || lower[i].n == 0 {
 			lower[i].n++
 		}
 	}
+	a.lowering = lower
 	a.free(b, false)
 	a.writeReleased(b)
-	for _, l := range lower {
-		a.lower(a.handles.find(l.handle), b, l.n)
+	for i, l := range lower {
+		if l.handle != nil && l.handle.id != "" { // else another of its ids ended it just now
+			a.lower(l.handle, b, l.n)
+		}
+		lower[i] = lowering{}
 	}
 	a.giveBackUnselected(b)
+}
+
+// lowering says by how much a handle is lowered for one of its ids.
+type lowering struct {
+	handle *handle // nil for none
+	id     string
+	n      int
 }
 
 // free releases a.ordinals of the block, for a ReleaseByHandle or for a

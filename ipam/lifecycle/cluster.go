@@ -53,23 +53,15 @@ func (p *Pod) validate() error {
 type Cluster struct {
 	allocator   *ipam.Allocator
 	nodes       map[string]struct{}
-	pods        map[PodName]*listed
+	pods        podList
 	machines    machines
 	controllers []*Controller // told of deletions
-}
-
-// listed is a pod in the list of pods. A pointer to it shows later changes and the
-// deletion.
-type listed struct {
-	Pod
-	deleted bool
-	one     [1]netip.Addr // most pods report one address
 }
 
 // NewCluster returns a cluster over the allocator, with the nodes that it has
 // already and no pods.
 func NewCluster(a *ipam.Allocator) *Cluster {
-	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: make(map[PodName]*listed), machines: makeMachines()}
+	c := &Cluster{allocator: a, nodes: make(map[string]struct{}), pods: makePodList(), machines: makeMachines()}
 	for _, n := range a.Nodes() {
 		c.nodes[n.Name] = struct{}{}
 	}
@@ -125,10 +117,9 @@ func (c *Cluster) SetPod(p Pod) error {
 	if err := p.validate(); err != nil {
 		return err
 	}
-	l := c.pods[p.PodName]
+	l := c.pods.find(p.PodName)
 	if l == nil {
-		l = new(listed)
-		c.pods[p.PodName] = l
+		l = c.pods.add(p.PodName)
 	}
 	for _, controller := range c.controllers {
 		controller.mustScan(l.Node) // the node until now
@@ -141,12 +132,10 @@ func (c *Cluster) SetPod(p Pod) error {
 
 // DeletePod deletes the pod and reports whether there was one.
 func (c *Cluster) DeletePod(name PodName) bool {
-	p := c.pods[name]
+	p := c.pods.remove(name)
 	if p == nil {
 		return false
 	}
-	p.deleted = true
-	delete(c.pods, name)
 	for _, controller := range c.controllers {
 		controller.podDeleted(p.Node)
 	}
@@ -156,7 +145,7 @@ func (c *Cluster) DeletePod(name PodName) bool {
 // Pod returns the pod of that name, and whether there is one. The caller must not
 // change its addresses; they change with the pod.
 func (c *Cluster) Pod(name PodName) (Pod, bool) {
-	p := c.pods[name]
+	p := c.pods.find(name)
 	if p == nil {
 		return Pod{}, false
 	}
@@ -164,4 +153,4 @@ func (c *Cluster) Pod(name PodName) (Pod, bool) {
 }
 
 // Pods returns how many pods there are.
-func (c *Cluster) Pods() int { return len(c.pods) }
+func (c *Cluster) Pods() int { return c.pods.count }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,9 +25,11 @@ type Controller struct {
 
 	nodeDeleted bool // since the last sync, so the next is a full one
 	now         time.Time
-	wasDirty    []*node // dirty when the sync began; see [Controller.restoreDirty]
-	leaving     []*node // to be released
-	failures    int     // syncs in a row that ended with an error
+	wasDirty    []*node       // dirty when the sync began; see [Controller.restoreDirty]
+	leaving     []*node       // to be released
+	leaks       []*allocation // to be released, in their order
+	releases    []ipam.Release
+	failures    int // syncs in a row that ended with an error
 	reclaimed   map[series]uint64
 	shadows     []*shadow
 }
@@ -169,18 +172,23 @@ func (k *Controller) countFailure(r *Result) {
 }
 
 // sortByText sorts addresses or blocks as text.
-func sortByText[T interface{ String() string }](list []T) {
+func sortByText[T interface{ AppendTo(b []byte) []byte }](list []T) {
 	if len(list) < 2 {
 		return
 	}
-	texts := make(map[string]T, len(list))
-	keys := make([]string, len(list))
-	for i, v := range list {
-		keys[i] = v.String()
-		texts[keys[i]] = v
+	type item struct {
+		value    T
+		from, to int // its text
 	}
-	slices.Sort(keys)
-	for i, key := range keys {
-		list[i] = texts[key]
+	items := make([]item, len(list))
+	var texts []byte
+	for i, v := range list {
+		from := len(texts)
+		texts = v.AppendTo(texts)
+		items[i] = item{v, from, len(texts)}
+	}
+	slices.SortFunc(items, func(x, y item) int { return bytes.Compare(texts[x.from:x.to], texts[y.from:y.to]) })
+	for i := range items {
+		list[i] = items[i].value
 	}
 }

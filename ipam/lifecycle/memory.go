@@ -96,7 +96,24 @@ type memory struct {
 	changed []netip.Prefix
 	state   ipam.BlockState
 	merged  []*allocation
-	spare   []*allocation
+	spare   spare
+}
+
+// spare is memory of what was forgotten, to be used again: a cluster whose nodes vanish
+// would otherwise make garbage of more memory than all else that is done for a pod.
+type spare struct {
+	allocations []*allocation
+	handles     []*handle
+	lists       [][]*allocation // of nodes, empty
+}
+
+// take removes the last of the list and returns it, or the zero value if it is empty.
+func take[T any](list *[]T) (last T) {
+	if n := len(*list); n > 0 {
+		last = (*list)[n-1]
+		*list = (*list)[:n-1]
+	}
+	return last
 }
 
 func newMemory(r calico.Rules) memory {
@@ -113,7 +130,7 @@ func newMemory(r calico.Rules) memory {
 func (m *memory) node(name string) *node {
 	n := m.nodes[name]
 	if n == nil {
-		n = &node{name: name}
+		n = &node{name: name, allocations: take(&m.spare.lists)}
 		m.nodes[name] = n
 	}
 	return n
@@ -123,6 +140,10 @@ func (m *memory) node(name string) *node {
 func (m *memory) forgetIdle(n *node) {
 	if len(n.allocations) == 0 && len(n.blocks) == 0 && !n.dirty && !n.review {
 		delete(m.nodes, n.name)
+		if cap(n.allocations) > 0 {
+			m.spare.lists = append(m.spare.lists, n.allocations)
+			n.allocations = nil
+		}
 	}
 }
 
@@ -260,14 +281,15 @@ func (m *memory) newAllocation(b *knownBlock, now *block.Allocation) *allocation
 	}
 	h := m.handles[now.Handle]
 	if h == nil {
-		h = &handle{id: now.Handle}
+		if h = take(&m.spare.handles); h == nil {
+			h = new(handle)
+		}
+		*h = handle{id: now.Handle}
 		m.handles[now.Handle] = h
 	}
 	h.held++
-	var al *allocation
-	if last := len(m.spare) - 1; last >= 0 {
-		al, m.spare = m.spare[last], m.spare[:last]
-	} else {
+	al := take(&m.spare.allocations)
+	if al == nil {
 		al = new(allocation)
 	}
 	*al = allocation{
@@ -291,8 +313,11 @@ func (m *memory) renew(al *allocation, now *block.Allocation) {
 
 // nodeOf returns the node that the allocation's attributes name, if any.
 func (m *memory) nodeOf(al *allocation) *node {
-	if al.holder.node == "" {
+	switch owner := al.block.node; {
+	case al.holder.node == "":
 		return nil
+	case owner != nil && owner.name == al.holder.node: // as a rule
+		return owner
 	}
 	return m.node(al.holder.node)
 }
@@ -330,7 +355,7 @@ func (m *memory) drop(al *allocation, gone *Result) {
 		return
 	}
 	m.leaveHandle(al)
-	m.spare = append(m.spare, al)
+	m.spare.allocations = append(m.spare.allocations, al)
 }
 
 // forgetOrphan forgets an allocation of a deleted block: its handle holds the same
@@ -343,8 +368,11 @@ func (m *memory) forgetOrphan(al *allocation) {
 // leaveHandle removes the allocation from its handle.
 func (m *memory) leaveHandle(al *allocation) {
 	m.clearSuspicion(al)
-	if al.handle.held--; al.handle.held == 0 {
-		delete(m.handles, al.handle.id)
+	if h := al.handle; h.held > 1 {
+		h.held--
+	} else {
+		delete(m.handles, h.id)
+		m.spare.handles = append(m.spare.handles, h)
 	}
 	al.handle = nil
 }

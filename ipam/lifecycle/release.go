@@ -8,21 +8,20 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
-	"github.com/ipamsim/ipamsim/pool"
 )
 
 // releaseLeaks releases the confirmed leaks whose handles have leaked whole, after
 // a last look at each (§12, "Leaks"). An error ends the sync.
 func (k *Controller) releaseLeaks() error {
 	m := &k.memory
-	for _, al := range slices.Clone(m.leaks) {
+	k.leaks = append(k.leaks[:0], m.leaks...)
+	for _, al := range k.leaks {
 		if k.guards.held(al) {
 			m.clearSuspicion(al)
 		}
 	}
-	leaks := slices.DeleteFunc(slices.Clone(m.leaks), func(al *allocation) bool {
-		return !k.guards.whole(al.handle)
-	})
+	k.leaks = append(k.leaks[:0], m.leaks...)
+	leaks := slices.DeleteFunc(k.leaks, func(al *allocation) bool { return !k.guards.whole(al.handle) })
 	slices.SortFunc(leaks, byText)
 	if !k.rules.ReleasesLeaksAtOnce {
 		return k.releaseEach(leaks)
@@ -36,34 +35,42 @@ func (k *Controller) release(leaks []*allocation) error {
 	if len(leaks) == 0 {
 		return nil
 	}
-	releases := make([]ipam.Release, len(leaks))
-	byIP := make(map[netip.Addr]*allocation, len(leaks))
-	for i, al := range leaks {
-		releases[i] = al.release()
-		byIP[al.ip] = al
+	k.releases = k.releases[:0]
+	for _, al := range leaks {
+		k.releases = append(k.releases, al.release())
 	}
-	_, released, err := k.allocator.ReleaseIPs(releases...)
-	pools := k.allocator.Pools()
+	_, released, err := k.allocator.ReleaseIPs(k.releases...)
+	if len(released) == len(leaks) && len(k.memory.orphans) == 0 { // all, and none was listed twice
+		k.reclaim(leaks)
+		return err
+	}
+	byIP := make(map[netip.Addr]*allocation, len(leaks))
+	for _, al := range leaks {
+		byIP[al.ip] = al // an address is listed twice if a deleted block had it too
+	}
+	gone := make([]*allocation, 0, len(released))
 	for _, ip := range released {
 		if al := byIP[ip]; al != nil {
-			k.reclaim(al, pools)
-			delete(byIP, ip) // an address is listed twice if a deleted block had it too
+			gone = append(gone, al)
+			delete(byIP, ip)
 		}
 	}
+	k.reclaim(gone)
 	return err
 }
 
 // releaseEach releases addresses one by one, up to the first error. An address that
 // was not allocated stays a leak until its block is seen again.
 func (k *Controller) releaseEach(leaks []*allocation) error {
-	pools := k.allocator.Pools()
+	gone := make([]*allocation, 0, len(leaks))
+	defer func() { k.reclaim(gone) }()
 	for _, al := range leaks {
 		allocated, err := k.allocator.ReleaseIP(al.release())
 		if err != nil && !errors.Is(err, codes.DoesNotExist) {
 			return err
 		}
 		if allocated || err != nil {
-			k.reclaim(al, pools)
+			gone = append(gone, al)
 		}
 	}
 	return nil
@@ -75,10 +82,19 @@ func (al *allocation) release() ipam.Release {
 	return ipam.Release{IP: al.ip, Handle: al.handle.id, Sequence: &al.seq}
 }
 
-// reclaim counts a leak that was released.
-func (k *Controller) reclaim(al *allocation, pools []pool.Spec) {
-	k.reclaimed[series{poolOf(pools, al.block.cidr), al.holder.node}]++
-	k.memory.dropLeak(al)
+// reclaim counts leaks that were released. As a rule those of one block lie side by
+// side, and are of one series.
+func (k *Controller) reclaim(leaks []*allocation) {
+	for len(leaks) > 0 {
+		first := leaks[0]
+		same := func(al *allocation) bool { return al.block == first.block && al.holder.node == first.holder.node }
+		n := 0
+		for ; n < len(leaks) && same(leaks[n]); n++ {
+			k.memory.dropLeak(leaks[n])
+		}
+		k.reclaimed[series{poolOf(k.allocator.Pools(), first.block.cidr), first.holder.node}] += uint64(n)
+		leaks = leaks[n:]
+	}
 }
 
 // leaked reports whether every allocation of the handle, in any block and on any

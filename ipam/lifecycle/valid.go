@@ -22,6 +22,7 @@ type holder struct {
 	kind      kind
 	pod       PodName
 	listed    *listed // the pod, as found last; nil for none
+	sought    uint64  // one more than the pods ever added when it was sought last; 0 before
 	node      string  // empty without the attribute
 	isMachine bool    // has the attribute vmi-name: a virtual machine holds it
 	machine   string  // the value of vmi-name, perhaps empty
@@ -77,11 +78,7 @@ func (k *Controller) holds(al *allocation, nodeExists bool) bool {
 	case h.isMachine:
 		return k.cluster.machines.hold(h.pod.Namespace, h.machine)
 	}
-	p := h.listed
-	if p == nil || p.deleted {
-		p = k.cluster.pods[h.pod]
-		h.listed = p
-	}
+	p := k.cluster.pods.again(h)
 	switch {
 	case p == nil:
 		return false

@@ -263,7 +263,8 @@ func (r *runner) reused(ip netip.Addr) {
 		return
 	}
 	if gap := Duration(r.at - at); r.result.ReuseGap == nil || gap < *r.result.ReuseGap {
-		r.result.ReuseGap = &gap
+		least := gap // another variable, which is made only here
+		r.result.ReuseGap = &least
 	}
 }
 
