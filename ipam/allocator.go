@@ -60,6 +60,15 @@ type Options struct {
 	// newest that this package knows. Releases that are not covered go by the
 	// nearest one that is ([calico.Version.Covered]).
 	Calico calico.Version
+
+	// Matters, if set, is told of each rule, as a field of [calico.Rules], that makes a
+	// difference to the operation under way, or may make one. As long as it was told of
+	// none in which two releases differ, the allocator of the other would have given out
+	// and released the same addresses and blocks, if the operations are valid in both. It
+	// is told of ReleasesLeaksAtOnce where addresses are given out that were released in
+	// an order of the controller's. Left out is what is only told, such as TellReleased,
+	// and times and numbers. It must not call the allocator.
+	Matters func(rule func(*calico.Rules) *bool)
 }
 
 // An Allocator is the IPAM of one cluster: pools, nodes, blocks, affinities,
@@ -87,6 +96,7 @@ type Allocator struct {
 
 	version calico.Version // the release of Calico
 	rules   calico.Rules   // its rules
+	matters func(rule func(*calico.Rules) *bool)
 
 	lastSeq uint64 // highest sequence number of any block, ever
 	watches []*Watch
@@ -112,6 +122,7 @@ func New(o Options) *Allocator {
 		clock:        o.Now,
 		version:      o.Calico,
 		rules:        o.Calico.Rules(),
+		matters:      o.Matters,
 		config:       DefaultConfig(),
 		poolBlocks:   make(map[string]*poolBlocks),
 		poolsVersion: 1,

@@ -61,10 +61,13 @@ func (a *Allocator) AssignIP(args AssignIPArgs) error {
 	if pb == nil || pb.pool.Disabled() {
 		return &Error{Code: codes.NotInPool, Address: args.IP}
 	}
-	if args.Use != "" && !pb.pool.Allows(args.Use) && a.rules.AssignIPChecksUse {
-		return &Error{
-			Code: codes.UseNotAllowed, Address: args.IP, Pool: pb.pool.CIDR(), Got: string(args.Use),
-			Detail: fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()),
+	if args.Use != "" && !pb.pool.Allows(args.Use) {
+		a.tell(checksUse)
+		if a.rules.AssignIPChecksUse {
+			return &Error{
+				Code: codes.UseNotAllowed, Address: args.IP, Pool: pb.pool.CIDR(), Got: string(args.Use),
+				Detail: fmt.Sprintf("%s of %s in pool %s", args.Use, args.IP, pb.pool.Name()),
+			}
 		}
 	}
 	if err := a.routable(args.Windows); err != nil {

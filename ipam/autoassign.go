@@ -397,6 +397,9 @@ func (a *Allocator) assign(r *request, b *ipamBlock) error {
 		}
 		to.Handle = h.shared(r.handle)
 	}
+	if b.unordered {
+		a.tell(queues, releasesAll)
+	}
 	b.Collect(a.cold)
 	a.ordinals = b.Take(a.ordinals[:0], n, to, b.reserved)
 	for _, ord := range a.ordinals {

@@ -56,6 +56,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 		}
 	}
 	if !a.rules.ReclaimEmptyBlocks {
+		a.tell(reclaims)
 		return netip.Prefix{}, codes.NoFreeBlocks
 	}
 	for _, pb := range pools {
@@ -66,6 +67,7 @@ func (a *Allocator) findBlock(o *owner, pools []*poolBlocks, reserve *HostReserv
 				b.refresh()
 				continue
 			}
+			a.tell(reclaims)
 			cidr := b.CIDR()
 			if err := reserve.fits(cidr); err != nil {
 				return cidr, err

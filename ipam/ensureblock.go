@@ -54,6 +54,7 @@ func (a *Allocator) EnsureBlock(args EnsureBlockArgs) (block4, block6 netip.Pref
 		if err := checkRequested(args.Pools6, false); err != nil {
 			return netip.Prefix{}, netip.Prefix{}, err
 		}
+		a.tell(ensuresBy6)
 		if !a.rules.EnsureByPools6 {
 			request.Pools6 = args.Pools4
 		}

@@ -34,6 +34,9 @@ type ipamBlock struct {
 	leaf blocktree.Leaf[*ipamBlock]
 
 	gone bool // deleted; handles may still count in it
+	// unordered says that addresses were released in an order that depends on the
+	// release of Calico, or one by one in an order of the caller's.
+	unordered bool
 }
 
 // ownerID returns the owner of the block, the zero Owner for none.

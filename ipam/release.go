@@ -101,6 +101,7 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 		return false, err
 	}
 	a.ordinals = append(a.ordinals[:0], ord)
+	b.unordered = true
 	a.releaseHeld(b, a.handles.find(handle), false)
 	return true, nil
 }
@@ -108,6 +109,9 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 // routableEarly is routable where an operation begins, which reads the configuration
 // there since Calico v3.33, and before that later or never (§16).
 func (a *Allocator) routableEarly(windows bool) error {
+	if windows {
+		a.tell(readsConfig)
+	}
 	return a.routable(windows && a.rules.ReleaseReadsConfig)
 }
 
@@ -116,6 +120,9 @@ func (a *Allocator) routableEarly(windows bool) error {
 // no pool.
 func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
 	b := a.blockAt(ip)
+	if len(a.strays) > 0 {
+		a.tell(findsByPools)
+	}
 	if a.rules.DisabledByAddress || len(a.strays) == 0 {
 		return b
 	}
@@ -249,6 +256,9 @@ func byAddressText(releases []Release) []Release {
 // the handle.
 func (a *Allocator) judge(b *ipamBlock, ord int, r *Release) (handle string, held bool, err error) {
 	handle, seq, held := b.Holder(ord, a.cold)
+	if !held && r.Sequence != nil {
+		a.tell(freeNumbers)
+	}
 	switch {
 	case r.Sequence != nil && *r.Sequence != seq:
 		err = &Error{
@@ -273,9 +283,15 @@ func (a *Allocator) releaseOrdinals(b *ipamBlock) {
 		if i < 0 {
 			i, lower = len(lower), append(lower, lowering{h, id, 0})
 		}
+		if lower[i].n > 0 {
+			a.tell(lowers)
+		}
 		if a.rules.LowerByReleased || lower[i].n == 0 {
 			lower[i].n++
 		}
+	}
+	if len(a.ordinals) > 1 {
+		b.unordered = true
 	}
 	a.lowering = lower
 	a.free(b, false)

@@ -12,6 +12,29 @@ import (
 
 // This file refuses what the allocator's release of Calico does not have yet (§16).
 
+// tell tells [Options.Matters] of rules that make a difference.
+func (a *Allocator) tell(rules ...func(*calico.Rules) *bool) {
+	if a.matters == nil {
+		return
+	}
+	for _, rule := range rules {
+		a.matters(rule)
+	}
+}
+
+// The rules that an operation tells of.
+var (
+	reclaims     = func(r *calico.Rules) *bool { return &r.ReclaimEmptyBlocks }
+	lowers       = func(r *calico.Rules) *bool { return &r.LowerByReleased }
+	queues       = func(r *calico.Rules) *bool { return &r.QueueByOrdinal }
+	releasesAll  = func(r *calico.Rules) *bool { return &r.ReleasesLeaksAtOnce }
+	freeNumbers  = func(r *calico.Rules) *bool { return &r.FreeHasNoNumber }
+	findsByPools = func(r *calico.Rules) *bool { return &r.DisabledByAddress }
+	checksUse    = func(r *calico.Rules) *bool { return &r.AssignIPChecksUse }
+	ensuresBy6   = func(r *calico.Rules) *bool { return &r.EnsureByPools6 }
+	readsConfig  = func(r *calico.Rules) *bool { return &r.ReleaseReadsConfig }
+)
+
 // supports refuses a use or a limit that the release does not have.
 func (a *Allocator) supports(use pool.Use, maxAllocPerHandle int) error {
 	if use == pool.LoadBalancer && !a.rules.LoadBalancer {

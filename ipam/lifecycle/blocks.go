@@ -76,11 +76,13 @@ func (k *Controller) releaseEmpty() {
 		if k.guards.others(b, len(gone[b.node])) < 1 {
 			continue
 		}
+		m.tell(releasesAny)
 		if !k.rules.ReleasesAnyEmpty && b.freeElsewhere(gone[b.node]) < spareNeeded {
 			b.marked = false
 			continue
 		}
 		if !b.marked {
+			m.tell(useForgets)
 			b.marked, b.since = true, k.now
 			k.guards.part()
 		}

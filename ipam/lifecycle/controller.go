@@ -129,7 +129,10 @@ func (k *Controller) Sync(full bool) Result {
 	if k.policy.Off {
 		return result
 	}
-	full = full || k.nodeDeleted || !k.rules.ScansDirtyNodes
+	if full = full || k.nodeDeleted; !full && k.memory.matters != nil && !k.scannedAlike() {
+		k.memory.tell(scansDirty)
+	}
+	full = full || !k.rules.ScansDirtyNodes
 	k.compare(full)
 	k.scan(full)
 	k.nodeDeleted = false
@@ -150,6 +153,9 @@ func (k *Controller) Sync(full bool) Result {
 	// The controller sees its own changes at once.
 	k.memory.learn(k.watch, k.allocator, &result)
 	result.WorkRemaining = nodesRemain || result.Err != nil || k.rules.RepeatsForLeaks && len(k.memory.leaks) > 0
+	if nodesRemain || result.Err != nil || len(k.memory.leaks) > 0 {
+		k.memory.tell(backsOff, cleansEach, repeatsForLeaks, repeatsForNodes)
+	}
 	sortByText(result.ReleasedIPs)
 	sortByText(result.ReleasedBlocks)
 	return result

@@ -83,6 +83,7 @@ type orphanKey struct {
 // memory is everything that a controller loses when it restarts.
 type memory struct {
 	rules   calico.Rules
+	matters func(rule func(*calico.Rules) *bool) // nil if nobody wants to know
 	blocks  map[netip.Prefix]*knownBlock
 	nodes   map[string]*node
 	handles map[string]*handle
@@ -257,8 +258,11 @@ func (m *memory) mergeAllocations(b *knownBlock, gone *Result) {
 			al := known[0]
 			known = known[1:]
 			if al.handle.id == now.Handle {
-				if al.seq != now.Seq && m.rules.RenewsGivenOut {
-					m.renew(al, now)
+				if al.seq != now.Seq {
+					m.tell(renews)
+					if m.rules.RenewsGivenOut {
+						m.renew(al, now)
+					}
 				}
 				m.merged = append(m.merged, al)
 				continue
@@ -292,19 +296,26 @@ func (m *memory) newAllocation(b *knownBlock, now *block.Allocation) *allocation
 	if al == nil {
 		al = new(allocation)
 	}
-	*al = allocation{
-		ip: ip, block: b, ordinal: now.Ordinal,
-		handle: h, seq: now.Seq, holder: holderOf(now.Handle, now.Active, m.rules.JudgesMachines),
-	}
+	*al = allocation{ip: ip, block: b, ordinal: now.Ordinal, handle: h, seq: now.Seq, holder: m.holderOf(now)}
 	m.place(al, m.nodeOf(al))
 	return al
+}
+
+// holderOf returns who holds what was just read.
+func (m *memory) holderOf(now *block.Allocation) holder {
+	if m.matters != nil {
+		if _, machine := now.Active.Get(ipam.AttrVMI); machine {
+			m.tell(judgesMachines)
+		}
+	}
+	return holderOf(now.Handle, now.Active, m.rules.JudgesMachines)
 }
 
 // renew updates a known allocation whose address was given out anew to the same
 // handle. It makes nodes dirty only if the allocation moved to another one.
 func (m *memory) renew(al *allocation, now *block.Allocation) {
 	m.clearSuspicion(al)
-	al.seq, al.holder = now.Seq, holderOf(now.Handle, now.Active, m.rules.JudgesMachines)
+	al.seq, al.holder = now.Seq, m.holderOf(now)
 	if n := m.nodeOf(al); n != al.node {
 		m.place(al, nil)
 		m.place(al, n)
@@ -350,9 +361,12 @@ func (m *memory) drop(al *allocation, gone *Result) {
 		gone.ReleasedIPs = append(gone.ReleasedIPs, al.ip)
 	}
 	m.place(al, nil)
-	if released := al.confirmed && al.leak == 0; al.block.deleted && !released && !m.rules.DeletedBlockForgets {
-		m.orphans[orphanKey{al.handle.id, al.ip}] = al
-		return
+	if released := al.confirmed && al.leak == 0; al.block.deleted && !released {
+		m.tell(forgets)
+		if !m.rules.DeletedBlockForgets {
+			m.orphans[orphanKey{al.handle.id, al.ip}] = al
+			return
+		}
 	}
 	m.leaveHandle(al)
 	m.spare.allocations = append(m.spare.allocations, al)

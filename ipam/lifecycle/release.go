@@ -23,10 +23,14 @@ func (k *Controller) releaseLeaks() error {
 	k.leaks = append(k.leaks[:0], m.leaks...)
 	leaks := slices.DeleteFunc(k.leaks, func(al *allocation) bool { return !k.guards.whole(al.handle) })
 	slices.SortFunc(leaks, byText)
+	some := leaks[:batch(leaks, k.policy.batch())]
+	if len(some) < len(leaks) {
+		m.tell(atOnce)
+	}
 	if !k.rules.ReleasesLeaksAtOnce {
 		return k.releaseEach(leaks)
 	}
-	return k.release(leaks[:batch(leaks, k.policy.batch())])
+	return k.release(some)
 }
 
 // release releases addresses, with handle and sequence number, in one call. The
@@ -39,7 +43,10 @@ func (k *Controller) release(leaks []*allocation) error {
 	for _, al := range leaks {
 		k.releases = append(k.releases, al.release())
 	}
-	_, released, err := k.allocator.ReleaseIPs(k.releases...)
+	unallocated, released, err := k.allocator.ReleaseIPs(k.releases...)
+	if len(unallocated) > 0 || err != nil {
+		k.memory.tell(atOnce)
+	}
 	if len(released) == len(leaks) && len(k.memory.orphans) == 0 { // all, and none was listed twice
 		k.reclaim(leaks)
 		return err
@@ -66,6 +73,9 @@ func (k *Controller) releaseEach(leaks []*allocation) error {
 	defer func() { k.reclaim(gone) }()
 	for _, al := range leaks {
 		allocated, err := k.allocator.ReleaseIP(al.release())
+		if !allocated || err != nil {
+			k.memory.tell(atOnce)
+		}
 		if err != nil && !errors.Is(err, codes.DoesNotExist) {
 			return err
 		}

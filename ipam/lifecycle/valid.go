@@ -86,8 +86,10 @@ func (k *Controller) holds(al *allocation, nodeExists bool) bool {
 		return false // it moved; this is not checked if the node is gone
 	case len(p.IPs) == 0:
 		return true // not reported yet
-	case p.Evicted && k.rules.EvictedLoseAddresses:
-		return false
+	case p.Evicted:
+		if k.memory.tell(evicts); k.rules.EvictedLoseAddresses {
+			return false
+		}
 	}
 	return slices.Contains(p.IPs, al.ip)
 }

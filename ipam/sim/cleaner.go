@@ -56,6 +56,7 @@ func (s *Scenario) cleans() bool { return s.Cleaner != nil && !s.Cleaner.Off }
 func (r *runner) startController() {
 	c := &r.cleaner
 	c.controller, _ = lifecycle.NewController(r.cluster, c.policy) // was validated
+	c.controller.Matters(r.options.others.matters())
 	c.changed = true
 	c.begin(r.at)
 	for i := range c.shadows {

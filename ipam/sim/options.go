@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"github.com/ipamsim/ipamsim/ipam/calico"
+)
 
 // Options is what a run shows beyond totals, and on what it runs. The zero value asks
 // for nothing more. None of it changes what becomes of a request.
@@ -33,6 +37,14 @@ type Options struct {
 	// Apart is told at once of each of Graces, by its place, that makes a difference or
 	// may make one.
 	Apart func(i int)
+
+	// Releases are other releases of Calico than the scenario's. [Result.WithRelease]
+	// says what becomes of the scenario with those that make no difference.
+	Releases []calico.Version
+	// ReleaseApart is told at once of each of Releases, by its place, that makes a
+	// difference or may make one.
+	ReleaseApart func(i int)
+	others       *releases // which those are; nil for none
 
 	// Each is told of every request, in order, but not of those that look for headroom.
 	// It must not keep the pointer.

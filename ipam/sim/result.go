@@ -79,7 +79,8 @@ type Result struct {
 	// Cleaned is what the cleaner did; nil without one.
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
 
-	graces []*Cleaned // for those of [Options].Graces that make no difference
+	graces   []*Cleaned // for those of [Options].Graces that make no difference
+	releases []bool     // which of [Options].Releases make no difference
 
 	// PerPodGroup is how many requests of each pod group came to what. PerPool is by pool
 	// and by pod group, "tunnels", "services" or "others" (pods that start-pod events
@@ -107,7 +108,19 @@ func (r *Result) WithGrace(i int) (other Result, same bool) {
 		return Result{}, false
 	}
 	other = *r
-	other.Cleaned, other.graces = r.graces[i], nil
+	other.Cleaned, other.graces, other.releases = r.graces[i], nil, nil
+	return other, true
+}
+
+// WithRelease returns the result with another release of Calico, by its place in
+// [Options].Releases, and whether it is known to be the same. It shares all that
+// pointers and slices lead to.
+func (r *Result) WithRelease(i int) (other Result, same bool) {
+	if i >= len(r.releases) || !r.releases[i] {
+		return Result{}, false
+	}
+	other = *r
+	other.graces, other.releases = nil, nil
 	return other, true
 }
 

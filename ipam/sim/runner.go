@@ -537,6 +537,7 @@ func (r *runner) finish() Result {
 	for i := range r.cleaner.shadows {
 		res.graces = append(res.graces, r.cleaner.shadows[i].result(res.Cleaned))
 	}
+	res.releases = r.options.others.same()
 	if p := res.Peaks; p != nil {
 		peaks := *p
 		res.Peaks = &peaks

@@ -89,10 +89,11 @@ func Run(s Scenario, o Options) (Result, error) {
 // begin runs the scenario on an engine of its own, and leaves it there.
 func begin(s Scenario, o Options) (*runner, error) {
 	clock := ipam.NewClock(start)
+	o.others = newReleases(&s, &o)
 	if o.Engine != nil {
 		return run(o.Engine(clock.Now), clock, s, o, false)
 	}
-	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release()}), clock, s, o, true)
+	return run(ipam.New(ipam.Options{Now: clock.Now, Calico: s.Release(), Matters: o.others.matters()}), clock, s, o, true)
 }
 
 // run runs the scenario up to its end. The engine may be its own: nobody else sees it.

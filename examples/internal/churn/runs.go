@@ -23,6 +23,9 @@ type variant struct {
 	// grace is the cleaner's grace period where nothing else is different from the day
 	// as asked; nil where something is.
 	grace *sim.Duration
+	// release is the release of Calico where nothing else is different; 0 where something
+	// is, or for the day as asked.
+	release calico.Version
 }
 
 // add puts an event into the scenario, in the order of time.
@@ -90,6 +93,7 @@ func variants(o *options) []variant {
 	for _, v := range others {
 		if v.Rules() != o.calico.Rules() {
 			vary("Calico "+v.String(), func(s *sim.Scenario) { s.Calico = v.String() })
+			all[len(all)-1].release = v
 		}
 	}
 	// A release may not have what was asked for, as old ones have no cooldown.
@@ -97,42 +101,58 @@ func variants(o *options) []variant {
 }
 
 // beside is what the run of the day as asked tells of the variants in which only the
-// grace period is another: most of them need no run of their own.
+// grace period or the release of Calico is another: most of them need no run of their
+// own.
 type beside struct {
-	all    []variant
-	graces []sim.Duration
-	which  []int           // variant each of the graces is of
-	apart  []chan struct{} // closed when it makes a difference, or may
-	over   chan struct{}   // closed when the day as asked is over
+	all      []variant
+	graces   []sim.Duration
+	releases []calico.Version
+	ofGrace  []int           // variant each of the graces is of
+	ofOther  []int           // variant each of the releases is of
+	apart    []chan struct{} // of each variant, closed when it makes a difference, or may
+	over     chan struct{}   // closed when the day as asked is over
 }
 
 func newBeside(all []variant) *beside {
-	b := &beside{all: all, over: make(chan struct{})}
+	b := &beside{all: all, apart: make([]chan struct{}, len(all)), over: make(chan struct{})}
 	for i := range all {
-		if g := all[i].grace; g != nil {
-			b.graces, b.which, b.apart = append(b.graces, *g), append(b.which, i), append(b.apart, make(chan struct{}))
+		v := &all[i]
+		if v.grace != nil {
+			b.graces, b.ofGrace = append(b.graces, *v.grace), append(b.ofGrace, i)
 		}
+		if v.release != 0 {
+			b.releases, b.ofOther = append(b.releases, v.release), append(b.ofOther, i)
+		}
+		b.apart[i] = make(chan struct{})
 	}
 	return b
 }
 
-// part takes note of a grace period that makes a difference.
-func (b *beside) part(k int) { close(b.apart[k]) }
+// watch has the run of the day as asked tell of the others.
+func (b *beside) watch(o *sim.Options) {
+	o.Graces, o.Apart = b.graces, func(k int) { close(b.apart[b.ofGrace[k]]) }
+	o.Releases, o.ReleaseApart = b.releases, func(k int) { close(b.apart[b.ofOther[k]]) }
+}
 
 // known waits until it is clear whether the variant needs a run of its own, and gives it
 // its result if it does not.
-func (b *beside) known(i int) bool {
-	k := slices.Index(b.which, i)
-	if k < 0 {
+func (b *beside) known(i int) (same bool) {
+	grace, release := slices.Index(b.ofGrace, i), slices.Index(b.ofOther, i)
+	if grace < 0 && release < 0 {
 		return false
 	}
 	select {
-	case <-b.apart[k]:
+	case <-b.apart[i]:
 		return false
 	case <-b.over:
 	}
-	same := false
-	b.all[i].result, same = b.all[0].result.WithGrace(k)
+	asked, mine := &b.all[0].result, &b.all[i].result
+	if grace >= 0 {
+		*mine, same = asked.WithGrace(grace)
+		return same
+	}
+	*mine, same = asked.WithRelease(release)
+	mine.EmptyHandles = nil // which are counted for the day as asked
 	return same
 }
 
@@ -186,7 +206,7 @@ func live(ctx context.Context, o *options, w io.Writer) ([]variant, error) {
 				}
 				if i == 0 {
 					options.Handles = !o.calico.Rules().LowerByReleased
-					options.Graces, options.Apart = others.graces, others.part
+					others.watch(&options)
 				}
 				all[i].result, errs[i] = sim.Run(all[i].scenario, options)
 			})
