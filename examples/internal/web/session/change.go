@@ -44,7 +44,7 @@ func (w *world) removeNode(op *Op) error {
 		w.leave(p)
 	}
 	w.kubernetes.DeleteNode(n.name)
-	w.note("DeleteNode", trace.In{Host: n.name})
+	w.note("DeleteNode", trace.In{Node: &ipam.Node{Name: n.name}})
 	n.gone, n.cordoned = true, false
 	n.tunnel = nil
 	w.affected[n.name] = true

@@ -85,7 +85,15 @@ func (s *Session) Open(fragment string) error {
 
 // broken is the error about a link that cannot be opened.
 func broken(why string) error {
-	return &reasons{"the link cannot be opened; the cluster is as it was", []string{why}}
+	return &reasons{"these operations cannot be opened; the cluster is as it was", []string{why}}
+}
+
+// OpenOperations makes the session what an export of operations has.
+func (s *Session) OpenOperations(raw []byte) error {
+	if s.slow != nil {
+		return errSlow
+	}
+	return s.openJSON(raw)
 }
 
 // openJSON makes the session what exported operations have.

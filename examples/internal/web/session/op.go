@@ -202,6 +202,14 @@ func (op *Op) check() error {
 	return nil
 }
 
+// release returns the release of Calico of a setup.
+func (op *Op) release() (calico.Version, error) {
+	if op.Calico == "" {
+		return defaultCalico, nil
+	}
+	return release(op.Calico)
+}
+
 // release reads a release of Calico.
 func release(text string) (calico.Version, error) {
 	v, err := calico.Parse(text)

@@ -9,10 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
+	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
 func TestMain(m *testing.M) { property.Main(m, 60) }
@@ -247,7 +250,78 @@ func (p *player) wander(states []string) error {
 	if state(other) != states[at-1] || text(other.View()) != text(p.s.View()) {
 		return fmt.Errorf("the link leads to another state: %s", difference(states[at-1], state(other)))
 	}
+	return errors.Join(exported(p.s), operations(p.s))
+}
+
+// operations exports the operations and opens them.
+func operations(s *Session) error {
+	file, err := s.Export("operations")
+	if err != nil {
+		return err
+	}
+	other := New()
+	if err := other.OpenOperations([]byte(file.Text)); err != nil {
+		return err
+	}
+	if state(other) != state(s) {
+		return errors.New("the operations lead to another state")
+	}
 	return nil
+}
+
+// unrecordable counts the sessions that no recording can have, and recorded the others.
+var unrecordable, recorded int
+
+// exported exports the state, replays the recording and reads the resources.
+func exported(s *Session) error {
+	want := trace.StateOf(s.world.ipam.State(), "")
+	file, err := s.Export("trace")
+	switch {
+	case errors.Is(err, errUnrecordable):
+		unrecordable++
+	case err != nil:
+		return err
+	default:
+		recorded++
+		if err := replays(file.Text); err != nil {
+			return err
+		}
+	}
+	if file, err = s.Export("resources"); err != nil {
+		return err
+	}
+	l := snapshot.NewLoader(snapshot.Options{})
+	if err := l.Add(file.Name, strings.NewReader(file.Text)); err != nil {
+		return err
+	}
+	snap, err := l.Snapshot()
+	if err != nil {
+		return err
+	}
+	a, err := snap.Allocator(ipam.Options{Now: s.world.clock.Now})
+	if err != nil {
+		return err
+	}
+	if key, want, got := want.Compare(trace.StateOf(a.State(), "")); key != "" {
+		return fmt.Errorf("the resources have %s as %s, not %s", key, got, want)
+	}
+	if a.Calico() != s.world.ipam.Calico() || len(snap.Pods) != len(s.world.pods) {
+		return fmt.Errorf("the resources have %d pods and %s", len(snap.Pods), a.Calico())
+	}
+	return nil
+}
+
+// replays replays a recording.
+func replays(text string) error {
+	r, err := trace.NewReader("lab.jsonl", strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	result, err := trace.Replay(r, nil)
+	if err == nil && len(result.Divergences) > 0 {
+		err = errors.New(result.Divergences[0].String())
+	}
+	return err
 }
 
 // figures are those of the allocator's own state, counted again.
@@ -298,6 +372,8 @@ func TestPlay(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Logf("%d sessions replay, and of %d somebody died so that there is no recording", recorded, unrecordable)
+	require.Less(t, unrecordable, recorded)
 }
 
 // Broken variants, which the property must catch.

@@ -98,17 +98,19 @@ var methods = map[string]func(s *Session, args, data []byte) (any, error){
 		text, err := s.Fragment()
 		return fragmentArgs{text}, err
 	}),
-	"slow-start":  with((*Session).slowStart),
-	"slow-step":   with(func(s *Session, a slowStepArgs) (*Slow, error) { return s.SlowStep(a.Client, a.Do) }),
-	"slow-end":    func(s *Session, _, _ []byte) (any, error) { return s.view(s.SlowEnd()) },
-	"slow-cancel": func(s *Session, _, _ []byte) (any, error) { return s.view(s.SlowCancel()) },
-	"slow":        with(func(s *Session, _ struct{}) (*Slow, error) { return s.SlowView() }),
-	"view":        func(s *Session, _, _ []byte) (any, error) { return s.view(nil) },
-	"cells":       with(func(s *Session, a cellsArgs) ([]Cells, error) { return s.Cells(a.Blocks) }),
-	"map":         with(func(s *Session, a mapArgs) (*Map, error) { return s.Map(a.Pool) }),
-	"walk":        with(func(s *Session, a walkArgs) (*Walk, error) { return s.Walk(a) }),
-	"tab":         with(func(s *Session, a tabArgs) (*Tab, error) { return s.Tab(a) }),
-	"pods":        with(func(s *Session, a podsArgs) ([]PodView, error) { return s.Pods(a.Node) }),
+	"export":          with(func(s *Session, a exportArgs) (*File, error) { return s.Export(a.What) }),
+	"open-operations": func(s *Session, _, data []byte) (any, error) { return s.view(s.OpenOperations(data)) },
+	"slow-start":      with((*Session).slowStart),
+	"slow-step":       with(func(s *Session, a slowStepArgs) (*Slow, error) { return s.SlowStep(a.Client, a.Do) }),
+	"slow-end":        func(s *Session, _, _ []byte) (any, error) { return s.view(s.SlowEnd()) },
+	"slow-cancel":     func(s *Session, _, _ []byte) (any, error) { return s.view(s.SlowCancel()) },
+	"slow":            with(func(s *Session, _ struct{}) (*Slow, error) { return s.SlowView() }),
+	"view":            func(s *Session, _, _ []byte) (any, error) { return s.view(nil) },
+	"cells":           with(func(s *Session, a cellsArgs) ([]Cells, error) { return s.Cells(a.Blocks) }),
+	"map":             with(func(s *Session, a mapArgs) (*Map, error) { return s.Map(a.Pool) }),
+	"walk":            with(func(s *Session, a walkArgs) (*Walk, error) { return s.Walk(a) }),
+	"tab":             with(func(s *Session, a tabArgs) (*Tab, error) { return s.Tab(a) }),
+	"pods":            with(func(s *Session, a podsArgs) ([]PodView, error) { return s.Pods(a.Node) }),
 }
 
 // with reads a method's arguments.
@@ -224,12 +226,9 @@ func (s *Session) first() error {
 		s.world = w
 		return nil
 	}
-	v := defaultCalico
-	if op.Calico != "" {
-		var err error
-		if v, err = release(op.Calico); err != nil {
-			return err
-		}
+	v, err := op.release()
+	if err != nil {
+		return err
 	}
 	w := newWorld(v, start)
 	if err := w.apply(op); err != nil {

@@ -45,7 +45,9 @@ type client struct {
 
 	process *protocol.Process
 	log     []Call
-	now     int // which pod it works on
+	now     int   // which pod it works on
+	begun   []int // by pod, at which step of the schedule
+	ended   []int
 	answers []answer
 	dead    bool
 	died    string // before which call
@@ -109,7 +111,7 @@ func (w *world) startSlow(ops []Op) (*slow, error) {
 	}
 	s.cluster = w.datastore()
 	for _, c := range s.clients {
-		c.process = protocol.Start(func(access protocol.Access) { c.run(w, s.cluster.Client(access, w.clock.Now)) })
+		c.process = protocol.Start(func(access protocol.Access) { c.run(s, s.cluster.Client(access, w.clock.Now)) })
 	}
 	return s, nil
 }
@@ -177,9 +179,11 @@ func (w *world) newClient(op *Op, number *int, taken map[*pod]bool) (*client, er
 func (c *client) adds() bool { return c.op.Do == "add-pods" }
 
 // run is what the client does.
-func (c *client) run(w *world, p *protocol.Client) {
+func (c *client) run(s *slow, p *protocol.Client) {
+	w := s.world
 	for i, one := range c.pods {
 		c.now = i
+		c.begun = append(c.begun, len(s.schedule))
 		var a answer
 		if c.adds() {
 			args, _ := w.request(one)
@@ -191,6 +195,7 @@ func (c *client) run(w *world, p *protocol.Client) {
 			a.err = p.ReleaseByHandle(one.handle)
 		}
 		c.answers = append(c.answers, a)
+		c.ended = append(c.ended, len(s.schedule))
 	}
 }
 
