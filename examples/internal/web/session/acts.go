@@ -348,10 +348,10 @@ func (w *world) stop(pods []*pod) {
 	w.tellBack(back, len(pods))
 }
 
-// deployed are the pods of the deployment web, of a node or of all, the newest last.
+// deployed are the pods of the deployment web, and those of a file, of a node or of all, the newest last.
 func deployed(pods []*pod) (web []*pod) {
 	for _, p := range pods {
-		if p.namespace == "default" {
+		if p.namespace == "default" || p.asks != nil {
 			web = append(web, p)
 		}
 	}

@@ -61,6 +61,9 @@ func (p *pod) begin() {
 		return
 	}
 	seed := p.label()
+	if p.asks != nil {
+		seed += " again" // its first container had a handle of another kind
+	}
 	if p.life > 0 {
 		seed = fmt.Sprintf("%s#%d", seed, p.life)
 	}
@@ -86,6 +89,9 @@ func (w *world) attributes(p *pod) map[string]string {
 
 // request is what the pod asks for.
 func (w *world) request(p *pod) (ipam.AutoAssignArgs, trace.In) {
+	if w.live != nil && p.namespace != "" {
+		return w.liveRequest(p)
+	}
 	attrs := w.attributes(p)
 	args := ipam.AutoAssignArgs{Host: p.node.name, Handle: p.handle, Attrs: block.MakeAttrs(attrs), Use: pool.Workload}
 	args.Num4, args.Num6 = w.families()
@@ -139,7 +145,7 @@ func (w *world) ask(p *pod) []event {
 		}
 		return affinity.Owner{}
 	}
-	v4, v6, err := w.ipam.AutoAssign(args)
+	v4, v6, err := w.assign(p, args)
 	var events []event
 	for _, answer := range []ipam.Assignment{v4, v6} {
 		for _, got := range answer.IPs {

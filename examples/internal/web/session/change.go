@@ -416,6 +416,11 @@ func (w *world) tellCooled(passed time.Duration) {
 
 // clean lets kube-controllers look at the cluster once.
 func (w *world) clean(*Op) error {
+	if w.dump != nil {
+		if u := w.dump.live.Report().Unknown; u.Pods || u.Nodes {
+			return errors.New("the file does not have all pods and nodes, so kube-controllers cannot be played: it would take the addresses of pods that live")
+		}
+	}
 	owners := make(map[netip.Prefix]affinity.Owner)
 	for cidr, b := range w.blocks {
 		owners[cidr] = b.owner
@@ -448,10 +453,10 @@ func (w *world) clean(*Op) error {
 	w.settleHolders()
 	suspects, empty := w.suspects()
 	if suspects > 0 {
-		w.say("%s suspect: a later look releases %s once the grace period of 15 minutes is over.", are(suspects, "more address is", "more addresses are"), verb(suspects, "it", "them"))
+		w.say("%s suspect: a later look releases %s once the grace period of %s is over.", are(suspects, "more address is", "more addresses are"), verb(suspects, "it", "them"), brief(w.controller.Policy().GracePeriod))
 	}
 	if empty > 0 {
-		w.say("%s, and the node has others: a look after 15 minutes gives it up.", are(empty, "block is empty", "blocks are empty"))
+		w.say("%s, and the node has others: a look after %s gives %s up.", are(empty, "block is empty", "blocks are empty"), brief(w.controller.Policy().GracePeriod), verb(empty, "it", "them"))
 	}
 	if result.Err != nil {
 		w.say("It could not finish: %s.", strings.TrimSuffix(plain(result.Err), "."))

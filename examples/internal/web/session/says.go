@@ -229,6 +229,8 @@ func (w *world) reason(p *pod) string {
 			return "no pool selects the node"
 		case "no-qualified-pool", "pool-not-enabled", "no-pool":
 			return "no pool is enabled"
+		case "no-address-in-file":
+			return "the file has no address of it"
 		case "node-died":
 			return "its node died while it asked"
 		}

@@ -98,6 +98,14 @@ var methods = map[string]func(s *Session, args, data []byte) (any, error){
 		text, err := s.Fragment()
 		return fragmentArgs{text}, err
 	}),
+	"load": func(s *Session, args, data []byte) (any, error) {
+		a, err := arguments[loadArgs](args)
+		if err != nil {
+			return nil, err
+		}
+		return s.view(s.Load(a.Name, data))
+	},
+	"findings":        with(func(s *Session, _ struct{}) (*Findings, error) { return s.Findings() }),
 	"export":          with(func(s *Session, a exportArgs) (*File, error) { return s.Export(a.What) }),
 	"open-operations": func(s *Session, _, data []byte) (any, error) { return s.view(s.OpenOperations(data)) },
 	"slow-start":      with((*Session).slowStart),

@@ -14,6 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -30,6 +31,8 @@ type world struct {
 	kubernetes *lifecycle.Cluster
 	controller *lifecycle.Controller
 	journal    *journal // nil unless somebody exports
+	dump       *dump    // the file that it is from; nil for none
+	live       *snapshot.Live
 
 	nodes   map[string]*node
 	order   []*node // as they joined, also those that are gone and left something
@@ -84,10 +87,11 @@ type pod struct {
 	namespace, name string // namespace is empty for a tunnel
 	node            *node
 	handle          string
-	ips             []netip.Addr // none while it waits
-	why             string       // it has none
-	daemon          bool         // every node has one: a drain leaves it alone
-	life            int          // how often it was started
+	ips             []netip.Addr      // none while it waits
+	why             string            // it has none
+	daemon          bool              // every node has one: a drain leaves it alone
+	life            int               // how often it was started
+	asks            *snapshot.LivePod // what one of a file asks for
 }
 
 // label is how a pod is called.
@@ -125,7 +129,11 @@ func (w *world) use(a *ipam.Allocator) {
 	for _, p := range w.pods {
 		w.tellPod(p)
 	}
-	w.controller, _ = lifecycle.NewController(w.kubernetes, lifecycle.DefaultPolicy())
+	policy := lifecycle.DefaultPolicy()
+	if w.dump != nil {
+		policy = w.dump.oversee(w)
+	}
+	w.controller, _ = lifecycle.NewController(w.kubernetes, policy) // all policies are valid
 	w.watch, w.claims = a.Watch(), a.Watch(ipam.AffinityObject)
 	w.blocks, w.claimed = make(map[netip.Prefix]*blockInfo), make(map[claim]affinity.State)
 	for _, n := range w.nodes {
