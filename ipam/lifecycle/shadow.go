@@ -118,7 +118,7 @@ func (k *Controller) mayMark() bool {
 // othersSettled reports whether a full scan does no more than one of the dirty nodes.
 func (k *Controller) othersSettled() bool {
 	for _, n := range k.memory.nodes {
-		if !n.dirty && !k.guards.settled(n) {
+		if !n.dirty && !n.skippable && !k.guards.settled(n) {
 			return false
 		}
 	}
@@ -138,10 +138,10 @@ func (k *Controller) settledAll(nodes []*node) bool {
 // is on it is valid and was; or it is gone and has left nothing.
 func (k *Controller) settled(n *node) bool {
 	switch {
+	case n.skippable: // so it exists
+		return true
 	case !k.cluster.HasNode(n.name):
 		return len(n.allocations) == 0 && len(n.blocks) == 0
-	case n.skippable:
-		return true
 	}
 	for _, al := range n.allocations {
 		if al.suspect || al.confirmed || al.holder.kind == ofPod && !k.holds(al, true) {
