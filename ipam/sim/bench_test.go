@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -39,6 +40,28 @@ func BenchmarkDay(b *testing.B) {
 				b.ReportMetric(float64(r.NodesStarted), "nodes")
 				b.ReportMetric(float64(r.PodsStarted), "pods")
 			}
+		})
+	}
+}
+
+// BenchmarkRequests makes the 555,000 requests of 5,000 nodes of 110 pods in a /12, once
+// at each block size. At /20 nearly all nodes borrow, at /26 each has two blocks.
+func BenchmarkRequests(b *testing.B) {
+	for _, size := range []int{20, 26} {
+		b.Run(fmt.Sprintf("block=%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			requests := 0
+			for b.Loop() {
+				r, err := Run(Scenario{
+					Pool: netip.MustParsePrefix("10.0.0.0/12"), BlockSize: size, Order: roundRobin,
+					Group: Group{Nodes: 5000, PodsPerNode: 110}, TunnelIPPerNode: true,
+				}, Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				requests += r.Requests
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(requests), "ns/request")
 		})
 	}
 }
