@@ -11,6 +11,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/codes"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 )
 
@@ -39,6 +40,9 @@ type Live struct {
 	reserved map[string]reservation // by node
 	windows  map[string]bool        // the nodes that run Windows
 	made     int                    // the number of the last handle
+
+	shared map[string]bool // handles that several pods have, in small letters
+	freed  map[string]bool // those of them that were released, until the others are told
 }
 
 // A LivePod is a pod of a [Live]: what it has, and what it asks for when it starts.
@@ -107,6 +111,7 @@ func (l *Live) Copy() (*Live, error) {
 	for node := range l.cordoned {
 		c.cordoned[node] = true
 	}
+	c.freed = nil
 	c.pods, c.outside = copyPods(l.pods), copyPods(l.outside)
 	return &c, nil
 }
@@ -204,11 +209,21 @@ func (l *Live) find(of *LivePod) *LivePod {
 	return nil
 }
 
-// remove takes pods out of the list.
-func (l *Live) remove(gone map[*LivePod]bool) {
-	if len(gone) > 0 {
-		l.pods = slices.DeleteFunc(l.pods, func(p *LivePod) bool { return gone[p] })
+// settle takes the pods without addresses out of the list. Then come those whose handle
+// was released with another pod that has it: it returns what became of them.
+func (l *Live) settle() (moves []Move) {
+	for _, p := range l.pods {
+		if len(p.IPs) > 0 && len(l.freed) > 0 && l.freed[handleKey(p.Handle)] {
+			m := Move{From: p.Node, Old: p.IPs}
+			p.IPs = nil
+			m.Pod = *p
+			m.Err = &ipam.Error{Code: codes.DoesNotExist, Handle: p.Handle, Host: p.Node, Detail: "handle " + p.Handle + " was released with another pod that has it"}
+			moves = append(moves, m)
+		}
 	}
+	l.freed = nil
+	l.pods = slices.DeleteFunc(l.pods, func(p *LivePod) bool { return len(p.IPs) == 0 })
+	return moves
 }
 
 // madeHandles begins the handles of pods that start.

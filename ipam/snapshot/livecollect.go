@@ -109,7 +109,6 @@ func (l *Live) kubernetes() *lifecycle.Cluster {
 // the addresses that they lost.
 func (l *Live) lost() (lost []LivePod) {
 	l.tidy()
-	gone := make(map[*LivePod]bool)
 	for _, p := range l.pods {
 		held, _ := l.a.IPsByHandle(p.Handle) // a handle that is gone holds nothing
 		var ips []netip.Addr
@@ -119,12 +118,12 @@ func (l *Live) lost() (lost []LivePod) {
 			}
 		}
 		if len(ips) > 0 {
-			gone[p] = true
 			p.IPs = ips
 			lost = append(lost, *p)
+			p.IPs = nil
 		}
 	}
-	l.remove(gone)
+	l.settle()
 	return lost
 }
 

@@ -121,8 +121,7 @@ func (l *Live) evict(node string) (moves []Move) {
 	for i, p := range waiting {
 		l.ask(p, &last[i])
 	}
-	l.removeRefused()
-	moves = append(moves, last...)
+	moves = append(append(moves, last...), l.settle()...)
 	for _, p := range l.outside {
 		if p.Node != node {
 			continue

@@ -92,6 +92,15 @@ func (l *Live) findHolders(nobodys, used map[netip.Addr]bool, listed map[string]
 	}
 	l.dirty = true
 	l.tidy()
+	has := make(map[string]bool)
+	l.shared = make(map[string]bool)
+	for _, p := range l.pods {
+		id := handleKey(p.Handle)
+		if has[id] {
+			l.shared[id] = true
+		}
+		has[id] = true
+	}
 }
 
 // add notes an address that the pod has, from that pool.

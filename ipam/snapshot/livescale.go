@@ -16,15 +16,14 @@ import (
 // node after the other. They are called whatif/NODE-ROUND and ask for what is usual.
 func (l *Live) Scale(pods int) (started []Move, ended []LivePod) {
 	l.tidy()
-	on, gone := make(map[string]int), make(map[*LivePod]bool)
+	on := make(map[string]int)
 	for _, p := range l.pods {
 		if on[p.Node]++; on[p.Node] > pods {
-			gone[p] = true
 			ended = append(ended, *p)
 			l.release(p)
 		}
 	}
-	l.remove(gone)
+	lost := l.settle()
 	four, six := l.Usual()
 	nodes := l.targets().nodes
 	for round := range pods {
@@ -36,7 +35,7 @@ func (l *Live) Scale(pods int) (started []Move, ended []LivePod) {
 			}
 		}
 	}
-	return started, ended
+	return append(started, lost...), ended
 }
 
 // Tunnels returns the kinds of tunnels that at least half of the nodes have, in the order
@@ -87,6 +86,7 @@ func (l *Live) Vacate(cidr netip.Prefix, nodes []string) ([]Move, error) {
 	if err != nil {
 		return nil, err
 	}
+	lost := l.settle()
 	if err := l.dropEmptyBlocks(cidr); err != nil {
 		return nil, err
 	}
@@ -96,14 +96,13 @@ func (l *Live) Vacate(cidr netip.Prefix, nodes []string) ([]Move, error) {
 			l.pods, l.dirty = append(l.pods, p), true
 		}
 	}
-	return moves, nil
+	return append(moves, lost...), nil
 }
 
 // leave takes the tunnels and pods of nodes out of a pool. It returns them, and what
 // they gave back, in the order in which they come back.
 func (l *Live) leave(cidr netip.Prefix, nodes []string) (moves []Move, all []*LivePod, err error) {
 	l.tidy()
-	gone := make(map[*LivePod]bool)
 	s := l.a.State()
 	for _, node := range nodes {
 		for i := range s.Blocks {
@@ -129,12 +128,10 @@ func (l *Live) leave(cidr netip.Prefix, nodes []string) (moves []Move, all []*Li
 			if p.Node == node && p.Uses(cidr) {
 				moves = append(moves, Move{From: node, Old: p.IPs})
 				l.release(p)
-				gone[p] = true
 				all = append(all, p)
 			}
 		}
 	}
-	l.remove(gone)
 	return moves, all, nil
 }
 

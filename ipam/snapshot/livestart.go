@@ -59,16 +59,17 @@ func (l *Live) Start(pods ...LivePod) []Move {
 }
 
 // Stop ends pods, one after the other: their handles are released, as the CNI plug-in
-// does it. Pods that are not there are left out.
-func (l *Live) Stop(pods ...LivePod) {
-	gone := make(map[*LivePod]bool)
+// does it. Pods that are not there are left out. Others that share a handle with them
+// lose their addresses: their moves come back, with errors that match
+// [codes.DoesNotExist]. Whatever ends or restarts pods returns such moves behind the
+// others. Real handles are of one pod each.
+func (l *Live) Stop(pods ...LivePod) []Move {
 	for i := range pods {
-		if p := l.find(&pods[i]); p != nil && !gone[p] {
+		if p := l.find(&pods[i]); p != nil && len(p.IPs) > 0 {
 			l.release(p)
-			gone[p] = true
 		}
 	}
-	l.remove(gone)
+	return l.settle()
 }
 
 // Restart has pods give back their addresses and ask again on their nodes, one pod after
@@ -87,8 +88,7 @@ func (l *Live) Restart(pods ...LivePod) []Move {
 		moves[i].Waited = l.cools(p)
 		l.ask(p, &moves[i])
 	}
-	l.removeRefused()
-	return moves
+	return append(moves, l.settle()...)
 }
 
 // RestartAll has all pods give back their addresses at once, and then ask again on their
@@ -113,7 +113,7 @@ func (l *Live) RestartAll() []Move {
 	for _, i := range waiting {
 		l.ask(l.pods[i], &moves[i])
 	}
-	l.removeRefused()
+	l.settle()
 	return moves
 }
 
@@ -224,9 +224,10 @@ func (l *Live) release(p *LivePod) {
 	l.clock.Advance(time.Second)
 	_ = l.a.ReleaseByHandle(p.Handle) // one that holds nothing is no error here
 	p.IPs = nil
-}
-
-// removeRefused takes the pods without addresses out of the list.
-func (l *Live) removeRefused() {
-	l.pods = slices.DeleteFunc(l.pods, func(p *LivePod) bool { return len(p.IPs) == 0 })
+	if id := handleKey(p.Handle); l.shared[id] {
+		if l.freed == nil {
+			l.freed = make(map[string]bool)
+		}
+		l.freed[id] = true
+	}
 }
