@@ -3,7 +3,8 @@
 //
 // What [Command] prints becomes a [Snapshot]. An allocator made from it goes on
 // exactly where the cluster stands: queue order, sequence numbers and pending affinities included.
-// With pods among the resources, [Check] also says who uses what.
+// With pods among the resources, [Check] also says who uses what, and a [Live] moves the
+// pods from node to node.
 //
 // Its rules:
 //

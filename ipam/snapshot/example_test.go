@@ -53,3 +53,28 @@ func ExampleSnapshot_WriteYAML() {
 	// metadata:
 	//   resourceVersion: ""
 }
+
+// A node is drained: its pods ask for addresses on the other nodes.
+func ExampleLive_Drain() {
+	s, err := snapshot.Load(snapshot.Options{}, "../../testdata/sample.yaml")
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := s.Live()
+	if err != nil {
+		log.Fatal(err)
+	}
+	moves, err := l.Drain("node-07")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range moves[:3] {
+		fmt.Println(m.Pod.Label(), m.Old, "to", m.Pod.Node, m.Pod.IPs, m.Err)
+	}
+	fmt.Println(len(moves), "moves,", len(l.Pods()), "pods")
+	// Output:
+	// shop/web-07-0 [10.10.1.65 fd00:10::9500] to node-23 [10.10.0.152 fd00:10::b407] <nil>
+	// shop/web-07-1 [10.10.1.66 fd00:10::9501] to node-28 [10.10.0.200 fd00:10::547] <nil>
+	// shop/web-07-10 [10.10.1.75 fd00:10::950a] to node-29 [10.10.0.216 fd00:10::2987] <nil>
+	// 10 moves, 335 pods
+}
