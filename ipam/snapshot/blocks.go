@@ -13,29 +13,49 @@ import (
 
 // blockSpec is the spec of an IPAMBlock. Its strictAffinity means nothing.
 type blockSpec struct {
-	CIDR        field[string]            `json:"cidr"`
-	Affinity    field[string]            `json:"affinity"`
-	ClaimTime   field[string]            `json:"affinityClaimTime"`
-	Allocations ordinals                 `json:"allocations"`
-	Unallocated ordinals                 `json:"unallocated"`
-	Attributes  field[[]attributes]      `json:"attributes"`
-	Sequence    field[uint64]            `json:"sequenceNumber"`
-	Sequences   field[map[string]uint64] `json:"sequenceNumberForAllocation"`
-	Deleted     flag                     `json:"deleted"`
+	CIDR        field[string]       `json:"cidr"`
+	Affinity    field[string]       `json:"affinity"`
+	ClaimTime   field[string]       `json:"affinityClaimTime"`
+	Allocations ordinals            `json:"allocations"`
+	Unallocated ordinals            `json:"unallocated"`
+	Attributes  field[[]attributes] `json:"attributes"`
+	Sequence    field[uint64]       `json:"sequenceNumber"`
+	Sequences   sequences           `json:"sequenceNumberForAllocation"`
+	Deleted     flag                `json:"deleted"`
 }
 
 // attributes is an attribute record of a block.
 type attributes struct {
-	Handle     field[string]            `json:"handle_id"`
-	Active     field[map[string]string] `json:"secondary"`
-	Alternate  field[map[string]string] `json:"alternateOwnerAttrs"`
-	ReleasedAt field[string]            `json:"releasedAt"`
+	Handle     field[string] `json:"handle_id"`
+	Active     attributeSet  `json:"secondary"`
+	Alternate  attributeSet  `json:"alternateOwnerAttrs"`
+	ReleasedAt field[string] `json:"releasedAt"`
+}
+
+// attributeSet is a map of texts, or a set that was made of it already.
+type attributeSet struct {
+	field[map[string]string]
+	set block.Attrs
+}
+
+// sequences are the sequence numbers of ordinals, in a map or in the order of its keys.
+type sequences struct {
+	field[map[string]uint64]
+	list []sequence
+}
+
+type sequence struct {
+	key string // the ordinal
+	n   uint64
 }
 
 func (o *object) block() {
-	var spec blockSpec
-	if !o.part("spec", o.Spec, &spec) || o.skip(spec.Deleted) {
-		return
+	spec, quick := o.quickBlock()
+	if !quick {
+		*spec = blockSpec{}
+		if !o.part("spec", o.Spec, spec) || o.skip(spec.Deleted) {
+			return
+		}
 	}
 	cidr, ok := o.cidr("spec.cidr", spec.CIDR)
 	if ok && !possibleBlock(cidr) {
@@ -49,8 +69,8 @@ func (o *object) block() {
 		ok = false
 	}
 	b := ipam.BlockState{CIDR: cidr, Sequence: get(o, "spec.sequenceNumber", spec.Sequence)}
-	b.Owner, b.Claimed = o.blockOwner(&spec)
-	records := o.records(&spec)
+	b.Owner, b.Claimed = o.blockOwner(spec)
+	records := o.records(spec)
 	if !ok {
 		return
 	}
@@ -59,8 +79,8 @@ func (o *object) block() {
 	}
 	o.kept = true
 	// Faults from here on are mended by taking the allocations as true.
-	allocated := o.allocations(&spec, &b, records)
-	o.queue(&spec, &b, allocated)
+	allocated := o.allocations(spec, &b, records)
+	o.queue(spec, &b, allocated)
 	o.l.blocks = append(o.l.blocks, located[ipam.BlockState]{o.at, b})
 }
 
@@ -87,11 +107,16 @@ func (o *object) records(spec *blockSpec) []block.Allocation {
 	given := get(o, "spec.attributes", spec.Attributes)
 	records := make([]block.Allocation, len(given))
 	for i := range given {
-		from, at := &given[i], fmt.Sprintf("spec.attributes[%d]", i)
+		from := &given[i]
+		if from.isPlain() { // nothing can be wrong, and nothing needs a name
+			records[i] = block.Allocation{Handle: from.Handle.value, Active: from.Active.set, Alternate: from.Alternate.set, Record: i}
+			continue
+		}
+		at := fmt.Sprintf("spec.attributes[%d]", i)
 		r := block.Allocation{
 			Handle:     o.text(at+".handle_id", from.Handle),
-			Active:     block.MakeAttrs(o.texts(at+".secondary", from.Active)),
-			Alternate:  block.MakeAttrs(o.texts(at+".alternateOwnerAttrs", from.Alternate)),
+			Active:     o.set(at+".secondary", &from.Active),
+			Alternate:  o.set(at+".alternateOwnerAttrs", &from.Alternate),
 			ReleasedAt: o.moment(at+".releasedAt", from.ReleasedAt),
 			Record:     i,
 		}
@@ -107,6 +132,20 @@ func (o *object) records(spec *blockSpec) []block.Allocation {
 	return records
 }
 
+// isPlain reports whether a record is that of an address in use, as it was read quickly.
+func (a *attributes) isPlain() bool {
+	return a.Handle.wrong == "" && len(a.Handle.value) <= maxText &&
+		!a.Active.given && !a.Alternate.given && !a.ReleasedAt.given
+}
+
+// set returns a set of attributes.
+func (o *object) set(at string, s *attributeSet) block.Attrs {
+	if !s.given {
+		return s.set
+	}
+	return block.MakeAttrs(o.texts(at, s.field))
+}
+
 // allocations fills in the allocations, and returns which ordinals they take.
 func (o *object) allocations(spec *blockSpec, b *ipam.BlockState, records []block.Allocation) []bool {
 	const at = "spec.allocations"
@@ -119,6 +158,15 @@ func (o *object) allocations(spec *blockSpec, b *ipam.BlockState, records []bloc
 	}
 	seqs := o.sequences(spec, len(allocated))
 	used := make([]bool, len(records))
+	inUse := 0
+	for _, n := range list {
+		if n != free {
+			inUse++
+		}
+	}
+	if inUse > 0 {
+		b.Allocations = make([]block.Allocation, 0, inUse)
+	}
 	for ord, n := range list {
 		if n == free {
 			continue // Calico 3.26 kept the number of a free ordinal; it has no effect
@@ -146,14 +194,18 @@ func (o *object) allocations(spec *blockSpec, b *ipam.BlockState, records []bloc
 // sequences returns the number of every ordinal, 0 without one.
 func (o *object) sequences(spec *blockSpec, size int) []uint64 {
 	seqs := make([]uint64, size)
-	given := get(o, "spec.sequenceNumberForAllocation", spec.Sequences)
-	for _, key := range sortedKeys(given) {
-		ord, err := strconv.Atoi(key)
+	given := spec.Sequences.list
+	values := get(o, "spec.sequenceNumberForAllocation", spec.Sequences.field)
+	for _, key := range sortedKeys(values) {
+		given = append(given, sequence{key, values[key]})
+	}
+	for _, s := range given {
+		ord, err := strconv.Atoi(s.key)
 		if err != nil || ord < 0 || ord >= size {
-			o.contradicts("spec.sequenceNumberForAllocation", "%s is no ordinal of the block, 0 to %d", quote(key), size-1)
+			o.contradicts("spec.sequenceNumberForAllocation", "%s is no ordinal of the block, 0 to %d", quote(s.key), size-1)
 			continue
 		}
-		seqs[ord] = given[key]
+		seqs[ord] = s.n
 	}
 	return seqs
 }
@@ -168,16 +220,16 @@ func (o *object) queue(spec *blockSpec, b *ipam.BlockState, allocated []bool) {
 	}
 	queued := make([]bool, len(allocated))
 	for i, ord := range spec.Unallocated.list {
-		field := fmt.Sprintf("%s[%d]", at, i)
+		field := func() string { return fmt.Sprintf("%s[%d]", at, i) }
 		switch {
 		case ord == -2: // said already
 		case ord < 0 || ord >= len(allocated):
-			o.contradicts(field, "is %s, must be an ordinal of the block, 0 to %d", ordinalText(ord), len(allocated)-1)
+			o.contradicts(field(), "is %s, must be an ordinal of the block, 0 to %d", ordinalText(ord), len(allocated)-1)
 		case queued[ord]:
-			o.contradicts(field, "ordinal %d is in the queue twice; the first place counts", ord)
+			o.contradicts(field(), "ordinal %d is in the queue twice; the first place counts", ord)
 		case allocated[ord]:
 			queued[ord] = true
-			o.contradicts(field, "ordinal %d is in the queue, but allocated; it is taken as allocated", ord)
+			o.contradicts(field(), "ordinal %d is in the queue, but allocated; it is taken as allocated", ord)
 		default:
 			queued[ord] = true
 			b.Free = append(b.Free, ord)

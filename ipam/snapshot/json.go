@@ -26,7 +26,7 @@ type jsonReader struct {
 // json reads JSON values one after the other: Lists, arrays, single objects.
 func (l *Loader) json(r io.Reader, line int) error {
 	text := &window{r: r, line: line}
-	j := &jsonReader{l, text, json.NewDecoder(text)}
+	j := &jsonReader{l: l, text: text, dec: json.NewDecoder(text)}
 	for {
 		t, err := j.dec.Token()
 		switch {
@@ -34,7 +34,7 @@ func (l *Loader) json(r io.Reader, line int) error {
 			return nil
 		case err != nil:
 		case t == json.Delim('['):
-			err = j.array("", "")
+			err = j.array("", "", "[")
 		case t == json.Delim('{'):
 			err = j.top()
 		default:
@@ -84,7 +84,7 @@ func (j *jsonReader) top() error {
 			if t == json.Delim('[') {
 				isList = true
 				parts[key] = nil
-				if err := j.array(textOf(parts["kind"]), textOf(parts["apiVersion"])); err != nil {
+				if err := j.array(textOf(parts["kind"]), textOf(parts["apiVersion"]), `{"items":[`); err != nil {
 					return err
 				}
 			} else if t != nil {
@@ -136,14 +136,17 @@ func textOf(raw json.RawMessage) string {
 	return text
 }
 
-// array reads the objects of an array, whose bracket is read already. The kind
-// of the list, if it is known by now, is that of objects that do not say.
-func (j *jsonReader) array(kind, group string) error {
+// array reads the objects of an array, whose bracket is read already, in that text or one
+// like it. The kind of the list, if it is known by now, is that of objects that do not say.
+func (j *jsonReader) array(kind, group, text string) error {
 	kind = strings.TrimSuffix(kind, "List")
 	if kind == "" {
 		group = ""
 	}
 	j.text.take(j.dec.InputOffset())
+	if j.quickly(kind, group) {
+		j.restart(text + "[]")
+	}
 	for j.dec.More() {
 		var e envelope
 		err := j.dec.Decode(&e)
@@ -161,31 +164,127 @@ func (j *jsonReader) array(kind, group string) error {
 	return err
 }
 
-// A window reads for a decoder, and keeps what the decoder took since the last
-// object began, to count lines and bytes.
+// quickly reads objects of an array for as long as they are sound, past the decoder, which
+// would look at each byte several times. It reports whether it read any.
+func (j *jsonReader) quickly(kind, group string) (did bool) {
+	w := j.text
+	for !j.l.careful {
+		q := quickJSON{rest: w.text}
+		comma := !did || q.next(',')
+		if comma && q.goesOn() && q.rest[0] == '{' {
+			before := w.text[:len(w.text)-len(q.rest)]
+			n, short := j.item(w.line+bytes.Count(before, newline), q.rest, kind, group)
+			if n > 0 {
+				w.skip(len(before) + n)
+				did = true
+				continue
+			}
+			q.short = short
+		}
+		if !q.short || w.more() != nil {
+			break // the decoder says what is wrong, if anything
+		}
+	}
+	return did
+}
+
+// item reads an object from the beginning of a text, and returns its length; 0 if it is not
+// sound, or not whole, which short says.
+func (j *jsonReader) item(line int, text []byte, kind, group string) (n int, short bool) {
+	at := j.l.here(line)
+	if n, short = j.l.quickText(at, text, kind, group, false); n > 0 {
+		return n, false
+	}
+	j.l.met-- // nothing has this place yet
+	if short {
+		return 0, true
+	}
+	q := quickJSON{rest: text, any: true}
+	if !q.skip(0) {
+		return 0, q.short
+	}
+	text = text[:len(text)-len(q.rest)]
+	var e envelope
+	err := json.Unmarshal(text, &e)
+	if err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
+		return 0, false
+	}
+	if !utf8.Valid(text) {
+		err = errNotUTF8
+	}
+	j.l.objectOr(j.l.here(line), &e, err, text, kind, group)
+	return len(text), false
+}
+
+// restart has the decoder go on behind what was read without it: in an array that begins
+// so.
+func (j *jsonReader) restart(begin string) {
+	j.text.ahead, j.text.offset = 0, int64(len(begin))
+	j.dec = json.NewDecoder(io.MultiReader(strings.NewReader(begin), j.text))
+	for j.dec.InputOffset() < j.text.offset {
+		_, _ = j.dec.Token() // the beginning is sound
+	}
+}
+
+// A window reads for a decoder, and keeps what was not taken yet, to count lines and bytes.
 type window struct {
 	r      io.Reader
+	err    error  // of r
+	room   []byte // in which the text lies
 	text   []byte
-	offset int64 // of the text within the stream
+	ahead  int   // how much of the text the decoder has
+	offset int64 // of the text within what the decoder reads
 	line   int   // in which the text begins
 }
 
-// Read refuses to read more of an object than it may have.
+// Read hands out what the decoder has not had yet.
 func (w *window) Read(p []byte) (int, error) {
-	if len(w.text) >= maxObject {
-		return 0, errTooLarge
+	if w.ahead == len(w.text) {
+		if err := w.more(); err != nil {
+			return 0, err
+		}
 	}
-	n, err := w.r.Read(p[:min(len(p), maxObject-len(w.text))])
-	w.text = append(w.text, p[:n]...)
-	return n, err
+	n := copy(p, w.text[w.ahead:])
+	w.ahead += n
+	return n, nil
+}
+
+// more reads on. It refuses to read more of an object than it may have.
+func (w *window) more() error {
+	const least = 64 << 10
+	switch {
+	case len(w.text) >= maxObject:
+		return errTooLarge
+	case w.err != nil:
+		return w.err
+	}
+	if cap(w.text)-len(w.text) < least {
+		if len(w.text) > len(w.room)/2 || len(w.room) == 0 {
+			w.room = make([]byte, 2*len(w.room)+2*least)
+		}
+		w.text = w.room[:copy(w.room, w.text)]
+	}
+	n, err := w.r.Read(w.text[len(w.text):min(cap(w.text), maxObject)])
+	w.text, w.err = w.text[:len(w.text)+n], err
+	if n > 0 {
+		return nil
+	}
+	return err
 }
 
 // take returns the text up to an offset of the stream, valid until the next Read,
 // and the line where it begins. The window then begins behind it.
 func (w *window) take(offset int64) (text []byte, line int) {
 	text, line = w.text[:offset-w.offset], w.line
-	w.text, w.offset, w.line = w.text[len(text):], offset, line+bytes.Count(text, newline)
+	w.skip(len(text))
+	w.ahead, w.offset = w.ahead-len(text), offset
 	return text, line
+}
+
+// skip goes on so many bytes.
+func (w *window) skip(n int) {
+	w.line += bytes.Count(w.text[:n], newline)
+	w.text = w.text[n:]
 }
 
 var newline = []byte{'\n'}

@@ -66,10 +66,12 @@ func (o *object) annotations() map[string]string {
 }
 
 type nodeStatus struct {
-	Addresses field[[]struct {
-		Type    string `json:"type"`
-		Address string `json:"address"`
-	}] `json:"addresses"`
+	Addresses field[[]nodeAddress] `json:"addresses"`
+}
+
+type nodeAddress struct {
+	Type    string `json:"type"`
+	Address string `json:"address"`
 }
 
 func (o *object) node() {
@@ -79,7 +81,11 @@ func (o *object) node() {
 	}
 	var status nodeStatus
 	if len(o.Status) > 0 {
-		o.part("status", o.Status, &status)
+		var quick bool
+		if status, quick = o.quickNode(); !quick {
+			status = nodeStatus{}
+			o.part("status", o.Status, &status)
+		}
 	}
 	annotations := o.annotations()
 	for _, t := range tunnelAnnotations {
@@ -119,17 +125,17 @@ type podSpec struct {
 }
 
 type podStatus struct {
-	Phase  field[string] `json:"phase"`
-	Reason word          `json:"reason"`
-	PodIP  field[string] `json:"podIP"`
-	PodIPs field[[]struct {
-		IP string `json:"ip"`
-	}] `json:"podIPs"`
+	Phase  field[string]  `json:"phase"`
+	Reason word           `json:"reason"`
+	PodIP  field[string]  `json:"podIP"`
+	PodIPs field[[]podIP] `json:"podIPs"`
+}
+
+type podIP struct {
+	IP string `json:"ip"`
 }
 
 func (o *object) pod() {
-	var spec podSpec
-	var status podStatus
 	namespace := o.label("metadata.namespace", o.Metadata.Namespace)
 	if namespace != "" {
 		o.title = "Pod " + namespace + "/" + o.name
@@ -137,11 +143,15 @@ func (o *object) pod() {
 	if o.name == "" || namespace == "" {
 		o.wrong("metadata", "a pod has a name and a namespace")
 	}
-	if len(o.Spec) > 0 {
-		o.part("spec", o.Spec, &spec)
-	}
-	if len(o.Status) > 0 {
-		o.part("status", o.Status, &status)
+	spec, status, quick := o.quickPod()
+	if !quick {
+		spec, status = podSpec{}, podStatus{}
+		if len(o.Spec) > 0 {
+			o.part("spec", o.Spec, &spec)
+		}
+		if len(o.Status) > 0 {
+			o.part("status", o.Status, &status)
+		}
 	}
 	p := Pod{
 		Namespace: namespace, Name: o.name,

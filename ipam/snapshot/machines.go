@@ -118,8 +118,11 @@ func (o *object) machineOf() string {
 	if name := o.owner(kindInstance); name != "" {
 		return name
 	}
-	return o.Metadata.Labels.value["vm.kubevirt.io/name"]
+	return o.Metadata.Labels.value[machineLabel]
 }
+
+// machineLabel is the label of a pod that names its virtual machine.
+const machineLabel = "vm.kubevirt.io/name"
 
 // knownMachines returns what is told of virtual machines in full: nothing of a kind of which an
 // object cannot be read.

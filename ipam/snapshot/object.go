@@ -99,7 +99,7 @@ var readers = map[string]func(*object){
 
 // objectText reads one object from its JSON text.
 func (l *Loader) objectText(at place, text []byte, kind, group string) {
-	if kind == "" && looksLikeHandle(text) && l.handleText(at, text) {
+	if n, _ := l.quickText(at, text, kind, group, true); n > 0 {
 		return
 	}
 	var e envelope

@@ -23,7 +23,9 @@ func handleDiffers(text string, quick func(*Loader, place, []byte) bool) error {
 		}
 		return nil
 	}
-	slow.objectText(at, []byte(" \n\t"+text), "IPAMHandle", "") // a kind that is known takes the long way
+	slow.careful = true
+	slow.objectText(at, []byte(" \n\t"+text), "", "")
+	slow.careful = false
 	if !reflect.DeepEqual(fast, slow) {
 		return fmt.Errorf("%s is read as %+v, and by encoding/json as %+v", text, fast, slow)
 	}
@@ -51,7 +53,7 @@ func handleText(src property.Source) string {
 		`"metadata":{` + strings.Join([]string{
 			pick("name", `"name":"k8s-pod-network.a"`, `"name":""`, `"name":"a\u0062"`, `"name":"é"`, `"name":1`, `"Name":"a"`),
 			pick("made", `"creationTimestamp":"2026-01-01T00:00:00Z"`, `"creationTimestamp":"2026-01-01T01:00:00+01:00"`, `"creationTimestamp":"0001-01-01T00:00:00Z"`, `"creationTimestamp":"x"`, `"creationTimestamp":null`, `"creationTimestamp":""`),
-			pick("rest", `"uid":"1-2"`, `"generation":1`, `"resourceVersion":"1"`, `"labels":{"a":"b"}`, `"labels":1`, `"name":"twice"`, `"annotations":{}`),
+			pick("rest", `"uid":"1-2"`, `"generation":1`, `"resourceVersion":"1"`, `"labels":{"a":"b"}`, `"labels":1`, `"name":"twice"`, `"annotations":{"a":"\\u003c\\""}`, `"managedFields":[{"a":{"f:b":{}},"c":[-1.5e3,true,null,[]]}]`, `"NAME":"b"`),
 		}, ",") + "}",
 		`"spec":{` + strings.Join([]string{
 			pick("block", `"block":{`+counts+`}`, `"block":{}`, `"block":null`, `"block":[]`),
@@ -70,12 +72,21 @@ func handleText(src property.Source) string {
 	return text + pick("end", "", " ", "\n", "x", "{}")
 }
 
+// readHandle reads a handle the quick way, if that can read it.
+func readHandle(l *Loader, at place, text []byte) bool {
+	h, ok := l.quickHandle(text)
+	if ok = ok && !h.goesOn(); ok {
+		l.takeHandle(at, &h)
+	}
+	return ok
+}
+
 // TestQuickHandle: a handle that is read the quick way is read as encoding/json reads it.
 func TestQuickHandle(t *testing.T) {
 	read := 0
 	property.Check(t, 5000, 1, func(t *rapid.T) {
 		err := handleDiffers(handleText(property.Rapid(t)), func(l *Loader, at place, text []byte) bool {
-			ok := l.handleText(at, text)
+			ok := readHandle(l, at, text)
 			if ok {
 				read++
 			}
@@ -92,15 +103,15 @@ func TestQuickHandle(t *testing.T) {
 func TestBrokenQuickHandle(t *testing.T) {
 	for name, broken := range map[string]func(l *Loader, at place, text []byte) bool{
 		"overlooks deleted ones": func(l *Loader, at place, text []byte) bool {
-			return l.handleText(at, []byte(strings.Replace(string(text), `"deleted":true`, `"deleted":false`, 1)))
+			return readHandle(l, at, []byte(strings.Replace(string(text), `"deleted":true`, `"deleted":false`, 1)))
 		},
 		"forgets when it was made": func(l *Loader, at place, text []byte) bool {
-			ok := l.handleText(at, text)
+			ok := readHandle(l, at, text)
 			clear(l.handlesMade)
 			return ok
 		},
 		"takes any count": func(l *Loader, at place, text []byte) bool {
-			return l.handleText(at, []byte(strings.Replace(string(text), `:0}`, `:1}`, 1)))
+			return readHandle(l, at, []byte(strings.Replace(string(text), `:0}`, `:1}`, 1)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
