@@ -2,11 +2,13 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -73,38 +75,41 @@ func (k Kubectl) AffinitiesYAML(s ipam.State) string {
 		}
 		l.Items = append(l.Items, o)
 	}
-	text, err := yaml.Marshal(l)
-	if err != nil {
+	var text strings.Builder
+	e := yaml.NewEncoder(&text)
+	e.SetIndent(2)
+	e.CompactSeqIndent()
+	if err := errors.Join(e.Encode(l), e.Close()); err != nil {
 		panic("report: " + err.Error()) // strings can always be marshalled
 	}
-	return string(text)
+	return text.String()
 }
 
 // affinityList is kubectl's List of several objects.
 type affinityList struct {
-	APIVersion string          `json:"apiVersion"`
-	Items      []blockAffinity `json:"items"`
-	Kind       string          `json:"kind"`
+	APIVersion string          `yaml:"apiVersion"`
+	Items      []blockAffinity `yaml:"items"`
+	Kind       string          `yaml:"kind"`
 	Metadata   struct {
-		ResourceVersion string `json:"resourceVersion"`
-	} `json:"metadata"`
+		ResourceVersion string `yaml:"resourceVersion"`
+	} `yaml:"metadata"`
 }
 
 // blockAffinity is the resource as Kubernetes stores it: deleted is a string.
 type blockAffinity struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
 	Metadata   struct {
-		CreationTimestamp *string `json:"creationTimestamp"`
-		Name              string  `json:"name"`
-	} `json:"metadata"`
+		CreationTimestamp *string `yaml:"creationTimestamp"`
+		Name              string  `yaml:"name"`
+	} `yaml:"metadata"`
 	Spec struct {
-		CIDR    string `json:"cidr"`
-		Deleted string `json:"deleted"`
-		Node    string `json:"node"`
-		State   string `json:"state"`
-		Type    string `json:"type,omitempty"`
-	} `json:"spec"`
+		CIDR    string `yaml:"cidr"`
+		Deleted string `yaml:"deleted"`
+		Node    string `yaml:"node"`
+		State   string `yaml:"state"`
+		Type    string `yaml:"type,omitempty"`
+	} `yaml:"spec"`
 }
 
 // named is an affinity with its name.

@@ -106,6 +106,7 @@ var methods = map[string]func(s *Session, args, data []byte) (any, error){
 		return s.view(s.Load(a.Name, data))
 	},
 	"findings":        with(func(s *Session, _ struct{}) (*Findings, error) { return s.Findings() }),
+	"plan":            with((*Session).Plan),
 	"export":          with(func(s *Session, a exportArgs) (*File, error) { return s.Export(a.What) }),
 	"open-operations": func(s *Session, _, data []byte) (any, error) { return s.view(s.OpenOperations(data)) },
 	"slow-start":      with((*Session).slowStart),
