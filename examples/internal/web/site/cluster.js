@@ -1,6 +1,6 @@
 // The reader's own cluster: a file that is read here and goes nowhere.
 
-import { button, el, fill, plural } from "./dom.js";
+import { count, el, fill, plural } from "./dom.js";
 import { makeLab } from "./lab.js";
 import { calm, complain } from "./store.js";
 
@@ -64,19 +64,19 @@ export function makeCluster(store) {
     }
   }
 
-  function showFindings({ findings, text }) {
-    const list = findings || [];
+  function showFindings(f) {
+    const list = f.findings, lines = (title, texts) => texts.length > 0 && el("div", {}, el("h3", {}, title), el("ul.findings", {}, ...texts.map(t => el("li", {}, t))));
     fill(found, el("section.card" + (list.length ? ".warnings" : ""), {},
       el("h2", {}, list.length ? plural(list.length, "finding") : "Nothing is amiss"),
+      el("p", {}, `${plural(f.objects, "object")}: ${plural(f.blocks, "block")}, ${plural(f.handles, "handle")}, ${plural(f.pods, "pod")}. Rules of Calico ${f.calico}.${f.latest ? ` The file is of ${f.latest}.` : ""}`),
       list.length ? el("ul.findings", {}, ...list.slice(0, 200).map(finding)) : el("p", {}, "Blocks, handles, affinities, nodes and pods agree with each other."),
-      list.length > 200 && el("p.note", {}, `The first 200 of ${list.length}; the report below has all.`),
-      text && el("details", {}, el("summary", {}, "The report, as whatif prints it"), el("pre.output", { tabIndex: 0 }, text)),
+      list.length > 200 && el("p.note", {}, `The first 200 of ${count(list.length)}; the report below has all.`),
+      lines("What could not be judged", f.unjudged), lines("Notes", f.notes), lines("What was odd in the file", f.problems),
+      f.text && el("details", {}, el("summary", {}, "The whole report, as text"), el("pre.output", { tabIndex: 0 }, f.text)),
       el("p.note", {}, "What if? Drain a node below, or take it away, and see what happens to its pods and blocks. Undo brings it back.")));
   }
 
-  function finding(f) {
-    if (typeof f === "string") return el("li", {}, f);
-    return el("li", {}, el("b", {}, f.kind || f.code || ""), " ", f.says || f.text || f.message || "");
-  }
+  const finding = f => el("li", {}, el("b", {}, f.kind), ` ${f.what} `, f.mend && el("small", {}, f.mend),
+    ...f.fixes.map(x => el("div", {}, el("small", {}, x.does, " "), x.command && el("code", {}, x.command))));
   return element;
 }

@@ -3,6 +3,7 @@
 
 import { button, copier, el, fill, freshID } from "./dom.js";
 import { makeLab } from "./lab.js";
+import { makeSlow } from "./slow.js";
 import { complain, tried } from "./store.js";
 
 /** makeCourse makes the tab. at is the step to begin with; went is told of each step. */
@@ -12,10 +13,11 @@ export function makeCourse(store, at, went) {
   const progress = el("progress", { max: 1, value: 0, "aria-label": "Steps that are done" });
   const said = el("p.note");
   const lab = makeLab(store, { tools: true, history: false });
+  const slow = makeSlow(store), slowBox = el("section.course-slow", { hidden: true }, el("h2", {}, "Call by call"), slow.element);
   const clusterBox = el("section.course-lab", {}, el("h2", {}, "The cluster now"), lab.element);
   const element = el("div.course", {},
     el("nav.card.steps-card", { "aria-label": "Steps of the course" }, el("h2", {}, "Course"), progress, said, list),
-    el("div.course-main", {}, page, clusterBox));
+    el("div.course-main", {}, page, slowBox, clusterBox));
   let steps = [], now = -1;
   const done = new Set();
   let watch = null; // what the step waits for
@@ -41,7 +43,9 @@ export function makeCourse(store, at, went) {
     if (i < 0 || i >= steps.length) return;
     const step = steps[i];
     watch = null;
+    await slow.cancel();
     await store.act("run", { ops: step.do });
+    slowBox.hidden = !slowly(step);
     now = i;
     went(step.id);
     const title = el("h2", { tabIndex: -1 }, step.title);
@@ -69,6 +73,9 @@ export function makeCourse(store, at, went) {
     }
     element.dataset.step = step.id;
   }
+
+  // Whether a step is tried call by call.
+  const slowly = step => Boolean(step.try) && step.try.ops.some(op => op.do === "slow");
 
   // What the command prints, with its words; the one that is looked at is marked.
   function printed(step) {
@@ -124,10 +131,15 @@ export function makeCourse(store, at, went) {
       settle();
     };
     return el("div.try", {}, el("h3", {}, "Try it"), el("p", {}, step.try.says),
-      el("div.row", {}, button("To the cluster", () => {
-        clusterBox.scrollIntoView({ block: "start" });
-        clusterBox.querySelector("button").focus({ preventScroll: true });
-      }), button("Start this step again", tried(() => go(now, false)))), verdict);
+      el("div.row", {}, button(slowly(step) ? "To the calls" : "To the cluster", () => {
+        const to = slowly(step) ? slowBox : clusterBox;
+        to.scrollIntoView({ block: "start" });
+        to.querySelector("button").focus({ preventScroll: true });
+      }), button("Show me", tried(async () => {
+        await slow.cancel();
+        await store.act("run", { ops: step.do });
+        for (const op of step.try.ops) await store.act("do", op);
+      }), { "data-act": "show-me" }), button("Start this step again", tried(() => go(now, false)))), verdict);
   }
 
   store.listen((view, before) => { if (before && watch) watch().catch(complain); });

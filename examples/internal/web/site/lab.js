@@ -1,7 +1,7 @@
 // A cluster on the page: its figures, its pool, its nodes, what happened, and what one
 // can do to it. The lab, the course and the reader's own cluster each have one.
 
-import { button, copier, count, el, field, fill, freshID, tabs } from "./dom.js";
+import { button, copier, count, el, field, fill, freshID, plural, tabs } from "./dom.js";
 import { legend } from "./cells.js";
 import { say } from "./blockmap.js";
 import { makePools } from "./pools.js";
@@ -82,20 +82,28 @@ export function makeTools(store) {
   return el("section.card.tools", {}, el("h2", {}, "What the tools print now"), list.element, panel);
 }
 
+const saysFirst = 3; // sentences that are shown at once
+
 /** makeSays is what happened, and the list of all acts. */
 export function makeSays(store) {
   const says = el("div.says", { role: "status", "aria-live": "polite" });
+  const rest = el("div.says"), more = el("details.more", {}, el("summary", {}, "More"), rest);
   const history = el("ol.history");
   store.listen(view => {
-    fill(says, ...(view.says.length ? view.says : ["Nothing has changed."]).map(s => el("p", {}, s)));
+    const all = (view.says.length ? view.says : ["Nothing has changed."]).map(s => el("p", {}, s));
+    fill(says, ...all.slice(0, saysFirst));
+    fill(rest, ...all.slice(saysFirst));
+    more.hidden = all.length <= saysFirst;
+    more.open = false;
+    more.firstChild.textContent = plural(all.length - saysFirst, "more sentence");
     fill(history, ...view.ops.map((op, i) => el("li", {}, button(op.text, tried(() => store.act("goto", { at: i + 1 })), {
-      className: i + 1 > view.at ? "undone" : "", "aria-current": i + 1 === view.at ? "step" : undefined, title: op.says.join(" "),
+      className: i + 1 > view.at ? "undone" : "", "aria-current": i + 1 === view.at ? "step" : undefined, title: op.says.slice(0, saysFirst).join(" "),
     }))));
     const now = history.children[view.at - 1];
     if (now) history.scrollTop = now.offsetTop - history.offsetTop - history.clientHeight / 2;
   });
   return [
-    el("section.card", {}, el("h2", {}, "What happened"), says),
+    el("section.card", {}, el("h2", {}, "What happened"), says, more),
     el("section.card", {}, el("h2", {}, "Acts so far"), el("p.note", {}, "Choose one to see the cluster after it. Those that were undone are grey."), history),
   ];
 }
@@ -136,9 +144,9 @@ export function makeLab(store, { acts = true, tools: withTools = true, history =
         legend(), nodes.element),
       el("div.side", {},
         says,
+        el("section.card", {}, el("h2", {}, "Under the cursor"), told),
         el("section.card", {}, el("h2", {}, "The pool, block by block"), pools.element,
           el("p.note", {}, "Each cell is a block; the line of blocks winds, so that neighbours lie together. Point at a node, or move the keyboard into it: its blocks are framed, and the line shows where it looks for its next one.")),
-        el("section.card", {}, el("h2", {}, "Under the cursor"), told),
         history && acted)),
     withTools && makeTools(store),
     acts && makeSettings(store));

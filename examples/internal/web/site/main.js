@@ -41,7 +41,7 @@ async function start() {
           await lab.act("open", { fragment: text });
           list.choose("lab");
         },
-      }));
+      }).element);
     },
     course() { panels.get("course").append(makeCourse(makeStore(newSession()), course, step => { course = step; writeAddress(); })); },
     cluster() { panels.get("cluster").append(makeCluster(makeStore(newSession()))); },

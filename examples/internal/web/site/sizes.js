@@ -71,18 +71,16 @@ export function makeSizes(session) {
     return ms;
   }
 
-  const known = [["own", "From own blocks"], ["borrowed", "Borrowed"], ["refused", "Refused"], ["blocks", "Blocks claimed"], ["routes", "Routes"], ["largest", "Largest node"]];
+  const known = [["own", "From own blocks"], ["borrowed", "Borrowed"], ["refused", "Refused"], ["blocks", "Blocks claimed"], ["routes", "Routes"], ["without", "Nodes without a block"], ["unused", "Unused in blocks"]];
   function draw() {
-    fill(result, ...known.filter(([key]) => plan[key] !== undefined).map(([key, name]) => el("div" + (plan[key] > 0 && (key === "borrowed" || key === "refused") ? ".bad" : ""), {}, el("dt", {}, name), el("dd", { "data-figure": key }, typeof plan[key] === "number" ? count(plan[key]) : plan[key]))));
-    fill(says, ...[plan.says].flat().filter(s => s).map(s => el("p", {}, s)));
+    fill(result, ...known.map(([key, name]) => el("div" + (plan[key] > 0 && ["borrowed", "refused", "without"].includes(key) ? ".bad" : ""), {}, el("dt", {}, name), el("dd", { "data-figure": key }, count(plan[key])))));
+    fill(says, ...plan.says.map(s => el("p", {}, s)));
     drawPool();
   }
 
   function drawPool() {
-    const map = plan.map;
-    if (!map) return;
-    const cells = Math.min(map.blocks, 1 << 16), owner = new Int32Array(cells).fill(-2), share = new Uint8Array(cells);
-    for (const [first, n, kind, node, percent] of map.runs) {
+    const cells = Math.min(plan.room, 1 << 16), owner = new Int32Array(cells).fill(-2), share = new Uint8Array(cells);
+    for (const [first, n, kind, node, percent] of plan.runs) {
       for (let i = first; i < Math.min(first + n, cells); i++) {
         owner[i] = kind === 2 ? -1 : node;
         share[i] = percent;
@@ -93,7 +91,7 @@ export function makeSizes(session) {
       theme: themes[isDark() ? "dark" : "light"], mode: "owner",
       state: i => owner[i] === -2 ? "free" : owner[i] === -1 ? "nobody" : share[i] === 0 ? "empty" : "used", owner: i => owner[i], share: i => share[i] / 100,
     });
-    canvas.setAttribute("aria-label", `The pool: ${count(plan.blocks)} of ${count(map.blocks)} blocks claimed. A colour is a node.`);
+    canvas.setAttribute("aria-label", `The pool: ${count(plan.blocks)} of ${count(plan.room)} blocks claimed. A colour is a node.`);
   }
 
   async function compare() {
@@ -102,7 +100,7 @@ export function makeSizes(session) {
     for (let bits = Math.max(six ? 116 : 20, length); bits <= (six ? 128 : 32); bits++) rows.push([bits, await session.call("plan", { ...from, blockSize: bits })]);
     fill(all, el("table.plain", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Block size"), ...known.map(([, name]) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, ...rows.map(([bits, r]) => el("tr" + (bits === Number(size.value) ? ".take" : ""), {}, el("th", { scope: "row" }, "/" + bits), ...known.map(([key]) => el("td", {}, typeof r[key] === "number" ? count(r[key]) : r[key] ?? "–")))))));
+      el("tbody", {}, ...rows.map(([bits, r]) => el("tr" + (bits === Number(size.value) ? ".take" : ""), {}, el("th", { scope: "row" }, "/" + bits), ...known.map(([key]) => el("td", {}, count(r[key]))))))));
   }
 
   /** measure moves a slider to and fro and reports the median. */

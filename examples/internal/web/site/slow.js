@@ -17,9 +17,10 @@ const begins = {
 
 /**
  * makeSlow makes the tab. It has a cluster of its own; lab gives the lab's state, as an
- * address has it, and toLab takes one there.
+ * address has it, and toLab takes one there. Without them it works on the cluster that the
+ * store has.
  */
-export function makeSlow(store, { lab, toLab }) {
+export function makeSlow(store, { lab, toLab } = {}) {
   const rows = el("div.clients-form");
   const body = el("div.slow-body");
   const start = button("Begin", () => begin(), { className: "main" });
@@ -34,7 +35,7 @@ export function makeSlow(store, { lab, toLab }) {
   const form = el("section.card", {},
     el("h2", {}, "Who does what?"),
     el("p", {}, "Choose up to four nodes that act at the same time. Then take their calls to the datastore one by one, in any order: the one that you do not step waits, as a slow node would, and each may die before its next call."),
-    field("Cluster", base), rows, el("div.row", {}, more, start));
+    lab && field("Cluster", base), rows, el("div.row", {}, more, start));
   const element = el("div.slow", {}, form, body);
   let slow = null, busy = false;
 
@@ -45,7 +46,7 @@ export function makeSlow(store, { lab, toLab }) {
     node.setAttribute("aria-label", "Node");
     kind.setAttribute("aria-label", "What it does");
     node.value = [...node.options].map(o => o.value).find(v => !used.includes(v)) || node.value;
-    const row = el("div.row.client", {}, node, kind, count, button("Not this one", () => { row.remove(); limits(); }));
+    const row = el("div.row.client", {}, node, kind, count, button("Remove", () => { row.remove(); limits(); }, { "aria-label": "Remove this node from the acts" }));
     row.op = () => ({ do: kind.value, node: node.value, count: Number(count.value) });
     rows.append(row);
     limits();
@@ -80,8 +81,7 @@ export function makeSlow(store, { lab, toLab }) {
         el("div.row", {},
           button("Finish", tried(end), { disabled: !over, className: "main", "data-act": "end" }),
           button("Drop all of it", tried(async () => {
-            await store.session.call("slow-cancel", {});
-            leave();
+            await cancel();
             store.show(await store.ask("view", {}));
           }), { "data-act": "cancel" }),
           el("span.note", {}, over ? "All have ended or died." : "Finish is possible when all have ended or died."))),
@@ -118,10 +118,17 @@ export function makeSlow(store, { lab, toLab }) {
       el("ol.calls", {}, ...c.log.map(l => el("li", {}, el("div", {}, el("code", {}, l.call), " ", el("code.key", {}, l.key), " ", el("small", {}, l.result)), l.says && el("p", {}, l.says)))));
   }
 
+  // cancel drops what is under way, if anything is.
+  async function cancel() {
+    if (!slow) return;
+    await store.session.call("slow-cancel", {});
+    leave();
+  }
+
   async function end() {
     const view = await store.session.call("slow-end", {});
     leave(el("section.card", { role: "status" }, el("h2", {}, "What came of it"), ...view.says.map(t => el("p", {}, t)),
-      el("div.row", {}, button("Look at this cluster in the lab", tried(async () => toLab((await store.ask("fragment", {})).fragment)), { "data-act": "to-lab" }),
+      toLab && el("div.row", {}, button("Look at this cluster in the lab", tried(async () => toLab((await store.ask("fragment", {})).fragment)), { "data-act": "to-lab" }),
         el("span.note", {}, "It takes the place of the lab's. Or go on above: the next acts begin where these ended."))));
     store.show(view);
   }
@@ -130,7 +137,7 @@ export function makeSlow(store, { lab, toLab }) {
     slow = null;
     form.hidden = false;
     fill(body, ...said);
-    start.focus();
+    if (element.isConnected && !element.closest("[hidden]")) start.focus();
   }
 
   store.listen(view => {
@@ -146,6 +153,6 @@ export function makeSlow(store, { lab, toLab }) {
     while (rows.children.length < Math.min(2, known.size)) add();
     limits();
   });
-  tried(reset)();
-  return element;
+  if (lab) tried(reset)();
+  return { element, cancel };
 }
