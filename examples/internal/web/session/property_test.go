@@ -311,6 +311,9 @@ func exported(s *Session) error {
 	return nil
 }
 
+// stateOf is what is allocated and claimed, without sequence numbers.
+func stateOf(s *Session) *trace.State { return trace.StateOf(s.world.ipam.State(), "") }
+
 // replays replays a recording.
 func replays(text string) error {
 	r, err := trace.NewReader("lab.jsonl", strings.NewReader(text))
@@ -423,4 +426,25 @@ func TestPlayRejects(t *testing.T) {
 			property.Rejects(t, func(src property.Source) error { return (&player{src, New()}).play(broken) })
 		})
 	}
+}
+
+// TestReplays: a recording that was changed does not replay, and one that lacks an
+// operation neither.
+func TestReplays(t *testing.T) {
+	s := New()
+	require.NoError(t, run(s, `{"do":"add-pods","count":3}`))
+	require.NoError(t, run(s, `{"do":"remove-node","node":"calico-ipam-worker2","how":"gone"}`))
+	require.NoError(t, run(s, `{"do":"clean"}`))
+	file, err := s.Export("trace")
+	require.NoError(t, err)
+	require.NoError(t, replays(file.Text))
+	require.Error(t, replays(strings.Replace(file.Text, `"ips4":["192.168.131.13`, `"ips4":["192.168.131.14`, 1)))
+	lines := strings.SplitAfter(file.Text, "\n")
+	for i, line := range lines {
+		if strings.Contains(line, `"Sync"`) {
+			require.Error(t, replays(strings.Join(append(lines[:i:i], lines[i+1:]...), "")))
+			return
+		}
+	}
+	t.Error("there is no Sync")
 }

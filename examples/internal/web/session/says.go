@@ -185,7 +185,7 @@ func (w *world) claimSentence(g []event) string {
 		}
 		how += fmt.Sprintf(" and claims %s", e.block)
 	}
-	got := "the pod gets"
+	var got string
 	switch {
 	case e.pod.namespace == "":
 		got = "its tunnel gets"

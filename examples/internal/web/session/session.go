@@ -20,10 +20,9 @@ type Session struct {
 	done []doneOp // what each operation said when it was done
 	at   int      // how many of them are in force, 1 or more
 
-	world  *world
-	dump   *dump // of a cluster that was loaded
-	slow   *slow // under way; nil for none
-	broken bool  // the world is of other operations than these
+	world *world
+	dump  *dump // of a cluster that was loaded
+	slow  *slow // under way; nil for none
 }
 
 // errSlow refuses what would change the cluster under a slow act.
@@ -57,11 +56,9 @@ func (s *Session) Call(method string, args, data []byte) []byte {
 		reply, err = m(s, args, data)
 	}
 	if err == nil {
-		text, failed := json.Marshal(struct {
-			OK any `json:"ok"`
-		}{reply})
+		text, failed := marshal(reply)
 		if failed == nil {
-			return text
+			return slices.Concat([]byte(`{"ok":`), text, []byte("}"))
 		}
 		err = failed
 	}
@@ -283,7 +280,7 @@ func (s *Session) Goto(at int) error {
 
 // Undo goes back by an operation.
 func (s *Session) Undo() error {
-	if s.at == 1 {
+	if s.at == 1 && s.slow == nil {
 		return errors.New("there is nothing to undo: this is the cluster as it began")
 	}
 	return s.Goto(s.at - 1)
@@ -291,7 +288,7 @@ func (s *Session) Undo() error {
 
 // Redo goes forward by an operation that was undone.
 func (s *Session) Redo() error {
-	if s.at == len(s.ops) {
+	if s.at == len(s.ops) && s.slow == nil {
 		return errors.New("there is nothing to do again")
 	}
 	return s.Goto(s.at + 1)

@@ -29,7 +29,10 @@ type View struct {
 	Slow    bool        `json:"slow"` // a slow act is under way
 }
 
-// Changed is what the last operation changed.
+// mostChanged is how many of each kind the page is told: it marks what is in view.
+const mostChanged = 1000
+
+// Changed is what the last operation changed, the first of each up to [mostChanged].
 type Changed struct {
 	Blocks    []string `json:"blocks"`
 	Addresses []string `json:"addresses"`
@@ -79,6 +82,8 @@ type NodeView struct {
 	Waiting  int               `json:"waiting"`
 	Borrows  int               `json:"borrows"` // addresses that its pods have from others' blocks
 	Blocks   []BlockView       `json:"blocks"`
+
+	of *node
 }
 
 // BlockView is a block, or a claim on one that does not exist.
@@ -107,6 +112,9 @@ func (s *Session) View() *View {
 	return v
 }
 
+// first is the beginning of a long list.
+func first[T any](list []T) []T { return list[:min(len(list), mostChanged)] }
+
 // notNil makes an empty list of none.
 func notNil[T any](list []T) []T {
 	if list == nil {
@@ -117,21 +125,21 @@ func notNil[T any](list []T) []T {
 
 // view fills in what the world knows.
 func (w *world) view(v *View) {
-	for _, cidr := range slices.SortedFunc(maps.Keys(w.changed), comparePrefixes) {
+	for _, cidr := range first(slices.SortedFunc(maps.Keys(w.changed), comparePrefixes)) {
 		v.Changed.Blocks = append(v.Changed.Blocks, cidr.String())
 	}
-	for _, ip := range slices.SortedFunc(maps.Keys(w.addresses), netip.Addr.Compare) {
+	for _, ip := range first(slices.SortedFunc(maps.Keys(w.addresses), netip.Addr.Compare)) {
 		v.Changed.Addresses = append(v.Changed.Addresses, ip.String())
 	}
-	v.Changed.Nodes = append(v.Changed.Nodes, slices.Sorted(maps.Keys(w.affected))...)
+	v.Changed.Nodes = append(v.Changed.Nodes, first(slices.Sorted(maps.Keys(w.affected)))...)
 
 	c := w.ipam.GetIPAMConfig()
 	v.Config = ConfigView{c.StrictAffinity, limit(c), w.cooldown(), w.ipam.Calico().String()}
 
 	claimed := make([]int, len(w.pools))
 	borrows := make(map[*node]int)
-	for _, cidr := range slices.SortedFunc(maps.Keys(w.blocks), comparePrefixes) {
-		b := w.blocks[cidr]
+	var unowned []netip.Prefix
+	for cidr, b := range w.blocks {
 		v.Figures.Blocks++
 		v.Figures.InUse += b.count.InUse
 		v.Figures.Cooling += b.count.Cooling
@@ -142,13 +150,17 @@ func (w *world) view(v *View) {
 			}
 		}
 		for n, k := range b.holders {
-			if n.owner() != b.owner {
+			if n.name != b.owner.Name || b.owner.Type != affinity.Host {
 				borrows[n] += k
 			}
 		}
-		if n := w.nodes[b.owner.Name]; b.owner.IsZero() || n == nil || b.owner.Type != affinity.Host {
-			v.Unowned = append(v.Unowned, w.block(cidr, b.owner))
+		if b.owner.Type != affinity.Host || w.nodes[b.owner.Name] == nil {
+			unowned = append(unowned, cidr)
 		}
+	}
+	slices.SortFunc(unowned, comparePrefixes)
+	for _, cidr := range unowned {
+		v.Unowned = append(v.Unowned, w.block(cidr, w.blocks[cidr].owner))
 	}
 	for _, state := range w.claimed {
 		if state == affinity.Confirmed {
@@ -158,10 +170,11 @@ func (w *world) view(v *View) {
 	v.Figures.Routes += v.Figures.Borrowed
 	v.Figures.Pods = len(w.pods)
 	w.viewPools(v, claimed)
+	v.Nodes = make([]NodeView, 0, len(w.order))
 	for _, n := range w.order {
-		nv := NodeView{Name: n.name, Labels: n.labels, Cordoned: n.cordoned, Gone: n.gone, Pods: len(n.pods), Waiting: n.waiting, Borrows: borrows[n], Blocks: []BlockView{}}
+		nv := NodeView{of: n, Name: n.name, Labels: n.labels, Cordoned: n.cordoned, Gone: n.gone, Pods: len(n.pods), Waiting: n.waiting, Borrows: borrows[n], Blocks: make([]BlockView, 0, len(n.blocks))}
 		v.Figures.Waiting += n.waiting
-		for _, cidr := range slices.SortedFunc(maps.Keys(n.blocks), comparePrefixes) {
+		for _, cidr := range n.claims() {
 			nv.Blocks = append(nv.Blocks, w.block(cidr, n.owner()))
 		}
 		v.Nodes = append(v.Nodes, nv)

@@ -68,18 +68,20 @@ type claim struct {
 
 // A node of the cluster.
 type node struct {
-	name     string
-	labels   map[string]string
-	joined   time.Time
-	cordoned bool
-	gone     bool // Kubernetes has no such node any more
-	control  bool
-	tunnel   *pod
-	pods     []*pod // as they came
-	waiting  int    // pods without an address
-	place    int    // in the order
+	name      string
+	labels    map[string]string
+	labelText []byte // as JSON; nil where it must be made anew
+	joined    time.Time
+	cordoned  bool
+	gone      bool // Kubernetes has no such node any more
+	control   bool
+	tunnel    *pod
+	pods      []*pod // as they came
+	waiting   int    // pods without an address
+	place     int    // in the order
 
 	blocks map[netip.Prefix]bool // that it has a claim on, or owns
+	sorted []netip.Prefix        // the same by address; nil where it must be sorted anew
 }
 
 // A pod, or the tunnel of a node.
@@ -138,6 +140,7 @@ func (w *world) use(a *ipam.Allocator) {
 	w.blocks, w.claimed = make(map[netip.Prefix]*blockInfo), make(map[claim]affinity.State)
 	for _, n := range w.nodes {
 		clear(n.blocks)
+		n.sorted = nil
 	}
 	w.pools = nil
 	for _, spec := range a.Pools() {
@@ -219,6 +222,7 @@ func (w *world) belongs(o affinity.Owner, cidr netip.Prefix) {
 	if n == nil || o.Type != affinity.Host {
 		return
 	}
+	n.sorted = nil
 	b := w.blocks[cidr]
 	if _, claims := w.claimed[claim{o, cidr}]; claims || b != nil && b.owner == o {
 		n.blocks[cidr] = true
@@ -240,14 +244,21 @@ func (w *world) holds(p *pod, ip netip.Addr, change int) {
 	}
 }
 
+// claims returns the blocks that the node owns or claims, by address. Only read it.
+func (n *node) claims() []netip.Prefix {
+	if len(n.sorted) != len(n.blocks) {
+		n.sorted = slices.SortedFunc(maps.Keys(n.blocks), comparePrefixes)
+	}
+	return n.sorted
+}
+
 // owned returns the blocks that the node owns, by address.
 func (n *node) owned(w *world) (own []*blockInfo) {
-	for cidr := range n.blocks {
+	for _, cidr := range n.claims() {
 		if b := w.blocks[cidr]; b != nil && b.owner == n.owner() {
 			own = append(own, b)
 		}
 	}
-	slices.SortFunc(own, func(x, y *blockInfo) int { return x.cidr.Addr().Compare(y.cidr.Addr()) })
 	return own
 }
 
