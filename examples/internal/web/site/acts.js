@@ -10,7 +10,7 @@ export const number = (value, min, max, properties = {}) => el("input", { type: 
 
 /** makeActs is the bar. */
 export function makeActs(store) {
-  const scale = number(40, 0, 20000, { "aria-label": "Pods of the deployment" });
+  const scale = number(40, 0, 20000, { name: "scale", "aria-label": "Pods of the deployment" });
   const strict = el("input", { type: "checkbox", onchange: () => store.do({ do: "configure", strict: strict.checked }) });
   const undo = button("Undo", tried(() => store.act("undo")), { "aria-keyshortcuts": "Control+Z" });
   const redo = button("Redo", tried(() => store.act("redo")), { "aria-keyshortcuts": "Control+Y" });
@@ -45,7 +45,7 @@ export function makeSettings(store) {
 const part = (title, ...children) => el("form", { onsubmit: event => event.preventDefault() }, el("h3", {}, title), ...children);
 
 function limits(store) {
-  const most = number(20, 0, 1048576), cooldown = el("input", { type: "text", value: "0s", size: 6, spellcheck: false });
+  const most = number(20, 0, 1048576, { name: "max-blocks" }), cooldown = el("input", { type: "text", name: "cooldown", value: "0s", size: 6, spellcheck: false });
   store.listen(view => {
     most.value = view.config.maxBlocks;
     cooldown.value = view.config.cooldown;
@@ -59,8 +59,8 @@ function limits(store) {
 }
 
 function nodes(store) {
-  const name = el("input", { type: "text", placeholder: "its name, or empty", spellcheck: false, autocomplete: "off" });
-  const labels = el("input", { type: "text", placeholder: "zone=a", spellcheck: false, autocomplete: "off" });
+  const name = el("input", { type: "text", name: "node-name", placeholder: "its name, or empty", spellcheck: false, autocomplete: "off" });
+  const labels = el("input", { type: "text", name: "node-labels", placeholder: "zone=a", spellcheck: false, autocomplete: "off" });
   const tunnel = el("input", { type: "checkbox", checked: true });
   return part("A node",
     field("Name", name), field("Labels", labels), el("label.field", {}, tunnel, "with a tunnel address"),
@@ -84,11 +84,11 @@ export function pairs(text) {
 function pools(store) {
   const list = freshID();
   const names = el("datalist", { id: list });
-  const name = el("input", { type: "text", list, placeholder: "new or known", spellcheck: false, autocomplete: "off" });
-  const cidr = el("input", { type: "text", placeholder: "10.0.0.0/20", spellcheck: false, autocomplete: "off" });
-  const size = el("input", { type: "number", min: 20, max: 128, placeholder: "26" });
-  const selector = el("input", { type: "text", placeholder: "zone == \"a\"", spellcheck: false, autocomplete: "off" });
-  const reserved = el("input", { type: "text", placeholder: "10.0.0.0/28, …", spellcheck: false, autocomplete: "off" });
+  const name = el("input", { type: "text", list, name: "pool-name", placeholder: "new or known", spellcheck: false, autocomplete: "off" });
+  const cidr = el("input", { type: "text", name: "pool-cidr", placeholder: "10.0.0.0/20", spellcheck: false, autocomplete: "off" });
+  const size = el("input", { type: "number", name: "pool-size", min: 20, max: 128, placeholder: "26" });
+  const selector = el("input", { type: "text", name: "pool-selector", placeholder: "zone == \"a\"", spellcheck: false, autocomplete: "off" });
+  const reserved = el("input", { type: "text", name: "pool-reserved", placeholder: "10.0.0.0/28, …", spellcheck: false, autocomplete: "off" });
   const disabled = el("input", { type: "checkbox" });
   store.listen(view => fill(names, ...view.pools.map(p => el("option", { value: p.name }))));
   name.addEventListener("change", () => {
@@ -117,10 +117,12 @@ function pools(store) {
 }
 
 function setup(store) {
-  const nodes = number(3, 1, 5000), pool = el("input", { type: "text", value: "192.168.0.0/16", spellcheck: false });
+  const nodes = number(3, 1, 5000, { name: "setup-nodes" }), pool = el("input", { type: "text", name: "setup-pool", value: "192.168.0.0/16", spellcheck: false });
   const size = choice([["", "as Calico has it"], ...Array.from({ length: 13 }, (_, i) => [String(20 + i), "/" + (20 + i)]), ...Array.from({ length: 13 }, (_, i) => [String(116 + i), "/" + (116 + i)])]);
+  size.name = "setup-size";
   size.value = "26";
   const calico = choice(releases);
+  calico.name = "setup-calico";
   calico.value = "v3.28";
   const pods = choice([["lab", "the lab's"], ["none", "none, and no tunnels"]]);
   return part("Start over",

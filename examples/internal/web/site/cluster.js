@@ -46,7 +46,7 @@ export function makeCluster(store) {
       if (mine !== reading) return;
       const findings = await store.ask("findings", {});
       if (!lab) {
-        store.view = view;
+        store.show(view);
         lab = makeLab(store, { acts: true, history: true });
         body.append(lab.element);
       } else {

@@ -97,7 +97,7 @@ export function makeSays(store) {
     more.open = false;
     more.firstChild.textContent = plural(all.length - saysFirst, "more sentence");
     fill(history, ...view.ops.map((op, i) => el("li", {}, button(op.text, tried(() => store.act("goto", { at: i + 1 })), {
-      className: i + 1 > view.at ? "undone" : "", "aria-current": i + 1 === view.at ? "step" : undefined, title: op.says.slice(0, saysFirst).join(" "),
+      className: i + 1 > view.at ? "undone" : "", "aria-current": i + 1 === view.at ? "step" : undefined, "data-at": i + 1, title: op.says.slice(0, saysFirst).join(" "),
     }))));
     const now = history.children[view.at - 1];
     if (now) history.scrollTop = now.offsetTop - history.offsetTop - history.clientHeight / 2;
@@ -150,5 +150,6 @@ export function makeLab(store, { acts = true, tools: withTools = true, history =
         history && acted)),
     withTools && makeTools(store),
     acts && makeSettings(store));
+  store.listen(() => { element.dataset.turn = store.turn; });
   return { element };
 }

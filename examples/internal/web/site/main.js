@@ -47,12 +47,14 @@ async function start() {
     cluster() { panels.get("cluster").append(makeCluster(makeStore(newSession()))); },
     sizes() { panels.get("sizes").append(makeSizes(newSession())); },
   };
-  const list = tabs("Parts of the lab", names.map(n => ({ name: n, title: titles[n], controls: "panel-" + n })), show);
+  const list = tabs("Parts of the lab", names.map(n => ({ name: n, title: titles[n], controls: "panel-" + n })), name => {
+    calm();
+    show(name);
+  });
   document.getElementById("tabs").append(list.element);
 
   function show(name) {
     tab = name;
-    calm();
     if (!made.has(name)) {
       made.add(name);
       make[name]();
@@ -120,6 +122,12 @@ function makeShare(store) {
     const file = await store.ask("export", { what });
     download(file.name, file.text);
   }), { "data-export": what });
+  const acts = el("input", { type: "file", className: "file", accept: ".json", onchange: tried(async () => {
+    const [file] = acts.files;
+    if (!file) return;
+    acts.value = "";
+    await store.act("open-operations", {}, await file.arrayBuffer());
+  }) });
   store.listen(quiet(async () => {
     try {
       await store.ask("fragment", {});
@@ -136,7 +144,7 @@ function makeShare(store) {
         const text = link.value.trim().replace(/^.*#lab\//, "");
         await store.act("open", { fragment: text });
         link.value = "";
-      })))));
+      })), el("label.field", {}, el("span", {}, "or a saved list of acts"), acts))));
 }
 
 start().catch(error => {

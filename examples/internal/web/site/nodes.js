@@ -28,6 +28,7 @@ export function makeNodes(store, { acts, tell, look }) {
     for (const e of entries) {
       const group = groups.find(g => g.element === e.target);
       if (!group || group.seen === e.isIntersecting) continue;
+      if (!grid.clientWidth) continue; // the whole tab is hidden, and will be back
       group.seen = e.isIntersecting;
       if (group.seen) drawGroup(group);
       else if (!group.element.contains(document.activeElement)) emptyGroup(group);
@@ -213,7 +214,7 @@ export function makeNodes(store, { acts, tell, look }) {
         some[j][1].show(block, fresh, numbers);
       });
     }
-    grid.dataset.at = view.at; // for whoever waits
+    grid.dataset.turn = store.turn; // for whoever waits
   }
 
   function update(view) {

@@ -17,7 +17,7 @@ export function makeSizes(session) {
   const all = el("div.scroll");
   const element = el("div.sizes-tab", {},
     el("section.card", {}, el("h2", {}, "Which block size?"),
-      el("p", {}, "Every node gets its pods, one node after the other, from an empty pool. Drag, and see how many blocks that takes, what is borrowed and what is refused."),
+      el("p", {}, "Every node and every pod asks for an address, in turns, from an empty pool. Drag, and see how many blocks that takes, what is borrowed and what is refused."),
       el("div.sliders", {}, row("Nodes", nodes), row("Pods on each", pods), row("Block size", size), field("Pool", pool))),
     el("div.sizes-columns", {},
       el("section.card", {}, el("h2", {}, "What comes of it"), result, says, took),
@@ -120,6 +120,7 @@ export function makeSizes(session) {
   }
 
   for (const s of [nodes, pods, size]) s.addEventListener("input", change);
+  for (const s of [nodes, pods, pool]) s.addEventListener("input", () => fill(all)); // it is of others
   pool.addEventListener("change", () => {
     const six = pool.value.includes(":");
     size.min = six ? 116 : 20;

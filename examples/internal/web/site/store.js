@@ -51,6 +51,7 @@ export function makeStore(session) {
     session,
     /** @type {any} the last view */
     view: null,
+    turn: 0, // how many views were shown
     listen(f) {
       listeners.add(f);
       if (store.view) f(store.view, null);
@@ -59,6 +60,7 @@ export function makeStore(session) {
     show(view) {
       const before = store.view;
       store.view = view;
+      store.turn++;
       for (const f of listeners) f(view, before);
       return view;
     },
