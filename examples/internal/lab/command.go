@@ -40,7 +40,7 @@ The exercises:
   4  calicoctl ipam show
 
 An exercise alone explains every column and field of what it prints. So does the
-whole lab with -i, or with -explain.
+whole lab with -i, or with -fields.
 
 With -i the lab waits for Enter between its parts. Ctrl-D goes on to the end,
 and Ctrl-C leaves. It waits only where it prints on a terminal: into a file or a
@@ -65,7 +65,7 @@ type options struct {
 	json  bool
 
 	interactive bool // wait between parts
-	explain     bool // explain every field
+	fields      bool // explain every field
 
 	// calico is the release; the course's cluster has the one of its time.
 	calico calico.Version
@@ -84,8 +84,8 @@ func Command() *cobra.Command {
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
 		cli.Warn(cmd, s.Calico.Caveat())
-		p := &page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json, explain: o.explain}
-		if !cmd.Flags().Changed("explain") {
+		p := &page{out: out, bold: cli.Colours(cmd.OutOrStdout()), json: o.json, explain: o.fields}
+		if !cmd.Flags().Changed("fields") {
 			p.explain = o.interactive || len(o.steps) > 0
 		}
 		var reader *pager
@@ -127,7 +127,7 @@ func (o *options) define(flags *pflag.FlagSet) {
 		return nil
 	})
 	flags.BoolVarP(&o.interactive, "interactive", "i", false, "wait for Enter between the parts, and explain every field")
-	flags.BoolVar(&o.explain, "explain", false, "explain every column and field of what the exercises print; -step and -i do, unless -explain=false")
+	flags.BoolVar(&o.fields, "fields", false, "explain every column and field of what the exercises print; -step and -i do, unless -fields=false")
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "what the cluster is made from: the operator's custom-resources.yaml (its pool), a Kind cluster's `FILE` (its nodes), or what kubectl get ippools,nodes -o yaml prints; give it once for each. The flags below win over the files")
 	flags.BoolVar(&o.json, "json", false, "print JSON: an array of {\"title\",\"items\"}, an item being {\"says\"}, {\"command\"}, {\"prints\"}, {\"look\"} or {\"explains\"}: an array of {\"word\",\"says\"}")
 	own := course.Default()

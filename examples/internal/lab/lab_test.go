@@ -39,7 +39,7 @@ func golden(text string) string { return strings.TrimPrefix(text, "\n") }
 
 // TestJSON: it says what the page says, word for word, whole or of some exercises.
 func TestJSON(t *testing.T) {
-	for _, args := range [][]string{nil, {"-step", "4", "-step", "7"}, {"-explain"}, {"-step", "6", "-explain=false"}} {
+	for _, args := range [][]string{nil, {"-step", "4", "-step", "7"}, {"-fields"}, {"-step", "6", "-fields=false"}} {
 		var parts []struct {
 			Title string
 			Items []map[string]any
@@ -74,7 +74,7 @@ func TestJSON(t *testing.T) {
 
 // The tables of the course's lab.
 func TestExercises(t *testing.T) {
-	lab := play(t, "-explain")
+	lab := play(t, "-fields")
 	for step, want := range map[int]string{
 		1: `
 $ containerlab inspect
@@ -154,18 +154,18 @@ calico-ipam-worker2-192-168-112-128-26       calico-ipam-worker2         192.168
 	}
 }
 
-// TestExplain: an exercise alone explains its fields, and the whole lab does when asked.
-func TestExplain(t *testing.T) {
+// TestFields: an exercise alone explains its fields, and the whole lab does when asked.
+func TestFields(t *testing.T) {
 	const available = "  AVAILABLE     True when all of the part runs and can be used.\n"
 	require.Contains(t, play(t, "-step", "2"), available)
-	require.NotContains(t, play(t, "-step", "2", "-explain=false"), available)
+	require.NotContains(t, play(t, "-step", "2", "-fields=false"), available)
 	require.NotContains(t, play(t), available)
-	require.Contains(t, play(t, "-explain"), available)
-	require.Equal(t, play(t, "-explain"), play(t, "-i"), "there is no terminal to wait for")
-	require.Equal(t, play(t), play(t, "-i", "-explain=false"))
+	require.Contains(t, play(t, "-fields"), available)
+	require.Equal(t, play(t, "-fields"), play(t, "-i"), "there is no terminal to wait for")
+	require.Equal(t, play(t), play(t, "-i", "-fields=false"))
 	require.NotContains(t, play(t, "-step", "4"), "IPS RESERVED")
 	require.Contains(t, play(t, "-step", "4", "-calico", "v3.33"), "  IPS RESERVED   How many")
-	for line := range strings.Lines(play(t, "-explain")) {
+	for line := range strings.Lines(play(t, "-fields")) {
 		if strings.HasPrefix(line, "  ") && !strings.ContainsAny(line, "│|") {
 			require.LessOrEqual(t, len([]rune(line)), width+1, line)
 		}
