@@ -117,6 +117,8 @@ var methods = map[string]func(s *Session, args, data []byte) (any, error){
 	"walk":            with(func(s *Session, a walkArgs) (*Walk, error) { return s.Walk(a) }),
 	"tab":             with(func(s *Session, a tabArgs) (*Tab, error) { return s.Tab(a) }),
 	"pods":            with(func(s *Session, a podsArgs) ([]PodView, error) { return s.Pods(a.Node) }),
+	"tour":            func(s *Session, _, _ []byte) (any, error) { return s.Tour() },
+	"done":            with(func(s *Session, a doneArgs) (*Done, error) { return s.Done(a.Name) }),
 }
 
 // with reads a method's arguments.
