@@ -680,7 +680,7 @@ func looks(b *browser) {
 	}
 	require.NotEqual(b.t, "0", b.same().Figures["borrowed"])
 	b.Run(`document.activeElement.blur(); scrollTo(0, 0)`)
-	b.Settle()
+	b.Run(`Promise.all(document.getAnimations().map(a => a.finished))`)
 	shot("web", false)
 	shot("lab", true)
 	light := b.Text(`getComputedStyle(document.body).backgroundColor`)
@@ -730,6 +730,7 @@ func looks(b *browser) {
 		}
 		require.Empty(b.t, b.Complaints())
 	}
+	b.Resize(1000)
 	b.Media("print", "dark")
 	b.Settle()
 	require.Equal(b.t, "rgb(255, 255, 255)", b.Text(`getComputedStyle(document.body).backgroundColor`))

@@ -1,9 +1,9 @@
 // The engine: the allocator in Go, as WebAssembly, in threads of its own.
 //
-// The page fetches three files, compiles the program, and then closes the door: a second
-// policy joins the first, and of two policies a browser obeys the stricter in each point,
-// so that from then on nothing can be fetched or sent. The threads are started after
-// that, from a text that the page holds, and inherit both policies.
+// The page fetches three files and closes the door as soon as they are on their way: a
+// second policy joins the first, and of two policies a browser obeys the stricter in each
+// point, so that from then on nothing can be asked for or sent. The threads are started
+// after that, from a text that the page holds, and inherit both policies.
 
 /** An answer that says no: a sentence, and reasons. */
 export class Refusal extends Error {
@@ -14,20 +14,20 @@ export class Refusal extends Error {
   }
 }
 
-/** open fetches and compiles the engine, and closes the door. */
+/** open fetches the engine and closes the door; what it returns starts a session. */
 export async function open() {
   const file = async name => {
     const response = await fetch(new URL(name, import.meta.url));
     if (!response.ok) throw new Refusal(`The server has no ${name}.`, [`It answered: ${response.status} ${response.statusText}.`]);
     return response;
   };
-  const [program, loader, worker] = await Promise.all([
-    file("ipamsim.wasm").then(compile), file("wasm_exec.js").then(r => r.text()), file("worker.js").then(r => r.text()),
-  ]);
+  const text = async name => (await file(name)).text();
+  const [arriving, loader, worker] = await Promise.all([file("ipamsim.wasm"), text("wasm_exec.js"), text("worker.js")]);
   const door = document.createElement("meta");
   door.httpEquiv = "Content-Security-Policy";
   door.content = "connect-src 'none'";
   document.head.append(door);
+  const program = compile(arriving); // while the first thread starts
   const source = URL.createObjectURL(new Blob([loader, "\n", worker], { type: "text/javascript" }));
   return () => session(program, source);
 }
@@ -40,7 +40,7 @@ async function compile(response) {
 
 /**
  * session starts the engine in a thread of its own, with nothing in it yet.
- * @returns {{call: (method: string, args?: object, file?: ArrayBuffer) => Promise<any>, took: number, end: () => void}}
+ * @returns {{call: (method: string, args?: object, file?: ArrayBuffer) => Promise<any>}}
  */
 function session(program, source) {
   const worker = new Worker(source);
@@ -57,7 +57,6 @@ function session(program, source) {
     const call = waiting.get(data.number);
     if (!call) return;
     waiting.delete(data.number);
-    self.took = performance.now() - call.since;
     if (data.failed) return call.no(new Refusal("The engine failed.", [data.failed]));
     let reply;
     try {
@@ -68,17 +67,15 @@ function session(program, source) {
     if (reply.error) call.no(new Refusal(reply.error, reply.reasons || []));
     else call.yes(reply.ok);
   };
-  worker.postMessage({ module: program });
-  const self = {
-    took: 0,
+  program.then(module => worker.postMessage({ module }), error => end(String(error)));
+  return {
     call(method, args = {}, file = undefined) {
       if (over) return Promise.reject(new Refusal("The engine has stopped. Load the page again.", [over]));
       return new Promise((yes, no) => {
-        waiting.set(++number, { yes, no, since: performance.now() });
-        worker.postMessage({ number, method, args: JSON.stringify(args), file }, file ? [file] : []);
+        const mine = ++number;
+        waiting.set(mine, { yes, no });
+        program.then(() => worker.postMessage({ number: mine, method, args: JSON.stringify(args), file }, file ? [file] : []), () => {}); // all hear why
       });
     },
-    end() { worker.terminate(); },
   };
-  return self;
 }

@@ -104,7 +104,7 @@ export function makeSays(store) {
   });
   return [
     el("section.card", {}, el("h2", {}, "What happened"), says, more),
-    el("section.card", {}, el("h2", {}, "Acts so far"), el("p.note", {}, "Choose one to see the cluster after it. Those that were undone are grey."), history),
+    el("section.card.screen", {}, el("h2", {}, "Acts so far"), el("p.note", {}, "Choose one to see the cluster after it. Those that were undone are grey."), history),
   ];
 }
 
@@ -144,7 +144,7 @@ export function makeLab(store, { acts = true, tools: withTools = true, history =
         legend(), nodes.element),
       el("div.side", {},
         says,
-        el("section.card", {}, el("h2", {}, "Under the cursor"), told),
+        el("section.card.screen", {}, el("h2", {}, "Under the cursor"), told),
         el("section.card", {}, el("h2", {}, "The pool, block by block"), pools.element,
           el("p.note", {}, "Each cell is a block; the line of blocks winds, so that neighbours lie together. Point at a node, or move the keyboard into it: its blocks are framed, and the line shows where it looks for its next one.")),
         history && acted)),
