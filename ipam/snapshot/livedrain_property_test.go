@@ -66,15 +66,10 @@ func TestBrokenDrains(t *testing.T) {
 			}
 			return moves, err
 		},
-		"takes addresses of any pool": func(l *Live, node string) ([]Move, error) {
+		"takes addresses of a pool that is only for who asks for it": func(l *Live, node string) ([]Move, error) {
 			for _, p := range l.pods {
-				if p.Node == node && len(p.Fixed) == 0 {
-					p.Pools4 = nil
-					for _, spec := range l.a.Pools() {
-						if spec.CIDR.Addr().Is4() {
-							p.Pools4 = append(p.Pools4, spec.CIDR)
-						}
-					}
+				if p.Node == node && len(p.Fixed)+len(p.Pools4) == 0 {
+					p.Pools4 = []netip.Prefix{netip.MustParsePrefix("10.2.0.0/28")}
 				}
 			}
 			return l.Drain(node)
@@ -152,7 +147,7 @@ func drainStep(src property.Source, l *Live, drain drainer) (*Live, error) {
 			moves = l.Stop(ended...)
 		}
 	case 6:
-		moves = l.Start(LivePod{Namespace: "new", Name: fmt.Sprint(len(held)), Node: node, Num4: 1 + src.Pick("IPs", 2)})
+		moves = l.Start(LivePod{Namespace: "new", Name: fmt.Sprint(l.made), Node: node, Num4: 1 + src.Pick("IPs", 2)})
 	case 7:
 		c, err := l.Copy()
 		if err != nil {
