@@ -242,7 +242,7 @@ export function makeNodes(store, { acts, tell, look }) {
       }
       group.nodes = list.slice(i * together, (i + 1) * together);
       group.element.setAttribute("aria-label", `Nodes ${count(i * together + 1)} to ${count(i * together + group.nodes.length)} of ${count(list.length)}`);
-      if (group.seen) drawGroup(group);
+      if (group.seen || list.length <= together) drawGroup(group); // few are drawn at once, wherever they are
     }
     none.hidden = list.length > 0;
     none.textContent = match ? "No node and no block has that in its name." : "There is no node.";
