@@ -206,6 +206,7 @@ func TestPageInBrowser(t *testing.T) {
 	part("keyboard", keyboardOnly)
 	part("fragments", fragments)
 	part("export", exports)
+	part("tour", wholeTour)
 	part("calls", callByCall)
 	part("sizes", blockSizes)
 	part("dump", droppedDump)

@@ -115,7 +115,7 @@ export function makeCourse(store, at, went) {
         label.classList.toggle("right", i === answer);
         label.classList.toggle("wrong", i === chosen && !right);
       });
-      fill(verdict, el("p", {}, el("span.tag" + (right ? ".yes" : ".no"), {}, right ? "right" : "not so"), " ", right ? "" : `It is: ${choices[answer]}. `, because));
+      fill(verdict, el("p", {}, el("span.tag" + (right ? ".yes" : ".no"), {}, right ? "right" : "not so"), " ", right ? "" : `It is: ${choices[answer]} `, because));
       settle();
     }, { "data-act": "answer" });
     return el("fieldset.question", {}, el("legend", {}, asks), ...inputs.map(([, label]) => label), el("div.row", {}, check), verdict);
