@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/ipamsim/ipamsim/examples/internal/web/session"
 	"github.com/ipamsim/ipamsim/internal/chart"
 	"github.com/ipamsim/ipamsim/internal/chromium"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
@@ -573,6 +575,8 @@ func droppedDump(b *browser) {
 	require.NoError(b.t, err)
 	b.openLab("")
 	want := b.same()
+	b.Run(`document.getElementById("tab-cluster").click()`)
+	b.Wait(`document.querySelector(".drop pre").textContent === ` + strconv.Quote(snapshot.Command))
 	b.drop("sample.yaml", string(text))
 	b.Wait(`document.querySelector(".cluster").dataset.loaded === "sample.yaml"`)
 	s := session.New()

@@ -51,8 +51,10 @@
 //	slow             → [Slow]              slow-cancel: v
 //	slow-end         once all clients have ended or died: v
 //	export           what trace, resources or operations → [File]
+//	command          → {"command"} that prints a cluster's resources in a shell
 //	findings         → [Findings] of the file that is open
 //	plan             nodes, pods (of each), blockSize, pool, strict → [Plan]
+//	tour             → [Tour], the course; done: name of what a step waits for → [Done]
 //
 // While a slow act is under way the cluster stays as it was, and whatever would change
 // it is refused.

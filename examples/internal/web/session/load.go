@@ -258,6 +258,11 @@ type Remedy struct {
 	DryRun  bool   `json:"dryRun"` // it says what would be done, and does nothing
 }
 
+// commandReply is what prints a file for load.
+type commandReply struct {
+	Command string `json:"command"`
+}
+
 // Findings is what there is to say about a file.
 type Findings struct {
 	Name      string    `json:"name"`

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ipamsim/ipamsim/ipam/calico"
+	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
 // defaultCalico is the release of the text lab's cluster.
@@ -102,6 +103,7 @@ var methods = map[string]func(s *Session, args, data []byte) (any, error){
 		}
 		return s.view(s.Load(a.Name, data))
 	},
+	"command":         func(*Session, []byte, []byte) (any, error) { return commandReply{snapshot.Command}, nil },
 	"findings":        with(func(s *Session, _ struct{}) (*Findings, error) { return s.Findings() }),
 	"plan":            with((*Session).Plan),
 	"export":          with(func(s *Session, a exportArgs) (*File, error) { return s.Export(a.What) }),

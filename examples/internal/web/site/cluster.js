@@ -8,10 +8,12 @@ import { calm, complain } from "./store.js";
 export function makeCluster(store) {
   const input = el("input", { type: "file", id: "cluster-file", className: "file", accept: ".json,.yaml,.yml,.gz,.tgz,.tar,.txt", onchange: () => { if (input.files.length) read(input.files[0]); } });
   const status = el("p", { role: "status", "aria-live": "polite" });
+  const command = el("pre.output", { tabIndex: 0 });
+  store.ask("command", {}).then(c => fill(command, c.command), complain);
   const drop = el("div.drop.card", {},
     el("h2", {}, "Look at your own cluster"),
     el("p", {}, "Drop a file here, or choose one: what kubectl or calicoctl printed, as JSON or YAML, also compressed with gzip, or a tar archive of such files."),
-    el("pre.output", { tabIndex: 0 }, "kubectl get ippools,ipamblocks,blockaffinities,ipamhandles,ipamconfigurations,ipreservations,nodes,pods -A -o json > cluster.json"),
+    command,
     el("label.field", { for: "cluster-file" }, "File ", input),
     el("p.promise", {}, "The file is read in this page and goes nowhere: the browser itself forbids the page to send or to ask for anything."),
     status);
