@@ -109,12 +109,9 @@ func TestReleases(t *testing.T) {
 		require.NoError(rt, err)
 		same, unknown = same+s, unknown+u
 	})
-	least := 300
-	if testing.Short() { // few cases
-		least = 5
-	}
-	require.Greater(t, same, least)
-	require.Greater(t, unknown, least)
+	// However many cases there were, both came often enough to tell.
+	require.Greater(t, same, (same+unknown)/5)
+	require.Greater(t, unknown, (same+unknown)/10)
 }
 
 // TestReleasesReject: where any one of these rules is said not to matter the property
