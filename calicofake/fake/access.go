@@ -68,17 +68,3 @@ func (a *access) resultOf(err error) protocol.Result {
 	a.failure = err
 	return protocol.Failed
 }
-
-// write carries out a request and tells the watchers of a write.
-func (f *Fake) write(r protocol.Request) protocol.Response {
-	store := f.cluster.Store()
-	if r.Verb == protocol.Get || r.Verb == protocol.List {
-		return store.Do(r)
-	}
-	old := store.Look(r.Key)
-	out := store.Do(r)
-	if out.Result == protocol.OK {
-		f.tell(old, store.Look(r.Key))
-	}
-	return out
-}

@@ -11,7 +11,6 @@ import (
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 )
 
@@ -236,20 +235,31 @@ func failure(r protocol.Result, key model.Key, o protocol.Object) error {
 	return cerrors.ErrorDatastoreError{Err: protocol.ErrUnavailable, Identifier: key}
 }
 
+// group is the API group of Calico's resources in a cluster.
+const group = "crd.projectcalico.org"
+
+// The resources that are not in protocol's datastore.
+const (
+	poolsResource        = "ippools"
+	reservationsResource = "ipreservations"
+)
+
 // resourceOf returns the Kubernetes resource and the name of an object.
 func resourceOf(o protocol.Object) (resource schema.GroupResource, name string) {
-	const group = "crd.projectcalico.org"
+	plural := "ipamconfigs"
 	switch o := o.(type) {
 	case *protocol.Block:
-		return schema.GroupResource{Group: group, Resource: "ipamblocks"}, affinity.CIDRName(o.CIDR)
+		plural = "ipamblocks"
 	case *protocol.Affinity:
-		return schema.GroupResource{Group: group, Resource: "blockaffinities"}, affinity.Name(o.Owner.Name, o.CIDR)
+		plural = "blockaffinities"
 	case *protocol.Handle:
-		return schema.GroupResource{Group: group, Resource: "ipamhandles"}, o.ID
+		plural = "ipamhandles"
 	case *protocol.Node:
 		return schema.GroupResource{Resource: "nodes"}, o.Name
+	case *stored:
+		plural = o.resource
 	}
-	return schema.GroupResource{Group: group, Resource: "ipamconfigs"}, "default"
+	return schema.GroupResource{Group: group, Resource: plural}, nameOf(o)
 }
 
 func unsupported(operation string, identifier any) error {

@@ -22,7 +22,8 @@ type Options struct {
 
 	// Pools and Reservations are what Calico's NewIPAMClient takes: they are called
 	// at each operation that needs them. [Pools] and [Reservations] make them of
-	// lists. Nil stands for none.
+	// lists. Nil stands for those that are written through [Fake.Resources], at
+	// first none.
 	Pools        ipam.PoolAccessorInterface
 	Reservations ipam.IPReservationInterface
 
@@ -53,11 +54,19 @@ type Fake struct {
 	// while a hook runs.
 	mu       sync.Mutex
 	cluster  *protocol.Cluster
-	watchers []*watcher
+	watchers []watching
 	history  []change
 	// forgotten is the revision of the newest change that is not in the history
 	// any more.
 	forgotten uint64
+	// entries are the objects of the datastore by resource and name.
+	entries map[string]map[string]*entry
+	// halfway are the objects of which only the first step of a deletion was done.
+	halfway map[protocol.Key]protocol.Object
+	// poolsChanged is set when pools were written that the cluster does not have
+	// yet; mirrored, once somebody has asked for those of the
+	// accessors.
+	poolsChanged, mirrored bool
 }
 
 // New returns a fake without nodes. It panics if the release is none of Calico's.
@@ -73,6 +82,7 @@ func New(o Options) *Fake {
 		panic(fmt.Sprintf("fake: %v", err))
 	}
 	f := &Fake{options: o, clock: sim.NewClock(Start), cluster: protocol.NewCluster()}
+	f.entries, f.halfway = make(map[string]map[string]*entry), make(map[protocol.Key]protocol.Object)
 	f.cluster.SetCalico(version)
 	if f.options.Now == nil {
 		f.options.Now = f.clock.Now
@@ -82,6 +92,9 @@ func New(o Options) *Fake {
 
 // Clock returns the virtual clock, which [Options].Now replaces.
 func (f *Fake) Clock() *sim.Clock { return f.clock }
+
+// Now returns the time by the fake's clock.
+func (f *Fake) Now() time.Time { return f.options.Now() }
 
 // SetNode adds a node or replaces the labels of the node called name. AutoAssign
 // and EnsureBlock need their node, as in a cluster.
@@ -200,7 +213,7 @@ func (f *Fake) do(ctx context.Context, access *access, name string, args []any, 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.pull(); err != nil {
+	if err := f.pull(ctx); err != nil {
 		return err
 	}
 	err = run()

@@ -11,7 +11,9 @@ import (
 	v3 "github.com/projectcalico/api/pkg/apis/projectcalico/v3"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
 	"github.com/projectcalico/calico/libcalico-go/lib/options"
+	"k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -82,15 +84,35 @@ func (f ReservationFunc) List(context.Context, options.ListOptions) (*v3.IPReser
 	return &v3.IPReservationList{Items: []v3.IPReservation{*r}}, nil
 }
 
-// pull makes the cluster's pools those of the accessor.
-func (f *Fake) pull() error {
+// pull makes the cluster's pools those of the accessor; without one, those that were
+// written as resources.
+func (f *Fake) pull(ctx context.Context) error {
+	if f.mirrored {
+		for i := range kinds {
+			if err := f.mirror(ctx, &kinds[i]); err != nil {
+				return err
+			}
+		}
+	}
 	var pools []v3.IPPool
 	if f.options.Pools != nil {
 		var err error
 		if pools, err = f.options.Pools.GetAllPools(); err != nil {
 			return err
 		}
+	} else if !f.poolsChanged {
+		return nil
+	} else {
+		f.poolsChanged = false
+		for _, e := range f.entriesOf(poolsResource) {
+			pools = append(pools, *e.object.(*stored).value.(*v3.IPPool))
+		}
 	}
+	return setPools(f.cluster, pools)
+}
+
+// setPools makes these the cluster's pools.
+func setPools(cluster *protocol.Cluster, pools []v3.IPPool) error {
 	specs := make(map[string]pool.Spec, len(pools))
 	for i := range pools {
 		s, err := specOf(&pools[i])
@@ -99,21 +121,91 @@ func (f *Fake) pull() error {
 		}
 		specs[s.Name] = s
 	}
-	for _, s := range f.cluster.Pools() {
+	for _, s := range cluster.Pools() {
 		if want, ok := specs[s.Name]; ok && reflect.DeepEqual(s, want) {
 			delete(specs, s.Name) // it is there
 		} else if !ok || want.CIDR != s.CIDR || want.BlockSize != s.BlockSize {
-			f.cluster.DeletePool(s.Name)
+			cluster.DeletePool(s.Name)
 		}
 	}
 	for i := range pools {
 		if s, ok := specs[pools[i].Name]; ok {
-			if err := f.cluster.PutPool(s); err != nil {
+			if err := cluster.PutPool(s); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// checkPools returns why a pool cannot be one beside the others that were written as
+// resources.
+func (f *Fake) checkPools(p *v3.IPPool) error {
+	pools := []v3.IPPool{*p}
+	for _, e := range f.entriesOf(poolsResource) {
+		if other := e.object.(*stored).value.(*v3.IPPool); other.Name != p.Name {
+			pools = append(pools, *other)
+		}
+	}
+	scratch := protocol.NewCluster()
+	scratch.SetCalico(f.cluster.Calico())
+	return setPools(scratch, pools)
+}
+
+// mirror makes the pools or reservations of an accessor resources, so that they can be
+// read and watched.
+func (f *Fake) mirror(ctx context.Context, k *Kind) error {
+	var objects []Object
+	switch {
+	case k.Plural == poolsResource && f.options.Pools != nil:
+		pools, err := f.options.Pools.GetAllPools()
+		if err != nil {
+			return err
+		}
+		for i := range pools {
+			objects = append(objects, pools[i].DeepCopy())
+		}
+	case k.Plural == reservationsResource && f.options.Reservations != nil:
+		list, err := f.options.Reservations.List(ctx, options.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for i := range list.Items {
+			objects = append(objects, list.Items[i].DeepCopy())
+		}
+	default:
+		return nil
+	}
+	f.mirrored = true
+	names := make(map[string]bool)
+	for _, o := range objects {
+		names[o.GetName()] = true
+		f.mirrorOne(k, o)
+	}
+	for _, e := range f.entriesOf(k.Plural) {
+		if !names[nameOf(e.object)] {
+			(&Resources{f}).remove(e)
+		}
+	}
+	return nil
+}
+
+// mirrorOne writes an object of an accessor if it is not there as it is.
+func (f *Fake) mirrorOne(k *Kind, o Object) {
+	meta := writtenMeta(o)
+	old := f.entry(k.Plural, o.GetName())
+	next := &stored{resource: k.Plural, name: o.GetName(), value: o}
+	if old == nil {
+		e := f.newEntry(f.put(next), meta)
+		f.record(e.object, e)
+		return
+	}
+	if equality.Semantic.DeepEqual(old.object.(*stored).value, o) {
+		return
+	}
+	e := f.next(old, f.put(next))
+	e.meta.Labels, e.meta.Annotations, e.meta.Finalizers, e.meta.OwnerReferences = meta.Labels, meta.Annotations, meta.Finalizers, meta.OwnerReferences
+	f.record(e.object, e)
 }
 
 // specOf returns the pool as ipamsim describes it.
@@ -133,17 +225,21 @@ func specOf(p *v3.IPPool) (pool.Spec, error) {
 	return s.WithDefaults(), nil
 }
 
-// pullReservations makes the cluster's reservations those of the accessor. Entries
-// that are none are skipped.
+// pullReservations makes the cluster's reservations those of the accessor; without one,
+// those that were written as resources. Entries that are none are skipped.
 func (f *Fake) pullReservations(ctx context.Context) error {
+	var entries []string
 	if f.options.Reservations == nil {
+		for _, e := range f.entriesOf(reservationsResource) {
+			entries = append(entries, e.object.(*stored).value.(*v3.IPReservation).Spec.ReservedCIDRs...)
+		}
+		f.cluster.SetReservations(entries)
 		return nil
 	}
 	list, err := f.options.Reservations.List(ctx, options.ListOptions{})
 	if err != nil {
 		return err
 	}
-	var entries []string
 	for i := range list.Items {
 		entries = append(entries, list.Items[i].Spec.ReservedCIDRs...)
 	}
