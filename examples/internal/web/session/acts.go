@@ -186,7 +186,13 @@ func (w *world) addNode(op *Op) error {
 		return fmt.Errorf("name: %q is no name of a node: use small letters, digits, - and ., at most 253", name)
 	}
 	back := w.nodes[name] != nil
-	n, err := w.join(name, op.Labels, false)
+	labels := make(map[string]string)
+	for key, value := range op.Labels {
+		if value != nil {
+			labels[key] = *value
+		}
+	}
+	n, err := w.join(name, labels, false)
 	if err != nil {
 		return err
 	}
@@ -222,19 +228,22 @@ func (w *world) labelNode(op *Op) error {
 	var words []string
 	for _, key := range slices.Sorted(maps.Keys(op.Labels)) {
 		value := op.Labels[key]
-		if key == "" {
+		switch {
+		case key == "":
 			return errors.New("labels: a label needs a name")
-		}
-		if value == "" && key != controlPlane { // as kubectl label key- does
+		case value == nil: // as kubectl label key- does
 			delete(all, key)
 			words = append(words, key+" is gone")
-			continue
+		case *value == "":
+			all[key] = ""
+			words = append(words, key+" is set")
+		default:
+			all[key] = *value
+			words = append(words, fmt.Sprintf("%s is %q", key, *value))
 		}
-		all[key] = value
-		words = append(words, fmt.Sprintf("%s is %q", key, value))
 	}
 	if len(words) == 0 {
-		return errors.New("labels: give one at least, such as {\"zone\":\"a\"}")
+		return errors.New("labels: give one at least, such as zone=a")
 	}
 	if err := w.putNode(n.name, all); err != nil {
 		return err
@@ -422,6 +431,9 @@ func (w *world) restart(op *Op) error {
 	if err != nil {
 		return err
 	}
+	if op.Back {
+		return w.restartUntilBack(p)
+	}
 	back := w.giveBack(p)
 	w.tellPod(p)
 	events := w.ask(p)
@@ -429,4 +441,41 @@ func (w *world) restart(op *Op) error {
 	w.tellBack(back, 0)
 	w.tell(events)
 	return nil
+}
+
+// restartUntilBack restarts a pod until it gets the address that it had. It has made a
+// whole turn of the queue then.
+func (w *world) restartUntilBack(p *pod) error {
+	switch {
+	case p.waits():
+		return fmt.Errorf("pod: %s has no address that could return", p.label())
+	case w.ipam.GetIPAMConfig().IPCooldownSeconds > 0:
+		return errors.New("back: a released address cools down, and the clock stands still while pods restart: set the cooldown to 0s first")
+	}
+	first, others := p.ips[0], make(map[netip.Addr]bool)
+	var between []event
+	for {
+		w.giveBack(p)
+		w.tellPod(p)
+		events := w.ask(p)
+		restarts := count(len(others)+1, "time")
+		switch {
+		case p.waits():
+			w.say("%s restarts %s on %s, and then gets no address: %s.", p.label(), restarts, p.node.name, w.reason(p))
+			return nil
+		case p.ips[0] == first:
+			if len(others) == 0 {
+				w.say("%s restarts on %s, and gets %s again: no other address is in the queue.", p.label(), p.node.name, first)
+				return nil
+			}
+			w.say("%s restarts %s on %s. Each time its address goes to the end of the queue, and it gets the head.", p.label(), restarts, p.node.name)
+			w.say("So it has %s first: %s. Then %s returns.", count(len(others), "other address"), addresses(between), first)
+			return nil
+		case others[p.ips[0]]:
+			w.say("%s restarts %s on %s, and %s does not return: the node takes addresses of another block first.", p.label(), restarts, p.node.name, first)
+			return nil
+		}
+		others[p.ips[0]] = true
+		between = append(between, events[0])
+	}
 }

@@ -48,8 +48,8 @@ calico-ipam-worker keeps 1 block: a drained node may come back.
 {"do":"undrain","node":"calico-ipam-worker"}
 calico-ipam-worker takes pods again, and still has 1 block.
 {"do":"remove-node","node":"calico-ipam-worker2","how":"gone"}
-calico-ipam-worker2 is gone, with 64 pods that never gave their addresses back: 64 addresses stay in use by nobody.
-Its 1 block stays its own until kube-controllers looks (clean).
+calico-ipam-worker2 is gone, with 64 pods, and nothing was given back: 64 addresses stay in use.
+Its 1 block stays its own until kube-controllers looks.
 {"do":"clean"}
 kube-controllers compares the addresses in use with the pods and nodes that there are.
 It releases 64 addresses that nobody uses: 192.168.112.128, 192.168.112.129, 192.168.112.130, 192.168.112.131 and 60 more.
@@ -79,8 +79,10 @@ Affinity is not strict any more: where no block is left to claim, nodes borrow f
 calico-ipam-worker can claim no block any more: default/web-4 on calico-ipam-worker borrows 10.0.0.3 from 10.0.0.2/31 of node-c. 1 more route leads to it.
 {"do":"add-pods","node":"calico-ipam-worker"}
 default/web-5 on calico-ipam-worker gets no address: no block of 10.0.0.0/30 is left to claim, and no address to borrow.
-{"do":"label-node","node":"node-c","labels":{"zone":"a"}}
-The labels of node-c: zone is "a".
+{"do":"label-node","node":"node-c","labels":{"disk":"","zone":"a"}}
+The labels of node-c: disk is set and zone is "a".
+{"do":"label-node","node":"node-c","labels":{"disk":null}}
+The labels of node-c: disk is gone.
 {"do":"set-pool","name":"default-ipv4-ippool","nodeSelector":"zone == 'a'"}
 It selects 1 of 3 nodes.
 {"do":"add-pods","node":"calico-ipam-worker"}
@@ -111,8 +113,42 @@ default/web-2 ends and gives 10.0.0.7 back: it cools down for 30s before it is f
 20s later, it is 2026-01-01 09:03:51.
 1 address has cooled down: the next write of its block puts it at the end of the queue.
 {"do":"slow","clients":[{"do":"add-pods","node":"calico-ipam-control-plane"}],"schedule":["0","0","0","0","0","0","0","kill 0"]}
-calico-ipam-control-plane: dies before it writes block 10.0.0.4/30: an address is now of default/web-3.
+calico-ipam-control-plane: dies before it writes block 10.0.0.4/30.
 The handle of default/web-3 counts an address that it does not have.
+`, `
+{"do":"setup","pods":"none","nodes":1,"pool":"10.0.0.0/25"}
+1 node, and the pool 10.0.0.0/25 in 2 blocks of /26: 64 addresses each.
+Nobody has asked for an address yet, so no block exists.
+{"do":"add-pods"}
+calico-ipam-control-plane has no block in 10.0.0.0/25 yet: it starts its walk at block 1 of 2 and claims 10.0.0.64/26; default/web-1 gets 10.0.0.64, the head of the block's queue.
+{"do":"restart","pod":"web-1","back":true}
+default/web-1 restarts 64 times on calico-ipam-control-plane. Each time its address goes to the end of the queue, and it gets the head.
+So it has 63 other addresses first: 10.0.0.65 to 10.0.0.127. Then 10.0.0.64 returns.
+{"do":"add-pods","fill":true}
+63 pods on calico-ipam-control-plane (default/web-2 to web-64) get 10.0.0.65 to 10.0.0.127, the head of the queue of the node's block 10.0.0.64/26. The block is full now.
+{"do":"restart","pod":"web-1","back":true}
+default/web-1 restarts on calico-ipam-control-plane, and gets 10.0.0.64 again: no other address is in the queue.
+{"do":"add-pods"}
+The block of calico-ipam-control-plane has no address left: it starts its walk at block 1 of 2, passes one that exists and claims 10.0.0.0/26; default/web-65 gets 10.0.0.0, the head of the block's queue.
+{"do":"remove-pod","pod":"web-2"}
+default/web-2 ends and gives 10.0.0.65 back: it is the only one in the queue of 10.0.0.64/26, and the next.
+{"do":"restart","pod":"web-1","back":true}
+default/web-1 restarts 64 times on calico-ipam-control-plane, and 10.0.0.64 does not return: the node takes addresses of another block first.
+`, `
+{"do":"setup","nodes":2,"pool":"10.0.0.0/25"}
+2 nodes, and the pool 10.0.0.0/25 in 2 blocks of /26: 64 addresses each.
+calico-ipam-control-plane has no block in 10.0.0.0/25 yet: it starts its walk at block 1 of 2 and claims 10.0.0.64/26; its tunnel gets 10.0.0.64, the head of the block's queue.
+calico-ipam-worker has no block in 10.0.0.0/25 yet: it starts its walk at block 0 of 2 and claims 10.0.0.0/26; its tunnel gets 10.0.0.0, the head of the block's queue.
+4 pods on calico-ipam-worker (kube-system/coredns-1 to calico-kube-controllers) get 10.0.0.1 to 10.0.0.4, the head of the queue of the node's block 10.0.0.0/26.
+calico-system/csi-node-driver-1 on calico-ipam-control-plane gets 10.0.0.65, the head of the queue of the node's block 10.0.0.64/26.
+calico-system/csi-node-driver-2 on calico-ipam-worker gets 10.0.0.5, the head of the queue of the node's block 10.0.0.0/26.
+{"do":"remove-node","node":"calico-ipam-worker","how":"gone"}
+calico-ipam-worker is gone, with 5 pods and its tunnel, and nothing was given back: 6 addresses stay in use.
+Its 1 block stays its own until kube-controllers looks.
+{"do":"clean"}
+kube-controllers compares the addresses in use with the pods and nodes that there are.
+It releases 6 addresses that nobody uses: 10.0.0.0, 10.0.0.1, 10.0.0.2, 10.0.0.3 and 2 more.
+It gives up the affinity of 1 block: 10.0.0.0/26 of calico-ipam-worker.
 `} {
 		s := New()
 		var op string
@@ -177,6 +213,7 @@ func TestErrors(t *testing.T) {
 		`{"do":"remove-pool","name":"default"}`:                                                                   `name: there is no pool "default"; did you mean "default-ipv4-ippool"?`,
 		`{"do":"add-node","name":"Node_1"}`:                                                                       `name: "Node_1" is no name of a node`,
 		`{"do":"add-node","name":"calico-ipam-worker"}`:                                                           "name: there is a node calico-ipam-worker already",
+		`{"do":"label-node","node":"calico-ipam-worker","labels":{}}`:                                             "labels: give one at least, such as zone=a",
 		`{"do":"undrain","node":"calico-ipam-worker"}`:                                                            "node: calico-ipam-worker is not drained",
 		`{"do":"slow","clients":[],"schedule":[]}`:                                                                "clients: want 1 to 4",
 		`{"do":"slow","clients":[{"do":"clean"}],"schedule":[]}`:                                                  "clients[0]: do: clean has no slow motion",
@@ -199,6 +236,15 @@ func TestErrors(t *testing.T) {
 	} {
 		require.ErrorContains(t, refusal(t, s, method, ""), want)
 	}
+	cold := New()
+	for _, op := range []string{`{"do":"setup","calico":"v3.33"}`, `{"do":"configure","cooldown":"30s"}`, `{"do":"add-pods"}`} {
+		require.NoError(t, run(cold, op))
+	}
+	require.ErrorContains(t, refusal(t, cold, "do", `{"do":"restart","pod":"web-1","back":true}`), "back: a released address cools down")
+	for _, op := range []string{`{"do":"setup","pods":"none","nodes":1,"pool":"10.0.0.0/32","blockSize":32}`, `{"do":"add-pods","count":2}`} {
+		require.NoError(t, run(cold, op))
+	}
+	require.ErrorContains(t, refusal(t, cold, "do", `{"do":"restart","pod":"web-2","back":true}`), "pod: default/web-2 has no address that could return")
 	require.ErrorContains(t, refusal(t, s, "goto", `{"at":2}`), "at: 2 is out of range: 1 to 1")
 	require.ErrorContains(t, refusal(t, s, "tab", `{"which":"ipam"}`), `which: there is no tab "ipam"`)
 	require.ErrorContains(t, refusal(t, s, "cells", `{"blocks":["x"]}`), `blocks[0]: "x" is no block`)

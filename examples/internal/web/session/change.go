@@ -46,16 +46,27 @@ func (w *world) removeNode(op *Op) error {
 	w.kubernetes.DeleteNode(n.name)
 	w.note("DeleteNode", trace.In{Node: &ipam.Node{Name: n.name}})
 	n.gone, n.cordoned = true, false
+	tunnel := 0
+	if n.tunnel != nil {
+		tunnel = len(n.tunnel.ips)
+	}
 	n.tunnel = nil
 	w.affected[n.name] = true
 	if op.How == "gone" {
-		w.say("%s is gone, with %s that never gave %s back: %s in use by nobody.", n.name, count(len(pods), "pod"),
-			verb(kept, "its address", "their addresses"), are(kept, "address stays", "addresses stay"))
+		with := count(len(pods), "pod")
+		if tunnel > 0 {
+			with += " and its tunnel"
+		}
+		w.say("%s is gone, with %s, and nothing was given back: %s in use.", n.name, with, are(kept+tunnel, "address stays", "addresses stay"))
 	} else {
 		w.say("%s has left the cluster, and its pods have given their addresses back before.", n.name)
 	}
-	if blocks := len(n.owned(w)); blocks > 0 {
-		w.say("Its %s its own until kube-controllers looks (clean).", are(blocks, "block stays", "blocks stay"))
+	blocks := len(n.owned(w))
+	switch {
+	case blocks > 0 && tunnel > 0 && op.How != "gone":
+		w.say("Its %s its own, and the address of its tunnel in use, until kube-controllers looks.", are(blocks, "block stays", "blocks stay"))
+	case blocks > 0:
+		w.say("Its %s its own until kube-controllers looks.", are(blocks, "block stays", "blocks stay"))
 	}
 	return nil
 }
@@ -161,7 +172,7 @@ func (w *world) configure(op *Op) error {
 		c.IPCooldownSeconds = int(d / time.Second)
 	}
 	if c.MaxBlocksPerHost > 0 && !c.StrictAffinity {
-		return errors.New("maxBlocks: Calico accepts a limit of blocks only with strict affinity: give \"strict\":true too")
+		return errors.New("maxBlocks: Calico accepts a limit of blocks only with strict affinity: turn that on first")
 	}
 	if !w.ipam.Calico().Rules().Cooldown && c.IPCooldownSeconds > 0 {
 		return fmt.Errorf("cooldown: Calico %s has none; it came with %s: begin with that release", w.ipam.Calico(), calico.First(func(r *calico.Rules) *bool { return &r.Cooldown }))

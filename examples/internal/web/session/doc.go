@@ -15,13 +15,14 @@
 //	             calico (v3.28), pods lab (with tunnels and the lab's pods) or none
 //	add-node     name, labels, tunnel (as setup: lab true, none false)
 //	remove-node  node; how drained (its pods move first) or gone
-//	label-node   node, labels (an empty value deletes a label)
+//	label-node   node, labels (null deletes a label)
 //	drain        node: its pods move, and it takes no new ones; undrain: node
 //	add-pods     node (the one with the fewest pods); count, or fill true: up to the end
 //	             of the blocks that the node has, or of a new one
 //	remove-pods  node, count: the newest; remove-pod: pod as namespace/name
 //	scale        count: so many pods of the deployment in all
-//	restart      pod: it gives its address back and asks again
+//	restart      pod: it gives its address back and asks again; back true: again and again,
+//	             until it gets the address that it had
 //	configure    strict, maxBlocks (only with strict), cooldown 0s to 20m
 //	set-pool     name, cidr, blockSize, nodeSelector, disabled, and reserved: all
 //	             reservations of the cluster; remove-pool: name

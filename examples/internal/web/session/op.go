@@ -41,6 +41,7 @@ type Op struct {
 	Count     *int    `json:"count,omitempty"`
 	Fill      bool    `json:"fill,omitempty"`
 	Pod       string  `json:"pod,omitempty"`
+	Back      bool    `json:"back,omitempty"`
 	Strict    *bool   `json:"strict,omitempty"`
 	MaxBlocks *int    `json:"maxBlocks,omitempty"`
 	Cooldown  *string `json:"cooldown,omitempty"`
@@ -50,8 +51,8 @@ type Op struct {
 	Disabled     *bool     `json:"disabled,omitempty"`
 	Reserved     *[]string `json:"reserved,omitempty"`
 
-	Labels map[string]string `json:"labels,omitempty"`
-	By     string            `json:"by,omitempty"`
+	Labels map[string]*string `json:"labels,omitempty"`
+	By     string             `json:"by,omitempty"`
 
 	Clients  []Op     `json:"clients,omitempty"`
 	Schedule []string `json:"schedule,omitempty"`
@@ -81,7 +82,7 @@ func init() { // the functions look the acts up themselves
 		"remove-pods": {needs: []string{"node"}, may: []string{"count"}, do: (*world).removePods},
 		"remove-pod":  {needs: []string{"pod"}, do: (*world).removePod},
 		"scale":       {needs: []string{"count"}, do: (*world).scale},
-		"restart":     {needs: []string{"pod"}, do: (*world).restart},
+		"restart":     {needs: []string{"pod"}, may: []string{"back"}, do: (*world).restart},
 		"configure":   {may: []string{"strict", "maxBlocks", "cooldown"}, do: (*world).configure},
 		"set-pool":    {needs: []string{"name"}, may: []string{"cidr", "blockSize", "nodeSelector", "disabled", "reserved"}, do: (*world).setPool},
 		"remove-pool": {needs: []string{"name"}, do: (*world).removePool},

@@ -74,7 +74,7 @@ func (p *player) op() string {
 	case 4:
 		return fmt.Sprintf(`{"do":"remove-pod","pod":%q}`, p.pod())
 	case 5:
-		return fmt.Sprintf(`{"do":"restart","pod":%q}`, p.pod())
+		return fmt.Sprintf(`{"do":"restart","pod":%q,"back":%t}`, p.pod(), p.Pick("back", 3) == 0)
 	case 6:
 		return fmt.Sprintf(`{"do":"scale","count":%d}`, p.Pick("count", 20))
 	case 7:
@@ -86,7 +86,7 @@ func (p *player) op() string {
 	case 10:
 		return []string{`{"do":"add-node"}`, `{"do":"add-node","tunnel":false,"labels":{"zone":"a"}}`, fmt.Sprintf(`{"do":"add-node","name":%q}`, p.node())}[p.Pick("which", 3)]
 	case 11:
-		return fmt.Sprintf(`{"do":"label-node","node":%q,"labels":{"zone":%q}}`, p.node(), []string{"a", "b", ""}[p.Pick("zone", 3)])
+		return fmt.Sprintf(`{"do":"label-node","node":%q,"labels":{"zone":%s}}`, p.node(), []string{`"a"`, `"b"`, `""`, "null"}[p.Pick("zone", 4)])
 	case 12:
 		return []string{
 			`{"do":"configure","strict":true,"maxBlocks":1}`, `{"do":"configure","strict":false}`, `{"do":"configure","cooldown":"30s"}`,

@@ -71,7 +71,7 @@ func (w *world) summary(events []event) {
 	}
 	var parts []string
 	if got := len(events) - n[refused] - n[borrowed]; got > 0 {
-		parts = append(parts, fmt.Sprintf("%s from %s of the nodes' own", count(got, "address"), count(len(blocks), "block")))
+		parts = append(parts, fmt.Sprintf("%s from %s of the nodes' own blocks", count(got, "address"), thousands(len(blocks))))
 	}
 	if k := n[borrowed]; k > 0 {
 		parts = append(parts, fmt.Sprintf("%s borrowed", are(k, "is", "are")))
@@ -81,7 +81,7 @@ func (w *world) summary(events []event) {
 	}
 	w.say("%s on %s: %s.", count(len(events), "request"), count(len(nodes), "node"), list(parts))
 	if k := n[claimed] + n[reclaimed] + n[recovered]; k > 0 {
-		w.say("For that %s.", are(k, "block is claimed", "blocks are claimed"))
+		w.say("%s for that.", are(k, "block is claimed", "blocks are claimed"))
 	}
 }
 

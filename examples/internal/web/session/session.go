@@ -27,7 +27,7 @@ type Session struct {
 }
 
 // errSlow refuses what would change the cluster under a slow act.
-var errSlow = errors.New("a slow act is under way: end it (slow-end) or drop it (slow-cancel) first")
+var errSlow = errors.New("a slow act is under way, call by call: finish it or drop it first")
 
 // doneOp is what an operation said.
 type doneOp struct {

@@ -275,7 +275,8 @@ func (s *slow) step(i int, die bool) error {
 	}
 	s.touch(r.Key)
 	if die {
-		c.dead, c.died = true, c.saysRequest(r)
+		c.dead = true
+		c.died, _, _ = strings.Cut(c.saysRequest(r), ": ") // without what the call would bring about
 		c.process.Kill()
 		s.schedule = append(s.schedule, "kill "+strconv.Itoa(i))
 		s.says = []string{fmt.Sprintf("%s dies before it %s.", c.node.name, c.died)}

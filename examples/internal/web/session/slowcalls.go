@@ -15,12 +15,12 @@ type slowStepArgs struct {
 	Do     string `json:"do"`
 }
 
-var errNoSlow = errors.New("no slow act is under way: begin one with slow-start")
+var errNoSlow = errors.New("no slow act is under way: begin one first")
 
 // SlowStart begins an act in slow motion. The cluster stays as it is until SlowEnd.
 func (s *Session) SlowStart(ops []Op) (*Slow, error) {
 	if s.slow != nil {
-		return nil, errors.New("a slow act is under way already: end it (slow-end) or drop it (slow-cancel) first")
+		return nil, errSlow
 	}
 	if s.at >= maxOps {
 		return nil, fmt.Errorf("there are %s operations, and no more can be", thousands(s.at))
@@ -75,7 +75,7 @@ func (s *Session) SlowEnd() error {
 		return errNoSlow
 	}
 	if !s.slow.ended() {
-		return errors.New("not all clients have ended: let them go on or die, or drop the act (slow-cancel)")
+		return errors.New("not all clients have ended: let them go on or die, or drop the act")
 	}
 	slow := s.slow
 	op := &Op{Do: "slow", Schedule: slow.schedule}

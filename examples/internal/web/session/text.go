@@ -35,7 +35,11 @@ func (op *Op) String() string {
 	case "label-node":
 		var labels []string
 		for _, key := range slices.Sorted(maps.Keys(op.Labels)) {
-			labels = append(labels, key+"="+op.Labels[key])
+			if value := op.Labels[key]; value != nil {
+				labels = append(labels, key+"="+*value)
+			} else {
+				labels = append(labels, key+"-") // as kubectl label takes one away
+			}
 		}
 		return "label " + op.Node + " " + strings.Join(labels, " ")
 	case "drain":
@@ -54,6 +58,9 @@ func (op *Op) String() string {
 	case "scale":
 		return "scale to " + count(orElse(op.Count, 0), "pod")
 	case "restart":
+		if op.Back {
+			return "restart " + op.Pod + " until its address returns"
+		}
 		return "restart " + op.Pod
 	case "configure":
 		return "configure " + op.settings()

@@ -59,6 +59,8 @@ type ConfigView struct {
 	MaxBlocks int    `json:"maxBlocks"` // in force: 20 if none is set
 	Cooldown  string `json:"cooldown"`
 	Calico    string `json:"calico"`
+	// Reserved are the addresses and ranges that nobody gets unasked, of all pools.
+	Reserved []string `json:"reserved"`
 }
 
 // PoolView is a pool.
@@ -134,7 +136,7 @@ func (w *world) view(v *View) {
 	v.Changed.Nodes = append(v.Changed.Nodes, first(slices.Sorted(maps.Keys(w.affected)))...)
 
 	c := w.ipam.GetIPAMConfig()
-	v.Config = ConfigView{c.StrictAffinity, limit(c), w.cooldown(), w.ipam.Calico().String()}
+	v.Config = ConfigView{c.StrictAffinity, limit(c), w.cooldown(), w.ipam.Calico().String(), notNil(w.ipam.Reservations())}
 
 	claimed := make([]int, len(w.pools))
 	borrows := make(map[*node]int)
