@@ -23,7 +23,8 @@ import (
 // ipam.ErrBlockLimit. An error that Calico does not have is ipamsim's own.
 //
 // [errors.As] finds a *sim.Error with the details (package ipam of ipamsim) in it,
-// and [errors.Is] tests for a code of package ipam/codes.
+// and [errors.Is] tests for a code of package ipam/codes. Calico's types have nothing
+// of the kind in them: [Details] returns the same of all.
 type Error struct {
 	text   string
 	calico error // the exported value that Calico's error wraps; nil for none

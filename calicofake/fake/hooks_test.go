@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -154,6 +155,61 @@ func TestErrors(t *testing.T) {
 	args.Hostname = "nobody"
 	_, _, err = f.IPAM().AutoAssign(ctx, args)
 	require.ErrorAs(t, err, &cerrors.ErrorResourceDoesNotExist{})
+}
+
+// TestDetails: every refusal has a code, whatever its type, and what is no refusal has
+// none.
+func TestDetails(t *testing.T) {
+	f := small(t)
+	i := f.IPAM()
+	handle, other := "a", "b"
+	ten := cnet.MustParseIP("10.0.0.10")
+	require.NoError(t, i.AssignIP(ctx, ipam.AssignIPArgs{IP: ten, Hostname: "node-1", HandleID: &handle}))
+	taken := i.AssignIP(ctx, ipam.AssignIPArgs{IP: ten, Hostname: "node-1", HandleID: &other})
+	require.ErrorAs(t, taken, &cerrors.ErrorResourceAlreadyExists{})
+	_, _, free := i.GetAssignmentAttributes(ctx, cnet.MustParseIP("10.0.0.9"))
+	one := uint64(7)
+	_, badHandle := i.ReleaseIPs(ctx, ipam.ReleaseOptions{Address: "10.0.0.10", Handle: other})
+	_, badNumber := i.ReleaseIPs(ctx, ipam.ReleaseOptions{Address: "10.0.0.10", SequenceNumber: &one})
+	_, _, noNode := i.AutoAssign(ctx, request("nobody", other, 1))
+	noUse := request("node-1", other, 1)
+	noUse.IntendedUse = ""
+	_, _, useless := i.AutoAssign(ctx, noUse)
+	limit := request("node-1", other, 10)
+	limit.MaxBlocksPerHost = 1
+	_, _, limited := i.AutoAssign(ctx, limit)
+	odd := request("node-1", other, 1)
+	odd.IntendedUse = "Odd"
+	_, _, unused := i.AutoAssign(ctx, odd)
+	_, _, noBlock := i.GetAssignmentAttributes(ctx, cnet.MustParseIP("10.0.0.1"))
+	_, _, windows := f.IPAMOnWindows().AutoAssign(ctx, request("node-1", other, 1))
+	full := i.ReleaseAffinity(ctx, cnet.MustParseNetwork("10.0.0.8/30"), "node-1", true)
+	for _, c := range []struct {
+		err  error
+		want sim.Error
+	}{
+		{taken, sim.Error{Code: codes.AlreadyExists, Address: netip.MustParseAddr("10.0.0.10"), Block: netip.MustParsePrefix("10.0.0.8/30"), Want: "b", Got: "a"}},
+		{badHandle, sim.Error{Code: codes.BadHandle, Address: netip.MustParseAddr("10.0.0.10"), Want: "b", Got: "a"}},
+		{badNumber, sim.Error{Code: codes.BadSequenceNumber, Address: netip.MustParseAddr("10.0.0.10"), Want: "7", Got: fmt.Sprint(fake.Start.UnixNano())}},
+		{noNode, sim.Error{Code: codes.DoesNotExist, Host: "nobody"}},
+		{i.ReleaseByHandle(ctx, "none"), sim.Error{Code: codes.DoesNotExist, Handle: "none"}},
+		{useless, sim.Error{Code: codes.UseRequired}},
+		{limited, sim.Error{Code: codes.BlockLimit}},
+		{unused, sim.Error{Code: codes.NoQualifiedPool, Host: "node-1", Want: "Odd"}},
+		{free, sim.Error{Code: codes.DoesNotExist, Address: netip.MustParseAddr("10.0.0.9")}},
+		{noBlock, sim.Error{Code: codes.DoesNotExist, Block: netip.MustParsePrefix("10.0.0.0/30")}},
+		{windows, sim.Error{Code: codes.StrictAffinityRequired}},
+		{full, sim.Error{Code: codes.BlockNotEmpty, Host: "node-1", Block: netip.MustParsePrefix("10.0.0.8/30")}},
+	} {
+		got := fake.Details(c.err)
+		require.NotNil(t, got, c.err)
+		got.Detail = ""
+		require.Equal(t, c.want, *got, "%v", c.err)
+		require.Equal(t, c.want.Code, fake.Details(fmt.Errorf("wrapped: %w", c.err)).Code)
+	}
+	f.Before(func(context.Context, string, ...any) error { return errDown })
+	require.Nil(t, fake.Details(i.ReleaseByHandle(ctx, handle)))
+	require.Nil(t, fake.Details(nil))
 }
 
 // TestWindows: the client of a Windows node needs strict affinity.
