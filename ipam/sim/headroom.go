@@ -3,19 +3,21 @@ package sim
 import "fmt"
 
 // headroom goes on from where the scenario ended until something is refused: with
-// more pods here, and with more nodes where it has run once more. Where it ended with
-// nothing left to claim, both are counted.
+// more pods, and with more nodes. What cannot be counted is tried: then the nodes come
+// after another run of the scenario. It is nil where nothing is to be tried.
 func (r *runner) headroom() (*Headroom, error) {
 	if r.result.Refused() > 0 {
 		return &Headroom{}, nil
 	}
-	h, other := &Headroom{}, r
-	counts := r.onlyBorrows()
-	h.PodsPerNode, h.PodsFit, h.PodsAtLeast = r.search(r.morePods())
+	other, asked := r, r.result.Requests
+	pods := r.search(r.morePods())
 	if r.stopped {
 		return nil, ErrStopped
 	}
-	if !counts {
+	if pods.unknown {
+		return nil, nil
+	}
+	if r.result.Requests > asked {
 		again, err := begin(r.scenario, Options{Engine: r.options.Engine, Progress: r.options.Progress, HeadroomRequests: r.options.HeadroomRequests})
 		if err != nil {
 			return nil, err
@@ -23,85 +25,66 @@ func (r *runner) headroom() (*Headroom, error) {
 		again.searchesAll = r.searchesAll
 		other = again
 	}
-	h.Nodes, h.NodesFit, h.NodesAtLeast = other.search(other.moreNodes())
+	nodes := other.search(other.moreNodes())
 	if other.stopped {
 		return nil, ErrStopped
 	}
-	return h, nil
+	if nodes.unknown {
+		return nil, nil
+	}
+	return &Headroom{
+		Nodes: nodes.steps, NodesFit: nodes.fit, NodesAtLeast: nodes.atLeast,
+		PodsPerNode: pods.steps, PodsFit: pods.fit, PodsAtLeast: pods.atLeast,
+	}, nil
 }
 
-// A step of a search for headroom.
+// step is one of a search for headroom.
 type step struct {
-	take func()            // asks for addresses
-	asks func(nth int) int // how many the nth of the steps asks for, from 0
-	some bool              // any of them asks for something
+	take  func()                       // asks for addresses
+	count func(t *tally, nth int) bool // counts what the nth of the steps asks for, from 0, up to a refusal, of which it reports whether there was none
+	some  bool                         // any of them asks for something
 }
 
-// search takes steps until one is refused something, and returns how many were not,
-// how many of those came before anybody borrowed, and whether it ended early. From
-// where nothing but borrowing is left it only counts.
-func (r *runner) search(s step) (steps, fit int, atLeast bool) {
+// found is what a search for headroom has found.
+type found struct {
+	steps   int  // without a refusal
+	fit     int  // of those, before anybody borrowed
+	atLeast bool // it ended at [Options].HeadroomRequests
+	unknown bool // it cannot be counted, and nothing was to be tried
+}
+
+// search takes steps until one is refused something. Where it can count what is left it
+// asks for nothing.
+func (r *runner) search(s step) (f found) {
 	if !s.some {
-		return NoEnd, NoEnd, false
+		return found{steps: NoEnd, fit: NoEnd}
 	}
 	r.options.Each, r.options.Samples = nil, 0 // these requests are not the scenario's
 	r.pods.kept = false
-	from := r.result.Requests
+	from, most := r.result.Requests, r.options.HeadroomRequests
 	for nextLook := 0; ; {
-		if r.result.Borrowed > 0 && steps >= nextLook {
-			if r.onlyBorrows() {
-				steps, atLeast = r.countOn(s, steps, from)
-				return steps, fit, atLeast
+		if f.steps == 0 || r.result.Borrowed > 0 && f.steps >= nextLook {
+			if t := r.tally(); t != nil {
+				t.asked = r.result.Requests - from
+				if all, ok := t.search(s, f, most); ok {
+					return all
+				}
 			}
-			nextLook = 2 * max(steps, 1)
+			nextLook = 2 * max(f.steps, 1)
+		}
+		if r.options.HeadroomCounted {
+			return found{unknown: true}
 		}
 		s.take()
 		if r.result.Refused() > 0 || r.stopped {
-			return steps, fit, false
+			return f
 		}
-		steps++
+		f.steps++
 		if r.result.Borrowed == 0 {
-			fit = steps
+			f.fit = f.steps
 		}
-		if most := r.options.HeadroomRequests; most > 0 && r.result.Requests-from >= most {
-			return steps, fit, true
-		}
-	}
-}
-
-// onlyBorrows reports whether all that can become of a request is that it takes any of
-// the free addresses, until there are none: one pool serves everybody, all its blocks
-// exist, no node comes to the limit of blocks even if it takes over all that are empty,
-// and nothing is given back. Somebody has borrowed already.
-func (r *runner) onlyBorrows() bool {
-	s := &r.scenario
-	if !r.anonymous || r.searchesAll || r.result.Borrowed == 0 || s.StrictAffinity || len(s.PodGroups) > 0 || len(r.spaces) > 1 {
-		return false
-	}
-	of := &r.spaces[0].spec
-	if of.NodeSelector != "" || of.NamespaceSelector != "" || len(of.AllowedUses) > 0 {
-		return false
-	}
-	r.look()
-	return r.ledger.room() == 0 && r.ledger.mostOwned()+r.ledger.empty() < r.blockLimit()
-}
-
-// countOn is search where only borrowing is left: so many steps were taken, the first of
-// them after so many requests.
-func (r *runner) countOn(s step, steps, from int) (all int, atLeast bool) {
-	free := 0
-	r.ledger.blocks.all(func(b *account) { free += b.free })
-	requests := r.result.Requests - from
-	for {
-		asks := s.asks(steps)
-		if asks > free {
-			return steps, false
-		}
-		free -= asks
-		requests += asks
-		steps++
-		if most := r.options.HeadroomRequests; most > 0 && requests >= most {
-			return steps, true
+		if f.atLeast = most > 0 && r.result.Requests-from >= most; f.atLeast {
+			return f
 		}
 	}
 }
@@ -121,7 +104,15 @@ func (r *runner) morePods() step {
 			}
 		}
 	}
-	return step{take, func(int) int { return len(on) }, len(on) > 0}
+	count := func(t *tally, _ int) bool {
+		for _, n := range on {
+			if !t.ask(&t.nodes[n.number]) {
+				return false
+			}
+		}
+		return true
+	}
+	return step{take, count, len(on) > 0}
 }
 
 // moreNodes returns the step that adds a node like those of the first group. Names that
@@ -137,12 +128,18 @@ func (r *runner) moreNodes() step {
 		r.join(r.bringUp(&g, counts[next%len(counts)], m))
 		next++
 	}
-	asks := func(nth int) int {
-		n := counts[nth%len(counts)]
+	count := func(t *tally, nth int) bool {
+		asks := counts[nth%len(counts)]
 		if r.scenario.TunnelIPPerNode {
-			n++
+			asks++
 		}
-		return n
+		n := new(ownership)
+		for range asks {
+			if !t.ask(n) {
+				return false
+			}
+		}
+		return true
 	}
-	return step{take, asks, r.scenario.asks(&g) > 0}
+	return step{take, count, r.scenario.asks(&g) > 0}
 }

@@ -29,7 +29,7 @@ func counted(source property.Source, breakIt func(*runner)) (any bool, err error
 		if breakIt != nil && !searchesAll {
 			breakIt(r)
 		}
-		any = any || r.onlyBorrows()
+		any = any || r.tally() != nil
 		h, err := r.headroom()
 		if err != nil {
 			return Headroom{}, err
@@ -59,13 +59,11 @@ func TestHeadroomCounted(t *testing.T) {
 	require.Positive(t, n)
 }
 
-// TestHeadroomCountedRejects: where blocks seem to have more room than they have, or
-// nodes no limit, the property fails.
+// TestHeadroomCountedRejects: where there seems to be a block too many, or no limit of
+// blocks, the property fails.
 func TestHeadroomCountedRejects(t *testing.T) {
 	for name, breakIt := range map[string]func(*runner){
-		"a wrong count": func(r *runner) {
-			r.ledger.blocks.all(func(b *account) { b.free += 10 })
-		},
+		"a block too many":   func(r *runner) { r.ledger.order[0].room++ },
 		"no limit of blocks": func(r *runner) { r.config.MaxBlocksPerHost = 1 << 20 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,16 +75,26 @@ func TestHeadroomCountedRejects(t *testing.T) {
 	}
 }
 
-// TestHeadroomAsks: where headroom can be counted nobody asks for anything.
+// TestHeadroomAsks: where headroom can be counted nobody asks for anything, and where
+// only that is wanted, nobody does where it cannot be.
 func TestHeadroomAsks(t *testing.T) {
-	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/20"), BlockSize: 24, Group: Group{Nodes: 40, PodsPerNode: 10}}
-	r, err := begin(s, Options{})
-	require.NoError(t, err)
-	a := &asker{Allocator: r.engine.(*ipam.Allocator)}
-	r.engine = a
-	r.finish()
-	h, err := r.headroom()
-	require.NoError(t, err)
-	require.Equal(t, Headroom{Nodes: 369, PodsPerNode: 92}, *h)
-	require.Zero(t, a.asked)
+	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/20"), Group: Group{Nodes: 40, PodsPerNode: 10}}
+	find := func() *Headroom {
+		r, err := begin(s, Options{HeadroomCounted: true})
+		require.NoError(t, err)
+		a := &asker{Allocator: r.engine.(*ipam.Allocator)}
+		r.engine = a
+		r.finish()
+		h, err := r.headroom()
+		require.NoError(t, err)
+		require.Zero(t, a.asked)
+		return h
+	}
+	s.BlockSize = 24
+	require.Equal(t, &Headroom{Nodes: 369, PodsPerNode: 92}, find())
+	s.BlockSize = 26
+	require.Equal(t, &Headroom{Nodes: 369, NodesFit: 24, PodsPerNode: 92, PodsFit: 54}, find())
+	s.Pools = []Pool{{Name: "pool", CIDR: s.Pool, BlockSize: 26, NodeSelector: "all()"}}
+	s.Pool, s.BlockSize = netip.Prefix{}, 0
+	require.Nil(t, find())
 }

@@ -40,10 +40,11 @@ type account struct {
 	exists bool
 }
 
-// ownership is what the ledger knows of a node: how many blocks it owns.
+// ownership is what the ledger knows of a node: how many blocks it owns, and how many
+// addresses are free in them.
 type ownership struct {
-	gone          bool
-	blocks, empty int
+	gone                bool
+	blocks, empty, free int
 }
 
 // poolCount is what the ledger knows of a pool.
@@ -105,24 +106,6 @@ func (l *ledger) room() (n int) {
 			n += p.room - p.exist
 		}
 	}
-	return n
-}
-
-// mostOwned returns how many blocks the node owns that owns the most.
-func (l *ledger) mostOwned() (most int) {
-	for i := range l.owned {
-		most = max(most, l.owned[i].blocks)
-	}
-	return most
-}
-
-// empty returns how many blocks have nothing allocated.
-func (l *ledger) empty() (n int) {
-	l.blocks.all(func(b *account) {
-		if b.used == 0 {
-			n++
-		}
-	})
 	return n
 }
 
@@ -285,6 +268,7 @@ func (l *ledger) add(a *account, sign int) {
 	o := &l.owned[a.Owner]
 	had := o.blocks > 0
 	o.blocks += sign
+	o.free += sign * a.free
 	if a.used == 0 {
 		o.empty += sign
 	}

@@ -26,7 +26,8 @@ type Options struct {
 	PerNode     bool
 	Handles     bool // counts those without an address in the end
 
-	Headroom bool // fills what is left of the pools, twice
+	Headroom        bool // fills what is left of the pools, twice, where it cannot be counted
+	HeadroomCounted bool // the same, but none where it cannot be counted
 	// HeadroomRequests ends each search for headroom after so many requests; 0 for no
 	// end but the pools'.
 	HeadroomRequests int

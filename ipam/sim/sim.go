@@ -80,7 +80,7 @@ func Run(s Scenario, o Options) (Result, error) {
 		return Result{}, err
 	}
 	res := r.finish()
-	if o.Headroom {
+	if o.Headroom || o.HeadroomCounted {
 		res.Headroom, err = r.headroom()
 	}
 	return res, err

@@ -111,7 +111,7 @@ type extras struct {
 func (c *crew) makePlan(e *sim.Entry, index int, x extras) (*plan, error) {
 	p := &plan{Index: index, File: e.File, Line: e.Line, Scenario: e.Scenario}
 	p.Warnings = warnings(&p.Scenario)
-	o := sim.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom, HeadroomRequests: enough(&p.Scenario)}
+	o := sim.Options{Samples: x.samples, Map: x.samples > 0, PerNode: x.samples > 0, Headroom: x.headroom, HeadroomCounted: !x.headroom, HeadroomRequests: enough(&p.Scenario)}
 	all := sizes(&p.Scenario)
 	p.Rows = make([]row, len(all))
 	// The smallest blocks take longest and come first.
@@ -128,7 +128,7 @@ func (c *crew) makePlan(e *sim.Entry, index int, x extras) (*plan, error) {
 	if len(p.Scenario.Pools) > 0 {
 		p.Rows[0].BlockSize = ofPools(&p.Scenario)
 	}
-	if err := c.measure(p); err != nil {
+	if err := c.measure(p, x); err != nil {
 		return nil, err
 	}
 	changes, err := c.changes(p)
@@ -179,13 +179,20 @@ func fits(r *sim.Result) bool {
 	return r.Refused() == 0 && r.Borrowed == 0 && r.Unscheduled == 0 && r.NodesInNeed == 0 && r.ServicesRefused() == 0
 }
 
-// measure finds out how much room there is at the block sizes that may come out
-// best, which takes longer than running the scenario.
-func (c *crew) measure(p *plan) error {
+// measure finds out how much room there is at the block sizes that may come out best,
+// where it could not be counted: that takes longer than running the scenario. Of the
+// others it keeps nothing unless somebody asks.
+func (c *crew) measure(p *plan, x extras) error {
 	var rows []*row
-	for _, r := range best(p.Rows) {
-		if r.Fits && r.Result.Headroom == nil {
-			rows = append(rows, r)
+	may := best(p.Rows)
+	for i := range p.Rows {
+		switch r := &p.Rows[i]; {
+		case r.Fits && slices.Contains(may, r):
+			if r.Result.Headroom == nil {
+				rows = append(rows, r)
+			}
+		case !x.headroom:
+			r.Result.Headroom = nil
 		}
 	}
 	return together(len(rows), func(i int) error {
