@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -63,7 +64,7 @@ func (a *Allocator) DropBlock(cidr netip.Prefix) bool {
 // [block.ErrState] or [codes.InvalidArgument], and nothing changes. The state is the
 // caller's.
 func (a *Allocator) PutBlock(state BlockState) error {
-	b, err := state.restore()
+	b, err := state.restore(new(block.State))
 	if err != nil {
 		return err
 	}

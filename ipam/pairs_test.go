@@ -187,6 +187,18 @@ var callers = map[string]func(a *ipam.Allocator, i int) any{
 		}
 		return said
 	},
+	"Blocks": func(a *ipam.Allocator, _ int) any {
+		cidrs := a.Blocks()
+		said := fmt.Sprint(cidrs)
+		wipe(cidrs)
+		return said
+	},
+	"Affinities": func(a *ipam.Allocator, _ int) any {
+		all := a.Affinities()
+		said := fmt.Sprint(all)
+		wipe(all)
+		return said
+	},
 	"State": func(a *ipam.Allocator, _ int) any {
 		s := a.State()
 		said := fmt.Sprint(s)

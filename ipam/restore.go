@@ -156,6 +156,8 @@ type restorer struct {
 	c        *Cluster
 	refusals []*Refusal
 	gone     map[netip.Prefix]*ipamBlock // for counts of handles in blocks that do not exist
+	content  block.State                 // of one block after the other, for its memory
+	counted  []count                     // of one handle after the other
 }
 
 func (r *restorer) refuse(kind ObjectKind, index int, name string, err error) {
@@ -199,7 +201,7 @@ func (r *restorer) nodes() {
 func (r *restorer) blocks() {
 	for i := range r.c.Blocks {
 		given := &r.c.Blocks[i]
-		b, err := given.restore()
+		b, err := given.restore(&r.content)
 		if b != nil && r.a.block(given.CIDR) != nil {
 			err = errors.Join(ErrDuplicate, err)
 		}
@@ -211,8 +213,9 @@ func (r *restorer) blocks() {
 	}
 }
 
-// restore returns a block of that state, without its owner.
-func (b *BlockState) restore() (*ipamBlock, error) {
+// restore returns a block of that state, without its owner. It uses the memory of the
+// content's slices.
+func (b *BlockState) restore(content *block.State) (*ipamBlock, error) {
 	if err := checkCIDR(b.CIDR); err != nil {
 		return nil, err
 	}
@@ -220,9 +223,9 @@ func (b *BlockState) restore() (*ipamBlock, error) {
 	if !b.Owner.IsZero() {
 		badOwner = checkOwner(b.Owner)
 	}
-	content, err := b.content()
+	err := b.content(content)
 	restored := new(ipamBlock)
-	return restored, errors.Join(badOwner, err, restored.Restore(content))
+	return restored, errors.Join(badOwner, err, restored.Restore(*content))
 }
 
 // addRestored adds the block that restore has made of its state.
@@ -241,19 +244,19 @@ func (a *Allocator) addRestored(b *ipamBlock, from *BlockState) {
 	}
 }
 
-// content returns the block's addresses as package block has them.
-func (b *BlockState) content() (block.State, error) {
-	s := block.State{CIDR: b.CIDR, Seq: b.Sequence, Queue: b.Free}
+// content makes s the block's addresses as package block has them. It uses the memory of
+// its slices.
+func (b *BlockState) content(s *block.State) error {
+	*s = block.State{CIDR: b.CIDR, Seq: b.Sequence, Queue: b.Free, Records: s.Records[:0], Index: s.Index[:0], Seqs: s.Seqs[:0]}
 	bits := b.CIDR.Addr().BitLen() - b.CIDR.Bits()
 	if bits > 12 {
-		return s, nil // no block can be made of it: the error says so
+		return nil // no block can be made of it: the error says so
 	}
-	s.Index, s.Seqs = make([]int, 1<<bits), make([]uint64, 1<<bits)
-	for ord := range s.Index {
-		s.Index[ord] = -1
+	for range 1 << bits {
+		s.Index, s.Seqs = append(s.Index, -1), append(s.Seqs, 0)
 	}
 	var errs []error
-	numbers := make(map[int]int) // by the record's number, its index in s.Records
+	last := 0 // number of the last record: those of one number follow each other
 	for _, al := range recordsInOrder(b.Allocations) {
 		if al.Ordinal < 0 || al.Ordinal >= len(s.Index) {
 			errs = append(errs, fmt.Errorf("allocation of ordinal %d, which is out of range", al.Ordinal))
@@ -264,17 +267,16 @@ func (b *BlockState) content() (block.State, error) {
 			continue
 		}
 		record := block.Record{Handle: handleID(al.Handle), Active: al.Active, Alternate: al.Alternate, ReleasedAt: al.ReleasedAt}
-		n, seen := numbers[al.Record]
-		if !seen {
-			n = len(s.Records)
-			numbers[al.Record] = n
+		n := len(s.Records) - 1
+		if n < 0 || al.Record != last {
+			n, last = n+1, al.Record
 			s.Records = append(s.Records, record)
 		} else if s.Records[n] != record {
 			errs = append(errs, fmt.Errorf("ordinal %d: record %d differs from that of another ordinal", al.Ordinal, al.Record))
 		}
 		s.Index[al.Ordinal], s.Seqs[al.Ordinal] = n, al.Seq
 	}
-	return s, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // recordsInOrder returns the allocations in the order of their records' numbers.
@@ -334,14 +336,14 @@ func (t *handleTable) restore(id string, counts []count) {
 	h.set(counts[0])
 	if len(counts) > 1 {
 		h.set(count{n: several})
-		t.several[h] = counts
+		t.several[h] = slices.Clone(counts)
 	}
 }
 
-// counts returns what a handle counts, by block name.
+// counts returns what a handle counts, by block name. The list is valid until the next.
 func (r *restorer) counts(given []HandleCount) ([]count, error) {
 	var errs []error
-	counts := make([]count, 0, len(given))
+	counts := r.counted[:0]
 	for _, g := range given {
 		if g.Count < 1 || g.Count > math.MaxInt32 {
 			errs = append(errs, fmt.Errorf("counts %d addresses in %s, must be 1 to %d", g.Count, g.Block, math.MaxInt32))
@@ -363,6 +365,7 @@ func (r *restorer) counts(given []HandleCount) ([]count, error) {
 			errs = append(errs, fmt.Errorf("counts in %s twice", counts[i].block.CIDR()))
 		}
 	}
+	r.counted = counts
 	return counts, errors.Join(errs...)
 }
 

@@ -89,13 +89,37 @@ func (a *Allocator) state() State {
 		b.stateInto(&bs)
 		s.Blocks = append(s.Blocks, bs)
 	}
-	for _, c := range a.claims.All() {
-		s.Affinities = append(s.Affinities, AffinityState{c.Owner, c.CIDR, c.State, c.Created})
-	}
+	s.Affinities = a.affinities()
 	for _, h := range a.handles.all() {
 		s.Handles = append(s.Handles, a.handles.state(h))
 	}
 	return s
+}
+
+// Blocks returns the CIDRs of all blocks by name, as [State].Blocks is sorted. With
+// [Allocator.ReadBlock] it costs less than [Allocator.State], which copies all there is.
+func (a *Allocator) Blocks() []netip.Prefix {
+	a.begin()
+	defer a.mu.Unlock()
+	var cidrs []netip.Prefix
+	for _, b := range byName(a.allBlocks()) {
+		cidrs = append(cidrs, b.CIDR())
+	}
+	return cidrs
+}
+
+// Affinities returns a copy of all affinities, as [State].Affinities is sorted.
+func (a *Allocator) Affinities() []AffinityState {
+	a.begin()
+	defer a.mu.Unlock()
+	return a.affinities()
+}
+
+func (a *Allocator) affinities() (all []AffinityState) {
+	for _, c := range a.claims.All() {
+		all = append(all, AffinityState{c.Owner, c.CIDR, c.State, c.Created})
+	}
+	return all
 }
 
 // state returns the state of a handle.

@@ -239,6 +239,9 @@ func (a *Allocator) CountBlock(cidr netip.Prefix) (c BlockCount, exists bool) {
 func (b *ipamBlock) stateInto(s *BlockState) {
 	s.CIDR, s.Owner, s.Sequence = b.CIDR(), b.ownerID(), b.Seq()
 	s.Claimed = b.claimTime()
+	if n := b.InUse(); n > cap(s.Allocations) {
+		s.Allocations = make([]block.Allocation, 0, n)
+	}
 	s.Free = slices.AppendSeq(s.Free[:0], b.Queue())
 	s.Allocations = slices.AppendSeq(s.Allocations[:0], b.Allocations())
 }

@@ -146,7 +146,7 @@ func (w *clusterOfField) hurts(fix Fix, full *Report) error {
 	case doDeletePod:
 		return w.needsRestart(fix.Object, full)
 	case doDeleteHandle:
-		if held, _ := heldBy(w.s.Cluster.Blocks); held[fix.Object] != nil {
+		if heldBy(w.s.Cluster.Blocks).get(fix.Object) != nil {
 			return fmt.Errorf("the handle holds addresses")
 		}
 	case doDeleteAffinity, doCreateAffinity:

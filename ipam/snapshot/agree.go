@@ -3,11 +3,11 @@ package snapshot
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -16,8 +16,8 @@ import (
 // handles compares what handles count with what the blocks hold for them. Ids that
 // differ in letters only share a handle (§1).
 func (c *checker) handles() {
-	held, written := heldBy(c.s.Cluster.Blocks, c.s.refused)
-	if c.unknown.Handles && (len(held) > 0 || !c.s.Unlisted.Handles) {
+	held := heldBy(c.s.Cluster.Blocks, c.s.refused)
+	if c.unknown.Handles && (len(held.room) > 0 || !c.s.Unlisted.Handles) {
 		c.unjudged("whether the handles of addresses exist was not looked at: of the handles, %s", whyUnknown(c.s.Unlisted.Handles, "ipamhandles"))
 	}
 	if c.unknown.Blocks && len(c.s.Cluster.Handles) > 0 {
@@ -26,8 +26,7 @@ func (c *checker) handles() {
 	sound := !slices.ContainsFunc(c.s.Problems, func(p *Problem) bool { return !p.Harmless })
 	for i := range c.s.Cluster.Handles {
 		h := &c.s.Cluster.Handles[i]
-		holds := held[handleKey(h.ID)]
-		delete(held, handleKey(h.ID))
+		holds := held.take(h.ID)
 		if c.unknown.Blocks {
 			continue
 		}
@@ -39,52 +38,146 @@ func (c *checker) handles() {
 			continue
 		}
 		for _, n := range h.Counts {
-			if n.Count != holds[n.Block] {
-				c.find(kindHandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
-					"%s counts %d in %s, and holds %d", cutHandle(h.ID), n.Count, n.Block, holds[n.Block])
+			has := 0
+			if i, found := slices.BinarySearchFunc(holds, n, compareCounts); found {
+				has, holds[i].Count = holds[i].Count, 0
 			}
-			delete(holds, n.Block)
+			if n.Count != has {
+				c.find(kindHandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
+					"%s counts %d in %s, and holds %d", cutHandle(h.ID), n.Count, n.Block, has)
+			}
 		}
-		for _, cidr := range sortedPrefixes(holds) {
-			c.find(kindHandleCount, cidr.Addr(), []string{handleObject(h.ID), blockObject(cidr)},
-				"%s counts none in %s, and holds %d", cutHandle(h.ID), cidr, holds[cidr])
+		for _, n := range holds {
+			if n.Count > 0 {
+				c.find(kindHandleCount, n.Block.Addr(), []string{handleObject(h.ID), blockObject(n.Block)},
+					"%s counts none in %s, and holds %d", cutHandle(h.ID), n.Block, n.Count)
+			}
 		}
 	}
 	if c.unknown.Handles {
 		return
 	}
-	for _, id := range slices.Sorted(maps.Keys(held)) {
-		for _, cidr := range sortedPrefixes(held[id]) {
-			n := held[id][cidr]
-			c.find(kindHandleMissing, cidr.Addr(), []string{handleObject(written[id]), blockObject(cidr)},
-				"%s %s in %s of handle %s, which does not exist", plural(n, "address", "addresses"), isAre(n), cidr, written[id])
+	for _, key := range slices.Sorted(slices.Values(held.keys())) {
+		of := held.get(key)
+		for _, n := range of.counts {
+			c.find(kindHandleMissing, n.Block.Addr(), []string{handleObject(of.written), blockObject(n.Block)},
+				"%s %s in %s of handle %s, which does not exist", plural(n.Count, "address", "addresses"), isAre(n.Count), n.Block, of.written)
 		}
 	}
 }
 
-// heldBy counts the addresses that each handle holds in each of the blocks, by what
-// stands for its ids, and tells which of these an allocation has written first.
-func heldBy(lists ...[]ipam.BlockState) (held map[string]map[netip.Prefix]int, written map[string]string) {
-	held, written = make(map[string]map[netip.Prefix]int), make(map[string]string)
+func compareCounts(x, y ipam.HandleCount) int { return comparePrefixes(x.Block, y.Block) }
+
+// holdings are what handles hold. There may be as many handles as pods, so a map is kept of
+// small numbers only.
+type holdings struct {
+	at   map[string]int32 // into of, by what stands for the ids of a handle
+	of   []holding
+	room []ipam.HandleCount // for what most handles hold: addresses of one block
+}
+
+// holding is what one handle holds.
+type holding struct {
+	written string             // its id, as an allocation has written it first
+	counts  []ipam.HandleCount // in the order of [comparePrefixes]; none where only the host keeps addresses under its id
+}
+
+// heldBy counts the addresses that each handle holds in each of the blocks.
+func heldBy(lists ...[]ipam.BlockState) *holdings {
+	n := 0
+	for _, blocks := range lists {
+		for i := range blocks {
+			n += len(blocks[i].Allocations)
+		}
+	}
+	h := &holdings{at: make(map[string]int32, n), of: make([]holding, 0, n), room: make([]ipam.HandleCount, 0, n)}
 	for _, blocks := range lists {
 		for i := range blocks {
 			for k := range blocks[i].Allocations {
-				al := &blocks[i].Allocations[k]
-				key := handleKey(al.Handle)
-				if written[key] == "" {
-					written[key] = cutHandle(al.Handle)
+				if al := &blocks[i].Allocations[k]; al.Handle != "" {
+					h.add(blocks[i].CIDR, al)
 				}
-				if al.Handle == "" || isHostReserved(al) {
-					continue
-				}
-				if held[key] == nil {
-					held[key] = make(map[netip.Prefix]int, 1)
-				}
-				held[key][blocks[i].CIDR]++
 			}
 		}
 	}
-	return held, written
+	for i := range h.of {
+		if len(h.of[i].counts) > 1 {
+			h.of[i].settle()
+		}
+	}
+	return h
+}
+
+// add counts an allocation of a block.
+func (h *holdings) add(cidr netip.Prefix, al *block.Allocation) {
+	key := handleKey(al.Handle)
+	i, seen := h.at[key]
+	if !seen {
+		i = int32(len(h.of))
+		h.at[key] = i
+		h.of = append(h.of, holding{written: cutHandle(al.Handle)})
+	}
+	of := &h.of[i]
+	if of.written == "" {
+		of.written = cutHandle(al.Handle)
+	}
+	if isHostReserved(al) {
+		return
+	}
+	if last := len(of.counts) - 1; last >= 0 && of.counts[last].Block == cidr {
+		of.counts[last].Count++
+		return
+	}
+	if of.counts == nil {
+		n := len(h.room) // one for each allocation is there
+		h.room = h.room[:n+1]
+		of.counts = h.room[n : n : n+1]
+	}
+	of.counts = append(of.counts, ipam.HandleCount{Block: cidr, Count: 1})
+}
+
+// settle sorts the counts, and adds up those of one block: it may have been left out once
+// and taken once.
+func (h *holding) settle() {
+	slices.SortFunc(h.counts, compareCounts)
+	kept := h.counts[:1]
+	for _, n := range h.counts[1:] {
+		if last := &kept[len(kept)-1]; last.Block == n.Block {
+			last.Count += n.Count
+		} else {
+			kept = append(kept, n)
+		}
+	}
+	h.counts = kept
+}
+
+// get returns what the handle of that key holds, or nil.
+func (h *holdings) get(key string) *holding {
+	if i, seen := h.at[key]; seen && len(h.of[i].counts) > 0 {
+		return &h.of[i]
+	}
+	return nil
+}
+
+// take returns what a handle holds, and forgets it.
+func (h *holdings) take(id string) []ipam.HandleCount {
+	of := h.get(handleKey(id))
+	if of == nil {
+		return nil
+	}
+	counts := of.counts
+	of.counts = nil
+	return counts
+}
+
+// keys returns the keys of the handles that hold something, in no order.
+func (h *holdings) keys() (keys []string) {
+	for key, i := range h.at {
+		if len(h.of[i].counts) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func countText(counts []ipam.HandleCount) string {
@@ -120,10 +213,6 @@ func wasWere(n int) string {
 		return "was"
 	}
 	return "were"
-}
-
-func sortedPrefixes[T any](m map[netip.Prefix]T) []netip.Prefix {
-	return slices.SortedFunc(maps.Keys(m), comparePrefixes)
 }
 
 // affinities checks that every affinity has its block and is confirmed.

@@ -148,11 +148,11 @@ func (c *checker) keepRefused(fates map[netip.Addr]time.Duration) {
 	if len(c.s.refused) == 0 {
 		return
 	}
-	held, _ := heldBy(c.s.refused)
+	held := heldBy(c.s.refused)
 	for i := range c.s.Cluster.Blocks {
 		b := &c.s.Cluster.Blocks[i]
 		for k := range b.Allocations {
-			if al := &b.Allocations[k]; al.Handle != "" && held[handleKey(al.Handle)] != nil {
+			if al := &b.Allocations[k]; al.Handle != "" && held.get(handleKey(al.Handle)) != nil {
 				delete(fates, b.Addr(al.Ordinal))
 			}
 		}

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -74,14 +73,13 @@ func (s *Snapshot) derived() ipam.Cluster {
 // impliedHandles returns the handles that the allocations name, under the id that
 // comes first of those that share one (§1).
 func impliedHandles(c *ipam.Cluster) []ipam.HandleState {
-	held, written := heldBy(c.Blocks)
-	var handles []ipam.HandleState
-	for key, in := range held {
-		h := ipam.HandleState{ID: written[key]}
-		for _, cidr := range slices.SortedFunc(maps.Keys(in), affinity.CompareCIDRNames) {
-			h.Counts = append(h.Counts, ipam.HandleCount{Block: cidr, Count: in[cidr]})
+	held := heldBy(c.Blocks)
+	handles := make([]ipam.HandleState, 0, len(held.of))
+	for i := range held.of {
+		if of := &held.of[i]; len(of.counts) > 0 {
+			slices.SortFunc(of.counts, func(x, y ipam.HandleCount) int { return affinity.CompareCIDRNames(x.Block, y.Block) })
+			handles = append(handles, ipam.HandleState{ID: of.written, Counts: of.counts})
 		}
-		handles = append(handles, h)
 	}
 	slices.SortFunc(handles, func(x, y ipam.HandleState) int { return strings.Compare(x.ID, y.ID) })
 	return handles

@@ -145,6 +145,14 @@ func (l *Live) Pods() []LivePod {
 	return all
 }
 
+// CountPods returns how many pods have addresses of IPAM.
+func (l *Live) CountPods() int { return len(l.pods) }
+
+// Uses reports whether a pod has an address within the CIDR.
+func (l *Live) Uses(cidr netip.Prefix) bool {
+	return slices.ContainsFunc(l.pods, func(p *LivePod) bool { return p.Uses(cidr) })
+}
+
 // Label returns the pod's namespace and name, or what kind of tunnel it is.
 func (p *LivePod) Label() string {
 	if p.Tunnel != "" {

@@ -15,20 +15,19 @@ import (
 
 // findPods finds the pods: with addresses of IPAM, with others, and those that have ended.
 func (l *Live) findPods() {
-	listed := make(map[string]*Pod, len(l.snapshot.Pods))
-	used, living := make(map[netip.Addr]bool), make(map[netip.Addr]bool)
+	listed := make(map[lifecycle.PodName]*Pod, len(l.snapshot.Pods))
+	used, living := make(map[netip.Addr]bool, len(l.snapshot.Pods)), make(map[netip.Addr]bool, len(l.snapshot.Pods))
 	for i := range l.snapshot.Pods {
 		p := &l.snapshot.Pods[i]
-		listed[p.Namespace+"/"+p.Name] = p
+		name := lifecycle.PodName{Namespace: p.Namespace, Name: p.Name}
+		listed[name] = p
 		for _, ip := range p.IPs {
 			used[ip] = true
 			living[ip] = living[ip] || !p.Ended && !p.HostNetwork
 		}
 		switch {
 		case p.Ended:
-			l.ended = append(l.ended, lifecycle.Pod{
-				PodName: lifecycle.PodName{Namespace: p.Namespace, Name: p.Name}, Node: p.Node, IPs: p.IPs, Evicted: p.Evicted,
-			})
+			l.ended = append(l.ended, lifecycle.Pod{PodName: name, Node: p.Node, IPs: p.IPs, Evicted: p.Evicted})
 		case !p.HostNetwork && len(p.Outside) > 0:
 			l.outside = append(l.outside, &LivePod{Namespace: p.Namespace, Name: p.Name, Node: p.Node, IPs: p.Outside})
 		}
@@ -45,46 +44,47 @@ func (l *Live) findPods() {
 	l.findHolders(nobodys, used, listed)
 	specs := l.a.Pools()
 	for _, p := range l.pods {
-		if of := listed[p.Label()]; of != nil {
+		if of := listed[lifecycle.PodName{Namespace: p.Namespace, Name: p.Name}]; of != nil {
 			p.asks(of, specs)
 		}
 	}
 }
 
 // findHolders finds the pods that the attributes of addresses name, but for those of
-// addresses that are nobody's. The pods of the snapshot are by "namespace/name", and use
-// the addresses that are used.
-func (l *Live) findHolders(nobodys, used map[netip.Addr]bool, listed map[string]*Pod) {
-	type key struct{ handle, label string }
-	byKey := make(map[key]*LivePod)
-	s, specs := l.a.State(), l.a.Pools()
-	for _, h := range s.Handles {
-		l.made = max(l.made, madeNumber(h.ID))
+// addresses that are nobody's. The pods of the snapshot that are listed use the addresses
+// that are used.
+func (l *Live) findHolders(nobodys, used map[netip.Addr]bool, listed map[lifecycle.PodName]*Pod) {
+	cidrs, specs := l.a.Blocks(), l.a.Pools()
+	t := podTable{first: make(map[string]*LivePod, len(l.snapshot.Cluster.Handles)), others: make(map[podHandle]*LivePod)}
+	for _, of := range l.snapshot.Cluster.Handles {
+		if len(of.Counts) > 0 { // the allocator leaves out the others
+			l.made = max(l.made, madeNumber(cutHandle(of.ID)))
+		}
 	}
-	for i := range s.Blocks {
-		b := &s.Blocks[i]
-		of := specOf(specs, b.CIDR.Addr())
-		for _, al := range b.Allocations {
+	l.shared = make(map[string]bool)
+	var b ipam.BlockState
+	for _, cidr := range cidrs {
+		l.a.ReadBlock(cidr, &b)
+		of := specOf(specs, cidr.Addr())
+		for i := range b.Allocations {
+			al := &b.Allocations[i]
 			l.made = max(l.made, madeNumber(al.Handle))
-			label, isPods := podOf(al.Active)
+			name, isPods := podNameOf(al.Active)
 			node, _ := al.Active.Get(ipam.AttrNode)
 			ip := b.Addr(al.Ordinal)
 			if !isPods || node == "" || al.Handle == "" || nobodys[ip] {
 				continue
 			}
-			pod := listed[label]
+			pod := listed[name]
 			if _, isMachines := machineOf(al.Active); isMachines && pod == nil && !used[ip] && !l.report.Unknown.Pods {
 				continue // the machine is stopped, and keeps its address
 			}
-			p := byKey[key{al.Handle, label}]
-			if p == nil {
-				p = &LivePod{Node: node, Handle: al.Handle}
-				p.Namespace, _ = al.Active.Get(ipam.AttrNamespace)
-				p.Name, _ = al.Active.Get(ipam.AttrPod)
+			p, isNew := t.pod(podHandle{name, al.Handle}, l.shared)
+			if isNew {
+				p.Node = node
 				if pod != nil && pod.Node != "" && !l.report.Unknown.Nodes {
 					p.Node = pod.Node
 				}
-				byKey[key{al.Handle, label}] = p
 				l.pods = append(l.pods, p)
 			}
 			p.add(ip, of)
@@ -92,15 +92,44 @@ func (l *Live) findHolders(nobodys, used map[netip.Addr]bool, listed map[string]
 	}
 	l.dirty = true
 	l.tidy()
-	has := make(map[string]bool)
-	l.shared = make(map[string]bool)
-	for _, p := range l.pods {
-		id := handleKey(p.Handle)
-		if has[id] {
-			l.shared[id] = true
-		}
-		has[id] = true
+}
+
+// podHandle is who has addresses: a pod, and the handle of these.
+type podHandle struct {
+	pod    lifecycle.PodName
+	handle string
+}
+
+// A podTable has the pods by who they are. Nearly every handle is of one pod, and there may
+// be a million of them: they go by handle, and lie side by side.
+type podTable struct {
+	first  map[string]*LivePod    // by what stands for the ids of the handle
+	others map[podHandle]*LivePod // of handles that several have
+	room   []LivePod
+}
+
+// pod returns the pod, which may be new. A handle that another pod has is noted as shared.
+func (t *podTable) pod(of podHandle, shared map[string]bool) (p *LivePod, isNew bool) {
+	key := handleKey(of.handle)
+	first := t.first[key]
+	if first != nil && first.Handle == of.handle && first.Namespace == of.pod.Namespace && first.Name == of.pod.Name {
+		return first, false
 	}
+	if p := t.others[of]; p != nil {
+		return p, false
+	}
+	if len(t.room) == 0 {
+		t.room = make([]LivePod, 1<<10)
+	}
+	p, t.room = &t.room[0], t.room[1:]
+	p.Namespace, p.Name, p.Handle = of.pod.Namespace, of.pod.Name, of.handle
+	if first == nil {
+		t.first[key] = p
+	} else {
+		t.others[of] = p
+		shared[key] = true
+	}
+	return p, true
 }
 
 // add notes an address that the pod has, from that pool.

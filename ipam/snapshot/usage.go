@@ -9,6 +9,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
+	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 )
 
 // usage looks at every address that somebody uses.
@@ -169,11 +170,17 @@ func whenText(after time.Duration) string {
 	return "in " + spanText(after) + ", when kube-controllers gives it back"
 }
 
-// podOf returns the pod that attributes name.
+// podOf returns the pod that attributes name, as "namespace/name".
 func podOf(attrs block.Attrs) (name string, isPods bool) {
-	pod, _ := attrs.Get(ipam.AttrPod)
-	namespace, _ := attrs.Get(ipam.AttrNamespace)
-	return namespace + "/" + pod, pod != "" && namespace != ""
+	pod, isPods := podNameOf(attrs)
+	return pod.Namespace + "/" + pod.Name, isPods
+}
+
+// podNameOf returns the pod that attributes name.
+func podNameOf(attrs block.Attrs) (name lifecycle.PodName, isPods bool) {
+	name.Name, _ = attrs.Get(ipam.AttrPod)
+	name.Namespace, _ = attrs.Get(ipam.AttrNamespace)
+	return name, name.Name != "" && name.Namespace != ""
 }
 
 // isTunnel reports whether the attribute "type" is that of a tunnel's address.

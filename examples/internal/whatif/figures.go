@@ -9,7 +9,6 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -66,8 +65,8 @@ type loan struct {
 
 // figures counts the cluster as it stands.
 func (w *world) figures() figures {
-	s, specs, nodes, pods := w.a.State(), w.a.Pools(), w.a.Nodes(), w.Pods()
-	f := figures{Strict: w.a.GetIPAMConfig().StrictAffinity, Nodes: len(nodes), Pods: len(pods), Loans: []loan{}}
+	cidrs, specs, nodes := w.a.Blocks(), w.a.Pools(), w.a.Nodes()
+	f := figures{Strict: w.a.GetIPAMConfig().StrictAffinity, Nodes: len(nodes), Pods: w.CountPods(), Loans: []loan{}}
 	index := make(map[string]int)
 	for i, p := range specs {
 		index[p.Name] = i
@@ -81,9 +80,9 @@ func (w *world) figures() figures {
 		isNode[n.Name] = true
 	}
 	if len(nodes) == 0 { // nobody asked for them: whoever owns a block may be one
-		for i := range s.Blocks {
-			if o := s.Blocks[i].Owner; o.Type == affinity.Host {
-				isNode[o.Name] = true
+		for _, cidr := range cidrs {
+			if c, _ := w.a.CountBlock(cidr); c.Owner.Type == affinity.Host {
+				isNode[c.Owner.Name] = true
 			}
 		}
 	}
@@ -93,8 +92,9 @@ func (w *world) figures() figures {
 	}
 	loans := make(map[loan]int)
 	var there [2]bool
-	for i := range s.Blocks {
-		b := &s.Blocks[i]
+	b := new(ipam.BlockState)
+	for _, cidr := range cidrs {
+		w.a.ReadBlock(cidr, b)
 		k := familyOf(b.CIDR.Addr().Is4())
 		there[k] = true
 		held := both[k].count(b, isNode, loans)
@@ -104,7 +104,7 @@ func (w *world) figures() figures {
 			f.Orphans++
 		}
 	}
-	for _, a := range s.Affinities {
+	for _, a := range w.a.Affinities() {
 		if a.State == affinity.Confirmed {
 			both[familyOf(a.CIDR.Addr().Is4())].Routes++
 		}
@@ -112,7 +112,7 @@ func (w *world) figures() figures {
 	for i, p := range specs {
 		k := familyOf(p.CIDR.Addr().Is4())
 		there[k] = true
-		if usable(p, nodes, pods) {
+		if w.usable(p, nodes) {
 			both[k].Headroom.Add(both[k].Headroom, f.Pools[i].Free)
 		}
 	}
@@ -140,7 +140,7 @@ func (w *world) figures() figures {
 // usable reports whether new pods may get blocks of the pool without asking for it: of
 // pools that select nodes or namespaces, some node must be selected, and some pod there
 // already (docs/calico.md §3).
-func usable(spec pool.Spec, nodes []ipam.Node, pods []snapshot.LivePod) bool {
+func (w *world) usable(spec pool.Spec, nodes []ipam.Node) bool {
 	p, err := pool.New(spec)
 	if err != nil || p.Disabled() || !p.Automatic() || !p.Allows(pool.Workload) {
 		return false
@@ -148,7 +148,7 @@ func usable(spec pool.Spec, nodes []ipam.Node, pods []snapshot.LivePod) bool {
 	if len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n ipam.Node) bool { return p.SelectsNode(n.Labels) }) {
 		return false
 	}
-	return p.SelectsNamespace(nil) || slices.ContainsFunc(pods, func(q snapshot.LivePod) bool { return q.Uses(spec.CIDR) })
+	return p.SelectsNamespace(nil) || w.Uses(spec.CIDR)
 }
 
 func familyOf(is4 bool) int {

@@ -46,7 +46,7 @@ func (r *room) serves(by request, node string) bool {
 
 // room says what is left of each pool.
 func (w *world) room() []*room {
-	s, nodes, pods := w.a.State(), w.a.Nodes(), w.Pods()
+	s, nodes := w.a.State(), w.a.Nodes()
 	rooms := make([]*room, 0, 4)
 	at := make(map[string]*room)
 	specs := w.a.Pools()
@@ -75,7 +75,7 @@ func (w *world) room() []*room {
 		}
 		if made, err := pool.New(p); err == nil && !made.SelectsNamespace(nil) {
 			r.namespaced = true
-			if r.Out == "" && !usable(p, nodes, pods) {
+			if r.Out == "" && !w.usable(p, nodes) {
 				r.Out = "selects no namespace that has pods here"
 			}
 		}
