@@ -69,7 +69,7 @@ func (e *engine) calico(operation string, windows bool) ipam.Interface {
 // this version cannot say.
 func (e *engine) direct(operation, why string) *protocol.Client {
 	e.past[operation+": "+why]++
-	if err := errors.Join(e.fake.pull(ctx), e.fake.pullReservations(ctx)); err != nil {
+	if err := e.fake.pulled(); err != nil {
 		panic(err)
 	}
 	return e.fake.outside()
@@ -255,7 +255,7 @@ func (e *engine) GetAssignmentAttributes(ip netip.Addr) (a sim.Attributes, err e
 	if err != nil {
 		return a, coded(err)
 	}
-	if err := e.fake.pull(ctx); err != nil {
+	if err := e.fake.pulled(); err != nil {
 		return a, err
 	}
 	if a, err = e.fake.outside().GetAssignmentAttributes(ip); err != nil {
@@ -348,7 +348,7 @@ func (e *engine) PutIPAMConfig(c sim.Config) error { return e.fake.outside().Put
 // SetPool has the API's answer from the cluster. The pool goes to the accessor, from
 // which the cluster has it again at the next operation.
 func (e *engine) SetPool(spec pool.Spec) error {
-	if err := e.fake.pull(ctx); err != nil {
+	if err := e.fake.pulled(); err != nil {
 		return err
 	}
 	if err := e.fake.cluster.SetPool(spec); err != nil {
@@ -423,7 +423,7 @@ func (e *engine) Calico() calico.Version { return e.fake.cluster.Calico() }
 // agree on the rest.
 func (e *engine) GetUtilization(pools ...string) []sim.PoolUsage {
 	usage, err := e.calico("GetUtilization", false).GetUtilization(ctx, ipam.GetUtilizationArgs{Pools: pools})
-	if err := e.fake.pull(ctx); err != nil { // another allocator does not
+	if err := e.fake.pulled(); err != nil { // another allocator does not
 		return nil
 	}
 	full := e.fake.outside().GetUtilization(pools...)
@@ -509,7 +509,7 @@ func readBlock(to *sim.BlockState, b *protocol.Block) {
 
 // SequenceNumber reads the number from the datastore's block.
 func (e *engine) SequenceNumber(ip netip.Addr) uint64 {
-	if err := e.fake.pull(ctx); err != nil {
+	if err := e.fake.pulled(); err != nil {
 		return 0
 	}
 	cidr, _, exists := e.fake.cluster.BlockOf(ip)
@@ -526,4 +526,11 @@ func (e *engine) SequenceNumber(ip netip.Addr) uint64 {
 		return 0
 	}
 	return b.GetSequenceNumberForOrdinal(ord)
+}
+
+// pulled makes the cluster's pools and reservations those of the accessors.
+func (f *Fake) pulled() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(f.pull(ctx), f.pullReservations(ctx))
 }

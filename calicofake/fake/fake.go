@@ -23,7 +23,8 @@ type Options struct {
 	// Pools and Reservations are what Calico's NewIPAMClient takes: they are called
 	// at each operation that needs them. [Pools] and [Reservations] make them of
 	// lists. Nil stands for those that are written through [Fake.Resources], at
-	// first none.
+	// first none. They may use the fake, but not ask it for what they are asked for.
+	// What they return is not changed. Their errors are those of the operation.
 	Pools        ipam.PoolAccessorInterface
 	Reservations ipam.IPReservationInterface
 
@@ -51,7 +52,7 @@ type Fake struct {
 	hooks   hooks
 
 	// mu guards the cluster. An operation holds it from beginning to end, except
-	// while a hook runs.
+	// while a hook or an accessor runs.
 	mu       sync.Mutex
 	cluster  *protocol.Cluster
 	watchers []watching
@@ -153,8 +154,10 @@ type hooks struct {
 }
 
 // Before sets what is called before each operation, with its name and its
-// arguments without the context. If it returns an error the operation does not
-// run, and returns that error. Nil takes it off. It may use the fake.
+// arguments without the context: ReleaseIPs and GetIPAMConfig may have none. If it
+// returns an error the operation does not run, and returns that error. Nil takes it
+// off. It may use the fake, and is called for what it does there, too. Operations of
+// several goroutines call it at the same time.
 func (f *Fake) Before(hook func(ctx context.Context, op string, args ...any) error) {
 	f.hooks.mu.Lock()
 	defer f.hooks.mu.Unlock()
@@ -168,7 +171,9 @@ func (f *Fake) Before(hook func(ctx context.Context, op string, args ...any) err
 // datastore that does not answer. Nil takes it off.
 //
 // It may use the fake: an edit in between is that of another client, and the
-// operation goes on with what it has read.
+// operation goes on with what it has read. The hook is called for the calls of
+// operations that it does itself, too. Operations of several goroutines call it at the
+// same time.
 func (f *Fake) BeforeCall(hook func(ctx context.Context, c Call) error) {
 	f.hooks.mu.Lock()
 	defer f.hooks.mu.Unlock()

@@ -260,6 +260,27 @@ func TestPullMode(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 }
 
+// TestAccessorUsesTheFake: an accessor may look at the fake, and two pools of one name
+// are refused.
+func TestAccessorUsesTheFake(t *testing.T) {
+	var f *fake.Fake
+	pools := []v3.IPPool{fake.Pool("a", "10.0.0.0/24")}
+	f = fake.New(fake.Options{
+		Pools: fake.PoolFunc(func() ([]v3.IPPool, error) { return pools, f.SetNode("node-1", nil) }),
+		Reservations: fake.ReservationFunc(func() ([]string, error) {
+			list, err := f.Datastore().List(ctx, model.IPAMHandleListOptions{}, "")
+			return make([]string, len(list.KVPairs)), err
+		}),
+	})
+	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+	require.NoError(t, err)
+	_, _, err = f.Resources().List(ctx, &v3.IPReservation{}, fake.ListOptions{})
+	require.NoError(t, err)
+	pools = append(pools, fake.Pool("a", "10.0.1.0/24"))
+	_, _, err = f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
+	require.EqualError(t, err, "fake: two pools are called a")
+}
+
 // TestReleases: each release has its rules, and the clock is the caller's.
 func TestReleases(t *testing.T) {
 	for release, reclaimed := range map[string]bool{"": false, "v3.32.1": true, "master": true} {

@@ -97,7 +97,7 @@ func (f *Fake) pull(ctx context.Context) error {
 	var pools []v3.IPPool
 	if f.options.Pools != nil {
 		var err error
-		if pools, err = f.options.Pools.GetAllPools(); err != nil {
+		if pools, err = f.accessorPools(); err != nil {
 			return err
 		}
 	} else if !f.poolsChanged {
@@ -111,6 +111,21 @@ func (f *Fake) pull(ctx context.Context) error {
 	return setPools(f.cluster, pools)
 }
 
+// accessorPools returns the pools of the accessor, which may use the fake.
+func (f *Fake) accessorPools() ([]v3.IPPool, error) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	return f.options.Pools.GetAllPools()
+}
+
+// accessorReservations returns the reservations of the accessor, which may use the
+// fake.
+func (f *Fake) accessorReservations(ctx context.Context) (*v3.IPReservationList, error) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	return f.options.Reservations.List(ctx, options.ListOptions{})
+}
+
 // setPools makes these the cluster's pools.
 func setPools(cluster *protocol.Cluster, pools []v3.IPPool) error {
 	specs := make(map[string]pool.Spec, len(pools))
@@ -118,6 +133,9 @@ func setPools(cluster *protocol.Cluster, pools []v3.IPPool) error {
 		s, err := specOf(&pools[i])
 		if err != nil {
 			return err
+		}
+		if _, twice := specs[s.Name]; twice {
+			return fmt.Errorf("fake: two pools are called %s", s.Name)
 		}
 		specs[s.Name] = s
 	}
@@ -158,7 +176,7 @@ func (f *Fake) mirror(ctx context.Context, k *Kind) error {
 	var objects []Object
 	switch {
 	case k.Plural == poolsResource && f.options.Pools != nil:
-		pools, err := f.options.Pools.GetAllPools()
+		pools, err := f.accessorPools()
 		if err != nil {
 			return err
 		}
@@ -166,7 +184,7 @@ func (f *Fake) mirror(ctx context.Context, k *Kind) error {
 			objects = append(objects, pools[i].DeepCopy())
 		}
 	case k.Plural == reservationsResource && f.options.Reservations != nil:
-		list, err := f.options.Reservations.List(ctx, options.ListOptions{})
+		list, err := f.accessorReservations(ctx)
 		if err != nil {
 			return err
 		}
@@ -236,7 +254,7 @@ func (f *Fake) pullReservations(ctx context.Context) error {
 		f.cluster.SetReservations(entries)
 		return nil
 	}
-	list, err := f.options.Reservations.List(ctx, options.ListOptions{})
+	list, err := f.accessorReservations(ctx)
 	if err != nil {
 		return err
 	}

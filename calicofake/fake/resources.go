@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
@@ -32,6 +32,7 @@ import (
 //
 // An API server of a cluster accepts any object that the CRD's schema allows. Here it
 // must also be one that the allocator can read, with the name that Calico gives it.
+// Names, labels and the other metadata must be what Kubernetes allows.
 type Resources struct{ fake *Fake }
 
 // Resources returns the objects as an API server has them.
@@ -168,7 +169,7 @@ func (r *Resources) Create(ctx context.Context, o Object) (Object, error) {
 	o = o.DeepCopyObject().(Object)
 	switch {
 	case o.GetName() == "":
-		return nil, invalidObject(k, o, field.Required(field.NewPath("metadata", "name"), "generateName is not supported"))
+		return nil, invalidObject(k, o, field.Required(field.NewPath("metadata", "name"), "every object needs a name: generateName is not supported"))
 	case o.GetResourceVersion() != "":
 		return nil, kerrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 	case r.fake.entry(k.Plural, o.GetName()) != nil:
@@ -177,6 +178,9 @@ func (r *Resources) Create(ctx context.Context, o Object) (Object, error) {
 	object, err := r.object(k, o, nil)
 	if err != nil {
 		return nil, err
+	}
+	if errs := checkMeta(o, apivalidation.NameIsDNSSubdomain); errs != nil {
+		return nil, invalidObject(k, o, errs...)
 	}
 	e := r.fake.newEntry(r.fake.put(object), writtenMeta(o))
 	e.node = nodeOf(o)
@@ -222,6 +226,14 @@ func invalidObject(k *Kind, o Object, errs ...*field.Error) error {
 	return kerrors.NewInvalid(k.GroupKind(), o.GetName(), errs)
 }
 
+// checkMeta returns what Kubernetes has against the metadata of an object without a
+// namespace.
+func checkMeta(o Object, name apivalidation.ValidateNameFunc) field.ErrorList {
+	meta := writtenMeta(o)
+	meta.Name, meta.Labels = o.GetName(), o.GetLabels()
+	return apivalidation.ValidateObjectMeta(&meta, false, name, field.NewPath("metadata"))
+}
+
 // writtenMeta returns the metadata that a client may write.
 func writtenMeta(o Object) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
@@ -265,6 +277,10 @@ func (r *Resources) Update(ctx context.Context, o Object) (Object, error) {
 		return nil, kerrors.NewConflict(k.resource(), o.GetName(), errModified)
 	case o.GetUID() != "" && o.GetUID() != old.meta.UID:
 		return nil, uidConflict(k, o.GetName(), string(o.GetUID()), old)
+	}
+	// The name is that of an object that is there: the allocator makes any.
+	if errs := checkMeta(o, func(string, bool) []string { return nil }); errs != nil {
+		return nil, invalidObject(k, o, errs...)
 	}
 	written := writtenMeta(o)
 	meta := old.meta

@@ -194,12 +194,12 @@ func (q *request) body(text []byte, err error) (fake.Object, error) {
 		default:
 			q.w.Header().Add("Warning", fmt.Sprintf("299 - %q", err.Error()))
 		}
-	} else if err != nil {
+	} else if err != nil && !runtime.IsNotRegisteredError(err) {
 		return nil, kerrors.NewBadRequest(fmt.Sprintf("the body is no %s: %v", q.kind.Kind, err))
 	}
 	o, ok := decoded.(fake.Object)
 	if !ok || *kind != q.kind.GroupVersionKind {
-		return nil, kerrors.NewBadRequest(fmt.Sprintf("the body is a %s of %s: this path is for a %s of %s",
+		return nil, kerrors.NewBadRequest(fmt.Sprintf("the body is of kind %s of %s: this path is for kind %s of %s",
 			kind.Kind, kind.GroupVersion(), q.kind.Kind, q.kind.GroupVersion()))
 	}
 	if q.name != "" && o.GetName() != q.name {

@@ -50,6 +50,13 @@ func (q *request) list() error {
 	if query.Get("continue") != "" {
 		return kerrors.NewBadRequest("continue key is not valid: this server lists everything at once")
 	}
+	for _, name := range []string{"limit", "timeoutSeconds"} {
+		if text := query.Get(name); text != "" {
+			if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+				return kerrors.NewBadRequest(fmt.Sprintf("%s: Invalid value: %q: must be a number", name, text))
+			}
+		}
+	}
 	at := query.Get("resourceVersion")
 	if _, err := strconv.ParseUint(at, 10, 64); at != "" && err != nil {
 		return kerrors.NewBadRequest(fmt.Sprintf("resourceVersion: Invalid value: %q: must be one that this server has returned", at))
@@ -63,7 +70,7 @@ func (q *request) list() error {
 			return kerrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %s, current: %s", at, now), 1)
 		}
 	}
-	if w := query.Get("watch"); w == "true" || w == "1" {
+	if w := query.Get("watch"); query.Has("watch") && w != "false" && w != "0" {
 		return q.watch(options, at, now)
 	}
 	if query.Get("resourceVersionMatch") == string(metav1.ResourceVersionMatchExact) && at != now {
