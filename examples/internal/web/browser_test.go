@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -30,8 +31,33 @@ const folder = "/deep/er/"
 // browser is one that shows the site.
 type browser struct {
 	*chromium.Chromium
-	t   *testing.T
-	url string
+	t      *testing.T
+	url    string
+	server *requests
+}
+
+// requests are the paths that a server was asked for: by the page, or by its threads,
+// which the page's own log leaves out.
+type requests struct {
+	mu    sync.Mutex
+	paths []string
+}
+
+// log serves as next does, and writes the paths down.
+func (r *requests) log(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.mu.Lock()
+		r.paths = append(r.paths, request.URL.Path)
+		r.mu.Unlock()
+		next.ServeHTTP(w, request)
+	})
+}
+
+// since returns the paths of the requests that follow the first n.
+func (r *requests) since(n int) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.paths[n:])
 }
 
 // startBrowser compiles the site, serves it and starts a browser.
@@ -40,13 +66,14 @@ func startBrowser(t *testing.T) *browser {
 	c := chromium.Start(t, "the page of the lab")
 	s, err := newSite(t.Context())
 	require.NoError(t, err)
-	server := httptest.NewServer(http.StripPrefix(strings.TrimSuffix(folder, "/"), s))
+	asked := new(requests)
+	server := httptest.NewServer(asked.log(http.StripPrefix(strings.TrimSuffix(folder, "/"), s)))
 	t.Cleanup(server.Close)
-	return &browser{c, t, server.URL + folder}
+	return &browser{c, t, server.URL + folder, asked}
 }
 
 // on returns the same browser for a part of the test.
-func (b *browser) on(t *testing.T) *browser { return &browser{b.On(t), t, b.url} }
+func (b *browser) on(t *testing.T) *browser { return &browser{b.On(t), t, b.url, b.server} }
 
 // open shows the site, at an address of its own, in a new tab of that width.
 func (b *browser) open(address string, width int64) {
@@ -399,7 +426,7 @@ func fragments(b *browser) {
 	b.click("Undo")
 	want, fragment := b.same(), b.fragment()
 
-	other := &browser{chromium.Start(b.t, "the page of the lab"), b.t, b.url} // with a profile of its own
+	other := &browser{chromium.Start(b.t, "the page of the lab"), b.t, b.url, b.server} // with a profile of its own
 	other.openLab("#lab/" + fragment)
 	require.Equal(b.t, want, other.same())
 	require.Equal(b.t, fragment, other.fragment())
@@ -614,15 +641,12 @@ func droppedDump(b *browser) {
 
 // nothingLeaves: the page asks for its own files, and for nothing else, and it cannot.
 func nothingLeaves(b *browser) {
+	earlier := len(b.server.since(0))
 	b.openLab("")
-	first := b.Requests()
 	var files []string
-	for _, url := range first {
-		if strings.HasPrefix(url, "data:") || strings.HasPrefix(url, "blob:"+strings.TrimSuffix(b.url, folder)) {
-			continue // what is in the page already
-		}
-		name, own := strings.CutPrefix(url, b.url)
-		require.True(b.t, own, url)
+	for _, path := range b.server.since(earlier) {
+		name, own := strings.CutPrefix(path, folder)
+		require.True(b.t, own, path)
 		if name == "" {
 			name = "index.html"
 		}
@@ -630,6 +654,10 @@ func nothingLeaves(b *browser) {
 	}
 	slices.Sort(files)
 	require.Equal(b.t, names(), slices.Compact(files), "each file of the site is needed")
+	first, answered := b.Requests(), len(b.server.since(0))
+	for _, url := range first {
+		require.True(b.t, strings.HasPrefix(url, b.url) || strings.HasPrefix(url, "data:") || strings.HasPrefix(url, "blob:"+strings.TrimSuffix(b.url, folder)), url)
+	}
 
 	for _, tab := range []string{"slow", "course", "cluster", "sizes", "lab"} {
 		b.Run(fmt.Sprintf(`document.getElementById("tab-%s").click()`, tab))
@@ -642,6 +670,7 @@ func nothingLeaves(b *browser) {
 	for _, url := range b.Requests()[len(first):] {
 		require.True(b.t, strings.HasPrefix(url, "blob:"), url)
 	}
+	require.Empty(b.t, b.server.since(answered))
 
 	// Whatever a script of the page might try.
 	tries := map[string]string{
@@ -659,6 +688,7 @@ func nothingLeaves(b *browser) {
 	for _, directive := range []string{"connect-src 'none'", "img-src 'self' data:"} {
 		require.Contains(b.t, complaints, directive, "it is the policy that refuses")
 	}
+	require.Empty(b.t, b.server.since(answered))
 	for _, url := range b.Requests()[before:] {
 		require.False(b.t, strings.HasPrefix(url, "http") && !strings.HasSuffix(url, "/x.png") && !strings.HasSuffix(url, ":9/") && !strings.HasSuffix(url, "main.js"), url)
 	}

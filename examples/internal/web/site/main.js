@@ -53,12 +53,15 @@ async function start() {
   });
   document.getElementById("tabs").append(list.element);
 
+  function prepare(name) {
+    if (made.has(name)) return;
+    made.add(name);
+    make[name]();
+  }
+
   function show(name) {
     tab = name;
-    if (!made.has(name)) {
-      made.add(name);
-      make[name]();
-    }
+    prepare(name);
     for (const [n, panel] of panels) panel.hidden = n !== name;
     document.title = `${titles[name]} – ipamsim`;
     writeAddress();
@@ -90,10 +93,11 @@ async function start() {
 
   const { tab: first, rest, odd } = readAddress();
   if (first === "course") course = rest;
+  list.mark(first);
+  prepare(first); // while the engine starts
   if (first === "lab" && rest) await openState(rest);
   if (odd) complain(new Error("The address does not name a part of this page: the lab is shown."));
   if (!lab.view) lab.show(await lab.ask("view", {}));
-  list.mark(first);
   show(first);
   document.getElementById("loading").remove();
   addEventListener("hashchange", tried(async () => {
