@@ -281,6 +281,8 @@ func everyAct(b *browser) {
 	b.Wait(`document.querySelector("[data-node=` + worker + `] .pods .acts button")`)
 	pod := b.Text(`document.querySelector("[data-node=` + worker + `] .pods .acts button").getAttribute("aria-label").replace("Restart ", "")`)
 	act("Restart " + pod)
+	act("Restart " + pod + " until its address returns")
+	require.Contains(b.t, b.Text(`document.querySelector("#panel-lab .says").textContent`), " restarts ")
 	b.Wait(`[...document.querySelectorAll("#panel-lab button")].some(e => e.getAttribute("aria-label") === "Remove ` + pod + `")`)
 	act("Remove " + pod)
 	open("details.menu")
@@ -356,6 +358,7 @@ func everyAct(b *browser) {
 func keyboardOnly(b *browser) {
 	b.openLab("")
 	b.Run(`document.activeElement.blur()`)
+	starts := b.Text(`document.querySelector("#panel-lab .overlay").toDataURL()`) // without any node's way
 	focused := `(e => (e.getAttribute("aria-label") || e.textContent).trim())(document.activeElement)`
 	reach := func(name string) {
 		b.t.Helper()
@@ -396,7 +399,7 @@ func keyboardOnly(b *browser) {
 	require.Contains(b.t, b.Text(cursor), "192.168.131.191|State: free|In the queue: ")
 	b.Press(kb.Home)
 	require.Contains(b.t, b.Text(cursor), "192.168.131.128|")
-	b.Wait(`(c => { const g = new OffscreenCanvas(c.width, c.height).getContext("2d"); g.drawImage(c, 0, 0); return g.getImageData(0, 0, c.width, c.height).data.some(v => v); })(document.querySelector("#panel-lab .overlay"))`) // the node's way
+	b.Wait(fmt.Sprintf(`document.querySelector("#panel-lab .overlay").toDataURL() !== %q`, starts)) // the node's way
 
 	// The pool's map.
 	for range 80 {
@@ -409,6 +412,34 @@ func keyboardOnly(b *browser) {
 	require.Contains(b.t, b.Text(cursor), "192.168.255.192/26|State: no node has claimed it")
 	b.Press(kb.Home, kb.PageDown)
 	require.Contains(b.t, b.Text(cursor), "192.168.0.64/26|")
+
+	// What is made anew keeps the keyboard, or hands it on.
+	b.Run(`document.querySelector("[data-node=calico-ipam-worker] .pods-box").open = true`)
+	b.Wait(`document.querySelector("[data-node=calico-ipam-worker] .pods button")`)
+	enter := func(name, then string) {
+		b.t.Helper()
+		before := b.Text(`document.body.dataset.fragment`)
+		b.Run(find("lab", name) + `.focus()`)
+		b.Press(kb.Enter)
+		b.Wait(fmt.Sprintf(`document.body.dataset.fragment !== %q`, before))
+		b.drawn()
+		b.Wait(fmt.Sprintf(`%s === %q`, focused, then))
+	}
+	enter("Restart default/web-2", "Restart default/web-2")
+	enter("Remove default/web-2", "Remove default/web-3")
+	enter("Undo", "Undo")
+	enter("Undo", "Undo")
+	enter("restart default/web-2", "restart default/web-2")
+	b.Run(find("lab", "Reset") + `.focus()`)
+	b.Press(kb.Enter)
+	b.Wait(`document.querySelectorAll("#panel-lab .history li").length === 1`)
+	require.Equal(b.t, "Add a pod", b.Text(focused))
+	enter("Add a pod", "Add a pod")
+	b.fill("scale", "")
+	b.Run(find("lab", "Scale") + `.click()`)
+	require.Contains(b.t, b.message(), "Pods: want a whole number", "no number is not zero")
+	b.Press(kb.Escape)
+	require.Equal(b.t, "", b.message())
 
 	// Undo.
 	b.Run(`document.querySelector("#panel-lab .history button").focus()`)
@@ -518,7 +549,7 @@ func callByCall(b *browser) {
 	finish := func() {
 		b.Wait(`!document.querySelector('#panel-slow [data-act="end"]').disabled`)
 		b.Run(`document.querySelector('#panel-slow [data-act="end"]').click()`)
-		b.Wait(`document.querySelector("#panel-slow .slow-body h2")?.textContent === "What came of it"`)
+		b.Wait(`document.querySelector("#panel-slow .says-card h2")?.textContent === "What came of it"`)
 	}
 	begin()
 	require.Equal(b.t, "true", b.Text(`String(document.querySelector('#panel-slow [data-act="end"]').disabled)`), "nobody has ended")
@@ -533,7 +564,7 @@ func callByCall(b *browser) {
 	}
 	require.True(b.t, pending, "a claim is pending on the way")
 	finish()
-	came := b.Text(`document.querySelector("#panel-slow .slow-body").textContent`)
+	came := b.Text(`document.querySelector("#panel-slow .says-card").textContent`)
 	require.Equal(b.t, 2, strings.Count(came, " gets 192.168.0."), came)
 	b.Run(`document.querySelector('#panel-slow [data-act="to-lab"]').click()`)
 	b.Wait(`!document.getElementById("panel-lab").hidden`)
@@ -694,6 +725,11 @@ func nothingLeaves(b *browser) {
 	}
 }
 
+// nameless is the first thing without a name for a screen reader.
+const nameless = `([...document.querySelectorAll("button, input, select, canvas, summary, pre, progress, output, [role=tabpanel], [role=group], [role=list], nav, fieldset")].find(e =>
+	!(e.getAttribute("aria-label") || (document.getElementById(e.getAttribute("aria-labelledby")) || "").textContent || e.labels && [...e.labels].map(l => l.textContent).join("")
+		|| e.matches("button, summary, fieldset, output") && e.textContent || e.closest("[aria-hidden=true]"))) || "").outerHTML?.slice(0, 200) || ""`
+
 // looks: narrow screens, themes, paper, and the forms of the cells.
 func looks(b *browser) {
 	shots := os.Getenv("IPAMSIM_SCREENSHOTS")
@@ -753,6 +789,8 @@ func looks(b *browser) {
 	for _, tab := range []string{"slow", "course", "cluster", "sizes", "lab"} {
 		b.Run(fmt.Sprintf(`document.getElementById("tab-%s").click()`, tab))
 		b.Wait(fmt.Sprintf(`document.getElementById("panel-%s").children.length`, tab))
+		b.Settle()
+		require.Equal(b.t, "", b.Text(nameless), "each control and region of %s has a name", tab)
 		if tab == "cluster" {
 			b.drop("cluster.yaml", "kind: Node\napiVersion: v1\nmetadata: {name: a-node-with-quite-a-long-name.of.a.domain.example}\n")
 			b.Wait(`"loaded" in document.querySelector(".cluster").dataset || !document.getElementById("message").hidden`)

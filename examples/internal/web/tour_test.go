@@ -88,6 +88,6 @@ func crash(b *browser) {
 	}
 	step("die")
 	b.Run(`document.querySelector('#panel-course [data-act="end"]').click()`)
-	b.Wait(`document.querySelector("#panel-course .slow-body h2")?.textContent === "What came of it"`)
+	b.Wait(`document.querySelector("#panel-course .says-card h2")?.textContent === "What came of it"`)
 	b.Run(find("course", "Add a pod on calico-ipam-worker") + `.click()`)
 }

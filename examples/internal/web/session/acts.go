@@ -453,11 +453,10 @@ func (w *world) restartUntilBack(p *pod) error {
 		return errors.New("back: a released address cools down, and the clock stands still while pods restart: set the cooldown to 0s first")
 	}
 	first, others := p.ips[0], make(map[netip.Addr]bool)
-	var between []event
 	for {
 		w.giveBack(p)
 		w.tellPod(p)
-		events := w.ask(p)
+		w.ask(p)
 		restarts := count(len(others)+1, "time")
 		switch {
 		case p.waits():
@@ -469,13 +468,12 @@ func (w *world) restartUntilBack(p *pod) error {
 				return nil
 			}
 			w.say("%s restarts %s on %s. Each time its address goes to the end of the queue, and it gets the head.", p.label(), restarts, p.node.name)
-			w.say("So it has %s first: %s. Then %s returns.", count(len(others), "other address"), addresses(between), first)
+			w.say("So it has the other %s of the queue first, and then %s returns.", count(len(others), "address"), first)
 			return nil
 		case others[p.ips[0]]:
 			w.say("%s restarts %s on %s, and %s does not return: the node takes addresses of another block first.", p.label(), restarts, p.node.name, first)
 			return nil
 		}
 		others[p.ips[0]] = true
-		between = append(between, events[0])
 	}
 }

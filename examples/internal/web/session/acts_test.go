@@ -123,7 +123,7 @@ Nobody has asked for an address yet, so no block exists.
 calico-ipam-control-plane has no block in 10.0.0.0/25 yet: it starts its walk at block 1 of 2 and claims 10.0.0.64/26; default/web-1 gets 10.0.0.64, the head of the block's queue.
 {"do":"restart","pod":"web-1","back":true}
 default/web-1 restarts 64 times on calico-ipam-control-plane. Each time its address goes to the end of the queue, and it gets the head.
-So it has 63 other addresses first: 10.0.0.65 to 10.0.0.127. Then 10.0.0.64 returns.
+So it has the other 63 addresses of the queue first, and then 10.0.0.64 returns.
 {"do":"add-pods","fill":true}
 63 pods on calico-ipam-control-plane (default/web-2 to web-64) get 10.0.0.65 to 10.0.0.127, the head of the queue of the node's block 10.0.0.64/26. The block is full now.
 {"do":"restart","pod":"web-1","back":true}
@@ -302,6 +302,12 @@ func TestReads(t *testing.T) {
 	reply(t, s, "map", `{"pool":"default-ipv4-ippool"}`, &m)
 	require.Len(t, m.Starts, 3)
 	require.Len(t, m.Runs, 2)
+	large := New() // 2 and 4 addresses of 1,024
+	require.NoError(t, run(large, `{"do":"setup","blockSize":22}`))
+	reply(t, large, "map", `{}`, &m)
+	for _, r := range m.Runs {
+		require.EqualValues(t, 1, r[4], "little is not nothing")
+	}
 	var walk Walk
 	reply(t, s, "walk", `{"node":"calico-ipam-worker","most":2}`, &walk)
 	require.Len(t, walk.Steps, 2)

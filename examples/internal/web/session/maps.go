@@ -21,7 +21,7 @@ type Map struct {
 	// Runs are the blocks that exist or that somebody claims, in order: the first, how
 	// many, the kind (1 owned, 2 nobody's, 3 only claimed so far), the owner's place among
 	// the nodes of the view (-1 for none), and for each address of such a block how many are
-	// in use, from 0 to 100. All others are free to claim.
+	// in use: 0 only if none is, 100 only if all are. All others are free to claim.
 	Runs   [][5]float64 `json:"runs"`
 	Starts []Start      `json:"starts"`
 }
@@ -74,7 +74,7 @@ func (s *Session) Map(name string) (*Map, error) {
 			kind, place = runOwned, float64(n.place)
 		}
 		size := 1 << (cidr.Addr().BitLen() - cidr.Bits())
-		m.Runs = append(m.Runs, [5]float64{float64(p.IndexOf(cidr.Addr()).Lo()), 1, kind, place, float64(100 * b.count.InUse / size)})
+		m.Runs = append(m.Runs, [5]float64{float64(p.IndexOf(cidr.Addr()).Lo()), 1, kind, place, percent(b.count.InUse, size)})
 	}
 	for c, state := range w.claimed {
 		n := w.nodes[c.owner.Name]
@@ -107,6 +107,14 @@ func (s *Session) Map(name string) (*Map, error) {
 		}
 	}
 	return m, nil
+}
+
+// percent is how many of a hundred are in use, 0 and 100 only where none and all are.
+func percent(used, size int) float64 {
+	if used == 0 {
+		return 0
+	}
+	return float64(max(1, 100*used/size))
 }
 
 type walkArgs struct {

@@ -54,7 +54,7 @@ func (s *Session) Plan(a planArgs) (*Plan, error) {
 	for _, one := range []struct {
 		field       string
 		n, from, to int
-	}{{"nodes", a.Nodes, 1, maxPlanNodes}, {"pods", a.Pods, 0, maxPlanPods}, {"nodes", a.Nodes * a.Pods, 0, maxPlanned}} {
+	}{{"nodes", a.Nodes, 1, maxPlanNodes}, {"pods", a.Pods, 0, maxPlanPods}, {"pods of all nodes", a.Nodes * a.Pods, 0, maxPlanned}} {
 		if one.n < one.from || one.n > one.to {
 			return nil, fmt.Errorf("%s: %s is out of range: %s to %s", one.field, thousands(one.n), thousands(one.from), thousands(one.to))
 		}
@@ -105,7 +105,7 @@ func planRuns(m *sim.Map, size int) [][5]float64 {
 		if c.Owner < 0 {
 			continue
 		}
-		r := [5]float64{float64(i - m.Pools[0].First), 1, runOwned, float64(c.Owner), float64(100 * c.InUse / size)}
+		r := [5]float64{float64(i - m.Pools[0].First), 1, runOwned, float64(c.Owner), percent(c.InUse, size)}
 		if n := len(runs); n > 0 {
 			if before := &runs[n-1]; before[0]+before[1] == r[0] && before[3] == r[3] && before[4] == r[4] {
 				before[1]++

@@ -28,7 +28,7 @@ func TestPlan(t *testing.T) {
 	}
 	for args, complaint := range map[string]string{
 		`{"nodes":0,"pods":40,"pool":"10.0.0.0/18"}`:                "nodes: 0 is out of range: 1 to 5,000",
-		`{"nodes":5000,"pods":100,"pool":"10.0.0.0/18"}`:            "nodes: 500,000 is out of range: 0 to 250,000",
+		`{"nodes":5000,"pods":100,"pool":"10.0.0.0/18"}`:            "pods of all nodes: 500,000 is out of range: 0 to 250,000",
 		`{"nodes":3,"pods":4,"pool":"10.0.0.1/18"}`:                 "pool: 10.0.0.1/18 begins in the middle of a range: did you mean 10.0.0.0/18?",
 		`{"nodes":3,"pods":4,"pool":"10.0.0.0/18","blockSize":12}`:  "blockSize: 12: ",
 		`{"nodes":3,"pods":4,"pool":"10.0.0.0/18","block-size":26}`: "block-size: there is no such argument",

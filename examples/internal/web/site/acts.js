@@ -1,7 +1,8 @@
 // What one can do to the cluster: the bar of acts, and the settings below it.
 
-import { button, choice, el, field, fill, freshID } from "./dom.js";
-import { complain, tried } from "./store.js";
+import { button, choice, el, field, fill, freshID, whole } from "./dom.js";
+import { pairs } from "./nodes.js";
+import { tried } from "./store.js";
 
 const releases = Array.from({ length: 12 }, (_, i) => `v3.${22 + i}`);
 
@@ -11,26 +12,32 @@ export const number = (value, min, max, properties = {}) => el("input", { type: 
 /** makeActs is the bar. */
 export function makeActs(store) {
   const scale = number(40, 0, 20000, { name: "scale", "aria-label": "Pods of the deployment" });
-  const strict = el("input", { type: "checkbox", onchange: () => store.do({ do: "configure", strict: strict.checked }) });
+  const strict = el("input", { type: "checkbox", onchange: async () => {
+    await store.do({ do: "configure", strict: strict.checked });
+    strict.checked = store.view.config.strict; // if it was refused
+  } });
   const undo = button("Undo", tried(() => store.act("undo")), { "aria-keyshortcuts": "Control+Z" });
   const redo = button("Redo", tried(() => store.act("redo")), { "aria-keyshortcuts": "Control+Y" });
   const reset = button("Reset", tried(() => store.act("reset")));
   const group = (name, ...children) => el("div.group", { role: "group", "aria-label": name }, el("span.group-name", { "aria-hidden": "true" }, name), ...children);
   const advance = (by, text) => button("+" + text, () => store.do({ do: "advance", by }), { "aria-label": `Move the clock by ${by}` });
+  const past = group("History", undo, redo, reset);
   const bar = el("div.bar", { role: "group", "aria-label": "Acts on the cluster" },
     group("Pods",
       button("+1", () => store.do({ do: "add-pods", count: 1 }), { "aria-label": "Add a pod" }),
       button("+10", () => store.do({ do: "add-pods", count: 10 }), { "aria-label": "Add 10 pods" }),
-      scale, button("Scale", () => store.do({ do: "scale", count: Number(scale.value) }))),
+      scale, button("Scale", tried(() => store.act("do", { do: "scale", count: whole(scale, "Pods") })))),
     group("Nodes", button("Add a node", () => store.do({ do: "add-node" }))),
     group("Clock", advance("1s", "1 s"), advance("1m", "1 min"), advance("5m", "5 min"), advance("1h", "1 h")),
     group("Clean up", button("Run kube-controllers", () => store.do({ do: "clean" }))),
     el("label.group.check", {}, strict, "Strict affinity"),
-    group("History", undo, redo, reset));
+    past);
   store.listen(view => {
+    const focused = document.activeElement;
     undo.disabled = view.at <= 1;
     redo.disabled = view.at >= view.length;
     reset.disabled = view.at <= 1;
+    if (focused.disabled && bar.contains(focused)) (past.querySelector("button:enabled") || bar.querySelector("button")).focus();
     strict.checked = view.config.strict;
   });
   return bar;
@@ -51,8 +58,9 @@ function limits(store) {
     cooldown.value = view.config.cooldown;
   });
   return part("Limits",
-    field("Blocks of a node, at most (0: no limit)", most),
-    button("Set the limit", () => store.do({ do: "configure", maxBlocks: Number(most.value) })),
+    field("Blocks of a node, at most", most),
+    button("Set the limit", tried(() => store.act("do", { do: "configure", maxBlocks: whole(most, "Blocks of a node") }))),
+    el("p.note", {}, "Calico has 20 where 0 is set, and accepts another limit only with strict affinity."),
     field("Addresses cool down for", cooldown),
     button("Set the cooldown", () => store.do({ do: "configure", cooldown: cooldown.value.trim() })),
     el("p.note", {}, "A time such as 30s or 5m, 20m at most. Calico has it since v3.33."));
@@ -73,14 +81,6 @@ function nodes(store) {
     }));
 }
 
-/** pairs reads labels, as in "a=1, b=2". */
-export function pairs(text) {
-  return Object.fromEntries(text.split(",").map(t => t.trim()).filter(t => t).map(t => {
-    const at = t.indexOf("=");
-    return at < 0 ? [t, ""] : [t.slice(0, at).trim(), t.slice(at + 1).trim()];
-  }));
-}
-
 function pools(store) {
   const list = freshID();
   const names = el("datalist", { id: list });
@@ -90,7 +90,11 @@ function pools(store) {
   const selector = el("input", { type: "text", name: "pool-selector", placeholder: "zone == \"a\"", spellcheck: false, autocomplete: "off" });
   const reserved = el("input", { type: "text", name: "pool-reserved", placeholder: "10.0.0.0/28, …", spellcheck: false, autocomplete: "off" });
   const disabled = el("input", { type: "checkbox" });
-  store.listen(view => fill(names, ...view.pools.map(p => el("option", { value: p.name }))));
+  const listed = () => reserved.value.split(",").map(t => t.trim()).filter(t => t);
+  store.listen(view => {
+    fill(names, ...view.pools.map(p => el("option", { value: p.name })));
+    if (document.activeElement !== reserved) reserved.value = view.config.reserved.join(", ");
+  });
   name.addEventListener("change", () => {
     const known = store.view.pools.find(p => p.name === name.value.trim());
     if (!known) return;
@@ -100,19 +104,19 @@ function pools(store) {
     disabled.checked = known.disabled;
   });
   return part("Pools",
-    names, field("Pool", name), field("Addresses", cidr), field("Block size", size), field("Nodes (selector)", selector), field("Reserved", reserved),
+    names, field("Pool", name), field("Addresses", cidr), field("Block size", size), field("Nodes (selector)", selector), field("Reserved, of all pools", reserved),
     el("label.field", {}, disabled, "disabled: no new addresses"),
     el("div.row", {},
-      button("Write the pool", () => {
-        if (!name.value.trim()) return complain(new Error("The pool needs a name: a known one to change it, or a new one."));
+      button("Write the pool", tried(() => {
+        if (!name.value.trim()) throw new Error("The pool needs a name: a known one to change it, or a new one.");
         const known = store.view.pools.find(p => p.name === name.value.trim());
         const op = { do: "set-pool", name: name.value.trim(), disabled: disabled.checked };
         if (cidr.value.trim() && (!known || known.cidr !== cidr.value.trim())) op.cidr = cidr.value.trim();
-        if (size.value && (!known || known.blockSize !== Number(size.value))) op.blockSize = Number(size.value);
+        if (size.value && (!known || known.blockSize !== Number(size.value))) op.blockSize = whole(size, "Block size");
         if (selector.value.trim() || known && known.nodeSelector) op.nodeSelector = selector.value.trim();
-        if (reserved.value.trim()) op.reserved = reserved.value.split(",").map(t => t.trim()).filter(t => t);
-        return store.do(op);
-      }),
+        if (listed().join() !== store.view.config.reserved.join()) op.reserved = listed();
+        return store.act("do", op);
+      })),
       button("Remove the pool", () => store.do({ do: "remove-pool", name: name.value.trim() }))));
 }
 
@@ -127,9 +131,9 @@ function setup(store) {
   const pods = choice([["lab", "the lab's"], ["none", "none, and no tunnels"]]);
   return part("Start over",
     field("Nodes", nodes), field("Pool", pool), field("Block size", size), field("Calico", calico), field("Pods", pods),
-    button("Start over with these", () => {
-      const op = { do: "setup", nodes: Number(nodes.value), pool: pool.value.trim(), calico: calico.value, pods: pods.value };
+    button("Start over with these", tried(() => {
+      const op = { do: "setup", nodes: whole(nodes, "Nodes"), pool: pool.value.trim(), calico: calico.value, pods: pods.value };
       if (size.value) op.blockSize = Number(size.value);
-      return store.do(op);
-    }));
+      return store.act("do", op);
+    })));
 }

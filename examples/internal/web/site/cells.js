@@ -26,14 +26,13 @@ const dark = {
   ".": "#242b35", p: "#4aa5e0", b: "#f08a3c", t: "#2fc79a", s: "#d98cc0", c: "#23485f", r: "#6b7684", u: "#f0e442", glyph: { c: "#8fd0f5", u: "#12151a", r: "#12151a" },
 };
 const night = matchMedia("(prefers-color-scheme: dark)");
-let paper = false;
+const print = matchMedia("print");
 /** onTheme calls a function whenever colours change. */
 export function onTheme(redraw) {
   night.addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { paper = true; redraw(); });
-  addEventListener("afterprint", () => { paper = false; redraw(); });
+  print.addEventListener("change", redraw);
 }
-export const isDark = () => night.matches && !paper;
+export const isDark = () => night.matches && !print.matches;
 const theme = () => isDark() ? dark : light;
 
 /** shape is how many columns and rows so many addresses are drawn in. */
@@ -192,6 +191,13 @@ export function makeGrid({ width, tell, leave }) {
       const state = block.cells[i], x = i % columns * step, y = Math.floor(i / columns) * step;
       used[state] = (used[state] || 0) + 1;
       cell(g, state, x, y, step - gap, t);
+      if (place.has(i) && step < 14) { // no room for a number: the sooner, the darker
+        const n = place.get(i), last = Math.max(place.size - 1, 1);
+        g.globalAlpha = n === 1 ? 1 : 0.75 - 0.7 * (n - 1) / last;
+        g.fillStyle = n === 1 ? t.b : t.ink;
+        g.fillRect(x, y, step - gap, step - gap);
+        g.globalAlpha = 1;
+      }
       if (place.has(i) && step >= 14) {
         const n = place.get(i);
         g.fillStyle = n === 1 ? t.b : t.ink;

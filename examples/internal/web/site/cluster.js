@@ -1,6 +1,6 @@
 // The reader's own cluster: a file that is read here and goes nowhere.
 
-import { count, el, fill, plural } from "./dom.js";
+import { copier, count, el, fill, plural } from "./dom.js";
 import { makeLab } from "./lab.js";
 import { calm, complain } from "./store.js";
 
@@ -8,13 +8,13 @@ import { calm, complain } from "./store.js";
 export function makeCluster(store) {
   const input = el("input", { type: "file", id: "cluster-file", className: "file", accept: ".json,.yaml,.yml,.gz,.tgz,.tar,.txt", onchange: () => { if (input.files.length) read(input.files[0]); } });
   const status = el("p", { role: "status", "aria-live": "polite" });
-  const command = el("pre.output", { tabIndex: 0 });
+  const command = el("pre.output", { tabIndex: 0, role: "region", "aria-label": "The command that writes the file" });
   store.ask("command", {}).then(c => fill(command, c.command), complain);
   const drop = el("div.drop.card", {},
     el("h2", {}, "Look at your own cluster"),
     el("p", {}, "Drop a file here, or choose one: what kubectl or calicoctl printed, as JSON or YAML, also compressed with gzip, or a tar archive of such files."),
     command,
-    el("label.field", { for: "cluster-file" }, "File ", input),
+    el("div.row", {}, copier(() => command.textContent, "Copy the command"), el("label.field", { for: "cluster-file" }, "File ", input)),
     el("p.promise", {}, "The file is read in this page and goes nowhere: the browser itself forbids the page to send or to ask for anything."),
     status);
   const found = el("div.found");
@@ -74,7 +74,7 @@ export function makeCluster(store) {
       list.length ? el("ul.findings", {}, ...list.slice(0, 200).map(finding)) : el("p", {}, "Blocks, handles, affinities, nodes and pods agree with each other."),
       list.length > 200 && el("p.note", {}, `The first 200 of ${count(list.length)}; the report below has all.`),
       lines("What could not be judged", f.unjudged), lines("Notes", f.notes), lines("What was odd in the file", f.problems),
-      f.text && el("details", {}, el("summary", {}, "The whole report, as text"), el("pre.output", { tabIndex: 0 }, f.text)),
+      f.text && el("details", {}, el("summary", {}, "The whole report, as text"), el("pre.output", { tabIndex: 0, role: "region", "aria-label": "The whole report" }, f.text)),
       el("p.note", {}, "What if? Drain a node below, or take it away, and see what happens to its pods and blocks. Undo brings it back.")));
   }
 

@@ -9,12 +9,12 @@ import { complain, tried } from "./store.js";
 /** makeCourse makes the tab. at is the step to begin with; went is told of each step. */
 export function makeCourse(store, at, went) {
   const list = el("ol.steps");
-  const page = el("div.step");
+  const page = el("div.step", {}, el("p.loading", {}, "Loading the course …"));
   const progress = el("progress", { max: 1, value: 0, "aria-label": "Steps that are done" });
   const said = el("p.note");
   const lab = makeLab(store, { tools: true, history: false });
   const slow = makeSlow(store), slowBox = el("section.course-slow", { hidden: true }, el("h2", {}, "Call by call"), slow.element);
-  const clusterBox = el("section.course-lab", {}, el("h2", {}, "The cluster now"), lab.element);
+  const clusterBox = el("section.course-lab", { hidden: true }, el("h2", {}, "The cluster now"), lab.element);
   const element = el("div.course", {},
     el("nav.card.steps-card", { "aria-label": "Steps of the course" }, el("h2", {}, "Course"), progress, said, list),
     el("div.course-main", {}, page, slowBox, clusterBox));
@@ -43,6 +43,7 @@ export function makeCourse(store, at, went) {
     if (i < 0 || i >= steps.length) return;
     const step = steps[i];
     watch = null;
+    clusterBox.hidden = false;
     await slow.cancel();
     await store.act("run", { ops: step.do });
     slowBox.hidden = !slowly(step);
@@ -55,8 +56,8 @@ export function makeCourse(store, at, went) {
       if (!open.question && !open.try) finish(step);
     };
     fill(page,
-      el("section.card", {}, el("p.note", {}, `Step ${i + 1} of ${steps.length}`), title, ...step.says.map(s => el("p", {}, s)),
-        step.command && printed(step),
+      el("section.card", {}, el("p.note", {}, `Step ${i + 1} of ${steps.length}`), title,
+        step.command ? printed(step) : step.says.map(s => el("p", {}, s)),
         step.question && question(step, () => settle("question")),
         step.try && attempt(step, () => settle("try")),
         el("div.row.turn", {},
@@ -77,10 +78,12 @@ export function makeCourse(store, at, went) {
   // Whether a step is tried call by call.
   const slowly = step => Boolean(step.try) && step.try.ops.some(op => op.do === "slow");
 
-  // What the command prints, with its words; the one that is looked at is marked.
+  // What the command prints, what there is to see in it, and its words; the one that is
+  // looked at is marked.
   function printed(step) {
-    const text = el("pre.output", { tabIndex: 0 });
-    const write = word => {
+    const text = el("pre.output", { tabIndex: 0, role: "region", "aria-label": "What the command prints" });
+    const write = path => {
+      const word = step.prints.includes(path) ? path : path.split(".").pop(); // of a field, its own name
       if (!word || !step.prints.includes(word)) return fill(text, step.prints);
       const parts = [];
       let from = 0;
@@ -97,6 +100,7 @@ export function makeCourse(store, at, went) {
       return [el("dt", { tabIndex: 0, ...over }, el("code", {}, e.word)), el("dd", over, e.says)];
     }));
     return el("div", {}, el("div.row", {}, el("code.command", {}, "$ " + step.command), copier(() => step.command)), text,
+      ...step.says.map(s => el("p", {}, s)),
       step.explains.length > 0 && el("div", {}, el("h3", {}, "What the words mean"), terms));
   }
 

@@ -27,11 +27,32 @@ export function el(name, properties = {}, ...children) {
   return e;
 }
 
-/** fill puts children in the place of an element's own. */
+/**
+ * fill puts children in the place of an element's own. Those that stay are not moved, and
+ * the keyboard stays where it was: on the control itself, or on the one in its place.
+ */
 export function fill(e, ...children) {
-  e.replaceChildren(...children.flat().filter(c => c !== null && c !== undefined && c !== false).map(c => c instanceof Node ? c : String(c)));
+  const next = children.flat().filter(c => c !== null && c !== undefined && c !== false).map(c => c instanceof Node ? c : document.createTextNode(String(c)));
+  const focused = document.activeElement, had = focused !== e && e.contains(focused) ? focused : null;
+  const place = had ? controls(e).indexOf(had) : -1;
+  const stay = new Set(next);
+  for (const old of [...e.childNodes]) if (!stay.has(old)) old.remove();
+  let at = e.firstChild;
+  for (const node of next) {
+    if (node === at) at = at.nextSibling;
+    else e.insertBefore(node, at);
+  }
+  if (had && document.activeElement !== had) {
+    const now = controls(e).filter(c => !c.disabled);
+    const to = now.includes(had) ? had : now.find(c => known(c) === known(had)) || now[Math.min(place, now.length - 1)];
+    if (to) to.focus({ preventScroll: true });
+  }
   return e;
 }
+
+// What the keyboard can be on, and how it is known again when it is made anew.
+const controls = e => [...e.querySelectorAll("button, input, select, summary, [tabindex]")];
+const known = c => c.tagName + " " + (c.dataset.act || c.dataset.at || c.getAttribute("aria-label") || c.textContent);
 
 /** button makes a button that does something. */
 export function button(text, act, properties = {}) {
@@ -47,6 +68,13 @@ export function field(text, input, properties = {}) {
   return el("label.field", properties, el("span", {}, text), input);
 }
 
+/** whole reads a field with a whole number. An empty one is an error, not zero. */
+export function whole(input, name) {
+  const n = input.valueAsNumber;
+  if (!Number.isInteger(n)) throw new Error(`${name}: want a whole number, such as ${input.placeholder || input.defaultValue || input.min}.`);
+  return n;
+}
+
 /** choice is a select with options, each a value or [value, text]. */
 export function choice(options, properties = {}) {
   const s = el("select", {}, ...options.map(o => Array.isArray(o) ? el("option", { value: o[0] }, o[1]) : el("option", { value: o }, o)));
@@ -55,12 +83,13 @@ export function choice(options, properties = {}) {
 
 /**
  * tabs makes a list of tabs that the arrow keys move through. Each is {name, title};
- * show is called with the name of the one that is chosen.
+ * show is called with the name of the one that is chosen. The panel, if they share one,
+ * is named after it.
  */
-export function tabs(label, items, show) {
+export function tabs(label, items, show, panel) {
   const list = el("div.tabs", { role: "tablist", "aria-label": label });
   const buttons = new Map(items.map(({ name, title, controls }) => [name, el("button.tab", {
-    type: "button", role: "tab", "aria-selected": "false", tabIndex: -1, id: controls ? "tab-" + name : freshID(), "aria-controls": controls,
+    type: "button", role: "tab", "aria-selected": "false", tabIndex: -1, id: controls && controls.startsWith("panel-") ? "tab-" + name : freshID(), "aria-controls": controls,
     onclick: () => choose(name), "data-tab": name,
   }, title)]));
   list.append(...buttons.values());
@@ -69,6 +98,7 @@ export function tabs(label, items, show) {
       b.setAttribute("aria-selected", String(n === name));
       b.tabIndex = n === name ? 0 : -1;
     }
+    if (panel) panel.setAttribute("aria-labelledby", buttons.get(name).id);
   }
   function choose(name) {
     mark(name);

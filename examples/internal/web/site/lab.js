@@ -45,7 +45,7 @@ const tools = [
 
 /** makeTools is what the real tools would print now. */
 export function makeTools(store) {
-  const command = el("code.command"), text = el("pre.output", { tabIndex: 0 });
+  const command = el("code.command"), text = el("pre.output", { tabIndex: 0, role: "region", "aria-label": "What the tool prints" });
   const ip = el("input", { type: "text", value: "", placeholder: "192.168.0.1", spellcheck: false, autocomplete: "off" });
   const ipField = field("Address", ip);
   const panel = el("div", { role: "tabpanel", id: freshID() },
@@ -72,10 +72,10 @@ export function makeTools(store) {
     const with_ = pods.find(p => p.ips.length);
     return with_ ? with_.ips[0] : "";
   };
-  const list = tabs("What the tools print", tools.map(t => ({ ...t, controls: undefined })), name => {
+  const list = tabs("What the tools print", tools.map(t => ({ ...t, controls: panel.id })), name => {
     which = name;
     quiet(update)();
-  });
+  }, panel);
   list.mark(which);
   ip.addEventListener("change", quiet(update));
   store.listen(quiet(update));
@@ -103,7 +103,7 @@ export function makeSays(store) {
     if (now) history.scrollTop = now.offsetTop - history.offsetTop - history.clientHeight / 2;
   });
   return [
-    el("section.card", {}, el("h2", {}, "What happened"), says, more),
+    el("section.card.happened", {}, el("h2", {}, "What happened"), says, more),
     el("section.card.screen", {}, el("h2", {}, "Acts so far"), el("p.note", {}, "Choose one to see the cluster after it. Those that were undone are grey."), history),
   ];
 }
@@ -139,14 +139,14 @@ export function makeLab(store, { acts = true, tools: withTools = true, history =
     makeFigures(store),
     acts && makeActs(store),
     el("div.lab-columns", {},
+      says,
       el("section.nodes-section", {},
         el("div.row.head", {}, el("h2", {}, "Nodes", total), el("label.field", {}, queue, "Show what is next"), el("label.field", {}, el("span", {}, "Find"), find)),
         legend(), nodes.element),
       el("div.side", {},
-        says,
         el("section.card.screen", {}, el("h2", {}, "Under the cursor"), told),
         el("section.card", {}, el("h2", {}, "The pool, block by block"), pools.element,
-          el("p.note", {}, "Each cell is a block; the line of blocks winds, so that neighbours lie together. Point at a node, or move the keyboard into it: its blocks are framed, and the line shows where it looks for its next one.")),
+          el("p.note", {}, "Each cell is a block; the line of blocks winds, so that neighbours lie together. A dot is where a node begins to look for a block. Point at a node, or move the keyboard into it: its blocks are framed, and the line shows its way.")),
         history && acted)),
     withTools && makeTools(store),
     acts && makeSettings(store));

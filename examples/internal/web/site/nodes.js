@@ -31,7 +31,7 @@ export function makeNodes(store, { acts, tell, look }) {
       if (!grid.clientWidth) continue; // the whole tab is hidden, and will be back
       group.seen = e.isIntersecting;
       if (group.seen) drawGroup(group);
-      else if (!group.element.contains(document.activeElement)) emptyGroup(group);
+      else if (list.length > together && !group.element.contains(document.activeElement)) emptyGroup(group);
     }
     later();
   }, { rootMargin: "500px" });
@@ -108,10 +108,8 @@ export function makeNodes(store, { acts, tell, look }) {
     card.drain = button("Drain", () => store.do({ do: card.node.cordoned ? "undrain" : "drain", node: card.name }));
     const labels = el("input", { type: "text", placeholder: "zone=a, disk=ssd", spellcheck: false, autocomplete: "off" });
     const set = tried(() => {
-      const all = Object.fromEntries(labels.value.split(",").map(t => t.trim()).filter(t => t).map(t => {
-        const at = t.indexOf("=");
-        return at < 0 ? [t, ""] : [t.slice(0, at).trim(), t.slice(at + 1).trim()];
-      }));
+      const all = pairs(labels.value);
+      for (const key of Object.keys(card.node.labels)) if (shownLabel(key) && !(key in all)) all[key] = null; // it was taken out
       return store.act("do", { do: "label-node", node: card.name, labels: all });
     });
     card.labels = labels;
@@ -138,7 +136,7 @@ export function makeNodes(store, { acts, tell, look }) {
     card.drain.setAttribute("aria-label", node.cordoned ? `Let ${card.name} take pods again` : `Drain ${card.name}`);
     card.menu.hidden = node.gone;
     for (const b of card.element.querySelectorAll(".acts button")) b.disabled = node.gone;
-    if (document.activeElement !== card.labels) card.labels.value = Object.entries(node.labels).filter(([k]) => !k.startsWith("kubernetes.io/")).map(([k, v]) => v ? `${k}=${v}` : k).join(", ");
+    if (document.activeElement !== card.labels) card.labels.value = Object.entries(node.labels).filter(([k]) => shownLabel(k)).map(([k, v]) => v ? `${k}=${v}` : k).join(", ");
     const list = card.more ? node.blocks : node.blocks.slice(0, blocksShown);
     const keep = new Set(list.map(b => b.cidr));
     for (const cidr of [...card.grids.keys()]) if (!keep.has(cidr)) card.grids.delete(cidr);
@@ -186,6 +184,7 @@ export function makeNodes(store, { acts, tell, look }) {
       el("div", {}, el("b", {}, p.pod), el("small", {}, p.ips.length ? p.ips.join(", ") + (p.borrowed ? ", borrowed" : "") : p.why || "waits")),
       acts && !p.tunnel && el("div.acts", {},
         button("Restart", () => store.do({ do: "restart", pod: p.pod }), { "aria-label": "Restart " + p.pod }),
+        p.ips.length > 0 && button("until it returns", () => store.do({ do: "restart", pod: p.pod, back: true }), { "aria-label": `Restart ${p.pod} until its address returns`, title: "Restart it again and again, until it gets this address again" }),
         button("Remove", () => store.do({ do: "remove-pod", pod: p.pod }), { "aria-label": "Remove " + p.pod })))));
     if (!pods.length) fill(card.pods, el("li", {}, "None."));
   }
@@ -272,6 +271,17 @@ export function makeNodes(store, { acts, tell, look }) {
     /** queue shows what is next, in the cells. */
     queue(on) { numbers = on; later(); },
   };
+}
+
+// Every node has labels of its own name and system, which are of no interest here.
+const shownLabel = key => !key.startsWith("kubernetes.io/");
+
+/** pairs reads labels, as in "a=1, b=2, c". */
+export function pairs(text) {
+  return Object.fromEntries(text.split(",").map(t => t.trim()).filter(t => t).map(t => {
+    const at = t.indexOf("=");
+    return at < 0 ? [t, ""] : [t.slice(0, at).trim(), t.slice(at + 1).trim()];
+  }));
 }
 
 /** nodeChoice is a select of the nodes that are there. */

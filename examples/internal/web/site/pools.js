@@ -68,7 +68,7 @@ export function makePools(store, tell) {
     if (starts.length) lines.push("Here begins the search of " + starts.slice(0, 3).join(", ") + (starts.length > 3 ? ` and ${count(starts.length - 3)} more` : ""));
     const place = v.walk.indexOf(block);
     if (shown && place >= 0) lines.push(`Number ${place + 1} on the way of ${shown}`);
-    lines.push(`Block ${count(block + 1)} of ${count(v.map.blocks)}`);
+    lines.push(`Block ${count(block)} of ${count(v.map.blocks)}, counted from 0`);
     return lines;
   }
 
@@ -106,6 +106,18 @@ export function makePools(store, tell) {
         g.strokeRect(m[0] - size / 2 + 1, m[1] - size / 2 + 1, size - 2, size - 2);
       }
     };
+    // Where each node begins: a dot, as long as there are few enough to tell apart.
+    if (size >= 6 && v.starts.length <= 200) {
+      for (const s of v.starts) {
+        const m = middle(s.index);
+        if (!m) continue;
+        const cell = v.cells[v.index ? v.index.get(s.index) : s.index];
+        g.beginPath();
+        g.arc(m[0], m[1], Math.max(1.3, size * 0.18), 0, 2 * Math.PI);
+        g.fillStyle = cell.kind === "free" ? ink : halo;
+        g.fill();
+      }
+    }
     if (!shown) return;
     const way = v.walk.slice(0, 12).map(middle).filter(m => m);
     for (const [style, width] of [[halo, 4], [ink, 1.75]]) {

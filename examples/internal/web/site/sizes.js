@@ -13,7 +13,7 @@ export function makeSizes(session) {
   const shown = new Map([nodes, pods, size].map(s => [s, el("output")]));
   const row = (name, input) => el("label.slider", {}, el("span", {}, name), input, shown.get(input));
   const result = el("dl.facts.figures"), says = el("div.says", { role: "status", "aria-live": "polite" });
-  const canvas = el("canvas", { role: "img" }), took = el("p.note"), bench = el("p.note", { role: "status" });
+  const canvas = el("canvas", { role: "img", "aria-label": "The pool" }), took = el("p.note"), bench = el("p.note", { role: "status" });
   const all = el("div.scroll");
   const element = el("div.sizes-tab", {},
     el("section.card", {}, el("h2", {}, "Which block size?"),

@@ -1,7 +1,8 @@
 // The claim, call by call: what a few nodes do at once, one datastore call after the
 // other, in the order that the reader clicks.
 
-import { button, choice, el, field, fill, plural } from "./dom.js";
+import { button, choice, el, field, fill, plural, whole } from "./dom.js";
+import { say } from "./blockmap.js";
 import { makeGrid } from "./cells.js";
 import { nodeChoice } from "./nodes.js";
 import { number } from "./acts.js";
@@ -23,7 +24,7 @@ const begins = {
 export function makeSlow(store, { lab, toLab } = {}) {
   const rows = el("div.clients-form");
   const body = el("div.slow-body");
-  const start = button("Begin", () => begin(), { className: "main" });
+  const start = button("Begin", tried(() => begin()), { className: "main" });
   const more = button("One more node", () => add());
   const base = choice([["race", "two nodes, and a pool of one block"], ["empty", "four nodes, and nobody has a block yet"], ["lab", "the lab's, as it is now"]]);
   base.addEventListener("change", tried(reset));
@@ -36,18 +37,25 @@ export function makeSlow(store, { lab, toLab } = {}) {
     el("h2", {}, "Who does what?"),
     el("p", {}, "Choose up to four nodes that act at the same time. Then take their calls to the datastore one by one, in any order: the one that you do not step waits, as a slow node would, and each may die before its next call."),
     lab && field("Cluster", base), rows, el("div.row", {}, more, start));
-  const element = el("div.slow", {}, form, body);
+  // One element for all that is said, so that screen readers notice each change of it.
+  const told = el("div.says", { role: "status", "aria-live": "polite" }), toldBox = el("section.says-card", {}, told);
+  const element = el("div.slow", {}, form, toldBox, body);
   let slow = null, busy = false;
+
+  function tell(heading, sentences) {
+    toldBox.classList.toggle("card", sentences.length > 0);
+    fill(told, heading && el("h2", {}, heading), ...sentences.map(s => el("p", {}, s)));
+  }
 
   function add() {
     const used = [...rows.querySelectorAll("select.node-of")].map(s => s.value);
-    const node = nodeChoice(store.view), kind = choice(kinds), count = number(1, 1, 4, { "aria-label": "How many" });
+    const node = nodeChoice(store.view), kind = choice(kinds), count = number(1, 1, 4, { "aria-label": "How many pods" });
     node.className = "node-of";
     node.setAttribute("aria-label", "Node");
     kind.setAttribute("aria-label", "What it does");
     node.value = [...node.options].map(o => o.value).find(v => !used.includes(v)) || node.value;
     const row = el("div.row.client", {}, node, kind, count, button("Remove", () => { row.remove(); limits(); }, { "aria-label": "Remove this node from the acts" }));
-    row.op = () => ({ do: kind.value, node: node.value, count: Number(count.value) });
+    row.op = () => ({ do: kind.value, node: node.value, count: whole(count, "How many pods") });
     rows.append(row);
     limits();
   }
@@ -76,26 +84,27 @@ export function makeSlow(store, { lab, toLab } = {}) {
     slow = next;
     form.hidden = true;
     const over = slow.ended;
+    tell("", slow.says.length ? slow.says : ["Nothing has been called yet. Step a node."]);
+    const under = el("p.cell", { role: "status", "aria-live": "polite" });
     fill(body,
-      el("section.card.says-card", {}, el("div", { role: "status", "aria-live": "polite" }, ...(slow.says.length ? slow.says : ["Nothing has been called yet. Step a node."]).map(s => el("p", {}, s))),
-        el("div.row", {},
-          button("Finish", tried(end), { disabled: !over, className: "main", "data-act": "end" }),
-          button("Drop all of it", tried(async () => {
-            await cancel();
-            store.show(await store.ask("view", {}));
-          }), { "data-act": "cancel" }),
-          el("span.note", {}, over ? "All have ended or died." : "Finish is possible when all have ended or died."))),
+      el("div.row", {},
+        button("Finish", tried(end), { disabled: !over, className: "main", "data-act": "end" }),
+        button("Drop all of it", tried(async () => {
+          await cancel();
+          store.show(await store.ask("view", {}));
+        }), { "data-act": "cancel" }),
+        el("span.note", {}, over ? "All have ended or died." : "Finish is possible when all have ended or died.")),
       el("div.clients", {}, ...slow.clients.map(client)),
       el("div.slow-things", {}, el("section.card", {}, el("h2", {}, "Affinities"),
         slow.affinities.length ? el("div.scroll", {}, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["Node", "Block", "State"].map(t => el("th", { scope: "col" }, t)))),
           el("tbody", {}, ...slow.affinities.map(a => el("tr", {}, el("th", { scope: "row" }, a.node), el("td", {}, el("code", {}, a.cidr)), el("td", {}, el("span.tag" + (a.state === "confirmed" ? ".yes" : ".no"), {}, a.state))))))) : el("p.note", {}, "None yet.")),
       el("section.card", {}, el("h2", {}, "Blocks"),
         slow.blocks.length ? el("div.slow-blocks", {}, ...slow.blocks.map(b => {
-          const grid = makeGrid({ width: 176, tell: () => {}, leave: () => {} });
+          const grid = makeGrid({ width: 176, tell: lines => say(under, lines), leave: () => {} });
           grid.canvas.tabIndex = 0;
           grid.show(b, new Set(), true);
           return el("figure.block", {}, el("figcaption", {}, el("code", {}, b.cidr), " ", el("small", {}, b.cells ? b.owner ? "of " + b.owner : "of nobody" : "does not exist yet")), grid.element);
-        })) : el("p.note", {}, "None has been touched yet."))));
+        })) : el("p.note", {}, "None has been touched yet."), under)));
     const again = focused && body.querySelector(`[data-act="${CSS.escape(focused)}"]`);
     if (again && !again.disabled) again.focus();
     else if (focused) (body.querySelector("button:not(:disabled)") || start).focus();
@@ -127,16 +136,18 @@ export function makeSlow(store, { lab, toLab } = {}) {
 
   async function end() {
     const view = await store.session.call("slow-end", {});
-    leave(el("section.card", { role: "status" }, el("h2", {}, "What came of it"), ...view.says.map(t => el("p", {}, t)),
-      toLab && el("div.row", {}, button("Look at this cluster in the lab", tried(async () => toLab((await store.ask("fragment", {})).fragment)), { "data-act": "to-lab" }),
-        el("span.note", {}, "It takes the place of the lab's. Or go on above: the next acts begin where these ended."))));
+    leave();
+    tell("What came of it", view.says);
+    fill(body, toLab && el("div.row", {}, button("Look at this cluster in the lab", tried(async () => toLab((await store.ask("fragment", {})).fragment)), { "data-act": "to-lab" }),
+        el("span.note", {}, "It takes the place of the lab's. Or go on above: the next acts begin where these ended.")));
     store.show(view);
   }
 
-  function leave(...said) {
+  function leave() {
     slow = null;
     form.hidden = false;
-    fill(body, ...said);
+    tell("", []);
+    fill(body);
     if (element.isConnected && !element.closest("[hidden]")) start.focus();
   }
 

@@ -20,6 +20,9 @@ export function calm() {
   fill(box);
 }
 
+// Escape closes it too, wherever the keyboard is.
+addEventListener("keydown", event => { if (event.key === "Escape") calm(); });
+
 /** tried returns a listener that shows what goes wrong in an act. */
 export const tried = act => async (...args) => {
   try {
