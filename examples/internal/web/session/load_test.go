@@ -1,6 +1,12 @@
 package session
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 )
 
 const testdata = "../../../../testdata/"
@@ -58,6 +65,56 @@ func TestLoad(t *testing.T) {
 			require.NoError(t, s.Goto(1))
 			require.Equal(t, first, state(s))
 		})
+	}
+}
+
+// TestLoadForms: a cluster is the same as YAML and as JSON, compressed, and in an archive.
+func TestLoadForms(t *testing.T) {
+	s := New()
+	for _, op := range []string{`{"do":"add-pods","count":9}`, `{"do":"drain","node":"calico-ipam-worker2"}`} {
+		require.NoError(t, run(s, op))
+	}
+	file, err := s.Export("resources")
+	require.NoError(t, err)
+	var list struct {
+		Kind  string            `json:"kind"`
+		Items []json.RawMessage `json:"items"`
+	}
+	for one := range strings.SplitSeq(file.Text, "\n---\n") {
+		var some struct {
+			Items []json.RawMessage `json:"items"`
+		}
+		text, err := yaml.YAMLToJSON([]byte(one))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(text, &some))
+		if list.Items = append(list.Items, some.Items...); some.Items == nil {
+			list.Items = append(list.Items, text)
+		}
+	}
+	list.Kind = "List"
+	asJSON, err := json.Marshal(list)
+	require.NoError(t, err)
+	var zipped, archive bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err = z.Write(asJSON)
+	require.NoError(t, errors.Join(err, z.Close()))
+	a := tar.NewWriter(&archive)
+	require.NoError(t, a.WriteHeader(&tar.Header{Name: "dump/cluster.yaml", Size: int64(len(file.Text)), Mode: 0o644}))
+	_, err = io.WriteString(a, file.Text)
+	require.NoError(t, errors.Join(err, a.Close()))
+	want := ""
+	for _, form := range []struct{ name, data string }{
+		{"cluster.yaml", file.Text}, {"cluster.json", string(asJSON)}, {"cluster.json.gz", zipped.String()}, {"cluster.tar", archive.String()},
+	} {
+		s := New()
+		require.NoError(t, s.Load(form.name, []byte(form.data)), form.name)
+		v := s.View()
+		require.Len(t, v.Nodes, 3)
+		v.Ops, v.Says = nil, nil // they have the name of the file
+		if want == "" {
+			want = text(v)
+		}
+		require.Equal(t, want, text(v), form.name)
 	}
 }
 
