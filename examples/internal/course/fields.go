@@ -78,7 +78,7 @@ var columnFields = []Field{
 	{"-o custom-columns", "What to print: HEADING:PATH for each column. A path leads to a field of the object, as exercise 6 prints it. Jsonpath takes such paths too: -o jsonpath='{.items[*].spec.cidr}' prints the values in one line, without headings."},
 	{"NAME", "The claim's name, .metadata.name."},
 	{"NODE", "Whose claim it is, .spec.node."},
-	{"CIDR", "On which block, .spec.cidr. A node with many pods has several lines, one for each block; a node without a line has no block, and its pods borrow."},
+	{"CIDR", "On which block, .spec.cidr. A node with many pods has several lines, one for each block; a node without a line has no block: nothing there has asked for an address, or it borrows."},
 }
 
 // explain tells what the fields mean that were just printed.

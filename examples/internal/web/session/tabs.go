@@ -49,7 +49,7 @@ var tabs = map[string]func(w *world, ip string) (Tab, error){
 	"objects": func(w *world, _ string) (Tab, error) {
 		var out bytes.Buffer
 		err := (&snapshot.Snapshot{Cluster: w.ipam.Cluster()}).WriteYAML(&out, snapshot.V1)
-		return Tab{"kubectl get ippools,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes -o yaml", out.String()}, err
+		return Tab{"kubectl get ippools,ipreservations,ipamblocks,blockaffinities,ipamhandles,ipamconfigs,nodes -o yaml", out.String()}, err
 	},
 	"nodes": func(w *world, _ string) (Tab, error) {
 		var nodes []report.Node
