@@ -21,7 +21,8 @@ type Error struct {
 	Handle  string       // the handle that was given, or that is full
 
 	// Argument is the name of the argument of a [codes.InvalidArgument], such as
-	// "host" or "cidr". Got is its text.
+	// "host" or "cidr", or "pod" of a pod that package snapshot refuses. Got is its
+	// text.
 	Argument string
 
 	// Want is the expected value and Got the actual one, as texts: handles,

@@ -33,6 +33,7 @@ type Live struct {
 
 	pods    []*LivePod      // in the order of [Live.Pods], unless dirty
 	dirty   bool            // pods came after the last sort
+	labels  map[string]bool // of the pods, as [LivePod.Label] returns them; nil until it is asked for
 	outside []*LivePod      // that have addresses without IPAM
 	ended   []lifecycle.Pod // which kube-controllers still sees
 
@@ -111,7 +112,7 @@ func (l *Live) Copy() (*Live, error) {
 	for node := range l.cordoned {
 		c.cordoned[node] = true
 	}
-	c.freed = nil
+	c.freed, c.labels = nil, nil
 	c.pods, c.outside = copyPods(l.pods), copyPods(l.outside)
 	return &c, nil
 }
@@ -217,6 +218,25 @@ func (l *Live) find(of *LivePod) *LivePod {
 	return nil
 }
 
+// join makes a pod one of the cluster's.
+func (l *Live) join(p *LivePod) {
+	l.pods, l.dirty = append(l.pods, p), true
+	if l.labels != nil {
+		l.labels[p.Label()] = true
+	}
+}
+
+// has reports whether there is a pod of that label.
+func (l *Live) has(label string) bool {
+	if l.labels == nil {
+		l.labels = make(map[string]bool, len(l.pods))
+		for _, p := range l.pods {
+			l.labels[p.Label()] = true
+		}
+	}
+	return l.labels[label]
+}
+
 // settle takes the pods without addresses out of the list. Then come those whose handle
 // was released with another pod that has it: it returns what became of them.
 func (l *Live) settle() (moves []Move) {
@@ -229,7 +249,7 @@ func (l *Live) settle() (moves []Move) {
 			moves = append(moves, m)
 		}
 	}
-	l.freed = nil
+	l.freed, l.labels = nil, nil
 	l.pods = slices.DeleteFunc(l.pods, func(p *LivePod) bool { return len(p.IPs) == 0 })
 	return moves
 }

@@ -26,6 +26,8 @@ func (m *Move) Why() string {
 		return "its annotation asks for pool " + m.Pod.NoPool + ", which does not exist"
 	case m.From != "" && m.Pod.Node == "":
 		return "there is no node left to move to"
+	case errors.Is(m.Err, codes.AlreadyExists):
+		return "a pod of its name has addresses already"
 	}
 	var whys []string
 	for _, msg := range m.Msgs {

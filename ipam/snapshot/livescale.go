@@ -11,11 +11,13 @@ import (
 
 // This file gives nodes pods, and has tunnels and whole pools ask again.
 
-// Scale gives every node that many pods. It ends the last ones of nodes that have more,
-// and then starts new ones where pods can move to ([Live.Drain]), a round of one pod per
-// node after the other. They are called whatif/NODE-ROUND and ask for what is usual.
+// Scale gives every node that many pods; a negative number counts as 0. It ends the last
+// ones of nodes that have more, and then starts new ones where pods can move to
+// ([Live.Drain]), a round of one pod per node after the other. They are called
+// whatif/NODE-ROUND, or by the next number that is free, and ask for what is usual.
 func (l *Live) Scale(pods int) (started []Move, ended []LivePod) {
 	l.tidy()
+	pods = max(0, pods)
 	on := make(map[string]int)
 	for _, p := range l.pods {
 		if on[p.Node]++; on[p.Node] > pods {
@@ -29,9 +31,11 @@ func (l *Live) Scale(pods int) (started []Move, ended []LivePod) {
 	for round := range pods {
 		for _, n := range nodes {
 			if on[n.Name] <= round {
-				started = append(started, l.Start(LivePod{
-					Namespace: "whatif", Name: fmt.Sprintf("%s-%d", n.Name, round), Node: n.Name, Num4: four, Num6: six,
-				})...)
+				p := LivePod{Namespace: "whatif", Node: n.Name, Num4: four, Num6: six}
+				for i := round; p.Name == "" || l.has(p.Label()); i++ {
+					p.Name = fmt.Sprintf("%s-%d", n.Name, i)
+				}
+				started = append(started, l.Start(p)...)
 			}
 		}
 	}
@@ -93,7 +97,7 @@ func (l *Live) Vacate(cidr netip.Prefix, nodes []string) ([]Move, error) {
 	for i, p := range pods {
 		l.ask(p, &moves[i])
 		if len(p.IPs) > 0 && p.Tunnel == "" {
-			l.pods, l.dirty = append(l.pods, p), true
+			l.join(p)
 		}
 	}
 	return append(moves, lost...), nil

@@ -34,7 +34,8 @@ type Move struct {
 
 	// Err is nil only if it got all that it asked for. It is the allocator's error, or
 	// matches [codes.Partial] if there were too few, [codes.PoolNotEnabled] if it asks
-	// for a pool that does not exist, and [codes.DoesNotExist] without a node.
+	// for a pool that does not exist, and [codes.DoesNotExist] without a node. What
+	// [Live.Start] refuses by itself stands there.
 	Err error
 	// Msgs are those of the allocator, as in [ipam.Assignment].
 	Msgs []string
@@ -43,19 +44,51 @@ type Move struct {
 	Holder *ipam.Attributes
 }
 
-// Start starts pods, one after the other, each on its node, and returns what became of
-// each, in that order. Whoever gets fewer addresses than it asks for gives them back.
+// Start starts pods, one after the other, each on its node, drained or not, and returns
+// what became of each, in that order. Whoever gets fewer addresses than it asks for gives
+// them back. A pod that asks for no number and no address asks for what is usual
+// ([Live.Usual]).
+//
+// A pod of a name that one of [Live.Pods] has is refused with [codes.AlreadyExists]: end
+// that one first, with [Live.Stop]. One without namespace or name is refused with
+// [codes.InvalidArgument].
 func (l *Live) Start(pods ...LivePod) []Move {
 	moves := make([]Move, len(pods))
 	for i := range pods {
 		p := pods[i]
+		if err := l.checkName(&p); err != nil {
+			p.IPs = nil
+			moves[i] = Move{Pod: p, Err: err}
+			continue
+		}
+		if p.Num4 == 0 && p.Num6 == 0 && len(p.Fixed) == 0 && p.Tunnel == "" {
+			p.Num4, p.Num6 = l.Usual()
+		}
 		moves[i].Waited = l.cools(&p)
 		l.ask(&p, &moves[i])
 		if len(p.IPs) > 0 && p.Tunnel == "" {
-			l.pods, l.dirty = append(l.pods, &p), true
+			l.join(&p)
 		}
 	}
 	return moves
+}
+
+// checkName returns why no pod can start under the name. Tunnels have none.
+func (l *Live) checkName(p *LivePod) error {
+	switch {
+	case p.Tunnel != "":
+		return nil
+	case p.Namespace == "" || p.Name == "":
+		return &ipam.Error{
+			Code: codes.InvalidArgument, Host: p.Node, Argument: "pod", Got: p.Label(), Detail: "must have a namespace and a name",
+		}
+	case l.has(p.Label()):
+		return &ipam.Error{
+			Code: codes.AlreadyExists, Host: p.Node, Argument: "pod", Got: p.Label(),
+			Detail: "has addresses already: stop it first, or give the new one another name",
+		}
+	}
+	return nil
 }
 
 // Stop ends pods, one after the other: their handles are released, as the CNI plug-in

@@ -391,6 +391,31 @@ func TestWindowsNodes(t *testing.T) {
 	w, err := newWorld(s)
 	require.NoError(t, err)
 	for node, want := range map[string]string{"l": "", "w": "its node runs Windows, where Calico needs strict affinity"} {
-		require.Equal(t, want, w.start(snapshot.LivePod{Namespace: "n", Name: "p", Node: node, Num4: 1}), node)
+		require.Equal(t, want, w.start(snapshot.LivePod{Namespace: "n", Name: "p-" + node, Node: node, Num4: 1}), node)
 	}
+}
+
+// TestAddedAgain: a node that went and comes again starts with a pod of a new name, as
+// the first one lives on another node.
+func TestAddedAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.yaml")
+	const text = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: 10.0.0.0/24, blockSize: 28, nodeSelector: all()}\n" +
+		"---\napiVersion: v1\nkind: Node\nmetadata: {name: old}\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	s, err := snapshot.Load(snapshot.Options{}, file)
+	require.NoError(t, err)
+	w, err := newWorld(s)
+	require.NoError(t, err)
+	for range 3 {
+		var c change
+		require.NoError(t, w.addNodes(&c, 1, "new", nil))
+		require.Empty(t, c.Refused)
+		_, err := w.RemoveNode("new")
+		require.NoError(t, err)
+	}
+	var names []string
+	for _, p := range w.Pods() {
+		names = append(names, p.Name)
+	}
+	require.Equal(t, []string{"first-pod-new", "first-pod-new-2", "first-pod-new-3"}, names)
 }
