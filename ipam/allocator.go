@@ -320,20 +320,40 @@ func (a *Allocator) Reservations() []string {
 	return slices.Clone(a.reservationTexts)
 }
 
-// allBlocks returns every block, those of the pools in the order of pools and
-// addresses, then the strays.
-func (a *Allocator) allBlocks() []*ipamBlock {
-	var all []*ipamBlock
+// eachBlock yields every block, those of the pools in the order of pools and
+// addresses, then the strays by name.
+func (a *Allocator) eachBlock(yield func(*ipamBlock) bool) {
 	for _, p := range a.pools.All() {
-		all = a.poolBlocks[p.Name()].appendBlocks(all)
+		for l := range a.poolBlocks[p.Name()].tree.All {
+			if !yield(l.Value) {
+				return
+			}
+		}
 	}
-	return append(all, a.straysInOrder()...)
+	for _, b := range a.straysInOrder() {
+		if !yield(b) {
+			return
+		}
+	}
+}
+
+// allBlocks returns what eachBlock yields.
+func (a *Allocator) allBlocks() []*ipamBlock {
+	return slices.AppendSeq(make([]*ipamBlock, 0, a.blocks()), a.eachBlock)
+}
+
+// blocks returns how many blocks there are.
+func (a *Allocator) blocks() int {
+	n := len(a.strays)
+	for _, pb := range a.poolBlocks {
+		n += pb.tree.Len()
+	}
+	return n
 }
 
 // appendBlocks appends the pool's blocks to dst in address order.
 func (pb *poolBlocks) appendBlocks(dst []*ipamBlock) []*ipamBlock {
-	walk := pb.tree.Walk(blocktree.Any, pool.Index{})
-	for l := walk.Next(); l != nil; l = walk.Next() {
+	for l := range pb.tree.All {
 		dst = append(dst, l.Value)
 	}
 	return dst

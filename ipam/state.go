@@ -143,10 +143,7 @@ type Summary struct {
 func (a *Allocator) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := Summary{Blocks: len(a.strays)}
-	for _, pb := range a.poolBlocks {
-		s.Blocks += pb.tree.Len()
-	}
+	s := Summary{Blocks: a.blocks()}
 	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
 		for _, o := range owners {
 			before := s.Confirmed

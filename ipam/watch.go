@@ -17,10 +17,13 @@ import (
 type Watch struct {
 	allocator *Allocator
 	// What changed, by kind; nil for a kind that is not watched.
-	blocks     map[netip.Prefix]struct{}
+	blocks     map[*ipamBlock]struct{} // that exist
 	affinities map[claimKey]struct{}
 	handles    map[string]struct{} // by key
-	last       netip.Prefix        // block noted last: writes come in runs
+
+	gone map[netip.Prefix]struct{} // blocks that do not exist
+	all  bool                      // of those that exist every one has changed, and none is in blocks
+	last *ipamBlock                // noted last: writes come in runs
 }
 
 // claimKey identifies an affinity.
@@ -37,10 +40,7 @@ func (a *Allocator) Watch(kinds ...ObjectKind) *Watch {
 	defer a.mu.Unlock()
 	w := &Watch{allocator: a}
 	if len(kinds) == 0 || slices.Contains(kinds, BlockObject) {
-		w.blocks = make(map[netip.Prefix]struct{})
-		for _, b := range a.allBlocks() {
-			w.blocks[b.CIDR()] = struct{}{}
-		}
+		w.blocks, w.gone, w.all = make(map[*ipamBlock]struct{}), make(map[netip.Prefix]struct{}), true
 	}
 	if slices.Contains(kinds, AffinityObject) {
 		w.affinities = make(map[claimKey]struct{})
@@ -97,19 +97,53 @@ func (w *Watch) AppendChanged(dst []netip.Prefix) []netip.Prefix {
 func (w *Watch) AppendUnsorted(dst []netip.Prefix) []netip.Prefix {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()
-	for cidr := range w.blocks {
-		dst = append(dst, cidr)
-	}
-	clear(w.blocks)
-	w.last = netip.Prefix{}
+	w.take(func(cidr netip.Prefix, _ *ipamBlock) { dst = append(dst, cidr) })
 	return dst
 }
 
-// Pending returns how many blocks changed since they were appended last.
+// Count is [Watch.AppendUnsorted] with what [Allocator.CountBlock] says of each block,
+// and costs less than the two. It calls visit, which must not call the allocator.
+func (w *Watch) Count(visit func(cidr netip.Prefix, c BlockCount, exists bool)) {
+	w.allocator.mu.Lock()
+	defer w.allocator.mu.Unlock()
+	w.take(func(cidr netip.Prefix, b *ipamBlock) {
+		if b == nil {
+			visit(cidr, BlockCount{}, false)
+			return
+		}
+		visit(cidr, b.count(), true)
+	})
+}
+
+// take calls do for each block that changed, which is nil if it does not exist, and
+// forgets that they did.
+func (w *Watch) take(do func(cidr netip.Prefix, b *ipamBlock)) {
+	if w.all {
+		w.all = false
+		for b := range w.allocator.eachBlock {
+			do(b.CIDR(), b)
+		}
+	}
+	for b := range w.blocks {
+		do(b.CIDR(), b)
+	}
+	for cidr := range w.gone {
+		do(cidr, nil)
+	}
+	clear(w.blocks)
+	clear(w.gone)
+	w.last = nil
+}
+
+// Pending returns how many blocks changed since they were appended or counted last.
 func (w *Watch) Pending() int {
 	w.allocator.mu.Lock()
 	defer w.allocator.mu.Unlock()
-	return len(w.blocks)
+	n := len(w.blocks) + len(w.gone)
+	if w.all {
+		n += w.allocator.blocks()
+	}
+	return n
 }
 
 // AppendAffinities appends the affinities that changed since its last call to dst, as
@@ -159,17 +193,30 @@ func (w *Watch) Stop() {
 	defer a.mu.Unlock()
 	a.setWatches(slices.DeleteFunc(a.watches, func(x *Watch) bool { return x == w }))
 	clear(w.blocks)
+	clear(w.gone)
 	clear(w.affinities)
 	clear(w.handles)
+	w.all = false
 }
 
 // note notes in the watches that the block was made, written or deleted.
 func (a *Allocator) note(b *ipamBlock) {
 	for _, w := range a.watches {
-		if cidr := b.CIDR(); w.blocks != nil && cidr != w.last {
-			w.last = cidr
-			w.blocks[cidr] = struct{}{}
+		if w.blocks != nil && (b != w.last || b.gone) {
+			w.note(b)
 		}
+	}
+}
+
+func (w *Watch) note(b *ipamBlock) {
+	if w.last = b; b.gone {
+		delete(w.blocks, b)
+		w.gone[b.CIDR()] = struct{}{}
+		return
+	}
+	delete(w.gone, b.CIDR()) // if there was another of the same name
+	if !w.all {
+		w.blocks[b] = struct{}{}
 	}
 }
 
@@ -222,8 +269,12 @@ func (a *Allocator) CountBlock(cidr netip.Prefix) (c BlockCount, exists bool) {
 	if b == nil {
 		return c, false
 	}
-	c.Owner, c.Cooling, c.Free = b.ownerID(), b.Cooling(), b.FreeUnreserved(b.reserved)
-	c.InUse, c.HostReserved = b.InUse()-c.Cooling, b.HostReserved()
+	return b.count(), true
+}
+
+func (b *ipamBlock) count() BlockCount {
+	c := BlockCount{Owner: b.ownerID(), Cooling: b.Cooling(), HostReserved: b.HostReserved(), Free: b.FreeUnreserved(b.reserved)}
+	c.InUse = b.InUse() - c.Cooling
 	c.Borrowed = c.InUse
 	if b.owner != nil {
 		c.Borrowed -= b.Held(func(active block.Attrs) bool {
@@ -231,7 +282,7 @@ func (a *Allocator) CountBlock(cidr netip.Prefix) (c BlockCount, exists bool) {
 			return node == c.Owner.Name
 		})
 	}
-	return c, true
+	return c
 }
 
 // stateInto writes the state of the block into s, and uses the memory of its

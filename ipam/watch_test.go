@@ -64,6 +64,41 @@ func TestWatch(t *testing.T) {
 	require.Len(t, other.AppendChanged(nil), 3, "another watch is not")
 }
 
+// TestWatchCounts: each block that changed is counted once, as CountBlock does, also if it
+// is gone or was made again.
+func TestWatchCounts(t *testing.T) {
+	a, assign := watched(t)
+	seen := func(w *ipam.Watch) map[netip.Prefix]bool {
+		all := make(map[netip.Prefix]ipam.BlockCount)
+		exist := make(map[netip.Prefix]bool)
+		pending := w.Pending()
+		w.Count(func(cidr netip.Prefix, c ipam.BlockCount, exists bool) {
+			require.NotContains(t, all, cidr)
+			all[cidr], exist[cidr] = c, exists
+		})
+		require.Len(t, all, pending)
+		require.Zero(t, w.Pending())
+		for cidr, c := range all {
+			want, exists := a.CountBlock(cidr)
+			require.Equal(t, want, c)
+			require.Equal(t, exists, exist[cidr])
+		}
+		return exist
+	}
+	x, y := assign("x", "hx").Masked(), assign("y", "hy").Masked()
+	w, late := a.Watch(), a.Watch()
+	require.Equal(t, map[netip.Prefix]bool{x: true, y: true}, seen(w))
+	require.Empty(t, seen(w))
+
+	require.NoError(t, a.ReleaseByHandle("hx"))
+	require.NoError(t, a.ReleaseAffinity(x, affinity.HostOwner("x"), true))
+	require.Equal(t, map[netip.Prefix]bool{x: false}, seen(w), "written, then deleted")
+	require.True(t, a.DropBlock(y))
+	require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: y.Addr(), Host: "y"}))
+	require.Equal(t, map[netip.Prefix]bool{y: true}, seen(w), "deleted, then made again")
+	require.Equal(t, map[netip.Prefix]bool{x: false, y: true}, seen(late), "all of that before the first look")
+}
+
 func TestReadBlock(t *testing.T) {
 	a, assign := watched(t)
 	x := assign("x", "hx")

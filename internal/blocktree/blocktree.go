@@ -58,9 +58,8 @@ type Filter uint8
 
 // The filters.
 const (
-	Any   Filter = iota
-	Free         // has, or may have, a free address
-	Empty        // is, or may be, empty
+	Free  Filter = iota // has, or may have, a free address
+	Empty               // is, or may be, empty
 )
 
 // New returns an empty tree for a pool of 2^blockBits blocks.
@@ -215,13 +214,23 @@ func (n *node[V]) next(f Filter, from pool.Index, level int) *Leaf[V] {
 
 // word returns the summary that a search follows.
 func (n *node[V]) word(f Filter) uint64 {
-	switch f {
-	case Free:
-		return n.free
-	case Empty:
+	if f == Empty {
 		return n.empty
 	}
-	return n.some
+	return n.free
+}
+
+// All yields all blocks, by number. The tree must not change meanwhile.
+func (t *Tree[V]) All(yield func(*Leaf[V]) bool) { t.root.all(yield) }
+
+func (n *node[V]) all(yield func(*Leaf[V]) bool) bool {
+	for i := range n.children {
+		c := &n.children[i]
+		if c.node != nil && !c.node.all(yield) || c.node == nil && !yield(c.leaf) {
+			return false
+		}
+	}
+	return true
 }
 
 // NextMissing returns the first number, from or higher, that has no block.

@@ -27,6 +27,7 @@ type forest interface {
 	Update(*block)
 	Next(Filter, pool.Index) *block
 	NextMissing(pool.Index) (pool.Index, bool)
+	All(yield func(*block) bool)
 	// round returns all of a walk.
 	round(Filter, pool.Index) []*block
 }
@@ -72,8 +73,10 @@ func (t *slowTree) Remove(b *block) {
 
 func (t *slowTree) Update(*block) {}
 
+func (t *slowTree) All(yield func(*block) bool) { slices.Values(t.blocks)(yield) }
+
 func isWanted(f Filter, b *block) bool {
-	return f == Any || f == Free && b.MayBeFree || f == Empty && b.MayBeEmpty
+	return f == Free && b.MayBeFree || f == Empty && b.MayBeEmpty
 }
 
 func (t *slowTree) Next(f Filter, from pool.Index) *block {
@@ -220,6 +223,9 @@ func sameAnswers(pick chooser, p *pool.Pool, got forest, plain *slowTree) error 
 	differ := func(what string, at pool.Index, got, want any) {
 		errs = append(errs, fmt.Errorf("%s %s is %v, want %v", what, at, got, want))
 	}
+	if g := slices.Collect(got.All); !slices.Equal(g, blocks) {
+		differ("all", pool.Index{}, numbers(g...), numbers(blocks...))
+	}
 	for range 3 {
 		at := someIndex(pick, p, blocks)
 		if g, w := got.Get(at), plain.Get(at); g != w {
@@ -230,7 +236,7 @@ func sameAnswers(pick chooser, p *pool.Pool, got forest, plain *slowTree) error 
 		if gok != wok || gok && g != w {
 			differ("nextMissing", at, fmt.Sprint(g, gok), fmt.Sprint(w, wok))
 		}
-		for _, wanted := range []Filter{Any, Free, Empty} {
+		for _, wanted := range []Filter{Free, Empty} {
 			if g, w := got.Next(wanted, at), plain.Next(wanted, at); g != w {
 				differ(fmt.Sprint("next ", wanted), at, numbers(g), numbers(w))
 			}
@@ -295,6 +301,7 @@ type fault struct {
 	next_        func(Filter, pool.Index) *block
 	nextMissing_ func(pool.Index) (pool.Index, bool)
 	round_       func(Filter, pool.Index) []*block
+	all_         func(yield func(*block) bool)
 }
 
 func (faulty *fault) Get(at pool.Index) *block                     { return faulty.get_(at) }
@@ -303,6 +310,7 @@ func (faulty *fault) Remove(b *block)                              { faulty.remo
 func (faulty *fault) Update(b *block)                              { faulty.update_(b) }
 func (faulty *fault) Next(f Filter, from pool.Index) *block        { return faulty.next_(f, from) }
 func (faulty *fault) round(f Filter, start pool.Index) []*block    { return faulty.round_(f, start) }
+func (faulty *fault) All(yield func(*block) bool)                  { faulty.all_(yield) }
 func (faulty *fault) NextMissing(at pool.Index) (pool.Index, bool) { return faulty.nextMissing_(at) }
 
 func TestTreeRejects(t *testing.T) {
@@ -363,7 +371,7 @@ func TestTreeRejects(t *testing.T) {
 				if b := faulty.Tree.Get(at); b != nil || faulty.Tree.count != 1 {
 					return b
 				}
-				return faulty.Tree.Next(Any, pool.Index{})
+				return slices.Collect(faulty.Tree.All)[0]
 			}
 		},
 		"update that forgets the levels above": func(faulty *fault, p *pool.Pool) {
@@ -389,8 +397,15 @@ func TestTreeRejects(t *testing.T) {
 				return faulty.Tree.Next(f, from.Next())
 			}
 		},
-		"next that gives any block": func(faulty *fault, p *pool.Pool) {
-			faulty.next_ = func(_ Filter, from pool.Index) *block { return faulty.Tree.Next(Any, from) }
+		"next that gives any free block": func(faulty *fault, p *pool.Pool) {
+			faulty.next_ = func(_ Filter, from pool.Index) *block { return faulty.Tree.Next(Free, from) }
+		},
+		"all in another order": func(faulty *fault, p *pool.Pool) {
+			faulty.all_ = func(yield func(*block) bool) {
+				all := slices.Collect(faulty.Tree.All)
+				slices.Reverse(all)
+				slices.Values(all)(yield)
+			}
 		},
 		"remove that forgets the bit of existence": func(faulty *fault, p *pool.Pool) {
 			faulty.remove_ = func(b *block) {
@@ -405,7 +420,7 @@ func TestTreeRejects(t *testing.T) {
 				real := realTree{&tr}
 				faulty := &fault{
 					realTree: real, get_: real.Get, insert_: real.Insert, remove_: real.Remove, update_: real.Update,
-					next_: real.Next, nextMissing_: real.NextMissing, round_: real.round,
+					next_: real.Next, nextMissing_: real.NextMissing, round_: real.round, all_: real.All,
 				}
 				damage(faulty, p)
 				return faulty, func() error { return nil } // the answers alone must show the fault
@@ -526,7 +541,7 @@ func TestTreeVisits(t *testing.T) {
 			got, gotOK := tr.Poisoned(from, to).NextMissing(from)
 			require.Equal(t, missing, got)
 			require.Equal(t, ok, gotOK)
-			for _, f := range []Filter{Any, Free, Empty} {
+			for _, f := range []Filter{Free, Empty} {
 				b := tr.Next(f, from)
 				to := from
 				if b != nil {

@@ -45,7 +45,7 @@ func (t *Tree[V]) Check() error {
 // node that is not on the way to one of these numbers. It is for tests of which
 // nodes a search reads.
 func (t *Tree[V]) Poisoned(ways ...pool.Index) *Tree[V] {
-	poison := &node[V]{some: ^uint64(0), free: ^uint64(0), empty: ^uint64(0)} // and no children
+	poison := &node[V]{some: ^uint64(0), free: ^uint64(0), empty: ^uint64(0), children: make([]child[V], 1)} // which has nothing
 	var copyOf func(n *node[V], level int, ways []pool.Index) *node[V]
 	copyOf = func(n *node[V], level int, ways []pool.Index) *node[V] {
 		if len(ways) == 0 {

@@ -12,10 +12,11 @@ import (
 )
 
 // ledger keeps count of how blocks stand. On an engine that can be watched it looks
-// at what changed only.
+// at what changed only, if it looks often.
 type ledger struct {
 	engine Engine
-	watch  *ipam.Watch // nil for an engine that has none
+	often  bool        // otherwise it keeps nothing of blocks
+	watch  *ipam.Watch // nil before the first of often looks, and for an engine that has none
 	pools  []MapPool   // in address order
 	order  []poolCount // the same
 
@@ -26,8 +27,6 @@ type ledger struct {
 	count    Blocks      // but for Free and Routes
 	cells    bool        // whether somebody wants to know which are different
 	services int         // blocks that services have
-
-	changed []netip.Prefix
 }
 
 // account is what the ledger knows of one block.
@@ -60,7 +59,6 @@ type poolCount struct {
 // watcher is an engine that tells what changed.
 type watcher interface {
 	Watch(kinds ...ipam.ObjectKind) *ipam.Watch
-	CountBlock(cidr netip.Prefix) (c ipam.BlockCount, exists bool)
 }
 
 // Whoever changes these methods of the allocator must not make every look slow.
@@ -68,9 +66,6 @@ var _ watcher = (*ipam.Allocator)(nil)
 
 func newLedger(e Engine, s *Scenario) *ledger {
 	l := &ledger{engine: e, nodes: make(map[string]int)}
-	if w, ok := e.(watcher); ok {
-		l.watch = w.Watch()
-	}
 	if len(s.Reservations) > 0 {
 		l.reserved, _ = pool.ParseReservations(s.Reservations) // malformed ones were refused
 	}
@@ -155,19 +150,53 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 			l.count.NodesWithoutBlock++
 		}
 	}
-	if l.watch == nil {
+	of, ok := l.engine.(watcher)
+	if !ok {
 		return l.updateAll()
 	}
-	l.changed = l.watch.AppendUnsorted(l.changed[:0])
-	for _, cidr := range l.changed {
+	if !l.often {
+		l.countAll(of)
+		return nil
+	}
+	if l.watch == nil {
+		l.watch = of.Watch()
+	}
+	if l.cells {
+		cells = make([]Cell, 0, l.watch.Pending())
+	}
+	l.watch.Count(func(cidr netip.Prefix, c ipam.BlockCount, exists bool) {
 		now := account{Cell: Cell{Owner: Gone}}
-		if c, exists := l.engine.(watcher).CountBlock(cidr); exists {
+		if exists {
 			now = l.account(&c)
 		}
 		now.Block, now.pool = l.number(cidr)
 		cells = l.file(now, cells)
+	})
+	if len(cells) == 0 {
+		return nil // as where nothing was looked at
 	}
 	return sorted(cells)
+}
+
+// countAll is update for a ledger that does not look often.
+func (l *ledger) countAll(of watcher) {
+	l.count, l.services = Blocks{}, 0
+	for i := range l.order {
+		l.order[i].exist = 0
+	}
+	for i := range l.owned {
+		o := &l.owned[i]
+		if *o = (ownership{gone: o.gone}); !o.gone {
+			l.count.NodesWithoutBlock++
+		}
+	}
+	w := of.Watch() // for which every block counts as changed
+	defer w.Stop()
+	w.Count(func(cidr netip.Prefix, c ipam.BlockCount, _ bool) {
+		now := l.account(&c)
+		_, now.pool = l.number(cidr)
+		l.add(&now, 1)
+	})
 }
 
 // updateAll is update for an engine that cannot be watched.
@@ -306,8 +335,9 @@ func (l *ledger) leave(n *node) {
 // look has the ledger look at what changed, and returns what did.
 func (r *runner) look() []Cell {
 	if r.ledger == nil {
+		o := &r.options
 		r.ledger = newLedger(r.engine, &r.scenario)
-		r.ledger.cells = r.options.Map
+		r.ledger.cells, r.ledger.often = o.Map, o.Samples > 0 || o.SampleEvery > 0 || o.Peaks
 		for i := range r.spaces {
 			r.ledger.enable(r.spaces[i].spec.Name, !r.spaces[i].spec.Disabled)
 		}
