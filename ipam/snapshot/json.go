@@ -168,6 +168,7 @@ func (j *jsonReader) array(kind, group, text string) error {
 // would look at each byte several times. It reports whether it read any.
 func (j *jsonReader) quickly(kind, group string) (did bool) {
 	w := j.text
+	alone := 0 // bytes read since others took part
 	for !j.l.careful {
 		q := quickJSON{rest: w.text}
 		comma := !did || q.next(',')
@@ -175,8 +176,16 @@ func (j *jsonReader) quickly(kind, group string) (did bool) {
 			before := w.text[:len(w.text)-len(q.rest)]
 			n, short := j.item(w.line+bytes.Count(before, newline), q.rest, kind, group)
 			if n > 0 {
+				var s seam
+				if alone += len(before) + n; did && alone >= j.l.batch {
+					s = seamOf(before, q.rest)
+				}
 				w.skip(len(before) + n)
 				did = true
+				if s.between != nil {
+					j.together(&s, kind, group)
+					alone = 0
+				}
 				continue
 			}
 			q.short = short
@@ -203,17 +212,24 @@ func (j *jsonReader) item(line int, text []byte, kind, group string) (n int, sho
 	if !q.skip(0) {
 		return 0, q.short
 	}
-	text = text[:len(text)-len(q.rest)]
+	if n = len(text) - len(q.rest); !j.odd(line, text[:n], kind, group) {
+		return 0, false
+	}
+	return n, false
+}
+
+// odd reads an object that cannot be read quickly, and reports whether it is sound.
+func (j *jsonReader) odd(line int, text []byte, kind, group string) bool {
 	var e envelope
 	err := json.Unmarshal(text, &e)
 	if err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
-		return 0, false
+		return false
 	}
 	if !utf8.Valid(text) {
 		err = errNotUTF8
 	}
 	j.l.objectOr(j.l.here(line), &e, err, text, kind, group)
-	return len(text), false
+	return true
 }
 
 // restart has the decoder go on behind what was read without it: in an array that begins

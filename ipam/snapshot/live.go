@@ -79,12 +79,12 @@ func (o *object) node() {
 	if n.Name == "" {
 		o.wrong("metadata.name", "is missing")
 	}
-	var status nodeStatus
+	status := new(nodeStatus)
 	if len(o.Status) > 0 {
 		var quick bool
 		if status, quick = o.quickNode(); !quick {
-			status = nodeStatus{}
-			o.part("status", o.Status, &status)
+			*status = nodeStatus{}
+			o.part("status", o.Status, status)
 		}
 	}
 	annotations := o.annotations()
@@ -143,14 +143,15 @@ func (o *object) pod() {
 	if o.name == "" || namespace == "" {
 		o.wrong("metadata", "a pod has a name and a namespace")
 	}
-	spec, status, quick := o.quickPod()
+	pod, quick := o.quickPod()
+	spec, status := &pod.spec, &pod.status
 	if !quick {
-		spec, status = podSpec{}, podStatus{}
+		*pod = podParts{}
 		if len(o.Spec) > 0 {
-			o.part("spec", o.Spec, &spec)
+			o.part("spec", o.Spec, spec)
 		}
 		if len(o.Status) > 0 {
-			o.part("status", o.Status, &status)
+			o.part("status", o.Status, status)
 		}
 	}
 	p := Pod{

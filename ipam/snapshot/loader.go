@@ -44,9 +44,10 @@ type Loader struct {
 	met     int32 // number of places so far, for their order
 	read    int64 // bytes
 
-	careful bool              // it leaves all to encoding/json; for tests
-	shared  map[string]string // texts that many objects have
-	room    map[string]string // for attributes
+	careful bool           // it leaves all to encoding/json; for tests
+	quick   *quickReader   // takes objects apart
+	others  []*quickReader // do so at the same time
+	batch   int            // bytes of a list that one reads at a time
 
 	cluster      ipam.Cluster // its LastSequence only, until the end
 	configs      []named[ipam.Config]
@@ -99,7 +100,7 @@ type located[T any] struct {
 
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), ranges: make(map[string][]Range), handlesMade: make(map[string]time.Time), shared: make(map[string]string), room: make(map[string]string)}
+	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), ranges: make(map[string][]Range), handlesMade: make(map[string]time.Time), quick: newQuickReader(), batch: usualBatch}
 }
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file

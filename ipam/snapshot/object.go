@@ -20,6 +20,15 @@ type envelope struct {
 	// A Kind cluster's file has these instead of a spec.
 	Name  field[string] `json:"name"`
 	Nodes rawField      `json:"nodes"`
+
+	ahead parts
+}
+
+// parts are the parts of an object that were read with its envelope.
+type parts struct {
+	block *blockSpec
+	pod   *podParts
+	node  *nodeStatus
 }
 
 // rawField is a part of an object that is still JSON.

@@ -90,10 +90,10 @@ func isDigits(text []byte) bool {
 	return len(text) > 0 && len(text) < 9 && (text[0] != '0' || len(text) == 1) && !slices.ContainsFunc(text, func(b byte) bool { return b < '0' || b > '9' })
 }
 
-// quickHandle reads a handle from the beginning of a text, or returns false.
-func (l *Loader) quickHandle(text []byte) (h quickHandle, ok bool) {
+// readQuickHandle reads a handle from the beginning of a text, or returns false.
+func readQuickHandle(text []byte) (h quickHandle, ok bool) {
 	h.rest = text
-	if l.careful || !h.object(h.entry) {
+	if !h.object(h.entry) {
 		return h, false
 	}
 	group := string(h.group)
@@ -110,14 +110,25 @@ func (l *Loader) quickHandle(text []byte) (h quickHandle, ok bool) {
 	return h, true
 }
 
+// handleRead is a handle that was read quickly, apart from its text.
+type handleRead struct {
+	ipam.HandleState
+	made time.Time
+	v3   bool
+}
+
+func (h *quickHandle) result() handleRead {
+	return handleRead{ipam.HandleState{ID: string(h.id), Counts: h.counts}, h.at, string(h.group) == groupV3}
+}
+
 // takeHandle keeps a handle that was read quickly.
-func (l *Loader) takeHandle(at place, h *quickHandle) {
-	l.see(h.at)
+func (l *Loader) takeHandle(at place, h *handleRead) {
+	l.see(h.made)
 	l.objects++
 	l.known++
 	l.listed.set("IPAMHandle")
-	at.v3 = string(h.group) == groupV3
-	l.keepHandle(at, ipam.HandleState{ID: string(h.id), Counts: h.counts}, h.at)
+	at.v3 = h.v3
+	l.keepHandle(at, h.HandleState, h.made)
 }
 
 // looksLikeHandle spares other objects the attempt.

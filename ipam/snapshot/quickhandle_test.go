@@ -74,9 +74,10 @@ func handleText(src property.Source) string {
 
 // readHandle reads a handle the quick way, if that can read it.
 func readHandle(l *Loader, at place, text []byte) bool {
-	h, ok := l.quickHandle(text)
+	h, ok := readQuickHandle(text)
 	if ok = ok && !h.goesOn(); ok {
-		l.takeHandle(at, &h)
+		read := h.result()
+		l.takeHandle(at, &read)
 	}
 	return ok
 }

@@ -20,8 +20,19 @@ import (
 type quickEnvelope struct {
 	quickJSON
 	envelope
-	l    *Loader
+	r    *quickReader
 	keys keysOnce
+}
+
+// A quickReader takes objects apart, one after the other. It remembers texts that many of
+// them have.
+type quickReader struct {
+	shared map[string]string
+	room   map[string]string // for attributes
+}
+
+func newQuickReader() *quickReader {
+	return &quickReader{shared: make(map[string]string), room: make(map[string]string)}
 }
 
 // textInto reads a text that comes once.
@@ -32,9 +43,9 @@ func (q *quickJSON) textInto(f *field[string], keys *keysOnce, key uint) bool {
 }
 
 // sharedInto reads a text that comes once, and in many other objects.
-func (l *Loader) sharedInto(f *field[string], q *quickJSON, keys *keysOnce, key uint) bool {
+func (r *quickReader) sharedInto(f *field[string], q *quickJSON, keys *keysOnce, key uint) bool {
 	text, ok := q.text()
-	f.value, f.given = l.share(text), true
+	f.value, f.given = r.share(text), true
 	return ok && keys.first(key)
 }
 
@@ -47,9 +58,9 @@ func (q *quickEnvelope) rawOnce(key uint, part *rawField) (ok bool) {
 func (q *quickEnvelope) entry(key []byte) bool {
 	switch string(key) {
 	case "apiVersion":
-		return q.l.sharedInto(&q.APIVersion, &q.quickJSON, &q.keys, 0)
+		return q.r.sharedInto(&q.APIVersion, &q.quickJSON, &q.keys, 0)
 	case "kind":
-		return q.l.sharedInto(&q.Kind, &q.quickJSON, &q.keys, 1)
+		return q.r.sharedInto(&q.Kind, &q.quickJSON, &q.keys, 1)
 	case "metadata":
 		return q.keys.first(2) && q.object(q.metadata)
 	case "spec":
@@ -68,7 +79,7 @@ func (q *quickEnvelope) metadata(key []byte) bool {
 	case "name":
 		return q.textInto(&m.Name, &q.keys, 6)
 	case "namespace":
-		return q.l.sharedInto(&m.Namespace, &q.quickJSON, &q.keys, 7)
+		return q.r.sharedInto(&m.Namespace, &q.quickJSON, &q.keys, 7)
 	case "creationTimestamp":
 		return q.textInto(&m.Created, &q.keys, 8)
 	case "labels":
@@ -93,19 +104,19 @@ func (q *quickEnvelope) labels() bool {
 	}
 	labels := make(map[string]string)
 	q.Metadata.Labels = field[map[string]string]{value: labels, given: true}
-	return q.l.texts(&q.quickJSON, labels)
+	return q.r.texts(&q.quickJSON, labels)
 }
 
 // texts reads a map of texts.
-func (l *Loader) texts(q *quickJSON, into map[string]string) bool {
+func (r *quickReader) texts(q *quickJSON, into map[string]string) bool {
 	return q.object(func(key []byte) bool {
 		text, ok := q.text()
-		k := l.share(key)
+		k := r.share(key)
 		_, twice := into[k]
 		if k == ipam.AttrPod || k == "timestamp" { // no two are equal
 			into[k] = string(text)
 		} else {
-			into[k] = l.share(text)
+			into[k] = r.share(text)
 		}
 		return ok && !twice && len(key) <= maxText && len(text) <= maxText
 	})
@@ -113,14 +124,14 @@ func (l *Loader) texts(q *quickJSON, into map[string]string) bool {
 
 // share returns a text, one string for all that are equal and among the first that came.
 // There are as many of them as a large cluster has nodes, of which every pod names one.
-func (l *Loader) share(text []byte) string {
+func (r *quickReader) share(text []byte) string {
 	const most, longest = 1 << 15, 64
-	if s, seen := l.shared[string(text)]; seen {
+	if s, seen := r.shared[string(text)]; seen {
 		return s
 	}
 	s := string(text)
-	if len(l.shared) < most && len(text) <= longest {
-		l.shared[s] = s
+	if len(r.shared) < most && len(text) <= longest {
+		r.shared[s] = s
 	}
 	return s
 }
@@ -132,25 +143,71 @@ func (l *Loader) quickText(at place, text []byte, kind, group string, whole bool
 	if l.careful {
 		return 0, false
 	}
+	var o quickObject
+	if !l.quick.read(&o, text) || whole && (&quickJSON{rest: text[o.n:]}).goesOn() {
+		return 0, o.short
+	}
+	l.takeQuick(at, &o, text[:o.n], kind, group)
+	return o.n, false
+}
+
+// quickObject is an object that was read quickly: a handle, or the envelope of any other.
+type quickObject struct {
+	n        int  // how long its text is
+	short    bool // that broke off
+	handle   handleRead
+	envelope *envelope // nil for a handle
+}
+
+// read reads an object from the beginning of a text, if it can.
+func (r *quickReader) read(o *quickObject, text []byte) bool {
 	if looksLikeHandle(text) {
-		if h, ok := l.quickHandle(text); ok && !(whole && h.goesOn()) {
-			l.takeHandle(at, &h)
-			return len(text) - len(h.rest), false
+		if h, ok := readQuickHandle(text); ok {
+			o.handle, o.n = h.result(), len(text)-len(h.rest)
+			return true
 		}
 	}
-	q := quickEnvelope{quickJSON: quickJSON{rest: text}, l: l}
-	if !q.object(q.entry) || whole && q.goesOn() {
-		return 0, q.short
+	q := quickEnvelope{quickJSON: quickJSON{rest: text}, r: r}
+	ok := q.object(q.entry)
+	o.envelope, o.n, o.short = &q.envelope, len(text)-len(q.rest), q.short
+	return ok
+}
+
+// takeQuick takes an object that was read quickly from that text.
+func (l *Loader) takeQuick(at place, o *quickObject, text []byte, kind, group string) {
+	if o.envelope == nil {
+		l.takeHandle(at, &o.handle)
+		return
 	}
-	n = len(text) - len(q.rest)
-	l.objectOr(at, &q.envelope, nil, text[:n], kind, group)
-	return n, false
+	l.objectOr(at, o.envelope, nil, text, kind, group)
+}
+
+// readAhead reads the parts of an object that is of this kind unless it says otherwise. What
+// it cannot read is left to who takes the object.
+func (r *quickReader) readAhead(e *envelope, kind string) {
+	if e.Kind.given {
+		kind = e.Kind.value
+	}
+	switch kind {
+	case "IPAMBlock":
+		if spec, ok := r.block(e.Spec); ok {
+			e.ahead.block = spec
+		}
+	case "Pod":
+		if pod, ok := r.pod(e.Spec, e.Status); ok {
+			e.ahead.pod = pod
+		}
+	case "Node":
+		if status, ok := r.node(e.Status); ok {
+			e.ahead.node = status
+		}
+	}
 }
 
 // quickBlock is the spec of a block as it is read.
 type quickBlock struct {
 	quickJSON
-	l    *Loader
+	r    *quickReader
 	keys keysOnce
 	spec blockSpec
 	last []byte // ordinal that a sequence number was read for last
@@ -158,8 +215,18 @@ type quickBlock struct {
 
 // quickBlock reads the spec of a block, or returns false.
 func (o *object) quickBlock() (spec *blockSpec, ok bool) {
-	q := quickBlock{quickJSON: quickJSON{rest: o.Spec}, l: o.l}
-	ok = !o.l.careful && q.object(q.entry)
+	switch {
+	case o.ahead.block != nil:
+		return o.ahead.block, true
+	case o.l.careful:
+		return new(blockSpec), false
+	}
+	return o.l.quick.block(o.Spec)
+}
+
+func (r *quickReader) block(text []byte) (spec *blockSpec, ok bool) {
+	q := quickBlock{quickJSON: quickJSON{rest: text}, r: r}
+	ok = q.object(q.entry)
 	return &q.spec, ok
 }
 
@@ -167,7 +234,7 @@ func (q *quickBlock) entry(key []byte) bool {
 	s := &q.spec
 	switch string(key) {
 	case "affinity":
-		return q.l.sharedInto(&s.Affinity, &q.quickJSON, &q.keys, 0)
+		return q.r.sharedInto(&s.Affinity, &q.quickJSON, &q.keys, 0)
 	case "affinityClaimTime":
 		return q.textInto(&s.ClaimTime, &q.keys, 1)
 	case "allocations":
@@ -267,49 +334,64 @@ func (q *quickBlock) record() bool {
 
 // set reads a set of attributes.
 func (q *quickBlock) set(s *attributeSet) bool {
-	m := q.l.room
+	m := q.r.room
 	clear(m)
-	ok := q.l.texts(&q.quickJSON, m)
+	ok := q.r.texts(&q.quickJSON, m)
 	s.set = block.MakeAttrs(m)
 	return ok
 }
 
+// podParts are the spec and the status of a pod.
+type podParts struct {
+	spec   podSpec
+	status podStatus
+}
+
 // quickPod reads the spec and the status of a pod, or returns false.
-func (o *object) quickPod() (spec podSpec, status podStatus, ok bool) {
-	if o.l.careful {
-		return spec, status, false
+func (o *object) quickPod() (pod *podParts, ok bool) {
+	switch {
+	case o.ahead.pod != nil:
+		return o.ahead.pod, true
+	case o.l.careful:
+		return new(podParts), false
 	}
+	return o.l.quick.pod(o.Spec, o.Status)
+}
+
+func (r *quickReader) pod(spec, status []byte) (pod *podParts, ok bool) {
+	pod = new(podParts)
 	var keys keysOnce
-	q := quickJSON{rest: o.Spec}
-	ok = len(o.Spec) == 0 || q.object(func(key []byte) bool {
+	q := quickJSON{rest: spec}
+	ok = len(spec) == 0 || q.object(func(key []byte) bool {
 		switch string(key) {
 		case "nodeName":
-			return o.l.sharedInto(&spec.NodeName, &q, &keys, 0)
+			return r.sharedInto(&pod.spec.NodeName, &q, &keys, 0)
 		case "hostNetwork":
 			word := string(q.word())
-			spec.HostNetwork.value, spec.HostNetwork.given = word == "true", true
+			pod.spec.HostNetwork.value, pod.spec.HostNetwork.given = word == "true", true
 			return keys.first(1) && (word == "true" || word == "false")
 		}
 		return q.other(key, "nodeName", "hostNetwork")
 	})
-	q = quickJSON{rest: o.Status}
-	ok = ok && (len(o.Status) == 0 || q.object(func(key []byte) bool {
+	q = quickJSON{rest: status}
+	ok = ok && (len(status) == 0 || q.object(func(key []byte) bool {
+		s := &pod.status
 		switch string(key) {
 		case "phase":
-			return o.l.sharedInto(&status.Phase, &q, &keys, 2)
+			return r.sharedInto(&s.Phase, &q, &keys, 2)
 		case "reason":
 			text, ok := q.text()
-			status.Reason = word(strings.TrimSpace(o.l.share(text)))
+			s.Reason = word(strings.TrimSpace(r.share(text)))
 			return ok && keys.first(3)
 		case "podIP":
-			return q.textInto(&status.PodIP, &keys, 4)
+			return q.textInto(&s.PodIP, &keys, 4)
 		case "podIPs":
-			status.PodIPs.given = true
-			return keys.first(5) && q.list(func() bool { return q.podIP(&status) })
+			s.PodIPs.given = true
+			return keys.first(5) && q.list(func() bool { return q.podIP(s) })
 		}
 		return q.other(key, "phase", "reason", "podIP", "podIPs")
 	}))
-	return spec, status, ok
+	return pod, ok
 }
 
 // podIP reads one of a pod's addresses.
@@ -327,12 +409,20 @@ func (q *quickJSON) podIP(status *podStatus) bool {
 }
 
 // quickNode reads the status of a node, or returns false.
-func (o *object) quickNode() (status nodeStatus, ok bool) {
-	if o.l.careful {
-		return status, false
+func (o *object) quickNode() (status *nodeStatus, ok bool) {
+	switch {
+	case o.ahead.node != nil:
+		return o.ahead.node, true
+	case o.l.careful:
+		return new(nodeStatus), false
 	}
+	return o.l.quick.node(o.Status)
+}
+
+func (r *quickReader) node(text []byte) (status *nodeStatus, ok bool) {
+	status = new(nodeStatus)
 	var keys keysOnce
-	q := quickJSON{rest: o.Status}
+	q := quickJSON{rest: text}
 	ok = q.object(func(key []byte) bool {
 		if string(key) != "addresses" {
 			return q.other(key, "addresses")
