@@ -535,8 +535,10 @@ func callByCall(b *browser) {
 	b.open("#slow", 1280)
 	begin := func() {
 		b.Wait(`document.querySelectorAll("#panel-slow select.node-of").length === 2`)
-		b.Run(find("slow", "Begin") + `.click()`)
+		b.Run(find("slow", "Begin") + `.focus()`)
+		b.Press(kb.Enter)
 		b.Wait(`document.querySelectorAll("#panel-slow .client-card").length === 2`)
+		require.Equal(b.t, "step-0", b.Text(`document.activeElement.dataset.act`), "the keyboard goes on there")
 	}
 	step := func(which int, doing string) {
 		before := b.Text(`document.querySelector("#panel-slow .slow-body").textContent`)
@@ -563,6 +565,7 @@ func callByCall(b *browser) {
 		pending = pending || strings.Contains(b.Text(`document.querySelector("#panel-slow .slow-things").textContent`), "pending")
 	}
 	require.True(b.t, pending, "a claim is pending on the way")
+	require.Equal(b.t, "end", b.Text(`document.activeElement.dataset.act`))
 	finish()
 	came := b.Text(`document.querySelector("#panel-slow .says-card").textContent`)
 	require.Equal(b.t, 2, strings.Count(came, " gets 192.168.0."), came)

@@ -80,7 +80,7 @@ export function makeSlow(store, { lab, toLab } = {}) {
   const begin = () => call("slow-start", { clients: [...rows.children].map(r => r.op()) });
 
   function show(next) {
-    const focused = document.activeElement && document.activeElement.dataset.act;
+    const was = document.activeElement, focused = element.contains(was) && (was.dataset.act || "begin");
     slow = next;
     form.hidden = true;
     const over = slow.ended;
@@ -105,9 +105,10 @@ export function makeSlow(store, { lab, toLab } = {}) {
           grid.show(b, new Set(), true);
           return el("figure.block", {}, el("figcaption", {}, el("code", {}, b.cidr), " ", el("small", {}, b.cells ? b.owner ? "of " + b.owner : "of nobody" : "does not exist yet")), grid.element);
         })) : el("p.note", {}, "None has been touched yet."), under)));
-    const again = focused && body.querySelector(`[data-act="${CSS.escape(focused)}"]`);
-    if (again && !again.disabled) again.focus();
-    else if (focused) (body.querySelector("button:not(:disabled)") || start).focus();
+    if (focused) { // on the same button, else on the next step, and never on the one that drops all
+      const find = act => body.querySelector(`[data-act${act}]:not(:disabled)`);
+      (find(`="${CSS.escape(focused)}"`) || find('^="step-"') || find('="end"')).focus({ preventScroll: true });
+    }
     body.dataset.steps = slow.clients.reduce((sum, c) => sum + c.log.length, 0);
   }
 
