@@ -103,15 +103,24 @@ func Check(t rapid.TB, cases, steps int, property func(*rapid.T)) {
 }
 
 // Breaks reports whether the property of a broken variant fails within that many
-// cases, which are always the same. If it fails, its last run had the plainest
-// choices that break it. With -short Breaks skips the test.
+// cases, which are always the same. With -short Breaks skips the test.
 func Breaks(t testing.TB, cases, steps int, property func(*rapid.T)) bool {
+	return breaks(t, cases, steps, "0s", property)
+}
+
+// Shrinks is Breaks that takes its time: if the property fails, its last run has the
+// plainest choices that break it.
+func Shrinks(t testing.TB, cases, steps int, property func(*rapid.T)) bool {
+	return breaks(t, cases, steps, "30s", property)
+}
+
+func breaks(t testing.TB, cases, steps int, shrink string, property func(*rapid.T)) bool {
 	Broken(t)
 	v := &verdict{TB: t}
 	done := make(chan struct{})
 	go func() { // the verdict ends it
 		defer close(done)
-		defer set(map[string]string{"checks": strconv.Itoa(cases), "steps": strconv.Itoa(steps), "seed": "1", "nofailfile": "true"})()
+		defer set(map[string]string{"checks": strconv.Itoa(cases), "steps": strconv.Itoa(steps), "seed": "1", "nofailfile": "true", "shrinktime": shrink})()
 		rapid.Check(v, property)
 	}()
 	<-done

@@ -51,8 +51,8 @@ func TestRejects(t *testing.T) {
 	require.Equal(t, "the property accepts a broken variant, 200 times", j.failed)
 }
 
-// TestBreaks: Breaks shrinks a broken property to the plainest choices and
-// restores the flags.
+// TestBreaks: a broken property is found, shrinks to the plainest choices, and the
+// flags are as before.
 func TestBreaks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("broken variants are skipped")
@@ -71,6 +71,7 @@ func TestBreaks(t *testing.T) {
 	}
 	before := flag.Lookup("rapid.steps").Value.String()
 	require.True(t, Breaks(t, 100, 10, long(3)))
+	require.True(t, Shrinks(t, 100, 10, long(3)))
 	require.Equal(t, []int{0, 0, 0, 0}, last)
 	require.False(t, Breaks(t, 100, 10, long(1000)))
 	Check(t, 10, 3, long(1000))

@@ -296,7 +296,7 @@ func foundIn(t *testing.T, world string, ref, other makeEngine) *pair {
 	w := program.Worlds[slices.IndexFunc(program.Worlds, func(w *program.World) bool { return w.Name == world })]
 	var last *pair
 	var seen program.Coverage
-	require.True(t, property.Breaks(t, 5000, 8, func(rt *rapid.T) {
+	require.True(t, property.Shrinks(t, 5000, 8, func(rt *rapid.T) {
 		prog := program.New(w, property.Rapid(rt))
 		last = pairOf(rt, prog, ref, other)
 		last.play(rt, prog, &seen)

@@ -127,7 +127,7 @@ func TestSlowOrders(t *testing.T) {
 	if testing.Short() {
 		step = 211
 	} else if !property.Long() {
-		step = 7
+		step = 17
 	}
 	for _, clients := range []string{
 		`[{"do":"add-pods","node":"calico-ipam-worker"},{"do":"remove-pod","pod":"web-1"}]`,
