@@ -86,14 +86,14 @@ func (s *Snapshot) Live() (*Live, error) {
 	if start.IsZero() {
 		start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	l := &Live{clock: ipam.NewClock(start), snapshot: s, cordoned: make(map[string]bool)}
+	// What Check needs is garbage before there is the allocator.
+	l := &Live{clock: ipam.NewClock(start), snapshot: s, report: Check(s), cordoned: make(map[string]bool)}
 	var err error
 	if l.a, err = s.Allocator(ipam.Options{Now: l.clock.Now}); err != nil {
 		return nil, err
 	}
 	l.reserved = reservations(s.Cluster.State)
 	l.windows = windowsNodes(s.Cluster.Nodes)
-	l.report = Check(s)
 	l.findPods()
 	return l, nil
 }

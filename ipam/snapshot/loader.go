@@ -56,8 +56,8 @@ type Loader struct {
 	nodes        []located[ipam.Node]
 	blocks       []located[ipam.BlockState]
 	affinities   []located[ipam.AffinityState]
+	given        [][]givenHandle // in pieces: there may be a million
 	handles      []located[ipam.HandleState]
-	handlesMade  map[string]time.Time // when, by id
 	pods         []located[Pod]
 	machines     kubeVirt
 	addresses    []located[NodeAddress]
@@ -98,9 +98,15 @@ type located[T any] struct {
 	T  T
 }
 
+// givenHandle is a handle, and when it was made, zero where nothing says it.
+type givenHandle struct {
+	located[ipam.HandleState]
+	made time.Time
+}
+
 // NewLoader returns a loader that has read nothing.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), ranges: make(map[string][]Range), handlesMade: make(map[string]time.Time), quick: newQuickReader(), batch: usualBatch}
+	return &Loader{options: o, bounds: usualBounds, skipped: make(map[string]int), leftOut: make(map[string]int), ranges: make(map[string][]Range), quick: newQuickReader(), batch: usualBatch}
 }
 
 // Load reads files; use [Loader.Add] for other sources. The error is the file

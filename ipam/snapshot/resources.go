@@ -218,10 +218,31 @@ func (o *object) handle() {
 
 // keepHandle keeps a handle, and when it was made unless that is zero.
 func (l *Loader) keepHandle(at place, h ipam.HandleState, made time.Time) {
-	l.handles = append(l.handles, located[ipam.HandleState]{at, h})
-	if !made.IsZero() {
-		l.handlesMade[h.ID] = made
+	last := len(l.given) - 1
+	if last < 0 || len(l.given[last]) == cap(l.given[last]) {
+		l.given = append(l.given, make([]givenHandle, 0, 64<<min(len(l.given), 4)))
+		last++
 	}
+	l.given[last] = append(l.given[last], givenHandle{located[ipam.HandleState]{at, h}, made})
+}
+
+// givenHandles brings the handles in one list, and returns when they were made, by id.
+func (l *Loader) givenHandles() (made map[string]time.Time) {
+	n := 0
+	for _, piece := range l.given {
+		n += len(piece)
+	}
+	l.handles, made = make([]located[ipam.HandleState], 0, n), make(map[string]time.Time, n)
+	for _, piece := range l.given {
+		for i := range piece {
+			l.handles = append(l.handles, piece[i].located)
+			if !piece[i].made.IsZero() {
+				made[piece[i].T.ID] = piece[i].made
+			}
+		}
+	}
+	l.given = nil
+	return made
 }
 
 // maxCount is the most that a handle can count in one block.

@@ -109,7 +109,7 @@ func (s *Snapshot) Allocator(o ipam.Options) (*ipam.Allocator, error) {
 func (l *Loader) Snapshot() (*Snapshot, error) {
 	l.ofCalico()
 	l.affinitiesOfBlocks()
-	s := &Snapshot{Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.handlesMade}
+	s := &Snapshot{Objects: l.objects, Deleted: l.deleted, Skipped: l.skipped, LeftOut: l.leftOut, Latest: l.latest, HandlesMade: l.givenHandles()}
 	s.Machines, s.Instances, s.Moving = l.machines.Machines, l.machines.Instances, l.machines.Moving
 	s.Cluster = l.cluster
 	s.Cluster.Config = ipam.DefaultConfig()
@@ -160,13 +160,24 @@ func compareAffinities(x, y *ipam.AffinityState) int {
 // sorted sorts objects. Those of one name stay in the order in which they were
 // read; of two that are one object in both API groups the first is kept.
 func sorted[T any](l *Loader, list []located[T], compare func(x, y *T) int) []located[T] {
-	if !slices.IsSortedFunc(list, func(x, y located[T]) int { return compare(&x.T, &y.T) }) {
+	behind := func(least int) bool {
+		for i := 1; i < len(list); i++ {
+			if compare(&list[i-1].T, &list[i].T) >= least {
+				return true
+			}
+		}
+		return false
+	}
+	if behind(1) {
 		by := make([]*located[T], len(list)) // objects are large, and a stable sort moves them often
 		for i := range list {
 			by[i] = &list[i]
 		}
 		slices.SortStableFunc(by, func(x, y *located[T]) int { return compare(&x.T, &y.T) })
 		list = values(by, func(x *located[T]) located[T] { return *x })
+	}
+	if !behind(0) {
+		return list
 	}
 	return slices.CompactFunc(list, func(x, y located[T]) bool {
 		return compare(&x.T, &y.T) == 0 && isSame(l, x.at, x.T, y.at, y.T)
