@@ -40,7 +40,7 @@ type seen struct {
 	complaints, requests []string
 }
 
-// Start starts one, for as long as the test lasts and for three minutes at most. The
+// Start starts one, for as long as the test lasts and for five minutes at most. The
 // test, which is of what it names, is skipped where there is none, and unless the run
 // is long.
 func Start(t *testing.T, what string) *Chromium {
@@ -52,7 +52,7 @@ func Start(t *testing.T, what string) *Chromium {
 	if err != nil {
 		t.Skipf("no chromium in PATH: %s is not tested in a browser (Debian has it as the package chromium)", what)
 	}
-	deadline, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	deadline, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.Env("HOME=" + t.TempDir())}
 	// chromedp.Headless would hide the scroll bars, which take room in a page.

@@ -309,12 +309,18 @@ func everyAct(b *browser) {
 	b.fill("pool-name", "second")
 	act("Remove the pool")
 
-	// Back through all states, and forward again.
+	// Back through all states, and forward again; more clicks than states are no fault.
 	for i := len(states) - 2; i >= 0; i-- {
 		b.click("Undo")
 		require.Equal(b.t, states[i], b.shown(), "back to %d", i)
 	}
 	require.Equal(b.t, "true", b.Text(`String(`+find("lab", "Undo")+`.disabled)`))
+	b.click("Redo")
+	b.Run(`{ const undo = ` + find("lab", "Undo") + `; for (let i = 0; i < 3; i++) undo.click(); }`)
+	b.Wait(find("lab", "Undo") + `.disabled`)
+	b.Settle()
+	require.Equal(b.t, states[0], b.shown())
+	require.Equal(b.t, "", b.message())
 	for i := 1; i < len(states); i++ {
 		b.click("Redo")
 		require.Equal(b.t, states[i], b.shown(), "forward to %d", i)
@@ -811,6 +817,7 @@ func looks(b *browser) {
 	b.Settle()
 	require.Equal(b.t, "rgb(255, 255, 255)", b.Text(`getComputedStyle(document.body).backgroundColor`))
 	require.Equal(b.t, "none", b.Text(`getComputedStyle(document.querySelector("#panel-lab .bar")).display`))
+	require.Equal(b.t, "241,244,247", b.Text(`(c => { const g = new OffscreenCanvas(c.width, c.height).getContext("2d"); g.drawImage(c, 0, 0); return [...g.getImageData(8, 8, 1, 1).data.slice(0, 3)].join(); })(document.querySelector("#panel-lab .cells-legend canvas"))`), "a free cell is light on paper")
 	shot("print", true)
 	require.Empty(b.t, b.Complaints())
 }

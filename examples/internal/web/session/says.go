@@ -181,7 +181,10 @@ func (w *world) claimSentence(g []event) string {
 	default:
 		how = fmt.Sprintf("it starts its walk at block %s of %s", index(e.start), thousands(1<<e.pool.BlockBits()))
 		if !e.passed.IsZero() {
-			how += fmt.Sprintf(", passes %s", passes(e.passed))
+			how += ", passes " + passes(e.passed)
+			if len(w.ipam.Reservations()) > 0 {
+				how += " or are reserved"
+			}
 		}
 		how += fmt.Sprintf(" and claims %s", e.block)
 	}

@@ -16,8 +16,11 @@ export function makeActs(store) {
     await store.do({ do: "configure", strict: strict.checked });
     strict.checked = store.view.config.strict; // if it was refused
   } });
-  const undo = button("Undo", tried(() => store.act("undo")), { "aria-keyshortcuts": "Control+Z" });
-  const redo = button("Redo", tried(() => store.act("redo")), { "aria-keyshortcuts": "Control+Y" });
+  // Of quick clicks each counts, as long as there is somewhere to go.
+  let last = Promise.resolve();
+  const go = (method, can) => tried(() => last = last.catch(() => {}).then(() => can(store.view) ? store.act(method) : undefined));
+  const undo = button("Undo", go("undo", view => view.at > 1), { "aria-keyshortcuts": "Control+Z" });
+  const redo = button("Redo", go("redo", view => view.at < view.length), { "aria-keyshortcuts": "Control+Y" });
   const reset = button("Reset", tried(() => store.act("reset")));
   const group = (name, ...children) => el("div.group", { role: "group", "aria-label": name }, el("span.group-name", { "aria-hidden": "true" }, name), ...children);
   const advance = (by, text) => button("+" + text, () => store.do({ do: "advance", by }), { "aria-label": `Move the clock by ${by}` });

@@ -96,6 +96,7 @@ export function makeSizes(session) {
 
   async function compare() {
     const rows = [], from = { ...args() };
+    fill(all, el("p.note", { role: "status" }, "Comparing …"));
     const length = Number(from.pool.split("/")[1]) || 16, six = from.pool.includes(":");
     for (let bits = Math.max(six ? 116 : 20, length); bits <= (six ? 128 : 32); bits++) rows.push([bits, await session.call("plan", { ...from, blockSize: bits })]);
     fill(all, el("table.plain", {},
