@@ -22,6 +22,7 @@ type ledger struct {
 
 	reserved *pool.Reservations // nil for none
 	nodes    map[string]int     // by name, their numbers
+	names    []string           // by number
 	blocks   accounts
 	owned    []ownership // of each node
 	count    Blocks      // but for Free and Routes
@@ -145,6 +146,7 @@ func (l *ledger) number(cidr netip.Prefix) (number, of int) {
 func (l *ledger) update(nodes []*node) (cells []Cell) {
 	for i := len(l.owned); i < len(nodes); i++ {
 		l.nodes[nodes[i].name] = i
+		l.names = append(l.names, nodes[i].name)
 		l.owned = append(l.owned, ownership{gone: nodes[i].gone})
 		if !nodes[i].gone {
 			l.count.NodesWithoutBlock++
@@ -165,11 +167,12 @@ func (l *ledger) update(nodes []*node) (cells []Cell) {
 		cells = make([]Cell, 0, l.watch.Pending())
 	}
 	l.watch.Count(func(cidr netip.Prefix, c ipam.BlockCount, exists bool) {
+		number, of := l.number(cidr)
 		now := account{Cell: Cell{Owner: Gone}}
 		if exists {
-			now = l.account(&c)
+			now = l.account(&c, l.blocks.at(number).Owner)
 		}
-		now.Block, now.pool = l.number(cidr)
+		now.Block, now.pool = number, of
 		cells = l.file(now, cells)
 	})
 	if len(cells) == 0 {
@@ -193,7 +196,7 @@ func (l *ledger) countAll(of watcher) {
 	w := of.Watch() // for which every block counts as changed
 	defer w.Stop()
 	w.Count(func(cidr netip.Prefix, c ipam.BlockCount, _ bool) {
-		now := l.account(&c)
+		now := l.account(&c, Nobody)
 		_, now.pool = l.number(cidr)
 		l.add(&now, 1)
 	})
@@ -206,7 +209,7 @@ func (l *ledger) updateAll() (cells []Cell) {
 	state := l.engine.State()
 	for i := range state.Blocks {
 		c := l.counted(&state.Blocks[i])
-		now := l.account(&c)
+		now := l.account(&c, Nobody)
 		now.Block, now.pool = l.number(state.Blocks[i].CIDR)
 		delete(left, now.Block)
 		cells = l.file(now, cells)
@@ -223,12 +226,15 @@ func sorted(cells []Cell) []Cell {
 	return cells
 }
 
-// account returns how a block stands; its number and pool are for the caller to fill
-// in.
-func (l *ledger) account(b *ipam.BlockCount) account {
+// account returns how a block stands, whose owner was this one when it was looked at last;
+// its number and pool are for the caller to fill in.
+func (l *ledger) account(b *ipam.BlockCount, owner int) account {
 	c := account{Cell: Cell{Owner: Nobody}, used: b.InUse - b.HostReserved + b.Cooling, free: b.Free}
 	if b.Owner.Type == affinity.Host {
-		c.Owner = l.nodes[b.Owner.Name]
+		if owner < 0 || l.names[owner] != b.Owner.Name {
+			owner = l.nodes[b.Owner.Name]
+		}
+		c.Owner = owner
 	}
 	if l.cells {
 		c.InUse, c.Borrowed, c.Cooling = b.InUse-b.HostReserved, b.Borrowed-b.HostReserved, b.Cooling

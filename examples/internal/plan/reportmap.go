@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
@@ -75,11 +76,20 @@ func reportMaps(rows []row, limit int) (*reportData, error) {
 				data.Owners = append(data.Owners, o)
 			}
 		}
-		s := &reportSheet{Name: reportSize(rows[i].BlockSize), Every: 1, source: m}
+		data.Maps = append(data.Maps, &reportSheet{Name: reportSize(rows[i].BlockSize), Every: 1, source: m})
+	}
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0)) // each takes memory
+	err := together(len(data.Maps), func(i int) error {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		s := data.Maps[i]
 		if err := s.encode(owners); err != nil {
-			return nil, fmt.Errorf("map of blocks of %s: %w", s.Name, err)
+			return fmt.Errorf("map of blocks of %s: %w", s.Name, err)
 		}
-		data.Maps = append(data.Maps, s)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for {
 		total := 0
@@ -112,6 +122,9 @@ func reportOwner(before, now int) uint64 {
 // reportMerged returns the frames that are left if only every so-manieth is shown,
 // the last one among them. Their cells are in order, each once.
 func reportMerged(frames []sim.Frame, every int) (merged []sim.Frame) {
+	if every == 1 {
+		return frames
+	}
 	var changed []sim.Cell
 	for i, f := range frames {
 		changed = append(changed, f.Cells...)
