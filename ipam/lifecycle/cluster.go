@@ -85,6 +85,12 @@ func (c *Cluster) SetNode(n ipam.Node) error {
 // for where nobody knows which nodes there are.
 func (c *Cluster) AssumeNode(name string) { c.nodes[name] = struct{}{} }
 
+// AssumePods has Kubernetes list every pod of the namespaces for which it is told so, with no
+// node and no addresses yet, unless [Cluster.SetPod] says more of it: for where nobody knows
+// which pods there are. They count among no [Cluster.Pods]. Call it before the first sync of
+// a controller.
+func (c *Cluster) AssumePods(of func(namespace string) bool) { c.pods.assumes = of }
+
 // DeleteNode deletes the node, in Kubernetes and in Calico, and reports whether
 // there was one. Its pods stay until they are deleted, and its allocations until a
 // controller releases them: the next sync of every controller is a full scan.

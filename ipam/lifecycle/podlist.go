@@ -9,6 +9,9 @@ type podList struct {
 	byName map[string]*listed
 	count  int
 	added  uint64 // pods ever
+
+	assumes func(namespace string) bool // nil for never
+	assumed listed                      // stands for any pod that is assumed
 }
 
 // listed is a pod in the list of pods. A pointer to it shows later changes and the
@@ -32,16 +35,19 @@ func (l *podList) find(name PodName) *listed {
 }
 
 // again returns the pod of a holder, or nil. It looks for one only if it has to: the pod
-// that was found last is in its place until it is deleted, and if there was none, there
-// is none until some pod is added.
+// that was found last is in its place until it is deleted, and if there was none, or one
+// that is assumed, it is so until some pod is added.
 func (l *podList) again(h *holder) *listed {
 	switch p := h.listed; {
-	case p != nil && !p.deleted:
+	case p != nil && p != &l.assumed && !p.deleted:
 		return p
-	case p == nil && h.sought == l.added+1:
-		return nil
+	case (p == nil || p == &l.assumed) && h.sought == l.added+1:
+		return p
 	}
 	h.listed, h.sought = l.find(h.pod), l.added+1
+	if h.listed == nil && l.assumes != nil && l.assumes(h.pod.Namespace) {
+		h.listed = &l.assumed
+	}
 	return h.listed
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
-	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/lifecycle"
 )
@@ -117,29 +116,23 @@ func (c *checker) kubernetes(a *ipam.Allocator) *lifecycle.Cluster {
 	if !c.unknown.Nodes && !c.unknown.Pods && len(c.namespaces) != 1 {
 		return cluster
 	}
+	// A pod that is assumed has not reported its addresses, and keeps them.
+	cluster.AssumePods(func(namespace string) bool { return !c.seesNamespace(namespace) })
+	if !c.unknown.Nodes {
+		return cluster
+	}
 	for i := range c.s.Cluster.Blocks {
 		b := &c.s.Cluster.Blocks[i]
-		if c.unknown.Nodes && b.Owner.Type == affinity.Host {
+		if b.Owner.Type == affinity.Host {
 			cluster.AssumeNode(b.Owner.Name)
 		}
 		for k := range b.Allocations {
-			c.assume(cluster, b.Allocations[k].Active)
+			if node, _ := b.Allocations[k].Active.Get(ipam.AttrNode); node != "" {
+				cluster.AssumeNode(node)
+			}
 		}
 	}
 	return cluster
-}
-
-// assume has the cluster list the node and the pod that attributes name, where the
-// resources do not tell. Such a pod has not reported its addresses, and keeps them.
-func (c *checker) assume(cluster *lifecycle.Cluster, attrs block.Attrs) {
-	if node, _ := attrs.Get(ipam.AttrNode); c.unknown.Nodes && node != "" {
-		cluster.AssumeNode(node)
-	}
-	namespace, _ := attrs.Get(ipam.AttrNamespace)
-	if pod, isPods := podOf(attrs); isPods && c.pods[pod] == nil && !c.seesNamespace(namespace) {
-		name, _ := attrs.Get(ipam.AttrPod)
-		_ = cluster.SetPod(lifecycle.Pod{PodName: lifecycle.PodName{Namespace: namespace, Name: name}})
-	}
 }
 
 // keepRefused takes the addresses back whose handle holds others in a block that was
