@@ -95,7 +95,7 @@ func sourceFolder() (string, error) {
 // functions in large ones they are a tenth smaller.
 var seldom = []string{
 	"github.com/ipamsim/ipamsim/examples/...", "github.com/ipamsim/ipamsim/ipam/lifecycle", "github.com/ipamsim/ipamsim/ipam/protocol",
-	"github.com/ipamsim/ipamsim/ipam/report", "github.com/ipamsim/ipamsim/ipam/snapshot", "github.com/ipamsim/ipamsim/ipam/trace",
+	"github.com/ipamsim/ipamsim/ipam/report", "github.com/ipamsim/ipamsim/ipam/sim", "github.com/ipamsim/ipamsim/ipam/snapshot", "github.com/ipamsim/ipamsim/ipam/trace",
 	"go.yaml.in/yaml/v3", "github.com/jedib0t/go-pretty/v6/...", "archive/tar", "fmt", "math/big", "net", "os", "regexp/...", "time",
 }
 
