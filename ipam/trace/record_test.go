@@ -534,7 +534,7 @@ func TestRecordGzip(t *testing.T) {
 // readOnly are the methods of ipam.Allocator that change nothing and need not be
 // recorded. A new method belongs here only if it changes nothing: not even what
 // a later operation answers.
-var readOnly = []string{"BlockOf", "Calico", "Check", "Cluster", "CountBlock", "GetIPAMConfig", "Nodes", "Now", "Pools", "ReadBlock", "Reservations", "SequenceNumber", "Summary", "Watch"}
+var readOnly = []string{"Affinities", "BlockOf", "Blocks", "Calico", "Check", "Cluster", "CountBlock", "GetIPAMConfig", "Nodes", "Now", "Pools", "ReadBlock", "Reservations", "SequenceNumber", "Summary", "Watch"}
 
 // notOfTheAllocator are operations that no method of the allocator has, such as
 // moving the clock.
