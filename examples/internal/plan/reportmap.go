@@ -122,9 +122,6 @@ func reportOwner(before, now int) uint64 {
 // reportMerged returns the frames that are left if only every so-manieth is shown,
 // the last one among them. Their cells are in order, each once.
 func reportMerged(frames []sim.Frame, every int) (merged []sim.Frame) {
-	if every == 1 {
-		return frames
-	}
 	var changed []sim.Cell
 	for i, f := range frames {
 		changed = append(changed, f.Cells...)
