@@ -215,13 +215,18 @@ type quickBlock struct {
 
 // quickBlock reads the spec of a block, or returns false.
 func (o *object) quickBlock() (spec *blockSpec, ok bool) {
+	return orAhead(o, o.ahead.block, func() (*blockSpec, bool) { return o.l.quick.block(o.Spec) })
+}
+
+// orAhead returns a part of an object that was read ahead, or reads it.
+func orAhead[T any](o *object, ahead *T, read func() (*T, bool)) (*T, bool) {
 	switch {
-	case o.ahead.block != nil:
-		return o.ahead.block, true
+	case ahead != nil:
+		return ahead, true
 	case o.l.careful:
-		return new(blockSpec), false
+		return new(T), false
 	}
-	return o.l.quick.block(o.Spec)
+	return read()
 }
 
 func (r *quickReader) block(text []byte) (spec *blockSpec, ok bool) {
@@ -349,13 +354,7 @@ type podParts struct {
 
 // quickPod reads the spec and the status of a pod, or returns false.
 func (o *object) quickPod() (pod *podParts, ok bool) {
-	switch {
-	case o.ahead.pod != nil:
-		return o.ahead.pod, true
-	case o.l.careful:
-		return new(podParts), false
-	}
-	return o.l.quick.pod(o.Spec, o.Status)
+	return orAhead(o, o.ahead.pod, func() (*podParts, bool) { return o.l.quick.pod(o.Spec, o.Status) })
 }
 
 func (r *quickReader) pod(spec, status []byte) (pod *podParts, ok bool) {
@@ -410,13 +409,7 @@ func (q *quickJSON) podIP(status *podStatus) bool {
 
 // quickNode reads the status of a node, or returns false.
 func (o *object) quickNode() (status *nodeStatus, ok bool) {
-	switch {
-	case o.ahead.node != nil:
-		return o.ahead.node, true
-	case o.l.careful:
-		return new(nodeStatus), false
-	}
-	return o.l.quick.node(o.Status)
+	return orAhead(o, o.ahead.node, func() (*nodeStatus, bool) { return o.l.quick.node(o.Status) })
 }
 
 func (r *quickReader) node(text []byte) (status *nodeStatus, ok bool) {
