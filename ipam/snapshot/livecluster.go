@@ -226,8 +226,8 @@ func (l *Live) join(p *LivePod) {
 	}
 }
 
-// has reports whether there is a pod of that label.
-func (l *Live) has(label string) bool {
+// Has reports whether [Live.Pods] has a pod of that label ([LivePod.Label]).
+func (l *Live) Has(label string) bool {
 	if l.labels == nil {
 		l.labels = make(map[string]bool, len(l.pods))
 		for _, p := range l.pods {

@@ -32,7 +32,7 @@ func (l *Live) Scale(pods int) (started []Move, ended []LivePod) {
 		for _, n := range nodes {
 			if on[n.Name] <= round {
 				p := LivePod{Namespace: "whatif", Node: n.Name, Num4: four, Num6: six}
-				for i := round; p.Name == "" || l.has(p.Label()); i++ {
+				for i := round; p.Name == "" || l.Has(p.Label()); i++ {
 					p.Name = fmt.Sprintf("%s-%d", n.Name, i)
 				}
 				started = append(started, l.Start(p)...)

@@ -82,7 +82,7 @@ func (l *Live) checkName(p *LivePod) error {
 		return &ipam.Error{
 			Code: codes.InvalidArgument, Host: p.Node, Argument: "pod", Got: p.Label(), Detail: "must have a namespace and a name",
 		}
-	case l.has(p.Label()):
+	case l.Has(p.Label()):
 		return &ipam.Error{
 			Code: codes.AlreadyExists, Host: p.Node, Argument: "pod", Got: p.Label(),
 			Detail: "has addresses already: stop it first, or give the new one another name",

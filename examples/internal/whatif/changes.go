@@ -235,24 +235,6 @@ func (w *world) nodeCalled(name string) error {
 	return fmt.Errorf("no node is called %q; there are %s", name, listText(names))
 }
 
-// freeNames returns what names new pods: with the prefix, which begins with a namespace,
-// and with a number behind where a pod has that name, as one of a node that was drained.
-func (w *world) freeNames(prefix string) func(string) string {
-	taken := make(map[string]bool)
-	for _, p := range w.Pods() {
-		taken[p.Label()] = true
-	}
-	_, begins, _ := strings.Cut(prefix, "/")
-	return func(of string) string {
-		name := of
-		for i := 2; taken[prefix+name]; i++ {
-			name = fmt.Sprintf("%s-%d", of, i)
-		}
-		taken[prefix+name] = true
-		return begins + name
-	}
-}
-
 func (w *world) addNodes(c *change, n int, format string, labels map[string]string) error {
 	exists := make(map[string]bool)
 	for _, node := range w.a.Nodes() {
@@ -263,7 +245,6 @@ func (w *world) addNodes(c *change, n int, format string, labels map[string]stri
 	}
 	tunnels := w.Tunnels()
 	want4, want6 := w.Usual()
-	first := w.freeNames("whatif/first-pod-")
 	own := 0
 	for i, made := 0, 0; made < n; i++ {
 		name := strings.ReplaceAll(format, "%d", fmt.Sprint(i))
@@ -283,7 +264,11 @@ func (w *world) addNodes(c *change, n int, format string, labels map[string]stri
 				ok = false
 			}
 		}
-		m := &w.Start(snapshot.LivePod{Namespace: "whatif", Name: first(name), Node: name, Num4: want4, Num6: want6})[0]
+		p := snapshot.LivePod{Namespace: "whatif", Name: "first-pod-" + name, Node: name, Num4: want4, Num6: want6}
+		for again := 2; w.Has(p.Label()); again++ { // as where that of a drained node lives on elsewhere
+			p.Name = fmt.Sprintf("first-pod-%s-%d", name, again)
+		}
+		m := &w.Start(p)[0]
 		if m.Err != nil {
 			c.refuse(m.Pod.Label(), name, m.Why())
 		} else if ok && !m.Borrowed {
