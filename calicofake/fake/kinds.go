@@ -143,9 +143,7 @@ func boolText(b bool) string {
 }
 
 // setMeta replaces the metadata of an object.
-func setMeta(o Object, meta metav1.ObjectMeta) {
-	*o.(metav1.ObjectMetaAccessor).GetObjectMeta().(*metav1.ObjectMeta) = meta
-}
+func setMeta(o Object, meta metav1.ObjectMeta) { *metaOf(o) = meta }
 
 // metaOf returns the metadata of an object: not a copy.
 func metaOf(o Object) *metav1.ObjectMeta {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -147,26 +148,20 @@ func (q *request) get() error {
 	return q.answer(http.StatusOK, o)
 }
 
-func (q *request) create() error {
-	o, err := q.body(q.readBody())
-	if err != nil {
-		return err
-	}
-	if o, err = q.resources.Create(q.r.Context(), o); err != nil {
-		return err
-	}
-	return q.answer(http.StatusCreated, o)
-}
+func (q *request) create() error { return q.write(q.resources.Create, http.StatusCreated) }
 
-func (q *request) update() error {
+func (q *request) update() error { return q.write(q.resources.Update, http.StatusOK) }
+
+// write has the object of the body written, and answers with what has become of it.
+func (q *request) write(as func(context.Context, fake.Object) (fake.Object, error), status int) error {
 	o, err := q.body(q.readBody())
 	if err != nil {
 		return err
 	}
-	if o, err = q.resources.Update(q.r.Context(), o); err != nil {
+	if o, err = as(q.r.Context(), o); err != nil {
 		return err
 	}
-	return q.answer(http.StatusOK, o)
+	return q.answer(status, o)
 }
 
 // readBody reads the body of the request.
