@@ -339,11 +339,11 @@ func (a *Allocator) eachBlock(yield func(*ipamBlock) bool) {
 
 // allBlocks returns what eachBlock yields.
 func (a *Allocator) allBlocks() []*ipamBlock {
-	return slices.AppendSeq(make([]*ipamBlock, 0, a.blocks()), a.eachBlock)
+	return slices.AppendSeq(make([]*ipamBlock, 0, a.countBlocks()), a.eachBlock)
 }
 
-// blocks returns how many blocks there are.
-func (a *Allocator) blocks() int {
+// countBlocks returns how many blocks there are.
+func (a *Allocator) countBlocks() int {
 	n := len(a.strays)
 	for _, pb := range a.poolBlocks {
 		n += pb.tree.Len()

@@ -143,7 +143,7 @@ type Summary struct {
 func (a *Allocator) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := Summary{Blocks: a.blocks()}
+	s := Summary{Blocks: a.countBlocks()}
 	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
 		for _, o := range owners {
 			before := s.Confirmed

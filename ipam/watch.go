@@ -141,7 +141,7 @@ func (w *Watch) Pending() int {
 	defer w.allocator.mu.Unlock()
 	n := len(w.blocks) + len(w.gone)
 	if w.all {
-		n += w.allocator.blocks()
+		n += w.allocator.countBlocks()
 	}
 	return n
 }
