@@ -11,7 +11,7 @@ onmessage = async ({ data }) => {
     ready = WebAssembly.instantiate(data.module, go.importObject).then(instance => {
       go.run(instance).then(() => postMessage({ ended: true }), error => postMessage({ ended: true, says: String(error) }));
     });
-    ready.then(() => postMessage({ ready: true }), error => postMessage({ ended: true, says: String(error) }));
+    ready.catch(error => postMessage({ ended: true, says: String(error) }));
     return;
   }
   const { number, method, args, file } = data;
