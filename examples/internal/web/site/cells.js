@@ -145,14 +145,15 @@ export function showTip(lines, event) {
 addEventListener("scroll", () => hideTip(), { capture: true, passive: true });
 
 /**
- * makeGrid draws a block and lets the reader walk through its cells. Options: width in
+ * makeGrid draws a block and lets the reader walk through its cells. Options: its cidr, by
+ * which a screen reader names it until its cells are there, width in
  * pixels that it may take, tell(lines) hears of the cell under the cursor, and leave(way)
  * of a key that leads out of the block: -1 to the one before, 1 to the next. It says
  * whether there is one.
  */
-export function makeGrid({ width, tell, leave }) {
+export function makeGrid({ cidr, width, tell, leave }) {
   const mark = el("div.cursor", { hidden: true });
-  const canvas = el("canvas.block-cells", { tabIndex: -1, role: "application", "aria-roledescription": "grid of addresses" });
+  const canvas = el("canvas.block-cells", { tabIndex: -1, role: "application", "aria-roledescription": "grid of addresses", "aria-label": `Block ${cidr}` });
   const frame = el("div.frame", {}, canvas, mark);
   const grid = { element: frame, canvas, block: null, numbers: false, fresh: new Set(), cursor: -1, focus, draw, show, room };
   let columns = 1, rows = 1, step = 1;

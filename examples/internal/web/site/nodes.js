@@ -154,7 +154,7 @@ export function makeNodes(store, { acts, tell, look }) {
   function blockFigure(card, b) {
     let g = card.grids.get(b.cidr);
     if (!g) {
-      g = makeGrid({ width: 176, tell, leave: way => go(card, b.cidr, way) });
+      g = makeGrid({ cidr: b.cidr, width: 176, tell, leave: way => go(card, b.cidr, way) });
       g.caption = el("figcaption");
       g.figure = el("figure.block", { "data-cidr": b.cidr }, g.caption, g.element);
       card.grids.set(b.cidr, g);

@@ -100,7 +100,7 @@ export function makeSlow(store, { lab, toLab } = {}) {
           el("tbody", {}, ...slow.affinities.map(a => el("tr", {}, el("th", { scope: "row" }, a.node), el("td", {}, el("code", {}, a.cidr)), el("td", {}, el("span.tag" + (a.state === "confirmed" ? ".yes" : ".no"), {}, a.state))))))) : el("p.note", {}, "None yet.")),
       el("section.card", {}, el("h2", {}, "Blocks"),
         slow.blocks.length ? el("div.slow-blocks", {}, ...slow.blocks.map(b => {
-          const grid = makeGrid({ width: 176, tell: lines => say(under, lines), leave: () => {} });
+          const grid = makeGrid({ cidr: b.cidr, width: 176, tell: lines => say(under, lines), leave: () => {} });
           grid.canvas.tabIndex = 0;
           grid.show(b, new Set(), true);
           return el("figure.block", {}, el("figcaption", {}, el("code", {}, b.cidr), " ", el("small", {}, b.cells ? b.owner ? "of " + b.owner : "of nobody" : "does not exist yet")), grid.element);
