@@ -122,26 +122,27 @@ func TestForms(t *testing.T) {
 	require.Len(t, objects, 5)
 	parts := strings.Split(some, "---\n")
 	for name, texts := range map[string][]string{
-		"JSON List":              {asJSON.String()},
-		"YAML List":              {asYAML.String()},
-		"List from documents":    {listOf(some)},
-		"gzip":                   {zipped.String()},
-		"several files":          parts,
-		"a file and a List":      {parts[1], listOf(parts[0] + "---\n" + strings.Join(parts[2:], "---\n"))},
-		"carriage returns":       {strings.ReplaceAll(some, "\n", "\r\n")},
-		"List, carriage returns": {strings.ReplaceAll(listOf(some), "\n", "\r\n")},
-		"byte order mark":        {"\ufeff" + some},
-		"leading lines":          {"# kubectl\n\n---\n" + some + "---\n"},
-		"directive":              {"%YAML 1.1\n---\n" + some + "...\n"},
-		"comments in a List":     {strings.Replace(listOf(some), "- apiVersion", "# a comment\n- apiVersion", 3)},
-		"indented List":          {indentItems(listOf(some))},
-		"JSON lines":             {strings.Join(objects, "\n")},
-		"JSON array":             {"[" + strings.Join(objects, ",\n") + "]"},
-		"JSON, kind first":       {`{"kind":"List","apiVersion":"v1","items":[` + strings.Join(objects, ",") + `]}`},
-		"JSON, no line ends":     {strings.ReplaceAll(asJSON.String(), "\n", " ")},
-		"flow style List":        {"apiVersion: v1\nkind: List\nitems: [" + strings.Join(objects, ", ") + "]\n"},
-		"no newline at the end":  {strings.TrimSuffix(some, "\n")},
-		"Lists in documents":     {listOf(parts[0]+"---\n"+parts[1]) + "---\n" + listOf(strings.Join(parts[2:], "---\n"))},
+		"JSON List":               {asJSON.String()},
+		"YAML List":               {asYAML.String()},
+		"List from documents":     {listOf(some)},
+		"gzip":                    {zipped.String()},
+		"several files":           parts,
+		"a file and a List":       {parts[1], listOf(parts[0] + "---\n" + strings.Join(parts[2:], "---\n"))},
+		"carriage returns":        {strings.ReplaceAll(some, "\n", "\r\n")},
+		"List, carriage returns":  {strings.ReplaceAll(listOf(some), "\n", "\r\n")},
+		"byte order mark":         {"\ufeff" + some},
+		"leading lines":           {"# kubectl\n\n---\n" + some + "---\n"},
+		"directive":               {"%YAML 1.1\n---\n" + some + "...\n"},
+		"comments in a List":      {strings.Replace(listOf(some), "- apiVersion", "# a comment\n- apiVersion", 3)},
+		"indented List":           {indentItems(listOf(some))},
+		"JSON lines":              {strings.Join(objects, "\n")},
+		"JSON array":              {"[" + strings.Join(objects, ",\n") + "]"},
+		"JSON, kind first":        {`{"kind":"List","apiVersion":"v1","items":[` + strings.Join(objects, ",") + `]}`},
+		"JSON, no line ends":      {strings.ReplaceAll(asJSON.String(), "\n", " ")},
+		"flow style List":         {"apiVersion: v1\nkind: List\nitems: [" + strings.Join(objects, ", ") + "]\n"},
+		"no newline at the end":   {strings.TrimSuffix(some, "\n")},
+		"Lists in documents":      {listOf(parts[0]+"---\n"+parts[1]) + "---\n" + listOf(strings.Join(parts[2:], "---\n"))},
+		"items at the end, twice": {kindFirst(listOf(parts[0]+"---\n"+parts[1])) + kindFirst(listOf(strings.Join(parts[2:], "---\n")))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := read(Options{}, texts...)
@@ -150,6 +151,12 @@ func TestForms(t *testing.T) {
 			require.Equal(t, want.Cluster, s.Cluster)
 		})
 	}
+}
+
+// kindFirst puts what a List says behind its items before them.
+func kindFirst(list string) string {
+	const behind = "kind: List\nmetadata: {}\n"
+	return strings.Replace(strings.TrimSuffix(list, behind), "items:\n", behind+"items:\n", 1)
 }
 
 // indentItems moves the items of a List two columns in.

@@ -94,7 +94,6 @@ func (y *yamlReader) last(mayBeCut, report bool) {
 		return
 	}
 	guarded(y.endItem)
-	y.indent = -1
 	guarded(y.end)
 }
 
@@ -180,7 +179,8 @@ func (c *chunk) first() int {
 
 func (c *chunk) reset() { *c = chunk{text: c.text[:0], lines: c.lines[:0]} }
 
-// endItem reads the item that has ended, if any.
+// endItem reads the item that has ended, if any. The items end with it, unless add
+// begins another.
 func (y *yamlReader) endItem() {
 	if y.indent < 0 {
 		return
@@ -197,6 +197,7 @@ func (y *yamlReader) endItem() {
 		y.l.objectText(at, text, kind, group)
 	}
 	y.item.reset()
+	y.indent = -1
 }
 
 // end reads the document that has ended.
