@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ func poolNames(text string) (pools []string, ok bool) {
 	if text == "" {
 		return nil, true
 	}
-	if json.Unmarshal([]byte(text), &pools) != nil {
+	if decode([]byte(text), &pools) != nil {
 		return nil, false
 	}
 	return pools, true
@@ -77,7 +76,7 @@ func addressList(text string, one bool) (addrs []netip.Addr, wrong string) {
 		return nil, ""
 	}
 	var texts []string
-	if json.Unmarshal([]byte(text), &texts) != nil {
+	if decode([]byte(text), &texts) != nil {
 		return nil, "is " + clip(text) + `, which is no list of addresses in JSON such as ["10.0.0.5"]`
 	}
 	var families [2]int

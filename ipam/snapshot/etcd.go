@@ -27,7 +27,7 @@ func isEtcd(r *bufio.Reader) bool {
 	}
 	line, _, whole := bytes.Cut(head, newline)
 	var top map[string]json.RawMessage
-	if !whole || json.Unmarshal(line, &top) != nil {
+	if !whole || decode(line, &top) != nil {
 		return false
 	}
 	_, hasKind := top["kind"]
@@ -142,7 +142,7 @@ func (l *Loader) spec(at place, kind, name string, spec []byte) {
 // names, and what is false is not written.
 func configOfEtcd(value []byte) []byte {
 	var given map[string]json.RawMessage
-	if json.Unmarshal(value, &given) != nil {
+	if decode(value, &given) != nil {
 		return value
 	}
 	for old, name := range map[string]string{"strict_affinity": "strictAffinity", "auto_allocate_blocks": "autoAllocateBlocks"} {
@@ -167,7 +167,7 @@ func (l *Loader) shape(at place, text []byte, depth int) bool {
 	}
 	if text[0] == '[' {
 		var list []json.RawMessage
-		_ = json.Unmarshal(text, &list)
+		_ = decode(text, &list)
 		read := false
 		for _, value := range list {
 			read = l.shape(at, value, depth+1) || read
@@ -175,7 +175,7 @@ func (l *Loader) shape(at place, text []byte, depth int) bool {
 		return read
 	}
 	var top map[string]json.RawMessage
-	if text[0] != '{' || json.Unmarshal(text, &top) != nil {
+	if text[0] != '{' || decode(text, &top) != nil {
 		return false
 	}
 	has := func(keys ...string) bool {
@@ -192,8 +192,11 @@ func (l *Loader) shape(at place, text []byte, depth int) bool {
 	case has("kind"):
 		return false
 	case has("kvs"): // etcdctl -w json, in base64
-		var kvs []struct{ Key, Value []byte }
-		if json.Unmarshal(top["kvs"], &kvs) != nil {
+		var kvs []struct {
+			Key   []byte `json:"key"`
+			Value []byte `json:"value"`
+		}
+		if decode(top["kvs"], &kvs) != nil {
 			return false
 		}
 		for _, kv := range kvs {

@@ -10,7 +10,16 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	kjson "sigs.k8s.io/json"
 )
+
+// decode reads JSON into fields as the API server does: a key must be written in the very
+// letters of the field. encoding/json takes blocksize for blockSize, too, and of both the
+// one that comes last.
+func decode(text []byte, into any) error {
+	return kjson.UnmarshalCaseSensitivePreserveInts(text, into)
+}
 
 // A field is one value of an object. Reading it never fails: the field keeps what
 // is wrong, so that all faults of an object are reported at once.
@@ -30,7 +39,7 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 		*plain = string(text[1 : len(text)-1]) // quick: most texts have no escapes
 		return nil
 	}
-	if err := json.Unmarshal(text, &f.value); err != nil {
+	if err := decode(text, &f.value); err != nil {
 		f.wrong = mismatch(err, text)
 		if _, isTexts := any(f.value).(map[string]string); isTexts {
 			f.wrong = noText(text, f.wrong)
@@ -42,12 +51,12 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 // noText says which value of a map is no text.
 func noText(text []byte, otherwise string) string {
 	var values map[string]json.RawMessage
-	if err := json.Unmarshal(text, &values); err != nil {
+	if err := decode(text, &values); err != nil {
 		return otherwise
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		var value field[string]
-		if _ = json.Unmarshal(values[key], &value); value.wrong != "" {
+		if _ = decode(values[key], &value); value.wrong != "" {
 			return "has the key " + quote(key) + ", which " + value.wrong
 		}
 	}
@@ -152,7 +161,7 @@ func (o *ordinals) UnmarshalJSON(text []byte) error {
 	}
 	if bytes.ContainsAny(inner, `"[{`) { // commas may not be what parts it
 		var parts []json.RawMessage
-		if err := json.Unmarshal(text, &parts); err != nil {
+		if err := decode(text, &parts); err != nil {
 			return err
 		}
 		for _, p := range parts {

@@ -132,7 +132,7 @@ func (l *Loader) endList(at place, kind string) {
 // textOf returns the text of a JSON text, "" for anything else.
 func textOf(raw json.RawMessage) string {
 	var text string
-	_ = json.Unmarshal(raw, &text)
+	_ = decode(raw, &text)
 	return text
 }
 
@@ -148,17 +148,12 @@ func (j *jsonReader) array(kind, group, text string) error {
 		j.restart(text + "[]")
 	}
 	for j.dec.More() {
-		var e envelope
-		err := j.dec.Decode(&e)
-		var mismatch *json.UnmarshalTypeError
-		if err != nil && !errors.As(err, &mismatch) {
+		var text json.RawMessage
+		if err := j.dec.Decode(&text); err != nil {
 			return err
 		}
-		text, line := trimSeparators(j.text.take(j.dec.InputOffset()))
-		if !utf8.Valid(text) {
-			err = errNotUTF8
-		}
-		j.l.objectOr(j.l.here(line), &e, err, text, kind, group)
+		_, line := trimSeparators(j.text.take(j.dec.InputOffset()))
+		j.odd(line, text, kind, group)
 	}
 	_, err := j.dec.Token() // the closing bracket
 	return err
@@ -221,7 +216,7 @@ func (j *jsonReader) item(line int, text []byte, kind, group string) (n int, sho
 // odd reads an object that cannot be read quickly, and reports whether it is sound.
 func (j *jsonReader) odd(line int, text []byte, kind, group string) bool {
 	var e envelope
-	err := json.Unmarshal(text, &e)
+	err := decode(text, &e)
 	if err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
 		return false
 	}

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/netip"
 
 	"github.com/ipamsim/ipamsim/ipam"
@@ -58,7 +57,7 @@ var tunnelAnnotations = []struct{ annotation, kind string }{
 func (o *object) annotations() map[string]string {
 	var a field[map[string]string]
 	if len(o.Metadata.Annotations) > 0 {
-		if err := json.Unmarshal(o.Metadata.Annotations, &a); err != nil {
+		if err := decode(o.Metadata.Annotations, &a); err != nil {
 			return nil // impossible: it is valid JSON, and a field takes any
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -168,6 +169,23 @@ func indentItems(list string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// TestKeysInOtherLetters: the API server takes a key for a field only if it is written in
+// the field's letters.
+func TestKeysInOtherLetters(t *testing.T) {
+	const meant = "{cidr: 10.0.0.0/24, blockSize: 30}"
+	for _, spec := range []string{meant, "{blocksize: 28, cidr: 10.0.0.0/24, blockSize: 30}", "{cidr: 10.0.0.0/24, blockSize: 30, BLOCKSIZE: 28, Cidr: 7}"} {
+		yml := "apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: p}\nspec: " + spec + "\n"
+		asJSON, err := yaml.YAMLToJSON([]byte(yml))
+		require.NoError(t, err)
+		for _, text := range []string{yml, string(asJSON), `{"kind":"List","items":[` + string(asJSON) + `]}`} {
+			s, err := read(Options{}, text)
+			require.NoError(t, err, text)
+			require.Len(t, s.Cluster.Pools, 1)
+			require.Equal(t, 30, s.Cluster.Pools[0].BlockSize, text)
+		}
+	}
 }
 
 // TestTypedList: what the API server itself prints, where items need not say what

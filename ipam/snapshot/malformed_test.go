@@ -263,6 +263,8 @@ func TestHarmless(t *testing.T) {
 		{change(someBlock, "  affinity: host:a\n", ""), "spec.affinityClaimTime: has no effect"},
 		{change(someBlock, "  sequenceNumber:", "  - handle_id: unused\n  sequenceNumber:"), "spec.attributes[2]: is used by no address"},
 		{change(someHandle, ": 1}", ": 1, 10.0.0.4/30: 0}"), "spec.block.10.0.0.4/30: counts nothing"},
+		{change(somePool, "blockSize:", "blocksize: 26\n  blockSize:"), `spec: has the key "blocksize", which is not read: the field is called blockSize`},
+		{"apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {StrictAffinity: true}\n", "the field is called strictAffinity"},
 		{"apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: other}\nspec: {strictAffinity: true}\n", "only the configuration called default"},
 	} {
 		s, err := read(Options{}, c.text)

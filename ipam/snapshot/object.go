@@ -112,7 +112,7 @@ func (l *Loader) objectText(at place, text []byte, kind, group string) {
 		return
 	}
 	var e envelope
-	err := json.Unmarshal(text, &e)
+	err := decode(text, &e)
 	l.objectOr(at, &e, err, text, kind, group)
 }
 
@@ -247,7 +247,7 @@ func (o *object) part(name string, text rawField, into any) bool {
 		o.wrong(name, "is missing")
 		return false
 	}
-	if err := json.Unmarshal(text, into); err != nil {
+	if err := decode(text, into); err != nil {
 		o.wrong(name, "%s", mismatch(err, text))
 		return false
 	}

@@ -39,8 +39,10 @@ func (h *quickHandle) entry(key []byte) bool {
 		return h.keys.first(2) && h.object(h.metadata)
 	case "spec":
 		return h.keys.first(3) && h.object(h.spec)
+	case "items":
+		return false // none of a handle's
 	}
-	return h.other(key, "apiVersion", "kind", "metadata", "spec", "items")
+	return h.skip(0)
 }
 
 func (h *quickHandle) metadata(key []byte) bool {
@@ -50,7 +52,7 @@ func (h *quickHandle) metadata(key []byte) bool {
 	case "creationTimestamp":
 		return h.textInto(5, &h.made)
 	}
-	return h.other(key, "name", "creationTimestamp")
+	return h.skip(0)
 }
 
 func (h *quickHandle) spec(key []byte) bool {
@@ -62,7 +64,7 @@ func (h *quickHandle) spec(key []byte) bool {
 	case "block":
 		return h.keys.first(8) && h.object(h.block)
 	}
-	return h.other(key, "handleID", "deleted", "block")
+	return h.skip(0)
 }
 
 // block reads a count. The blocks must come in the order of their texts, as they do.

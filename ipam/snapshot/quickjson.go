@@ -130,17 +130,6 @@ func (q *quickJSON) list(item func() bool) bool {
 	}
 }
 
-// other skips the value of a key that nobody reads. A key that differs from a known one in
-// the case of letters is none of these: encoding/json takes it for the known one.
-func (q *quickJSON) other(key []byte, known ...string) bool {
-	for _, k := range known {
-		if len(k) == len(key) && strings.EqualFold(k, string(key)) {
-			return false
-		}
-	}
-	return q.skip(0)
-}
-
 // raw reads any value.
 func (q *quickJSON) raw() ([]byte, bool) {
 	q.next(0)

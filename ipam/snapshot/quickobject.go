@@ -13,7 +13,7 @@ import (
 // several passes and many times as long. What a dump is full of (blocks, handles, pods and
 // nodes) it reads into the same structs; of other objects it takes apart what all share.
 // Whatever is not in the usual form is left to encoding/json, which reads it from the start:
-// a value of another type than expected, a key that comes twice or in other letters, a text
+// a value of another type than expected, a key that comes twice, a text
 // with escapes or beyond ASCII where it is read.
 
 // quickEnvelope is an envelope as it is read. Its parts lie in the text.
@@ -69,8 +69,10 @@ func (q *quickEnvelope) entry(key []byte) bool {
 		return q.rawOnce(4, &q.Status)
 	case "data":
 		return q.rawOnce(5, &q.Data)
+	case "items", "name", "nodes":
+		return false // rare
 	}
-	return q.other(key, "apiVersion", "kind", "metadata", "spec", "status", "data", "items", "name", "nodes")
+	return q.skip(0)
 }
 
 func (q *quickEnvelope) metadata(key []byte) bool {
@@ -89,7 +91,7 @@ func (q *quickEnvelope) metadata(key []byte) bool {
 	case "ownerReferences":
 		return q.rawOnce(11, &m.Owners)
 	}
-	return q.other(key, "name", "namespace", "creationTimestamp", "labels", "annotations", "ownerReferences")
+	return q.skip(0)
 }
 
 // labels reads the labels. Of a pod only one counts, which few have.
@@ -259,7 +261,7 @@ func (q *quickBlock) entry(key []byte) bool {
 	case "unallocated":
 		return q.keys.first(8) && q.ordinals(&s.Unallocated)
 	}
-	return q.other(key, "affinity", "affinityClaimTime", "allocations", "attributes", "cidr", "deleted", "sequenceNumber", "sequenceNumberForAllocation", "unallocated")
+	return q.skip(0)
 }
 
 // isFalse reads a flag that is false. Others are rare.
@@ -331,7 +333,7 @@ func (q *quickBlock) record() bool {
 		case "releasedAt":
 			return q.textInto(&r.ReleasedAt, &keys, 3)
 		}
-		return q.other(key, "handle_id", "secondary", "alternateOwnerAttrs", "releasedAt")
+		return q.skip(0)
 	})
 	q.spec.Attributes.value = append(q.spec.Attributes.value, r)
 	return ok
@@ -370,7 +372,7 @@ func (r *quickReader) pod(spec, status []byte) (pod *podParts, ok bool) {
 			pod.spec.HostNetwork.value, pod.spec.HostNetwork.given = word == "true", true
 			return keys.first(1) && (word == "true" || word == "false")
 		}
-		return q.other(key, "nodeName", "hostNetwork")
+		return q.skip(0)
 	})
 	q = quickJSON{rest: status}
 	ok = ok && (len(status) == 0 || q.object(func(key []byte) bool {
@@ -388,7 +390,7 @@ func (r *quickReader) pod(spec, status []byte) (pod *podParts, ok bool) {
 			s.PodIPs.given = true
 			return keys.first(5) && q.list(func() bool { return q.podIP(s) })
 		}
-		return q.other(key, "phase", "reason", "podIP", "podIPs")
+		return q.skip(0)
 	}))
 	return pod, ok
 }
@@ -401,7 +403,7 @@ func (q *quickJSON) podIP(status *podStatus) bool {
 		if string(key) == "ip" {
 			return q.textInto(&ip, &keys, 0)
 		}
-		return q.other(key, "ip")
+		return q.skip(0)
 	})
 	status.PodIPs.value = append(status.PodIPs.value, podIP{ip.value})
 	return ok
@@ -418,7 +420,7 @@ func (r *quickReader) node(text []byte) (status *nodeStatus, ok bool) {
 	q := quickJSON{rest: text}
 	ok = q.object(func(key []byte) bool {
 		if string(key) != "addresses" {
-			return q.other(key, "addresses")
+			return q.skip(0)
 		}
 		status.Addresses.given = true
 		return keys.first(0) && q.list(func() bool {
@@ -431,7 +433,7 @@ func (r *quickReader) node(text []byte) (status *nodeStatus, ok bool) {
 				case "address":
 					return q.textInto(&address, &keys, 1)
 				}
-				return q.other(key, "type", "address")
+				return q.skip(0)
 			})
 			status.Addresses.value = append(status.Addresses.value, nodeAddress{kind.value, address.value})
 			return ok

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,7 +150,7 @@ type word string
 // UnmarshalJSON never fails.
 func (w *word) UnmarshalJSON(text []byte) error {
 	var plain string
-	if json.Unmarshal(text, &plain) != nil && text[0] >= '0' && text[0] <= '9' {
+	if decode(text, &plain) != nil && text[0] >= '0' && text[0] <= '9' {
 		plain = string(text)
 	}
 	*w = word(strings.TrimSpace(plain))
@@ -159,7 +158,7 @@ func (w *word) UnmarshalJSON(text []byte) error {
 }
 
 // loose reads a part of an object as far as it has the expected form.
-func loose(text rawField, into any) { _ = json.Unmarshal(text, into) }
+func loose(text rawField, into any) { _ = decode(text, into) }
 
 // isEnterprise reports whether a variant is not the open-source Calico.
 func isEnterprise(variant word) bool { return variant != "" && variant != "Calico" }

@@ -1,7 +1,11 @@
 package snapshot
 
 import (
+	"maps"
 	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -22,12 +26,32 @@ type poolSpec struct {
 
 func (o *object) pool() {
 	var spec poolSpec
-	if !o.part("spec", o.Spec, &spec) {
+	if !o.typed("spec", o.Spec, &spec) {
 		return
 	}
 	if p, ok := o.poolSpec("spec", o.name, &spec); ok {
 		o.l.pools = append(o.l.pools, named[pool.Spec]{p.Name, o.at, p})
 	}
+}
+
+// typed reads a part that people write themselves. A key that differs from a field only in
+// the case of letters is not read, and typed says so.
+func (o *object) typed(name string, text rawField, into any) bool {
+	if !o.part(name, text, into) {
+		return false
+	}
+	var keys map[string]rawField
+	if decode(text, &keys) != nil {
+		return true // impossible: part has read it
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+			if want := f.Tag.Get("json"); key != want && strings.EqualFold(key, want) {
+				o.odd(name, "has the key %s, which is not read: the field is called %s", quote(key), want)
+			}
+		}
+	}
+	return true
 }
 
 // poolSpec checks a pool that stands in the field at.
@@ -74,7 +98,7 @@ type reservationSpec struct {
 
 func (o *object) reservation() {
 	var spec reservationSpec
-	if !o.part("spec", o.Spec, &spec) {
+	if !o.typed("spec", o.Spec, &spec) {
 		return
 	}
 	entries := get(o, "spec.reservedCIDRs", spec.ReservedCIDRs)
@@ -109,7 +133,7 @@ func (o *object) config() {
 		return
 	}
 	spec := configSpec{AutoAllocateBlocks: flag{field[bool]{value: true}}}
-	if !o.part("spec", o.Spec, &spec) {
+	if !o.typed("spec", o.Spec, &spec) {
 		return
 	}
 	c := ipam.Config{

@@ -247,7 +247,7 @@ func kindOfList(text []byte) (kind string, items []json.RawMessage, err error) {
 		Kind  field[string]            `json:"kind"`
 		Items field[[]json.RawMessage] `json:"items"`
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	if err := decode(text, &list); err != nil {
 		return "", nil, fmt.Errorf("is no Kubernetes object: %s", plain(err))
 	}
 	if list.Items.wrong != "" {

@@ -96,7 +96,8 @@ func sourceFolder() (string, error) {
 var seldom = []string{
 	"github.com/ipamsim/ipamsim/examples/...", "github.com/ipamsim/ipamsim/ipam/lifecycle", "github.com/ipamsim/ipamsim/ipam/protocol",
 	"github.com/ipamsim/ipamsim/ipam/report", "github.com/ipamsim/ipamsim/ipam/sim", "github.com/ipamsim/ipamsim/ipam/snapshot", "github.com/ipamsim/ipamsim/ipam/trace",
-	"go.yaml.in/yaml/v3", "github.com/jedib0t/go-pretty/v6/...", "archive/tar", "fmt", "math/big", "net", "os", "regexp/...", "time",
+	"go.yaml.in/yaml/v3", "github.com/jedib0t/go-pretty/v6/...", "sigs.k8s.io/json/...",
+	"archive/tar", "compress/...", "encoding/json", "fmt", "math/big", "net", "os", "reflect", "regexp/...", "text/tabwriter", "time",
 }
 
 // compileEngine returns the engine as WebAssembly.
