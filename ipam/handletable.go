@@ -27,16 +27,10 @@ type handleTable struct {
 	several map[*handle][]count
 }
 
-// slot is a place of the index: the number of a handle, 0 for none, in halves, and
-// part of its hash. With the hash, a search reads hardly any handle but the right
-// one. A whole word for each number would cost a third more.
-type slot struct{ low, high, tag uint16 }
-
-func makeSlot(n, hash uint32) slot { return slot{uint16(n), uint16(n >> 16), tagOf(hash)} }
-
-func tagOf(hash uint32) uint16 { return uint16(hash >> 16) }
-
-func (s slot) number() uint32 { return uint32(s.low) | uint32(s.high)<<16 }
+// slot is a place of the index: the number of a handle, 0 for none, and its hash. With
+// the hash, searches and removals read hardly any handle but the right one: those of a
+// large cluster are in no cache.
+type slot struct{ number, hash uint32 }
 
 // chunkLen is how many handles a chunk has.
 const chunkLen = 1 << 10
@@ -78,11 +72,11 @@ func (t *handleTable) search(id string) (h *handle, hash uint32) {
 // or nil. Ids are long and similar, so it compares hashes first.
 func (t *handleTable) lookup(id string, hash uint32) *handle {
 	mask := uint32(len(t.index) - 1)
-	for i := hash & mask; t.index[i] != (slot{}); i = (i + 1) & mask {
-		if t.index[i].tag != tagOf(hash) {
+	for i := hash & mask; t.index[i].number != 0; i = (i + 1) & mask {
+		if t.index[i].hash != hash {
 			continue
 		}
-		if h := t.at(t.index[i].number()); h.hash == hash && (h.id == id || handleKey(h.id) == handleKey(id)) {
+		if h := t.at(t.index[i].number); h.id == id || handleKey(h.id) == handleKey(id) {
 			return h
 		}
 	}
@@ -105,7 +99,7 @@ func (t *handleTable) add(id string, hash uint32) *handle {
 			t.chunks = append(t.chunks, make([]handle, chunkLen))
 		}
 	}
-	t.index[t.free(hash)] = makeSlot(n, hash)
+	t.index[t.free(hash)] = slot{n, hash}
 	t.live++
 	h := t.at(n)
 	h.id, h.hash = id, hash
@@ -116,7 +110,7 @@ func (t *handleTable) add(id string, hash uint32) *handle {
 func (t *handleTable) free(hash uint32) uint32 {
 	mask := uint32(len(t.index) - 1)
 	i := hash & mask
-	for t.index[i] != (slot{}) {
+	for t.index[i].number != 0 {
 		i = (i + 1) & mask
 	}
 	return i
@@ -126,7 +120,7 @@ func (t *handleTable) free(hash uint32) uint32 {
 func (t *handleTable) place(h *handle) uint32 {
 	mask := uint32(len(t.index) - 1)
 	i := h.hash & mask
-	for t.index[i].tag != tagOf(h.hash) || t.at(t.index[i].number()) != h {
+	for t.index[i].hash != h.hash || t.at(t.index[i].number) != h {
 		i = (i + 1) & mask
 	}
 	return i
@@ -137,8 +131,8 @@ func (t *handleTable) grow() {
 	old := t.index
 	t.index = make([]slot, 2*len(old))
 	for _, s := range old {
-		if s != (slot{}) {
-			t.index[t.free(t.at(s.number()).hash)] = s
+		if s.number != 0 {
+			t.index[t.free(s.hash)] = s
 		}
 	}
 }
@@ -147,13 +141,13 @@ func (t *handleTable) grow() {
 func (t *handleTable) remove(h *handle) {
 	mask := uint32(len(t.index) - 1)
 	gap := t.place(h)
-	t.spare = append(t.spare, t.index[gap].number())
+	t.spare = append(t.spare, t.index[gap].number)
 	t.live--
 	*h = handle{}
 	// Entries that a taken place had pushed past the gap move back: searches end
 	// at an empty place and must still find them.
-	for i := (gap + 1) & mask; t.index[i] != (slot{}); i = (i + 1) & mask {
-		home := t.at(t.index[i].number()).hash & mask
+	for i := (gap + 1) & mask; t.index[i].number != 0; i = (i + 1) & mask {
+		home := t.index[i].hash & mask
 		if (i-home)&mask >= (i-gap)&mask {
 			t.index[gap] = t.index[i]
 			gap = i
@@ -166,8 +160,8 @@ func (t *handleTable) remove(h *handle) {
 func (t *handleTable) all() []*handle {
 	handles := make([]*handle, 0, t.live)
 	for _, s := range t.index {
-		if s != (slot{}) {
-			handles = append(handles, t.at(s.number()))
+		if s.number != 0 {
+			handles = append(handles, t.at(s.number))
 		}
 	}
 	slices.SortFunc(handles, func(x, y *handle) int { return strings.Compare(x.id, y.id) })

@@ -88,13 +88,13 @@ func TestHandleTableRejects(t *testing.T) {
 	for what, remove := range map[string]func(*handleTable, *handle){
 		"leaves a hole that ends searches": func(t *handleTable, h *handle) {
 			i := t.place(h)
-			t.spare = append(t.spare, t.index[i].number())
+			t.spare = append(t.spare, t.index[i].number)
 			t.index[i] = slot{}
 			t.live--
 			*h = handle{}
 		},
 		"gives a number out twice": func(t *handleTable, h *handle) {
-			n := t.index[t.place(h)].number()
+			n := t.index[t.place(h)].number
 			t.remove(h)
 			t.spare = append(t.spare, n)
 		},
@@ -102,10 +102,10 @@ func TestHandleTableRejects(t *testing.T) {
 		"moves back one too few": func(t *handleTable, h *handle) {
 			mask := uint32(len(t.index) - 1)
 			gap := t.place(h)
-			t.spare = append(t.spare, t.index[gap].number())
+			t.spare = append(t.spare, t.index[gap].number)
 			t.live--
 			*h = handle{}
-			if i := (gap + 1) & mask; t.index[i] != (slot{}) && t.at(t.index[i].number()).hash&mask != i {
+			if i := (gap + 1) & mask; t.index[i].number != 0 && t.index[i].hash&mask != i {
 				t.index[gap], gap = t.index[i], i
 			}
 			t.index[gap] = slot{}
