@@ -26,32 +26,30 @@ type poolSpec struct {
 
 func (o *object) pool() {
 	var spec poolSpec
-	if !o.typed("spec", o.Spec, &spec) {
+	if !o.part("spec", o.Spec, &spec) {
 		return
 	}
+	o.misspelt("spec", o.Spec, spec)
 	if p, ok := o.poolSpec("spec", o.name, &spec); ok {
 		o.l.pools = append(o.l.pools, named[pool.Spec]{p.Name, o.at, p})
 	}
 }
 
-// typed reads a part that people write themselves. A key that differs from a field only in
-// the case of letters is not read, and typed says so.
-func (o *object) typed(name string, text rawField, into any) bool {
-	if !o.part(name, text, into) {
-		return false
-	}
+// misspelt says which keys of a part differ from one of its fields only in the case of
+// letters. They are not read, as by the API server; people who write resources themselves
+// may not know.
+func (o *object) misspelt(name string, text rawField, part any) {
 	var keys map[string]rawField
 	if decode(text, &keys) != nil {
-		return true // impossible: part has read it
+		return // impossible: the part has been read
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		for _, f := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(part)) {
 			if want := f.Tag.Get("json"); key != want && strings.EqualFold(key, want) {
 				o.odd(name, "has the key %s, which is not read: the field is called %s", quote(key), want)
 			}
 		}
 	}
-	return true
 }
 
 // poolSpec checks a pool that stands in the field at.
@@ -98,9 +96,10 @@ type reservationSpec struct {
 
 func (o *object) reservation() {
 	var spec reservationSpec
-	if !o.typed("spec", o.Spec, &spec) {
+	if !o.part("spec", o.Spec, &spec) {
 		return
 	}
+	o.misspelt("spec", o.Spec, spec)
 	entries := get(o, "spec.reservedCIDRs", spec.ReservedCIDRs)
 	if o.bad {
 		return
@@ -133,9 +132,10 @@ func (o *object) config() {
 		return
 	}
 	spec := configSpec{AutoAllocateBlocks: flag{field[bool]{value: true}}}
-	if !o.typed("spec", o.Spec, &spec) {
+	if !o.part("spec", o.Spec, &spec) {
 		return
 	}
+	o.misspelt("spec", o.Spec, spec)
 	c := ipam.Config{
 		StrictAffinity:     get(o, "spec.strictAffinity", spec.StrictAffinity.field),
 		AutoAllocateBlocks: get(o, "spec.autoAllocateBlocks", spec.AutoAllocateBlocks.field),
