@@ -21,15 +21,21 @@ type Found struct {
 }
 
 // CheckFiles checks every file, and prints a line with the details for each as
-// soon as it is checked, or a JSON object. The last line has the number of files
-// and the total. It returns [ErrBad] if a file was not read to its end, else
-// [ErrNo] if one differs.
+// soon as it is checked, or a JSON object. The last line has the number of
+// recordings and the total, and counts the files that were not read to their end
+// apart: the total is no verdict on them. It returns [ErrBad] if there is such a
+// file, else [ErrNo] if one differs.
 func CheckFiles(cmd *cobra.Command, files []string, asJSON bool, check func(file string) Found, total func() string) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	unreadable, differs := false, false
+	unreadable, cutOff, differs := 0, 0, false
 	for _, file := range files {
 		f := check(file)
-		unreadable = unreadable || f.Error != ""
+		switch {
+		case f.Error != "" && f.Nothing:
+			unreadable++
+		case f.Error != "":
+			cutOff++
+		}
 		differs = differs || f.Differs != ""
 		if asJSON {
 			_ = json.NewEncoder(out).Encode(f.JSON) // flushing reports a failure
@@ -40,13 +46,20 @@ func CheckFiles(cmd *cobra.Command, files []string, asJSON bool, check func(file
 		_ = out.Flush() // prints each line at once; the last flush reports failure
 	}
 	if !asJSON {
-		fmt.Fprintf(out, "%s: %s\n", Count(len(files), "recording"), total())
+		fmt.Fprintf(out, "%s: %s", Count(len(files)-unreadable, "recording"), total())
+		if unreadable > 0 {
+			fmt.Fprintf(out, ", %d unreadable", unreadable)
+		}
+		if cutOff > 0 {
+			fmt.Fprintf(out, ", %d not read to the end", cutOff)
+		}
+		fmt.Fprintln(out)
 	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
 	switch {
-	case unreadable:
+	case unreadable+cutOff > 0:
 		return ErrBad
 	case differs:
 		return ErrNo

@@ -35,6 +35,13 @@ type fileResult struct {
 	Error     string   `json:"error,omitempty"`
 }
 
+// unread is what -json prints of a file that was not read to its end: without a
+// number of different races unless there are some, for 0 would say that it agrees.
+type unread struct {
+	fileResult
+	Different int `json:"different,omitempty"` // hides the other
+}
+
 // check is the program with -check.
 func (o *options) check(cmd *cobra.Command, files []string) error {
 	if len(files) == 0 {
@@ -57,6 +64,9 @@ func (f fileResult) found() cli.Found {
 	of := cli.Found{
 		File: f.File, Holds: fmt.Sprintf("%12s %14s", cli.Count(f.Races, "race"), cli.Count(f.Calls, "call")),
 		Details: f.Details, Error: f.Error, Nothing: f.Races == 0, JSON: f,
+	}
+	if f.Error != "" {
+		of.JSON = unread{f, f.Different}
 	}
 	if f.Different > 0 {
 		of.Differs = fmt.Sprintf("%d differ", f.Different)

@@ -107,6 +107,27 @@ func TestUnreadable(t *testing.T) {
 	require.Contains(t, errs, "missing.gz: no such file")
 }
 
+// TestCountsUnreadable: a file that cannot be read is no recording without
+// differences, for people and for programs; what was read of one still counts.
+func TestCountsUnreadable(t *testing.T) {
+	good, cutBad, missing := written(t, right), written(t, wrong+right[:40]), filepath.Join(t.TempDir(), "missing.gz")
+	status, out, _ := do("-check", good, missing)
+	require.Equal(t, 2, status)
+	require.True(t, strings.HasSuffix(out, "\n1 recording: 0 differences in 1 race, 2 calls, 1 unreadable\n"), out)
+	status, out, _ = do("-check", cutBad, missing, good)
+	require.Equal(t, 2, status)
+	require.True(t, strings.HasSuffix(out, "\n2 recordings: 1 difference in 2 races, 4 calls, 1 unreadable, 1 not read to the end\n"), out)
+
+	_, out, _ = do("-check", "-json", good, missing, cutBad)
+	var numbers []any
+	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
+		var r map[string]any
+		require.NoError(t, d.Decode(&r))
+		numbers = append(numbers, r["different"])
+	}
+	require.Equal(t, []any{0.0, nil, 1.0}, numbers)
+}
+
 // full is a writer that has no room.
 type full struct{}
 

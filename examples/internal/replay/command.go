@@ -96,11 +96,21 @@ func (o *options) replayAll(cmd *cobra.Command, files []string) error {
 	})
 }
 
+// unread is what -json prints of a file that was not read to its end: without a
+// number of divergences unless there are some, for 0 would say that it agrees.
+type unread struct {
+	fileResult
+	Divergences int `json:"divergences,omitempty"` // hides the other
+}
+
 // found is the result for people.
 func (f fileResult) found() cli.Found {
 	of := cli.Found{
 		File: f.File, Holds: fmt.Sprintf("%18s", cli.Count(f.Operations, "operation")),
 		Details: f.Details, Error: f.Error, Nothing: f.Operations == 0, JSON: f,
+	}
+	if f.Error != "" {
+		of.JSON = unread{f, f.Divergences}
 	}
 	if f.Divergences > 0 {
 		of.Differs = cli.Count(f.Divergences, "operation") + " diverge"

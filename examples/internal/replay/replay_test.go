@@ -168,6 +168,39 @@ func TestUnreadable(t *testing.T) {
 	require.Contains(t, out, "0 operations  unreadable\n")
 }
 
+// TestCountsUnreadable: a file that cannot be read is no recording without
+// divergences, for people and for programs; what was read of one still counts.
+func TestCountsUnreadable(t *testing.T) {
+	good, bad := written(t, header+assignRight), written(t, header+assignRight+assignWrong)
+	cutOff, cutBad := written(t, header+assignRight+assignRight[:40]), written(t, header+assignWrong+assignRight[:40])
+	missing := filepath.Join(t.TempDir(), "missing.gz")
+	for _, c := range []struct {
+		files []string
+		want  string
+	}{
+		{[]string{good, missing}, "1 recording: 0 divergences in 1 operation, 1 unreadable"},
+		{[]string{missing, missing}, "0 recordings: 0 divergences in 0 operations, 2 unreadable"},
+		{[]string{missing, bad, good}, "2 recordings: 1 divergence in 3 operations, 1 unreadable"},
+		{[]string{good, cutOff}, "2 recordings: 0 divergences in 2 operations, 1 not read to the end"},
+		{[]string{good, missing, cutBad}, "2 recordings: 1 divergence in 2 operations, 1 unreadable, 1 not read to the end"},
+	} {
+		status, out, _ := do(c.files...)
+		require.Equal(t, 2, status)
+		require.True(t, strings.HasSuffix(out, "\n"+c.want+"\n"), out)
+	}
+
+	status, out, _ := do("-json", good, missing, cutOff, cutBad)
+	require.Equal(t, 2, status)
+	var numbers []any
+	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
+		var r map[string]any
+		require.NoError(t, d.Decode(&r))
+		require.Equal(t, r["file"] != good, r["error"] != nil)
+		numbers = append(numbers, r["divergences"])
+	}
+	require.Equal(t, []any{0.0, nil, nil, 1.0}, numbers)
+}
+
 func TestStandardInput(t *testing.T) {
 	status, out, _ := do("-")
 	require.Equal(t, 0, status)
