@@ -21,10 +21,10 @@ import (
 // one with [Snapshot.Live] and copy it with [Live.Copy]. It is not safe for concurrent
 // use.
 //
-// A request and a release each take a second of the clock. A pod that asks for an
-// address that cools down waits for the whole cooldown, as kubelet tries again until
-// then. Pods that start here have the handles k8s-pod-network.whatif-1 and so on, past
-// those that the snapshot has.
+// A request and a release each take a second of the clock, but for those of
+// [Live.RestartAll]. A pod that asks for an address that cools down waits for the whole
+// cooldown, as kubelet tries again until then. Pods that start here have the handles
+// k8s-pod-network.whatif-1 and so on, past those that the snapshot has.
 type Live struct {
 	a        *ipam.Allocator
 	clock    *ipam.Clock

@@ -124,8 +124,10 @@ func (l *Live) Restart(pods ...LivePod) []Move {
 	return append(moves, l.settle()...)
 }
 
-// RestartAll has all pods give back their addresses at once, and then ask again on their
-// nodes, one after the other; those that ask for addresses that cool down come last. The
+// RestartAll has all pods give back their addresses and then ask again on their nodes,
+// one after the other, all at one moment: the clock stands still, and so every address
+// that was given back still cools down when the last pod asks. Pods that ask for addresses
+// that cool down come last, and only for them does the clock go on, by one cooldown. The
 // moves are in the order of [Live.Pods] as it was.
 func (l *Live) RestartAll() []Move {
 	l.tidy()
@@ -141,10 +143,10 @@ func (l *Live) RestartAll() []Move {
 			waiting = append(waiting, i)
 			continue
 		}
-		l.ask(p, &moves[i])
+		l.askNow(p, &moves[i])
 	}
 	for _, i := range waiting {
-		l.ask(l.pods[i], &moves[i])
+		l.askNow(l.pods[i], &moves[i])
 	}
 	l.settle()
 	return moves
@@ -170,8 +172,17 @@ func (l *Live) Request(p *LivePod) ipam.AutoAssignArgs {
 	return args
 }
 
-// ask asks for the addresses that a pod wants, on its node, and completes the move.
+// ask asks for the addresses that a pod wants, on its node, and completes the move. The
+// request takes a second.
 func (l *Live) ask(p *LivePod, m *Move) {
+	if p.NoPool == "" { // the allocator is asked
+		l.clock.Advance(time.Second)
+	}
+	l.askNow(p, m)
+}
+
+// askNow is ask in no time, but for the cooldown that a pod waits for.
+func (l *Live) askNow(p *LivePod, m *Move) {
 	p.IPs = nil
 	switch {
 	case p.NoPool != "":
@@ -193,7 +204,6 @@ func (l *Live) ask(p *LivePod, m *Move) {
 
 // request has the allocator choose addresses.
 func (l *Live) request(p *LivePod, m *Move) {
-	l.clock.Advance(time.Second)
 	v4, v6, err := l.a.AutoAssign(l.Request(p))
 	for _, ip := range append(v4.IPs, v6.IPs...) {
 		p.IPs = append(p.IPs, ip.Addr())
@@ -210,7 +220,6 @@ func (l *Live) request(p *LivePod, m *Move) {
 // requestFixed assigns a pod the addresses that it asks for: all of them or none. While
 // one of them cools down, the pod is tried again, as kubelet does.
 func (l *Live) requestFixed(p *LivePod, m *Move) {
-	l.clock.Advance(time.Second)
 	if l.cools(p) {
 		l.clock.Advance(l.cooldown())
 	}

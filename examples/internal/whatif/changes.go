@@ -174,7 +174,7 @@ func (w *world) cooldown(c *change, seconds int) error {
 	return nil
 }
 
-// restartAll says what becomes of the pods if all start again at the same time.
+// restartAll says what becomes of the pods if all start again at one moment.
 func (w *world) restartAll() ([]snapshot.Move, error) {
 	t, err := w.Copy()
 	if err != nil {

@@ -21,6 +21,8 @@ type figures struct {
 	Pods     int             `json:"pods"`
 	Orphans  int             `json:"blocksInNoPool"`
 	Strict   bool            `json:"strictAffinity"`
+	Cooldown int             `json:"ipCooldownSeconds"`
+	Limit    int             `json:"maxBlocksPerHost"` // as it applies: never 0
 }
 
 // poolFigures are a pool in numbers.
@@ -66,7 +68,11 @@ type loan struct {
 // figures counts the cluster as it stands.
 func (w *world) figures() figures {
 	cidrs, specs, nodes := w.a.Blocks(), w.a.Pools(), w.a.Nodes()
-	f := figures{Strict: w.a.GetIPAMConfig().StrictAffinity, Nodes: len(nodes), Pods: w.CountPods(), Loans: []loan{}}
+	config := w.a.GetIPAMConfig()
+	f := figures{Strict: config.StrictAffinity, Cooldown: config.IPCooldownSeconds, Limit: config.MaxBlocksPerHost, Nodes: len(nodes), Pods: w.CountPods(), Loans: []loan{}}
+	if f.Limit == 0 {
+		f.Limit = ipam.DefaultMaxBlocksPerHost
+	}
 	index := make(map[string]int)
 	for i, p := range specs {
 		index[p.Name] = i

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/ipam/report"
@@ -315,6 +316,8 @@ func (p *printer) differences(before, after *figures) {
 	}
 	number := func(what string, x, y int) { row(what, strconv.Itoa(x), strconv.Itoa(y)) }
 	row("strict affinity", onOff(before.Strict), onOff(after.Strict))
+	row("cooldown", cooldownText(before.Cooldown), cooldownText(after.Cooldown))
+	number("most blocks of a node", before.Limit, after.Limit)
 	number("nodes", before.Nodes, after.Nodes)
 	number("pods with addresses", before.Pods, after.Pods)
 	number("blocks in no pool", before.Orphans, after.Orphans)
@@ -353,6 +356,8 @@ func (p *printer) differences(before, after *figures) {
 	}
 	fmt.Fprint(p.out, "\n"+report.Columns([]string{"FIGURE", "BEFORE", "AFTER"}, rows))
 }
+
+func cooldownText(seconds int) string { return cli.Short(time.Duration(seconds) * time.Second) }
 
 func onOff(on bool) string {
 	if on {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,10 +167,20 @@ func TestSteps(t *testing.T) {
 	t.Run("cooldown", func(t *testing.T) {
 		status, r := ask(t, "-cooldown", "0")
 		require.Zero(t, status)
-		require.Contains(t, r.Steps[0].Says[0], "before the change, 126 would be")
+		require.Contains(t, r.Steps[0].Says[0], "before the change, 190 would be", "of 136 addresses that are free and 57 that cool down")
 		status, r = ask(t, "-cooldown", "1200")
 		require.Equal(t, 1, status)
 		require.Contains(t, r.Steps[0].Refused[0].Why, "all pods starting again at once")
+		require.Equal(t, 1200, r.Steps[0].After.Cooldown)
+		_, out, _ := do("-f", sample, "-cooldown", "60s", "-strict", "-max-blocks", "3")
+		require.Contains(t, out, "\nFIGURE     BEFORE   AFTER\ncooldown   5m       1m\n")
+		require.Contains(t, out, "\nFIGURE                  BEFORE   AFTER\nmost blocks of a node   20       3\n")
+		// 193 IPv4 addresses are free or cool down: no cooldown serves more pods.
+		var refused int
+		_, r = ask(t, "-cooldown", "1s")
+		_, err := fmt.Sscanf(r.Steps[0].Says[0], "if all 335 pods started again at once, %d would be", &refused)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, refused, 335-193)
 	})
 	t.Run("gc", func(t *testing.T) {
 		status, r := ask(t, "-check", "-gc")
