@@ -174,11 +174,15 @@ func computed(t testing.TB, fragment string) shown {
 	v := call[session.View](t, s, "open", fmt.Sprintf(`{"fragment":%q}`, fragment))
 	f := v.Figures
 	out := shown{Cells: map[string]string{}, Figures: map[string]string{"now": strings.NewReplacer("T", " ", "Z", "").Replace(v.Now)}}
-	for name, n := range map[string]float64{
-		"inUse": float64(f.InUse), "blocks": float64(f.Blocks), "blocksLeft": f.BlocksLeft, "borrowed": float64(f.Borrowed), "routes": float64(f.Routes),
-		"cooling": float64(f.Cooling), "reserved": f.Reserved, "pods": float64(f.Pods), "waiting": float64(f.Waiting),
+	for name, n := range map[string]int{
+		"inUse": f.InUse, "blocks": f.Blocks, "borrowed": f.Borrowed, "routes": f.Routes, "cooling": f.Cooling, "pods": f.Pods, "waiting": f.Waiting,
 	} {
-		out.Figures[name] = chart.Thousands(int(n))
+		out.Figures[name] = chart.Thousands(n)
+	}
+	for name, digits := range map[string]string{"blocksLeft": f.BlocksLeft, "reserved": f.Reserved} {
+		n, err := strconv.Atoi(digits)
+		require.NoError(t, err)
+		out.Figures[name] = chart.Thousands(n)
 	}
 	var blocks []string
 	add := func(list []session.BlockView) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,5 +150,43 @@ func TestLoadShared(t *testing.T) {
 	for _, what := range []string{"trace", "operations"} {
 		_, err = s.Export(what)
 		require.ErrorContains(t, err, "export resources")
+	}
+}
+
+// TestLoadVast: pools of IPv6 have more blocks and addresses than a machine's word and a
+// number of JavaScript hold; sentences and figures have every digit.
+func TestLoadVast(t *testing.T) {
+	for _, c := range []struct{ cidr, size, blocks, addresses, left string }{
+		{"fd00::/75", "122", "140,737,488,355,328", "9007199254740992", "140737488355327"},
+		{"fd00::/69", "122", "9,007,199,254,740,992", "576460752303423488", "9007199254740991"},
+		{"fd00::/59", "122", "9,223,372,036,854,775,808", "590295810358705651712", "9223372036854775807"},
+		{"fd00::/58", "122", "18,446,744,073,709,551,616", "1180591620717411303424", "18446744073709551615"},
+		{"fd00::/56", "122", "73,786,976,294,838,206,464", "4722366482869645213696", "73786976294838206463"},
+		{"::/0", "128", "340,282,366,920,938,463,463,374,607,431,768,211,456", "340282366920938463463374607431768211456", "340282366920938463463374607431768211455"},
+	} {
+		s := New()
+		require.NoError(t, s.Load("vast.yaml", []byte(`apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: six}
+spec: {cidr: "`+c.cidr+`", blockSize: `+c.size+`, nodeSelector: all()}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: IPReservation
+metadata: {name: some}
+spec: {reservedCIDRs: ["`+c.cidr+`"]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+`)))
+		require.Contains(t, text(s.View()), `"reserved":"`+c.addresses+`"`)
+		require.NoError(t, run(s, `{"do":"set-pool","name":"four","cidr":"10.0.0.0/24","disabled":true,"reserved":[]}`))
+		require.NoError(t, run(s, `{"do":"add-pods"}`))
+		view := text(s.View())
+		require.Regexp(t, `it starts its walk at block [0-9,]+ of `+c.blocks+` and claims`, view)
+		addresses, _ := new(big.Int).SetString(c.addresses, 10)
+		require.Contains(t, view, `"addresses":"`+addresses.Add(addresses, big.NewInt(256)).String()+`"`)
+		require.Contains(t, view, `"blocksLeft":"`+c.left+`"`)
+		require.Contains(t, view, `"blocks":"`+strings.ReplaceAll(c.blocks, ",", "")+`","claimed":1`)
 	}
 }

@@ -64,7 +64,7 @@ func (s *Session) Map(name string) (*Map, error) {
 	if p.BlockBits() > maxBits {
 		return nil, fmt.Errorf("pool: %s has 2^%d blocks, too many to draw; the blocks that exist are with their nodes", p.CIDR(), p.BlockBits())
 	}
-	m := &Map{Name: p.Name(), CIDR: p.CIDR().String(), BlockSize: p.BlockSize(), Blocks: power(p.BlockBits()), Runs: [][5]float64{}, Starts: []Start{}}
+	m := &Map{Name: p.Name(), CIDR: p.CIDR().String(), BlockSize: p.BlockSize(), Blocks: float64(uint64(1) << p.BlockBits()), Runs: [][5]float64{}, Starts: []Start{}}
 	for cidr, b := range w.blocks {
 		if !p.Contains(cidr.Addr()) {
 			continue

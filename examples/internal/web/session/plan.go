@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -78,10 +79,10 @@ func (s *Session) Plan(a planArgs) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := power(cidr.Addr().BitLen() - p.BlockSize())
+	room, size := math.Ldexp(1, p.BlockBits()), math.Ldexp(1, cidr.Addr().BitLen()-p.BlockSize())
 	plan := &Plan{
 		BlockSize: p.BlockSize(), Requests: r.Requests, Own: r.Own, Borrowed: r.Borrowed, Refused: r.Refused(), Blocks: r.BlocksClaimed,
-		Room: power(p.BlockBits()), Without: r.NodesWithoutBlock, Routes: r.Routes, Addresses: size * power(p.BlockBits()),
+		Room: room, Without: r.NodesWithoutBlock, Routes: r.Routes, Addresses: size * room,
 		Unused: float64(r.BlocksClaimed)*size - float64(r.Assigned), Fits: r.Refused() == 0 && r.Borrowed == 0, Runs: planRuns(r.Map, int(size)), Says: []string{},
 	}
 	plan.tell(cidr, a)

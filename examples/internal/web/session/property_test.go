@@ -348,7 +348,7 @@ func figures(s *Session) error {
 	}
 	want.Routes = w.ipam.Summary().Confirmed + want.Borrowed
 	got := s.View().Figures
-	got.Addresses, got.Reserved, got.BlocksLeft, got.Pods, got.Waiting = 0, 0, 0, 0, 0
+	got.Addresses, got.Reserved, got.BlocksLeft, got.Pods, got.Waiting = "", "", "", 0, 0
 	if !reflect.DeepEqual(got, want) {
 		return fmt.Errorf("figures are %+v, want %+v", got, want)
 	}

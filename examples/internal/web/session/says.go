@@ -179,7 +179,7 @@ func (w *world) claimSentence(g []event) string {
 	case e.pool == nil:
 		how = "it claims " + e.block.String()
 	default:
-		how = fmt.Sprintf("it starts its walk at block %s of %s", index(e.start), thousands(1<<e.pool.BlockBits()))
+		how = fmt.Sprintf("it starts its walk at block %s of %s", commas(e.start.String()), commas(power(e.pool.BlockBits()).String()))
 		if !e.passed.IsZero() {
 			how += ", passes " + passes(e.passed)
 			if len(w.ipam.Reservations()) > 0 {
@@ -200,20 +200,12 @@ func (w *world) claimSentence(g []event) string {
 	return fmt.Sprintf("%s: %s; %s %s, the head of the block's queue.", why, how, got, addresses(g))
 }
 
-// index is the number of a block.
-func index(x pool.Index) string {
-	if x.Hi() == 0 {
-		return thousands(x.Lo())
-	}
-	return x.String()
-}
-
 // passes is how many blocks a walk passes.
 func passes(x pool.Index) string {
 	if x == pool.MakeIndex(0, 1) {
 		return "one that exists"
 	}
-	return index(x) + " that exist"
+	return commas(x.String()) + " that exist"
 }
 
 // reason puts a refusal into words.

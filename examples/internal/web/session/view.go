@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"maps"
+	"math/big"
 	"net/netip"
 	"slices"
 	"time"
@@ -39,18 +40,19 @@ type Changed struct {
 	Nodes     []string `json:"nodes"`
 }
 
-// Figures count the cluster.
+// Figures count the cluster. Those that IPv6 makes larger than a number of JavaScript,
+// which is exact up to 2^53, are texts of digits.
 type Figures struct {
-	Addresses  float64 `json:"addresses"` // of all pools
-	InUse      int     `json:"inUse"`
-	Cooling    int     `json:"cooling"`
-	Reserved   float64 `json:"reserved"`
-	Blocks     int     `json:"blocks"`
-	BlocksLeft float64 `json:"blocksLeft"` // of enabled pools, that do not exist yet
-	Borrowed   int     `json:"borrowed"`
-	Routes     int     `json:"routes"` // one a block, one a borrowed address
-	Pods       int     `json:"pods"`
-	Waiting    int     `json:"waiting"` // pods without an address
+	Addresses  string `json:"addresses"` // of all pools
+	InUse      int    `json:"inUse"`
+	Cooling    int    `json:"cooling"`
+	Reserved   string `json:"reserved"`
+	Blocks     int    `json:"blocks"`
+	BlocksLeft string `json:"blocksLeft"` // of enabled pools, that do not exist yet
+	Borrowed   int    `json:"borrowed"`
+	Routes     int    `json:"routes"` // one a block, one a borrowed address
+	Pods       int    `json:"pods"`
+	Waiting    int    `json:"waiting"` // pods without an address
 }
 
 // ConfigView is the configuration.
@@ -65,13 +67,13 @@ type ConfigView struct {
 
 // PoolView is a pool.
 type PoolView struct {
-	Name         string  `json:"name"`
-	CIDR         string  `json:"cidr"`
-	BlockSize    int     `json:"blockSize"`
-	Blocks       float64 `json:"blocks"`  // that it has room for
-	Claimed      int     `json:"claimed"` // that exist
-	NodeSelector string  `json:"nodeSelector"`
-	Disabled     bool    `json:"disabled"`
+	Name         string `json:"name"`
+	CIDR         string `json:"cidr"`
+	BlockSize    int    `json:"blockSize"`
+	Blocks       string `json:"blocks"`  // that it has room for, in digits
+	Claimed      int    `json:"claimed"` // that exist
+	NodeSelector string `json:"nodeSelector"`
+	Disabled     bool   `json:"disabled"`
 }
 
 // NodeView is a node with its blocks.
@@ -186,26 +188,21 @@ func (w *world) view(v *View) {
 // viewPools fills in the pools, of each of which so many blocks exist.
 func (w *world) viewPools(v *View, claimed []int) {
 	reserved, _ := pool.ParseReservations(w.ipam.Reservations())
+	var addresses, left, set big.Int
 	for i, p := range w.pools {
 		blocks := power(p.BlockBits())
-		v.Pools = append(v.Pools, PoolView{p.Name(), p.CIDR().String(), p.BlockSize(), blocks, claimed[i], p.Spec().NodeSelector, p.Disabled()})
-		v.Figures.Addresses += power(p.CIDR().Addr().BitLen() - p.CIDR().Bits())
-		if !p.Disabled() {
-			v.Figures.BlocksLeft += max(0, blocks-float64(claimed[i]))
+		v.Pools = append(v.Pools, PoolView{p.Name(), p.CIDR().String(), p.BlockSize(), blocks.String(), claimed[i], p.Spec().NodeSelector, p.Disabled()})
+		addresses.Add(&addresses, power(p.CIDR().Addr().BitLen()-p.CIDR().Bits()))
+		if free := blocks.Sub(blocks, big.NewInt(int64(claimed[i]))); !p.Disabled() && free.Sign() > 0 {
+			left.Add(&left, free)
 		}
-		n, _ := reserved.CountIn(p.CIDR()).Float64()
-		v.Figures.Reserved += n
+		set.Add(&set, reserved.CountIn(p.CIDR()))
 	}
+	v.Figures.Addresses, v.Figures.BlocksLeft, v.Figures.Reserved = addresses.String(), left.String(), set.String()
 }
 
-// power is 2 to the power of bits.
-func power(bits int) float64 {
-	n := 1.0
-	for range bits {
-		n *= 2
-	}
-	return n
-}
+// power is 2 to the power of bits, at most 128 of them.
+func power(bits int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(bits)) }
 
 // block is a block as its owner, or who claims it, has it.
 func (w *world) block(cidr netip.Prefix, o affinity.Owner) BlockView {

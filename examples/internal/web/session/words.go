@@ -13,6 +13,11 @@ func thousands[T int | uint64 | float64](n T) string {
 	if f := float64(n); f < 1<<53 && f > -1<<53 {
 		text = strconv.FormatInt(int64(n), 10)
 	}
+	return commas(text)
+}
+
+// commas puts commas into the digits of a whole number.
+func commas(text string) string {
 	sign := ""
 	if text[0] == '-' {
 		sign, text = "-", text[1:]
