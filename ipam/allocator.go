@@ -58,7 +58,9 @@ type Options struct {
 
 	// Calico is the release whose behaviour is wanted; the zero value is the
 	// newest that this package knows. Releases that are not covered go by the
-	// nearest one that is ([calico.Version.Covered]).
+	// nearest one that is ([calico.Version.Covered]). What a release does not have is
+	// refused with [codes.InvalidArgument]. Nobody checks the type of an owner, though:
+	// releases before v3.30 have no virtual ones, and operations take them (§16).
 	Calico calico.Version
 
 	// Matters, if set, is told of each rule, as a field of [calico.Rules], that makes a
