@@ -9,7 +9,6 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -443,7 +442,7 @@ func (p *printer) explained(e *explanation) {
 			rows = append(rows, []string{b.Block, b.Pool, fmt.Sprint(b.Free), b.Why})
 		}
 		p.line("")
-		fmt.Fprint(p.out, report.Columns([]string{"BLOCK OF THE NODE", "POOL", "FREE", "WHY"}, rows))
+		p.table([]string{"BLOCK OF THE NODE", "POOL", "FREE", "WHY"}, rows)
 	}
 	if len(e.Next) > 0 {
 		p.line("\nIf it asked now:")

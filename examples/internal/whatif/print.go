@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
-	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
@@ -133,7 +132,7 @@ func skippedText(skipped map[string]int) string {
 // families prints a column for each family.
 func (p *printer) families(f *figures) {
 	names, rows := f.familyTable()
-	fmt.Fprint(p.out, report.Columns(append([]string{""}, names...), rows))
+	p.table(append([]string{""}, names...), rows)
 	for _, of := range f.Families {
 		if n := len(of.NodesWithoutBlock); n > 0 {
 			p.line("")
@@ -185,8 +184,7 @@ func (p *printer) pools(f *figures) {
 			strconv.Itoa(pf.Claimed), strconv.Itoa(pf.Empty), strconv.Itoa(pf.OnePod), pf.Free.String(),
 		})
 	}
-	table := report.Columns([]string{"POOL", "CIDR", "SIZE", "BLOCKS", "CLAIMED", "EMPTY", "ONE POD", "FREE"}, rows)
-	fmt.Fprint(p.out, table)
+	p.table([]string{"POOL", "CIDR", "SIZE", "BLOCKS", "CLAIMED", "EMPTY", "ONE POD", "FREE"}, rows)
 	if f.Orphans > 0 {
 		p.line("and %s in no pool", plural(f.Orphans, "block"))
 	}
@@ -210,7 +208,8 @@ func (p *printer) loans(f *figures) {
 		}
 		rows = append(rows, []string{lender, l.Borrower, strconv.Itoa(l.Count)})
 	}
-	fmt.Fprint(p.out, "\n"+report.Columns([]string{"LENDER", "BORROWER", "ADDRESSES"}, rows))
+	p.line("")
+	p.table([]string{"LENDER", "BORROWER", "ADDRESSES"}, rows)
 }
 
 // step prints what a change did.
@@ -246,7 +245,8 @@ func (p *printer) step(c change) {
 			}
 			rows = append(rows, []string{m.Pod, m.To, m.IP, whose})
 		}
-		fmt.Fprint(p.out, "\n"+report.Columns([]string{"MOVED", "TO", "ADDRESS", "BLOCK"}, rows))
+		p.line("")
+		p.table([]string{"MOVED", "TO", "ADDRESS", "BLOCK"}, rows)
 	}
 	p.differences(&c.Before, &c.After)
 	if len(c.Refused) > 0 {
@@ -354,7 +354,8 @@ func (p *printer) differences(before, after *figures) {
 		p.line("\nNo figure changed.")
 		return
 	}
-	fmt.Fprint(p.out, "\n"+report.Columns([]string{"FIGURE", "BEFORE", "AFTER"}, rows))
+	p.line("")
+	p.table([]string{"FIGURE", "BEFORE", "AFTER"}, rows)
 }
 
 func cooldownText(seconds int) string { return cli.Short(time.Duration(seconds) * time.Second) }

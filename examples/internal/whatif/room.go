@@ -1,7 +1,6 @@
 package whatif
 
 import (
-	"fmt"
 	"maps"
 	"math/big"
 	"net/netip"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -193,13 +191,13 @@ func (w *world) below(rooms []*room, least int) []shortage {
 func (p *printer) rooms(rooms []*room) {
 	var rows [][]string
 	for _, r := range rooms {
-		more := r.More.String()
+		name := r.Pool
 		if r.Out != "" {
-			more = "0 (" + r.Out + ")"
+			name += " (" + r.Out + ")"
 		}
-		rows = append(rows, []string{r.Pool, r.CIDR, r.Blocks.String(), r.Left.String(), strconv.Itoa(r.Without), strconv.Itoa(r.Borrowed), more})
+		rows = append(rows, []string{name, r.CIDR, r.Blocks.String(), r.Left.String(), strconv.Itoa(r.Without), strconv.Itoa(r.Borrowed), r.More.String()})
 	}
-	fmt.Fprint(p.out, report.Columns([]string{"POOL", "CIDR", "BLOCKS", "LEFT", "NODES WITHOUT", "BORROWED", "ROOM FOR NODES"}, rows))
+	p.table([]string{"POOL", "CIDR", "BLOCKS", "LEFT", "NODES WITHOUT", "BORROWED", "MORE NODES"}, rows)
 }
 
 // shortages prints which nodes have fewer blocks left than wanted.

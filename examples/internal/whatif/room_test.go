@@ -28,7 +28,7 @@ func TestSummary(t *testing.T) {
 	status, out, errs := do("-f", sample, "-summary")
 	require.Zero(t, status)
 	require.Empty(t, errs)
-	require.Equal(t, `POOL    CIDR            BLOCKS   LEFT   NODES WITHOUT   BORROWED   ROOM FOR NODES
+	require.Equal(t, `POOL    CIDR            BLOCKS   LEFT   NODES WITHOUT   BORROWED   MORE NODES
 blue    10.10.0.0/23    32       0      6               67         0
 green   10.20.0.0/26    8        0      0               0          0
 six     fd00:10::/112   1024     981    0               0          490
@@ -57,7 +57,7 @@ six     fd00:10::/112   1024     981    0               0          490
 	require.Contains(t, out, "Fewer than 1 block of IPv4 left, 0 at least, for 2 nodes: a, b")
 	status, out, _ = about(strings.Replace(text, "nodeSelector: zone", "disabled: true, nodeSelector: zone", 1), "-summary", "-fail-below", "1")
 	require.Equal(t, 1, status)
-	require.Contains(t, out, "0 (disabled)")
+	require.Contains(t, out, "q (disabled) 10.1.0.0/28 2 2 1 0 0")
 	require.Contains(t, out, "for 3 nodes: a, b, c")
 	for flag, want := range map[string]string{"-json": "not with -json", "-summary": "not with -json or -summary"} {
 		status, _, errs = about(small, "-prometheus", flag)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/ipam"
-	"github.com/ipamsim/ipamsim/ipam/report"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
@@ -180,7 +179,8 @@ func (p *printer) since(d *since, before *figures) {
 			}
 			rows = append(rows, []string{g.Family, g.Used.String(), rate, g.Left.String(), out})
 		}
-		fmt.Fprint(p.out, "\n"+report.Columns([]string{"FAMILY", "BLOCKS USED", "A DAY", "LEFT", "RUN OUT"}, rows))
+		p.line("")
+		p.table([]string{"FAMILY", "BLOCKS USED", "A DAY", "LEFT", "RUN OUT"}, rows)
 	}
 	if len(d.Leaked) > 0 {
 		p.line("")
