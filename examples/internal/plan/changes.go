@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sort"
@@ -15,34 +16,50 @@ const steps = 8
 // changes tries what would make the block size in question work, by running it.
 // They come in the order of what they cost: a setting, a number that the pool is
 // made with, a setting that lets nodes borrow, more addresses, less of a cluster.
-// There are none where nothing has to change. Where the default was not run, for the
-// pool is too small or too large, it is the best of the others that they are tried with.
+// There are none where nothing has to change.
 func (c *crew) changes(p *plan) ([]change, error) {
+	t := c.trial(p)
+	if t == nil {
+		return nil, nil
+	}
+	return t.changes(validOnly)
+}
+
+// upTo returns the last change of a row of them, each of which goes further, if the next one
+// cannot be run.
+func upTo(last *change, err error) (*change, error) {
+	if errors.Is(err, sim.ErrInvalid) {
+		return last, nil
+	}
+	return nil, err
+}
+
+// trial returns the scenario of a plan to try changes of, or nil where nothing has to
+// change. Where the default was not run, for the pool is too small or too large, it has the
+// best of the other block sizes.
+func (c *crew) trial(p *plan) *trial {
 	r := p.at(question(&p.Scenario))
 	if r == nil && p.compared() {
 		r = choose(p)
 	}
 	if r == nil || r.Fits {
-		return nil, nil
+		return nil
 	}
 	s := p.Scenario
 	if len(s.Pools) == 0 {
 		s.BlockSize = r.BlockSize
 	}
-	t := trial{crew: c, plan: p, scenario: &s, result: &r.Result}
-	tries := []func() (*change, error){t.autoAllocate, t.higherLimit, t.smallerBlock, t.strictOff, t.largerPool, t.fewerPods}
-	found := make([]*change, len(tries))
-	err := together(len(tries), func(i int) (err error) {
-		found[i], err = tries[i]()
-		return err
-	})
-	var all []change
-	for _, f := range found {
-		if f != nil {
-			all = append(all, *f)
-		}
+	return &trial{crew: c, plan: p, scenario: &s, result: &r.Result}
+}
+
+// validOnly leaves out a change that makes the scenario one that cannot be run, as Windows
+// nodes cannot without strict affinity. The user did not write that scenario, so what is
+// wrong with it is no answer.
+func validOnly(c *change, err error) (*change, error) {
+	if errors.Is(err, sim.ErrInvalid) {
+		return nil, nil
 	}
-	return all, err
+	return c, err
 }
 
 // trial is a scenario that does not fit. Each of its methods changes one thing, and
@@ -54,14 +71,32 @@ type trial struct {
 	result   *sim.Result // without a change
 }
 
-// run runs the scenario with a change.
+// changes tries everything, and takes what accept returns of it.
+func (t *trial) changes(accept func(*change, error) (*change, error)) ([]change, error) {
+	tries := []func() (*change, error){t.autoAllocate, t.higherLimit, t.smallerBlock, t.strictOff, t.largerPool, t.fewerPods}
+	found := make([]*change, len(tries))
+	err := together(len(tries), func(i int) (err error) {
+		found[i], err = accept(tries[i]())
+		return err
+	})
+	var all []change
+	for _, f := range found {
+		if f != nil {
+			all = append(all, *f)
+		}
+	}
+	return all, err
+}
+
+// run runs the scenario with a change. Its error matches [sim.ErrInvalid] if that cannot be
+// run.
 func (t *trial) run(s *sim.Scenario) (sim.Result, error) {
 	return t.crew.run(s, sim.Options{}, 0)
 }
 
 // outcome is a change that has been tried.
 func outcome(what string, s *sim.Scenario, r *sim.Result) *change {
-	c := &change{What: what, Works: fits(r), Result: r.Totals}
+	c := &change{What: what, Works: fits(r), Result: &r.Totals}
 	if c.Works {
 		c.Why = routes(&r.Totals)
 	} else {
@@ -99,14 +134,16 @@ func (t *trial) higherLimit() (*change, error) {
 	block := 1 << (addressBits(&s) - size)
 	most := limit(t.scenario)
 	s.MaxBlocksPerHost = max(most+1, (largest(&s)+block-1)/block)
+	var last *change
 	for {
 		r, err := t.run(&s)
 		if err != nil {
-			return nil, err
+			return upTo(last, err) // there is an end to limits
 		}
+		last = outcome(fmt.Sprintf("a limit of %s a node%s", cli.Count(s.MaxBlocksPerHost, "block"), what), &s, &r)
 		// What comes and goes can take more than what is there at any time.
 		if r.RefusedBlockLimit == 0 || s.MaxBlocksPerHost >= most<<steps {
-			return outcome(fmt.Sprintf("a limit of %s a node%s", cli.Count(s.MaxBlocksPerHost, "block"), what), &s, &r), nil
+			return last, nil
 		}
 		s.MaxBlocksPerHost *= 2
 	}
@@ -132,7 +169,7 @@ func largest(s *sim.Scenario) int {
 // smallerBlock takes the largest block below the one in question that fits.
 func (t *trial) smallerBlock() (*change, error) {
 	s := t.scenario
-	smallest := min(addressBits(s), s.Pool.Bits()+sim.MaxBlockBits)
+	smallest := finest(s)
 	if len(s.Pools) > 0 || s.BlockSize >= smallest || t.plan.compared() && s.BlockSize != common(s) {
 		return nil, nil // in the last case all sizes are in the table, and none fits
 	}
@@ -165,7 +202,7 @@ func (t *trial) smallerBlock() (*change, error) {
 // nobody's addresses are all its own.
 func (t *trial) strictOff() (*change, error) {
 	s := *t.scenario
-	if !s.StrictAffinity || s.NoAutoAllocate || hasWindows(&s) {
+	if !s.StrictAffinity || s.NoAutoAllocate {
 		return nil, nil
 	}
 	what := "strict affinity off"
@@ -201,12 +238,16 @@ func (t *trial) largerPool() (*change, error) {
 			sizes = append(sizes, size)
 		}
 	}
+	var last *change
 	for step := range steps {
 		length := from - 1 - step
 		if length < least {
 			break
 		}
 		s.Pool = netip.PrefixFrom(s.Pool.Addr(), length).Masked()
+		if p := overlapped(&s); p != nil {
+			return &change{What: fmt.Sprintf("a larger pool: %s", s.Pool), Why: fmt.Sprintf("it would overlap pool %s, %s", p.Name, p.CIDR)}, nil
+		}
 		var tried []row
 		for _, s.BlockSize = range sizes {
 			if s.BlockSize < length {
@@ -214,7 +255,7 @@ func (t *trial) largerPool() (*change, error) {
 			}
 			r, err := t.run(&s)
 			if err != nil {
-				return nil, err
+				return upTo(last, err)
 			}
 			tried = append(tried, row{BlockSize: s.BlockSize, Fits: fits(&r), Result: r})
 			if fits(&r) {
@@ -235,8 +276,19 @@ func (t *trial) largerPool() (*change, error) {
 		if c.Works || len(sizes) == 1 && blocks <= 0 && r.NodesInNeed == 0 || step == steps-1 || length == least {
 			return c, nil
 		}
+		last = c
 	}
 	return nil, nil
+}
+
+// overlapped returns the pool of an event that the scenario's own overlaps, or nil.
+func overlapped(s *sim.Scenario) *sim.Pool {
+	for i := range s.Events {
+		if p := s.Events[i].Pool; p != nil && p.CIDR.IsValid() && p.CIDR.Overlaps(s.Pool) {
+			return p
+		}
+	}
+	return nil
 }
 
 // fewerPods starts as many pods on every node as fit.
@@ -246,17 +298,29 @@ func (t *trial) fewerPods() (*change, error) {
 		return nil, nil
 	}
 	pods := s.PodsPerNode
-	s.PodsPerNode = 1
+	// An event may restart more pods at a time than there are with one on each node.
+	least := 1 + sort.Search(pods-1, func(i int) bool {
+		s.PodsPerNode = 1 + i
+		return s.Validate() == nil
+	})
+	if least == pods {
+		return nil, nil
+	}
+	s.PodsPerNode = least
 	r, err := t.run(&s)
 	if err != nil {
 		return nil, err
 	}
 	if !fits(&r) {
-		return outcome("fewer pods: 1 a node is too many", &s, &r), nil
+		what := fmt.Sprintf("fewer pods: %s a node is too many", cli.Number(least))
+		if least > 1 {
+			what += ", and the events need as many"
+		}
+		return outcome(what, &s, &r), nil
 	}
 	best := r
-	n := 1 + sort.Search(pods-2, func(i int) bool { // of 2 to pods-1, the first that is too many
-		s.PodsPerNode = 2 + i
+	n := least + sort.Search(pods-1-least, func(i int) bool { // of those above, the first that is too many
+		s.PodsPerNode = least + 1 + i
 		if err == nil {
 			r, err = t.run(&s)
 		}

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,7 +21,7 @@ func sizes(s *sim.Scenario) []int {
 	}
 	least, most := allowed(s)
 	var all []int
-	for size := max(least, s.Pool.Bits()); size <= min(most, s.Pool.Bits()+sim.MaxBlockBits); size++ {
+	for size := max(least, s.Pool.Bits()); size <= min(most, finest(s)); size++ {
 		all = append(all, size)
 	}
 	return all
@@ -34,10 +35,23 @@ func allowed(s *sim.Scenario) (least, most int) {
 	return 116, 128
 }
 
+// finest returns the smallest block size at which the scenario's own pool can be run: it
+// and those that events add have at most 2^[sim.MaxBlockBits] blocks in all.
+func finest(s *sim.Scenario) int {
+	left := uint64(1) << sim.MaxBlockBits
+	for i := range s.Events {
+		if p := s.Events[i].Pool; p != nil && p.CIDR.IsValid() {
+			spec := pool.Spec{CIDR: p.CIDR, BlockSize: p.BlockSize}.WithDefaults()
+			left -= min(left, 1<<max(0, spec.BlockSize-spec.CIDR.Bits()))
+		}
+	}
+	return min(addressBits(s), s.Pool.Bits()+bits.Len64(left)-1)
+}
+
 // notRun says of which blocks a pool has too many, if there are any: they are not among
 // those that are compared.
 func notRun(s *sim.Scenario) string {
-	from := s.Pool.Bits() + sim.MaxBlockBits + 1
+	from := finest(s) + 1
 	_, most := allowed(s)
 	if s.BlockSize != 0 || len(s.Pools) > 0 || from > most {
 		return ""
@@ -49,8 +63,12 @@ func notRun(s *sim.Scenario) string {
 	if asked := question(s); from <= asked {
 		text = fmt.Sprintf("Blocks of /%d to /%d, Calico's default of /%d among them, were", from, most, asked)
 	}
-	return fmt.Sprintf("%s not run: %s has more than 2^%d of them. They can be compared in a part of it, %s say",
-		text, s.Pool, sim.MaxBlockBits, netip.PrefixFrom(s.Pool.Addr(), most-sim.MaxBlockBits))
+	has, room := "has", from-1-s.Pool.Bits()
+	if room < sim.MaxBlockBits {
+		has = "and the pools that events add have"
+	}
+	return fmt.Sprintf("%s not run: %s %s more than 2^%d of them. They can be compared in a part of it, %s say",
+		text, s.Pool, has, sim.MaxBlockBits, netip.PrefixFrom(s.Pool.Addr(), most-room))
 }
 
 // question returns the block size whose failures are explained and mended: the one

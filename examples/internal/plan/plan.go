@@ -31,12 +31,12 @@ type verdict struct {
 	Changes   []change `json:"changes,omitempty"`   // that would make the default work, the cheapest first
 }
 
-// change is one that was tried by running it.
+// change is one that was tried by running it, unless Why says that it cannot be.
 type change struct {
-	What   string     `json:"what"` // "a larger pool: 10.0.0.0/17"
-	Works  bool       `json:"works"`
-	Why    string     `json:"why"` // what it comes to
-	Result sim.Totals `json:"result"`
+	What   string      `json:"what"` // "a larger pool: 10.0.0.0/17"
+	Works  bool        `json:"works"`
+	Why    string      `json:"why"`              // what it comes to
+	Result *sim.Totals `json:"result,omitempty"` // nil if it cannot be run
 }
 
 // compared reports whether the scenario was run at every block size.

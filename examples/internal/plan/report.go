@@ -329,7 +329,10 @@ func reportFirst(m *sim.Moment, request int) string {
 
 // reportTried says what came of a change.
 func reportTried(c *change) reportChange {
-	t := &c.Result
+	t := c.Result
+	if t == nil {
+		return reportChange{What: c.What, Works: c.Works, Then: c.Why}
+	}
 	var parts []string
 	for _, f := range []struct {
 		n    int

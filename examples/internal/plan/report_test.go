@@ -38,8 +38,8 @@ func planOf(t testing.TB, f filled, sizes ...int) *plan {
 	}
 	p.Verdict.Text = []string{"With blocks of /28 nobody borrows, and nobody is refused.", "Calico's default, /26, leaves 44 nodes without a block."}
 	p.Verdict.Changes = []change{
-		{What: "a larger pool: 10.0.0.0/17", Works: true, Result: sim.Totals{Requests: 12000, Routes: 300}},
-		{What: "36 pods a node", Result: sim.Totals{Requests: 12000, Routes: 300, Borrowed: 400, NodesWithoutBlock: 44}},
+		{What: "a larger pool: 10.0.0.0/17", Works: true, Result: &sim.Totals{Requests: 12000, Routes: 300}},
+		{What: "36 pods a node", Result: &sim.Totals{Requests: 12000, Routes: 300, Borrowed: 400, NodesWithoutBlock: 44}},
 	}
 	return p
 }

@@ -94,9 +94,10 @@ func title(s *sim.Scenario) string {
 	return upper(describe(s))
 }
 
-// hasWindows reports whether some of the nodes run Windows.
+// hasWindows reports whether some of the nodes run Windows, those among them that events add.
 func hasWindows(s *sim.Scenario) bool {
-	return s.Windows || slices.ContainsFunc(s.Groups, func(g sim.Group) bool { return g.Windows })
+	return s.Windows || slices.ContainsFunc(s.Groups, func(g sim.Group) bool { return g.Windows }) ||
+		slices.ContainsFunc(s.Events, func(e sim.Event) bool { return e.Group != nil && e.Group.Windows })
 }
 
 // describeGroup is describe for nodes that are alike.
