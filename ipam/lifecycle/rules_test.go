@@ -386,6 +386,34 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// TestErrorKeepsForgottenDirty: before v3.31.6 (CleansNodeByNode), a node that was dirty
+// stays so after a sync with an error, even if it is gone and had nothing left. A block
+// that comes to it then is released by the next sync; later releases wait for a full scan.
+func TestErrorKeepsForgottenDirty(t *testing.T) {
+	for _, v := range everyRelease {
+		rules := v.Rules()
+		if !rules.ScansDirtyNodes {
+			continue
+		}
+		play(t, rules, func(s *stage) {
+			require.NoError(t, s.c.allocator.AssignIP(ipam.AssignIPArgs{IP: high.Addr(), Host: "n2"})) // without a handle
+			s.sync()
+			s.makeDirty("n1") // which has nothing
+			s.c.DeleteNode("n1")
+			s.c.DeleteNode("n2")
+			require.True(t, s.sync().WorkRemaining, "n2 cannot be released")
+			s.claim("n1", low)
+			next, all := s.sync().ReleasedBlocks, s.k.Sync(true).ReleasedBlocks
+			if rules.CleansNodeByNode {
+				next, all = all, next
+			}
+			require.Equal(t, []netip.Prefix{low}, next, v)
+			require.Empty(t, all, v)
+			require.NoError(t, s.k.Check())
+		})
+	}
+}
+
 // TestBackoff: retries wait longer each time, up to a limit, and a success ends that.
 func TestBackoff(t *testing.T) {
 	play(t, calico.V3(33).Rules(), func(s *stage) {

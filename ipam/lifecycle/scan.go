@@ -44,14 +44,13 @@ func (k *Controller) keepLeaving() {
 	}
 }
 
-// restoreDirty makes nodes dirty again that were when the sync began.
+// restoreDirty makes nodes dirty again that were when the sync began. The sync may have
+// forgotten one that has nothing left: it is dirty all the same, for a block may come to
+// it before the next.
 func (k *Controller) restoreDirty() {
 	m := &k.memory
 	for _, n := range k.wasDirty {
-		if !n.dirty && m.nodes[n.name] == n { // else it is dirty already, or forgotten
-			n.dirty = true
-			m.dirty = append(m.dirty, n)
-		}
+		m.markDirty(m.node(n.name))
 	}
 }
 
