@@ -142,17 +142,18 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 }
 
 // among reads one file of many. If it holds no resources, this is no fault: it is
-// passed over.
+// passed over. What a file held that is cut off nobody knows.
 func (l *Loader) among(read func() error) error {
-	problems, objects := len(l.problems), l.known
+	problems, objects, listed := len(l.problems), l.known, l.listed
 	if err := read(); err != nil {
 		return err
 	}
-	if l.known > objects || len(l.problems) == problems {
+	if l.known > objects || !slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return !p.Harmless }) ||
+		slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return p.cutOff }) {
 		return nil
 	}
 	l.passed = append(l.passed, *l.problems[problems])
-	l.problems = l.problems[:problems]
+	l.problems, l.listed = l.problems[:problems], listed
 	return nil
 }
 

@@ -87,6 +87,19 @@ func TestFolders(t *testing.T) {
 	_, err = read(Options{SkipOdd: true}, zipped(tarOf(t, files)))
 	require.ErrorContains(t, err, "a.yaml/must-gather/broken.yaml:")
 
+	// So is one that is cut off before anything of it is known, and what cannot be read
+	// is no answer that there are no pods.
+	for cut, text := range map[string]string{
+		"cut.json": `{"apiVersion":"v1","kind":"Pod","metadata":{"na`, "cut.json.gz": zipped(`{"apiVersion":"v1"}`)[:20], "cut.yaml": "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {na",
+	} {
+		_, err = read(Options{SkipOdd: true}, tarOf(t, map[string]string{"a.yaml": someNodeB, cut: text}))
+		require.ErrorContains(t, err, "a.yaml/"+cut+":", cut)
+		require.ErrorContains(t, err, "the file is cut off", cut)
+	}
+	s, err := read(Options{SkipOdd: true}, tarOf(t, map[string]string{"a.yaml": someNodeB, "pods.yaml": "kind: PodList\nitems:\n- 7\n"}))
+	require.NoError(t, err)
+	require.True(t, s.Unlisted.Pods)
+
 	_, err = read(Options{}, tarOf(t, map[string]string{"a.log": "x", "b.yaml": "hello"}))
 	require.ErrorContains(t, err, "a.yaml: holds no file with resources: looked for .yaml")
 	_, err = read(Options{}, archive[:1500])

@@ -105,6 +105,8 @@ func wanted(goType string) string {
 		return "true or false"
 	case "map[string]string":
 		return "a map of texts"
+	case "map[string]int":
+		return "a map of whole numbers"
 	}
 	return "of another type"
 }

@@ -32,9 +32,11 @@ func (l *Loader) json(r io.Reader, line int) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.As(err, new(*json.SyntaxError)):
+			err = fmt.Errorf("%w (if YAML begins here, give it in a file of its own)", err)
 		case err != nil:
 		case t == json.Delim('['):
-			err = j.array("", "", "[")
+			err = j.array(listHead{}, "[")
 		case t == json.Delim('{'):
 			err = j.top()
 		default:
@@ -84,7 +86,10 @@ func (j *jsonReader) top() error {
 			if t == json.Delim('[') {
 				isList = true
 				parts[key] = nil
-				if err := j.array(textOf(parts["kind"]), textOf(parts["apiVersion"]), `{"items":[`); err != nil {
+				head := headOf(parts)
+				j.l.kindComes = head.kind == ""
+				if err := j.array(head, `{"items":[`); err != nil {
+					j.l.endKindless(listHead{})
 					return err
 				}
 			} else if t != nil {
@@ -98,12 +103,16 @@ func (j *jsonReader) top() error {
 		}
 		parts[key] = value
 	}
-	if _, err := j.dec.Token(); err != nil { // the closing brace
+	_, err := j.dec.Token() // the closing brace
+	if isList {
+		j.l.endKindless(headOf(parts))
+	}
+	if err != nil {
 		return err
 	}
 	if isList {
 		j.l.lists++
-		j.l.endList(at, textOf(parts["kind"]))
+		j.l.endList(at, headOf(parts).kind)
 		return nil
 	}
 	if text, _ := j.text.take(j.dec.InputOffset()); !utf8.Valid(text) {
@@ -129,6 +138,11 @@ func (l *Loader) endList(at place, kind string) {
 	}
 }
 
+// headOf returns what the parts of a list say of it, as far as they came.
+func headOf(parts map[string]json.RawMessage) listHead {
+	return listHead{textOf(parts["kind"]), textOf(parts["apiVersion"])}
+}
+
 // textOf returns the text of a JSON text, "" for anything else.
 func textOf(raw json.RawMessage) string {
 	var text string
@@ -138,11 +152,8 @@ func textOf(raw json.RawMessage) string {
 
 // array reads the objects of an array, whose bracket is read already, in that text or one
 // like it. The kind of the list, if it is known by now, is that of objects that do not say.
-func (j *jsonReader) array(kind, group, text string) error {
-	kind = strings.TrimSuffix(kind, "List")
-	if kind == "" {
-		group = ""
-	}
+func (j *jsonReader) array(of listHead, text string) error {
+	kind, group := of.itemKind(), of.itemGroup()
 	j.text.take(j.dec.InputOffset())
 	if j.quickly(kind, group) {
 		j.restart(text + "[]")

@@ -189,11 +189,92 @@ func TestKeysInOtherLetters(t *testing.T) {
 }
 
 // TestTypedList: what the API server itself prints, where items need not say what
-// they are.
+// they are, with the kind before or behind them.
 func TestTypedList(t *testing.T) {
-	s, err := read(Options{}, `{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}]}`)
+	const items = "- metadata: {name: b}\n- metadata:\n    name: a\n"
+	for _, text := range []string{
+		`{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}]}`,
+		`{"apiVersion":"v1","items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}],"kind":"NodeList"}`,
+		`{"items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}],"kind":"NodeList","apiVersion":"v1"}`,
+		"---\n" + `{"kind":"NodeList","apiVersion":"v1","items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}]}`,
+		"{kind: NodeList, apiVersion: v1, items: [{metadata: {name: b}}, {metadata: {name: a}}]}\n",
+		"apiVersion: v1\nkind: NodeList\nitems:\n" + items,
+		"apiVersion: v1\nitems:\n" + items + "kind: NodeList\n",
+		"items:\n" + items + "kind: NodeList\napiVersion: v1\n",
+		"\"apiVersion\": \"v1\"\n\"kind\": \"NodeList\"\n\"items\":\n" + items,
+		"apiVersion: v1 # of Kubernetes\nkind : NodeList\t# of nodes\nitems:\n" + items,
+		"items:\n- metadata: {name: b}\nkind: NodeList\napiVersion: v1\nitems:\n- metadata: {name: a}\nkind: NodeList\napiVersion: v1\n",
+	} {
+		s, err := read(Options{}, text)
+		require.NoError(t, err, text)
+		require.Empty(t, s.Problems, text)
+		require.Equal(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes, text)
+		require.False(t, s.Unlisted.Nodes, text)
+	}
+	for _, text := range []string{
+		"apiVersion: v1\nitems:\n" + items + "kind: List\n",
+		`{"apiVersion":"v1","items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}],"kind":"List"}`,
+		`{"items":[{"metadata":{"name":"b"}},{"metadata":{"name":"a"}}],`,
+		"items:\n" + items,
+	} {
+		s, err := read(Options{Lenient: true}, text)
+		require.NoError(t, err)
+		require.NotEmpty(t, harmful(s.Problems), text)
+		require.Empty(t, s.Cluster.Nodes, text)
+	}
+}
+
+// TestListsWithoutHead: calicoctl prints several objects as a list that is nothing but
+// its items.
+func TestListsWithoutHead(t *testing.T) {
+	const node = "- apiVersion: v1\n  kind: Node\n  metadata: {name: "
+	s, err := read(Options{}, node+"b}\n"+node+"a}\n")
 	require.NoError(t, err)
+	require.Empty(t, s.Problems)
 	require.Equal(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes)
+
+	_, err = read(Options{}, node+"b}\n"+node)
+	require.ErrorContains(t, err, "a.yaml:4: the file is cut off in this object")
+}
+
+// TestByteOrderMarks: files that are joined have theirs in between.
+func TestByteOrderMarks(t *testing.T) {
+	for _, mark := range []string{"\ufeff", "\ufeff---\n", "---\n\ufeff"} {
+		s, err := read(Options{}, "\ufeff"+someNode+mark+change(someNode, "name: a", "name: b"))
+		require.NoError(t, err)
+		require.Empty(t, s.Problems)
+		require.Len(t, s.Cluster.Nodes, 2)
+	}
+	s, err := read(Options{}, `{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}`+"\n\ufeff"+`{"apiVersion":"v1","kind":"Node","metadata":{"name":"b"}}`)
+	require.NoError(t, err)
+	require.Len(t, s.Cluster.Nodes, 2)
+}
+
+// TestGivenTwice: pods and nodes of two dumps that differ are not taken for sound.
+func TestGivenTwice(t *testing.T) {
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: shop}\nspec: {nodeName: a}\nstatus: {podIP: 10.0.0.1}\n"
+	s, err := read(Options{}, pod, pod)
+	require.NoError(t, err)
+	require.Len(t, s.Pods, 1)
+
+	other := change(pod, "10.0.0.1", "10.0.0.2")
+	_, err = read(Options{}, pod, other)
+	require.ErrorContains(t, err, "b.yaml:1: Pod shop/x: is given twice, first in a.yaml:1")
+	s, err = read(Options{SkipOdd: true}, pod, other)
+	require.NoError(t, err)
+	require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.1")}, s.Pods[0].IPs)
+	require.Len(t, s.Pods, 1)
+	require.True(t, unknown(s).Pods)
+
+	const node = "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  annotations: {projectcalico.org/IPv4VXLANTunnelAddr: 10.0.0.1}\n"
+	s, err = read(Options{SkipOdd: true}, node, node)
+	require.NoError(t, err)
+	require.Empty(t, s.Problems)
+	s, err = read(Options{SkipOdd: true}, node, change(node, "10.0.0.1", "10.0.0.2"))
+	require.NoError(t, err)
+	require.Len(t, s.Problems, 1)
+	require.ErrorContains(t, s.Problems[0], "Node a: is given twice")
+	require.True(t, unknown(s).Nodes)
 }
 
 func TestSkipsDeleted(t *testing.T) {

@@ -73,6 +73,9 @@ type Loader struct {
 	grace        time.Duration
 	graceFrom    string // empty where nothing says it
 
+	kindComes bool              // the list being read has not said its kind yet
+	kindless  []located[[]byte] // its items without a kind
+
 	problems []*Problem
 	passed   []Problem // why files of a folder or archive were passed over
 	objects  int
@@ -183,10 +186,12 @@ func (l *Loader) fault(line int, err error) error {
 	case errors.As(err, &at):
 		line, err = at.line, at.err
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	cutOff := errors.Is(err, io.ErrUnexpectedEOF)
+	if cutOff {
 		err = errors.New("the file is cut off")
 	}
 	l.problem(line, err.Error())
+	l.problems[len(l.problems)-1].cutOff = cutOff
 	return nil
 }
 
@@ -243,7 +248,7 @@ func (l *Loader) text(from io.Reader) error {
 	defer l.reportMessages(messages)
 	r := bufio.NewReaderSize(messages, 64<<10)
 	skipped := 0
-	first, err := firstByte(r, &skipped)
+	_, err := firstByte(r, &skipped)
 	if err == nil {
 		start, _ := r.Peek(64)
 		if what, is := isTable(start); is {
@@ -251,7 +256,7 @@ func (l *Loader) text(from io.Reader) error {
 		}
 		if isEtcd(r) {
 			err = l.etcd(r, 1+skipped)
-		} else if first == '{' || first == '[' {
+		} else if isJSON(r) {
 			err = l.json(r, 1+skipped)
 		} else {
 			err = l.yaml(r, 1+skipped, func() bool { return messages.within })
@@ -264,6 +269,20 @@ func (l *Loader) text(from io.Reader) error {
 		err = &syntaxError{1, noObjects(messages)}
 	}
 	return err
+}
+
+// isJSON reports whether a text is JSON, and not YAML that has braces as well: there the
+// first key may do without quotes.
+func isJSON(r *bufio.Reader) bool {
+	start, _ := r.Peek(4096)
+	start = bytes.TrimLeft(start, " \t\r\n")
+	inner := bytes.TrimLeft(start, " \t\r\n[{")
+	opened := start[:len(start)-len(inner)]
+	if len(opened) == 0 {
+		return false
+	}
+	isMap := bytes.HasSuffix(bytes.TrimRight(opened, " \t\r\n"), []byte("{"))
+	return !isMap || len(inner) == 0 || inner[0] != '\'' && !isAlnum(inner[0])
 }
 
 // firstByte returns the first byte that is no white space, and counts the lines

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,10 +120,26 @@ func (l *Loader) objectText(at place, text []byte, kind, group string) {
 // objectOr reads one object from its envelope, or what else its text holds if it is
 // none, such as values from etcd.
 func (l *Loader) objectOr(at place, e *envelope, err error, text []byte, kind, group string) {
-	if err == nil && kind == "" && !e.Kind.given && l.shape(at, text, 0) {
-		return
+	if err == nil && kind == "" && !e.Kind.given {
+		if l.shape(at, text, 0) {
+			return
+		}
+		if l.kindComes {
+			l.kindless = append(l.kindless, located[[]byte]{at, bytes.Clone(text)})
+			return
+		}
 	}
 	l.object(at, e, err, kind, group)
+}
+
+// endKindless reads the items of a list that wait for its kind.
+func (l *Loader) endKindless(of listHead) {
+	l.kindComes = false
+	items := l.kindless
+	l.kindless = nil
+	for _, item := range items {
+		l.objectText(item.at, item.T, of.itemKind(), of.itemGroup())
+	}
 }
 
 // object reads one object from its envelope, whose decoding may have failed.
@@ -216,11 +233,26 @@ func plain(err error) string {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field == "":
-		return "it is a " + wrong.Value + ", must be a map"
+		return "it is " + withArticle(wrong.Value) + ", must be a map"
 	case errors.As(err, &wrong):
-		return wrong.Field + " is a " + wrong.Value
+		return wrong.Field + " is " + withArticle(wrong.Value)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// withArticle names a kind of JSON value as a user of YAML calls it.
+func withArticle(kind string) string {
+	switch kind {
+	case "array":
+		return "a list"
+	case "object":
+		return "a map"
+	case "string":
+		return "a text"
+	case "bool":
+		return "a boolean"
+	}
+	return "a " + kind
 }
 
 // wrong reports what is wrong with a field, or with the whole object.

@@ -47,6 +47,8 @@ type foundMessage struct {
 	text string
 }
 
+var byteOrderMark = []byte("\ufeff")
+
 // maxMessages is how many messages of a file are reported one by one.
 const maxMessages = 3
 
@@ -80,6 +82,7 @@ func (m *messageFilter) next() ([]byte, error) {
 	m.within = !bytes.HasSuffix(text, newline)
 	if begins {
 		m.line++
+		text = bytes.TrimPrefix(text, byteOrderMark) // of a file that was joined to another
 		if isMessage(text) {
 			m.keep(string(bytes.TrimRight(text, "\r\n")))
 			return text[len(bytes.TrimRight(text, "\n")):], err

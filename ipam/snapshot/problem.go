@@ -24,7 +24,8 @@ type Problem struct {
 	// Harmless problems have no effect on this package or on Calico.
 	Harmless bool `json:"harmless,omitempty"`
 
-	order int32 // that of the object's place
+	order  int32 // that of the object's place
+	cutOff bool  // the file is cut off there
 }
 
 // Error returns the place, the object, the field and the reason in one line.

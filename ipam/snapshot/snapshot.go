@@ -121,7 +121,9 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	for _, r := range unique(l, "IPReservation", l.reservations) {
 		s.Cluster.Reservations = append(s.Cluster.Reservations, r.T...)
 	}
-	l.nodes = sorted(l, l.nodes, func(x, y *ipam.Node) int { return strings.Compare(x.Name, y.Name) })
+	l.nodes = sortedBy(l.nodes, func(x, y *ipam.Node) int { return strings.Compare(x.Name, y.Name) }, func(x, y located[ipam.Node]) bool {
+		return isSame(l, x.at, x.T, y.at, y.T) && !l.addsAddresses(max(x.at.order, y.at.order))
+	})
 	l.blocks = sorted(l, l.blocks, func(x, y *ipam.BlockState) int { return affinity.CompareCIDRNames(x.CIDR, y.CIDR) })
 	l.affinities = sorted(l, l.affinities, compareAffinities)
 	l.handles = sorted(l, l.handles, func(x, y *ipam.HandleState) int { return strings.Compare(x.ID, y.ID) })
@@ -132,6 +134,7 @@ func (l *Loader) Snapshot() (*Snapshot, error) {
 	l.pods = sorted(l, l.pods, func(x, y *Pod) int {
 		return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
 	})
+	l.pods = l.podsOnce(l.pods)
 	s.Pods = values(l.pods, func(p located[Pod]) Pod { return p.T })
 	s.Addresses = values(l.addresses, func(a located[NodeAddress]) NodeAddress { return a.T })
 	s.Networks = values(l.networks, func(n located[Network]) Network { return n.T })
@@ -157,9 +160,36 @@ func compareAffinities(x, y *ipam.AffinityState) int {
 	)
 }
 
+// podsOnce keeps each pod once. Of two of one name that differ, such as those of two
+// dumps in one file, it reports the second.
+func (l *Loader) podsOnce(pods []located[Pod]) []located[Pod] {
+	kept := pods[:0]
+	for _, p := range pods {
+		if n := len(kept); n > 0 && kept[n-1].T.Namespace == p.T.Namespace && kept[n-1].T.Name == p.T.Name {
+			if !reflect.DeepEqual(kept[n-1].T, p.T) {
+				l.again("Pod "+p.T.Namespace+"/"+p.T.Name, kept[n-1].at, p.at)
+			}
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// addsAddresses reports whether the node at the place of this number has an address that
+// none before it has.
+func (l *Loader) addsAddresses(order int32) bool {
+	return slices.ContainsFunc(l.addresses, func(a located[NodeAddress]) bool { return a.at.order == order })
+}
+
 // sorted sorts objects. Those of one name stay in the order in which they were
 // read; of two that are one object in both API groups the first is kept.
 func sorted[T any](l *Loader, list []located[T], compare func(x, y *T) int) []located[T] {
+	return sortedBy(list, compare, func(x, y located[T]) bool { return isSame(l, x.at, x.T, y.at, y.T) })
+}
+
+// sortedBy is sorted where same says which of one name are one object.
+func sortedBy[T any](list []located[T], compare func(x, y *T) int, same func(x, y located[T]) bool) []located[T] {
 	behind := func(least int) bool {
 		for i := 1; i < len(list); i++ {
 			if compare(&list[i-1].T, &list[i].T) >= least {
@@ -180,7 +210,7 @@ func sorted[T any](l *Loader, list []located[T], compare func(x, y *T) int) []lo
 		return list
 	}
 	return slices.CompactFunc(list, func(x, y located[T]) bool {
-		return compare(&x.T, &y.T) == 0 && isSame(l, x.at, x.T, y.at, y.T)
+		return compare(&x.T, &y.T) == 0 && same(x, y)
 	})
 }
 

@@ -33,8 +33,9 @@ type yamlReader struct {
 	indent int   // of the items being read; -1 outside
 	taken  int   // how many items the document has so far
 
-	keys   [2]bool   // whether the document's own lines have an apiVersion and a kind
-	values [2]string // as they are written
+	first string   // key of the document
+	keys  [2]bool  // whether the document's own lines have an apiVersion and a kind
+	says  listHead // of the items being read, what stands before them
 }
 
 // chunk is text for the parser.
@@ -73,7 +74,7 @@ func (l *Loader) yaml(r io.Reader, line int, cutOff func() bool) error {
 func (y *yamlReader) last(mayBeCut, report bool) {
 	l := y.l
 	guarded := func(read func()) {
-		if !mayBeCut || y.current().large || y.indent < 0 && y.keys == [2]bool{} {
+		if !mayBeCut || y.current().large || !y.hasKind() {
 			read()
 			return
 		}
@@ -82,13 +83,14 @@ func (y *yamlReader) last(mayBeCut, report bool) {
 		if slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return !p.Harmless }) {
 			l.problems, l.blocks = l.problems[:problems], l.blocks[:min(blocks, len(l.blocks))]
 			if report {
-				l.problemAt(at, cutOffHere)
+				l.cutOffAt(at)
 			}
 		}
 	}
-	if y.indent >= 0 && !y.keys[1] {
+	if y.indent >= 0 && !y.keys[1] && len(y.head.lines) > 0 {
+		l.endKindless(listHead{})
 		if report {
-			l.problemAt(l.here(y.item.first()), cutOffHere)
+			l.cutOffAt(l.here(y.item.first()))
 		}
 		l.lists++
 		return
@@ -97,7 +99,19 @@ func (y *yamlReader) last(mayBeCut, report bool) {
 	guarded(y.end)
 }
 
-const cutOffHere = "the file is cut off in this object, which is left out"
+// hasKind reports whether the document or the item being read looks like a resource.
+func (y *yamlReader) hasKind() bool {
+	if len(y.head.lines) == 0 { // a list without a head
+		return bytes.Contains(y.item.text, []byte("kind:"))
+	}
+	return y.indent >= 0 || y.keys != [2]bool{}
+}
+
+// cutOffAt reports an object in which the file is cut off.
+func (l *Loader) cutOffAt(at place) {
+	l.problemAt(at, "the file is cut off in this object, which is left out")
+	l.problems[len(l.problems)-1].cutOff = true
+}
 
 // add takes a line to where it belongs.
 func (y *yamlReader) add(line []byte) {
@@ -117,31 +131,45 @@ func (y *yamlReader) add(line []byte) {
 	case line[0] == '%' && len(y.head.lines) == 0: // a directive
 	case y.indent >= 0 && indent > y.indent:
 		y.item.add(y.line, line)
-	case isDash && (y.next || indent == y.indent):
+	case isDash && (y.next || indent == y.indent || y.indent < 0 && len(y.head.lines) == 0):
 		y.endItem()
+		if y.next {
+			y.beginItems()
+		}
 		y.next, y.indent = false, indent
 		y.item.add(y.line, line)
 	default:
 		y.endItem()
 		key, value, _ := bytes.Cut(line, []byte(":"))
-		y.begin(string(key), string(value))
-		y.next, y.indent = string(key) == "items" && isBlankOrComment(value), -1
+		name := ""
+		if line[0] != ' ' && line[0] != '-' {
+			name = strings.Trim(strings.TrimSpace(string(key)), `"'`)
+			y.begin(name)
+		}
+		y.next, y.indent = name == "items" && isBlankOrComment(value), -1
 		y.head.add(y.line, line)
 	}
 }
 
 // begin ends the document where a key shows that the next one begins: what kubectl
 // printed twice stands in one file without a mark in between.
-func (y *yamlReader) begin(key, value string) {
-	for i, of := range []string{"apiVersion", "kind"} {
-		if key != of {
-			continue
-		}
-		if y.keys[i] {
-			y.end()
-		}
-		y.keys[i], y.values[i] = true, strings.Trim(value, " \r\"'")
+func (y *yamlReader) begin(key string) {
+	i := slices.Index([]string{"apiVersion", "kind"}, key)
+	if i >= 0 && y.keys[i] || key == y.first {
+		y.end()
 	}
+	if y.first = cmp.Or(y.first, key); i >= 0 {
+		y.keys[i] = true
+	}
+}
+
+// beginItems reads what the document says before its items.
+func (y *yamlReader) beginItems() {
+	y.says = listHead{}
+	if text, err := y.head.json(); err == nil {
+		y.says, _, _ = headOfList(text)
+	}
+	y.l.kindComes = y.says.kind == ""
 }
 
 // current returns the chunk that is being read.
@@ -189,12 +217,7 @@ func (y *yamlReader) endItem() {
 	at := y.l.here(y.item.lines[0])
 	if text, ok := y.l.parse(at, &y.item); ok {
 		text = text[1 : len(text)-1] // the item is a list of one
-		kind, isList := strings.CutSuffix(y.values[1], "List")
-		group := y.values[0]
-		if !isList || kind == "" {
-			kind, group = "", ""
-		}
-		y.l.objectText(at, text, kind, group)
+		y.l.objectText(at, text, y.says.itemKind(), y.says.itemGroup())
 	}
 	y.item.reset()
 	y.indent = -1
@@ -204,7 +227,7 @@ func (y *yamlReader) endItem() {
 func (y *yamlReader) end() {
 	y.endItem()
 	taken := y.taken
-	y.next, y.indent, y.taken, y.keys, y.values = false, -1, 0, [2]bool{}, [2]string{}
+	y.next, y.indent, y.taken, y.first, y.keys, y.says = false, -1, 0, "", [2]bool{}, listHead{}
 	if len(y.head.lines) == 0 {
 		return
 	}
@@ -213,15 +236,17 @@ func (y *yamlReader) end() {
 	y.head.reset()
 	switch {
 	case !ok:
+		y.l.endKindless(listHead{})
 		y.l.objects++
 	case taken > 0:
 		y.l.lists++
-		kind, _, err := kindOfList(text)
+		head, _, err := headOfList(text)
+		y.l.endKindless(head)
 		if err != nil {
 			y.l.problemAt(at, err.Error())
 			return
 		}
-		y.l.endList(at, kind)
+		y.l.endList(at, head.kind)
 	case string(text) != "null":
 		y.l.document(at, text)
 	}
@@ -229,31 +254,60 @@ func (y *yamlReader) end() {
 
 // document reads a whole document: one object, or a List in flow style.
 func (l *Loader) document(at place, text []byte) {
-	kind, items, err := kindOfList(text)
-	if err != nil || !strings.HasSuffix(kind, "List") {
+	if text[0] == '[' {
+		var items []json.RawMessage
+		_ = decode(text, &items) // it is a list
+		for _, item := range items {
+			l.objectText(l.here(int(at.line)), item, "", "")
+		}
+		return
+	}
+	head, items, err := headOfList(text)
+	if err != nil || !strings.HasSuffix(head.kind, "List") {
 		l.objectText(at, text, "", "")
 		return
 	}
 	l.lists++
-	l.list(kind)
+	l.list(head.kind)
 	for _, item := range items {
-		l.objectText(l.here(int(at.line)), item, strings.TrimSuffix(kind, "List"), "")
+		l.objectText(l.here(int(at.line)), item, head.itemKind(), head.itemGroup())
 	}
 }
 
-// kindOfList returns the kind of an object, and its items if it has any.
-func kindOfList(text []byte) (kind string, items []json.RawMessage, err error) {
+// listHead is what a list says of itself.
+type listHead struct{ kind, group string }
+
+// itemKind returns the kind of the items that do not say theirs, "" if it tells nothing.
+func (h listHead) itemKind() string {
+	kind, isList := strings.CutSuffix(h.kind, "List")
+	if !isList {
+		return ""
+	}
+	return kind
+}
+
+// itemGroup returns the API group of those items.
+func (h listHead) itemGroup() string {
+	if h.itemKind() == "" {
+		return ""
+	}
+	return h.group
+}
+
+// headOfList returns what an object says of itself, and its items if it has any.
+func headOfList(text []byte) (head listHead, items []json.RawMessage, err error) {
 	var list struct {
 		Kind  field[string]            `json:"kind"`
+		Group field[string]            `json:"apiVersion"`
 		Items field[[]json.RawMessage] `json:"items"`
 	}
 	if err := decode(text, &list); err != nil {
-		return "", nil, fmt.Errorf("is no Kubernetes object: %s", plain(err))
+		return listHead{}, nil, fmt.Errorf("is no Kubernetes object: %s", plain(err))
 	}
 	if list.Items.wrong != "" {
-		return "", nil, fmt.Errorf("items: %s", list.Items.wrong)
+		return listHead{}, nil, fmt.Errorf("items: %s", list.Items.wrong)
 	}
-	return list.Kind.value, list.Items.value, nil
+	return listHead{list.Kind.value, list.Group.value}, list.Items.value, nil
 }
 
 var (
