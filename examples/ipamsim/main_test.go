@@ -46,6 +46,7 @@ func TestHelp(t *testing.T) {
 		require.NotContains(t, out, "go run ./examples")
 		if len(args) > 1 {
 			require.Contains(t, out, "Exit status: 0")
+			require.Regexp(t, `(?s)Exit status: .*;\s130\sinterrupted`, out, args)
 		}
 		for line := range strings.Lines(out) {
 			require.LessOrEqual(t, len([]rune(line)), 80+len("\n"), line)

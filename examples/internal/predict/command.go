@@ -30,7 +30,7 @@ standard input, too.
 
 Exit status: 0; 1 a node gets no block: standard error names it and why, and the
 others are printed all the same; 2 bad usage, unreadable names or unwritable
-output.
+output; 130 interrupted.
 `
 
 // options are the flags.

@@ -22,7 +22,7 @@ each race that differs, the first difference is printed.
   ipamsim race -check -json testdata/races.jsonl.gz | jq .details[0]
 
 Exit status: 0 no difference; 1 difference; 2 bad usage, unreadable file or
-unwritable output.
+unwritable output; 130 interrupted.
 `
 
 // fileResult is what -json prints, a line a file.

@@ -32,7 +32,7 @@ by call; and 40 nodes at once, and what that costs:
 -h after -seed, -check or -storm tells more.
 
 Exit status: 0; 1 an invariant or a recording does not hold, or a pod got no
-address; 2 bad usage, unreadable file or unwritable output.
+address; 2 bad usage, unreadable file or unwritable output; 130 interrupted.
 `
 
 // mode is something that the program can do, by the flag that asks for it.

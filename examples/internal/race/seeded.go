@@ -43,7 +43,8 @@ before v3.33, what one ReleaseIPs frees may queue in any order, and may leave a
 handle that counts too much.
 
 Exit status: 0; 1 an invariant does not hold; 2 bad usage, unreadable file or
-unwritable output. Colours on a terminal, unless NO_COLOR is set.
+unwritable output; 130 interrupted. Colours on a terminal, unless NO_COLOR is
+set.
 `
 
 // request is what the flags ask for.

@@ -43,7 +43,7 @@ Time is virtual: the output is the same on every machine.
       jq -c '[.blockSize, .calls, .lastSeconds]'
 
 Exit status: 0 every pod got an address; 1 one did not; 2 bad usage or
-unwritable output.
+unwritable output; 130 interrupted.
 `
 
 // storm is the program with -storm.

@@ -30,7 +30,7 @@ or .json instead of .yaml; with -snapshot v3, NAME.v3.yaml.gz and so on.
       jq 'select(.divergences > 0)'
 
 Exit status: 0 no divergence; 1 divergence; 2 bad usage, unreadable file or
-unwritable output.
+unwritable output; 130 interrupted.
 `
 
 // fileResult is what -json prints, a line a file.

@@ -49,7 +49,7 @@ on its release of Calico, which clusterinformations tells.
 
 Exit status: 0 nobody was refused; 1 somebody was, -explain found why, fewer
 blocks are left than -fail-below wants, or a pool is not -apart; 2 bad usage,
-unreadable input or unwritable output.
+unreadable input or unwritable output; 130 interrupted.
 `
 
 // options are what the flags say.
