@@ -2,13 +2,10 @@ package fake
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -253,66 +250,6 @@ func nodeOf(o Object) *corev1.Node {
 	return nil
 }
 
-var errModified = errors.New("the object has been modified; please apply your changes to the latest version and try again")
-
-// Update replaces the object of its name. Its revision must be the one that the
-// object has; a node may have none, and replaces whatever is there. An update that
-// changes nothing is no write.
-func (r *Resources) Update(ctx context.Context, o Object) (Object, error) {
-	defer r.lock()()
-	k, err := r.writable(ctx, o, "update")
-	if err != nil {
-		return nil, err
-	}
-	o = o.DeepCopyObject().(Object)
-	old := r.fake.entry(k.Plural, o.GetName())
-	if old == nil {
-		return nil, kerrors.NewNotFound(k.resource(), o.GetName())
-	}
-	at := old.object.Metadata().Revision
-	switch text := o.GetResourceVersion(); {
-	case text == "" && k.Group != "":
-		return nil, invalidObject(k, o, field.Invalid(field.NewPath("metadata", "resourceVersion"), text, "must be specified for an update"))
-	case text != "" && text != revision(at):
-		return nil, kerrors.NewConflict(k.resource(), o.GetName(), errModified)
-	case o.GetUID() != "" && o.GetUID() != old.meta.UID:
-		return nil, uidConflict(k, o.GetName(), string(o.GetUID()), old)
-	}
-	// The name is that of an object that is there: the allocator makes any.
-	if errs := checkMeta(o, func(string, bool) []string { return nil }); errs != nil {
-		return nil, invalidObject(k, o, errs...)
-	}
-	written := writtenMeta(o)
-	meta := old.meta
-	meta.Labels, meta.Annotations, meta.Finalizers, meta.OwnerReferences = written.Labels, written.Annotations, written.Finalizers, written.OwnerReferences
-	shown := k.show(old)
-	o.GetObjectKind().SetGroupVersionKind(k.GroupVersionKind)
-	full := *metaOf(shown).DeepCopy()
-	full.Annotations, full.Finalizers, full.OwnerReferences, full.Labels = o.GetAnnotations(), o.GetFinalizers(), o.GetOwnerReferences(), o.GetLabels()
-	setMeta(o, full)
-	if equality.Semantic.DeepEqual(shown, o) {
-		return shown, nil
-	}
-	setMeta(shown, full)
-	object := old.object.Copy()
-	if !equality.Semantic.DeepEqual(shown, o) {
-		if object, err = r.object(k, o, old.object); err != nil {
-			return nil, err
-		}
-		if meta.Generation > 0 {
-			meta.Generation++
-		}
-	} else if n, ok := object.(*protocol.Node); ok {
-		n.Labels = maps.Clone(o.GetLabels())
-	}
-	e := &entry{object: object, meta: meta, node: nodeOf(o)}
-	r.replace(e, halfDeleted(o))
-	if e.meta.DeletionTimestamp != nil && len(e.meta.Finalizers) == 0 {
-		r.remove(e)
-	}
-	return k.show(e), nil
-}
-
 // replace writes an entry that was there. After half of a deletion the allocator
 // does not see it any more.
 func (r *Resources) replace(e *entry, half bool) {
@@ -337,10 +274,6 @@ func (r *Resources) remove(e *entry) {
 	}
 	f.cluster.Store().Do(protocol.Request{Verb: protocol.Delete, Key: e.object.Key(), Object: e.object})
 	f.record(e.object, nil)
-}
-
-func uidConflict(k *Kind, name, uid string, there *entry) error {
-	return kerrors.NewConflict(k.resource(), name, fmt.Errorf("the UID is %s, not %s: the object of this name is another one", there.meta.UID, uid))
 }
 
 // Delete deletes the object of that name, of the kind of the object of, unless it is

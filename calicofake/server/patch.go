@@ -11,10 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"github.com/ipamsim/ipamsim/calicofake/fake"
 )
 
-// patch changes an object. If somebody else writes it at the same time, and the patch
-// is not for one revision, it is tried again.
+// patch changes an object in one step, so that it meets no conflict unless it names a
+// revision.
 func (q *request) patch() error {
 	media, _, _ := mime.ParseMediaType(q.r.Header.Get("Content-Type"))
 	merge := types.PatchType(media) == types.MergePatchType
@@ -31,14 +33,10 @@ func (q *request) patch() error {
 	if err != nil {
 		return err
 	}
-	for {
-		old, err := q.resources.Get(q.r.Context(), q.kind.New(), q.name)
+	o, err := q.resources.Patch(q.r.Context(), q.kind.New(), q.name, func(o fake.Object) (fake.Object, error) {
+		text, err := json.Marshal(o)
 		if err != nil {
-			return err
-		}
-		text, err := json.Marshal(old)
-		if err != nil {
-			return err
+			return nil, err
 		}
 		if merge {
 			text, err = mergePatch(text, change)
@@ -46,19 +44,14 @@ func (q *request) patch() error {
 			text, err = strategicpatch.StrategicMergePatch(text, change, corev1.Node{})
 		}
 		if err != nil {
-			return kerrors.NewBadRequest(fmt.Sprintf("the patch cannot be applied: %v", err))
+			return nil, kerrors.NewBadRequest(fmt.Sprintf("the patch cannot be applied: %v", err))
 		}
-		o, err := q.body(text, nil)
-		if err != nil {
-			return err
-		}
-		again := o.GetResourceVersion() == old.GetResourceVersion()
-		if o, err = q.resources.Update(q.r.Context(), o); err == nil {
-			return q.answer(http.StatusOK, o)
-		} else if !again || !kerrors.IsConflict(err) {
-			return err
-		}
+		return q.body(text, nil)
+	})
+	if err != nil {
+		return err
 	}
+	return q.answer(http.StatusOK, o)
 }
 
 // mergePatch applies a merge patch (RFC 7396).
