@@ -47,9 +47,11 @@ nodes, virtual machines, services and events are for files only:
   groups: [{nodes: 20, nodeFormat: b-%d, podsPerNode: 60, labels: {zone: b}}]
   events: [{at: 10m, do: drain, nodes: [node-0, node-1]}]
 
-Exit status: 0 a block size fits, for every scenario, or nothing differs; with
--shard: all was run; 1 no block size fits, or something differs; 2 bad usage,
-unreadable input or unwritable output; 130 interrupted.
+Exit status: 0 a block size fits, for every scenario; 1 none fits, for one of
+them; 2 bad usage, unreadable input or unwritable output; 130 interrupted.
+With -check: 0 nothing differs, 1 something does. With -calico all: 0 every
+scenario fits at a release, even if releases differ; 1 one fits at none. With
+-shard: 0 all was run.
 `
 
 // options are the flags.

@@ -2,11 +2,13 @@ package plan
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
@@ -25,6 +27,7 @@ var comparedReleases = []calico.Version{calico.V3(26), calico.V3(31), calico.V3(
 type release struct {
 	Calico string      `json:"calico"`
 	Error  string      `json:"error,omitempty"` // why it cannot be run there
+	Fits   bool        `json:"fits"`            // as in a row
 	Result *sim.Result `json:"result,omitempty"`
 }
 
@@ -35,7 +38,13 @@ type comparison struct {
 	Releases  []release    `json:"releases"`
 }
 
-// compareReleases runs every scenario on the compared releases, at one block size.
+// fits reports whether the scenario fits, at one release at least.
+func (of *comparison) fits() bool {
+	return slices.ContainsFunc(of.Releases, func(r release) bool { return r.Fits })
+}
+
+// compareReleases runs every scenario on the compared releases, at one block size. Its
+// error is [cli.ErrNo] if one of them fits at no release; that releases differ is none.
 func compareReleases(ctx context.Context, o *options, entries []entry, stdout, stderr io.Writer) error {
 	total := 0
 	for i := range entries {
@@ -44,10 +53,14 @@ func compareReleases(ctx context.Context, o *options, entries []entry, stdout, s
 	c := newCrew(ctx, o.workers, stderr, total)
 	defer c.bar.Stop()
 	out := bufio.NewWriter(stdout)
+	var answer error
 	for i := range entries {
 		of, err := c.compareReleases(&entries[i].Scenario)
 		if err != nil {
 			return entries[i].wrong(err)
+		}
+		if !of.fits() {
+			answer = cli.ErrNo
 		}
 		if i == len(entries)-1 {
 			c.bar.Stop()
@@ -63,12 +76,29 @@ func compareReleases(ctx context.Context, o *options, entries []entry, stdout, s
 		}
 		of.write(out)
 	}
-	return out.Flush()
+	return cmp.Or(out.Flush(), answer)
+}
+
+// comparedSize returns the block size at which releases are compared: the one in question,
+// or the best one where the pool is too small or too large for that.
+func (c *crew) comparedSize(s *sim.Scenario) (int, error) {
+	if size := question(s); len(s.Pools) > 0 || s.BlockSize != 0 || slices.Contains(sizes(s), size) {
+		return size, nil
+	}
+	p, err := c.makePlan(&sim.Entry{Scenario: *s}, 0, extras{})
+	if err != nil {
+		return 0, err
+	}
+	return choose(p).BlockSize, nil
 }
 
 func (c *crew) compareReleases(s *sim.Scenario) (*comparison, error) {
-	of := &comparison{Scenario: *s, BlockSize: question(s), Releases: make([]release, len(comparedReleases))}
-	err := together(len(comparedReleases), func(i int) error {
+	size, err := c.comparedSize(s)
+	if err != nil {
+		return nil, err
+	}
+	of := &comparison{Scenario: *s, BlockSize: size, Releases: make([]release, len(comparedReleases))}
+	err = together(len(comparedReleases), func(i int) error {
 		with := *s
 		if len(s.Pools) == 0 {
 			with.BlockSize = of.BlockSize
@@ -83,7 +113,7 @@ func (c *crew) compareReleases(s *sim.Scenario) (*comparison, error) {
 			return nil
 		}
 		r, err := c.run(&with, sim.Options{}, requests(s))
-		of.Releases[i].Result = &r
+		of.Releases[i].Result, of.Releases[i].Fits = &r, err == nil && fits(&r)
 		return err
 	})
 	return of, err
@@ -124,23 +154,31 @@ func (of *comparison) write(w io.Writer) {
 	paragraph(w, of.verdict())
 }
 
-// verdict says what the releases make different.
+// verdict says what the releases make different, and whether it fits at none of them.
 func (of *comparison) verdict() string {
-	var last *sim.Result
+	var last *release
 	same, run := true, 0
 	for i := range of.Releases {
-		r := of.Releases[i].Result
-		if r == nil {
+		r := &of.Releases[i]
+		if r.Result == nil {
 			continue
 		}
-		same = same && (last == nil || r.Totals == last.Totals)
+		same = same && (last == nil || r.Result.Totals == last.Result.Totals)
 		last, run = r, run+1
+	}
+	none := ""
+	if !of.fits() {
+		short := shortcomings(sized(&of.Scenario, of.BlockSize), last.Result)
+		none = fmt.Sprintf(" It fits at none of them: with %s, %s.", last.Calico, short)
+		if run == 1 {
+			none = fmt.Sprintf(" It does not fit there: %s.", short)
+		}
 	}
 	switch {
 	case run == 1:
-		return "Only the newest release has all that this asks for."
+		return "Only the newest release has all that this asks for." + none
 	case same:
-		return "The releases give the same here: no node met an empty block of another's when no unclaimed one was left, which is where they differ."
+		return "The releases give the same here: no node met an empty block of another's when no unclaimed one was left, which is where they differ." + none
 	}
-	return "Since v3.32 a node that finds no unclaimed block takes an empty one from another node. Before, it borrows, or is refused where affinity is strict: empty blocks wait for the cleaning controller."
+	return "Since v3.32 a node that finds no unclaimed block takes an empty one from another node. Before, it borrows, or is refused where affinity is strict: empty blocks wait for the cleaning controller." + none
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/cli"
 )
 
 // TestUpgradePage: docs/upgrade.md shows what the program prints.
@@ -22,7 +24,7 @@ func TestUpgradePage(t *testing.T) {
 // what older releases do not have.
 func TestCompareReleases(t *testing.T) {
 	var out, wrong strings.Builder
-	require.Zero(t, run([]string{"-nodes", "30", "-pods", "4", "-pool", "10.0.0.0/24", "-calico", "all"}, nil, &out, &wrong), wrong.String())
+	require.Zero(t, run([]string{"-nodes", "4", "-pods", "4", "-pool", "10.0.0.0/24", "-calico", "all"}, nil, &out, &wrong), wrong.String())
 	require.Contains(t, out.String(), "The releases give the same here")
 	require.Equal(t, 4, strings.Count(out.String(), "\n    v3."))
 
@@ -34,11 +36,36 @@ func TestCompareReleases(t *testing.T) {
 	require.Len(t, of.Releases, 4)
 	for i, r := range of.Releases {
 		require.Equal(t, i < 3, r.Result == nil, r.Calico)
+		require.Equal(t, i == 3, r.Fits, r.Calico)
 		require.Equal(t, i < 3, strings.Contains(r.Error, "v3.33 is the first release that does"), "%s: %s", r.Calico, r.Error)
 	}
 	out.Reset()
 	require.Zero(t, run([]string{"-nodes", "3", "-pods", "4", "-cooldown", "1m", "-calico", "all"}, nil, &out, &wrong), wrong.String())
 	require.Contains(t, out.String(), "  v3.32 ipCooldownSeconds")
+}
+
+// TestReleasesStatus: the exit status is 1 if a scenario fits at no release, and 0 if it
+// fits at some, whether they differ or not.
+func TestReleasesStatus(t *testing.T) {
+	small := file(t, "s.yaml", "pool: 10.0.0.0/24\nnodes: 30\npodsPerNode: 4\n")
+	for args, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"-nodes 3 -pods 4 -pool 10.0.0.0/24":                   {cli.Fine, "The releases give the same here"},
+		"-f ../../../testdata/upgrade.yaml":                    {cli.Fine, "Since v3.32 a node that finds no unclaimed block takes"},
+		"-nodes 30 -pods 4 -pool 10.0.0.0/24":                  {cli.No, "differ. It fits at none of them:\nwith v3.33, 130 addresses are borrowed and 26 nodes have no block.\n"},
+		"-nodes 30 -pods 4 -pool 10.0.0.0/24 -json":            {cli.No, `"fits":false`},
+		"-nodes 30 -pods 4 -pool 10.0.0.0/24 -cooldown 1m":     {cli.No, "for. It does not fit there: 130\naddresses are borrowed and 26 nodes have no block.\n"},
+		"-nodes 300 -pods 40 -pool 10.0.0.0/18 -block-size 26": {cli.No, "It fits at none of them"},
+		"-nodes 2 -pods 3 -pool 10.0.0.0/28":                   {cli.Fine, "in\nblocks of /29."},
+		"-nodes 2 -pods 300 -pool 10.0.0.0/28":                 {cli.No, "It fits at none of them"},
+		"-f ../../../testdata/upgrade.yaml -f " + small:        {cli.No, "It fits at none of them"},
+	} {
+		var out, wrong strings.Builder
+		require.Equal(t, want.status, run(append(strings.Fields(args), "-calico", "all"), nil, &out, &wrong), "%s: %s", args, wrong.String())
+		require.Contains(t, out.String(), want.says, args)
+	}
 }
 
 // TestOneRelease: a plan of an older release, and what it does not have.
