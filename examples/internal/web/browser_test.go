@@ -243,6 +243,7 @@ func TestPageInBrowser(t *testing.T) {
 	part("calls", callByCall)
 	part("sizes", blockSizes)
 	part("dump", droppedDump)
+	part("files", filesAtOnce)
 	part("silence", nothingLeaves)
 	part("looks", looks)
 	part("many nodes", manyNodes)
@@ -681,6 +682,61 @@ func droppedDump(b *browser) {
 	require.Equal(b.t, "", b.message())
 	require.Equal(b.t, want, b.same(), "nor in the lab")
 	require.Empty(b.t, b.Complaints())
+}
+
+// vast is a cluster whose pool has 2^66 blocks.
+const vast = "apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: six}\nspec: {cidr: \"fd00:42::/56\", blockSize: 122, nodeSelector: all()}\n" +
+	"---\napiVersion: v1\nkind: Node\nmetadata: {name: n1}\n"
+
+// filesAtOnce: whatever files come while another is read, the page shows the cluster that
+// the engine has.
+func filesAtOnce(b *browser) {
+	sample, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", "sample.yaml"))
+	require.NoError(b.t, err)
+	s := session.New()
+	var loaded struct{ OK session.View }
+	require.NoError(b.t, json.Unmarshal(s.Call("load", []byte(`{"name":"sample.yaml"}`), sample), &loaded))
+	const bad, other = "hello: world\n", "kind: Node\napiVersion: v1\nmetadata: {name: other}\n"
+	status := `document.querySelector("#panel-cluster [role=status]").textContent`
+	figure := func(name string) string {
+		return b.Text(`document.querySelector("#panel-cluster [data-figure=` + name + `]").textContent`)
+	}
+	nodes := `document.querySelector("#panel-cluster .head small").textContent`
+	b.openLab("")
+	b.drop("vast.yaml", vast)
+	b.Wait(`document.querySelector(".cluster").dataset.loaded === "vast.yaml"`)
+	require.Equal(b.t, "73,786,976,294,838,206,464", figure("blocksLeft"))
+	b.Resize(360)
+	b.Settle()
+	require.LessOrEqual(b.t, chromium.Eval[int64](b.Chromium, `document.documentElement.scrollWidth`), int64(360), "figures of many digits")
+	b.Resize(1280)
+
+	b.drop("sample.yaml", string(sample))
+	b.drop("bad.yaml", bad)
+	b.Wait(`!document.getElementById("message").hidden`)
+	b.Settle()
+	require.Contains(b.t, b.message(), "bad.yaml cannot be opened")
+	require.Equal(b.t, "The file was not read. The cluster below is the one before.", b.Text(status))
+	require.Equal(b.t, fmt.Sprint(" ", len(loaded.OK.Nodes)), b.Text(nodes))
+	require.Equal(b.t, chart.Thousands(loaded.OK.Figures.InUse), figure("inUse"))
+	b.Run(find("cluster", "Add a pod") + `.click()`)
+	b.Wait(`document.querySelectorAll("#panel-cluster .history li").length === 2`)
+	after := call[session.View](b.t, s, "do", `{"do":"add-pods","count":1}`)
+	require.Equal(b.t, chart.Thousands(after.Figures.InUse), figure("inUse"))
+	require.Equal(b.t, fmt.Sprint(" ", len(after.Nodes)), b.Text(nodes), "the act is one on the cluster that was shown")
+
+	// The last of many, whether it is read or not; and an act in the midst of them.
+	b.drop("bad.yaml", bad)
+	b.drop("vast.yaml", vast)
+	b.drop("other.yaml", other)
+	b.Run(find("cluster", "Add a pod") + `.click()`)
+	b.drop("sample.yaml", string(sample))
+	b.Wait(`document.querySelector(".cluster").dataset.loaded === "sample.yaml" && ` + status + `.startsWith("sample.yaml: ")`)
+	b.Settle()
+	require.Equal(b.t, fmt.Sprint(" ", len(loaded.OK.Nodes)), b.Text(nodes))
+	require.Equal(b.t, chart.Thousands(loaded.OK.Figures.InUse), figure("inUse"))
+	require.Equal(b.t, fmt.Sprintf("%d findings", len(call[session.Findings](b.t, s, "findings", "{}").Findings)), b.Text(`document.querySelector(".found h2").textContent`))
+	b.silent()
 }
 
 // nothingLeaves: the page asks for its own files, and for nothing else, and it cannot.

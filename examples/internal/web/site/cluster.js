@@ -20,7 +20,7 @@ export function makeCluster(store) {
   const found = el("div.found");
   const body = el("div.cluster-lab");
   const element = el("div.cluster", {}, drop, found, body);
-  let lab = null, reading = 0;
+  let lab = null, reading = 0, last = Promise.resolve();
 
   for (const kind of ["dragenter", "dragover"]) {
     element.addEventListener(kind, event => {
@@ -37,28 +37,27 @@ export function makeCluster(store) {
     else complain(new Error("That was no file. Drop a file, or choose one."));
   });
 
-  async function read(file) {
+  // Of files that come while one is read, the last one counts. One at a time: what the
+  // engine has opened is shown before it opens another, so both have the same cluster.
+  function read(file) {
     const mine = ++reading;
     calm();
     status.textContent = `Reading ${file.name} …`;
+    last = last.then(() => mine === reading && load(file, () => mine !== reading));
+  }
+
+  async function load(file, overtaken) {
+    status.textContent = `Reading ${file.name} …`;
     const began = performance.now();
     try {
-      const bytes = await file.arrayBuffer();
-      const view = await store.session.call("load", { name: file.name }, bytes);
-      if (mine !== reading) return;
-      const findings = await store.ask("findings", {});
-      if (!lab) {
-        store.show(view);
-        lab = makeLab(store, { acts: true, history: true });
-        body.append(lab.element);
-      } else {
-        store.show(view);
-      }
+      const view = await store.session.call("load", { name: file.name }, await file.arrayBuffer());
+      store.show(view); // before an act can show a later view
+      if (!lab) body.append((lab = makeLab(store, { acts: true, history: true })).element);
+      showFindings(await store.ask("findings", {}));
       status.textContent = `${file.name}: ${plural(view.nodes.length, "node")}, ${plural(view.figures.blocks, "block")}, ${plural(view.figures.inUse, "address", "addresses")} in use. Read in ${Math.round(performance.now() - began)} ms.`;
-      showFindings(findings);
       element.dataset.loaded = file.name;
     } catch (error) {
-      if (mine !== reading) return;
+      if (overtaken()) return;
       status.textContent = lab ? "The file was not read. The cluster below is the one before." : "The file was not read.";
       complain(error);
     } finally {
