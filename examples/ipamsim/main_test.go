@@ -54,6 +54,22 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestFull: where standard output cannot be written, every program says so once, without
+// the words of what wrote it, and so does every help.
+func TestFull(t *testing.T) {
+	for _, args := range []string{"help", "-h", "help plan", "plan -h", "race -seed 7 -h", "completion -h", "-version", "whatif -f ../../testdata/sample.yaml -o -", "whatif -f ../../testdata/sample.yaml"} {
+		var errs bytes.Buffer
+		status := cli.Execute(context.Background(), command(), strings.Fields(args), strings.NewReader(""), full{}, &errs)
+		require.Equal(t, cli.Bad, status, args)
+		require.Regexp(t, `^ipamsim( [a-z]+)?: no space left on device\n$`, errs.String(), args)
+	}
+}
+
+// full is a device without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
 func TestMistyped(t *testing.T) {
 	for args, want := range map[string]string{
 		"plna":            "ipamsim: plna: no such command; did you mean plan? (-h for help)\n",

@@ -95,7 +95,11 @@ func Execute(ctx context.Context, cmd *cobra.Command, args []string, stdin io.Re
 		args = []string{} // or cobra would take those of the process
 	}
 	cmd.SetArgs(doubleDashes(cmd, args))
-	ran, err := cmd.ExecuteContextC(ctx)
+	var unwritten error
+	ran, err := cmd.ExecuteContextC(context.WithValue(ctx, unwrittenHelp{}, &unwritten))
+	if err == nil {
+		err = unwritten
+	}
 	name := ran.CommandPath()
 	stopAll()
 	switch {

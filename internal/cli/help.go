@@ -25,8 +25,17 @@ func Help(cmd *cobra.Command) {
 		fmt.Fprintf(&out, "\n%s COMMAND -h tells more.\n", cmd.CommandPath())
 	}
 	PrintFlags(&out, cmd.Flags())
-	_, _ = io.WriteString(cmd.OutOrStdout(), out.String()) // nobody sees help that cannot be written
+	_, err := io.WriteString(cmd.OutOrStdout(), out.String())
+	if ctx := cmd.Root().Context(); ctx != nil && err != nil {
+		if unwritten, ok := ctx.Value(unwrittenHelp{}).(*error); ok {
+			*unwritten = err
+		}
+	}
 }
+
+// unwrittenHelp is the key of a context's *error: why the help could not be written, which
+// cobra's functions of help do not return.
+type unwrittenHelp struct{}
 
 // Called replaces "ipamsim NAME" in a text by how the user called the command,
 // which may be "go run ./examples/NAME".

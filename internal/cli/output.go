@@ -173,10 +173,15 @@ func (t *Output) Write(ctx context.Context, stdout io.Writer, write func(io.Writ
 	return t.wrong(os.Rename(f.Name(), t.path))
 }
 
-// buffered writes to w in larger pieces.
+// buffered writes to w in larger pieces. If w fails, it returns that error as it is, and
+// not in the words of whatever wrote, which may say it more than once.
 func buffered(w io.Writer, write func(io.Writer) error) error {
 	out := bufio.NewWriter(w)
-	if err := write(out); err != nil {
+	err := write(out)
+	if _, failed := out.Write(nil); failed != nil {
+		return failed
+	}
+	if err != nil {
 		return err
 	}
 	return out.Flush()
