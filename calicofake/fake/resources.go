@@ -279,7 +279,8 @@ func (r *Resources) remove(e *entry) {
 // Delete deletes the object of that name, of the kind of the object of, unless it is
 // another one than the preconditions say. Nil stands for no preconditions. It returns
 // the object. If that has finalizers it is only marked as being deleted, with a time,
-// until an update takes the last of them away; the allocator pays them no attention.
+// until an update takes the last of them away, and gets no new ones; the allocator
+// pays them no attention.
 func (r *Resources) Delete(ctx context.Context, of Object, name string, pre *metav1.Preconditions) (Object, error) {
 	defer r.lock()()
 	k, err := r.writable(ctx, of, "delete")

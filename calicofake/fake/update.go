@@ -77,6 +77,9 @@ func (r *Resources) update(k *Kind, old *entry, o Object) (Object, error) {
 	if uid := o.GetUID(); uid != "" {
 		errs = append(errs, apivalidation.ValidateImmutableField(uid, old.meta.UID, field.NewPath("metadata", "uid"))...)
 	}
+	if old.meta.DeletionTimestamp != nil {
+		errs = append(errs, apivalidation.ValidateNoNewFinalizers(o.GetFinalizers(), old.meta.Finalizers, field.NewPath("metadata", "finalizers"))...)
+	}
 	if len(errs) > 0 {
 		return nil, invalidObject(k, o, errs...)
 	}

@@ -7,9 +7,56 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ipamsim/ipamsim/calicofake/fake"
 )
+
+// TestNoNewFinalizers: an object that is being deleted gets none, by an update or a
+// patch, but may lose some or have them in another order.
+func TestNoNewFinalizers(t *testing.T) {
+	f := fake.New(fake.Options{})
+	r := f.Resources()
+	pool := fake.Pool("blue", "10.0.0.0/24")
+	for _, o := range []fake.Object{&pool, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}} {
+		finalizers := func(of ...string) func(fake.Object) (fake.Object, error) {
+			return func(o fake.Object) (fake.Object, error) {
+				o.SetFinalizers(of)
+				return o, nil
+			}
+		}
+		o.SetFinalizers([]string{"example.org/a"})
+		o, err := r.Create(ctx, o)
+		require.NoError(t, err)
+		o, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/a", "example.org/b"))
+		require.NoError(t, err, "it is not being deleted yet")
+		o, err = r.Delete(ctx, o, o.GetName(), nil)
+		require.NoError(t, err)
+		at := o.GetResourceVersion()
+
+		more := o.DeepCopyObject().(fake.Object)
+		more.SetFinalizers([]string{"example.org/a", "example.org/b", "example.org/c"})
+		_, err = r.Update(ctx, more)
+		require.True(t, kerrors.IsInvalid(err), "%v", err)
+		require.ErrorContains(t, err, "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted")
+		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/c"))
+		require.True(t, kerrors.IsInvalid(err), "%v", err)
+		o, err = r.Get(ctx, o, o.GetName())
+		require.NoError(t, err)
+		require.Equal(t, at, o.GetResourceVersion(), "nothing was written")
+
+		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/b", "example.org/a"))
+		require.NoError(t, err)
+		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/b"))
+		require.NoError(t, err)
+		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/a"))
+		require.True(t, kerrors.IsInvalid(err), "one that was taken away does not come back: %v", err)
+		_, err = r.Patch(ctx, o, o.GetName(), finalizers())
+		require.NoError(t, err)
+		_, err = r.Get(ctx, o, o.GetName())
+		require.True(t, kerrors.IsNotFound(err), "%v", err)
+	}
+}
 
 // TestPatch: what edit makes of an object is written, and nothing if it fails or makes
 // another object of it.
