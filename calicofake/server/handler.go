@@ -289,14 +289,20 @@ func write(w http.ResponseWriter, status int, answer any) error {
 
 // fail writes an error as a Status.
 func fail(w http.ResponseWriter, err error) {
+	status := statusOf(err)
+	if d := status.Details; d != nil && d.RetryAfterSeconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(d.RetryAfterSeconds)))
+	}
+	_ = write(w, int(status.Code), status)
+}
+
+// statusOf returns an error as an object of the API.
+func statusOf(err error) *metav1.Status {
 	var of kerrors.APIStatus
 	if !errors.As(err, &of) {
 		of = kerrors.NewInternalError(err)
 	}
 	status := of.Status()
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-	if d := status.Details; d != nil && d.RetryAfterSeconds > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(d.RetryAfterSeconds)))
-	}
-	_ = write(w, int(status.Code), &status)
+	return &status
 }

@@ -89,7 +89,8 @@ type watchEvent struct {
 	Object any             `json:"object"`
 }
 
-// watch answers a watch that begins after the revision at.
+// watch answers a watch that begins after the revision at. If that is too long ago, the
+// answer is an event that says so.
 func (q *request) watch(options fake.ListOptions, at, now string) error {
 	query := q.r.URL.Query()
 	initial := query.Get("sendInitialEvents")
@@ -108,13 +109,19 @@ func (q *request) watch(options fake.ListOptions, at, now string) error {
 		defer cancel()
 	}
 	w, err := q.resources.Watch(ctx, q.kind.New(), options)
-	if err != nil {
+	expired := kerrors.IsResourceExpired(err)
+	if err != nil && !expired {
 		return err
 	}
-	defer w.Stop()
 	q.w.Header().Set("Content-Type", "application/json")
 	q.w.WriteHeader(http.StatusOK)
 	flush, out := http.NewResponseController(q.w), json.NewEncoder(q.w)
+	if expired {
+		// An API server finds this out when it has begun to answer.
+		_ = out.Encode(watchEvent{watch.Error, statusOf(err)}) // a client that is gone does not matter
+		return nil
+	}
+	defer w.Stop()
 	_ = flush.Flush()
 	for e := range w.ResultChan() {
 		if e.Type == watch.Bookmark {

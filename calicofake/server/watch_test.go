@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +16,12 @@ import (
 
 	libapiv3 "github.com/projectcalico/calico/libcalico-go/lib/apis/v3"
 	"github.com/stretchr/testify/require"
+	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ipamsim/ipamsim/calicofake/fake"
@@ -184,16 +188,49 @@ func TestWatchSelects(t *testing.T) {
 }
 
 // TestTooOld: a watch that begins before what the fake remembers is told to list
-// again.
+// again, by an event as an API server does: client-go's RetryWatcher ends with that,
+// and tries again for ever after an answer that is an error.
 func TestTooOld(t *testing.T) {
 	f, s := started(t, fake.Options{})
 	for i := range 10_001 {
 		require.NoError(t, f.SetNode("node-1", map[string]string{"i": strconv.Itoa(i)}))
 	}
-	status, body := do(t, s, http.MethodGet, "/api/v1/nodes?watch=1&resourceVersion=1", "")
-	require.Equal(t, http.StatusGone, status)
-	require.Contains(t, body, `"reason":"Expired"`)
-	status, body = do(t, s, http.MethodGet, "/api/v1/nodes?watch=1&resourceVersion=99999", "")
+	for _, accept := range []string{"application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"} {
+		status, body := do(t, s, http.MethodGet, "/api/v1/nodes?watch=1&resourceVersion=1", "", "Accept", accept)
+		require.Equal(t, http.StatusOK, status, body)
+		require.Equal(t, 1, strings.Count(body, "\n"), "one event, and the watch ends: %s", body)
+		var e struct {
+			Type   string
+			Object metav1.Status
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &e))
+		require.Equal(t, "ERROR", e.Type)
+		require.Equal(t, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, e.Object.TypeMeta)
+		require.Equal(t, metav1.StatusFailure, e.Object.Status)
+		require.EqualValues(t, http.StatusGone, e.Object.Code)
+		require.Equal(t, metav1.StatusReasonExpired, e.Object.Reason)
+		require.Contains(t, e.Object.Message, "too old resource version: 1")
+	}
+	c := clientOf(t, s.Config())
+	from := func(o metav1.ListOptions) (watch.Interface, error) {
+		return c.Watch(ctx, nodes(), &client.ListOptions{Raw: &o})
+	}
+	w, err := from(metav1.ListOptions{ResourceVersion: "1"})
+	require.NoError(t, err)
+	defer w.Stop()
+	retried, err := watchtools.NewRetryWatcher("1", &toolscache.ListWatch{WatchFunc: from})
+	require.NoError(t, err)
+	defer retried.Stop()
+	for _, w := range []watch.Interface{w, retried} {
+		e, err := nextEvent(w)
+		require.NoError(t, err)
+		require.Equal(t, watch.Error, e.Type)
+		err = kerrors.FromObject(e.Object)
+		require.True(t, kerrors.IsResourceExpired(err), "%v", err)
+		_, err = nextEvent(w)
+		require.EqualError(t, err, "the watch has ended")
+	}
+	status, body := do(t, s, http.MethodGet, "/api/v1/nodes?watch=1&resourceVersion=99999", "")
 	require.Equal(t, http.StatusGatewayTimeout, status)
 	require.Contains(t, body, "Too large resource version: 99999, current: 10002")
 }
