@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ipamsim/ipamsim/ipam/trace"
 )
 
 // Found is the result of checking a file of recordings.
@@ -82,4 +85,37 @@ func (f *Found) show(out io.Writer) {
 	for _, d := range f.Details {
 		fmt.Fprintln(out, d)
 	}
+}
+
+// Misplaced says what a file of recordings holds that is for another program than this
+// one, and how to call that; empty if it does not know the file. Wanted is what this
+// program reads.
+func Misplaced(cmd *cobra.Command, file, wanted string) string {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return "" // a pipe cannot be read again
+	}
+	l, err := trace.OpenLines(file)
+	if err != nil {
+		return ""
+	}
+	defer l.Close()
+	var first map[string]json.RawMessage
+	if err := l.Next(&first); err != nil {
+		return ""
+	}
+	has := func(name string) bool { return first[name] != nil }
+	var holds, name, flag string
+	switch {
+	case has("op"): // an operation without the first line of its recording
+	case has("pool") && has("nodes"):
+		holds, name, flag = "scenarios with results", "plan", "-check "
+	case has("setting"):
+		holds, name, flag = "recorded races", "race", "-check "
+	case has("version") && has("start"):
+		holds, name = "a recording of operations", "replay"
+	}
+	if name == "" || name == cmd.Name() {
+		return ""
+	}
+	return fmt.Sprintf("%s: holds %s, not %s: use %s %s%s", file, holds, wanted, Sibling(cmd, name), flag, file)
 }

@@ -3,9 +3,11 @@ package predict
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +42,7 @@ func newPredictor(o options, names []string) (*predictor, error) {
 	}
 	for _, name := range names {
 		if err := a.SetNode(ipam.Node{Name: name}); err != nil {
-			return nil, err
+			return nil, errors.New(strings.TrimPrefix(err.Error(), "ipam: ")) // the user knows no library
 		}
 	}
 	return &predictor{a, p, o.independent, make(map[string]netip.Prefix, len(names))}, nil

@@ -161,7 +161,7 @@ func TestBadUsage(t *testing.T) {
 		"two on a line":     {[]string{"-pool", "10.0.0.0/8", "-"}, "a\nb c\n", `standard input:2: "b c": one name a line`},
 		"line too long":     {[]string{"-pool", "10.0.0.0/8", "-"}, "a\n" + strings.Repeat("x", math.MaxUint16+1), "standard input:2: "},
 		"name too long":     {[]string{"-pool", "10.0.0.0/8", strings.Repeat("x", 254)}, "", "at most 253"},
-		"name with blanks":  {[]string{"-pool", "10.0.0.0/8", "a b"}, "", `"a b"`},
+		"name with blanks":  {[]string{"-pool", "10.0.0.0/8", "a b"}, "", `predict: invalid node "a b": must not contain blanks`},
 		"empty name":        {[]string{"-pool", "10.0.0.0/8", ""}, "", "must not be empty"},
 		"input twice":       {[]string{"-pool", "10.0.0.0/8", "-f", "-", "-"}, "a", "only once"},
 		"input in the list": {[]string{"-pool", "10.0.0.0/8", "-", "-"}, "a", "only once"},

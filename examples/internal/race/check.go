@@ -49,7 +49,7 @@ func (o *options) check(cmd *cobra.Command, files []string) error {
 	}
 	var total fileResult
 	return cli.CheckFiles(cmd, files, o.json, func(file string) cli.Found {
-		r := checkFile(file, cmd.InOrStdin())
+		r := checkFile(cmd, file)
 		total.Races += r.Races
 		total.Calls += r.Calls
 		total.Different += r.Different
@@ -75,11 +75,16 @@ func (f fileResult) found() cli.Found {
 }
 
 // checkFile replays the races of one file, as far as it can be read.
-func checkFile(file string, stdin io.Reader) fileResult {
+func checkFile(cmd *cobra.Command, file string) fileResult {
 	result := fileResult{File: file}
-	err := result.replay(stdin)
+	err := result.replay(cmd.InOrStdin())
 	if err != nil {
 		result.Error = err.Error()
+	}
+	if err != nil && result.Races == 0 && file != "-" {
+		if other := cli.Misplaced(cmd, file, "recorded races"); other != "" {
+			result.Error = other
+		}
 	}
 	return result
 }

@@ -105,6 +105,15 @@ func TestUnreadable(t *testing.T) {
 	status, _, errs := do("-check", filepath.Join(t.TempDir(), "missing.gz"))
 	require.Equal(t, 2, status)
 	require.Contains(t, errs, "missing.gz: no such file")
+
+	for file, use := range map[string]string{
+		"../../../testdata/traces/churn-0.jsonl.gz": "a recording of operations, not recorded races: use go run ./examples/replay ",
+		"../../../testdata/plan.jsonl":              "scenarios with results, not recorded races: use go run ./examples/plan -check ",
+	} {
+		status, _, errs = do("-check", file)
+		require.Equal(t, 2, status)
+		require.Equal(t, "race: "+file+": holds "+use+file+"\n", errs)
+	}
 }
 
 // TestCountsUnreadable: a file that cannot be read is no recording without

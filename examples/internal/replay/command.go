@@ -2,7 +2,6 @@
 package replay
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -130,8 +129,8 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 	}
 	if err != nil {
 		result.Error = err.Error()
-		if file != "-" && scenarios(file) {
-			result.Error = fmt.Sprintf("%s: holds scenarios with results, not a recording: use %s -check %s", file, cli.Sibling(cmd, "plan"), file)
+		if other := cli.Misplaced(cmd, file, "a recording of operations"); file != "-" && other != "" {
+			result.Error = other
 		}
 		return result
 	}
@@ -156,19 +155,4 @@ func (o *options) replay(cmd *cobra.Command, file string) fileResult {
 		}
 	}
 	return result
-}
-
-// scenarios reports whether a file begins like plan.jsonl, which is for another
-// program.
-func scenarios(file string) bool {
-	l, err := trace.OpenLines(file)
-	if err != nil {
-		return false
-	}
-	defer l.Close()
-	var first map[string]json.RawMessage
-	if err := l.Next(&first); err != nil {
-		return false
-	}
-	return first["pool"] != nil && first["nodes"] != nil && first["op"] == nil
 }

@@ -164,8 +164,12 @@ func TestUnreadable(t *testing.T) {
 	const plan = "../../../testdata/plan.jsonl"
 	status, out, errs = do(plan)
 	require.Equal(t, 2, status)
-	require.Equal(t, "replay: "+plan+": holds scenarios with results, not a recording: use go run ./examples/plan -check "+plan+"\n", errs)
+	require.Equal(t, "replay: "+plan+": holds scenarios with results, not a recording of operations: use go run ./examples/plan -check "+plan+"\n", errs)
 	require.Contains(t, out, "0 operations  unreadable\n")
+	const races = "../../../testdata/races.jsonl.gz"
+	status, _, errs = do(races)
+	require.Equal(t, 2, status)
+	require.Equal(t, "replay: "+races+": holds recorded races, not a recording of operations: use go run ./examples/race -check "+races+"\n", errs)
 }
 
 // TestCountsUnreadable: a file that cannot be read is no recording without
