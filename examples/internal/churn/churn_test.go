@@ -199,10 +199,13 @@ events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
 	require.Regexp(t, `grace 15m +yes`, out)
 	require.NotContains(t, out, "controller down")
 
+	const dual = "\npools: [{name: four, cidr: 10.0.0.0/24}, {name: six, cidr: 'fd00::/120'}]\nnodes: 2\npodsPerNode: 3\nfor: 1h\n"
 	for text, says := range map[string]string{
-		"pool: 10.0.0.0/24\nnodes: 1":                        "day.yaml:1: for is missing",
-		"pool: 10.0.0.0/24\nnodes: 0\nfor: 1h":               "day.yaml:2: nodes 0: must be",
-		day + "---" + day:                                    "has 2 scenarios, and churn is about one",
+		"pool: 10.0.0.0/24\nnodes: 1":          "day.yaml:1: for is missing",
+		"pool: 10.0.0.0/24\nnodes: 0\nfor: 1h": "day.yaml:2: nodes 0: must be",
+		day + "---" + day:                      "has 2 scenarios, and churn is about one",
+		dual:                                   "day.yaml: has pools of both families, and churn is about one: take out the pools of IPv4, or those of IPv6",
+		dual + "---" + dual:                    "has 4 scenarios, and churn is about one",
 		"pool: fd00::/64\nblockSize: 122\nnodes: 1\nfor: 1h": "must be at most 16,777,216",
 	} {
 		status, _, errs = do("-f", write(text))

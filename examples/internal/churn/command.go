@@ -279,6 +279,9 @@ func (o *options) read(flags *pflag.FlagSet, stdin io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
+	if dualStack(entries) {
+		return fmt.Errorf("-f %s: has pools of both families, and churn is about one: take out the pools of IPv4, or those of IPv6", o.files[0])
+	}
 	if len(entries) > 1 {
 		return fmt.Errorf("-f %s: has %s, and churn is about one", o.files[0], cli.Count(len(entries), "scenario"))
 	}
@@ -298,6 +301,16 @@ func (o *options) read(flags *pflag.FlagSet, stdin io.Reader) (err error) {
 	}
 	o.calico = s.Release()
 	return nil
+}
+
+// dualStack reports whether scenarios are the two families of one: then they begin on one
+// line.
+func dualStack(entries []sim.Entry) bool {
+	if len(entries) != 2 || entries[0].Line != entries[1].Line {
+		return false
+	}
+	four, six := entries[0].Pools, entries[1].Pools
+	return len(four) > 0 && len(six) > 0 && four[0].CIDR.Addr().Is4() && six[0].CIDR.Addr().Is6()
 }
 
 // mostBlocks is how many blocks can be drawn.
