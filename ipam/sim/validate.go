@@ -257,7 +257,7 @@ func (v *validator) askedAtMost(g *Group) int64 {
 func (v *validator) configuration() {
 	s := v.Scenario
 	if s.NoAutoAllocate && !s.StrictAffinity {
-		v.bad("noAutoAllocateBlocks", "without strictAffinity: Calico refuses nodes that can neither claim blocks nor borrow")
+		v.bad("noAutoAllocateBlocks", "without strictAffinity: Calico refuses autoAllocateBlocks off while strict affinity is off")
 	}
 	if s.MaxBlocksPerHost < 0 || s.MaxBlocksPerHost > maxLimit {
 		v.bad("maxBlocksPerHost", "%d: must be 0 to %d", s.MaxBlocksPerHost, maxLimit)
@@ -351,6 +351,10 @@ func (v *validator) events() {
 		if i > 0 && e.At < v.Scenario.Events[i-1].At {
 			v.bad(at+"at", "%v: is before the event above it, at %v", e.At, v.Scenario.Events[i-1].At)
 		}
+		if !slices.Contains(allKinds, e.Do) { // what goes with it is unknown
+			v.bad(at+"do", "%q: must be %s", e.Do, kinds())
+			continue
+		}
 		v.superfluous(at, e)
 		v.nodesOf(at, e)
 		switch e.Do {
@@ -380,7 +384,7 @@ func (v *validator) events() {
 				v.bad(at+"strict", "false with Windows nodes: Calico then refuses them every address; leave strictAffinity on, or the nodes out")
 			}
 			if !e.Strict && v.Scenario.NoAutoAllocate {
-				v.bad(at+"strict", "false with noAutoAllocateBlocks: Calico refuses nodes that can neither claim blocks nor borrow")
+				v.bad(at+"strict", "false with noAutoAllocateBlocks: Calico refuses strict affinity off while autoAllocateBlocks is off")
 			}
 		case setCooldown:
 			v.cooldown(at+"seconds", e.Seconds)
@@ -388,8 +392,6 @@ func (v *validator) events() {
 			if e.Limit < 0 || e.Limit > maxLimit {
 				v.bad(at+"limit", "%d: must be 0 to %d", e.Limit, maxLimit)
 			}
-		default:
-			v.bad(at+"do", "%q: must be %s", e.Do, kinds())
 		}
 	}
 }

@@ -63,7 +63,7 @@ func TestValidate(t *testing.T) {
 		"a bad reservation":         {func(s *Scenario) { s.Reservations = []string{"10.0.0.1", "10.0.0"} }, `reservations[1] "10.0.0": must be`},
 		"an empty reservation":      {func(s *Scenario) { s.Reservations = []string{" "} }, `reservations[0] " ": must be`},
 		"service CIDR's host bits":  {func(s *Scenario) { s.ServiceCIDR = prefix("10.96.0.1/12") }, "serviceCIDR 10.96.0.1/12: has host bits"},
-		"no way to get a block":     {func(s *Scenario) { s.NoAutoAllocate = true }, "noAutoAllocateBlocks without strictAffinity"},
+		"no way to get a block":     {func(s *Scenario) { s.NoAutoAllocate = true }, "noAutoAllocateBlocks without strictAffinity: Calico refuses autoAllocateBlocks off while strict affinity is off"},
 		"a limit below zero":        {func(s *Scenario) { s.MaxBlocksPerHost = -1 }, "maxBlocksPerHost -1: must"},
 		"a cooldown below zero":     {func(s *Scenario) { s.IPCooldownSeconds = -1 }, "ipCooldownSeconds -1: must"},
 		"a long cooldown":           {func(s *Scenario) { s.IPCooldownSeconds = 1201 }, "ipCooldownSeconds 1201: must"},
@@ -76,6 +76,7 @@ func TestValidate(t *testing.T) {
 			s.Events = []Event{{At: 2, Do: setCooldown}, {At: 1, Do: setCooldown}}
 		}, "events[1].at 1ns: is before"},
 		"an unknown event":  {event(Event{Do: "explode"}), `events[0].do "explode": must be drain`},
+		"a mistyped event":  {event(Event{Do: "drian", Nodes: []string{"node-0"}}), `events[0].do "drian": must be drain`},
 		"nobody to drain":   {event(Event{Do: drainNodes}), "events[0].nodes is empty"},
 		"an unknown node":   {event(Event{Do: drainNodes, Nodes: []string{"node-2"}}), `events[0].nodes[0] "node-2": there never`},
 		"a node twice gone": {event(Event{Do: removeNodes, Nodes: []string{"node-1", "node-1"}}), `events[0].nodes[1] "node-1": was removed`},
@@ -88,7 +89,7 @@ func TestValidate(t *testing.T) {
 		"no way any more": {func(s *Scenario) {
 			s.StrictAffinity, s.NoAutoAllocate = true, true
 			s.Events = []Event{{Do: setStrictAffinity}}
-		}, "events[0].strict false with noAutoAllocateBlocks"},
+		}, "events[0].strict false with noAutoAllocateBlocks: Calico refuses strict affinity off while autoAllocateBlocks is off"},
 		"what does not go with it": {event(Event{Do: setCooldown, Nodes: []string{"node-0"}}), "events[0].nodes does not go with set-cooldown"},
 	} {
 		t.Run(name, func(t *testing.T) {

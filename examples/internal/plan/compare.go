@@ -86,7 +86,7 @@ func question(s *sim.Scenario) int {
 }
 
 // warnings returns what is likely to disappoint about a scenario. Of those that are
-// compared it is about Calico's default.
+// compared it is about Calico's default, or about the largest blocks if that is not run.
 func warnings(s *sim.Scenario) (all []string) {
 	with := *s
 	before := ""
@@ -94,6 +94,7 @@ func warnings(s *sim.Scenario) (all []string) {
 		with.BlockSize = question(s)
 		if !slices.Contains(possible, with.BlockSize) {
 			with.BlockSize = possible[0]
+			before = fmt.Sprintf("with blocks of /%d, the largest: ", with.BlockSize)
 		} else {
 			before = fmt.Sprintf("with Calico's default, /%d: ", with.BlockSize)
 		}

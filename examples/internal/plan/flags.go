@@ -89,7 +89,7 @@ var flagOf = map[string]string{
 }
 
 // orders are those in which pods may arrive.
-var orders = []string{"round-robin", "node-by-node", "random"}
+var orders = []string{"round-robin", "node-by-node", "random", "one-by-one"}
 
 // define defines the flags.
 func (o *options) define(flags *pflag.FlagSet) {
@@ -186,7 +186,7 @@ func (o *options) finishScenario(given map[string]bool) error {
 		}
 	}
 	if s.NoAutoAllocate && !s.StrictAffinity {
-		return errors.New("-no-auto-allocate needs -strict: Calico refuses nodes that can neither claim blocks nor borrow")
+		return errors.New("-no-auto-allocate needs -strict: Calico refuses autoAllocateBlocks off while strict affinity is off")
 	}
 	switch {
 	case given["churn-rate"]:

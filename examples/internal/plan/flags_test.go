@@ -29,7 +29,7 @@ func TestBadUsage(t *testing.T) {
 		"-wide -json":                              "-wide: not with -json, which prints no table",
 		"-f a.yaml -wide -shard 0/2":               "-wide: not with -shard, which prints no table",
 		"-order sideways":                          `-order "sideways": must be round-robin,`,
-		"-no-auto-allocate":                        "-no-auto-allocate needs -strict: Calico refuses",
+		"-no-auto-allocate":                        "-no-auto-allocate needs -strict: Calico refuses autoAllocateBlocks off while strict affinity is off (-h",
 		"-max-blocks -1":                           "-max-blocks -1: must be 0 ",
 		"-cooldown 21m":                            "-cooldown 21m: must be from 0s to 20m",
 		"-cooldown -1s":                            "-cooldown -1s: must be from 0s to 20m",
@@ -108,6 +108,7 @@ func TestBadFiles(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	for args, says := range map[string]string{
 		"-nodes 5 -pods 1 -pool 10.0.0.0/24 -block-size 26":                        "warning: 5 nodes and 4 blocks",
+		"-nodes 3 -pods 2 -pool 10.0.0.0/29":                                       "warning: with blocks of /29, the largest: 3 nodes and 1 block: not every node gets one\n",
 		"-nodes 2 -pods 90 -pool 10.0.0.0/24 -block-size 26 -strict -max-blocks 1": "warning: ",
 		"-nodes 2 -pods 9 -pool 10.0.0.0/24 -reserve 10.0.0.0/27,10.0.0.64":        "warning: 33 of ",
 		"-nodes 2 -pods 9 -pool 10.0.0.0/24 -max-blocks 3":                         "warning: a block limit without strict affinity",
@@ -132,6 +133,16 @@ func TestHelp(t *testing.T) {
 	for field, name := range flagOf {
 		require.Contains(t, out, "  -"+name, field)
 	}
+}
+
+// TestOrders: the help lists every order that there is.
+func TestOrders(t *testing.T) {
+	status, _, errs := do("-order", "sideways")
+	require.Equal(t, cli.Bad, status)
+	last := len(orders) - 1
+	require.Contains(t, errs, ": must be "+strings.Join(orders[:last], ", ")+" or "+orders[last]+" (-h")
+	_, help, _ := do("-h")
+	require.Contains(t, strings.Join(strings.Fields(help), " "), "how pods arrive: "+strings.Join(orders, ", ")+" (default")
 }
 
 // TestUsageRuns: the scenario that the help shows can be run.
