@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/ipamsim/ipamsim/ipam/protocol"
@@ -18,7 +19,8 @@ var errModified = errors.New("the object has been modified; please apply your ch
 
 // Update replaces the object of its name. Its revision must be the one that the
 // object has; a node may have none, and replaces whatever is there. An update that
-// changes nothing is no write.
+// changes nothing is no write. Generation and time of creation stay as they are; one
+// that sets a time of deletion or a grace period is invalid.
 func (r *Resources) Update(ctx context.Context, o Object) (Object, error) {
 	defer r.lock()()
 	k, err := r.writable(ctx, o, "update")
@@ -72,21 +74,14 @@ func (r *Resources) update(k *Kind, old *entry, o Object) (Object, error) {
 	case text != "" && text != revision(at):
 		return nil, kerrors.NewConflict(k.resource(), o.GetName(), errModified)
 	}
-	// The name is that of an object that is there: the allocator makes any.
-	errs := checkMeta(o, func(string, bool) []string { return nil })
-	if uid := o.GetUID(); uid != "" {
-		errs = append(errs, apivalidation.ValidateImmutableField(uid, old.meta.UID, field.NewPath("metadata", "uid"))...)
-	}
-	if old.meta.DeletionTimestamp != nil {
-		errs = append(errs, apivalidation.ValidateNoNewFinalizers(o.GetFinalizers(), old.meta.Finalizers, field.NewPath("metadata", "finalizers"))...)
-	}
+	shown := k.show(old)
+	errs := checkUpdate(o, metaOf(shown))
 	if len(errs) > 0 {
 		return nil, invalidObject(k, o, errs...)
 	}
 	written := writtenMeta(o)
 	meta := old.meta
 	meta.Labels, meta.Annotations, meta.Finalizers, meta.OwnerReferences = written.Labels, written.Annotations, written.Finalizers, written.OwnerReferences
-	shown := k.show(old)
 	o.GetObjectKind().SetGroupVersionKind(k.GroupVersionKind)
 	full := *metaOf(shown).DeepCopy()
 	full.Annotations, full.Finalizers, full.OwnerReferences, full.Labels = o.GetAnnotations(), o.GetFinalizers(), o.GetOwnerReferences(), o.GetLabels()
@@ -113,6 +108,27 @@ func (r *Resources) update(k *Kind, old *entry, o Object) (Object, error) {
 		r.remove(e)
 	}
 	return k.show(e), nil
+}
+
+// checkUpdate returns what Kubernetes has against the metadata of an object that
+// replaces one with other metadata.
+func checkUpdate(o Object, was *metav1.ObjectMeta) field.ErrorList {
+	// The name is that of an object that is there: the allocator makes any.
+	errs := checkMeta(o, func(string, bool) []string { return nil })
+	// Of these an API server takes what is there, whatever the client sends.
+	meta := *metaOf(o)
+	meta.ResourceVersion, meta.Generation, meta.CreationTimestamp = was.ResourceVersion, was.Generation, was.CreationTimestamp
+	meta.ManagedFields = nil
+	if meta.UID == "" {
+		meta.UID = was.UID
+	}
+	if was.DeletionTimestamp != nil {
+		meta.DeletionTimestamp = was.DeletionTimestamp
+	}
+	if meta.DeletionGracePeriodSeconds == nil {
+		meta.DeletionGracePeriodSeconds = was.DeletionGracePeriodSeconds
+	}
+	return append(errs, apivalidation.ValidateObjectMetaUpdate(&meta, was, field.NewPath("metadata"))...)
 }
 
 func uidConflict(k *Kind, name, uid string, there *entry) error {

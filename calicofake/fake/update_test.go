@@ -3,6 +3,7 @@ package fake_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +57,63 @@ func TestNoNewFinalizers(t *testing.T) {
 		_, err = r.Get(ctx, o, o.GetName())
 		require.True(t, kerrors.IsNotFound(err), "%v", err)
 	}
+}
+
+// TestTimes: a client sets no time of deletion and no grace period, but that of the
+// creation and the generation it may send as it likes: they stay.
+func TestTimes(t *testing.T) {
+	f := fake.New(fake.Options{})
+	r := f.Resources()
+	pool := fake.Pool("blue", "10.0.0.0/24")
+	o, err := r.Create(ctx, &pool)
+	require.NoError(t, err)
+	created, at := o.GetCreationTimestamp(), o.GetResourceVersion()
+	later, grace, other := metav1.NewTime(created.Add(time.Hour)), int64(30), int64(31)
+	edits := func(edit func(fake.Object)) []error {
+		now, err := r.Get(ctx, o, "blue")
+		require.NoError(t, err)
+		edit(now)
+		_, updated := r.Update(ctx, now)
+		_, patched := r.Patch(ctx, o, "blue", func(o fake.Object) (fake.Object, error) {
+			edit(o)
+			return o, nil
+		})
+		return []error{updated, patched}
+	}
+	for _, err := range edits(func(o fake.Object) { o.SetDeletionTimestamp(&later) }) {
+		require.True(t, kerrors.IsInvalid(err), "%v", err)
+		require.ErrorContains(t, err, "metadata.deletionTimestamp: Invalid value")
+		require.ErrorContains(t, err, "field is immutable")
+	}
+	for _, err := range edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(&grace) }) {
+		require.True(t, kerrors.IsInvalid(err), "%v", err)
+		require.ErrorContains(t, err, "metadata.deletionGracePeriodSeconds: Invalid value")
+	}
+	ignored := func(o fake.Object) {
+		o.SetCreationTimestamp(later)
+		o.SetGeneration(7)
+	}
+	require.Equal(t, []error{nil, nil}, edits(ignored))
+	o, err = r.Get(ctx, o, "blue")
+	require.NoError(t, err)
+	require.Equal(t, created, o.GetCreationTimestamp())
+	require.EqualValues(t, 1, o.GetGeneration())
+	require.Equal(t, at, o.GetResourceVersion(), "nothing was written")
+
+	o.SetFinalizers([]string{"example.org/a"})
+	_, err = r.Update(ctx, o)
+	require.NoError(t, err)
+	o, err = r.Delete(ctx, o, "blue", nil)
+	require.NoError(t, err)
+	deleted := o.GetDeletionTimestamp()
+	require.Equal(t, []error{nil, nil}, edits(func(o fake.Object) { o.SetDeletionTimestamp(&later) }), "that of a deletion stays, too")
+	require.Equal(t, []error{nil, nil}, edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(nil) }))
+	for _, err := range edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(&other) }) {
+		require.True(t, kerrors.IsInvalid(err), "%v", err)
+	}
+	o, err = r.Get(ctx, o, "blue")
+	require.NoError(t, err)
+	require.Equal(t, deleted, o.GetDeletionTimestamp())
 }
 
 // TestPatch: what edit makes of an object is written, and nothing if it fails or makes
