@@ -5,14 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/ipamsim/ipamsim/calicofake/fake"
@@ -57,6 +61,9 @@ func (q *request) list() error {
 			}
 		}
 	}
+	if err := checkMatch(query); err != nil {
+		return err
+	}
 	at := query.Get("resourceVersion")
 	if _, err := strconv.ParseUint(at, 10, 64); at != "" && err != nil {
 		return kerrors.NewBadRequest(fmt.Sprintf("resourceVersion: Invalid value: %q: must be one that this server has returned", at))
@@ -70,13 +77,36 @@ func (q *request) list() error {
 			return kerrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %s, current: %s", at, now), 1)
 		}
 	}
-	if w := query.Get("watch"); query.Has("watch") && w != "false" && w != "0" {
+	if watches(query) {
 		return q.watch(options, at, now)
 	}
 	if query.Get("resourceVersionMatch") == string(metav1.ResourceVersionMatchExact) && at != now {
 		return kerrors.NewResourceExpired(fmt.Sprintf("The resourceVersion for the provided list is too old: %s, current: %s", at, now))
 	}
 	return write(q.w, http.StatusOK, q.shapeList(list, now))
+}
+
+// watches reports whether a query is for a watch.
+func watches(query url.Values) bool {
+	w := query.Get("watch")
+	return query.Has("watch") && w != "false" && w != "0"
+}
+
+// checkMatch returns what an API server has against resourceVersionMatch and
+// sendInitialEvents.
+func checkMatch(query url.Values) error {
+	options := internalversion.ListOptions{
+		Watch: watches(query), ResourceVersion: query.Get("resourceVersion"),
+		ResourceVersionMatch: metav1.ResourceVersionMatch(query.Get("resourceVersionMatch")),
+	}
+	if text := query.Get("sendInitialEvents"); text != "" {
+		initial := text == "true"
+		options.SendInitialEvents = &initial
+	}
+	if errs := validation.ValidateListOptions(&options, true); len(errs) > 0 {
+		return kerrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", errs)
+	}
+	return nil
 }
 
 // initialEventsEnd is the annotation of the bookmark after the objects that a watch

@@ -17,8 +17,9 @@
 //
 // What it is not: an API server. There are no other kinds, no namespaces, users,
 // admission or schemas; nothing is defaulted or collected. Lists come in one piece,
-// whatever the limit. Patches are merge patches, of nodes strategic ones too; JSON
-// patches, server-side apply and dry runs are refused.
+// whatever the limit. Patches are merge patches, of nodes strategic ones too. Refused are
+// JSON patches, server-side apply, dry runs, generateName, and field selectors other than
+// metadata.name.
 package server
 
 import (

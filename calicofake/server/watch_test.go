@@ -180,7 +180,7 @@ func TestWatchSelects(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "node-2", e.Object.(client.Object).GetName())
 
-	body := get(t, s, "/api/v1/nodes?watch=1&resourceVersion=0&timeoutSeconds=1&sendInitialEvents=true&allowWatchBookmarks=true")
+	body := get(t, s, "/api/v1/nodes?watch=1&resourceVersion=0&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true")
 	lines := strings.Split(strings.TrimSpace(body), "\n")
 	require.Len(t, lines, 3, body)
 	require.Contains(t, lines[1], `{"type":"ADDED","object":{"kind":"Node"`)
