@@ -24,7 +24,7 @@ export function makeSizes(session) {
       el("section.card", {}, el("h2", {}, "The pool"), canvas)),
     el("section.card", {}, el("h2", {}, "All block sizes beside each other"), el("p.note", {}, "For these nodes and pods."), button("Compare them", tried(compare)), all),
     el("section.card", {}, el("h2", {}, "How fast?"), el("p.note", {}, "The time from a slider's move to the new picture, for 300 nodes of 40 pods, in this browser."), button("Measure", tried(measure), { "data-act": "bench" }), bench));
-  let plan = null, busy = false, again = false, failed = "";
+  let plan = null, busy = false, again = false, failed = "", compared = 0;
 
   const args = () => ({ nodes: Number(nodes.value), pods: Number(pods.value), blockSize: Number(size.value), pool: pool.value.trim() });
   function label() {
@@ -94,14 +94,30 @@ export function makeSizes(session) {
     canvas.setAttribute("aria-label", `The pool: ${count(plan.blocks)} of ${count(plan.room)} blocks claimed. A colour is a node.`);
   }
 
+  // A comparison ends without a word when the sliders that it is of have moved on.
   async function compare() {
-    const rows = [], from = { ...args() };
+    const rows = [], from = args(), mine = ++compared;
     fill(all, el("p.note", { role: "status" }, "Comparing …"));
-    const length = Number(from.pool.split("/")[1]) || 16, six = from.pool.includes(":");
-    for (let bits = Math.max(six ? 116 : 20, length); bits <= (six ? 128 : 32); bits++) rows.push([bits, await session.call("plan", { ...from, blockSize: bits })]);
+    const length = Number(from.pool.split("/")[1]) || 16, six = from.pool.includes(":"), most = six ? 128 : 32;
+    try {
+      for (let bits = Math.min(Math.max(six ? 116 : 20, length), most); bits <= most; bits++) { // at least one, which says what is wrong
+        const row = await session.call("plan", { ...from, blockSize: bits });
+        if (mine !== compared) return;
+        rows.push([bits, row]);
+      }
+    } catch (error) {
+      if (mine !== compared) return;
+      fill(all);
+      throw error;
+    }
     fill(all, el("table.plain", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Block size"), ...known.map(([, name]) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, ...rows.map(([bits, r]) => el("tr" + (bits === Number(size.value) ? ".take" : ""), {}, el("th", { scope: "row" }, "/" + bits), ...known.map(([key]) => el("td", {}, count(r[key]))))))));
+  }
+
+  function forget() {
+    compared++;
+    fill(all);
   }
 
   /** measure moves a slider to and fro and reports the median. */
@@ -121,12 +137,12 @@ export function makeSizes(session) {
   }
 
   for (const s of [nodes, pods, size]) s.addEventListener("input", change);
-  for (const s of [nodes, pods, pool]) s.addEventListener("input", () => fill(all)); // it is of others
+  for (const s of [nodes, pods, pool]) s.addEventListener("input", forget); // the comparison is of others
   pool.addEventListener("change", () => {
-    const six = pool.value.includes(":");
+    const six = pool.value.includes(":"), was = Number(size.value); // the browser moves it into the new bounds
     size.min = six ? 116 : 20;
     size.max = six ? 128 : 32;
-    if (Number(size.value) < Number(size.min) || Number(size.value) > Number(size.max)) size.value = six ? 122 : 26;
+    if (was < Number(size.min) || was > Number(size.max)) size.value = six ? 122 : 26;
     change();
   });
   onTheme(() => { if (plan) drawPool(); });
