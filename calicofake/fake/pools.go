@@ -202,7 +202,7 @@ func (f *Fake) mirror(ctx context.Context, k *Kind) error {
 	}
 	for _, e := range f.entriesOf(k.Plural) {
 		if !names[nameOf(e.object)] {
-			(&Resources{f}).remove(e)
+			(&Resources{fake: f}).remove(e)
 		}
 	}
 	return nil

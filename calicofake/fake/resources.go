@@ -30,10 +30,18 @@ import (
 // An API server of a cluster accepts any object that the CRD's schema allows. Here it
 // must also be one that the allocator can read, with the name that Calico gives it.
 // Names, labels and the other metadata must be what Kubernetes allows.
-type Resources struct{ fake *Fake }
+type Resources struct {
+	fake   *Fake
+	status bool // see Status
+}
 
 // Resources returns the objects as an API server has them.
-func (f *Fake) Resources() *Resources { return &Resources{f} }
+func (f *Fake) Resources() *Resources { return &Resources{fake: f} }
+
+// Status returns the same objects by the subresource status, which only nodes have.
+// Update and Patch of it write status and metadata and leave the spec, where those of
+// r write spec and metadata and leave the status. It has no Create and no Delete.
+func (r *Resources) Status() *Resources { return &Resources{fake: r.fake, status: true} }
 
 // ListOptions says which objects a list or a watch has.
 type ListOptions struct {
@@ -196,6 +204,11 @@ func (f *Fake) put(o protocol.Object) protocol.Object {
 func (r *Resources) writable(ctx context.Context, of Object, verb string) (*Kind, error) {
 	k, err := r.kind(ctx, of)
 	if err != nil {
+		return nil, err
+	}
+	if r.status && (k.Group != "" || verb == "create" || verb == "delete") {
+		err := kerrors.NewMethodNotSupported(k.resource(), verb)
+		err.ErrStatus.Message += " by the subresource status: only nodes have one, for updates and patches"
 		return nil, err
 	}
 	if k.Plural == poolsResource && r.fake.options.Pools != nil || k.Plural == reservationsResource && r.fake.options.Reservations != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -20,7 +21,8 @@ var errModified = errors.New("the object has been modified; please apply your ch
 // Update replaces the object of its name. Its revision must be the one that the
 // object has; a node may have none, and replaces whatever is there. An update that
 // changes nothing is no write. Generation and time of creation stay as they are; one
-// that sets a time of deletion or a grace period is invalid.
+// that sets a time of deletion or a grace period is invalid. The status of a node stays,
+// too: see [Resources.Status].
 func (r *Resources) Update(ctx context.Context, o Object) (Object, error) {
 	defer r.lock()()
 	k, err := r.writable(ctx, o, "update")
@@ -75,6 +77,13 @@ func (r *Resources) update(k *Kind, old *entry, o Object) (Object, error) {
 		return nil, kerrors.NewConflict(k.resource(), o.GetName(), errModified)
 	}
 	shown := k.show(old)
+	if n, ok := o.(*corev1.Node); ok {
+		if was := shown.(*corev1.Node); r.status {
+			n.Spec = was.Spec
+		} else {
+			n.Status = was.Status
+		}
+	}
 	errs := checkUpdate(o, metaOf(shown))
 	if len(errs) > 0 {
 		return nil, invalidObject(k, o, errs...)

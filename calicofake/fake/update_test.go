@@ -116,6 +116,25 @@ func TestTimes(t *testing.T) {
 	require.Equal(t, deleted, o.GetDeletionTimestamp())
 }
 
+// TestStatus: of the status of a node there is no creation and no deletion, and
+// Calico's kinds have none.
+func TestStatus(t *testing.T) {
+	f := fake.New(fake.Options{})
+	require.NoError(t, f.SetNode("node-1", nil))
+	r := f.Resources().Status()
+	n, err := r.Get(ctx, &corev1.Node{}, "node-1")
+	require.NoError(t, err)
+	_, err = r.Update(ctx, n)
+	require.NoError(t, err)
+	pool := fake.Pool("blue", "10.0.0.0/24")
+	_, created := r.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-2"}})
+	_, deleted := r.Delete(ctx, n, "node-1", nil)
+	_, updated := r.Update(ctx, &pool)
+	for _, err := range []error{created, deleted, updated} {
+		require.True(t, kerrors.IsMethodNotSupported(err), "%v", err)
+	}
+}
+
 // TestPatch: what edit makes of an object is written, and nothing if it fails or makes
 // another object of it.
 func TestPatch(t *testing.T) {

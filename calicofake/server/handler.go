@@ -50,6 +50,8 @@ type request struct {
 	kind *fake.Kind
 	name string // of one object; empty for all
 	form form
+
+	resources *fake.Resources // the handler's, or their status
 }
 
 // ServeHTTP answers a request.
@@ -74,7 +76,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := &request{handler: h, w: w, r: r, form: form}
+	q := &request{handler: h, w: w, r: r, form: form, resources: h.resources}
 	if err := q.find(path); err != nil {
 		return err
 	}
@@ -117,7 +119,9 @@ func (q *request) find(path string) error {
 		q.kind = &q.kinds[i]
 		rest = strings.TrimSuffix(rest, "/")
 		if q.kind.Plural == "nodes" {
-			rest = strings.TrimSuffix(rest, "/status")
+			if of, ok := strings.CutSuffix(rest, "/status"); ok {
+				rest, q.resources = of, q.resources.Status()
+			}
 		}
 		if q.name = rest; !strings.Contains(rest, "/") {
 			return nil

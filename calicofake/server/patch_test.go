@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -53,6 +55,56 @@ func TestPatchOfAnother(t *testing.T) {
 	}
 	n.UID = "stale"
 	require.True(t, kerrors.IsConflict(c.Update(ctx, n)), "an update is one for the object of its UID")
+}
+
+// TestNodeStatus: a write of a node leaves its status, and one of its status leaves the
+// spec, by updates and by patches. Both write the metadata.
+func TestNodeStatus(t *testing.T) {
+	_, s := started(t, fake.Options{})
+	c := clientOf(t, s.Config())
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-2"}}
+	n.Spec.PodCIDR, n.Status.Phase = "10.1.0.0/24", corev1.NodePending
+	require.NoError(t, c.Create(ctx, n))
+	require.Equal(t, corev1.NodePending, n.Status.Phase, "a new node has both")
+
+	edit := func(label string, phase corev1.NodePhase, unschedulable bool) {
+		n.Labels = map[string]string{"by": label}
+		n.Status.Phase, n.Spec.Unschedulable = phase, unschedulable
+	}
+	is := func(label string, phase corev1.NodePhase, unschedulable bool) {
+		t.Helper()
+		for range 2 { // the answer, and what is there
+			require.Equal(t, label, n.Labels["by"])
+			require.Equal(t, phase, n.Status.Phase)
+			require.Equal(t, unschedulable, n.Spec.Unschedulable)
+			require.Equal(t, "10.1.0.0/24", n.Spec.PodCIDR)
+			require.NoError(t, c.Get(ctx, key("node-2"), n))
+		}
+	}
+	edit("update", corev1.NodeRunning, true)
+	require.NoError(t, c.Update(ctx, n))
+	is("update", corev1.NodePending, true)
+	edit("status", corev1.NodeRunning, false)
+	require.NoError(t, c.Status().Update(ctx, n))
+	is("status", corev1.NodeRunning, true)
+	for _, media := range []types.PatchType{types.MergePatchType, types.StrategicMergePatchType} {
+		require.NoError(t, c.Patch(ctx, n, client.RawPatch(media, []byte(`{"metadata":{"labels":{"by":"patch"}},"spec":{"unschedulable":false},"status":{"phase":"Terminated"}}`))))
+		is("patch", corev1.NodeRunning, false)
+		require.NoError(t, c.Status().Patch(ctx, n, client.RawPatch(media, []byte(`{"metadata":{"labels":{"by":"status"}},"spec":{"unschedulable":true},"status":{"phase":"Terminated"}}`))))
+		is("status", corev1.NodeTerminated, false)
+		edit("status", corev1.NodeRunning, true)
+		require.NoError(t, c.Status().Update(ctx, n))
+		is("status", corev1.NodeRunning, false)
+	}
+	at := n.ResourceVersion
+	n.Status.Phase = corev1.NodePending
+	require.NoError(t, c.Update(ctx, n))
+	require.Equal(t, at, n.ResourceVersion, "nothing was written")
+
+	status, body := do(t, s, http.MethodDelete, "/api/v1/nodes/node-2/status", "")
+	require.Equal(t, http.StatusMethodNotAllowed, status, body)
+	require.NoError(t, c.Get(ctx, key("node-2"), n))
+	require.JSONEq(t, get(t, s, "/api/v1/nodes/node-2"), get(t, s, "/api/v1/nodes/node-2/status"))
 }
 
 // TestPatchesAtOnce: patches that name no revision all succeed, and none is lost.

@@ -10,10 +10,10 @@
 //
 // It serves IPAMBlocks, BlockAffinities, IPAMHandles, IPAMConfigs, IPPools and
 // IPReservations of crd.projectcalico.org/v1, in the form of Calico's v3.28, and
-// nodes: discovery, get, list, watch, create, update, patch, delete and
-// deletecollection, for kubectl, for clients of client-go and controller-runtime, and
-// for Calico's own. What they write the allocator sees, and what the allocator writes
-// they see: [fake.Fake.Resources] has the same objects without HTTP.
+// nodes with their status as a subresource: discovery, get, list, watch, create, update,
+// patch, delete and deletecollection, for kubectl, for clients of client-go and
+// controller-runtime, and for Calico's own. What they write the allocator sees, and what
+// the allocator writes they see: [fake.Fake.Resources] has the same objects without HTTP.
 //
 // What it is not: an API server. There are no other kinds, no namespaces, users,
 // admission or schemas; nothing is defaulted or collected. Lists come in one piece,
