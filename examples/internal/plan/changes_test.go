@@ -160,7 +160,7 @@ func withEvents(from property.Source) sim.Scenario {
 // anyEvent makes an event. It may not go with any scenario.
 func anyEvent(pick func(string, int) int) sim.Event {
 	kinds := []string{
-		"replace-pods", "add-pool", "add-nodes", "drain", "undrain", "remove", "replace-nodes", "interrupt", "upgrade", "scale",
+		"replace-pods", "add-pool", "add-nodes", "drain", "undrain", "remove-nodes", "replace-nodes", "interrupt", "upgrade", "scale",
 		"start-pod", "stop-pod", "set-labels", "disable-pool", "set-strict-affinity", "set-cooldown", "set-block-limit",
 	}
 	e := sim.Event{At: sim.Duration(pick("at", 3)) * sim.Duration(time.Second), Do: kinds[pick("kind", len(kinds))]}
