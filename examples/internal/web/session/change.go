@@ -245,7 +245,7 @@ func (w *world) setPool(op *Op) error {
 	}
 	if op.Reserved != nil {
 		if _, bad := pool.ParseReservations(*op.Reserved); len(bad) > 0 {
-			return fmt.Errorf("reserved: %s", bad[0])
+			return fmt.Errorf("reserved: %q: %s", bad[0].Entry, bad[0].Reason) // the act is refused, and nothing is ignored
 		}
 	}
 	var before *pool.Pool

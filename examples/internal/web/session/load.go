@@ -65,7 +65,7 @@ func refusedFile(name string, err error) error {
 	var invalid *snapshot.InvalidError
 	if errors.As(err, &invalid) {
 		for _, p := range invalid.Problems {
-			out.why = append(out.why, p.Error())
+			out.why = append(out.why, strings.TrimSuffix(p.Error(), ", which is left out")) // nothing is: the file is refused
 		}
 	} else {
 		out.why = strings.Split(err.Error(), "\n")

@@ -137,6 +137,10 @@ func TestLoadRefused(t *testing.T) {
 		require.Regexp(t, `^\{"error":"x.yaml cannot be opened; the cluster is as it was","reasons":\[".+"\]\}$`, answer, name)
 		require.Equal(t, before, state(s), name)
 	}
+	sample, err := os.ReadFile(testdata + "sample.yaml")
+	require.NoError(t, err)
+	answer := string(s.Call("load", []byte(`{"name":"x.yaml"}`), sample[:20_000]))
+	require.Contains(t, answer, `: the file is cut off in this object"]`, "nothing is said to be left out of a file that is refused")
 	_, err = s.Findings()
 	require.ErrorContains(t, err, "no file is open")
 	require.ErrorContains(t, run(s, `{"do":"load","name":"x"}`), "method load")

@@ -240,7 +240,7 @@ func span(field, text string, from, to time.Duration) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%s: %q is no time span: want one such as 30s, 5m or 24h", field, text)
+		return 0, fmt.Errorf("%s: %q is no time span: want one such as 30s or 5m, from %s to %s", field, text, brief(from), brief(to))
 	case d < from || d > to:
 		return 0, fmt.Errorf("%s: %s is out of range: %s to %s", field, text, brief(from), brief(to))
 	case d%time.Second != 0:
