@@ -18,11 +18,16 @@ func (b *Block) InUse() int { return b.Size() - int(b.free) }
 // FreeUnreserved returns the number of ordinals that are free and not reserved, as
 // last written. It ignores reserved ordinals that the block does not have.
 func (b *Block) FreeUnreserved(reserved *Ordinals) int {
+	if reserved == nil {
+		return int(b.free) // inlined where a pod comes
+	}
+	return b.freeUnreserved(reserved)
+}
+
+func (b *Block) freeUnreserved(reserved *Ordinals) int {
 	n := int(b.free)
-	if reserved != nil {
-		for i := range b.words() {
-			n -= bits.OnesCount64(b.freeWord(i) & reserved.at(i))
-		}
+	for i := range b.words() {
+		n -= bits.OnesCount64(b.freeWord(i) & reserved.at(i))
 	}
 	return n
 }
@@ -42,6 +47,13 @@ func (b *Block) Held(pass func(active Attrs) bool) (n int) {
 // Available returns the number of ordinals that [Block.Take] could give after a
 // [Block.Collect]: free or cooled down by cold, and not reserved (§4).
 func (b *Block) Available(cold Cold, reserved *Ordinals) int {
+	if reserved == nil && b.cold == 0 {
+		return int(b.free) // inlined where a pod comes
+	}
+	return b.available(cold, reserved)
+}
+
+func (b *Block) available(cold Cold, reserved *Ordinals) int {
 	n := b.FreeUnreserved(reserved)
 	if b.cold > 0 && int64(cold) >= b.oldest {
 		n += b.expired(cold, reserved)

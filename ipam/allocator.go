@@ -394,6 +394,13 @@ func checkCount(what string, n int) error {
 
 // checkAddr refuses an address that cannot be allocated.
 func checkAddr(ip netip.Addr) error {
+	if ip.Is4() {
+		return nil // inlined where a pod goes
+	}
+	return checkAddr6(ip)
+}
+
+func checkAddr6(ip netip.Addr) error {
 	if why := strange(ip); why != "" {
 		return invalid("address", ip.String(), why)
 	}

@@ -226,7 +226,9 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 	if !is4 {
 		r.num = args.Num6
 	}
-	r.handle = handleID(args.Handle)
+	if args.Handle != "" {
+		r.handle = handleID(args.Handle)
+	}
 	if err := a.prepare(&r); err != nil {
 		return err
 	}
@@ -235,7 +237,9 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 	if err == nil {
 		err = a.gather(&r)
 	}
-	a.forget(r.owner)
+	if r.owner == nil || !r.owner.node { // a call that most requests spare
+		a.forget(r.owner)
+	}
 	return err
 }
 
@@ -397,7 +401,7 @@ func (a *Allocator) assign(r *request, b *ipamBlock) error {
 		}
 		to.Handle = h.shared(r.handle)
 	}
-	if b.unordered {
+	if b.unordered && a.matters != nil {
 		a.tell(queues, releasesAll)
 	}
 	b.Collect(a.cold)

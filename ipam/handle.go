@@ -49,9 +49,6 @@ func (h *handle) set(c count) { h.block, h.n = c.block, c.n }
 
 // handleID cuts an id at the first carriage return (§9).
 func handleID(id string) string {
-	if id == "" {
-		return ""
-	}
 	if i := strings.IndexByte(id, '\r'); i >= 0 {
 		return id[:i]
 	}

@@ -274,9 +274,15 @@ func (b *ipamBlock) setOwner(o *owner, claimed int64) {
 
 // write ends a write of the block (§6).
 func (a *Allocator) write(b *ipamBlock) {
+	a.commit(b)
+	a.note(b)
+}
+
+// commit is write for whoever notes the block. Each of the two is inlined, and both
+// together would not be.
+func (a *Allocator) commit(b *ipamBlock) {
 	b.Commit()
 	a.lastSeq = max(a.lastSeq, b.Seq())
-	a.note(b)
 }
 
 // writeTaken writes the block after addresses were taken from it. It updates the
@@ -284,7 +290,8 @@ func (a *Allocator) write(b *ipamBlock) {
 // addresses in use, until a search visits it: otherwise every other write would
 // change them where single pods come and go.
 func (a *Allocator) writeTaken(b *ipamBlock) {
-	a.write(b)
+	a.commit(b)
+	a.note(b)
 	if b.leaf.MayBeEmpty && b.InUse() > 1 || b.leaf.MayBeFree && b.FreeUnreserved(b.reserved) == 0 {
 		b.refresh()
 	}
@@ -297,7 +304,8 @@ func (a *Allocator) writeReleased(b *ipamBlock) {
 		a.remove(b)
 		return
 	}
-	a.write(b)
+	a.commit(b)
+	a.note(b)
 	if !b.leaf.MayBeFree || !b.leaf.MayBeEmpty {
 		b.refresh()
 	}

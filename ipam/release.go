@@ -88,8 +88,10 @@ func (a *Allocator) ReleaseIP(r Release) (allocated bool, err error) {
 	}
 	a.begin()
 	defer a.mu.Unlock()
-	if err := a.routableEarly(r.Windows); err != nil {
-		return false, err
+	if r.Windows {
+		if err := a.routableEarly(true); err != nil {
+			return false, err
+		}
 	}
 	b := a.blockToRelease(r.IP)
 	if b == nil {
@@ -120,10 +122,11 @@ func (a *Allocator) routableEarly(windows bool) error {
 // no pool.
 func (a *Allocator) blockToRelease(ip netip.Addr) *ipamBlock {
 	b := a.blockAt(ip)
-	if len(a.strays) > 0 {
-		a.tell(findsByPools)
+	if len(a.strays) == 0 {
+		return b
 	}
-	if a.rules.DisabledByAddress || len(a.strays) == 0 {
+	a.tell(findsByPools)
+	if a.rules.DisabledByAddress {
 		return b
 	}
 	if pb := a.poolOf(ip); pb == nil || !pb.pool.Disabled() {
