@@ -94,10 +94,12 @@ func sourceFolder() (string, error) {
 // seldom are packages of which a reader waits for nothing: without copies of small
 // functions in large ones they are a tenth smaller.
 var seldom = []string{
-	"github.com/ipamsim/ipamsim/examples/...", "github.com/ipamsim/ipamsim/ipam/lifecycle", "github.com/ipamsim/ipamsim/ipam/protocol",
-	"github.com/ipamsim/ipamsim/ipam/report", "github.com/ipamsim/ipamsim/ipam/sim", "github.com/ipamsim/ipamsim/ipam/snapshot", "github.com/ipamsim/ipamsim/ipam/trace",
-	"go.yaml.in/yaml/v3", "github.com/jedib0t/go-pretty/v6/...", "sigs.k8s.io/json/...",
-	"archive/tar", "compress/...", "encoding/json", "fmt", "math/big", "net", "os", "reflect", "regexp/...", "text/tabwriter", "time",
+	"github.com/ipamsim/ipamsim/affinity", "github.com/ipamsim/ipamsim/examples/...", "github.com/ipamsim/ipamsim/ipam/calico", "github.com/ipamsim/ipamsim/ipam/codes",
+	"github.com/ipamsim/ipamsim/ipam/lifecycle", "github.com/ipamsim/ipamsim/ipam/protocol", "github.com/ipamsim/ipamsim/ipam/report",
+	"github.com/ipamsim/ipamsim/ipam/sim", "github.com/ipamsim/ipamsim/ipam/snapshot", "github.com/ipamsim/ipamsim/ipam/trace", "github.com/ipamsim/ipamsim/pool",
+	"github.com/jedib0t/go-pretty/v6/...", "github.com/mattn/go-runewidth", "github.com/rivo/uniseg", "go.yaml.in/yaml/v3", "golang.org/x/text/...", "sigs.k8s.io/json/...",
+	"archive/tar", "bufio", "compress/...", "context", "encoding/json", "fmt", "html", "io/fs", "math/big", "net", "os", "path/filepath", "reflect", "regexp/...",
+	"sort", "strconv", "syscall", "text/tabwriter", "time",
 }
 
 // compileEngine returns the engine as WebAssembly.
