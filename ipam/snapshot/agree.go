@@ -23,7 +23,7 @@ func (c *checker) handles() {
 	if c.unknown.Blocks && len(c.s.Cluster.Handles) > 0 {
 		c.unjudged("whether handles hold what they count was not looked at: of the blocks, %s", whyUnknown(c.s.Unlisted.Blocks, "ipamblocks"))
 	}
-	sound := !slices.ContainsFunc(c.s.Problems, func(p *Problem) bool { return !p.Harmless })
+	sound := !anyHarmful(c.s.Problems)
 	for i := range c.s.Cluster.Handles {
 		h := &c.s.Cluster.Handles[i]
 		holds := held.take(h.ID)

@@ -148,11 +148,11 @@ func (l *Loader) among(read func() error) error {
 	if err := read(); err != nil {
 		return err
 	}
-	if l.known > objects || !slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return !p.Harmless }) ||
-		slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return p.cutOff }) {
+	of := l.problems[problems:]
+	if l.known > objects || !anyHarmful(of) || slices.ContainsFunc(of, func(p *Problem) bool { return p.cutOff }) {
 		return nil
 	}
-	l.passed = append(l.passed, *l.problems[problems])
+	l.passed = append(l.passed, *of[0])
 	l.problems, l.listed = l.problems[:problems], listed
 	return nil
 }

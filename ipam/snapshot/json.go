@@ -88,8 +88,8 @@ func (j *jsonReader) top() error {
 				parts[key] = nil
 				head := headOf(parts)
 				j.l.kindComes = head.kind == ""
+				defer func() { j.l.endKindless(headOf(parts)) }()
 				if err := j.array(head, `{"items":[`); err != nil {
-					j.l.endKindless(listHead{})
 					return err
 				}
 			} else if t != nil {
@@ -103,11 +103,7 @@ func (j *jsonReader) top() error {
 		}
 		parts[key] = value
 	}
-	_, err := j.dec.Token() // the closing brace
-	if isList {
-		j.l.endKindless(headOf(parts))
-	}
-	if err != nil {
+	if _, err := j.dec.Token(); err != nil { // the closing brace
 		return err
 	}
 	if isList {

@@ -190,8 +190,7 @@ func (l *Loader) fault(line int, err error) error {
 	if cutOff {
 		err = errors.New("the file is cut off")
 	}
-	l.problem(line, err.Error())
-	l.problems[len(l.problems)-1].cutOff = cutOff
+	l.problemAt(l.here(line), err.Error()).cutOff = cutOff
 	return nil
 }
 
@@ -201,12 +200,11 @@ func (l *Loader) here(line int) place {
 	return place{file: int32(len(l.files) - 1), line: int32(line), order: l.met}
 }
 
-// problem reports what is wrong with the file being read.
-func (l *Loader) problem(line int, reason string) { l.problemAt(l.here(line), reason) }
-
-// problemAt reports what is wrong with the text of an object.
-func (l *Loader) problemAt(at place, reason string) {
-	l.problems = append(l.problems, &Problem{File: l.files[at.file], Line: int(at.line), Reason: reason, Kind: kindUnreadable, order: at.order})
+// problemAt reports what is wrong with the text of an object, or of the file.
+func (l *Loader) problemAt(at place, reason string) *Problem {
+	p := &Problem{File: l.files[at.file], Line: int(at.line), Reason: reason, Kind: kindUnreadable, order: at.order}
+	l.problems = append(l.problems, p)
+	return p
 }
 
 // syntaxError is an error of a text with its line.
@@ -247,8 +245,7 @@ func (l *Loader) text(from io.Reader) error {
 	messages := &messageFilter{r: bufio.NewReaderSize(transform.NewReader(from, unicode.BOMOverride(transform.Nop)), 64<<10)}
 	defer l.reportMessages(messages)
 	r := bufio.NewReaderSize(messages, 64<<10)
-	skipped := 0
-	_, err := firstByte(r, &skipped)
+	skipped, err := skipBlankLines(r)
 	if err == nil {
 		start, _ := r.Peek(64)
 		if what, is := isTable(start); is {
@@ -285,26 +282,26 @@ func isJSON(r *bufio.Reader) bool {
 	return !isMap || len(inner) == 0 || inner[0] != '\'' && !isAlnum(inner[0])
 }
 
-// firstByte returns the first byte that is no white space, and counts the lines
-// before it. The byte stays unread, and so do the blanks before it on its line,
-// which YAML needs.
-func firstByte(r *bufio.Reader, lines *int) (byte, error) {
+// skipBlankLines skips the lines before the first one that is not blank, and returns how
+// many they are. It leaves the blanks at the beginning of that line, which YAML needs. The
+// error is io.EOF if there is no such line.
+func skipBlankLines(r *bufio.Reader) (lines int, err error) {
 	for n := 1; ; n++ {
 		ahead, err := r.Peek(n)
 		if len(ahead) < n {
-			return 0, cmp.Or(err, io.EOF)
+			return lines, cmp.Or(err, io.EOF)
 		}
-		switch c := ahead[n-1]; c {
+		switch ahead[n-1] {
 		case '\n':
-			*lines++
+			lines++
 			_, _ = r.Discard(n)
 			n = 0
 		case ' ', '\t', '\r':
 			if n >= 4096 {
-				return c, nil
+				return lines, nil
 			}
 		default:
-			return c, nil
+			return lines, nil
 		}
 	}
 }

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,11 @@ func (p *Problem) Error() string {
 
 // Unwrap returns [ErrInvalid].
 func (p *Problem) Unwrap() error { return ErrInvalid }
+
+// anyHarmful reports whether one of the problems is not harmless.
+func anyHarmful(problems []*Problem) bool {
+	return slices.ContainsFunc(problems, func(p *Problem) bool { return !p.Harmless })
+}
 
 // InvalidError has all problems for which resources were refused, in the order of
 // files and lines.

@@ -80,7 +80,7 @@ func (y *yamlReader) last(mayBeCut, report bool) {
 		}
 		problems, blocks, at := len(l.problems), len(l.blocks), l.here(y.current().first())
 		read()
-		if slices.ContainsFunc(l.problems[problems:], func(p *Problem) bool { return !p.Harmless }) {
+		if anyHarmful(l.problems[problems:]) {
 			l.problems, l.blocks = l.problems[:problems], l.blocks[:min(blocks, len(l.blocks))]
 			if report {
 				l.cutOffAt(at)
@@ -109,8 +109,7 @@ func (y *yamlReader) hasKind() bool {
 
 // cutOffAt reports an object in which the file is cut off.
 func (l *Loader) cutOffAt(at place) {
-	l.problemAt(at, "the file is cut off in this object, which is left out")
-	l.problems[len(l.problems)-1].cutOff = true
+	l.problemAt(at, "the file is cut off in this object, which is left out").cutOff = true
 }
 
 // add takes a line to where it belongs.
