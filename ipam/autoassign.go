@@ -237,8 +237,8 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 	if err == nil {
 		err = a.gather(&r)
 	}
-	if r.owner == nil || !r.owner.node { // a call that most requests spare
-		a.forget(r.owner)
+	if o := r.owner; o != nil && !o.node { // a call that most requests spare
+		a.forget(o)
 	}
 	return err
 }
