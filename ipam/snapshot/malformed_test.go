@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -29,12 +30,15 @@ func zipped(text string) string {
 	return out.String()
 }
 
-// malformed are resources with one fault each, and what is said of it.
-var malformed = []struct {
+// fault is a text with one fault, and what is said of it.
+type fault struct {
 	name, text string
 	kind       Kind
 	want       string
-}{
+}
+
+// malformed are resources with one fault each.
+var malformed = []fault{
 	{"empty", "", kindUnreadable, "a.yaml:1: holds no objects"},
 	{"blank", "\n\n# nothing\n---\n", kindUnreadable, "a.yaml:1: holds no objects"},
 	{"UTF-16 that is no resource", "\xff\xfea\x00", kindUnreadable, "a.yaml:1: is no Kubernetes object"},
@@ -144,14 +148,21 @@ var malformed = []struct {
 
 	{"alias", "apiVersion: v1\nkind: Node\nmetadata:\n  name: &n a\n  labels: {x: *n}\n", kindUnreadable, "a.yaml:4: anchors and aliases (& and *) are not read"},
 	{"alias bomb", aliasBomb(), kindUnreadable, "anchors and aliases"},
-	{"huge text", change(someHandle, "handleID: h", "handleID: "+strings.Repeat("h", 1<<20)), kindUnreadable, "spec.handleID: is 1048576 bytes long, at most 65536 are allowed"},
-	{"huge text in JSON", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 1<<20) + `"}}`, kindUnreadable, "metadata.name: is 1048576 bytes long, at most 253 are allowed"},
-	{"huge object", `[{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 17<<20) + `"}}]`, kindUnreadable, "a.yaml:1: object is larger than 16777216 bytes"},
-	{"huge YAML object", someNode + "# " + "\nx: " + strings.Repeat("y", 17<<20) + "\n", kindUnreadable, "a.yaml:1: object is larger than"},
+	{"huge text", change(someHandle, "handleID: h", "handleID: "+strings.Repeat("h", 1<<17)), kindUnreadable, "spec.handleID: is 131072 bytes long, at most 65536 are allowed"},
+	{"huge text in JSON", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 1<<17) + `"}}`, kindUnreadable, "metadata.name: is 131072 bytes long, at most 253 are allowed"},
 	{"deep JSON", `[` + strings.Repeat(`{"a":`, 20_000) + `1` + strings.Repeat(`}`, 20_000) + `]`, kindUnreadable, "exceeded max depth"},
 	{"deep flow", "a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), kindUnreadable, "nests deeper"},
 	{"deep lists", strings.Repeat("- ", 5000) + "a", kindUnreadable, "nests deeper"},
 	{"a line's end that is none", change(someNode, "name: a", "name: 'a\rb'"), kindUnreadable, "line break"},
+}
+
+// tooLarge are texts of more than the 16 MiB that an object may have. They are made
+// only where they are read: that takes half a second.
+func tooLarge() []fault {
+	return []fault{
+		{"huge object", `[{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + strings.Repeat("h", 17<<20) + `"}}]`, kindUnreadable, "a.yaml:1: object is larger than 16777216 bytes"},
+		{"huge YAML object", someNode + "# " + "\nx: " + strings.Repeat("y", 17<<20) + "\n", kindUnreadable, "a.yaml:1: object is larger than"},
+	}
 }
 
 func aliasBomb() string {
@@ -166,28 +177,33 @@ func aliasBomb() string {
 // a finding, the rest being read.
 func TestMalformed(t *testing.T) {
 	for _, c := range malformed {
-		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && len(c.text) > 16<<20 {
-				t.Skip("a large text")
-			}
-			_, err := read(Options{}, c.text, someNodeB)
-			require.ErrorIs(t, err, ErrInvalid)
-			require.Contains(t, clip2(err.Error()), c.want)
-			var all *InvalidError
-			require.ErrorAs(t, err, &all)
-			require.Equal(t, c.kind, all.Problems[0].Kind)
-			require.Less(t, len(err.Error()), 4096)
-
-			s, err := read(Options{Lenient: true}, c.text, someNodeB)
-			require.NoError(t, err)
-			require.Equal(t, all.Problems, harmful(s.Problems))
-			require.Contains(t, nodeNames(s), "b", "the rest is read")
-			require.Positive(t, Check(s).Count(c.kind))
-			a, err := s.Allocator(ipam.Options{})
-			require.NoError(t, err)
-			require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
-		})
+		t.Run(c.name, func(t *testing.T) { refused(t, c) })
 	}
+	t.Run("too large", func(t *testing.T) {
+		property.Slow(t)
+		for _, c := range tooLarge() {
+			t.Run(c.name, func(t *testing.T) { refused(t, c) })
+		}
+	})
+}
+
+func refused(t *testing.T, c fault) {
+	_, err := read(Options{}, c.text, someNodeB)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.Contains(t, clip2(err.Error()), c.want)
+	var all *InvalidError
+	require.ErrorAs(t, err, &all)
+	require.Equal(t, c.kind, all.Problems[0].Kind)
+	require.Less(t, len(err.Error()), 4096)
+
+	s, err := read(Options{Lenient: true}, c.text, someNodeB)
+	require.NoError(t, err)
+	require.Equal(t, all.Problems, harmful(s.Problems))
+	require.Contains(t, nodeNames(s), "b", "the rest is read")
+	require.Positive(t, Check(s).Count(c.kind))
+	a, err := s.Allocator(ipam.Options{})
+	require.NoError(t, err)
+	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
 }
 
 const someNodeB = "apiVersion: v1\nkind: Node\nmetadata: {name: b}\n"
