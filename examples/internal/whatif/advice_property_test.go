@@ -35,6 +35,7 @@ func TestCleaningHurtsNobody(t *testing.T) {
 // TestBrokenCleaning: the property catches cleanings that take what the files lack for
 // what the cluster lacks.
 func TestBrokenCleaning(t *testing.T) {
+	property.Broken(t)
 	clusters := recordedClusters(t)
 	for name, misreads := range map[string]func(*snapshot.Snapshot){
 		"takes no pods for none": func(s *snapshot.Snapshot) { s.Unlisted.Pods = false },
@@ -316,7 +317,7 @@ func TestSampleWithoutKinds(t *testing.T) {
 	}
 	for i, first := range hideable {
 		for _, second := range hideable[i:] {
-			if testing.Short() && (first != second || i%3 > 0) {
+			if testing.Short() && (first != second || i > 0) {
 				continue
 			}
 			path := filepath.Join(t.TempDir(), "cluster.yaml")

@@ -217,8 +217,7 @@ func fixedStays(whole *snapshot.Snapshot, src property.Source, breaks func(*snap
 // TestFixedAddressesStay: whatever is drained, a pod that asks for addresses has exactly
 // these afterwards, or was refused.
 func TestFixedAddressesStay(t *testing.T) {
-	whole, err := snapshot.Load(snapshot.Options{}, sample)
-	require.NoError(t, err)
+	whole := loadSample(t)
 	property.Check(t, 20, 1, func(t *rapid.T) {
 		if err := fixedStays(whole, property.Rapid(t), func(*snapshot.Snapshot) {}); err != nil {
 			t.Fatal(err)

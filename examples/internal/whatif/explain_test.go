@@ -49,8 +49,7 @@ If it asked now:
 
 // TestExplainTruth: what is foretold of each node is what its next pod gets.
 func TestExplainTruth(t *testing.T) {
-	s, err := snapshot.Load(snapshot.Options{}, sample)
-	require.NoError(t, err)
+	s := loadSample(t)
 	w, err := newWorld(s)
 	require.NoError(t, err)
 	before := w.a.Cluster()
@@ -59,7 +58,10 @@ func TestExplainTruth(t *testing.T) {
 		config := w.a.GetIPAMConfig()
 		config.StrictAffinity = strict
 		require.NoError(t, w.a.SetIPAMConfig(config))
-		for _, n := range w.a.Nodes() {
+		for i, n := range w.a.Nodes() {
+			if testing.Short() && i%8 > 0 {
+				continue
+			}
 			e, err := w.explainNode(s, n.Name)
 			require.NoError(t, err)
 			trial, err := w.trial()

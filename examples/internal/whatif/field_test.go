@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestFieldAdvice: dumps in the shapes in which people have them, through the program.
@@ -141,6 +143,7 @@ func TestPoolsOfNamespaces(t *testing.T) {
 
 // TestFiguresWithoutKinds: figures go by what is there, and say so.
 func TestFiguresWithoutKinds(t *testing.T) {
+	property.Slow(t)
 	text, err := os.ReadFile(sample)
 	require.NoError(t, err)
 	for _, c := range []struct{ kind, says, figure string }{

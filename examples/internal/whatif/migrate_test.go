@@ -4,11 +4,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestMigratePool: everything moves to the new pool, and the procedure says what goes
 // wrong in another order.
 func TestMigratePool(t *testing.T) {
+	property.Slow(t)
 	status, r := ask(t, "-gc", "-migrate-pool", "blue:10.40.0.0/22:28")
 	require.Zero(t, status)
 	c := r.Steps[1]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -18,9 +19,7 @@ import (
 // sampleWorld is the sample as -gc leaves it.
 func sampleWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := snapshot.Load(snapshot.Options{}, sample)
-	require.NoError(t, err)
-	w, err := newWorld(s)
+	w, err := newWorld(loadSample(t))
 	require.NoError(t, err)
 	require.NoError(t, w.collect(new(change)))
 	return w
@@ -30,16 +29,16 @@ func sampleWorld(t *testing.T) *world {
 // its pools.
 func checked(t *testing.T, w *world) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "cluster.yaml")
+	path := filepath.Join(t.TempDir(), "cluster.json")
 	f, err := os.Create(path)
 	require.NoError(t, err)
 	require.NoError(t, write(f, path, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: w.a.Calico()}))
 	for _, p := range w.Pods() {
-		fmt.Fprintf(f, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s}\nspec: {nodeName: %s}\nstatus: {podIPs: [", p.Name, p.Namespace, p.Node)
+		var ips []string
 		for _, ip := range p.IPs {
-			fmt.Fprintf(f, "{ip: '%s'}, ", ip)
+			ips = append(ips, fmt.Sprintf(`{"ip":%q}`, ip))
 		}
-		fmt.Fprint(f, "]}\n")
+		fmt.Fprintf(f, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q,"namespace":%q},"spec":{"nodeName":%q},"status":{"podIPs":[%s]}}`+"\n", p.Name, p.Namespace, p.Node, strings.Join(ips, ","))
 	}
 	require.NoError(t, f.Close())
 	_, out, errs := do("-f", path, "-check")
@@ -50,9 +49,7 @@ func checked(t *testing.T, w *world) string {
 
 // TestProgressOfResizing: after each step of -resize-pool, -check says which comes next.
 func TestProgressOfResizing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("moves every pod of the sample, twice")
-	}
+	property.Slow(t)
 	w := sampleWorld(t)
 	require.Empty(t, checked(t, w))
 	old, err := w.poolCalled("blue")
@@ -106,13 +103,11 @@ func TestProgressOfResizing(t *testing.T) {
 // TestProgressOfMigration: after each step of -migrate-pool, whatever the pools are
 // called, and where steps were left out.
 func TestProgressOfMigration(t *testing.T) {
+	property.Slow(t)
 	w := sampleWorld(t)
 	old, err := w.poolCalled("blue")
 	require.NoError(t, err)
 	for _, name := range []string{"blue-new", "red"} {
-		if testing.Short() && name == "red" {
-			continue
-		}
 		w := sampleWorld(t)
 		made, disabled := old, old
 		made.Name, made.CIDR, disabled.Disabled = name, netip.MustParsePrefix("10.40.0.0/22"), true

@@ -5,21 +5,30 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
 const sample = "../../../testdata/sample.yaml"
 
+// do runs the program. It reads the sample from standard input, as JSON.
 func do(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(args, strings.NewReader(""), &out, &errs)
+	var stdin []byte
+	if i := slices.Index(args, sample); i >= 0 && !slices.Contains(args[i+1:], sample) {
+		args = slices.Clone(args)
+		args[i], stdin = "-", sampleAsJSON()
+	}
+	status = run(args, bytes.NewReader(stdin), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -39,9 +48,12 @@ func ask(t *testing.T, args ...string) (int, result) {
 }
 
 func TestAsItStands(t *testing.T) {
+	var stdout bytes.Buffer
+	require.Zero(t, run([]string{"-f", sample}, nil, &stdout, io.Discard))
 	status, out, errs := do("-f", sample)
 	require.Zero(t, status)
 	require.Empty(t, errs)
+	require.Equal(t, out, stdout.String(), "YAML and JSON")
 	require.Equal(t, `== The cluster as it stands (2026-06-01 09:16:43)
 
 Calico v3.33.0: ClusterInformation default says v3.33.0.
@@ -81,8 +93,6 @@ node-12    node-05    4
 node-27    node-03    4
 node-old   node-02    4
 `, out)
-	_, again, _ := do("-f", sample)
-	require.Equal(t, out, again)
 }
 
 // TestStrictDrain: the question of day 1000, and who is refused.
@@ -158,6 +168,7 @@ func TestSteps(t *testing.T) {
 		require.True(t, r.Steps[0].After.Pools[0].Disabled)
 	})
 	t.Run("max-blocks-per-host", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-max-blocks-per-host", "1")
 		require.Equal(t, 1, status)
 		require.Contains(t, r.Steps[0].Refused[0].Why, "needs strictAffinity")
@@ -165,6 +176,7 @@ func TestSteps(t *testing.T) {
 		require.Empty(t, r.Steps[1].Refused)
 	})
 	t.Run("cooldown", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-cooldown", "0")
 		require.Zero(t, status)
 		require.Contains(t, r.Steps[0].Says[0], "before the change, 190 would be", "of 136 addresses that are free and 57 that cool down")
@@ -190,6 +202,7 @@ func TestSteps(t *testing.T) {
 		require.Less(t, r.Steps[0].After.Families[0].InUse, r.Cluster.Families[0].InUse)
 	})
 	t.Run("resize-pool", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-resize-pool", "blue:29")
 		require.Equal(t, 1, status)
 		require.Contains(t, r.Steps[0].Refused[0].Why, "-gc before this may help")
@@ -212,6 +225,9 @@ func TestSteps(t *testing.T) {
 // TestWritten: what is written is the cluster that came of it.
 func TestWritten(t *testing.T) {
 	for _, name := range []string{"after.yaml", "after.json"} {
+		if testing.Short() && name == "after.yaml" {
+			continue // it takes longer to read
+		}
 		path := filepath.Join(t.TempDir(), name)
 		status, out, errs := do("-f", sample, "-drain", "node-07", "-json", "-o", path)
 		require.Zero(t, status)
@@ -243,6 +259,9 @@ func TestRecordedClusters(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/snapshots/*.v3.yaml.gz")
 	require.NoError(t, err)
 	require.Len(t, files, 16)
+	if testing.Short() {
+		files = property.Some(files)
+	}
 	for _, file := range files {
 		s, err := snapshot.Load(snapshot.Options{}, file)
 		require.NoError(t, err)
@@ -308,7 +327,7 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"-f", sample, "-f", sample, "-strict-input"}, "IPPool blue: is given twice"},
 		{[]string{"-f", sample, "-lenient", "-strict-input"}, "give one of them"},
 	} {
-		if testing.Short() && i%5 > 0 {
+		if testing.Short() && i%9 > 0 {
 			continue // most of them read the sample
 		}
 		status, _, errs := do(c.args...)
