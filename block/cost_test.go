@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 func TestNoAllocations(t *testing.T) {
@@ -112,6 +114,9 @@ func TestMemory(t *testing.T) {
 		{"full", full, "10.0.0.0/20", 4096 * 20},
 	} {
 		t.Run(fmt.Sprint(tc.name, " ", tc.cidr), func(t *testing.T) {
+			if tc.cidr == "10.0.0.0/20" {
+				property.Slow(t)
+			}
 			got := heapOf(tc.make, tc.cidr)
 			t.Logf("%d bytes", got)
 			assert.LessOrEqual(t, got, tc.most)
@@ -122,6 +127,7 @@ func TestMemory(t *testing.T) {
 // TestFewCells: a block has cells for the addresses that it ever needed them for, and
 // is the same block when it gets more.
 func TestFewCells(t *testing.T) {
+	property.Slow(t)
 	b, err := New(netip.MustParsePrefix("10.0.0.0/20"), 1)
 	require.NoError(t, err)
 	now := time.Unix(1_700_000_000, 0)

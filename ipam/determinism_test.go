@@ -113,6 +113,7 @@ func TestDeterministicProgram(t *testing.T) {
 // TestDeterministicInAnotherProcess: answers do not depend on the process, such as
 // its seeds of maps and hashes.
 func TestDeterministicInAnotherProcess(t *testing.T) {
+	property.Slow(t)
 	want := programHash(t)
 	processes := 2
 	if testing.Short() {

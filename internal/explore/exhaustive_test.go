@@ -120,6 +120,7 @@ func TestDeathAtEveryStep(t *testing.T) {
 
 // An exploration stops at its bound, says so, and keeps what it has found.
 func TestBounds(t *testing.T) {
+	property.Slow(t)
 	p := &programs[0]
 	r, err := Exhaustive(p, Bounds{States: 100}, Options{}, nil)
 	require.NoError(t, err)

@@ -50,7 +50,7 @@ func TestSplit(t *testing.T) {
 	fewer, right := 0, 0
 	histories := 20000
 	if testing.Short() {
-		histories = 3000
+		histories = 600
 	}
 	for seed := range uint64(histories) {
 		events := randomEvents(property.Seeded(seed))

@@ -28,6 +28,7 @@ func TestReleases(t *testing.T) {
 // TestProgramsOfReleases: programs for an old release reach as much as those for
 // the newest. They rarely ask for what it does not have.
 func TestProgramsOfReleases(t *testing.T) {
+	property.Slow(t)
 	var given, refused []int
 	for i, v := range Releases() {
 		given, refused = append(given, 0), append(refused, 0)

@@ -35,7 +35,7 @@ func Main(m *testing.M, checks int) {
 	os.Exit(m.Run())
 }
 
-// Some returns every nth of the items: all of them in a long run, every sixteenth
+// Some returns every nth of the items: all of them in a long run, every sixty-fourth
 // with -short, every fifth otherwise.
 func Some[T any](items []T) []T {
 	nth := 5
@@ -43,7 +43,7 @@ func Some[T any](items []T) []T {
 	case Long():
 		return items
 	case testing.Short():
-		nth = 16
+		nth = 64
 	}
 	var some []T
 	for i := 0; i < len(items); i += nth {

@@ -117,6 +117,7 @@ func TestTwoNodesOneBlock(t *testing.T) {
 // A node gives up after a hundred conflicts: of 120 nodes that borrow from one
 // block at once, the hundredth winner is the last.
 func TestGivesUp(t *testing.T) {
+	property.Slow(t)
 	r, err := Run(of(120, "10.0.0.0/24", 24))
 	require.NoError(t, err)
 	require.Equal(t, 120-101, r.Refused, "one claims the block, a hundred win a round each")
@@ -137,11 +138,15 @@ func TestStrict(t *testing.T) {
 
 func TestSameEveryTime(t *testing.T) {
 	c := of(30, "10.0.0.0/22", 26)
+	times := 5
+	if testing.Short() {
+		times = 1
+	}
 	for _, c.Filled = range []int{0, 75} {
 		_, calls := watched(t, c)
 		want, err := Run(c)
 		require.NoError(t, err)
-		for range 5 {
+		for range times {
 			_, again := watched(t, c)
 			require.Equal(t, calls, again)
 			got, err := Run(c)

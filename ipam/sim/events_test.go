@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // requests runs a scenario and returns its requests.
@@ -311,6 +313,7 @@ func TestChurnTakesAll(t *testing.T) {
 
 // TestDrainOfAll: where every node is drained, no pod has a node to go to.
 func TestDrainOfAll(t *testing.T) {
+	property.Slow(t)
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/12"), Group: Group{Nodes: 2000, PodsPerNode: 30}, Events: []Event{{Do: drainNodes}}}
 	for i := range s.Nodes {
 		s.Events[0].Nodes = append(s.Events[0].Nodes, fmt.Sprintf("node-%d", i))

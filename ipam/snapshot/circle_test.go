@@ -122,6 +122,7 @@ func specs(t *testing.T, path string) map[string]any {
 // again: in one of the four forms after the other, or in each form and of every
 // trace in a long run.
 func TestTraceStates(t *testing.T) {
+	property.Slow(t)
 	files, err := filepath.Glob("../../testdata/traces/*.gz")
 	require.NoError(t, err)
 	require.Len(t, files, 73)

@@ -285,6 +285,7 @@ func TestDivergenceText(t *testing.T) {
 // TestReplayTwice: two replays of one recording have the same outcomes byte for
 // byte, and leave the same state.
 func TestReplayTwice(t *testing.T) {
+	property.Slow(t)
 	names := []string{"mixed-0", "crash-0", "windows-dual-0", "single-address-0"}
 	if property.Long() {
 		files, err := filepath.Glob("../../testdata/traces/*.jsonl.gz")

@@ -194,6 +194,7 @@ func TestWrittenForm(t *testing.T) {
 // TestRealRecordingsWritten: a recording of the real allocator, read and written
 // again, reads the same.
 func TestRealRecordingsWritten(t *testing.T) {
+	property.Slow(t)
 	for _, name := range []string{"mixed-0", "owners-0", "windows-dual-0", "crash-0"} {
 		h, ops := load(t, name)
 		text, err := write(h, ops)

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // play runs the program, which must succeed.
@@ -240,6 +242,7 @@ func TestPage(t *testing.T) {
 
 // TestOwn: whatever cluster the reader asks for, the story is true.
 func TestOwn(t *testing.T) {
+	large := []string{"many nodes", "more nodes than a /16 carries", "largest blocks"}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -322,6 +325,9 @@ func TestOwn(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if slices.Contains(large, c.name) {
+				property.Slow(t)
+			}
 			text := play(t, c.args...)
 			rest := words(text)
 			for _, want := range c.want {

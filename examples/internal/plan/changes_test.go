@@ -21,6 +21,7 @@ import (
 // TestAdviceWithEvents: a change that goes with the scenario but not with its events is
 // left out, or shown as what it is; everything else is still said.
 func TestAdviceWithEvents(t *testing.T) {
+	property.Slow(t)
 	for _, c := range []struct {
 		name, text string
 		status     int

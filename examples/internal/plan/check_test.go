@@ -78,6 +78,7 @@ func TestCheckAll(t *testing.T) {
 
 // TestCheckFindsDifferences: a result that is false is named, with its line.
 func TestCheckFindsDifferences(t *testing.T) {
+	property.Slow(t)
 	path := quick(t)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -182,6 +183,7 @@ func TestShards(t *testing.T) {
 
 // TestJSON: one document of one scenario, with everything in it.
 func TestJSON(t *testing.T) {
+	property.Slow(t)
 	status, out, _ := do("-json", "-samples", "5", "-name", "mine")
 	require.Equal(t, cli.Fine, status)
 	var p plan

@@ -9,11 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
 
 // TestClusterOf: a scenario has the pools, nodes, pods and configuration of a dump.
 func TestClusterOf(t *testing.T) {
+	property.Slow(t)
 	entries, err := clusterOf("../../../testdata/sample.yaml")
 	require.NoError(t, err)
 	require.Len(t, entries, 2)

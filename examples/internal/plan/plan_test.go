@@ -44,6 +44,7 @@ func tableRow(t *testing.T, out, size string) []string {
 
 // TestReadme: what the README shows is what the program prints.
 func TestReadme(t *testing.T) {
+	property.Slow(t)
 	t.Chdir("../../..") // where its commands are run
 	readme, err := os.ReadFile("examples/plan/README.md")
 	require.NoError(t, err)
@@ -115,7 +116,7 @@ events: [{at: 15m, do: interrupt, count: 8, every: 15m, over: 15m}]
 func TestVerdict(t *testing.T) {
 	// With so many blocks, or so much room to measure, these take longest.
 	longest := []string{"a small cluster in a large pool", "the smallest are not run"}
-	long := []string{"the default fits as well", "as few routes with room that nobody needs", "a pool of sixteen million addresses", "sizes that are not run", "the best of those that are run", "none of those that are run"}
+	long := []string{"the default fits as well", "as few routes with room that nobody needs", "a pool of sixteen million addresses", "sizes that are not run", "the best of those that are run", "none of those that are run", "the service CIDR", "churn"}
 	for _, c := range []struct {
 		name   string
 		args   string
@@ -196,7 +197,10 @@ func TestVerdict(t *testing.T) {
 			[]string{"30 nodes of 10 to 60 pods and a tunnel address each in 10.0.0.0/18"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && slices.Contains(long, c.name) || !property.Long() && slices.Contains(longest, c.name) {
+			if slices.Contains(long, c.name) {
+				property.Slow(t)
+			}
+			if !property.Long() && slices.Contains(longest, c.name) {
 				t.Skip("takes seconds")
 			}
 			status, out, _ := do(strings.Fields(c.args)...)

@@ -150,7 +150,11 @@ func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]
 // TestMapIsWhatWasRun: what the page holds is what the run told, at every moment.
 func TestMapIsWhatWasRun(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 30 {
+	maps := 30
+	if testing.Short() {
+		maps = 4
+	}
+	for range maps {
 		a := randomMap(r, poolsOf([]int{28, 27, 122}, "10.0.0.0/24", "10.1.0.0/27", "fd00::/117"), 1+r.IntN(8), r.IntN(30))
 		b := randomMap(r, poolsOf([]int{122, 26}, "fd00::/64", "10.9.0.0/20"), 1+r.IntN(8), r.IntN(30))
 		slices.Reverse(b.Owners) // another order

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // A race in which a host dies while it claims the only block, and the same with a
@@ -34,6 +36,7 @@ func do(args ...string) (status int, stdout, stderr string) {
 }
 
 func TestRecorded(t *testing.T) {
+	property.Slow(t)
 	status, out, errs := do("-check", "../../../testdata/races.jsonl.gz")
 	require.Equal(t, 0, status)
 	require.Empty(t, errs)

@@ -14,6 +14,7 @@ import (
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/explore"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
 )
@@ -41,6 +42,9 @@ func scheduleIn(out string) string {
 // The tables of any seed keep to 80 columns, and no seed breaks an invariant.
 func TestWidth(t *testing.T) {
 	for _, seed := range []string{"0", "-1", "1", "2", "3", "4", "5", "6", "8", "9", "10", "11", "12", "9223372036854775807"} {
+		if testing.Short() && seed != "0" {
+			continue
+		}
 		status, out, errs := do("-seed", seed)
 		require.Equal(t, 0, status, errs)
 		require.Contains(t, out, "0 violations")
@@ -89,6 +93,7 @@ func TestSavedCase(t *testing.T) {
 // TestCalico: -calico shows the race as another release has it; the command at the end
 // and the file show the same again.
 func TestCalico(t *testing.T) {
+	property.Slow(t)
 	status, shown, errs := do("-seed", "7", "-calico", "v3.28")
 	require.Equal(t, 0, status)
 	require.Empty(t, errs)
@@ -194,7 +199,7 @@ func TestViolation(t *testing.T) {
 
 func TestSeededUsage(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
-	for _, c := range []struct {
+	for i, c := range []struct {
 		args []string
 		want string
 	}{
@@ -222,6 +227,9 @@ func TestSeededUsage(t *testing.T) {
 		{[]string{"-seed", "7", "-deaths", "2"}, "-deaths is for -explore or -random"},
 		{[]string{"-seed", "7", "-save", filepath.Join(missing, "x")}, "no such file"},
 	} {
+		if testing.Short() && i%4 > 0 {
+			continue
+		}
 		status, out, errs := do(c.args...)
 		require.Equal(t, 2, status, c.args)
 		require.Empty(t, out)

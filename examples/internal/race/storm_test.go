@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/storm"
 )
 
@@ -37,7 +38,11 @@ its limit lets 10 pass at once and then 5 a second.
 
 func TestStorm(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	for _, processors := range []int{1, 2, 8} {
+	all := []int{1, 2, 8}
+	if testing.Short() {
+		all = []int{2}
+	}
+	for _, processors := range all {
 		runtime.GOMAXPROCS(processors)
 		status, out, errs := do("-storm", "40")
 		require.Equal(t, 0, status)
@@ -82,8 +87,8 @@ func TestStormInWords(t *testing.T) {
 		"odd address": {"-storm 3 -pool 10.0.0.0/30 -block-size 32", 0, []string{"| 4 x /32 |"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name == "nearly full" {
-				t.Skip("takes seconds")
+			if name == "nearly full" || name == "one block" {
+				property.Slow(t)
 			}
 			status, out, errs := do(strings.Fields(c.args)...)
 			require.Equal(t, c.status, status, errs)

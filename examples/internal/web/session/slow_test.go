@@ -125,7 +125,7 @@ func readableState(s *Session) string {
 func TestSlowOrders(t *testing.T) {
 	step := 1
 	if testing.Short() {
-		step = 211
+		step = 1009
 	} else if !property.Long() {
 		step = 17
 	}

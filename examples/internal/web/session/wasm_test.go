@@ -40,6 +40,7 @@ func digest(seeds uint64, spoil func(answer []byte) []byte) string {
 
 // TestDigest prints the digest for [TestWebAssembly], which runs it as WebAssembly.
 func TestDigest(t *testing.T) {
+	property.Slow(t)
 	plain := func(answer []byte) []byte { return answer }
 	all := digest(60, plain)
 	require.Equal(t, all, digest(60, plain), "the same calls give the same bytes")
