@@ -57,7 +57,8 @@ func TestHelp(t *testing.T) {
 // TestFull: where standard output cannot be written, every program says so once, without
 // the words of what wrote it, and so does every help.
 func TestFull(t *testing.T) {
-	for _, args := range []string{"help", "-h", "help plan", "plan -h", "race -seed 7 -h", "completion -h", "-version", "whatif -f ../../testdata/sample.yaml -o -", "whatif -f ../../testdata/sample.yaml"} {
+	const field = "../../testdata/field/05-pod-asks-for-its-pool.yaml"
+	for _, args := range []string{"help", "-h", "help plan", "plan -h", "race -seed 7 -h", "completion -h", "-version", "whatif -f " + field + " -o -", "whatif -f " + field} {
 		var errs bytes.Buffer
 		status := cli.Execute(context.Background(), command(), strings.Fields(args), strings.NewReader(""), full{}, &errs)
 		require.Equal(t, cli.Bad, status, args)
@@ -139,6 +140,7 @@ func TestOutputs(t *testing.T) {
 	if testing.Short() { // the same code for all
 		delete(programs, "plan")
 		delete(programs, "whatif")
+		delete(programs, "race")
 	}
 	for name, args := range programs {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // commands returns what a README shows to be run, each with what it prints.
@@ -74,7 +75,12 @@ func TestReadme(t *testing.T) {
 	}
 	t.Chdir(dir)
 	for page, least := range map[string]int{"README.md": 1, "docs/whatif.md": 2, "docs/upgrade.md": 1} {
-		t.Run(page, func(t *testing.T) { testPage(t, page, least) })
+		t.Run(page, func(t *testing.T) {
+			if page == "docs/whatif.md" {
+				property.Slow(t)
+			}
+			testPage(t, page, least)
+		})
 	}
 }
 

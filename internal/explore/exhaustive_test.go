@@ -39,7 +39,7 @@ func TestExhaustive(t *testing.T) {
 				case property.Long():
 					b.States = 10_000
 				case testing.Short():
-					b.States = 50
+					b.States = 20
 				}
 				r := explored(t, &p, b)
 				require.True(t, r.Complete || r.States == b.States)

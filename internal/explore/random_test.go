@@ -24,7 +24,7 @@ func TestRandom(t *testing.T) {
 	case property.Long():
 		seeds, runs = 300, 100
 	case testing.Short():
-		seeds = 3
+		seeds = 1
 	}
 	var total Report
 	for seed := range seeds {

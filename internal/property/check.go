@@ -73,14 +73,14 @@ func Broken(t testing.TB) {
 	}
 }
 
-// Times returns half of n: twenty times n in a long run, a twelfth with -short, and
+// Times returns half of n: twenty times n in a long run, a thirtieth with -short, and
 // a sixth under the race detector, which finds nothing in a single goroutine.
 func Times(n int) int {
 	switch {
 	case Long():
 		n *= 20
 	case testing.Short():
-		n /= 12
+		n /= 30
 	default:
 		n /= 2
 	}

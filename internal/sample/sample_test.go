@@ -7,20 +7,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
-// TestSample: the file is the program's output, has what its comment lists, and
-// survives writing and reading.
+const path = "../../testdata/sample.yaml"
+
+// TestSample: the file is the program's output.
 func TestSample(t *testing.T) {
-	const path = "../../testdata/sample.yaml"
 	var made bytes.Buffer
 	require.NoError(t, write(&made))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(made.Bytes(), text), "run: go run ./internal/sample > testdata/sample.yaml")
+}
 
+// TestSampleHolds: the file has what its comment lists, and survives writing and reading.
+func TestSampleHolds(t *testing.T) {
+	property.Slow(t)
 	s, err := snapshot.Load(snapshot.Options{}, path)
 	require.NoError(t, err)
 	require.Empty(t, s.Problems)

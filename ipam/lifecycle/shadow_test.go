@@ -210,7 +210,9 @@ func TestShadows(t *testing.T) {
 		require.NoError(rt, err)
 		most = max(most, alike)
 	})
-	require.Greater(t, most, 30)
+	if !testing.Short() { // which has few cases
+		require.Greater(t, most, 30)
+	}
 }
 
 // TestShadowsReject: without any one of the comparisons the property fails.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 const wholeFile = `
@@ -81,6 +83,7 @@ func TestRead(t *testing.T) {
 
 // TestReadPlan: plan.jsonl is a file of scenarios with their results.
 func TestReadPlan(t *testing.T) {
+	property.Slow(t)
 	f, err := os.Open("../../testdata/plan.jsonl")
 	require.NoError(t, err)
 	defer f.Close()

@@ -109,9 +109,11 @@ func TestReleases(t *testing.T) {
 		require.NoError(rt, err)
 		same, unknown = same+s, unknown+u
 	})
-	// However many cases there were, both came often enough to tell.
-	require.Greater(t, same, (same+unknown)/5)
-	require.Greater(t, unknown, (same+unknown)/10)
+	// Both came often enough to tell.
+	if !testing.Short() { // which has few cases
+		require.Greater(t, same, (same+unknown)/5)
+		require.Greater(t, unknown, (same+unknown)/10)
+	}
 }
 
 // TestReleasesReject: where any one of these rules is said not to matter the property

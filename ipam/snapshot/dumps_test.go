@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -146,6 +147,7 @@ func TestPrintedOneAfterTheOther(t *testing.T) {
 // TestCutOff: wherever a List or documents are cut off, that is said, and with Lenient
 // every object but the one that is cut is read as it stands in the whole.
 func TestCutOff(t *testing.T) {
+	property.Slow(t)
 	whole, err := read(Options{}, some)
 	require.NoError(t, err)
 	var asJSON bytes.Buffer

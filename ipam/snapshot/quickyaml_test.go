@@ -97,8 +97,12 @@ func TestQuickYAML(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	keys := yamlKeys
+	if testing.Short() {
+		keys = keys[:1]
+	}
 	for _, value := range yamlValues {
-		for _, key := range yamlKeys {
+		for _, key := range keys {
 			for _, form := range []string{"%[1]s: %[2]s\n", "%[1]s: %[2]s\nz: 1\n", "- %[2]s\n", "- %[1]s: %[2]s\n  z: 1\n", "z:\n- %[2]s\n", "%[1]s: %[2]s\n%[1]s: 1\n", "z:\n  %[1]s: %[2]s\n", "%[1]s: %[2]s\n  z\n", "%[1]s:\n  %[2]s\n"} {
 				require.NoError(t, differs(fmt.Sprintf(form, key, value), (*chunk).quick))
 			}
@@ -108,6 +112,7 @@ func TestQuickYAML(t *testing.T) {
 
 // TestQuickYAMLOfRecordings: most of what printers write is read so.
 func TestQuickYAMLOfRecordings(t *testing.T) {
+	property.Slow(t)
 	text, err := os.ReadFile("../../testdata/sample.yaml")
 	require.NoError(t, err)
 	items, quick := strings.Split(string(text), "\n- "), 0

@@ -9,12 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/property"
 	"sigs.k8s.io/yaml"
 )
 
 // TestJob: what the Job's pods are told is what the program understands, and there
 // are as many as shards.
 func TestJob(t *testing.T) {
+	property.Slow(t)
 	text, err := os.ReadFile("../../plan/job.yaml")
 	require.NoError(t, err)
 	before, after, ok := strings.Cut(string(text), "\n---\napiVersion: batch")

@@ -343,6 +343,7 @@ func TestSameNameInOneTable(t *testing.T) {
 }
 
 func TestWide(t *testing.T) {
+	property.Slow(t)
 	status, out, _ := do("-wide")
 	require.Equal(t, cli.Fine, status)
 	_, second, _ := strings.Cut(out, "borrows")

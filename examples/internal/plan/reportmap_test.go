@@ -183,6 +183,7 @@ func TestMapIsWhatWasRun(t *testing.T) {
 
 // TestMapThatIsTooLarge leaves moments out, and the rest stays right.
 func TestMapThatIsTooLarge(t *testing.T) {
+	property.Slow(t)
 	m := randomMap(rand.New(rand.NewPCG(5, 6)), poolsOf([]int{26}, "10.0.0.0/16"), 50, 200)
 	rows := []row{{BlockSize: 26, Result: sim.Result{Map: m}}}
 	all, err := reportMaps(rows, 1<<20)
