@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // names are kinds of owners as clusters have them, by number.
@@ -61,9 +63,7 @@ func reads(sums []uint32, size int) (n int) {
 // records than with random sums. A sum of the middle bits of a product fails: it
 // hardly depends on the last characters.
 func TestSumsSpread(t *testing.T) {
-	if testing.Short() {
-		t.Skip("sums some million names")
-	}
+	property.Slow(t) // sums some million names
 	const owners = 1 << 14
 	random := make([]uint32, owners)
 	r := rand.New(rand.NewSource(1))

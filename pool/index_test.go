@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/pool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -137,9 +138,7 @@ func TestIndexWordBoundary(t *testing.T) {
 
 // Searches for blocks call these at every step.
 func TestIndexInlines(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the compiler")
-	}
+	property.Slow(t) // runs the compiler
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("no go command")

@@ -53,9 +53,7 @@ func TestExhaustive(t *testing.T) {
 // step. The counts are the same on every machine.
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("6,533 states")
-	}
+	property.Slow(t) // 6,533 states
 	p := &programs[1]
 	alive := explored(t, p, Bounds{})
 	require.True(t, alive.Complete)

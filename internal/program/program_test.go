@@ -34,9 +34,7 @@ func play(t testing.TB, w *World, seed uint64, steps int, see func(op *trace.Op,
 // TestCoverage: programs do every operation, and each is refused for every reason
 // that one client alone can meet.
 func TestCoverage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays every world")
-	}
+	property.Slow(t) // plays every world
 	var c Coverage
 	for _, w := range Worlds {
 		for seed := range uint64(50) {
@@ -96,9 +94,7 @@ func TestCoverageIsWhole(t *testing.T) {
 
 // TestSituations: programs reach the states that rules are about.
 func TestSituations(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays every world")
-	}
+	property.Slow(t) // plays every world
 	seen := make(map[string]int)
 	for _, w := range Worlds {
 		if w.Name == "large" {

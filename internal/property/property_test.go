@@ -36,9 +36,7 @@ func (j *judge) Logf(string, ...any)               {}
 func (j *judge) Errorf(format string, args ...any) { j.failed = fmt.Sprintf(format, args...) }
 
 func TestRejects(t *testing.T) {
-	if testing.Short() {
-		t.Skip("broken variants are skipped")
-	}
+	Broken(t)
 	var j judge
 	Rejects(&j, func(src Source) error {
 		if src.Pick("", 50) == 0 {
@@ -54,9 +52,7 @@ func TestRejects(t *testing.T) {
 // TestBreaks: a broken property is found, shrinks to the plainest choices, and the
 // flags are as before.
 func TestBreaks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("broken variants are skipped")
-	}
+	Broken(t)
 	var last []int
 	long := func(most int) func(rt *rapid.T) {
 		return func(rt *rapid.T) {

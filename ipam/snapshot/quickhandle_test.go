@@ -98,7 +98,9 @@ func TestQuickHandle(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	require.Greater(t, read, 10)
+	if !testing.Short() { // which has few cases
+		require.Greater(t, read, 10)
+	}
 }
 
 // TestBrokenQuickHandle: the property catches a reader that takes too much.

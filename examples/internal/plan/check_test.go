@@ -211,6 +211,9 @@ func TestJSON(t *testing.T) {
 // TestWorkers: the output is the same however many run at a time.
 func TestWorkers(t *testing.T) {
 	tables := [][]string{{"-nodes", "70", "-pool", "10.0.0.0/20"}, {"-f", "../../plan/stories/strict.yaml"}, {"-f", "../../plan/stories/drain.yaml", "-json"}}
+	if testing.Short() && !property.UnderRace {
+		tables = tables[:1]
+	}
 	if !testing.Short() {
 		tables = append(tables, nil, []string{"-json", "-samples", "3", "-strict"})
 	}

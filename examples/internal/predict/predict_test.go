@@ -13,6 +13,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // predict runs the program.
@@ -206,9 +208,7 @@ func TestHelp(t *testing.T) {
 // TestMany: a hundred thousand nodes are a matter of seconds, for no step looks
 // at the nodes before it.
 func TestMany(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	property.Slow(t)
 	var names strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&names, "node-%d\n", i)

@@ -39,7 +39,7 @@ its limit lets 10 pass at once and then 5 a second.
 func TestStorm(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	all := []int{1, 2, 8}
-	if testing.Short() {
+	if testing.Short() && !property.UnderRace {
 		all = []int{2}
 	}
 	for _, processors := range all {
