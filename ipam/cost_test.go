@@ -139,6 +139,7 @@ func TestAllocations(t *testing.T) {
 // summaries on the way to the start of the host's walk and on the way to the
 // result. All other summaries are replaced by ones that panic when read.
 func TestWorkDoesNotGrow(t *testing.T) {
+	property.Slow(t)
 	sizes := []int{64, 1 << 12}
 	if property.Long() {
 		sizes = append(sizes, 1<<16)

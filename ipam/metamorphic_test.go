@@ -42,6 +42,7 @@ func unplanned(b *broken) {
 
 // TestPlansDoNotShow: plans do not change any answer.
 func TestPlansDoNotShow(t *testing.T) {
+	property.Slow(t)
 	seed, same := sameTranscripts(t, realAllocator, breaking(unplanned))
 	require.True(t, same, "seed %d", seed)
 }

@@ -108,6 +108,7 @@ func (m *memory) grows(inUse uint64) error {
 
 // TestSoakReports: the report of a soak counts its rounds and answers.
 func TestSoakReports(t *testing.T) {
+	property.Slow(t)
 	s, err := newSoak(realAllocator)
 	require.NoError(t, err)
 	for range 2 {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -508,6 +509,7 @@ func TestTreeDepth(t *testing.T) {
 // the way to its result: two for each level. All others are replaced by nodes that
 // panic when read.
 func TestTreeVisits(t *testing.T) {
+	property.Slow(t)
 	seeds := uint64(300)
 	if testing.Short() {
 		seeds = 50

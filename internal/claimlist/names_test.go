@@ -11,11 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestClaimsOfLongHosts: claims are in the order of their names also if these are
 // cut: from hosts of 209 bytes on for the longest CIDRs.
 func TestClaimsOfLongHosts(t *testing.T) {
+	property.Slow(t)
 	for n := 200; n <= 253; n++ {
 		var x Index
 		c := x.Open(affinity.HostOwner(strings.Repeat("n", n)))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // cells is the state machine written down from §5, §9 and §15, independently of
@@ -98,6 +99,7 @@ func TestStateNextCellByCell(t *testing.T) {
 
 // TestClaimStepCellByCell checks the same through a claim.
 func TestClaimStepCellByCell(t *testing.T) {
+	property.Slow(t)
 	require.NoError(t, holdsCells(func(s affinity.State, step step) (affinity.State, error) {
 		c := Claim{Owner: affinity.HostOwner("n"), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: s}
 		err := c.move(step)

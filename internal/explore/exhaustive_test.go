@@ -204,6 +204,7 @@ func states(t *testing.T, p *Program) (identities, ends map[digest]bool) {
 // Skipping states that were seen skips nothing else: a program small enough to run
 // every schedule has the same states and ends.
 func TestNothingIsLeftOut(t *testing.T) {
+	property.Slow(t)
 	p := Program{Setting: setting("10.0.0.0/30", 2), Clients: []Client{
 		{Steps: []race.Step{claim("n1", "10.0.0.0/30")}},
 		{Steps: []race.Step{claim("n2", "10.0.0.0/30"), giveUp("n2", false)}},

@@ -61,6 +61,7 @@ func drawn(p *Program, seed int64, length int, o Options) (Schedule, *Violation,
 // TestRandomReleases: no schedule breaks an invariant of an older release either,
 // but schedules of a faulty client do.
 func TestRandomReleases(t *testing.T) {
+	property.Slow(t)
 	f, err := race.Open("../../testdata/races.jsonl.gz")
 	require.NoError(t, err)
 	defer f.Close()
@@ -105,6 +106,7 @@ func TestRandomReleases(t *testing.T) {
 
 // TestRandomRaces draws schedules for the clients of recorded races.
 func TestRandomRaces(t *testing.T) {
+	property.Slow(t)
 	f, err := race.Open("../../testdata/races.jsonl.gz")
 	require.NoError(t, err)
 	defer f.Close()

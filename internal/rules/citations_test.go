@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // specification is the file that a section sign cites.
@@ -67,6 +69,7 @@ func introducing(files []*file) map[string]bool {
 }
 
 func TestCitationsExist(t *testing.T) {
+	property.Slow(t)
 	files, err := sources()
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, specification))

@@ -201,6 +201,7 @@ func FuzzRead(f *testing.F) {
 // TestDocumentation: the scenarios of the documentation can be run, and name every key
 // and every kind of event.
 func TestDocumentation(t *testing.T) {
+	property.Slow(t)
 	text, err := os.ReadFile("../../docs/scenarios.md")
 	require.NoError(t, err)
 	scenarios, used := 0, make(map[string]bool)

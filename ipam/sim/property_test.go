@@ -607,6 +607,7 @@ func TestHeadroomEnds(t *testing.T) {
 // TestAnonymousCosts: pods of an anonymous run that find room in the blocks of their
 // nodes cost no memory, but for the rest of a block's cells. With handles they do.
 func TestAnonymousCosts(t *testing.T) {
+	property.Slow(t)
 	const nodes = 100
 	more := func(o Options) float64 { // allocations for 55 more pods a node
 		of := func(pods int) float64 {

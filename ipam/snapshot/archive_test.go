@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // mustGather is a folder such as support asks for: resources one by one and in Lists,
@@ -110,6 +112,7 @@ func TestFolders(t *testing.T) {
 
 // TestBounds: a folder or archive is read up to a number of files and bytes.
 func TestBounds(t *testing.T) {
+	property.Slow(t)
 	files := make(map[string]string)
 	dir := t.TempDir()
 	for i := range 9 {

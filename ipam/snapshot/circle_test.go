@@ -51,11 +51,8 @@ func TestRecordings(t *testing.T) {
 // TestWhatIsWrittenIsWhatWasRead: what comes out has the kinds, names and specs of
 // what the real cluster's objects had.
 func TestWhatIsWrittenIsWhatWasRead(t *testing.T) {
-	names := recorded(t)
-	if testing.Short() {
-		names = names[:1]
-	}
-	for _, name := range names {
+	property.Slow(t)
+	for _, name := range recorded(t) {
 		for group, g := range map[string]Group{"v1": V1, "v3": V3} {
 			path := name + "." + group + ".yaml.gz"
 			want := specs(t, path)

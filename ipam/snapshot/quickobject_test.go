@@ -146,6 +146,7 @@ func quickDiffers(text string, bytewise bool, quick func(text string) string) er
 // TestQuickObjects: objects that are read the quick way are read as encoding/json reads
 // them, whatever is odd about them and wherever the text is cut into pieces.
 func TestQuickObjects(t *testing.T) {
+	property.Slow(t)
 	property.Check(t, 5000, 1, func(t *rapid.T) {
 		src := property.Rapid(t)
 		if err := quickDiffers(quickList(src), src.Pick("bytewise", 4) == 0, func(text string) string { return text }); err != nil {

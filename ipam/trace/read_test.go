@@ -76,6 +76,7 @@ func TestReadForms(t *testing.T) {
 }
 
 func TestReadLongLines(t *testing.T) {
+	property.Slow(t)
 	name := strings.Repeat("x", 1<<20)
 	h, ops, err := readAll("t", strings.NewReader(
 		strings.Replace(someHeader, `"t"`, `"`+name+`"`, 1)+"\n"+strings.Repeat(" ", 1<<20)+someOp+"\n"))

@@ -14,6 +14,7 @@ import (
 // Cluster and restored again and again: nothing that decides the next outcomes may
 // be lost.
 func TestRestoredGoesOn(t *testing.T) {
+	property.Slow(t)
 	files, err := filepath.Glob("../../testdata/traces/*.gz")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 func do(args ...string) (status int, stdout, stderr string) {
@@ -60,6 +61,7 @@ func TestDoesNotSuffice(t *testing.T) {
 // TestGraceMatters: where releases are lost on nodes that stay, it is the grace
 // period that decides.
 func TestGraceMatters(t *testing.T) {
+	property.Slow(t)
 	status, out, _ := do(small("-replace-every", "24h", "-replace-pods-every", "5m", "-leaks", "0.8", "-grace", "5m")...)
 	require.Equal(t, 0, status)
 	require.Regexp(t, `grace 1m +yes`, out)

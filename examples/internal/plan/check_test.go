@@ -154,6 +154,7 @@ func TestCheckSeveral(t *testing.T) {
 
 // TestShards: what shards print, put together, is what is printed without.
 func TestShards(t *testing.T) {
+	property.Slow(t)
 	name, scenarios := recorded, 12
 	if !property.Long() {
 		name, scenarios = "../../plan/stories/drain.yaml", 4
@@ -210,10 +211,10 @@ func TestJSON(t *testing.T) {
 
 // TestWorkers: the output is the same however many run at a time.
 func TestWorkers(t *testing.T) {
-	tables := [][]string{{"-nodes", "70", "-pool", "10.0.0.0/20"}, {"-f", "../../plan/stories/strict.yaml"}, {"-f", "../../plan/stories/drain.yaml", "-json"}}
-	if testing.Short() && !property.UnderRace {
-		tables = tables[:1]
+	if !property.UnderRace {
+		property.Slow(t)
 	}
+	tables := [][]string{{"-nodes", "70", "-pool", "10.0.0.0/20"}, {"-f", "../../plan/stories/strict.yaml"}, {"-f", "../../plan/stories/drain.yaml", "-json"}}
 	if !testing.Short() {
 		tables = append(tables, nil, []string{"-json", "-samples", "3", "-strict"})
 	}

@@ -75,6 +75,7 @@ func TestClusterOf(t *testing.T) {
 // TestClusterOfNamespaces: where pools select namespaces, the pods of a dump come in
 // groups, and each node runs those that it has.
 func TestClusterOfNamespaces(t *testing.T) {
+	property.Slow(t)
 	const pools = `apiVersion: projectcalico.org/v3
 kind: IPPool
 metadata: {name: data}

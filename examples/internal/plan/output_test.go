@@ -28,6 +28,7 @@ func little(report string) []string {
 // TestReportGoesThere: a file comes to be or is replaced, with the rights that it had
 // or a new one gets; links are followed, and what is no file is written.
 func TestReportGoesThere(t *testing.T) {
+	property.Slow(t)
 	before := syscall.Umask(0o027)
 	defer syscall.Umask(before)
 	for _, c := range []struct {

@@ -149,6 +149,7 @@ func TestSeededJSON(t *testing.T) {
 }
 
 func TestTryAll(t *testing.T) {
+	property.Slow(t)
 	status, out, errs := do("-seed", "9", "-explore", "-deaths", "0")
 	require.Equal(t, 0, status)
 	require.Empty(t, errs)

@@ -116,6 +116,7 @@ func TestStormWidth(t *testing.T) {
 }
 
 func TestStormJSON(t *testing.T) {
+	property.Slow(t)
 	status, out, errs := do("-storm", "40", "-json", "-filled", "50")
 	require.Equal(t, 0, status, errs)
 	d := json.NewDecoder(strings.NewReader(out))

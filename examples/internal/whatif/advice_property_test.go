@@ -293,6 +293,7 @@ kind: List
 // program. It advises to release nothing that a pod or tunnel uses, and says what it
 // did not look at.
 func TestSampleWithoutKinds(t *testing.T) {
+	property.Slow(t)
 	text, err := os.ReadFile(sample)
 	require.NoError(t, err)
 	text = append(text, besideSample...)
@@ -317,9 +318,6 @@ func TestSampleWithoutKinds(t *testing.T) {
 	}
 	for i, first := range hideable {
 		for _, second := range hideable[i:] {
-			if testing.Short() && (first != second || i > 0) {
-				continue
-			}
 			path := filepath.Join(t.TempDir(), "cluster.yaml")
 			require.NoError(t, os.WriteFile(path, withoutKinds(text, first, second), 0o600))
 			_, out, errs := do("-f", path, "-json", "-check", "-gc")

@@ -9,12 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
 )
 
 // TestExplainNode: each pool with the label that decides, each block of the node, and
 // what the next pod would get.
 func TestExplainNode(t *testing.T) {
+	property.Slow(t)
 	status, out, errs := do("-f", sample, "-explain-node", "node-32")
 	require.Zero(t, status, errs)
 	require.Equal(t, `== Why the next pod on node-32 gets what it gets

@@ -180,6 +180,7 @@ func TestProgressOfOldBlocks(t *testing.T) {
 // TestResizeProcedure: each step with what came of it here, and what is refused where one
 // comes too early.
 func TestResizeProcedure(t *testing.T) {
+	property.Slow(t)
 	status, r := ask(t, "-gc", "-resize-pool", "blue:29")
 	require.Zero(t, status)
 	c := r.Steps[1]

@@ -135,11 +135,13 @@ func TestSteps(t *testing.T) {
 		require.Contains(t, r.Steps[1].Says[0], "3 nodes came, of which 2 live in a block of their own")
 	})
 	t.Run("add-nodes where all is full", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-strict", "-add-nodes", "2:new-%d")
 		require.Equal(t, 1, status)
 		require.Equal(t, refusal{"vxlanTunnelAddress", "new-0", "no block is left to claim, and strict affinity forbids borrowing"}, r.Steps[1].Refused[0])
 	})
 	t.Run("remove-node", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-remove-node", "node-07")
 		require.Zero(t, status)
 		require.Equal(t, 39, r.Steps[0].After.Nodes)
@@ -154,6 +156,7 @@ func TestSteps(t *testing.T) {
 		require.Zero(t, small.Steps[0].After.Pods)
 	})
 	t.Run("scale", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-scale", "5")
 		require.Zero(t, status)
 		require.LessOrEqual(t, r.Steps[0].After.Pods, 5*40)
@@ -162,6 +165,7 @@ func TestSteps(t *testing.T) {
 		require.Contains(t, r.Steps[0].Refused[0].Why, "every address is taken in 10.10.0.0/23")
 	})
 	t.Run("disable-pool", func(t *testing.T) {
+		property.Slow(t)
 		status, r := ask(t, "-disable-pool", "blue")
 		require.Equal(t, 1, status)
 		require.Contains(t, r.Steps[0].Says[0], "have addresses of blue")
@@ -367,6 +371,7 @@ func TestBadUsage(t *testing.T) {
 // TestCutOff: half a file is refused, and taken as far as it goes if that is
 // wanted.
 func TestCutOff(t *testing.T) {
+	property.Slow(t)
 	text, err := os.ReadFile(sample)
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "cut.yaml")
