@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -28,12 +29,12 @@ func TestNames(t *testing.T) {
 		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124", "ffff-ffff-ffff-ffff-ffff-ffff-ffff-fff0-124"},
 	} {
 		cidr := netip.MustParsePrefix(c.cidr)
-		require.Equal(t, c.name, CIDRName(cidr))
-		require.Equal(t, "calico-ipam-worker-"+c.name, Name("calico-ipam-worker", cidr))
-		require.Equal(t, "x.y:z/"+c.name, string(appendCIDRName([]byte("x.y:z/"), cidr)), "what was there stays as it is")
+		must.Eq(t, c.name, CIDRName(cidr))
+		must.Eq(t, "calico-ipam-worker-"+c.name, Name("calico-ipam-worker", cidr))
+		must.Eq(t, "x.y:z/"+c.name, string(appendCIDRName([]byte("x.y:z/"), cidr)), must.Sprint("what was there stays as it is"))
 	}
 	// The host's part is not changed, not even its dots.
-	require.Equal(t, "node.example.com-10-0-0-0-26", Name("node.example.com", netip.MustParsePrefix("10.0.0.0/26")))
+	must.Eq(t, "node.example.com-10-0-0-0-26", Name("node.example.com", netip.MustParsePrefix("10.0.0.0/26")))
 }
 
 // TestNameCut: names of 253 bytes or more are cut, always to the same name, and to
@@ -43,7 +44,7 @@ func TestNameCut(t *testing.T) {
 		cidr := netip.MustParsePrefix(text)
 		suffix := "-" + CIDRName(cidr)
 		longest := strings.Repeat("h", 252-len(suffix))
-		require.Equal(t, longest+suffix, Name(longest, cidr), "252 bytes stay")
+		must.Eq(t, longest+suffix, Name(longest, cidr), must.Sprint("252 bytes stay"))
 
 		seen := make(map[string]string)
 		for _, host := range []string{
@@ -55,20 +56,20 @@ func TestNameCut(t *testing.T) {
 			"i" + longest,                            // differs at the front
 		} {
 			name := Name(host, cidr)
-			require.Less(t, len(name), 253)
-			require.Equal(t, name, Name(strings.Clone(host), cidr), "stable")
-			require.Len(t, name, 252)
-			require.True(t, strings.HasPrefix(name, host[:239-len(suffix)+1]+suffix+"-"), "begins with the host, then the block: %s", name)
-			require.Regexp(t, `-[0-9a-f]{11}$`, name)
-			require.NotContains(t, seen, name, "unique")
+			must.Less(t, 253, len(name))
+			must.Eq(t, name, Name(strings.Clone(host), cidr), must.Sprint("stable"))
+			must.Eq(t, 252, len(name))
+			must.True(t, strings.HasPrefix(name, host[:239-len(suffix)+1]+suffix+"-"), must.Sprintf("begins with the host, then the block: %s", name))
+			must.RegexMatch(t, regexp.MustCompile(`-[0-9a-f]{11}$`), name)
+			must.MapNotContainsKey(t, seen, name, must.Sprint("unique"))
 			seen[name] = host
 		}
 		// Two blocks of one host.
 		other := netip.PrefixFrom(cidr.Addr().Next(), cidr.Bits())
-		require.NotEqual(t, Name(longest+"h", cidr), Name(longest+"h", other))
+		must.NotEq(t, Name(longest+"h", cidr), Name(longest+"h", other))
 	}
 	// The hash is of "HOST+CIDR", as `printf HOST+10-0-0-0-26 | sha256sum` gives it.
-	require.Equal(t, strings.Repeat("h", 228)+"-10-0-0-0-26-8c20e2b6dc0", Name(strings.Repeat("h", 250), netip.MustParsePrefix("10.0.0.0/26")))
+	must.Eq(t, strings.Repeat("h", 228)+"-10-0-0-0-26-8c20e2b6dc0", Name(strings.Repeat("h", 250), netip.MustParsePrefix("10.0.0.0/26")))
 }
 
 // anyPrefix picks a prefix of either family, often near others.
@@ -125,7 +126,7 @@ func TestCompareCIDRNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	require.Negative(t, CompareCIDRNames(netip.MustParsePrefix("10.0.0.16/28"), netip.MustParsePrefix("10.0.0.4/30")))
+	must.Less(t, 0, CompareCIDRNames(netip.MustParsePrefix("10.0.0.16/28"), netip.MustParsePrefix("10.0.0.4/30")))
 }
 
 func TestCompareCIDRNamesRejects(t *testing.T) {
@@ -179,7 +180,7 @@ func TestNamesDoNotAllocate(t *testing.T) {
 		"sorting":               func() { slices.SortFunc(blocks, CompareCIDRNames) },
 		"appendCIDRName":        func() { buf = appendCIDRName(buf[:0], c) },
 	} {
-		require.Zero(t, testing.AllocsPerRun(100, do), name)
+		must.Zero(t, testing.AllocsPerRun(100, do), must.Sprint(name))
 	}
 }
 
@@ -190,7 +191,7 @@ func TestCompareCIDRNamesOctets(t *testing.T) {
 		for y := range 256 {
 			a := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(x), 7, 0}), 26)
 			b := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(y), 6, 0}), 26)
-			require.Equal(t, strings.Compare(CIDRName(a), CIDRName(b)), CompareCIDRNames(a, b), "%s %s", a, b)
+			must.EqOp(t, strings.Compare(CIDRName(a), CIDRName(b)), CompareCIDRNames(a, b), must.Sprintf("%s %s", a, b))
 		}
 	}
 }

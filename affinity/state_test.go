@@ -2,36 +2,37 @@ package affinity
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 func TestStateText(t *testing.T) {
 	for text, want := range map[string]State{"": None, "pending": Pending, "confirmed": Confirmed, "pendingDeletion": PendingDeletion} {
 		got, err := ParseState(text)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		require.Equal(t, text, want.String())
+		must.NoError(t, err)
+		must.Eq(t, want, got)
+		must.Eq(t, text, want.String())
 	}
 	for _, text := range []string{"Pending", "CONFIRMED", "pendingdeletion", "pending ", " ", "none", "None", "deleted", "State(9)", "\x00"} {
 		got, err := ParseState(text)
-		require.ErrorIs(t, err, ErrInvalidState, "%q", text)
-		require.ErrorContains(t, err, fmt.Sprintf("%q", text))
-		require.Equal(t, None, got)
+		must.ErrorIs(t, err, ErrInvalidState, must.Sprintf("%q", text))
+		must.ErrorContains(t, err, fmt.Sprintf("%q", text))
+		must.Eq(t, None, got)
 	}
-	require.Equal(t, "State(4)", State(4).String())
-	require.Equal(t, "State(255)", State(255).String())
+	must.Eq(t, "State(4)", State(4).String())
+	must.Eq(t, "State(255)", State(255).String())
 	var zero State
-	require.Equal(t, None, zero, "the zero State is no affinity object")
+	must.Eq(t, None, zero, must.Sprint("the zero State is no affinity object"))
 }
 
 func TestOwnerText(t *testing.T) {
-	require.Equal(t, "", Owner{}.String())
-	require.True(t, Owner{}.IsZero())
-	require.False(t, HostOwner("n").IsZero())
-	require.NotEqual(t, HostOwner("n"), VirtualOwner("n"), "one name, two owners")
+	must.Eq(t, "", Owner{}.String())
+	must.True(t, Owner{}.IsZero())
+	must.False(t, HostOwner("n").IsZero())
+	must.NotEq(t, HostOwner("n"), VirtualOwner("n"), must.Sprint("one name, two owners"))
 	for text, want := range map[string]Owner{
 		"":                        {},
 		"host:n1":                 HostOwner("n1"),
@@ -41,9 +42,9 @@ func TestOwnerText(t *testing.T) {
 		"virtual:host:x":          VirtualOwner("host:x"),
 	} {
 		got, err := ParseOwner(text)
-		require.NoError(t, err, text)
-		require.Equal(t, want, got)
-		require.Equal(t, text, got.String())
+		must.NoError(t, err, must.Sprint(text))
+		must.Eq(t, want, got)
+		must.Eq(t, text, got.String())
 	}
 	for text, names := range map[string]string{
 		"n1":        `"n1"`,
@@ -59,18 +60,18 @@ func TestOwnerText(t *testing.T) {
 		"none:none": `type "none"`,
 	} {
 		_, err := ParseOwner(text)
-		require.ErrorIs(t, err, ErrInvalidOwner, "%q", text)
-		require.ErrorContains(t, err, names)
+		must.ErrorIs(t, err, ErrInvalidOwner, must.Sprintf("%q", text))
+		must.ErrorContains(t, err, names)
 	}
 }
 
 func TestOwnerValidate(t *testing.T) {
-	require.NoError(t, HostOwner("n").Validate())
-	require.NoError(t, VirtualOwner("n").Validate())
+	must.NoError(t, HostOwner("n").Validate())
+	must.NoError(t, VirtualOwner("n").Validate())
 	for _, o := range []Owner{{}, {Type: Host}, {Type: Virtual}, {Name: "n"}, {Type: "Host", Name: "n"}, {Type: "node", Name: "n"}} {
-		require.ErrorIs(t, o.Validate(), ErrInvalidOwner, "%+v", o)
+		must.ErrorIs(t, o.Validate(), ErrInvalidOwner, must.Sprintf("%+v", o))
 	}
-	require.NotErrorIs(t, Owner{}.Validate(), ErrInvalidState)
+	must.False(t, errors.Is(Owner{}.Validate(), ErrInvalidState))
 }
 
 // TestOwnerCompare: by type first, then by name in byte order.
@@ -78,7 +79,7 @@ func TestOwnerCompare(t *testing.T) {
 	inOrder := []Owner{{}, HostOwner("B"), HostOwner("a"), HostOwner("b"), VirtualOwner("A")}
 	for i, x := range inOrder {
 		for j, y := range inOrder {
-			require.Equal(t, cmp.Compare(i, j), x.Compare(y), "%v and %v", x, y)
+			must.Eq(t, cmp.Compare(i, j), x.Compare(y), must.Sprintf("%v and %v", x, y))
 		}
 	}
 }

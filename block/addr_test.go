@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 )
 
 func TestAddr(t *testing.T) {
@@ -16,31 +17,29 @@ func TestAddr(t *testing.T) {
 	} {
 		t.Run(cidr, func(t *testing.T) {
 			b := newBlock(t, cidr)
-			assert.Equal(t, netip.MustParsePrefix(cidr), b.CIDR())
+			test.EqOp(t, netip.MustParsePrefix(cidr), b.CIDR())
 			addr := b.CIDR().Addr()
 			for ord := range b.Size() {
-				if !assert.Equal(t, addr, b.Addr(ord)) {
-					return
-				}
+				must.EqOp(t, addr, b.Addr(ord))
 				got, ok := b.Ordinal(addr)
-				assert.True(t, ok)
-				assert.Equal(t, ord, got)
+				test.True(t, ok)
+				test.EqOp(t, ord, got)
 				addr = addr.Next()
 			}
-			assert.False(t, b.Addr(-1).IsValid())
-			assert.False(t, b.Addr(b.Size()).IsValid())
+			test.False(t, b.Addr(-1).IsValid())
+			test.False(t, b.Addr(b.Size()).IsValid())
 			for _, other := range []netip.Addr{{}, addr, b.CIDR().Addr().Prev(), b.Addr(0).WithZone("eth0")} {
 				if other.Is4() && other.IsValid() && b.CIDR().Contains(other) {
 					continue // IPv4 has no zones
 				}
 				_, ok := b.Ordinal(other)
-				assert.False(t, ok, other)
+				test.False(t, ok, test.Sprint(other))
 			}
 		})
 	}
 	b := newBlock(t, "10.0.0.0/26")
 	_, ok := b.Ordinal(netip.MustParseAddr("::ffff:10.0.0.1"))
-	assert.False(t, ok)
+	test.False(t, ok)
 }
 
 func TestColdAt(t *testing.T) {
@@ -58,7 +57,7 @@ func TestColdAt(t *testing.T) {
 		{at.Add(500 * time.Millisecond), 1500 * time.Millisecond, 999},
 		{time.Unix(-1, 500_000_000), 0, -1},
 	} {
-		assert.Equal(t, tc.want, ColdAt(tc.now, tc.cooldown), tc)
+		test.Eq(t, tc.want, ColdAt(tc.now, tc.cooldown), test.Sprint(tc))
 	}
 }
 
@@ -72,11 +71,11 @@ func TestHandlesByContent(t *testing.T) {
 			b.Take(nil, 1, Owner{Handle: string([]byte(h))}, nil)
 		}
 	}
-	assert.Len(t, b.Records(), 6)
-	assert.Equal(t, []int{0, 6}, b.AppendHandle(nil, long))
-	assert.Equal(t, []int{1, 7}, b.AppendHandle(nil, same))
-	assert.Empty(t, b.AppendHandle(nil, ""))
-	assert.Empty(t, b.AppendHandle(nil, "nobody's handle"))
+	test.Len(t, 6, b.Records())
+	test.Eq(t, []int{0, 6}, b.AppendHandle(nil, long))
+	test.Eq(t, []int{1, 7}, b.AppendHandle(nil, same))
+	test.SliceEmpty(t, b.AppendHandle(nil, ""))
+	test.SliceEmpty(t, b.AppendHandle(nil, "nobody's handle"))
 }
 
 // equalSums returns two handles that have the same sum.
@@ -96,19 +95,19 @@ func equalSums() (one, other string) {
 func TestNumbersDoNotRunOut(t *testing.T) {
 	b := newBlock(t, "fd00::/116")
 	for i, h := range podHandles(MaxSize) {
-		assert.Equal(t, []int{i}, b.Take(nil, 1, Owner{Handle: h}, nil))
+		test.Eq(t, []int{i}, b.Take(nil, 1, Owner{Handle: h}, nil))
 	}
-	assert.Empty(t, b.Take(nil, 1, Owner{}, nil))
+	test.SliceEmpty(t, b.Take(nil, 1, Owner{}, nil))
 	all := make([]int, MaxSize)
 	for i := range all {
 		all[i] = MaxSize - 1 - i
 	}
 	b.Release(all, start, ColdAt(start, time.Second))
-	assert.Equal(t, MaxSize, b.Cooling())
-	assert.Len(t, b.Records(), 1)
-	assert.Equal(t, MaxSize, b.Available(ColdAt(start, 0), nil))
-	assert.True(t, b.Empty(ColdAt(start, 0)))
-	assert.Equal(t, MaxSize, b.Collect(ColdAt(start, 0)))
-	assert.Len(t, b.Take(nil, MaxSize+1, Owner{Handle: HostReservedHandle}, nil), MaxSize)
-	assert.True(t, b.Empty(0))
+	test.Eq(t, MaxSize, b.Cooling())
+	test.Len(t, 1, b.Records())
+	test.Eq(t, MaxSize, b.Available(ColdAt(start, 0), nil))
+	test.True(t, b.Empty(ColdAt(start, 0)))
+	test.Eq(t, MaxSize, b.Collect(ColdAt(start, 0)))
+	test.Len(t, MaxSize, b.Take(nil, MaxSize+1, Owner{Handle: HostReservedHandle}, nil))
+	test.True(t, b.Empty(0))
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -16,9 +16,9 @@ func TestAttrs(t *testing.T) {
 		sets := rapid.MapOf(rapid.StringN(0, 3, -1), rapid.OneOf(rapid.StringN(0, 3, -1), rapid.StringN(120, 140, -1)))
 		m, other := sets.Draw(t, "m"), sets.Draw(t, "other")
 		a := MakeAttrs(m)
-		assert.Equal(t, len(m), a.Len())
-		assert.True(t, maps.Equal(m, a.Map()))
-		assert.Equal(t, slices.Sorted(maps.Keys(m)), slices.Collect(func(yield func(string) bool) {
+		test.Eq(t, len(m), a.Len())
+		test.True(t, maps.Equal(m, a.Map()))
+		test.Eq(t, slices.Sorted(maps.Keys(m)), slices.Collect(func(yield func(string) bool) {
 			for k := range a.All() {
 				if !yield(k) {
 					return
@@ -27,40 +27,40 @@ func TestAttrs(t *testing.T) {
 		}))
 		for k, v := range m {
 			got, ok := a.Get(k)
-			assert.True(t, ok)
-			assert.Equal(t, v, got)
+			test.True(t, ok)
+			test.Eq(t, v, got)
 		}
 		for k := range other {
 			_, ok := a.Get(k)
 			_, want := m[k]
-			assert.Equal(t, want, ok)
+			test.Eq(t, want, ok)
 		}
-		assert.True(t, a == MakeAttrs(maps.Clone(m)), "equal content is equal")
-		assert.Equal(t, maps.Equal(m, other), a == MakeAttrs(other))
+		test.True(t, a == MakeAttrs(maps.Clone(m)), test.Sprint("equal content is equal"))
+		test.Eq(t, maps.Equal(m, other), a == MakeAttrs(other))
 	})
 }
 
 func TestAttrsOddCases(t *testing.T) {
-	assert.Equal(t, Attrs{}, MakeAttrs(nil))
-	assert.Equal(t, Attrs{}, MakeAttrs(map[string]string{}))
-	assert.NotEqual(t, Attrs{}, MakeAttrs(map[string]string{"": ""}))
-	assert.Nil(t, Attrs{}.Map())
-	assert.Zero(t, Attrs{}.Len())
-	assert.Equal(t, "{}", Attrs{}.String())
-	assert.Equal(t, `{"node":"n1","pod":"a\n"}`, MakeAttrs(map[string]string{"pod": "a\n", "node": "n1"}).String())
+	test.EqOp(t, Attrs{}, MakeAttrs(nil))
+	test.EqOp(t, Attrs{}, MakeAttrs(map[string]string{}))
+	test.NotEqOp(t, Attrs{}, MakeAttrs(map[string]string{"": ""}))
+	test.Nil(t, Attrs{}.Map())
+	test.Zero(t, Attrs{}.Len())
+	test.Eq(t, "{}", Attrs{}.String())
+	test.Eq(t, `{"node":"n1","pod":"a\n"}`, MakeAttrs(map[string]string{"pod": "a\n", "node": "n1"}).String())
 
 	m := map[string]string{"k": "v"}
 	a := MakeAttrs(m)
 	m["k"] = "w"
 	a.Map()["k"] = "x"
 	v, _ := a.Get("k")
-	assert.Equal(t, "v", v, "a set shares nothing with maps")
+	test.Eq(t, "v", v, test.Sprint("a set shares nothing with maps"))
 	for range MakeAttrs(map[string]string{"a": "", "b": ""}).All() {
 		break
 	}
 
 	// The lengths keep sets apart that would be the same text without them.
-	assert.NotEqual(t, MakeAttrs(map[string]string{"a": "bc"}), MakeAttrs(map[string]string{"ab": "c"}))
+	test.NotEqOp(t, MakeAttrs(map[string]string{"a": "bc"}), MakeAttrs(map[string]string{"ab": "c"}))
 }
 
 func TestOrdinals(t *testing.T) {
@@ -78,25 +78,25 @@ func TestOrdinals(t *testing.T) {
 		one := rapid.IntRange(0, MaxSize-1).Draw(t, "one")
 		s.Add(one)
 		want[one] = true
-		assert.Equal(t, len(want), s.Len())
+		test.Eq(t, len(want), s.Len())
 		for ord := -70; ord < MaxSize+70; ord++ {
-			assert.Equal(t, want[ord], s.Contains(ord))
+			test.EqOp(t, want[ord], s.Contains(ord))
 		}
 	})
 	var none *Ordinals
-	assert.Zero(t, none.Len())
-	assert.False(t, none.Contains(0))
-	assert.Panics(t, func() { new(Ordinals).Add(-1) })
-	assert.Panics(t, func() { new(Ordinals).Add(MaxSize) })
-	assert.Panics(t, func() { new(Ordinals).AddRange(0, MaxSize+1) })
+	test.Zero(t, none.Len())
+	test.False(t, none.Contains(0))
+	test.Panic(t, func() { new(Ordinals).Add(-1) })
+	test.Panic(t, func() { new(Ordinals).Add(MaxSize) })
+	test.Panic(t, func() { new(Ordinals).AddRange(0, MaxSize+1) })
 
 	var all Ordinals
 	all.AddRange(-1, -1)
 	all.AddRange(MaxSize+1, MaxSize+1)
-	assert.Zero(t, all.Len())
+	test.Zero(t, all.Len())
 	all.AddRange(0, MaxSize)
-	assert.Equal(t, MaxSize, all.Len())
-	assert.Equal(t, MaxSize/64, all.words(), "no more memory than it takes")
+	test.Eq(t, MaxSize, all.Len())
+	test.Eq(t, MaxSize/64, all.words(), test.Sprint("no more memory than it takes"))
 }
 
 // TestAttrsOfAnyLength: texts are kept with their lengths, in as many bytes as that
@@ -104,17 +104,17 @@ func TestOrdinals(t *testing.T) {
 func TestAttrsOfAnyLength(t *testing.T) {
 	for _, n := range []int{0, 1, 127, 128, 129, 255, 256, 1<<14 - 1, 1 << 14, 1<<14 + 128} {
 		want := map[string]string{"key": strings.Repeat("v", n), strings.Repeat("k", n+1): "value"}
-		require.Equal(t, want, MakeAttrs(want).Map(), "%d bytes", n)
+		must.Eq(t, want, MakeAttrs(want).Map(), must.Sprintf("%d bytes", n))
 	}
 }
 
 // TestIsHostReserved: letters may be capital or small; nothing else is like it.
 func TestIsHostReserved(t *testing.T) {
 	for _, handle := range []string{HostReservedHandle, strings.ToUpper(HostReservedHandle)} {
-		require.True(t, IsHostReserved(handle), handle)
+		must.True(t, IsHostReserved(handle), must.Sprint(handle))
 	}
 	for _, handle := range []string{"", "w", HostReservedHandle + "s", "w" + HostReservedHandle, "w" + strings.Repeat("x", len(HostReservedHandle)-1)} {
-		require.False(t, IsHostReserved(handle), handle)
+		must.False(t, IsHostReserved(handle), must.Sprint(handle))
 	}
 }
 
@@ -135,5 +135,5 @@ func TestAttrsWith(t *testing.T) {
 		}
 	})
 	base := MakeAttrs(map[string]string{"namespace": "default", "node": "n"})
-	require.EqualValues(t, 1, testing.AllocsPerRun(100, func() { base.With("pod", "p") }))
+	must.Eq(t, 1, testing.AllocsPerRun(100, func() { base.With("pod", "p") }))
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -14,7 +14,7 @@ import (
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m, err := newMachine(property.Rapid(t), allSizes, realBlock)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		do := make(map[string]func(*rapid.T))
 		for i, a := range actions {
 			do[a.name] = func(t *rapid.T) {
@@ -45,10 +45,10 @@ func run(seed uint64, steps int, make makeSubject) error {
 
 func TestMachineBySeed(t *testing.T) {
 	for seed := range uint64(property.Times(120)) {
-		require.NoError(t, run(seed, 120, realBlock))
+		must.NoError(t, run(seed, 120, realBlock))
 	}
 	for seed := range uint64(property.Times(20)) {
-		require.NoError(t, run(seed, 120, broken(faultless)), "the model against itself")
+		must.NoError(t, run(seed, 120, broken(faultless)), must.Sprint("the model against itself"))
 	}
 }
 
@@ -78,7 +78,7 @@ func FuzzBlock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := property.Bytes(data[:min(len(data), 1000)])
 		m, err := newMachine(src, smallSizes, realBlock)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for src.Len() > 0 {
 			if err := m.step(src.Pick("action", len(actions))); err != nil {
 				t.Fatal(err)

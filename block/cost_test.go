@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -46,22 +46,22 @@ func TestNoAllocations(t *testing.T) {
 		"SetOwner":               func() { _ = b.SetOwner(2, &to.Active, nil) },
 		"Collect without effect": func() { sink += b.Collect(hot) },
 	} {
-		assert.Zero(t, testing.AllocsPerRun(100, f), name)
+		test.Zero(t, testing.AllocsPerRun(100, f), test.Sprint(name))
 	}
-	require.NoError(t, b.Check())
+	must.NoError(t, b.Check())
 }
 
 // TestAttrsAllocations: a pod's attributes cost one allocation, their text. Many
 // keys, and long ones, may cost more.
 func TestAttrsAllocations(t *testing.T) {
 	pod := map[string]string{"namespace": "default", "node": "node-1", "pod": "web-5d9c7b8f6-x2x7k"}
-	assert.Equal(t, 1.0, testing.AllocsPerRun(100, func() { MakeAttrs(pod) }))
+	test.Eq(t, 1.0, testing.AllocsPerRun(100, func() { MakeAttrs(pod) }))
 }
 
 // TestRecordSize: a cluster has a record for nearly every pod.
 func TestRecordSize(t *testing.T) {
 	if strconv.IntSize == 64 {
-		assert.EqualValues(t, 48, reflect.TypeFor[record]().Size())
+		test.Eq(t, 48, reflect.TypeFor[record]().Size())
 	}
 }
 
@@ -119,7 +119,7 @@ func TestMemory(t *testing.T) {
 			}
 			got := heapOf(tc.make, tc.cidr)
 			t.Logf("%d bytes", got)
-			assert.LessOrEqual(t, got, tc.most)
+			test.LessEq(t, tc.most, got)
 		})
 	}
 }
@@ -129,33 +129,33 @@ func TestMemory(t *testing.T) {
 func TestFewCells(t *testing.T) {
 	property.Slow(t)
 	b, err := New(netip.MustParsePrefix("10.0.0.0/20"), 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	now := time.Unix(1_700_000_000, 0)
 	for i := range MaxSize {
 		want := 8
 		for want <= i {
 			want *= 8
 		}
-		require.Equal(t, []int{i}, b.Take(nil, 1, Owner{Handle: strconv.Itoa(i)}, nil))
-		require.Len(t, b.cells, want, "with %d addresses in use", i+1)
+		must.Eq(t, []int{i}, b.Take(nil, 1, Owner{Handle: strconv.Itoa(i)}, nil))
+		must.Len(t, want, b.cells, must.Sprintf("with %d addresses in use", i+1))
 		if i%100 == 0 {
 			again, err := Restore(b.State())
-			require.NoError(t, err)
-			require.Len(t, again.cells, want, "restored")
-			require.Equal(t, b.State(), again.State())
-			require.NoError(t, errors.Join(b.Check(), again.Check()))
+			must.NoError(t, err)
+			must.Len(t, want, again.cells, must.Sprint("restored"))
+			must.Eq(t, b.State(), again.State())
+			must.NoError(t, errors.Join(b.Check(), again.Check()))
 		}
 	}
 
 	b, err = New(netip.MustParsePrefix("10.0.0.0/26"), 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 3 { // a pod that comes and goes
 		ords := b.Take(nil, 1, Owner{Handle: "h"}, nil)
 		b.Release(ords, now, ColdAt(now, 0))
 	}
-	require.Len(t, b.cells, 8)
-	require.NoError(t, b.TakeOrdinal(63, Owner{Handle: "h"}))
-	require.Len(t, b.cells, 64)
-	require.Equal(t, []int{63}, b.AppendHandle(nil, "h"))
-	require.NoError(t, b.Check())
+	must.Len(t, 8, b.cells)
+	must.NoError(t, b.TakeOrdinal(63, Owner{Handle: "h"}))
+	must.Len(t, 64, b.cells)
+	must.Eq(t, []int{63}, b.AppendHandle(nil, "h"))
+	must.NoError(t, b.Check())
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 )
 
 // start has a fraction of a second, which releases must drop.
@@ -17,8 +17,8 @@ var start = time.Unix(1_700_000_000, 900_000_000)
 func newBlock(t *testing.T, cidr string) *Block {
 	t.Helper()
 	b, err := New(netip.MustParsePrefix(cidr), 100)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, b.Check()) })
+	must.NoError(t, err)
+	t.Cleanup(func() { test.NoError(t, b.Check()) })
 	return b
 }
 
@@ -33,8 +33,8 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := New(cidr, 0)
-			assert.ErrorIs(t, err, ErrInvalidCIDR)
-			assert.Nil(t, b)
+			test.ErrorIs(t, err, ErrInvalidCIDR)
+			test.Nil(t, b)
 		})
 	}
 }
@@ -63,16 +63,16 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBlock(t, "10.0.0.0/29")
-			require.NoError(t, b.TakeOrdinal(held, Owner{Handle: "h"}))
-			require.NoError(t, b.TakeOrdinal(cooling, Owner{Handle: "h"}))
+			must.NoError(t, b.TakeOrdinal(held, Owner{Handle: "h"}))
+			must.NoError(t, b.TakeOrdinal(cooling, Owner{Handle: "h"}))
 			b.Release([]int{cooling}, start, ColdAt(start, time.Second))
 			before := b.State()
 			err := tc.do(b)
-			assert.ErrorIs(t, err, tc.want)
+			test.ErrorIs(t, err, tc.want)
 			if tc.text != "" {
-				assert.EqualError(t, err, tc.text)
+				test.EqError(t, err, tc.text)
 			}
-			assert.Equal(t, before, b.State(), "a refusal changes nothing")
+			test.Eq(t, before, b.State(), test.Sprint("a refusal changes nothing"))
 		})
 	}
 }
@@ -88,8 +88,8 @@ func TestReleasePanics(t *testing.T) {
 				b.Take(nil, 3, Owner{}, nil)
 				b.Release([]int{2}, start.Add(time.Hour), ColdAt(start, time.Minute))
 				before := b.State()
-				assert.Panics(t, func() { b.Release(ords, start, ColdAt(start, cooldown)) })
-				assert.Equal(t, before, b.State())
+				test.Panic(t, func() { b.Release(ords, start, ColdAt(start, cooldown)) })
+				test.Eq(t, before, b.State())
 			}
 		})
 	}
@@ -103,7 +103,7 @@ func TestRestoreRefuses(t *testing.T) {
 		return b.State()
 	}
 	_, err := Restore(good())
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, tc := range []struct {
 		name  string
 		spoil func(*State)
@@ -130,9 +130,9 @@ func TestRestoreRefuses(t *testing.T) {
 			s := good()
 			tc.spoil(&s)
 			b, err := Restore(s)
-			assert.ErrorIs(t, err, tc.want)
-			assert.ErrorContains(t, err, tc.text)
-			assert.Nil(t, b)
+			test.ErrorIs(t, err, tc.want)
+			test.ErrorContains(t, err, tc.text)
+			test.Nil(t, b)
 		})
 	}
 	t.Run("everything at once", func(t *testing.T) {
@@ -140,16 +140,16 @@ func TestRestoreRefuses(t *testing.T) {
 		s.Queue, s.Index[0], s.Records[1].Handle = []int{9}, 7, "h"
 		_, err := Restore(s)
 		for _, text := range []string{"queue: no ordinal 9", "ordinal 0: no record 7", "ordinal 3: neither", "record 1: cooling with an owner"} {
-			assert.ErrorContains(t, err, text)
+			test.ErrorContains(t, err, text)
 		}
 	})
 	t.Run("an unused record is dropped", func(t *testing.T) {
 		s := good()
 		s.Records = append(s.Records, Record{Handle: "nobody"})
 		b, err := Restore(s)
-		require.NoError(t, err)
-		assert.Equal(t, good(), b.State())
-		assert.NoError(t, b.Check())
+		must.NoError(t, err)
+		test.Eq(t, good(), b.State())
+		test.NoError(t, b.Check())
 	})
 }
 
@@ -189,16 +189,16 @@ func TestCheckFinds(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			for i, h := range []string{"a", "b", "c"} {
-				require.NoError(t, b.TakeOrdinal(i, Owner{Handle: h}))
+				must.NoError(t, b.TakeOrdinal(i, Owner{Handle: h}))
 			}
 			b.Release([]int{1}, start, ColdAt(start, time.Second))
-			require.NoError(t, b.TakeOrdinal(7, Owner{Handle: "e"}))
+			must.NoError(t, b.TakeOrdinal(7, Owner{Handle: "e"}))
 			b.Release([]int{7}, start.Add(-time.Hour), ColdAt(start, time.Minute))
-			require.NoError(t, b.Check())
+			must.NoError(t, b.Check())
 			spoil(b)
-			assert.ErrorContains(t, b.Check(), text)
+			test.ErrorContains(t, b.Check(), text)
 		})
 	}
 }
@@ -206,12 +206,12 @@ func TestCheckFinds(t *testing.T) {
 // TestCheckFindsAll: what is wrong with one ordinal does not hide another.
 func TestCheckFindsAll(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	b.Take(nil, 4, Owner{}, nil)
 	b.put(0, 99)
 	b.put(1, 0)
 	b.cells[2].record, b.cells[3].record = 98, 97
 	for _, text := range []string{"queue: 99 is missing", "queue: 0 is not free", "ordinal 2: no record 98", "ordinal 3: no record 97"} {
-		assert.ErrorContains(t, b.Check(), text)
+		test.ErrorContains(t, b.Check(), text)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -23,10 +23,10 @@ func TestReleaseMoments(t *testing.T) {
 			CIDR: netip.MustParsePrefix("10.0.0.0/31"), Queue: []int{1},
 			Records: []Record{{ReleasedAt: at}}, Index: []int{0, -1}, Seqs: []uint64{0, 0},
 		})
-		require.NoError(t, err)
-		assert.Equal(t, at, b.Records()[0].ReleasedAt)
+		must.NoError(t, err)
+		test.EqOp(t, at, b.Records()[0].ReleasedAt)
 		oldest, _ := b.OldestRelease()
-		assert.Equal(t, at.Unix(), oldest)
+		test.Eq(t, at.Unix(), oldest)
 	})
 }
 
@@ -35,23 +35,23 @@ func TestReleaseMoments(t *testing.T) {
 func TestNumbersRunOut(t *testing.T) {
 	for _, prefix := range []string{"", "7 bytes", "k8s-pod-network."} {
 		b, err := New(netip.MustParsePrefix("10.0.0.0/28"), 1)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for i := range 8 { // which leaves spare slots behind
-			require.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
+			must.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
 		}
 		b.Release([]int{0, 1, 2, 3, 4, 5, 6, 7}, time.Unix(0, 0), ColdAt(time.Unix(0, 0), 0))
 		b.born = math.MaxUint32 - 3
 		var want []Record
 		for i := range 8 {
 			to := Owner{Handle: prefix + string(rune('h'-i))} // not in the order of names
-			require.NoError(t, b.TakeOrdinal((i*5)%16, to))
+			must.NoError(t, b.TakeOrdinal((i*5)%16, to))
 			want = append(want, Record{Handle: to.Handle})
-			require.Equal(t, want, b.Records())
+			must.Eq(t, want, b.Records())
 		}
-		require.Equal(t, uint32(8), b.born)
+		must.Eq(t, uint32(8), b.born)
 		b.Release([]int{5}, time.Unix(0, 0), ColdAt(time.Unix(0, 0), 0))
-		require.Equal(t, append(want[:1:1], want[2:]...), b.Records())
-		require.NoError(t, b.Check())
+		must.Eq(t, append(want[:1:1], want[2:]...), b.Records())
+		must.NoError(t, b.Check())
 	}
 }
 
@@ -61,20 +61,20 @@ func TestOldestIsShared(t *testing.T) {
 	for _, name := range []string{"first made equal last", "last made equal last"} {
 		t.Run(name, func(t *testing.T) {
 			b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			one, other := MakeAttrs(map[string]string{"pod": "one"}), MakeAttrs(map[string]string{"pod": "other"})
-			require.NoError(t, b.TakeOrdinal(0, Owner{"h", one}))
-			require.NoError(t, b.TakeOrdinal(1, Owner{"h", other}))
+			must.NoError(t, b.TakeOrdinal(0, Owner{"h", one}))
+			must.NoError(t, b.TakeOrdinal(1, Owner{"h", other}))
 			if name == "first made equal last" {
-				require.NoError(t, b.SetOwner(0, &other, nil))
+				must.NoError(t, b.SetOwner(0, &other, nil))
 			} else {
-				require.NoError(t, b.SetOwner(1, &one, nil))
+				must.NoError(t, b.SetOwner(1, &one, nil))
 			}
 			first, _ := b.Allocation(0)
-			require.NoError(t, b.TakeOrdinal(2, Owner{"h", first.Active}))
+			must.NoError(t, b.TakeOrdinal(2, Owner{"h", first.Active}))
 			third, _ := b.Allocation(2)
-			require.Equal(t, 0, third.Record)
-			require.NoError(t, b.Check())
+			must.Eq(t, 0, third.Record)
+			must.NoError(t, b.Check())
 		})
 	}
 }
@@ -84,17 +84,17 @@ func TestOldestIsShared(t *testing.T) {
 // left.
 func TestRoomForRecords(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/25"), 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var rooms []int
 	for i := range b.Size() {
-		require.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
+		must.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
 		if room := cap(b.records) - 1; len(rooms) == 0 || room != rooms[len(rooms)-1] {
 			rooms = append(rooms, room)
 		}
 	}
-	require.Equal(t, []int{1, 4, 16, 64, 128}, rooms)
-	require.Zero(t, b.few)
-	require.NoError(t, b.Check())
+	must.Eq(t, []int{1, 4, 16, 64, 128}, rooms)
+	must.ZeroValue(t, b.few)
+	must.NoError(t, b.Check())
 }
 
 // TestRestoreDropsRecords: Restore drops records that nothing points at, wherever
@@ -105,8 +105,8 @@ func TestRestoreDropsRecords(t *testing.T) {
 		s.Records = append(s.Records, Record{Handle: handle})
 	}
 	b, err := Restore(s)
-	require.NoError(t, err)
-	require.Equal(t, []Record{{Handle: "a"}, {Handle: "b"}}, b.Records())
-	require.Equal(t, []int{1, 0}, b.State().Index)
-	require.NoError(t, b.Check())
+	must.NoError(t, err)
+	must.Eq(t, []Record{{Handle: "a"}, {Handle: "b"}}, b.Records())
+	must.Eq(t, []int{1, 0}, b.State().Index)
+	must.NoError(t, b.Check())
 }

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -83,13 +83,13 @@ func TestSumsSpread(t *testing.T) {
 		bad := sums(of, func(o Owner) uint32 { return middleOfProduct(o.Handle + o.Active.text) })
 		for size := 1; size <= MaxSize; size *= 2 {
 			most := reads(random, size) * 6 / 5
-			assert.LessOrEqual(t, reads(good, size), most, "%s in blocks of %d", kind, size)
+			test.LessEq(t, most, reads(good, size), test.Sprintf("%s in blocks of %d", kind, size))
 			if reads(bad, size) > most {
 				caught++
 			}
 		}
 	}
-	assert.Greater(t, caught, 10, "cases in which the middle of a product is found bad")
+	test.Greater(t, 10, caught, test.Sprint("cases in which the middle of a product is found bad"))
 }
 
 // middleOfProduct is a broken sum: it takes bits from the middle of a 64-bit
@@ -107,7 +107,7 @@ func middleOfProduct(s string) uint32 {
 // sums.
 func TestFullBlockChains(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/20"), 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for i := range MaxSize {
 		b.Take(nil, 1, names["by node"](i), nil)
 	}
@@ -119,6 +119,6 @@ func TestFullBlockChains(t *testing.T) {
 			looked += length
 		}
 	}
-	assert.Less(t, looked, 2*MaxSize, "records that a search for each looks at")
-	require.NoError(t, b.Check())
+	test.Less(t, 2*MaxSize, looked, test.Sprint("records that a search for each looks at"))
+	must.NoError(t, b.Check())
 }

@@ -11,8 +11,8 @@ require (
 	github.com/ipamsim/ipamsim v0.0.0
 	github.com/projectcalico/api v0.0.0
 	github.com/projectcalico/calico v1.11.0-cni-plugin.0.20250813170300-a0db560f0520
+	github.com/shoenig/test v1.13.2
 	github.com/sirupsen/logrus v1.9.3
-	github.com/stretchr/testify v1.12.1
 	google.golang.org/protobuf v1.33.0
 	k8s.io/api v0.29.15
 	k8s.io/apimachinery v0.29.15

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -75,9 +75,9 @@ func TestReleasesAlike(t *testing.T) {
 		return func(t *rapid.T) {
 			seed := rapid.Uint64().Draw(t, "seed")
 			v := calico.V3(22 + rapid.IntRange(0, 10).Draw(t, "line"))
-			require.Equal(t, ordinary(property.Seeded(seed), calico.V3(33), several), ordinary(property.Seeded(seed), v, several), "%s", v)
+			must.Eq(t, ordinary(property.Seeded(seed), calico.V3(33), several), ordinary(property.Seeded(seed), v, several), must.Sprintf("%s", v))
 		}
 	}
 	property.Check(t, 100, 1, alike(false))
-	require.True(t, property.Breaks(t, 100, 1, alike(true)), "what the releases differ in is not found")
+	must.True(t, property.Breaks(t, 100, 1, alike(true)), must.Sprint("what the releases differ in is not found"))
 }

@@ -67,11 +67,11 @@ func (b *broken) SetOwnerAttributes(ip netip.Addr, handle string, u ipam.OwnerUp
 func (b *broken) ClaimAffinity(cidr netip.Prefix, o affinity.Owner) (claimed, failed []netip.Prefix, err error) {
 	return b.claimAffinity(cidr, o)
 }
-func (b *broken) ReleaseHostAffinities(o affinity.Owner, must bool) error {
-	return b.releaseHost(o, must)
+func (b *broken) ReleaseHostAffinities(o affinity.Owner, empty bool) error {
+	return b.releaseHost(o, empty)
 }
-func (b *broken) ReleaseBlockAffinity(cidr netip.Prefix, must bool) error {
-	return b.releaseBlock(cidr, must)
+func (b *broken) ReleaseBlockAffinity(cidr netip.Prefix, empty bool) error {
+	return b.releaseBlock(cidr, empty)
 }
 
 // breaking returns allocators that a function breaks.
@@ -416,9 +416,9 @@ var brokenAllocators = []struct {
 		b.releaseHost = func(o affinity.Owner, _ bool) error { return b.Allocator.ReleaseHostAffinities(o, false) }
 	}},
 	{"never releases a block", "affinity of", func(b *broken) {
-		b.releaseBlock = func(cidr netip.Prefix, must bool) error {
-			if _, _, ok := b.BlockOf(cidr.Addr()); !ok || must {
-				return b.Allocator.ReleaseBlockAffinity(cidr, must)
+		b.releaseBlock = func(cidr netip.Prefix, empty bool) error {
+			if _, _, ok := b.BlockOf(cidr.Addr()); !ok || empty {
+				return b.Allocator.ReleaseBlockAffinity(cidr, empty)
 			}
 			return nil
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"go4.org/netipx"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -24,7 +24,7 @@ import (
 // §2: "minikube always starts at 10.244.120.64/26"
 func TestMinikube(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("default", "10.244.0.0/16", 0)}, "minikube")
-	require.Equal(t, []string{"10.244.120.64/26", "10.244.120.65/26"}, c.ask("minikube", 2, "h"))
+	must.Eq(t, []string{"10.244.120.64/26", "10.244.120.65/26"}, c.ask("minikube", 2, "h"))
 }
 
 // §3: the errors in the order in which they come: use, node, host reservation,
@@ -40,14 +40,14 @@ func TestOrderOfErrors(t *testing.T) {
 	next := func(want error) {
 		t.Helper()
 		_, _, err := c.AutoAssign(r)
-		require.ErrorIs(t, err, want)
+		must.ErrorIs(t, err, want)
 	}
 	next(codes.WrongFamily)
 	r.Pools4 = r.Pools4[:1]
 	next(codes.UseRequired)
 	r.Use = pool.Tunnel
 	next(codes.DoesNotExist)
-	require.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
 	next(codes.BadHostReservation)
 	r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
 	next(codes.NoQualifiedPool) // before the requested pool is looked at
@@ -55,7 +55,7 @@ func TestOrderOfErrors(t *testing.T) {
 	next(codes.PoolNotEnabled)
 	r.Pools4 = nil
 	next(codes.NoPoolsForNode)
-	require.NoError(t, c.SetNode(ipam.Node{Name: "n1", Labels: map[string]string{"rack": ""}}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "n1", Labels: map[string]string{"rack": ""}}))
 	next(codes.NoQualifiedPool)
 	r.Use = pool.Workload
 	next(nil)
@@ -67,29 +67,29 @@ func TestSecondFamilyFails(t *testing.T) {
 	c := newCluster(t, smallPools[:1], "n1")
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Num6: 1, Handle: "h", Use: pool.Workload, Pools6: []netip.Prefix{prefix("10.0.0.0/28")}}
 	v4, v6, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, codes.WrongFamily)
-	require.Empty(t, v4.IPs)
-	require.Empty(t, v6.IPs)
+	must.ErrorIs(t, err, codes.WrongFamily)
+	must.SliceEmpty(t, v4.IPs, must.Sprint(v4.IPs))
+	must.SliceEmpty(t, v6.IPs, must.Sprint(v6.IPs))
 	ips, err := c.IPsByHandle("h")
-	require.NoError(t, err)
-	require.Len(t, ips, 1)
+	must.NoError(t, err)
+	must.Len(t, 1, ips)
 
 	r.Pools6 = nil
 	v4, _, err = c.AutoAssign(r)
-	require.ErrorIs(t, err, codes.NoQualifiedPool)
-	require.Len(t, v4.IPs, 1)
+	must.ErrorIs(t, err, codes.NoQualifiedPool)
+	must.Len(t, 1, v4.IPs)
 	ips, err = c.IPsByHandle("h")
-	require.NoError(t, err)
-	require.Len(t, ips, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, ips)
 }
 
 // §4: "An error of the first family ends the request; the second is not tried."
 func TestFirstFamilyFails(t *testing.T) {
 	c := newCluster(t, smallPools, "n1")
 	v4, v6, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 5, Num6: 1, Use: pool.Workload, MaxBlocksPerHost: 1})
-	require.ErrorIs(t, err, codes.BlockLimit)
-	require.Len(t, v4.IPs, 4)
-	require.Empty(t, v6.IPs)
+	must.ErrorIs(t, err, codes.BlockLimit)
+	must.Len(t, 4, v4.IPs)
+	must.SliceEmpty(t, v6.IPs, must.Sprint(v6.IPs))
 }
 
 // §3: "If pools were requested … exactly those are used, in the requested order;
@@ -101,11 +101,11 @@ func TestRequestedPools(t *testing.T) {
 	c := newCluster(t, []pool.Spec{manual, picky}, "n1")
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload}
 	_, _, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, codes.NoPoolsForNode)
+	must.ErrorIs(t, err, codes.NoPoolsForNode)
 	r.Pools4 = []netip.Prefix{picky.CIDR, manual.CIDR}
 	v4, _, err := c.AutoAssign(r)
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.1.0/30", "10.0.1.1/30", "10.0.1.2/30", "10.0.1.3/30", "10.0.0.0/30"}, texts(v4.IPs))
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.1.0/30", "10.0.1.1/30", "10.0.1.2/30", "10.0.1.3/30", "10.0.0.0/30"}, texts(v4.IPs))
 }
 
 // §3: "exactly those are used", whatever pools, namespace or reservation the host's
@@ -146,15 +146,15 @@ func TestRequestsStandAlone(t *testing.T) {
 				}
 				for range 2 {
 					_, err := ask(requests.often)
-					require.NoError(t, err)
+					must.NoError(t, err)
 				}
 				ips, err := ask(requests.then)
 				if requests.want.Name == "" {
-					require.ErrorIs(t, err, codes.BadHostReservation)
+					must.ErrorIs(t, err, codes.BadHostReservation)
 					return
 				}
-				require.NoError(t, err)
-				require.True(t, requests.want.CIDR.Contains(ips[0].Addr()), "%v", ips)
+				must.NoError(t, err)
+				must.True(t, requests.want.CIDR.Contains(ips[0].Addr()), must.Sprintf("%v", ips))
 			})
 		}
 	}
@@ -165,9 +165,9 @@ func TestRequestedTwice(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/30", 30)}, "n1")
 	cidr := prefix("10.0.0.0/30")
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 6, Use: pool.Workload, Pools4: []netip.Prefix{cidr, cidr}})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 4)
-	require.Equal(t, []string{"exhausted:10.0.0.0/30,10.0.0.0/30"}, v4.Msgs)
+	must.NoError(t, err)
+	must.Len(t, 4, v4.IPs)
+	must.Eq(t, []string{"exhausted:10.0.0.0/30,10.0.0.0/30"}, v4.Msgs)
 }
 
 // §3: "For virtual owners a nodeSelector is held against no labels at all", and
@@ -178,18 +178,18 @@ func TestVirtualOwners(t *testing.T) {
 	c := newCluster(t, []pool.Spec{lb, spec("pods", "10.1.0.0/28", 30)})
 	r := ipam.AutoAssignArgs{Host: "same-name", Num4: 1, Use: pool.LoadBalancer}
 	v4, _, err := c.AutoAssign(r)
-	require.NoError(t, err, "there need be no such node")
+	must.NoError(t, err, must.Sprint("there need be no such node"))
 	_, owner, _ := c.BlockOf(v4.IPs[0].Addr())
-	require.Equal(t, affinity.VirtualOwner("same-name"), owner)
+	must.Eq(t, affinity.VirtualOwner("same-name"), owner)
 
-	require.NoError(t, c.SetNode(ipam.Node{Name: "same-name", Labels: map[string]string{"zone": "a"}}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "same-name", Labels: map[string]string{"zone": "a"}}))
 	c.ask("same-name", 1, "h")
-	require.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("same-name")))
+	must.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("same-name")))
 	_, owner, _ = c.BlockOf(v4.IPs[0].Addr())
-	require.Equal(t, affinity.VirtualOwner("same-name"), owner, "the node's are others")
-	require.NoError(t, c.RemoveIPAMHost(affinity.VirtualOwner("same-name")))
+	must.Eq(t, affinity.VirtualOwner("same-name"), owner, must.Sprint("the node's are others"))
+	must.NoError(t, c.RemoveIPAMHost(affinity.VirtualOwner("same-name")))
 	_, owner, _ = c.BlockOf(v4.IPs[0].Addr())
-	require.True(t, owner.IsZero())
+	must.True(t, owner.IsZero())
 }
 
 // §3: "10-0-0-16-28 comes before 10-0-0-4-30, and - sorts before digits"
@@ -197,14 +197,14 @@ func TestNameOrder(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.4/30", 30), spec("b", "10.0.0.16/28", 28)}, "n1")
 	c.take("10.0.0.4", "n1", "h")
 	c.take("10.0.0.16", "n1", "h")
-	require.Equal(t, []string{"10.0.0.17/28"}, c.ask("n1", 1, "h"))
+	must.Eq(t, []string{"10.0.0.17/28"}, c.ask("n1", 1, "h"))
 	ips, err := c.IPsByHandle("h")
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.16", "10.0.0.17", "10.0.0.4"}, texts(ips))
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.16", "10.0.0.17", "10.0.0.4"}, texts(ips))
 	s := c.State()
-	require.Equal(t, "10.0.0.16/28", s.Blocks[0].CIDR.String())
-	require.Equal(t, "10.0.0.16/28", s.Affinities[0].CIDR.String())
-	require.Equal(t, "10.0.0.16/28", s.Handles[0].Counts[0].Block.String())
+	must.Eq(t, "10.0.0.16/28", s.Blocks[0].CIDR.String())
+	must.Eq(t, "10.0.0.16/28", s.Affinities[0].CIDR.String())
+	must.Eq(t, "10.0.0.16/28", s.Handles[0].Counts[0].Block.String())
 }
 
 // §3: "A block of the rest whose enabled pool does not select this node any more
@@ -217,26 +217,26 @@ func TestBlocksGivenBack(t *testing.T) {
 	n1 := affinity.HostOwner("n1")
 	for _, s := range []pool.Spec{gone, disabled, used, unknown} {
 		_, _, err := c.ClaimAffinity(s.CIDR, n1)
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 	c.take("10.0.2.1", "n1", "h")
 	gone.NodeSelector, used.NodeSelector = "has(rack)", "has(rack)"
 	disabled.NodeSelector, disabled.Disabled = "has(rack)", true
 	for _, s := range []pool.Spec{gone, disabled, used, now} {
-		require.NoError(t, c.SetPool(s))
+		must.NoError(t, c.SetPool(s))
 	}
 	c.DeletePool("d")
-	require.Equal(t, []string{"10.0.4.0/30"}, c.ask("n1", 1, "h"))
+	must.Eq(t, []string{"10.0.4.0/30"}, c.ask("n1", 1, "h"))
 	var left []string
 	for _, b := range c.State().Blocks {
 		left = append(left, b.CIDR.String()+" "+b.Owner.String())
 	}
-	require.Equal(t, []string{"10.0.1.0/30 host:n1", "10.0.2.0/30 host:n1", "10.0.3.0/30 host:n1", "10.0.4.0/30 host:n1"}, left)
+	must.Eq(t, []string{"10.0.1.0/30 host:n1", "10.0.2.0/30 host:n1", "10.0.3.0/30 host:n1", "10.0.4.0/30 host:n1"}, left)
 
 	// §9: a release looks at the same.
 	c.free("10.0.2.1")
 	_, _, exists := c.BlockOf(addr("10.0.2.1"))
-	require.False(t, exists)
+	must.False(t, exists)
 }
 
 // §1: "0, which means 20"
@@ -244,24 +244,24 @@ func TestTwentyBlocks(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/24", 30)}, "n1", "n2")
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 81, Use: pool.Workload}
 	v4, _, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, codes.BlockLimit)
-	require.Len(t, v4.IPs, 80)
-	require.Equal(t, []string{"block-limit:20"}, v4.Msgs)
-	require.Len(t, c.State().Blocks, 20)
+	must.ErrorIs(t, err, codes.BlockLimit)
+	must.Len(t, 80, v4.IPs)
+	must.Eq(t, []string{"block-limit:20"}, v4.Msgs)
+	must.Len(t, 20, c.State().Blocks)
 
 	// ClaimAffinity knows no limit; with more the next request is refused all
 	// the same.
 	_, failed, err := c.ClaimAffinity(prefix("10.0.0.0/24"), affinity.HostOwner("n1"))
-	require.NoError(t, err)
-	require.Empty(t, failed)
+	must.NoError(t, err)
+	must.SliceEmpty(t, failed, must.Sprint(failed))
 	r.Num4 = 176
 	v4, _, err = c.AutoAssign(r)
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 176)
+	must.NoError(t, err)
+	must.Len(t, 176, v4.IPs)
 	r.Num4 = 1
 	v4, _, err = c.AutoAssign(r)
-	require.ErrorIs(t, err, codes.BlockLimit)
-	require.Empty(t, v4.IPs)
+	must.ErrorIs(t, err, codes.BlockLimit)
+	must.SliceEmpty(t, v4.IPs, must.Sprint(v4.IPs))
 }
 
 // §4: "limit = request's maxBlocksPerHost, or the config's, the smaller where
@@ -272,8 +272,8 @@ func TestSmallerLimit(t *testing.T) {
 		config := ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true, MaxBlocksPerHost: l.config}
 		c.configure(config)
 		v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 250, Use: pool.Workload, MaxBlocksPerHost: l.request})
-		require.ErrorIs(t, err, codes.BlockLimit)
-		require.Len(t, v4.IPs, 4*l.want, "%+v", l)
+		must.ErrorIs(t, err, codes.BlockLimit)
+		must.Len(t, 4*l.want, v4.IPs, must.Sprintf("%+v", l))
 	}
 }
 
@@ -281,16 +281,16 @@ func TestSmallerLimit(t *testing.T) {
 func TestPendingCounts(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 30), spec("b", "10.1.0.0/28", 30)}, "n1", "n2")
 	_, _, err := c.ClaimAffinity(prefix("10.0.0.0/30"), affinity.HostOwner("n2"))
-	require.NoError(t, err)
-	require.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.PendingDeletion))
+	must.NoError(t, err)
+	must.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.PendingDeletion))
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, MaxBlocksPerHost: 1})
-	require.ErrorIs(t, err, codes.BlockLimit)
-	require.Empty(t, v4.IPs)
+	must.ErrorIs(t, err, codes.BlockLimit)
+	must.SliceEmpty(t, v4.IPs, must.Sprint(v4.IPs))
 	// It was met and found stale, so that it counts no more.
-	require.Len(t, c.State().Affinities, 1)
+	must.Len(t, 1, c.State().Affinities)
 	v4, _, err = c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, MaxBlocksPerHost: 1})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 1)
+	must.NoError(t, err)
+	must.Len(t, 1, v4.IPs)
 }
 
 // §4: strict affinity: no borrowing, and a message instead of an error.
@@ -300,15 +300,15 @@ func TestStrict(t *testing.T) {
 	c.ask("n1", 1, "h1")
 	c.ask("n2", 1, "h2")
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 4, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 3, "the rest of its own block")
-	require.Equal(t, []string{"strict-affinity"}, v4.Msgs)
+	must.NoError(t, err)
+	must.Len(t, 3, v4.IPs, must.Sprint("the rest of its own block"))
+	must.Eq(t, []string{"strict-affinity"}, v4.Msgs)
 
 	c.configure(ipam.DefaultConfig())
 	v4, _, err = c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 4, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 3, "n2's")
-	require.Equal(t, []string{"exhausted:10.0.0.0/29"}, v4.Msgs)
+	must.NoError(t, err)
+	must.Len(t, 3, v4.IPs, must.Sprint("n2's"))
+	must.Eq(t, []string{"exhausted:10.0.0.0/29"}, v4.Msgs)
 }
 
 // §5: "one claimed less than one minute ago is left alone …; exactly 60 s is old
@@ -316,25 +316,25 @@ func TestStrict(t *testing.T) {
 func TestReclaim(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/30", 30)}, "n1", "n2")
 	_, _, err := c.ClaimAffinity(prefix("10.0.0.0/30"), affinity.HostOwner("n1"))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	owner := func() affinity.Owner {
 		_, o, _ := c.BlockOf(addr("10.0.0.0"))
 		return o
 	}
 	c.clock.Advance(time.Minute - 1)
 	c.ask("n2", 1, "h")
-	require.Equal(t, affinity.HostOwner("n1"), owner(), "borrowed from")
-	require.NoError(t, c.ReleaseByHandle("h"))
+	must.Eq(t, affinity.HostOwner("n1"), owner(), must.Sprint("borrowed from"))
+	must.NoError(t, c.ReleaseByHandle("h"))
 	c.clock.Advance(1)
 	before := c.State().Blocks[0].Sequence
 	c.ask("n2", 1, "h")
-	require.Equal(t, affinity.HostOwner("n2"), owner(), "claimed anew")
-	require.Greater(t, c.State().Blocks[0].Sequence, before)
-	require.Len(t, c.State().Affinities, 1)
+	must.Eq(t, affinity.HostOwner("n2"), owner(), must.Sprint("claimed anew"))
+	must.Greater(t, before, c.State().Blocks[0].Sequence)
+	must.Len(t, 1, c.State().Affinities)
 
 	c.clock.Advance(time.Hour)
 	c.ask("n1", 1, "h")
-	require.Equal(t, affinity.HostOwner("n2"), owner(), "not empty")
+	must.Eq(t, affinity.HostOwner("n2"), owner(), must.Sprint("not empty"))
 }
 
 // §5: "If that release fails (its affinity object is missing, say), try the
@@ -343,20 +343,20 @@ func TestReclaimNext(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/29", 30)}, "n1", "n2")
 	n1 := affinity.HostOwner("n1")
 	_, _, err := c.ClaimAffinity(prefix("10.0.0.0/29"), n1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	c.clock.Advance(time.Minute)
 	first := c.ask("n2", 1, "h")
-	require.NoError(t, c.ReleaseByHandle("h"))
-	require.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("n2")))
+	must.NoError(t, c.ReleaseByHandle("h"))
+	must.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("n2")))
 	_, _, err = c.ClaimAffinity(prefix("10.0.0.0/29"), n1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	c.clock.Advance(time.Minute)
 
 	cidr, _, _ := c.BlockOf(addr(first[0]))
-	require.True(t, c.DropAffinity(n1, cidr))
+	must.True(t, c.DropAffinity(n1, cidr))
 	second := c.ask("n2", 1, "h")
-	require.False(t, cidr.Contains(addr(second[0])), "%s is passed over", cidr)
-	require.ErrorIs(t, c.Check(), ipam.ErrTruth)
+	must.False(t, cidr.Contains(addr(second[0])), must.Sprintf("%s is passed over", cidr))
+	must.ErrorIs(t, c.Check(), ipam.ErrTruth)
 }
 
 // §5: "a block that exists, is affine to this very owner, and has a free
@@ -364,11 +364,11 @@ func TestReclaimNext(t *testing.T) {
 func TestOwnBlockWithoutAffinity(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/30", 30)}, "n1")
 	c.ask("n1", 1, "h")
-	require.True(t, c.DropAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30")))
-	require.ErrorIs(t, c.Check(), ipam.ErrTruth)
-	require.Equal(t, []string{"10.0.0.1/30"}, c.ask("n1", 1, "h"))
-	require.NoError(t, c.Check())
-	require.Equal(t, affinity.Confirmed, c.State().Affinities[0].State)
+	must.True(t, c.DropAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30")))
+	must.ErrorIs(t, c.Check(), ipam.ErrTruth)
+	must.Eq(t, []string{"10.0.0.1/30"}, c.ask("n1", 1, "h"))
+	must.NoError(t, c.Check())
+	must.Eq(t, affinity.Confirmed, c.State().Affinities[0].State)
 }
 
 // §5, recovery: what a host that died leaves is mended when it is met.
@@ -384,27 +384,27 @@ func TestRecovery(t *testing.T) {
 					c.take("10.0.0.0", "n2", "")
 				case "nobody's block":
 					c.take("10.0.0.0", "n2", "")
-					require.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("n2")))
+					must.NoError(t, c.RemoveIPAMHost(affinity.HostOwner("n2")))
 				case "own block":
 					c.take("10.0.0.0", "n1", "")
 					number = c.State().Blocks[0].Sequence
 				}
-				require.NoError(t, c.PutAffinity(n1, cidr, state))
+				must.NoError(t, c.PutAffinity(n1, cidr, state))
 				v4 := c.ask("n1", 1, "h")
-				require.NoError(t, c.Check())
+				must.NoError(t, c.Check())
 				if foreign := left == "another's block" || left == "nobody's block"; foreign {
-					require.Equal(t, []string{"10.1.0.0/30"}, v4, "stale: the next block")
-					require.False(t, c.DropAffinity(n1, cidr), "and gone")
+					must.Eq(t, []string{"10.1.0.0/30"}, v4, must.Sprint("stale: the next block"))
+					must.False(t, c.DropAffinity(n1, cidr), must.Sprint("and gone"))
 					return
 				}
-				require.True(t, cidr.Contains(addr(v4[0])))
-				require.Equal(t, affinity.Confirmed, c.State().Affinities[0].State)
+				must.True(t, cidr.Contains(addr(v4[0])))
+				must.Eq(t, affinity.Confirmed, c.State().Affinities[0].State)
 				if left == "own block" {
 					writes := uint64(1)
 					if state != affinity.Confirmed {
 						writes++ // so that others who hold an older copy fail
 					}
-					require.Equal(t, number+writes, c.State().Blocks[0].Sequence)
+					must.Eq(t, number+writes, c.State().Blocks[0].Sequence)
 				}
 			})
 		}
@@ -418,17 +418,17 @@ func TestClaimWithoutRecovery(t *testing.T) {
 	n1 := affinity.HostOwner("n1")
 	c.take("10.0.0.0", "n2", "")
 	c.take("10.0.0.4", "n2", "")
-	require.NoError(t, c.ReleaseAffinity(prefix("10.0.0.4/30"), affinity.HostOwner("n2"), false))
+	must.NoError(t, c.ReleaseAffinity(prefix("10.0.0.4/30"), affinity.HostOwner("n2"), false))
 	c.take("10.0.0.8", "n1", "")
-	require.NoError(t, c.PutAffinity(n1, prefix("10.0.0.0/30"), affinity.Pending))
-	require.NoError(t, c.PutAffinity(n1, prefix("10.0.0.8/30"), affinity.PendingDeletion))
-	require.NoError(t, c.PutAffinity(n1, prefix("10.0.0.12/30"), affinity.PendingDeletion))
+	must.NoError(t, c.PutAffinity(n1, prefix("10.0.0.0/30"), affinity.Pending))
+	must.NoError(t, c.PutAffinity(n1, prefix("10.0.0.8/30"), affinity.PendingDeletion))
+	must.NoError(t, c.PutAffinity(n1, prefix("10.0.0.12/30"), affinity.PendingDeletion))
 	claimed, failed, err := c.ClaimAffinity(prefix("10.0.0.0/28"), n1)
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.8/30", "10.0.0.12/30"}, texts(claimed))
-	require.Equal(t, []string{"10.0.0.0/30", "10.0.0.4/30"}, texts(failed), "somebody's or nobody's")
-	require.False(t, c.DropAffinity(n1, prefix("10.0.0.0/30")))
-	require.NoError(t, c.Check())
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.8/30", "10.0.0.12/30"}, texts(claimed))
+	must.Eq(t, []string{"10.0.0.0/30", "10.0.0.4/30"}, texts(failed), must.Sprint("somebody's or nobody's"))
+	must.False(t, c.DropAffinity(n1, prefix("10.0.0.0/30")))
+	must.NoError(t, c.Check())
 }
 
 // §1: "A block that is reserved whole (by one CIDR or by several together) is
@@ -438,19 +438,19 @@ func TestClaimWithoutRecovery(t *testing.T) {
 func TestReservations(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/29", 30)}, "n1")
 	warnings := c.SetReservations([]string{" 10.0.0.0/31", "10.0.0.2", "10.0.0.3 ", "10.0.0.4", "10.0.0.6", "", "ten"})
-	require.Len(t, warnings, 1)
-	require.Equal(t, "ten", warnings[0].Entry)
-	require.Equal(t, []string{"10.0.0.5/30", "10.0.0.7/30"}, c.ask("n1", 8, "h"))
+	must.Len(t, 1, warnings)
+	must.Eq(t, "ten", warnings[0].Entry)
+	must.Eq(t, []string{"10.0.0.5/30", "10.0.0.7/30"}, c.ask("n1", 8, "h"))
 	b := c.State().Blocks
-	require.Len(t, b, 1, "the other is reserved whole")
-	require.Equal(t, []int{0, 2}, b[0].Free)
+	must.Len(t, 1, b, must.Sprint("the other is reserved whole"))
+	must.Eq(t, []int{0, 2}, b[0].Free)
 	c.free("10.0.0.5")
-	require.Equal(t, []int{0, 2, 1}, c.State().Blocks[0].Free)
+	must.Eq(t, []int{0, 2, 1}, c.State().Blocks[0].Free)
 	c.SetReservations(nil)
-	require.Equal(t, []string{"10.0.0.4/30", "10.0.0.6/30", "10.0.0.5/30"}, c.ask("n1", 8, "h")[:3])
+	must.Eq(t, []string{"10.0.0.4/30", "10.0.0.6/30", "10.0.0.5/30"}, c.ask("n1", 8, "h")[:3])
 	c.free("10.0.0.4")
 	c.SetReservations([]string{"10.0.0.0/24"})
-	require.Empty(t, c.ask("n1", 1, "h"))
+	must.SliceEmpty(t, c.ask("n1", 1, "h"))
 	c.take("10.0.0.4", "n1", "h")
 }
 
@@ -464,41 +464,41 @@ func TestHugePool(t *testing.T) {
 	builder.AddPrefix(huge.CIDR)
 	builder.RemovePrefix(only)
 	set, err := builder.IPSet()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var allBut []string
 	for _, p := range set.Prefixes() {
 		allBut = append(allBut, p.String())
 	}
-	require.Len(t, allBut, 74)
+	must.Len(t, 74, allBut)
 
 	c := newCluster(t, []pool.Spec{huge}, "n1", "n2")
 	request := func(host string, n int) []netip.Prefix {
 		t.Helper()
 		_, v6, err := c.AutoAssign(ipam.AutoAssignArgs{Host: host, Num6: n, Handle: "h", Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return v6.IPs
 	}
 	for _, host := range []string{"n1", "n2"} {
-		require.Len(t, request(host, 100), 100)
+		must.Len(t, 100, request(host, 100))
 	}
-	require.NoError(t, c.ReleaseByHandle("h"))
-	require.NoError(t, c.ReleasePoolAffinities(huge.CIDR))
-	require.Empty(t, c.State().Blocks)
+	must.NoError(t, c.ReleaseByHandle("h"))
+	must.NoError(t, c.ReleasePoolAffinities(huge.CIDR))
+	must.SliceEmpty(t, c.State().Blocks)
 
-	require.Empty(t, c.SetReservations(allBut))
+	must.SliceEmpty(t, c.SetReservations(allBut))
 	got := request("n1", 100)
-	require.Len(t, got, 64)
-	require.True(t, only.Contains(got[0].Addr()))
-	require.Empty(t, request("n2", 1))
-	require.Len(t, request("n2", 0), 0)
+	must.Len(t, 64, got)
+	must.True(t, only.Contains(got[0].Addr()))
+	must.SliceEmpty(t, request("n2", 1))
+	must.Len(t, 0, request("n2", 0))
 	u := c.GetUtilization()[0]
-	require.Equal(t, "64", u.InUse.String())
-	require.Equal(t, "0", u.Available.String())
+	must.Eq(t, "64", u.InUse.String())
+	must.Eq(t, "0", u.Available.String())
 
-	require.Empty(t, c.SetReservations([]string{"fd00::/16"}))
-	require.Empty(t, request("n1", 1))
-	require.NoError(t, c.ReleaseByHandle("h"))
-	require.Empty(t, request("n1", 1))
+	must.SliceEmpty(t, c.SetReservations([]string{"fd00::/16"}))
+	must.SliceEmpty(t, request("n1", 1))
+	must.NoError(t, c.ReleaseByHandle("h"))
+	must.SliceEmpty(t, request("n1", 1))
 }
 
 // §2: "For blocks of a single address (/32, /128) the seed is instead the
@@ -506,12 +506,12 @@ func TestHugePool(t *testing.T) {
 func TestSingleAddresses(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/24", 32)}, "n1")
 	s, err := pool.New(spec("a", "10.0.0.0/24", 32))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 5 {
 		c.clock.Advance(time.Second)
 		want := s.BlockAt(s.Start("whoever", c.clock.Now()))
 		got := c.ask("n1", 1, "h")
-		require.Equal(t, want.String(), got[0])
+		must.Eq(t, want.String(), got[0])
 	}
 }
 
@@ -521,31 +521,31 @@ func TestHostReservations(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/28", 29)}, "n1", "n2")
 	windows := &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle, Note: "windows host rsvd"}
 	b4, b6, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: windows})
-	require.NoError(t, err)
-	require.True(t, b4.IsValid())
-	require.False(t, b6.IsValid(), "a family without a reservation is left alone")
+	must.NoError(t, err)
+	must.True(t, b4.IsValid())
+	must.False(t, b6.IsValid(), must.Sprint("a family without a reservation is left alone"))
 	s := c.State()
-	require.Len(t, s.Blocks[0].Allocations, 4)
-	require.Equal(t, []int{3, 4, 5, 6}, s.Blocks[0].Free)
-	require.Equal(t, `{"note":"windows host rsvd"}`, s.Blocks[0].Allocations[0].Active.String())
-	require.Empty(t, s.Handles)
+	must.Len(t, 4, s.Blocks[0].Allocations)
+	must.Eq(t, []int{3, 4, 5, 6}, s.Blocks[0].Free)
+	must.Eq(t, `{"note":"windows host rsvd"}`, s.Blocks[0].Allocations[0].Active.String())
+	must.SliceEmpty(t, s.Handles, must.Sprint(s.Handles))
 	u := c.GetUtilization()[0]
-	require.Equal(t, "4", u.InUse.String())
-	require.Equal(t, "12", u.Available.String())
-	require.NoError(t, c.ReleaseHostAffinities(affinity.HostOwner("n1"), true), "it is empty")
-	require.Empty(t, c.State().Blocks)
+	must.Eq(t, "4", u.InUse.String())
+	must.Eq(t, "12", u.Available.String())
+	must.NoError(t, c.ReleaseHostAffinities(affinity.HostOwner("n1"), true), must.Sprint("it is empty"))
+	must.SliceEmpty(t, c.State().Blocks)
 
 	// "EnsureBlock … takes even a full affine block"
 	b4, _, err = c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: windows})
-	require.NoError(t, err)
-	require.Len(t, c.ask("n1", 4, "h"), 4)
+	must.NoError(t, err)
+	must.Len(t, 4, c.ask("n1", 4, "h"))
 	again, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: windows})
-	require.NoError(t, err)
-	require.Equal(t, b4, again)
+	must.NoError(t, err)
+	must.EqOp(t, b4, again)
 
 	// "longest allowed prefix = 32 minus bits.Len(S+E)"
 	_, _, err = c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n2", HostReserved4: &ipam.HostReservation{StartOfBlock: 7, EndOfBlock: 1}})
-	require.ErrorIs(t, err, codes.NoQualifiedPool)
+	must.ErrorIs(t, err, codes.NoQualifiedPool)
 }
 
 // §10: "the automatic choice takes every enabled pool all the same, and an
@@ -555,8 +555,8 @@ func TestHostReservationInSmallPool(t *testing.T) {
 	c.ask("n1", 1, "h")
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload,
 		HostReserved4: &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle}})
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.1/30"}, texts(v4.IPs))
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.1/30"}, texts(v4.IPs))
 }
 
 // §10: "a block too small for the reservation makes the real allocator panic;
@@ -564,18 +564,18 @@ func TestHostReservationInSmallPool(t *testing.T) {
 // over.
 func TestHostReservationTooLargeForAffinity(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a-small", "10.0.0.0/30", 30), spec("b-large", "10.0.1.0/26", 26)}, "n1")
-	require.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.Pending))
+	must.NoError(t, c.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/30"), affinity.Pending))
 	was := c.State()
 	r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 4, EndOfBlock: 1}}
 	_, _, err := c.AutoAssign(r)
-	require.ErrorIs(t, err, codes.BadHostReservation)
-	require.ErrorContains(t, err, "block 10.0.0.0/30 cannot hold 5 addresses")
-	require.Equal(t, was, c.State())
+	must.ErrorIs(t, err, codes.BadHostReservation)
+	must.ErrorContains(t, err, "block 10.0.0.0/30 cannot hold 5 addresses")
+	must.Eq(t, was, c.State())
 	_, _, err = c.ClaimAffinity(prefix("10.0.0.0/30"), affinity.HostOwner("n1"))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	v4, _, err := c.AutoAssign(r)
-	require.NoError(t, err, "the block is there, without a reservation")
-	require.Equal(t, []string{"10.0.0.0/30"}, texts(v4.IPs))
+	must.NoError(t, err, must.Sprint("the block is there, without a reservation"))
+	must.Eq(t, []string{"10.0.0.0/30"}, texts(v4.IPs))
 }
 
 // Whatever the order of the calls that make a cluster, pools are walked by name.
@@ -583,11 +583,11 @@ func TestPoolsByName(t *testing.T) {
 	specs := []pool.Spec{spec("b", "10.0.1.0/30", 30), spec("a", "10.0.2.0/30", 30), spec("B", "10.0.3.0/30", 30), spec("a-", "10.0.0.0/30", 30)}
 	c := newCluster(t, specs, "n1")
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 16, Use: pool.Workload})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var order []string
 	for _, p := range v4.IPs {
 		order = append(order, p.Masked().String())
 	}
-	require.Equal(t, []string{"10.0.3.0/30", "10.0.2.0/30", "10.0.0.0/30", "10.0.1.0/30"}, slices.Compact(order))
-	require.False(t, errors.Is(c.Check(), ipam.ErrTruth))
+	must.Eq(t, []string{"10.0.3.0/30", "10.0.2.0/30", "10.0.0.0/30", "10.0.1.0/30"}, slices.Compact(order))
+	must.False(t, errors.Is(c.Check(), ipam.ErrTruth))
 }

@@ -1,13 +1,14 @@
 package ipam
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/pool"
@@ -55,12 +56,12 @@ func TestCheckRejects(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			a := New(Options{Now: NewClock(time.Unix(1e9, 0)).Now})
 			for _, s := range []pool.Spec{{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}, {Name: "b", CIDR: netip.MustParsePrefix("10.1.0.0/28"), BlockSize: 30}} {
-				require.NoError(t, a.SetPool(s))
+				must.NoError(t, a.SetPool(s))
 			}
-			require.NoError(t, a.AssignIP(AssignIPArgs{IP: cidr.Addr(), Host: "n1", Handle: "h"}))
-			require.NoError(t, a.Check())
+			must.NoError(t, a.AssignIP(AssignIPArgs{IP: cidr.Addr(), Host: "n1", Handle: "h"}))
+			must.NoError(t, a.Check())
 			damage(a)
-			require.ErrorIs(t, a.Check(), ErrStructure)
+			must.ErrorIs(t, a.Check(), ErrStructure)
 		})
 	}
 }
@@ -69,28 +70,28 @@ func TestCheckRejects(t *testing.T) {
 // the same order every time.
 func TestCheckTruth(t *testing.T) {
 	a := New(Options{Now: NewClock(time.Unix(1e9, 0)).Now})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
 	for _, ip := range []string{"10.0.0.0", "10.0.0.4", "10.0.0.8"} {
-		require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: "n1", Handle: "h"}))
+		must.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: "n1", Handle: "h"}))
 	}
 	n1, n2 := affinity.HostOwner("n1"), affinity.HostOwner("n2")
-	require.True(t, a.DropBlock(netip.MustParsePrefix("10.0.0.0/30")))
-	require.True(t, a.DropAffinity(n1, netip.MustParsePrefix("10.0.0.4/30")))
-	require.NoError(t, a.PutAffinity(n2, netip.MustParsePrefix("10.0.0.8/30"), affinity.Confirmed))
-	require.NoError(t, a.PutAffinity(n2, netip.MustParsePrefix("10.0.0.12/30"), affinity.Pending), "no violation")
+	must.True(t, a.DropBlock(netip.MustParsePrefix("10.0.0.0/30")))
+	must.True(t, a.DropAffinity(n1, netip.MustParsePrefix("10.0.0.4/30")))
+	must.NoError(t, a.PutAffinity(n2, netip.MustParsePrefix("10.0.0.8/30"), affinity.Confirmed))
+	must.NoError(t, a.PutAffinity(n2, netip.MustParsePrefix("10.0.0.12/30"), affinity.Pending), must.Sprint("no violation"))
 	err := a.Check()
-	require.ErrorIs(t, err, ErrTruth)
-	require.NotErrorIs(t, err, ErrStructure)
-	require.Equal(t, "ipam: objects contradict each other: host:n1 has a confirmed affinity on 10.0.0.0/30, which does not exist\n"+
+	must.ErrorIs(t, err, ErrTruth)
+	must.False(t, errors.Is(err, ErrStructure), must.Sprint(err))
+	must.Eq(t, "ipam: objects contradict each other: host:n1 has a confirmed affinity on 10.0.0.0/30, which does not exist\n"+
 		"ipam: objects contradict each other: host:n2 has a confirmed affinity on 10.0.0.8/30, which is host:n1's\n"+
 		"ipam: objects contradict each other: block 10.0.0.4/30 is host:n1's, which has no affinity on it", err.Error())
-	require.True(t, slices.IsSorted(slices.Sorted(maps.Keys(a.hosts))))
+	must.True(t, slices.IsSorted(slices.Sorted(maps.Keys(a.hosts))))
 
-	require.NoError(t, a.ReleaseBlockAffinity(netip.MustParsePrefix("10.0.0.8/30"), false))
-	require.ErrorContains(t, a.Check(), "which is nobody's")
+	must.NoError(t, a.ReleaseBlockAffinity(netip.MustParsePrefix("10.0.0.8/30"), false))
+	must.ErrorContains(t, a.Check(), "which is nobody's")
 	a.handles.find("h").block, a.handles.find("h").n = nil, 0
 	a.handles = newHandleTable()
-	require.ErrorContains(t, a.Check(), "handle h holds 1 addresses in 10.0.0.4/30 but counts 0")
+	must.ErrorContains(t, a.Check(), "handle h holds 1 addresses in 10.0.0.4/30 but counts 0")
 }
 
 // TestDeletedPoolIsForgotten: nothing that a host remembers keeps a pool that was
@@ -98,36 +99,36 @@ func TestCheckTruth(t *testing.T) {
 func TestDeletedPoolIsForgotten(t *testing.T) {
 	a := New(Options{})
 	for _, s := range []pool.Spec{{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/30"), BlockSize: 30}, {Name: "b", CIDR: netip.MustParsePrefix("10.1.0.0/28"), BlockSize: 30}} {
-		require.NoError(t, a.SetPool(s))
+		must.NoError(t, a.SetPool(s))
 	}
-	require.NoError(t, a.SetNode(Node{Name: "n1"}))
+	must.NoError(t, a.SetNode(Node{Name: "n1"}))
 	v4, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 5, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 5, "from both")
+	must.NoError(t, err)
+	must.Len(t, 5, v4.IPs, must.Sprint("from both"))
 	o, gone := a.known(affinity.HostOwner("n1")), a.poolBlocks["a"]
-	require.True(t, a.DeletePool("a"))
-	require.Zero(t, o.plans)
-	require.NotSame(t, gone, a.recent)
-	require.NoError(t, a.Check())
+	must.True(t, a.DeletePool("a"))
+	must.ZeroValue(t, o.plans)
+	must.NotEqOp(t, gone, a.recent)
+	must.NoError(t, a.Check())
 }
 
 // TestOwnersOfNothingAreForgotten: an owner is known while it has a block or a claim.
 func TestOwnersOfNothingAreForgotten(t *testing.T) {
 	a := New(Options{})
 	cidr, n1 := netip.MustParsePrefix("10.0.0.0/30"), affinity.HostOwner("n1")
-	require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
 	claim := func() {
 		_, _, err := a.ClaimAffinity(cidr, n1)
-		require.NoError(t, err)
-		require.NotNil(t, a.known(n1))
+		must.NoError(t, err)
+		must.NotNil(t, a.known(n1))
 	}
 	claim()
-	require.NoError(t, a.RemoveIPAMHost(n1))
-	require.Nil(t, a.known(n1))
+	must.NoError(t, a.RemoveIPAMHost(n1))
+	must.Nil(t, a.known(n1))
 	claim()
-	require.True(t, a.DropAffinity(n1, cidr))
-	require.NotNil(t, a.known(n1), "it owns the block yet")
-	require.True(t, a.DropBlock(cidr))
-	require.Nil(t, a.known(n1))
-	require.NoError(t, a.Check())
+	must.True(t, a.DropAffinity(n1, cidr))
+	must.NotNil(t, a.known(n1), must.Sprint("it owns the block yet"))
+	must.True(t, a.DropBlock(cidr))
+	must.Nil(t, a.known(n1))
+	must.NoError(t, a.Check())
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -21,9 +21,9 @@ func TestConcurrently(t *testing.T) {
 	const workers, rounds = 16, 60
 	c := newCluster(t, []pool.Spec{spec("a", "10.0.0.0/24", 28), spec("v6", "fd00::/48", 122)})
 	for w := range workers {
-		require.NoError(t, c.SetNode(ipam.Node{Name: fmt.Sprint("node-", w)}))
+		must.NoError(t, c.SetNode(ipam.Node{Name: fmt.Sprint("node-", w)}))
 	}
-	require.NoError(t, c.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 1}))
+	must.NoError(t, c.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 1}))
 	held := make([][]netip.Addr, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -79,11 +79,11 @@ func TestConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.NoError(t, c.Check())
+	must.NoError(t, c.Check())
 	all := slices.Concat(held...)
-	require.NotEmpty(t, all)
+	must.SliceNotEmpty(t, all)
 	slices.SortFunc(all, netip.Addr.Compare)
-	require.Len(t, slices.Compact(all), len(slices.Concat(held...)), "given out twice")
+	must.Len(t, len(slices.Concat(held...)), slices.Compact(all), must.Sprint("given out twice"))
 	var inUse int
 	for _, b := range c.State().Blocks {
 		for _, al := range b.Allocations {
@@ -92,22 +92,22 @@ func TestConcurrently(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, len(all), inUse)
+	must.Eq(t, len(all), inUse)
 }
 
 // TestClock: the clock stands still until any goroutine moves it.
 func TestClock(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 5, time.FixedZone("", 3600))
 	c := ipam.NewClock(begin)
-	require.True(t, begin.Equal(c.Now()))
-	require.Equal(t, time.UTC, c.Now().Location())
+	must.True(t, begin.Equal(c.Now()))
+	must.Eq(t, time.UTC, c.Now().Location())
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() { c.Advance(time.Second) })
 	}
 	wg.Wait()
-	require.Equal(t, 10*time.Second, c.Now().Sub(begin))
+	must.Eq(t, 10*time.Second, c.Now().Sub(begin))
 	c.Advance(-time.Minute)
-	require.Equal(t, -50*time.Second, c.Now().Sub(begin))
-	require.Equal(t, c.Now(), ipam.New(ipam.Options{Now: c.Now}).Now())
+	must.Eq(t, -50*time.Second, c.Now().Sub(begin))
+	must.EqOp(t, c.Now(), ipam.New(ipam.Options{Now: c.Now}).Now())
 }

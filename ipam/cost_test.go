@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -30,9 +30,9 @@ type bench struct {
 func newBench(t testing.TB, cidr string, blockSize, nodes int) *bench {
 	b := &bench{t: t, now: time.Unix(1e9, 0)}
 	b.Allocator = New(Options{Now: func() time.Time { return b.now }})
-	require.NoError(t, b.SetPool(pool.Spec{Name: "pool", CIDR: netip.MustParsePrefix(cidr), BlockSize: blockSize}))
+	must.NoError(t, b.SetPool(pool.Spec{Name: "pool", CIDR: netip.MustParsePrefix(cidr), BlockSize: blockSize}))
 	for i := range nodes {
-		require.NoError(t, b.SetNode(Node{Name: nthNode(i)}))
+		must.NoError(t, b.SetNode(Node{Name: nthNode(i)}))
 	}
 	return b
 }
@@ -130,7 +130,7 @@ func TestAllocations(t *testing.T) {
 			if path == "reclaiming" || path == "claiming a block and giving it back" {
 				want = 3
 			}
-			require.Equal(t, want, testing.AllocsPerRun(100, do))
+			must.Eq(t, want, testing.AllocsPerRun(100, do))
 		})
 	}
 }
@@ -162,7 +162,7 @@ func TestWorkDoesNotGrow(t *testing.T) {
 			last := b.occupy(blocks, 16)
 			b.release(last)
 			onWay(b, at(b, last))
-			require.Equal(t, last, b.assign(&stranger))
+			must.EqOp(t, last, b.assign(&stranger))
 		})
 		t.Run(fmt.Sprintf("reclaiming/full=%d", blocks), func(t *testing.T) {
 			b := newBench(t, cidr, 28, nodes)
@@ -172,18 +172,18 @@ func TestWorkDoesNotGrow(t *testing.T) {
 			b.now = b.now.Add(time.Minute)
 			onWay(b, at(b, mine))
 			ip := b.assign(&stranger)
-			require.Equal(t, at(b, mine), at(b, ip))
+			must.EqOp(t, at(b, mine), at(b, ip))
 		})
 		t.Run(fmt.Sprintf("claiming/blocks=%d", blocks), func(t *testing.T) {
 			b := newBench(t, cidr, 28, nodes)
 			// All but one exist.
 			owner := affinity.HostOwner(nthNode(0))
 			_, _, err := b.ClaimAffinity(netip.MustParsePrefix(cidr), owner)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			gap := netip.MustParsePrefix("10.0.0.16/28")
-			require.NoError(t, b.ReleaseAffinity(gap, owner, true))
+			must.NoError(t, b.ReleaseAffinity(gap, owner, true))
 			onWay(b, at(b, gap.Addr()))
-			require.Equal(t, gap.Addr(), b.assign(&stranger))
+			must.EqOp(t, gap.Addr(), b.assign(&stranger))
 		})
 		// Summaries may call a block empty that has one address in use. A search
 		// corrects that once.
@@ -198,11 +198,11 @@ func TestWorkDoesNotGrow(t *testing.T) {
 			mayBeEmpty := func() *blocktree.Leaf[*ipamBlock] {
 				return b.poolBlocks["pool"].tree.Next(blocktree.Empty, pool.Index{})
 			}
-			require.NotNil(t, mayBeEmpty())
+			must.NotNil(t, mayBeEmpty())
 			first := b.assign(&stranger)
-			require.Nil(t, mayBeEmpty())
+			must.Nil(t, mayBeEmpty())
 			b.release(last)
-			require.NotNil(t, mayBeEmpty())
+			must.NotNil(t, mayBeEmpty())
 			b.release(first)
 		})
 	}
@@ -212,7 +212,7 @@ func TestWorkDoesNotGrow(t *testing.T) {
 		b.release(last)
 		pb := b.poolBlocks["pool"]
 		pb.tree = *pb.tree.Poisoned(pb.pool.IndexOf(last))
-		require.Panics(t, func() { pb.appendBlocks(nil) })
+		must.Panic(t, func() { pb.appendBlocks(nil) })
 	})
 }
 
@@ -241,15 +241,15 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	if property.UnderRace {
 		most = 1 << 20 // the detector itself uses some
 	}
-	require.Less(t, grown, most)
+	must.Less(t, most, grown)
 
 	t.Run("a leak is caught", func(t *testing.T) {
 		property.Broken(t)
 		var handles []string
-		require.Greater(t, churn(t, 50_000, func(args *AutoAssignArgs) { handles = append(handles, args.Handle) }), 1<<20)
+		must.Greater(t, 1<<20, churn(t, 50_000, func(args *AutoAssignArgs) { handles = append(handles, args.Handle) }))
 		runtime.KeepAlive(handles)
 		var attrs []block.Attrs
-		require.Greater(t, churn(t, 50_000, func(args *AutoAssignArgs) { attrs = append(attrs, args.Attrs) }), 1<<20)
+		must.Greater(t, 1<<20, churn(t, 50_000, func(args *AutoAssignArgs) { attrs = append(attrs, args.Attrs) }))
 		runtime.KeepAlive(attrs)
 	})
 }
@@ -269,19 +269,19 @@ func churn(t *testing.T, pods int, keep func(*AutoAssignArgs)) (grown int) {
 		args.Attrs = block.MakeAttrs(map[string]string{AttrNode: args.Host, AttrPod: "pod-" + strconv.Itoa(i)})
 		keep(&args)
 		if old := &handles[i%live]; *old != "" {
-			require.NoError(t, b.ReleaseByHandle(*old))
+			must.NoError(t, b.ReleaseByHandle(*old))
 		}
 		b.assign(&args)
 		handles[i%live] = args.Handle
 		if i%1000 == 0 { // a node goes, and comes back with its next pod
-			require.NoError(t, b.ReleaseHostAffinities(affinity.HostOwner(nthNode(i/1000%nodes)), false))
+			must.NoError(t, b.ReleaseHostAffinities(affinity.HostOwner(nthNode(i/1000%nodes)), false))
 		}
 		if i == pods/10 {
 			before = liveHeap()
 		}
 	}
 	after := liveHeap()
-	require.NoError(t, b.Check())
+	must.NoError(t, b.Check())
 	return int(after) - int(before)
 }
 

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -26,7 +26,7 @@ const programEnv = "IPAMSIM_TEST_PROGRAM"
 // observable at its end.
 func transcript(t *testing.T, seed uint64, make makeSubject) string {
 	m, err := run(seed, 200, make, true)
-	require.NotNil(t, m)
+	must.NotNil(t, m)
 	text := append(m.log, fmt.Sprint(err), stateText(&m.state), fmt.Sprint(m.got.GetUtilization()), fmt.Sprint(m.got.Check()))
 	for _, id := range []string{"h1", "h2", "h3"} {
 		ips, err := m.got.IPsByHandle(id)
@@ -49,7 +49,7 @@ func TestDeterministic(t *testing.T) {
 	for seed := range uint64(property.Times(10)) {
 		once, again := transcript(t, seed, realAllocator), transcript(t, seed, realAllocator)
 		if once != again {
-			require.Equal(t, strings.Split(once, "\n"), strings.Split(again, "\n"), "seed %d", seed)
+			must.Eq(t, strings.Split(once, "\n"), strings.Split(again, "\n"), must.Sprintf("seed %d", seed))
 		}
 	}
 }
@@ -68,31 +68,31 @@ func TestDeterministicRejects(t *testing.T) {
 		}
 		return false
 	}
-	require.False(t, differs(3, func(*broken) {}), "a sound one")
+	must.False(t, differs(3, func(*broken) {}), must.Sprint("a sound one"))
 	// Of two allocators the second has another order.
 	made := 0
 	second := func() bool { made++; return made%2 == 0 }
-	require.True(t, differs(40, func(b *broken) {
+	must.True(t, differs(40, func(b *broken) {
 		other := second()
 		b.ipsByHandle = func(id string) ([]netip.Addr, error) {
 			ips, err := b.Allocator.IPsByHandle(id)
 			return reversed(other, ips), err
 		}
-	}), "the order of the addresses of a handle")
-	require.True(t, differs(40, func(b *broken) {
+	}), must.Sprint("the order of the addresses of a handle"))
+	must.True(t, differs(40, func(b *broken) {
 		other := second()
 		b.releaseIPs = func(rs ...ipam.Release) (unallocated, released []netip.Addr, err error) {
 			unallocated, released, err = b.Allocator.ReleaseIPs(rs...)
 			return unallocated, reversed(other, released), err
 		}
-	}), "the order of what was released")
-	require.True(t, differs(40, func(b *broken) {
+	}), must.Sprint("the order of what was released"))
+	must.True(t, differs(40, func(b *broken) {
 		other := second()
 		b.autoAssign = func(r ipam.AutoAssignArgs) (v4, v6 ipam.Assignment, err error) {
 			r.Pools4 = reversed(other, r.Pools4)
 			return b.Allocator.AutoAssign(r)
 		}
-	}), "the order of the pools")
+	}), must.Sprint("the order of the pools"))
 }
 
 func reversed[T any](really bool, list []T) []T {
@@ -123,7 +123,7 @@ func TestDeterministicInAnotherProcess(t *testing.T) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestDeterministicProgram$", "-test.v")
 		cmd.Env = append(os.Environ(), programEnv+"=1", "GOMAXPROCS=1")
 		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		require.Equal(t, want, regexp.MustCompile(`program [0-9a-f]+`).FindString(string(out)))
+		must.NoError(t, err, must.Sprintf("%s", out))
+		must.Eq(t, want, regexp.MustCompile(`program [0-9a-f]+`).FindString(string(out)))
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -171,9 +171,9 @@ func TestEditsCopyAnAllocator(t *testing.T) {
 // TestEditsRefuse: what contradicts itself is refused, and nothing changes.
 func TestEditsRefuse(t *testing.T) {
 	a, err := editable(ipam.NewClock(start))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	before := a.Cluster()
 	four := netip.MustParsePrefix("10.0.0.0/30")
 	for what, c := range map[string]struct {
@@ -194,13 +194,13 @@ func TestEditsRefuse(t *testing.T) {
 		"a pool without a CIDR":       {pool.ErrInvalid, func() error { return a.PutPool(pool.Spec{Name: "p"}) }},
 		"a pool over another":         {pool.ErrOverlap, func() error { return a.PutPool(spec("p", "10.0.0.0/23", 29)) }},
 	} {
-		require.ErrorIs(t, c.edit(), c.err, what)
-		require.Equal(t, before, a.Cluster(), what)
+		must.ErrorIs(t, c.edit(), c.err, must.Sprint(what))
+		must.Eq(t, before, a.Cluster(), must.Sprint(what))
 	}
-	require.False(t, a.DropHandle("g"))
-	require.True(t, a.DropHandle("H"), "whatever its letters")
-	require.NoError(t, a.PutHandle(ipam.HandleState{ID: "h"}), "a handle without counts is none")
-	require.Empty(t, a.State().Handles)
+	must.False(t, a.DropHandle("g"))
+	must.True(t, a.DropHandle("H"), must.Sprint("whatever its letters"))
+	must.NoError(t, a.PutHandle(ipam.HandleState{ID: "h"}), must.Sprint("a handle without counts is none"))
+	must.SliceEmpty(t, a.State().Handles)
 }
 
 // handleState returns a handle with these counts: blocks and numbers in turns.
@@ -216,22 +216,22 @@ func handleState(id string, counts ...any) ipam.HandleState {
 // stay and are in no pool; changed back, they are its blocks again.
 func TestPutPool(t *testing.T) {
 	a, err := editable(ipam.NewClock(start))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	first := v4.IPs[0].Masked()
-	require.ErrorIs(t, a.SetPool(spec("p", "10.0.0.0/26", 28)), pool.ErrImmutable)
-	require.NoError(t, a.PutPool(spec("p", "10.0.0.0/26", 28)))
-	require.NoError(t, structure(a))
-	require.Equal(t, 28, a.Pools()[0].BlockSize)
+	must.ErrorIs(t, a.SetPool(spec("p", "10.0.0.0/26", 28)), pool.ErrImmutable)
+	must.NoError(t, a.PutPool(spec("p", "10.0.0.0/26", 28)))
+	must.NoError(t, structure(a))
+	must.Eq(t, 28, a.Pools()[0].BlockSize)
 	v4, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n2", Num4: 1, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Equal(t, 28, v4.IPs[0].Bits())
-	require.NoError(t, a.PutPool(spec("p", "10.0.0.0/26", 29)))
-	require.NoError(t, structure(a))
+	must.NoError(t, err)
+	must.Eq(t, 28, v4.IPs[0].Bits())
+	must.NoError(t, a.PutPool(spec("p", "10.0.0.0/26", 29)))
+	must.NoError(t, structure(a))
 	v4, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Equal(t, first, v4.IPs[0].Masked(), "n1's block")
+	must.NoError(t, err)
+	must.EqOp(t, first, v4.IPs[0].Masked(), must.Sprint("n1's block"))
 }
 
 // mirror keeps a copy of an allocator's objects by a watch, and returns how it differs
@@ -319,7 +319,7 @@ func TestWatchMirrors(t *testing.T) {
 // TestWatchOfKinds: a watch has what it was made for, and after Stop nothing.
 func TestWatchOfKinds(t *testing.T) {
 	a, err := editable(ipam.NewClock(start))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	of := func(kinds ...ipam.ObjectKind) *ipam.Watch { return a.Watch(kinds...) }
 	plain, claims, handles := of(), of(ipam.AffinityObject), of(ipam.HandleObject, ipam.PoolObject)
 	count := func(w *ipam.Watch) [3]int {
@@ -327,33 +327,33 @@ func TestWatchOfKinds(t *testing.T) {
 	}
 	assign := func() {
 		_, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 	assign()
-	require.Equal(t, [3]int{1, 0, 0}, count(plain))
-	require.Equal(t, [3]int{0, 1, 0}, count(claims))
-	require.Equal(t, [3]int{0, 0, 1}, count(handles))
-	require.Equal(t, [3]int{0, 1, 1}, count(of(ipam.HandleObject, ipam.AffinityObject)), "what is there counts as changed")
+	must.Eq(t, [3]int{1, 0, 0}, count(plain))
+	must.Eq(t, [3]int{0, 1, 0}, count(claims))
+	must.Eq(t, [3]int{0, 0, 1}, count(handles))
+	must.Eq(t, [3]int{0, 1, 1}, count(of(ipam.HandleObject, ipam.AffinityObject)), must.Sprint("what is there counts as changed"))
 	assign()
-	require.Equal(t, [3]int{}, count(claims), "a second address changes no affinity")
+	must.Eq(t, [3]int{}, count(claims), must.Sprint("a second address changes no affinity"))
 	claims.Stop()
 	handles.Stop()
-	require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
-	require.NoError(t, a.ReleaseByHandle("h"))
-	require.Equal(t, [3]int{}, count(claims))
-	require.Equal(t, [3]int{}, count(handles))
-	require.Equal(t, [3]int{1, 0, 0}, count(plain))
+	must.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
+	must.NoError(t, a.ReleaseByHandle("h"))
+	must.Eq(t, [3]int{}, count(claims))
+	must.Eq(t, [3]int{}, count(handles))
+	must.Eq(t, [3]int{1, 0, 0}, count(plain))
 }
 
 // TestAffinitiesInOrder: affinities come in the order of their names, also where the
 // names are so long that Calico cuts them.
 func TestAffinitiesInOrder(t *testing.T) {
 	a, err := editable(ipam.NewClock(start))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, owner := range []affinity.Owner{affinity.HostOwner(strings.Repeat("n", 250)), affinity.VirtualOwner("a"), affinity.HostOwner("z")} {
 		for _, cidr := range []string{"10.0.0.0/29", "10.0.0.8/29", "10.0.0.16/29", "10.0.0.32/29"} {
-			require.NoError(t, a.PutAffinity(owner, netip.MustParsePrefix(cidr), affinity.Pending))
+			must.NoError(t, a.PutAffinity(owner, netip.MustParsePrefix(cidr), affinity.Pending))
 		}
 	}
-	require.Equal(t, a.State().Affinities, a.Watch(ipam.AffinityObject).AppendAffinities(nil))
+	must.Eq(t, a.State().Affinities, a.Watch(ipam.AffinityObject).AppendAffinities(nil))
 }

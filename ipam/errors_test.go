@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -34,16 +34,16 @@ func newCluster(t testing.TB, pools []pool.Spec, nodes ...string) *cluster {
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	c := &cluster{ipam.New(ipam.Options{Now: clock.Now}), t, clock}
 	for _, s := range pools {
-		require.NoError(t, c.SetPool(s))
+		must.NoError(t, c.SetPool(s))
 	}
 	for _, n := range nodes {
-		require.NoError(t, c.SetNode(ipam.Node{Name: n}))
+		must.NoError(t, c.SetNode(ipam.Node{Name: n}))
 	}
 	t.Cleanup(func() {
 		if !errors.Is(c.Check(), ipam.ErrTruth) {
-			require.NoError(t, c.Check())
+			must.NoError(t, c.Check())
 		}
-		require.NotErrorIs(t, c.Check(), ipam.ErrStructure)
+		must.False(t, errors.Is(c.Check(), ipam.ErrStructure))
 	})
 	return c
 }
@@ -52,14 +52,14 @@ func newCluster(t testing.TB, pools []pool.Spec, nodes ...string) *cluster {
 func (c *cluster) ask(host string, n int, handle string) []string {
 	c.t.Helper()
 	v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: n, Handle: handle, Use: pool.Workload})
-	require.NoError(c.t, err)
+	must.NoError(c.t, err)
 	return texts(v4.IPs)
 }
 
 // take gives a host an address by name.
 func (c *cluster) take(ip, host, handle string) {
 	c.t.Helper()
-	require.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr(ip), Host: host, Handle: handle}))
+	must.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr(ip), Host: host, Handle: handle}))
 }
 
 // free releases addresses.
@@ -67,15 +67,15 @@ func (c *cluster) free(ips ...string) {
 	c.t.Helper()
 	for _, ip := range ips {
 		unallocated, _, err := c.ReleaseIPs(ipam.Release{IP: addr(ip)})
-		require.NoError(c.t, err)
-		require.Empty(c.t, unallocated)
+		must.NoError(c.t, err)
+		must.SliceEmpty(c.t, unallocated, must.Sprint(unallocated))
 	}
 }
 
 // configure sets a configuration.
 func (c *cluster) configure(config ipam.Config) {
 	c.t.Helper()
-	require.NoError(c.t, c.SetIPAMConfig(config))
+	must.NoError(c.t, c.SetIPAMConfig(config))
 }
 
 func texts[T fmt.Stringer](values []T) []string {
@@ -144,7 +144,7 @@ func TestErrors(t *testing.T) {
 		{codes.AffinityMismatch, "affinity-mismatch", "nobody's block", func(c *cluster) {
 			held(c)
 			c.configure(strict)
-			require.NoError(c.t, c.RemoveIPAMHost(n1))
+			must.NoError(c.t, c.RemoveIPAMHost(n1))
 		}, assign(func(r *ipam.AssignIPArgs) {}), false},
 		{codes.AlreadyExists, "already-exists", "taken", held, assign(func(r *ipam.AssignIPArgs) {}), false},
 		{codes.AlreadyExists, "already-exists", "cooling", func(c *cluster) { c.configure(cooled); held(c); c.free("10.0.0.1") },
@@ -171,7 +171,7 @@ func TestErrors(t *testing.T) {
 		{codes.BlockNotEmpty, "block-not-empty", "of a host", held, func(c *cluster) error { return c.ReleaseHostAffinities(n1, true) }, false},
 		{codes.BlockNotEmpty, "block-not-empty", "one block", held, func(c *cluster) error { return c.ReleaseBlockAffinity(prefix("10.0.0.0/30"), true) }, false},
 		{codes.BlockTooSmall, "block-too-small", "full of what is reserved for the host", func(c *cluster) {
-			require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) // another would be valid
+			must.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) // another would be valid
 		}, ask(func(r *ipam.AutoAssignArgs) {
 			r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Handle: block.HostReservedHandle}
 		}), true},
@@ -200,8 +200,8 @@ func TestErrors(t *testing.T) {
 		{codes.MaxAlloc, "max-alloc", "", held, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
 		{codes.MaxRetries, "max-retries", "counted, not held", func(c *cluster) {
 			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 30, Handle: "h", Use: pool.Workload})
-			require.NoError(c.t, err)
-			require.NoError(c.t, c.ReleaseByHandle("h"))
+			must.NoError(c.t, err)
+			must.NoError(c.t, c.ReleaseByHandle("h"))
 		}, assign(func(r *ipam.AssignIPArgs) { r.IP, r.MaxAllocPerHandle = addr("10.0.0.2"), 1 }), false},
 		{codes.NoBlock, "no-block", "address", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, ask(func(r *ipam.AutoAssignArgs) {}), false},
 		{codes.NoBlock, "no-block", "block", func(c *cluster) { c.configure(ipam.Config{StrictAffinity: true}) }, func(c *cluster) error {
@@ -210,7 +210,7 @@ func TestErrors(t *testing.T) {
 		}, false},
 		{codes.NoFreeBlocks, "no-free-blocks", "", func(c *cluster) {
 			_, _, err := c.ClaimAffinity(prefix("10.0.0.0/28"), n2)
-			require.NoError(c.t, err)
+			must.NoError(c.t, err)
 		}, func(c *cluster) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: block.HostReservedHandle}})
 			return err
@@ -218,7 +218,7 @@ func TestErrors(t *testing.T) {
 		{codes.NoPoolsForNode, "no-pools-for-node", "", func(c *cluster) {
 			s := smallPools[0]
 			s.NodeSelector = "has(rack)"
-			require.NoError(c.t, c.SetPool(s))
+			must.NoError(c.t, c.SetPool(s))
 		}, ask(func(r *ipam.AutoAssignArgs) {}), false},
 		{codes.NoQualifiedPool, "no-qualified-pool", "use", nil, ask(func(r *ipam.AutoAssignArgs) { r.Use = pool.LoadBalancer }), false},
 		{codes.NoQualifiedPool, "no-qualified-pool", "large enough", nil, ask(func(r *ipam.AutoAssignArgs) {
@@ -229,7 +229,7 @@ func TestErrors(t *testing.T) {
 		{codes.NotInPool, "not-in-pool", "disabled", held, func(c *cluster) error {
 			s := smallPools[0]
 			s.Disabled = true
-			require.NoError(c.t, c.SetPool(s))
+			must.NoError(c.t, c.SetPool(s))
 			return assign(func(r *ipam.AssignIPArgs) { r.IP = addr("10.0.0.2") })(c)
 		}, false},
 		{codes.NotInPool, "not-in-pool", "claim", nil, func(c *cluster) error { _, _, err := c.ClaimAffinity(prefix("10.9.0.0/16"), n1); return err }, false},
@@ -239,7 +239,7 @@ func TestErrors(t *testing.T) {
 		}, false},
 		{codes.PoolNotEnabled, "pool-not-enabled", "no such pool", nil,
 			ask(func(r *ipam.AutoAssignArgs) { r.Pools4 = []netip.Prefix{prefix("10.0.0.0/27")} }), false},
-		{codes.PoolNotEnabled, "pool-not-enabled", "too small", func(c *cluster) { require.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) },
+		{codes.PoolNotEnabled, "pool-not-enabled", "too small", func(c *cluster) { must.NoError(c.t, c.SetPool(spec("z", "10.0.1.0/24", 26))) },
 			ask(func(r *ipam.AutoAssignArgs) {
 				r.Pools4 = []netip.Prefix{prefix("10.0.0.0/28")}
 				r.HostReserved4 = &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1}
@@ -249,7 +249,7 @@ func TestErrors(t *testing.T) {
 				ipam.OwnerPreconditions{Active: &ipam.OwnerRef{Namespace: "ns", Name: "p1"}})
 		}, false},
 		{codes.UpdateConflict, "update-conflict", "not empty", func(c *cluster) {
-			require.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Handle: "h", Attrs: worldAttrs[0]}))
+			must.NoError(c.t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Handle: "h", Attrs: worldAttrs[0]}))
 		}, func(c *cluster) error {
 			return c.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{Active: worldAttrs[1]}, ipam.OwnerPreconditions{ActiveEmpty: true})
 		}, false},
@@ -281,21 +281,21 @@ func TestErrors(t *testing.T) {
 			}
 			was := c.State()
 			err := e.do(c)
-			require.ErrorIs(t, err, e.want)
-			require.Equal(t, e.code, string(codes.Of(err)))
-			require.Equal(t, e.code, string(codes.Of(e.want)), "the bare error")
-			require.Equal(t, e.code, string(codes.Of(fmt.Errorf("wrapped: %w", err))))
-			require.Greater(t, len(err.Error()), len(e.want.Error()), "says what it is about: %v", err)
-			require.NotErrorIs(t, err, codes.InvalidArgument)
+			must.ErrorIs(t, err, e.want)
+			must.Eq(t, e.code, string(codes.Of(err)))
+			must.Eq(t, e.code, string(codes.Of(e.want)), must.Sprint("the bare error"))
+			must.Eq(t, e.code, string(codes.Of(fmt.Errorf("wrapped: %w", err))))
+			must.Greater(t, len(e.want.Error()), len(err.Error()), must.Sprintf("says what it is about: %v", err))
+			must.False(t, errors.Is(err, codes.InvalidArgument), must.Sprint(err))
 			if now := c.State(); e.changes {
-				require.NotEqual(t, was, now)
+				must.NotEq(t, was, now)
 			} else {
-				require.Equal(t, was, now)
+				must.Eq(t, was, now)
 			}
 		})
 	}
 	slices.Sort(provoked)
-	require.Equal(t, strings.Fields(`affinity-mismatch already-exists bad-handle bad-host-reservation bad-sequence-number
+	must.Eq(t, strings.Fields(`affinity-mismatch already-exists bad-handle bad-host-reservation bad-sequence-number
 		block-claim-conflict block-limit block-not-empty block-too-small config-conflict conflict does-not-exist invalid-size ip-in-cooldown
 		max-alloc max-retries no-block no-free-blocks no-pools-for-node no-qualified-pool no-such-block not-in-pool pool-not-enabled
 		update-conflict use-not-allowed use-required wrong-family wrong-handle`), slices.Compact(provoked))
@@ -328,9 +328,9 @@ func TestErrorKnows(t *testing.T) {
 			ipam.Error{Code: codes.InvalidArgument, Argument: "host", Detail: "must not be empty"}, `ipam: invalid host "": must not be empty`},
 	} {
 		var got *ipam.Error
-		require.ErrorAs(t, x.err, &got)
-		require.Equal(t, x.want, *got)
-		require.EqualError(t, got, x.text)
+		must.ErrorAs[*ipam.Error](t, x.err, &got)
+		must.EqOp(t, x.want, *got)
+		must.EqError(t, got, x.text)
 	}
 }
 
@@ -343,8 +343,8 @@ func TestBadInput(t *testing.T) {
 			r := ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}
 			change(&r)
 			v4, v6, err := c.AutoAssign(r)
-			require.Empty(c.t, v4.IPs)
-			require.Empty(c.t, v6.IPs)
+			must.SliceEmpty(c.t, v4.IPs, must.Sprint(v4.IPs))
+			must.SliceEmpty(c.t, v6.IPs, must.Sprint(v6.IPs))
 			return err
 		}
 	}
@@ -519,20 +519,20 @@ func TestBadInput(t *testing.T) {
 			c.take("10.0.0.1", "n1", "h")
 			was, pools, nodes, config := c.State(), c.Pools(), c.Nodes(), c.GetIPAMConfig()
 			err := b.do(c)
-			require.ErrorIs(t, err, b.want)
-			require.Contains(t, err.Error(), b.names)
+			must.ErrorIs(t, err, b.want)
+			must.StrContains(t, err.Error(), b.names)
 			if b.want == codes.InvalidArgument {
 				var argument *ipam.Error
-				require.ErrorAs(t, err, &argument)
-				require.NotEmpty(t, argument.Argument)
-				require.NotEmpty(t, argument.Detail)
-				require.Equal(t, codes.InvalidArgument, codes.Of(err))
+				must.ErrorAs[*ipam.Error](t, err, &argument)
+				must.NotEq(t, "", argument.Argument)
+				must.NotEq(t, "", argument.Detail)
+				must.Eq(t, codes.InvalidArgument, codes.Of(err))
 			}
-			require.Equal(t, was, c.State())
-			require.Equal(t, pools, c.Pools())
-			require.Equal(t, nodes, c.Nodes())
-			require.Equal(t, config, c.GetIPAMConfig())
-			require.NoError(t, c.Check())
+			must.Eq(t, was, c.State())
+			must.Eq(t, pools, c.Pools())
+			must.Eq(t, nodes, c.Nodes())
+			must.Eq(t, config, c.GetIPAMConfig())
+			must.NoError(t, c.Check())
 		})
 	}
 }
@@ -541,10 +541,10 @@ func TestBadInput(t *testing.T) {
 func TestLargestInput(t *testing.T) {
 	c := newCluster(t, smallPools)
 	longest := strings.Repeat("x", 253)
-	require.NoError(t, c.SetNode(ipam.Node{Name: longest}))
-	require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: longest, Handle: "h", MaxAllocPerHandle: math.MaxInt32}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: longest}))
+	must.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.0"), Host: longest, Handle: "h", MaxAllocPerHandle: math.MaxInt32}))
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: longest, Num4: math.MaxInt32, Handle: "h", Use: pool.Workload, MaxBlocksPerHost: math.MaxInt32})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	c.configure(ipam.Config{StrictAffinity: true, MaxBlocksPerHost: math.MaxInt32, IPCooldownSeconds: ipam.MaxCooldownSeconds})
 }
 
@@ -561,15 +561,15 @@ func TestBadSelectors(t *testing.T) {
 				s.NamespaceSelector = selector
 			}
 			err := c.SetPool(s)
-			require.ErrorIs(t, err, pool.ErrInvalid)
+			must.ErrorIs(t, err, pool.ErrInvalid)
 			var invalid *pool.InvalidError
-			require.ErrorAs(t, err, &invalid)
-			require.Equal(t, field, invalid.Field)
+			must.ErrorAs[*pool.InvalidError](t, err, &invalid)
+			must.Eq(t, field, invalid.Field)
 			var syntax *pool.SyntaxError
-			require.ErrorAs(t, err, &syntax)
-			require.Equal(t, selector, syntax.Selector)
-			require.Equal(t, pos, syntax.Pos, "%q: %v", selector, err)
-			require.Len(t, c.Pools(), 2)
+			must.ErrorAs[*pool.SyntaxError](t, err, &syntax)
+			must.Eq(t, selector, syntax.Selector)
+			must.Eq(t, pos, syntax.Pos, must.Sprintf("%q: %v", selector, err))
+			must.Len(t, 2, c.Pools())
 		}
 	}
 }
@@ -581,37 +581,37 @@ func TestQuestionsAboutNothing(t *testing.T) {
 	c.take("10.0.0.1", "n1", "h")
 	was := c.State()
 	for _, ip := range append(worldOutside, addr("10.0.0.2"), addr("10.0.0.9")) {
-		require.Zero(t, c.SequenceNumber(ip), "%v", ip)
+		must.Zero(t, c.SequenceNumber(ip), must.Sprintf("%v", ip))
 		_, _, exists := c.BlockOf(ip)
-		require.Equal(t, ip == addr("10.0.0.2"), exists, "%v", ip)
+		must.Eq(t, ip == addr("10.0.0.2"), exists, must.Sprintf("%v", ip))
 	}
 	for _, cidr := range []netip.Prefix{{}, prefix("10.0.0.1/30"), prefix("10.0.0.0/29"), prefix("::ffff:10.0.0.0/126"), prefix("0.0.0.0/0")} {
-		require.False(t, c.DropBlock(cidr))
-		require.False(t, c.DropAffinity(affinity.HostOwner("n1"), cidr))
-		require.False(t, c.DropAffinity(affinity.Owner{}, cidr))
+		must.False(t, c.DropBlock(cidr))
+		must.False(t, c.DropAffinity(affinity.HostOwner("n1"), cidr))
+		must.False(t, c.DropAffinity(affinity.Owner{}, cidr))
 	}
-	require.False(t, c.DropAffinity(affinity.VirtualOwner("n2"), prefix("10.0.0.0/30")))
-	require.False(t, c.DeletePool(""))
-	require.False(t, c.DeleteNode(""))
-	require.Empty(t, c.SetReservations(nil))
+	must.False(t, c.DropAffinity(affinity.VirtualOwner("n2"), prefix("10.0.0.0/30")))
+	must.False(t, c.DeletePool(""))
+	must.False(t, c.DeleteNode(""))
+	must.SliceEmpty(t, c.SetReservations(nil))
 	unallocated, released, err := c.ReleaseIPs()
-	require.NoError(t, err)
-	require.Empty(t, append(unallocated, released...))
+	must.NoError(t, err)
+	must.SliceEmpty(t, append(unallocated, released...))
 	v4, v6, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "nobody"})
-	require.NoError(t, err, "nothing is asked for")
-	require.Empty(t, append(v4.IPs, v6.IPs...))
+	must.NoError(t, err, must.Sprint("nothing is asked for"))
+	must.SliceEmpty(t, append(v4.IPs, v6.IPs...))
 	b4, b6, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "nobody"})
-	require.NoError(t, err)
-	require.Equal(t, netip.Prefix{}, b4)
-	require.Equal(t, netip.Prefix{}, b6)
-	require.Equal(t, was, c.State())
+	must.NoError(t, err)
+	must.EqOp(t, netip.Prefix{}, b4)
+	must.EqOp(t, netip.Prefix{}, b6)
+	must.Eq(t, was, c.State())
 
 	empty := ipam.New(ipam.Options{})
-	require.NoError(t, empty.Check())
-	require.Equal(t, ipam.State{}, empty.State())
-	require.Len(t, empty.GetUtilization(), 1)
-	require.Equal(t, ipam.OrphanedBlocks, empty.GetUtilization()[0].Name)
-	require.Equal(t, time.Unix(0, 0).UTC(), empty.Now())
-	require.Empty(t, empty.Pools())
-	require.Empty(t, empty.Nodes())
+	must.NoError(t, empty.Check())
+	must.Eq(t, ipam.State{}, empty.State())
+	must.Len(t, 1, empty.GetUtilization())
+	must.Eq(t, ipam.OrphanedBlocks, empty.GetUtilization()[0].Name)
+	must.EqOp(t, time.Unix(0, 0).UTC(), empty.Now())
+	must.SliceEmpty(t, empty.Pools())
+	must.SliceEmpty(t, empty.Nodes())
 }

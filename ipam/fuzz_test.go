@@ -3,7 +3,7 @@ package ipam_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -18,7 +18,7 @@ func FuzzAllocator(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := property.Bytes(data[:min(len(data), 1500)])
 		m, err := newMachine(src, realAllocator, true)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for src.Len() > 0 {
 			if err := m.step(m.actions[src.Pick("action", len(m.actions))]); err != nil {
 				t.Fatal(err)

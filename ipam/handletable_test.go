@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -84,7 +84,7 @@ func TestHandleTable(t *testing.T) {
 		seeds = 4
 	}
 	for seed := range seeds {
-		require.NoError(t, tryTable(seeded(seed), 2000, (*handleTable).remove), "seed %d", seed)
+		must.NoError(t, tryTable(seeded(seed), 2000, (*handleTable).remove), must.Sprintf("seed %d", seed))
 	}
 }
 
@@ -144,15 +144,15 @@ func TestHandleTableRoom(t *testing.T) {
 		}
 	}
 	add(12)
-	require.Len(t, table.index, 16)
+	must.Len(t, 16, table.index)
 	remove()
 	add(13)
-	require.Len(t, table.index, 32)
-	require.Equal(t, 13+1, int(table.made))
+	must.Len(t, 32, table.index)
+	must.Eq(t, 13+1, int(table.made))
 	remove()
 	add(13)
-	require.Equal(t, 13+1, int(table.made))
-	require.Empty(t, table.spare)
+	must.Eq(t, 13+1, int(table.made))
+	must.SliceEmpty(t, table.spare, must.Sprint(table.spare))
 }
 
 // TestHandleCounts raises and lowers counts of a few handles in a few blocks, and
@@ -230,11 +230,11 @@ func TestHandleCounts(t *testing.T) {
 // place, and only six other characters of ASCII keep it from being true.
 func TestIsLower(t *testing.T) {
 	long := "k8s-pod-network.0123456789abcdef{}`~"
-	require.True(t, isLower(long))
-	require.True(t, isLower(""))
+	must.True(t, isLower(long))
+	must.True(t, isLower(""))
 	for i := range long {
 		for _, c := range []byte("AMZ\x80\xff") {
-			require.False(t, isLower(long[:i]+string([]byte{c})+long[i+1:]), "%q at %d", c, i)
+			must.False(t, isLower(long[:i]+string([]byte{c})+long[i+1:]), must.Sprintf("%q at %d", c, i))
 		}
 		for c := range byte(0x80) {
 			text := long[:i] + string([]byte{c}) + long[i+1:]
@@ -251,10 +251,10 @@ func TestHandleLetters(t *testing.T) {
 	table := newHandleTable()
 	h := table.add("Pod-A", table.hash(handleKey("Pod-A")))
 	for _, id := range []string{"Pod-A", "pod-a", "POD-A"} {
-		require.Same(t, h, table.find(id), id)
+		must.EqOp(t, h, table.find(id), must.Sprint(id))
 	}
-	require.Nil(t, table.find("pod-b"))
-	require.Equal(t, "Pod-A", h.id)
+	must.Nil(t, table.find("pod-b"))
+	must.Eq(t, "Pod-A", h.id)
 	table.remove(h)
-	require.Nil(t, table.find("pod-a"))
+	must.Nil(t, table.find("pod-a"))
 }

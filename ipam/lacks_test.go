@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -42,16 +42,16 @@ func TestLacks(t *testing.T) {
 			Affinities: []AffinityState{{Owner: affinity.HostOwner("n"), CIDR: b}},
 		}}
 		for _, v := range []calico.Version{calico.V3(22), calico.V3(33), 0} {
-			require.Empty(t, cluster.Lacks(v), "nothing planted yet")
+			must.SliceEmpty(t, cluster.Lacks(v), must.Sprint("nothing planted yet"))
 		}
 		c.plant(&cluster)
 		lacks := cluster.Lacks(c.last)
-		require.Len(t, lacks, 1, c.want)
-		require.True(t, strings.HasPrefix(lacks[0].String(), c.want+" the first release with that"), lacks[0].String())
-		require.Greater(t, lacks[0].First, c.last)
-		require.Empty(t, cluster.Lacks(lacks[0].First), "the first release has it")
-		require.Empty(t, cluster.Lacks(c.last+1), "from its first patch on")
-		require.Len(t, cluster.Lacks(calico.V3(22)), 1)
+		must.Len(t, 1, lacks, must.Sprint(c.want))
+		must.True(t, strings.HasPrefix(lacks[0].String(), c.want+" the first release with that"), must.Sprint(lacks[0].String()))
+		must.Greater(t, c.last, lacks[0].First)
+		must.SliceEmpty(t, cluster.Lacks(lacks[0].First), must.Sprint("the first release has it"))
+		must.SliceEmpty(t, cluster.Lacks(c.last+1), must.Sprint("from its first patch on"))
+		must.Len(t, 1, cluster.Lacks(calico.V3(22)))
 	}
 }
 
@@ -62,8 +62,8 @@ func TestLacksInOrder(t *testing.T) {
 		{Name: "a", NamespaceSelector: "has(x)"}, {Name: "b", NamespaceSelector: "has(y)"}, {Name: "c", AssignmentMode: pool.Manual},
 	}}
 	lacks := c.Lacks(calico.V3(28))
-	require.Len(t, lacks, 3)
-	require.Equal(t, "IPPool a", lacks[1].Object)
-	require.True(t, slices.IsSortedFunc(lacks, func(x, y Lack) int { return int(x.First - y.First) }))
-	require.Empty(t, c.Lacks(lacks[2].First))
+	must.Len(t, 3, lacks)
+	must.Eq(t, "IPPool a", lacks[1].Object)
+	must.True(t, slices.IsSortedFunc(lacks, func(x, y Lack) int { return int(x.First - y.First) }))
+	must.SliceEmpty(t, c.Lacks(lacks[2].First))
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/history"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -103,10 +103,10 @@ func TestLoad(t *testing.T) {
 	for _, cooldown := range []time.Duration{0, 3 * time.Second} {
 		for seed := range uint64(property.Times(12)) {
 			l, err := newLoad(realAllocator, 8, cooldown)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			for range 3 {
 				_, err := l.round(seed, 150)
-				require.NoError(t, err, "seed %d", seed)
+				must.NoError(t, err, must.Sprintf("seed %d", seed))
 			}
 		}
 	}

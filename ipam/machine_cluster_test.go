@@ -138,33 +138,33 @@ func (m *machine) released(err error, mustBeEmpty, stops bool, asked func(c ipam
 
 // ReleaseAffinity gives up a host's blocks in a CIDR.
 func (m *machine) ReleaseAffinity() error {
-	cidr, owner, must := m.cidr(), m.owner(), m.pick("must be empty", 2) == 0
-	err := m.got.ReleaseAffinity(cidr, owner, must)
-	m.logf("ReleaseAffinity %s %s %t = %v", cidr, owner, must, err)
+	cidr, owner, empty := m.cidr(), m.owner(), m.pick("must be empty", 2) == 0
+	err := m.got.ReleaseAffinity(cidr, owner, empty)
+	m.logf("ReleaseAffinity %s %s %t = %v", cidr, owner, empty, err)
 	s, want := m.want.enabledCIDR(cidr, owner)
 	if want != nil {
 		return m.refused(err, want)
 	}
-	return m.released(err, must, err != nil, func(c ipam.AffinityState) bool {
+	return m.released(err, empty, err != nil, func(c ipam.AffinityState) bool {
 		return c.Owner == owner && cidr.Contains(c.CIDR.Addr()) && c.CIDR.Bits() == s.BlockSize
 	})
 }
 
 // ReleaseHostAffinities gives up all blocks of a host.
 func (m *machine) ReleaseHostAffinities() error {
-	owner, must := m.owner(), m.pick("must be empty", 2) == 0
+	owner, empty := m.owner(), m.pick("must be empty", 2) == 0
 	var err error
-	if !must && m.pick("remove", 2) == 1 {
+	if !empty && m.pick("remove", 2) == 1 {
 		err = m.got.RemoveIPAMHost(owner)
 		m.logf("RemoveIPAMHost %s = %v", owner, err)
 	} else {
-		err = m.got.ReleaseHostAffinities(owner, must)
-		m.logf("ReleaseHostAffinities %s %t = %v", owner, must, err)
+		err = m.got.ReleaseHostAffinities(owner, empty)
+		m.logf("ReleaseHostAffinities %s %t = %v", owner, empty, err)
 	}
 	if owner.Validate() != nil {
 		return m.refused(err, codes.InvalidArgument)
 	}
-	return m.released(err, must, false, func(c ipam.AffinityState) bool { return c.Owner == owner })
+	return m.released(err, empty, false, func(c ipam.AffinityState) bool { return c.Owner == owner })
 }
 
 // ReleasePoolAffinities gives up all blocks in a CIDR.
@@ -184,9 +184,9 @@ func (m *machine) ReleasePoolAffinities() error {
 
 // ReleaseBlockAffinity takes a block from its owner.
 func (m *machine) ReleaseBlockAffinity() error {
-	cidr, must := m.cidr(), m.pick("must be empty", 2) == 0
-	err := m.got.ReleaseBlockAffinity(cidr, must)
-	m.logf("ReleaseBlockAffinity %s %t = %v", cidr, must, err)
+	cidr, empty := m.cidr(), m.pick("must be empty", 2) == 0
+	err := m.got.ReleaseBlockAffinity(cidr, empty)
+	m.logf("ReleaseBlockAffinity %s %t = %v", cidr, empty, err)
 	if badCIDR(cidr) {
 		return m.refused(err, codes.InvalidArgument)
 	}
@@ -194,7 +194,7 @@ func (m *machine) ReleaseBlockAffinity() error {
 	if b == nil || b.CIDR != cidr {
 		return m.refused(err, codes.NoSuchBlock)
 	}
-	return m.released(err, must, false, func(c ipam.AffinityState) bool { return c.CIDR == cidr && c.Owner == b.Owner })
+	return m.released(err, empty, false, func(c ipam.AffinityState) bool { return c.CIDR == cidr && c.Owner == b.Owner })
 }
 
 // SetIPAMConfig replaces the configuration.

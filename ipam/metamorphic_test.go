@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -44,7 +44,7 @@ func unplanned(b *broken) {
 func TestPlansDoNotShow(t *testing.T) {
 	property.Slow(t)
 	seed, same := sameTranscripts(t, realAllocator, breaking(unplanned))
-	require.True(t, same, "seed %d", seed)
+	must.True(t, same, must.Sprintf("seed %d", seed))
 }
 
 // TestPlansDoNotShowRejects: the test finds an allocator with stale plans, here
@@ -69,7 +69,7 @@ func TestPlansDoNotShowRejects(t *testing.T) {
 			return v4, v6, err
 		}
 	}))
-	require.False(t, same)
+	must.False(t, same)
 }
 
 // TestReleaseIPIsReleaseIPs: the short form does the same.
@@ -96,7 +96,7 @@ func TestReleaseIPIsReleaseIPs(t *testing.T) {
 			return []netip.Addr{ip}, nil, nil
 		}
 	}))
-	require.True(t, same, "seed %d", seed)
+	must.True(t, same, must.Sprintf("seed %d", seed))
 }
 
 // TestAutoAssignIntoIsAutoAssign: the form that reuses answers does the same.
@@ -108,5 +108,5 @@ func TestAutoAssignIntoIsAutoAssign(t *testing.T) {
 			return v4, v6, err
 		}
 	}))
-	require.True(t, same, "seed %d", seed)
+	must.True(t, same, must.Sprintf("seed %d", seed))
 }

@@ -1,6 +1,7 @@
 package ipam_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -10,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -282,9 +283,9 @@ func TestPairs(t *testing.T) {
 	var names []string
 	for i, of := 0, reflect.TypeFor[*ipam.Allocator](); i < of.NumMethod(); i++ {
 		names = append(names, of.Method(i).Name)
-		require.Contains(t, callers, of.Method(i).Name, "a method that is not called")
+		must.MapContainsKey(t, callers, of.Method(i).Name, must.Sprint("a method that is not called"))
 	}
-	require.Len(t, callers, len(names), "a caller without a method")
+	must.MapLen(t, len(names), callers, must.Sprint("a caller without a method"))
 	for i, one := range names {
 		for j, other := range names[i:] {
 			if testing.Short() && j%8 > 0 {
@@ -292,21 +293,21 @@ func TestPairs(t *testing.T) {
 			}
 			clock := ipam.NewClock(start)
 			a := ipam.New(ipam.Options{Now: clock.Now})
-			require.NoError(t, a.SetPool(pairsPool))
-			require.NoError(t, a.SetPool(spec("six", "fd00::/124", 126)))
-			require.Empty(t, a.SetReservations([]string{"10.0.0.15"}))
+			must.NoError(t, a.SetPool(pairsPool))
+			must.NoError(t, a.SetPool(spec("six", "fd00::/124", 126)))
+			must.SliceEmpty(t, a.SetReservations([]string{"10.0.0.15"}))
 			for _, host := range []string{"n", "m"} {
-				require.NoError(t, a.SetNode(ipam.Node{Name: host, Labels: map[string]string{"round": ""}}))
+				must.NoError(t, a.SetNode(ipam.Node{Name: host, Labels: map[string]string{"round": ""}}))
 				_, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 3, Num6: 1, Handle: "h", Use: pool.Workload})
-				require.NoError(t, err)
+				must.NoError(t, err)
 			}
 			atOnce(t, clock, one, other, a)
 			err := a.Check()
 			if slices.Contains(rawEdits, one) || slices.Contains(rawEdits, other) {
-				require.NotErrorIs(t, err, ipam.ErrStructure, "%s while %s", one, other)
+				must.False(t, errors.Is(err, ipam.ErrStructure), must.Sprintf("%s while %s", one, other))
 				continue
 			}
-			require.NoError(t, err, "%s while %s", one, other)
+			must.NoError(t, err, must.Sprintf("%s while %s", one, other))
 		}
 	}
 }

@@ -1,11 +1,12 @@
 package ipam
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/pool"
@@ -21,13 +22,13 @@ func planned(t *testing.T) (a *Allocator, clock *Clock, ask func()) {
 		{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30},
 		{Name: "b", CIDR: netip.MustParsePrefix("10.1.0.0/28"), BlockSize: 30, NodeSelector: "has(b)"},
 	} {
-		require.NoError(t, a.SetPool(s))
+		must.NoError(t, a.SetPool(s))
 	}
-	require.NoError(t, a.SetNode(Node{Name: "n1"}))
-	t.Cleanup(func() { require.NoError(t, a.Check()) })
+	must.NoError(t, a.SetNode(Node{Name: "n1"}))
+	t.Cleanup(func() { must.NoError(t, a.Check()) })
 	return a, clock, func() {
 		_, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 }
 
@@ -37,9 +38,9 @@ func TestPlans(t *testing.T) {
 	a, _, ask := planned(t)
 	ask()
 	o := a.known(affinity.HostOwner("n1"))
-	require.Nil(t, a.planFor(o, true, pool.Workload), "it claimed its first block")
+	must.Nil(t, a.planFor(o, true, pool.Workload), must.Sprint("it claimed its first block"))
 	ask()
-	require.NotNil(t, a.planFor(o, true, pool.Workload))
+	must.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
 // TestPlansGrow: a claimed block joins the plan, in the order of claims, and full
@@ -52,18 +53,18 @@ func TestPlansGrow(t *testing.T) {
 	p := a.planFor(o, true, pool.Workload)
 	for range 14 {
 		ask()
-		require.NoError(t, a.Check())
+		must.NoError(t, a.Check())
 	}
-	require.Len(t, p.blocks, 4, "all of the pool")
-	require.Same(t, p, a.planFor(o, true, pool.Workload), "it is valid all along")
+	must.Len(t, 4, p.blocks, must.Sprint("all of the pool"))
+	must.EqOp(t, p, a.planFor(o, true, pool.Workload), must.Sprint("it is valid all along"))
 	_, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
-	require.NoError(t, err, "short, which is no error")
-	require.Equal(t, 4, p.spent, "blocks that are full")
+	must.NoError(t, err, must.Sprint("short, which is no error"))
+	must.Eq(t, 4, p.spent, must.Sprint("blocks that are full"))
 	_, err = a.ReleaseIP(Release{IP: p.blocks[2].Addr(1)})
-	require.NoError(t, err)
-	require.Zero(t, p.spent)
+	must.NoError(t, err)
+	must.Zero(t, p.spent)
 	ask()
-	require.Equal(t, 2, p.spent)
+	must.Eq(t, 2, p.spent)
 }
 
 // TestNoPlanWhileSomethingIsToBeGivenBack: if a pool no longer selects the node,
@@ -71,20 +72,20 @@ func TestPlansGrow(t *testing.T) {
 // cooldown, whose end is no write.
 func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
 	a, clock, ask := planned(t)
-	require.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
-	require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr("10.1.0.1"), Host: "n1", Handle: "h"}))
+	must.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	must.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr("10.1.0.1"), Host: "n1", Handle: "h"}))
 	o := a.known(affinity.HostOwner("n1"))
 	for range 2 {
 		ask()
-		require.Nil(t, a.planFor(o, true, pool.Workload))
+		must.Nil(t, a.planFor(o, true, pool.Workload))
 	}
-	require.NoError(t, a.ReleaseByHandle("h"))
+	must.NoError(t, a.ReleaseByHandle("h"))
 	ask()
-	require.NotNil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")), "it cools")
+	must.NotNil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")), must.Sprint("it cools"))
 	clock.Advance(time.Minute)
 	ask()
-	require.Nil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")))
-	require.NotNil(t, a.planFor(o, true, pool.Workload))
+	must.Nil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")))
+	must.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
 // TestNoPlanWhileAClaimNeedsRecovery: the request that reaches a claim recovers
@@ -96,17 +97,17 @@ func TestNoPlanWhileAClaimNeedsRecovery(t *testing.T) {
 		state affinity.State
 	}{{missing, affinity.Confirmed}, {missing, affinity.Pending}, {others, affinity.Confirmed}, {own, affinity.Pending}, {own, affinity.Confirmed}} {
 		a := New(Options{})
-		require.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
-		require.NoError(t, a.SetNode(Node{Name: "n1"}))
+		must.NoError(t, a.SetPool(pool.Spec{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+		must.NoError(t, a.SetNode(Node{Name: "n1"}))
 		for ip, host := range map[string]string{"10.0.0.0": "n1", "10.0.0.8": "n2", "10.0.0.12": "n1"} {
-			require.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: host}))
+			must.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: host}))
 		}
-		require.NoError(t, a.PutAffinity(n1, claim.cidr, claim.state))
+		must.NoError(t, a.PutAffinity(n1, claim.cidr, claim.state))
 		var out, none Assignment
-		require.NoError(t, a.AutoAssignInto(&AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}, &out, &none))
-		require.Equal(t, "10.0.0.1/30", out.IPs[0].String(), "it did not come to the claim")
+		must.NoError(t, a.AutoAssignInto(&AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}, &out, &none))
+		must.Eq(t, "10.0.0.1/30", out.IPs[0].String(), must.Sprint("it did not come to the claim"))
 		isTrue := claim.cidr == own && claim.state == affinity.Confirmed
-		require.Equal(t, isTrue, a.planFor(a.known(n1), true, pool.Workload) != nil, "%v", claim)
-		require.NotErrorIs(t, a.Check(), ErrStructure)
+		must.Eq(t, isTrue, a.planFor(a.known(n1), true, pool.Workload) != nil, must.Sprintf("%v", claim))
+		must.False(t, errors.Is(a.Check(), ErrStructure))
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -20,7 +20,7 @@ func TestMachineRaw(t *testing.T) { testMachine(t, true) }
 func testMachine(t *testing.T, raw bool) {
 	property.Check(t, 300, 30, func(t *rapid.T) {
 		m, err := newMachine(property.Rapid(t), realAllocator, raw)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		do := make(map[string]func(*rapid.T))
 		for _, a := range m.actions {
 			do[a.name] = func(t *rapid.T) {
@@ -55,7 +55,7 @@ func TestMachineBySeed(t *testing.T) {
 	for _, raw := range []bool{false, true} {
 		for seed := range uint64(property.Times(60)) {
 			_, err := run(seed, 150, realAllocator, raw)
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 	}
 }

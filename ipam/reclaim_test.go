@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -20,23 +20,23 @@ func TestReclaimSince(t *testing.T) {
 	for v, never := range map[calico.Version]bool{calico.V3(22): true, calico.V3(31): true, calico.V3(32): false, 0: false} {
 		clock := ipam.NewClock(time.Unix(0, 0))
 		a := ipam.New(ipam.Options{Now: clock.Now, Calico: v})
-		require.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
-		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 28}))
+		must.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
+		must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 28}))
 		for _, host := range []string{"x", "y"} {
-			require.NoError(t, a.SetNode(ipam.Node{Name: host}))
+			must.NoError(t, a.SetNode(ipam.Node{Name: host}))
 			v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Handle: host, Use: pool.Workload})
-			require.NoError(t, err)
+			must.NoError(t, err)
 			if host == "x" || !never {
-				require.Len(t, v4.IPs, 1)
-				require.NoError(t, a.ReleaseByHandle(host))
+				must.Len(t, 1, v4.IPs)
+				must.NoError(t, a.ReleaseByHandle(host))
 			} else {
-				require.Empty(t, v4.IPs)
+				must.SliceEmpty(t, v4.IPs, must.Sprint(v4.IPs))
 				_, _, err := a.EnsureBlock(ipam.EnsureBlockArgs{Host: host, HostReserved4: &ipam.HostReservation{StartOfBlock: 1}})
-				require.ErrorIs(t, err, codes.NoFreeBlocks)
+				must.ErrorIs(t, err, codes.NoFreeBlocks)
 			}
 			clock.Advance(time.Minute)
 		}
-		require.NoError(t, a.Check())
+		must.NoError(t, a.Check())
 	}
 }
 
@@ -61,10 +61,10 @@ func TestWalkMeetsOwnBlocks(t *testing.T) {
 		}
 		for _, i := range tc.own {
 			c.take(block(i).Addr().String(), "n1", "h1")
-			require.True(t, c.DropAffinity(affinity.HostOwner("n1"), block(i)))
+			must.True(t, c.DropAffinity(affinity.HostOwner("n1"), block(i)))
 		}
 		ips := c.ask("n1", 5, "h") // and more than one block has
-		require.Equal(t, block(tc.want), netip.MustParsePrefix(ips[0]).Masked(), "%+v", tc)
+		must.EqOp(t, block(tc.want), netip.MustParsePrefix(ips[0]).Masked(), must.Sprintf("%+v", tc))
 	}
 }
 
@@ -75,7 +75,7 @@ func TestWalkOfEachPool(t *testing.T) {
 	for _, host := range []string{"n1", "n2", "minikube"} {
 		alone := newCluster(t, []pool.Spec{large}, host).ask(host, 1, "h")
 		c := newCluster(t, []pool.Spec{full, large}, host)
-		require.Equal(t, alone, c.ask(host, 5, "h")[4:])
+		must.Eq(t, alone, c.ask(host, 5, "h")[4:])
 	}
 }
 
@@ -91,10 +91,10 @@ func TestMoreThanABlockHas(t *testing.T) {
 		c.SetReservations([]string{"10.0.0.12/30"})
 		ask := func(n int) []string {
 			v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: n, Use: pool.Workload, Namespace: namespace})
-			require.NoError(t, err)
+			must.NoError(t, err)
 			return texts(v4.IPs)
 		}
-		require.Equal(t, []string{"10.0.0.6/30"}, ask(1))
-		require.Equal(t, []string{"10.0.0.7/30", "10.0.0.8/30"}, ask(2))
+		must.Eq(t, []string{"10.0.0.6/30"}, ask(1))
+		must.Eq(t, []string{"10.0.0.7/30", "10.0.0.8/30"}, ask(2))
 	}
 }

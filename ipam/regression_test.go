@@ -1,13 +1,14 @@
 package ipam_test
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -26,17 +27,17 @@ func TestPlanOfAnotherUse(t *testing.T) {
 	n1 := affinity.HostOwner("n1")
 	for _, cidr := range []string{"10.0.0.0/30", "10.2.0.0/30"} {
 		_, _, err := c.ClaimAffinity(prefix(cidr), n1)
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
-	require.NoError(t, c.PutAffinity(n1, prefix("10.0.0.4/30"), affinity.Pending))
+	must.NoError(t, c.PutAffinity(n1, prefix("10.0.0.4/30"), affinity.Pending))
 	ask := func(use pool.Use) []string {
 		v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: use})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return texts(v4.IPs)
 	}
-	require.Equal(t, []string{"10.2.0.0/30"}, ask(pool.Workload))
-	require.Equal(t, []string{"10.0.0.0/30"}, ask(pool.Tunnel))
-	require.Equal(t, []string{"10.2.0.1/30"}, ask(pool.Workload), "not from the pool for tunnels")
+	must.Eq(t, []string{"10.2.0.0/30"}, ask(pool.Workload))
+	must.Eq(t, []string{"10.0.0.0/30"}, ask(pool.Tunnel))
+	must.Eq(t, []string{"10.2.0.1/30"}, ask(pool.Workload), must.Sprint("not from the pool for tunnels"))
 }
 
 // "[codes.InvalidArgument] before anything happens", also in the second family.
@@ -46,15 +47,15 @@ func TestBadSecondFamilyChangesNothing(t *testing.T) {
 	t.Run("AutoAssign", func(t *testing.T) {
 		c := newCluster(t, smallPools, "n1")
 		_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Num6: 1, Use: pool.Workload, Pools6: bad})
-		require.ErrorIs(t, err, codes.InvalidArgument)
-		require.Empty(t, c.State().Blocks)
+		must.ErrorIs(t, err, codes.InvalidArgument)
+		must.SliceEmpty(t, c.State().Blocks)
 	})
 	t.Run("EnsureBlock", func(t *testing.T) {
 		c := newCluster(t, smallPools, "n1")
 		one := &ipam.HostReservation{StartOfBlock: 1}
 		_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "n1", HostReserved4: one, HostReserved6: one, Pools6: bad})
-		require.ErrorIs(t, err, codes.InvalidArgument)
-		require.Empty(t, c.State().Blocks)
+		must.ErrorIs(t, err, codes.InvalidArgument)
+		must.SliceEmpty(t, c.State().Blocks)
 	})
 }
 
@@ -65,10 +66,10 @@ func TestBadHostOfNoAddresses(t *testing.T) {
 	for _, args := range []ipam.AutoAssignArgs{{}, {Num4: 1, Pools4: six}, {Num6: 1, Pools6: []netip.Prefix{prefix("10.0.0.0/28")}}} {
 		args.Host, args.Use = "no host", pool.Workload
 		_, _, err := c.AutoAssign(args)
-		require.ErrorIs(t, err, codes.InvalidArgument)
+		must.ErrorIs(t, err, codes.InvalidArgument)
 		args.Host = "n1"
 		_, _, err = c.AutoAssign(args)
-		require.NotErrorIs(t, err, codes.InvalidArgument)
+		must.False(t, errors.Is(err, codes.InvalidArgument), must.Sprint(err))
 	}
 }
 
@@ -77,9 +78,9 @@ func TestDropAffinityOfNoOwner(t *testing.T) {
 
 	c := newCluster(t, smallPools, "n1")
 	c.take("10.0.0.1", "n1", "h")
-	require.False(t, c.DropAffinity(affinity.Owner{Type: "ghost", Name: "n1"}, prefix("10.0.0.0/30")))
-	require.False(t, c.DropAffinity(affinity.Owner{Name: "n1"}, prefix("10.0.0.0/30")))
-	require.NoError(t, c.Check())
+	must.False(t, c.DropAffinity(affinity.Owner{Type: "ghost", Name: "n1"}, prefix("10.0.0.0/30")))
+	must.False(t, c.DropAffinity(affinity.Owner{Name: "n1"}, prefix("10.0.0.0/30")))
+	must.NoError(t, c.Check())
 }
 
 // An address with a zone is in no block, in no pool's either.
@@ -89,9 +90,9 @@ func TestZonesInOrphans(t *testing.T) {
 	c.take("fd00::", "n1", "h")
 	c.DeletePool("v6")
 	zoned := netip.MustParseAddr("fd00::1%eth0")
-	require.Zero(t, c.SequenceNumber(zoned), "not that of fd00::")
+	must.Zero(t, c.SequenceNumber(zoned), must.Sprint("not that of fd00::"))
 	_, _, exists := c.BlockOf(zoned)
-	require.False(t, exists)
+	must.False(t, exists)
 }
 
 // §10: "longest allowed prefix = 32 … minus bits.Len(S+E); … a result <= 0 is
@@ -100,7 +101,7 @@ func TestReservationLargerThanAnyBlock(t *testing.T) {
 
 	c := newCluster(t, smallPools, "n1")
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5000}})
-	require.ErrorIs(t, err, codes.NoQualifiedPool)
+	must.ErrorIs(t, err, codes.NoQualifiedPool)
 }
 
 // A request whose handle may hold no more finds the host's own block again and
@@ -112,8 +113,8 @@ func TestHugeLimitOfBlocks(t *testing.T) {
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{
 		Host: "n1", Num4: 2, Handle: "h", Use: pool.Workload, MaxAllocPerHandle: 1, MaxBlocksPerHost: math.MaxInt32,
 	})
-	require.ErrorIs(t, err, codes.BlockLimit)
-	require.Less(t, time.Since(begin), time.Second)
+	must.ErrorIs(t, err, codes.BlockLimit)
+	must.Less(t, time.Second, time.Since(begin))
 }
 
 // "Operations keep both" kinds of invariants, with any handle that holds what is
@@ -124,7 +125,7 @@ func TestReservationOfAnyHandle(t *testing.T) {
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, Handle: "h",
 		HostReserved4: &ipam.HostReservation{StartOfBlock: 1, Handle: "mine"}})
 	if err == nil {
-		require.NoError(t, c.Check())
+		must.NoError(t, c.Check())
 	}
 }
 
@@ -133,17 +134,17 @@ func TestClockBefore1970(t *testing.T) {
 
 	clock := ipam.NewClock(time.Unix(0, -1))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetPool(spec("a", "10.0.0.0/28", 30)))
+	must.NoError(t, a.SetPool(spec("a", "10.0.0.0/28", 30)))
 	seen := make(map[uint64]bool)
 	for i := range 6 {
 		ip := addr("10.0.0.0")
-		require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: "h"}))
+		must.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: "h"}))
 		number := a.SequenceNumber(ip)
-		require.NotZero(t, number, "%d", i)
-		require.False(t, seen[number], "%d again", number)
+		must.NonZero(t, number, must.Sprintf("%d", i))
+		must.False(t, seen[number], must.Sprintf("%d again", number))
 		seen[number] = true
-		require.NoError(t, a.ReleaseByHandle("h"))
-		require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
+		must.NoError(t, a.ReleaseByHandle("h"))
+		must.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
 	}
 }
 
@@ -154,13 +155,13 @@ func TestRefusedAfterReclaim(t *testing.T) {
 	c := newCluster(t, []pool.Spec{spec("a-small", "10.0.0.0/30", 30), spec("b-large", "10.0.1.0/26", 26)}, "n1")
 	for _, cidr := range []string{"10.0.0.0/30", "10.0.1.0/26"} {
 		_, _, err := c.ClaimAffinity(prefix(cidr), affinity.HostOwner("n2"))
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 	c.clock.Advance(time.Hour)
 	was := c.State()
 	_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, HostReserved4: &ipam.HostReservation{StartOfBlock: 5}})
-	require.ErrorIs(t, err, codes.BadHostReservation)
-	require.Equal(t, was, c.State())
+	must.ErrorIs(t, err, codes.BadHostReservation)
+	must.Eq(t, was, c.State())
 }
 
 // The names of a host's affinities end in a hash where they would be longer
@@ -175,7 +176,7 @@ func TestPlanOfLongName(t *testing.T) {
 			ask := func(n int) {
 				for range n {
 					v4, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Use: pool.Workload, Namespace: namespace})
-					require.NoError(t, err)
+					must.NoError(t, err)
 					given[i] = append(given[i], texts(v4.IPs)...)
 				}
 			}
@@ -185,6 +186,6 @@ func TestPlanOfLongName(t *testing.T) {
 			}
 			ask(8)
 		}
-		require.Equal(t, given[1], given[0], "a name of %d bytes", length)
+		must.Eq(t, given[1], given[0], must.Sprintf("a name of %d bytes", length))
 	}
 }

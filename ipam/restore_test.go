@@ -1,13 +1,14 @@
 package ipam_test
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -21,20 +22,20 @@ var restoreTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func someCluster(t *testing.T, clock *ipam.Clock) *ipam.Allocator {
 	t.Helper()
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "q", CIDR: netip.MustParsePrefix("10.0.1.0/24"), BlockSize: 30}))
+	must.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 29}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "q", CIDR: netip.MustParsePrefix("10.0.1.0/24"), BlockSize: 30}))
 	a.SetReservations([]string{"10.0.0.1", "not an address"})
 	for _, name := range []string{"a", "b"} {
-		require.NoError(t, a.SetNode(ipam.Node{Name: name, Labels: map[string]string{"zone": name}}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: name, Labels: map[string]string{"zone": name}}))
 		_, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: name, Num4: 10, Handle: "h-" + name, Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
-	require.NoError(t, a.ReleaseByHandle("h-a"))
-	require.NoError(t, a.PutAffinity(affinity.HostOwner("a"), netip.MustParsePrefix("10.0.0.248/29"), affinity.Pending))
+	must.NoError(t, a.ReleaseByHandle("h-a"))
+	must.NoError(t, a.PutAffinity(affinity.HostOwner("a"), netip.MustParsePrefix("10.0.0.248/29"), affinity.Pending))
 	_, _, err := a.ClaimAffinity(netip.MustParsePrefix("10.0.1.0/30"), affinity.VirtualOwner("lb"))
-	require.NoError(t, err)
-	require.True(t, a.DeletePool("q"))
+	must.NoError(t, err)
+	must.True(t, a.DeletePool("q"))
 	return a
 }
 
@@ -43,19 +44,19 @@ func TestRestoreIsEqual(t *testing.T) {
 	a := someCluster(t, clock)
 	c := a.Cluster()
 	b, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
-	require.Equal(t, c, b.Cluster())
-	require.NoError(t, b.Check())
+	must.NoError(t, err)
+	must.Eq(t, c, b.Cluster())
+	must.NoError(t, b.Check())
 
 	// The two share no memory.
 	for _, x := range []*ipam.Allocator{a, b} {
 		clock.Advance(time.Minute)
 		_, _, err = x.AutoAssign(ipam.AutoAssignArgs{Host: "a", Num4: 3, Handle: "new", Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		clock.Advance(-time.Minute)
 	}
-	require.Equal(t, a.Cluster(), b.Cluster())
-	require.NotEqual(t, c, b.Cluster())
+	must.Eq(t, a.Cluster(), b.Cluster())
+	must.NotEq(t, c, b.Cluster())
 }
 
 // TestRestoreSequence: a block made again never repeats a number, though the one
@@ -63,14 +64,14 @@ func TestRestoreIsEqual(t *testing.T) {
 func TestRestoreSequence(t *testing.T) {
 	clock := ipam.NewClock(restoreTime)
 	a := someCluster(t, clock)
-	require.True(t, a.DropBlock(netip.MustParsePrefix("10.0.1.0/30")))
+	must.True(t, a.DropBlock(netip.MustParsePrefix("10.0.1.0/30")))
 	last := a.Cluster().LastSequence
 	b, err := ipam.Restore(a.Cluster(), ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	claimed, _, err := b.ClaimAffinity(netip.MustParsePrefix("10.0.0.240/29"), affinity.HostOwner("a"))
-	require.NoError(t, err)
-	require.Len(t, claimed, 1)
-	require.Equal(t, last+1, b.Cluster().LastSequence)
+	must.NoError(t, err)
+	must.Len(t, 1, claimed)
+	must.Eq(t, last+1, b.Cluster().LastSequence)
 }
 
 // TestRestoreOldBlocks: old blocks have no sequence numbers and claim times, and
@@ -86,12 +87,12 @@ func TestRestoreOldBlocks(t *testing.T) {
 	c.Blocks = []ipam.BlockState{{CIDR: cidr, Owner: affinity.HostOwner("a"), Free: []int{3, 0, 1, 2}}}
 	c.Affinities = []ipam.AffinityState{{Owner: affinity.HostOwner("a"), CIDR: cidr, State: affinity.Confirmed}}
 	a, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
-	require.True(t, a.State().Blocks[0].Claimed.IsZero())
+	must.NoError(t, err)
+	must.True(t, a.State().Blocks[0].Claimed.IsZero())
 	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "b", Num4: 1, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 1)
-	require.Equal(t, affinity.HostOwner("b"), a.State().Blocks[0].Owner, "reclaimed, the claim being old")
+	must.NoError(t, err)
+	must.Len(t, 1, v4.IPs)
+	must.Eq(t, affinity.HostOwner("b"), a.State().Blocks[0].Owner, must.Sprint("reclaimed, the claim being old"))
 }
 
 // TestRestoreRefuses: each contradiction alone, and then all that go together.
@@ -187,12 +188,12 @@ func TestRestoreRefuses(t *testing.T) {
 			c := copied()
 			f.fault(&c)
 			_, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
-			require.ErrorIs(t, err, ipam.ErrContradiction)
-			require.ErrorContains(t, err, f.want)
+			must.ErrorIs(t, err, ipam.ErrContradiction)
+			must.ErrorContains(t, err, f.want)
 			var all *ipam.RestoreError
-			require.ErrorAs(t, err, &all)
-			require.Len(t, all.Refusals, 1)
-			require.Equal(t, f.kind, all.Refusals[0].Kind)
+			must.ErrorAs[*ipam.RestoreError](t, err, &all)
+			must.Len(t, 1, all.Refusals)
+			must.Eq(t, f.kind, all.Refusals[0].Kind)
 		})
 	}
 	c := copied()
@@ -201,10 +202,10 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	_, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
 	for _, f := range faults[:10] {
-		require.ErrorContains(t, err, f.want, "all of it at once")
+		must.ErrorContains(t, err, f.want, must.Sprint("all of it at once"))
 	}
 	_, err = ipam.Restore(copied(), ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
+	must.NoError(t, err)
 }
 
 // TestRestoreHalfTruths: inconsistent objects as in live clusters are accepted.
@@ -215,17 +216,17 @@ func TestRestoreHalfTruths(t *testing.T) {
 	c.Handles = append(c.Handles, ipam.HandleState{ID: "h-z", Counts: []ipam.HandleCount{{Block: gone, Count: 3}, {Block: netip.MustParsePrefix("10.77.0.0/30"), Count: 1}}})
 	c.Affinities = append(c.Affinities, ipam.AffinityState{Owner: affinity.VirtualOwner("zz"), CIDR: c.Blocks[0].CIDR, State: affinity.PendingDeletion})
 	a, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	slices.SortFunc(c.Handles[len(c.Handles)-1].Counts, func(x, y ipam.HandleCount) int { return affinity.CompareCIDRNames(x.Block, y.Block) })
-	require.Equal(t, c, a.Cluster())
+	must.Eq(t, c, a.Cluster())
 
 	// A count for a block that is made later counts there.
-	require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: gone.Addr(), Host: "a", Handle: "h-z"}))
-	require.NoError(t, a.ReleaseByHandle("h-z"))
+	must.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: gone.Addr(), Host: "a", Handle: "h-z"}))
+	must.NoError(t, a.ReleaseByHandle("h-z"))
 	ips, err := a.IPsByHandle("h-z")
-	require.NoError(t, err)
-	require.Empty(t, ips)
-	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
+	must.NoError(t, err)
+	must.SliceEmpty(t, ips, must.Sprint(ips))
+	must.False(t, errors.Is(a.Check(), ipam.ErrStructure))
 }
 
 // TestRestoreHandleThatCountsLess: a release that would lower a handle's count
@@ -237,13 +238,13 @@ func TestRestoreHandleThatCountsLess(t *testing.T) {
 	at := c.Handles[i].Counts[0].Block
 	c.Handles[i].Counts = []ipam.HandleCount{{Block: at, Count: 1}}
 	a, err := ipam.Restore(c, ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	ips, err := a.IPsByHandle("h-b")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, released, err := a.ReleaseIPs(ipam.Release{IP: ips[0]}, ipam.Release{IP: ips[1]})
-	require.NoError(t, err)
-	require.Len(t, released, 2)
-	require.Equal(t, c.Handles[i], a.State().Handles[i])
+	must.NoError(t, err)
+	must.Len(t, 2, released)
+	must.Eq(t, c.Handles[i], a.State().Handles[i])
 }
 
 // TestRestoreLargestBlock: a block may have 4096 addresses, and a count 2^31-1.
@@ -257,34 +258,34 @@ func TestRestoreLargestBlock(t *testing.T) {
 	c.Blocks, c.LastSequence = []ipam.BlockState{b}, 7
 	c.Handles = []ipam.HandleState{{ID: "h", Counts: []ipam.HandleCount{{Block: b.CIDR, Count: math.MaxInt32}}}}
 	a, err := ipam.Restore(c, ipam.Options{})
-	require.NoError(t, err)
-	require.Equal(t, c, a.Cluster())
+	must.NoError(t, err)
+	must.Eq(t, c, a.Cluster())
 	cidr, _, _ := a.BlockOf(netip.MustParseAddr("10.0.15.255"))
-	require.Equal(t, b.CIDR, cidr, "found, though in no pool")
-	require.NoError(t, a.Check())
+	must.EqOp(t, b.CIDR, cidr, must.Sprint("found, though in no pool"))
+	must.NoError(t, a.Check())
 }
 
 // TestRestoreOddSizes: blocks of another size than their pool's survive a restore,
 // overlapping ones too.
 func TestRestoreOddSizes(t *testing.T) {
 	a := ipam.New(ipam.Options{})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
-	require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	must.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
 	for _, cidr := range []string{"10.0.0.0/29", "10.0.0.4/30", "10.0.0.6/31"} {
-		require.NoError(t, a.PutAffinity(affinity.HostOwner("n1"), netip.MustParsePrefix(cidr), affinity.Pending))
+		must.NoError(t, a.PutAffinity(affinity.HostOwner("n1"), netip.MustParsePrefix(cidr), affinity.Pending))
 	}
 	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 14, Handle: "h", Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 14)
-	require.Len(t, a.State().Blocks, 3)
+	must.NoError(t, err)
+	must.Len(t, 14, v4.IPs)
+	must.Len(t, 3, a.State().Blocks)
 	again, err := ipam.Restore(a.Cluster(), ipam.Options{})
-	require.NoError(t, err)
-	require.Equal(t, a.Cluster(), again.Cluster())
-	require.NoError(t, again.Check())
+	must.NoError(t, err)
+	must.Eq(t, a.Cluster(), again.Cluster())
+	must.NoError(t, again.Check())
 	for _, x := range []*ipam.Allocator{a, again} {
 		_, released, err := x.ReleaseIPs(ipam.Release{IP: netip.MustParseAddr("10.0.0.7")})
-		require.NoError(t, err)
-		require.Len(t, released, 1)
+		must.NoError(t, err)
+		must.Len(t, 1, released)
 	}
-	require.Equal(t, a.State(), again.State())
+	must.Eq(t, a.State(), again.State())
 }

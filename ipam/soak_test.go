@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -28,17 +28,17 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("-soak %v does not end before -timeout does: add -timeout 0", *soakFor)
 	}
 	s, err := newSoak(realAllocator)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	every := min(10*time.Second, *soakFor/4)
 	began := time.Now()
 	for reported, over := began, false; !over; {
-		require.NoError(t, s.round())
+		must.NoError(t, s.round())
 		over = time.Since(began) >= *soakFor
 		if over || time.Since(reported) >= every {
 			reported = time.Now()
 			report, err := s.report()
 			t.Logf("%8v: %s", time.Since(began).Round(time.Second), report)
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 	}
 }
@@ -110,14 +110,14 @@ func (m *memory) grows(inUse uint64) error {
 func TestSoakReports(t *testing.T) {
 	property.Slow(t)
 	s, err := newSoak(realAllocator)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 2 {
-		require.NoError(t, s.round())
+		must.NoError(t, s.round())
 	}
 	report, err := s.report()
-	require.NoError(t, err)
-	require.Contains(t, report, "6400 operations, 2 histories and states checked, ")
-	require.Greater(t, s.answers, s.operations/2)
+	must.NoError(t, err)
+	must.StrContains(t, report, "6400 operations, 2 histories and states checked, ")
+	must.Greater(t, s.operations/2, s.answers)
 }
 
 // TestSoakRejects: a soak stops if a history cannot be explained, and if memory
@@ -125,17 +125,17 @@ func TestSoakReports(t *testing.T) {
 func TestSoakRejects(t *testing.T) {
 	property.Broken(t)
 	s, err := newSoak(breaking(brokenUnderLoad["loses a release"]))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 20 {
 		if err = s.round(); err != nil {
 			break
 		}
 	}
-	require.Error(t, err)
+	must.Error(t, err)
 
 	var m memory
 	for _, inUse := range []uint64{9 << 20, 4 << 20, 8 << 20, 24 << 20} {
-		require.NoError(t, m.grows(inUse))
+		must.NoError(t, m.grows(inUse))
 	}
-	require.Error(t, m.grows(24<<20+1))
+	must.Error(t, m.grows(24<<20+1))
 }

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 )
@@ -16,12 +16,12 @@ func TestHeld(t *testing.T) {
 		c.take(ip, "n1", handle)
 	}
 	s := c.State()
-	require.Equal(t, map[string]map[netip.Prefix]int{
+	must.Eq(t, map[string]map[netip.Prefix]int{
 		"h": {prefix("10.0.0.0/30"): 2, prefix("10.0.0.4/30"): 1},
 		"":  {prefix("10.0.0.4/30"): 1},
 	}, s.Held())
 	var none ipam.State
-	require.Empty(t, none.Held())
+	must.MapEmpty(t, none.Held())
 }
 
 // TestStateInParts: blocks and affinities by themselves are those of the state, in its order.
@@ -31,13 +31,13 @@ func TestStateInParts(t *testing.T) {
 		c.take(ip, host, "h")
 	}
 	s := c.State()
-	require.Len(t, s.Blocks, 3)
+	must.Len(t, 3, s.Blocks)
 	var b ipam.BlockState
 	for i, cidr := range c.Blocks() {
-		require.True(t, c.ReadBlock(cidr, &b))
-		require.Equal(t, s.Blocks[i].CIDR, cidr)
-		require.Equal(t, s.Blocks[i].Allocations, b.Allocations)
+		must.True(t, c.ReadBlock(cidr, &b))
+		must.EqOp(t, s.Blocks[i].CIDR, cidr)
+		must.Eq(t, s.Blocks[i].Allocations, b.Allocations)
 	}
-	require.Len(t, c.Blocks(), 3)
-	require.Equal(t, s.Affinities, c.Affinities())
+	must.Len(t, 3, c.Blocks())
+	must.Eq(t, s.Affinities, c.Affinities())
 }

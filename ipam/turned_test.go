@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -40,8 +40,8 @@ func TestRulesTurnedRound(t *testing.T) {
 	for rule, recording := range caughtByRecordings {
 		t.Run(rule, func(t *testing.T) {
 			file := "../testdata/" + recording + ".jsonl.gz"
-			require.False(t, diverges(t, file, ""), "it diverges as it is")
-			require.True(t, diverges(t, file, rule), "%s does not tell the two sides apart", recording)
+			must.False(t, diverges(t, file, ""), must.Sprint("it diverges as it is"))
+			must.True(t, diverges(t, file, rule), must.Sprintf("%s does not tell the two sides apart", recording))
 		})
 	}
 }
@@ -51,7 +51,7 @@ func TestRulesTurnedRound(t *testing.T) {
 func diverges(t *testing.T, file, rule string) bool {
 	t.Helper()
 	r, err := trace.Open(file)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer r.Close()
 	result, err := trace.Replay(r, func(o ipam.Options) trace.Engine {
 		a := ipam.New(o)
@@ -67,9 +67,9 @@ func diverges(t *testing.T, file, rule string) bool {
 func TestAssignIPChecksUse(t *testing.T) {
 	for v, refused := range map[calico.Version]bool{calico.V3(29): false, calico.V3(32): false, calico.V3(33): true} {
 		a := ipam.New(ipam.Options{Calico: v})
-		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, AllowedUses: []pool.Use{pool.Tunnel}}))
+		must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, AllowedUses: []pool.Use{pool.Tunnel}}))
 		err := a.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1", Use: pool.Workload})
-		assert.Equal(t, refused, err != nil, "%s: %v", v, err)
+		test.Eq(t, refused, err != nil, test.Sprintf("%s: %v", v, err))
 	}
 }
 
@@ -78,21 +78,21 @@ func TestAssignIPChecksUse(t *testing.T) {
 func TestDisabledByAddress(t *testing.T) {
 	for text, found := range map[string]bool{"v3.29": true, "v3.30.3": true, "v3.30.4": false, "v3.33": false} {
 		v, err := calico.Parse(text)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		a := ipam.New(ipam.Options{Calico: v, Now: func() time.Time { return start }})
 		p := pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30}
-		require.NoError(t, a.SetPool(p))
-		require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
-		require.NoError(t, a.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/28"), 1))
+		must.NoError(t, a.SetPool(p))
+		must.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+		must.NoError(t, a.PutAffinity(affinity.HostOwner("n1"), prefix("10.0.0.0/28"), 1))
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Use: pool.Workload})
-		require.NoError(t, err)
-		require.Equal(t, []string{"10.0.0.0/28"}, texts(v4.IPs))
+		must.NoError(t, err)
+		must.Eq(t, []string{"10.0.0.0/28"}, texts(v4.IPs))
 		p.Disabled = true
-		require.NoError(t, a.SetPool(p))
+		must.NoError(t, a.SetPool(p))
 		unallocated, _, err := a.ReleaseIPs(ipam.Release{IP: addr("10.0.0.0")})
-		require.NoError(t, err)
-		assert.Equal(t, found, len(unallocated) == 0, text)
-		require.NoError(t, a.Check())
+		must.NoError(t, err)
+		test.Eq(t, found, len(unallocated) == 0, test.Sprint(text))
+		must.NoError(t, a.Check())
 	}
 }
 
@@ -100,8 +100,8 @@ func TestDisabledByAddress(t *testing.T) {
 // that has it.
 func TestNotThereYet(t *testing.T) {
 	old := ipam.New(ipam.Options{Calico: calico.V3(28)})
-	require.NoError(t, old.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, NamespaceSelector: "all()"}))
-	require.NoError(t, old.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, old.SetPool(pool.Spec{Name: "p", CIDR: prefix("10.0.0.0/28"), BlockSize: 30, NamespaceSelector: "all()"}))
+	must.NoError(t, old.SetNode(ipam.Node{Name: "n1"}))
 	_, _, lb := old.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.LoadBalancer})
 	_, _, capped := old.AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload, MaxAllocPerHandle: 1})
 	for what, err := range map[string]error{
@@ -112,10 +112,10 @@ func TestNotThereYet(t *testing.T) {
 		"ipCooldownSeconds; v3.33": old.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}),
 		"alternate owners; v3.32":  old.SetOwnerAttributes(addr("10.0.0.1"), "h", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{}),
 	} {
-		require.ErrorIs(t, err, codes.InvalidArgument, what)
-		require.ErrorContains(t, err, what)
-		require.ErrorContains(t, err, "Calico v3.28")
+		must.ErrorIs(t, err, codes.InvalidArgument, must.Sprint(what))
+		must.ErrorContains(t, err, what)
+		must.ErrorContains(t, err, "Calico v3.28")
 	}
 	_, err := ipam.Restore(ipam.Cluster{Pools: []pool.Spec{{Name: "q", CIDR: prefix("10.0.1.0/26"), NamespaceSelector: "has(x)"}}}, ipam.Options{Calico: calico.V3(30)})
-	require.ErrorContains(t, err, "v3.31 is the first release")
+	must.ErrorContains(t, err, "v3.31 is the first release")
 }

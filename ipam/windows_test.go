@@ -3,7 +3,7 @@ package ipam_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -41,12 +41,12 @@ func TestWindows(t *testing.T) {
 		c.take("10.0.0.1", "n1", "h")
 		was := c.State()
 		err := do(c)
-		require.ErrorIs(t, err, codes.StrictAffinityRequired, name)
-		require.Equal(t, codes.StrictAffinityRequired, codes.Of(err))
-		require.Equal(t, was, c.State(), name)
+		must.ErrorIs(t, err, codes.StrictAffinityRequired, must.Sprint(name))
+		must.Eq(t, codes.StrictAffinityRequired, codes.Of(err))
+		must.Eq(t, was, c.State(), must.Sprint(name))
 
 		c.configure(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true})
-		require.NoError(t, do(c), name)
+		must.NoError(t, do(c), must.Sprint(name))
 	}
 }
 
@@ -57,18 +57,18 @@ func TestWindowsOfOlderReleases(t *testing.T) {
 	for v, want := range map[calico.Version]error{calico.V3(32): codes.DoesNotExist, calico.V3(33): codes.StrictAffinityRequired} {
 		a := ipam.New(ipam.Options{Calico: v})
 		for _, s := range smallPools {
-			require.NoError(t, a.SetPool(s))
+			must.NoError(t, a.SetPool(s))
 		}
-		require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
-		require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1"}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+		must.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: addr("10.0.0.1"), Host: "n1"}))
 		_, _, err := a.AutoAssign(ask)
-		require.ErrorIs(t, err, want, "%s", v)
+		must.ErrorIs(t, err, want, must.Sprintf("%s", v))
 		known := ask
 		known.Host = "n1"
 		_, _, err = a.AutoAssign(known)
-		require.ErrorIs(t, err, codes.StrictAffinityRequired, "%s", v)
+		must.ErrorIs(t, err, codes.StrictAffinityRequired, must.Sprintf("%s", v))
 		_, _, err = a.ReleaseIPs(ipam.Release{IP: addr("10.0.0.1"), Windows: true})
-		require.Equal(t, v == calico.V3(32), err == nil, "%s: %v", v, err)
-		require.NoError(t, a.Check())
+		must.Eq(t, v == calico.V3(32), err == nil, must.Sprintf("%s: %v", v, err))
+		must.NoError(t, a.Check())
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"math/rand"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // TestDraws compares the computed numbers with those of the real generator, beyond
@@ -18,7 +18,7 @@ func TestDraws(t *testing.T) {
 		want := rand.New(rand.NewSource(seed))
 		got := newDraws(seed)
 		for j := range lag + 20 {
-			require.Equal(t, want.Uint32(), got.uint32(), "number %d of seed %d", j, seed)
+			must.EqOp(t, want.Uint32(), got.uint32(), must.Sprintf("number %d of seed %d", j, seed))
 		}
 	}
 }
@@ -29,7 +29,7 @@ func TestDrawsCatchesBroken(t *testing.T) {
 	broken.constant[tap(0)] ^= 1 << 40
 	got := newDraws(7)
 	got.tables = &broken
-	require.NotEqual(t, rand.New(rand.NewSource(7)).Uint32(), got.uint32())
+	must.NotEq(t, rand.New(rand.NewSource(7)).Uint32(), got.uint32())
 }
 
 func BenchmarkStart(b *testing.B) {

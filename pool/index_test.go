@@ -10,8 +10,8 @@ import (
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/pool"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -128,12 +128,12 @@ func TestIndexCatchesBroken(t *testing.T) {
 }
 
 func TestIndexWordBoundary(t *testing.T) {
-	assert.Equal(t, pool.MakeIndex(1, 0), pool.MakeIndex(0, 1<<64-1).Next())
-	assert.Equal(t, pool.Index{}, pool.MakeIndex(1<<64-1, 1<<64-1).Next())
-	assert.True(t, pool.Index{}.IsZero())
-	assert.False(t, pool.MakeIndex(1, 0).IsZero())
-	assert.Equal(t, "18446744073709551616", pool.MakeIndex(1, 0).String())
-	assert.Equal(t, "340282366920938463463374607431768211455", fmt.Sprint(pool.MakeIndex(1<<64-1, 1<<64-1)))
+	test.EqOp(t, pool.MakeIndex(1, 0), pool.MakeIndex(0, 1<<64-1).Next())
+	test.EqOp(t, pool.Index{}, pool.MakeIndex(1<<64-1, 1<<64-1).Next())
+	test.True(t, pool.Index{}.IsZero())
+	test.False(t, pool.MakeIndex(1, 0).IsZero())
+	test.Eq(t, "18446744073709551616", pool.MakeIndex(1, 0).String())
+	test.Eq(t, "340282366920938463463374607431768211455", fmt.Sprint(pool.MakeIndex(1<<64-1, 1<<64-1)))
 }
 
 // Searches for blocks call these at every step.
@@ -144,12 +144,12 @@ func TestIndexInlines(t *testing.T) {
 		t.Skip("no go command")
 	}
 	out, err := exec.Command(goTool, "build", "-gcflags=-m", ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	must.NoError(t, err, must.Sprintf("%s", out))
 	for _, name := range []string{
 		"MakeIndex", "Index.Hi", "Index.Lo", "Index.IsZero", "Index.Next", "Index.Add", "Index.Sub", "Index.Less",
 		"Index.Low", "Use.Valid", "(*Pool).CIDR", "(*Pool).BlockBits",
 		"(*Pool).Disabled", "(*Pool).Automatic", "(*Pool).Allows", "(*Pool).Contains",
 	} {
-		assert.Contains(t, string(out), "can inline "+name+"\n")
+		test.StrContains(t, string(out), "can inline "+name+"\n")
 	}
 }

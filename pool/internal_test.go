@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 )
 
 // Check is the oracle of every test of Set, so this shows that it finds each kind
@@ -13,7 +13,7 @@ import (
 func TestSetCheckCatchesBroken(t *testing.T) {
 	make := func(name, cidr string) *Pool {
 		p, err := New(Spec{Name: name, CIDR: netip.MustParsePrefix(cidr)})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return p
 	}
 	a, b, over := make("a", "10.0.0.0/16"), make("b", "10.1.0.0/16"), make("c", "10.1.2.0/24")
@@ -25,9 +25,9 @@ func TestSetCheckCatchesBroken(t *testing.T) {
 		`10.1.0.0/16 stands before 10.0.0.0/16`: {byName: []*Pool{a, b}, byCIDR: []*Pool{b, a}},
 		`"b" and "c" overlap`:                   {byName: []*Pool{b, over}, byCIDR: []*Pool{b, over}},
 	} {
-		assert.ErrorContains(t, s.Check(), want)
+		test.ErrorContains(t, s.Check(), want)
 	}
-	assert.NoError(t, (&Set{byName: []*Pool{a, b}, byCIDR: []*Pool{a, b}}).Check())
+	test.NoError(t, (&Set{byName: []*Pool{a, b}, byCIDR: []*Pool{a, b}}).Check())
 }
 
 // Random numbers of one, two and three words.
@@ -35,7 +35,7 @@ func TestRandomIndexStaysBelow(t *testing.T) {
 	for n := 1; n <= 128; n++ {
 		for seed := range int64(20) {
 			x := randomIndex(seed, n)
-			assert.Equal(t, x, x.Low(n), "2^%d", n)
+			test.EqOp(t, x, x.Low(n), test.Sprintf("2^%d", n))
 		}
 	}
 }

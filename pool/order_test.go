@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/ipamsim/ipamsim/pool"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -29,7 +29,7 @@ var (
 func mustPool(t testing.TB, cidr string, blockSize int) *pool.Pool {
 	t.Helper()
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix(cidr), BlockSize: blockSize})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return p
 }
 
@@ -243,23 +243,23 @@ func TestOrderCatchesBroken(t *testing.T) {
 // First blocks of nodes of real clusters (observations.json).
 func TestOrderObserved(t *testing.T) {
 	data, err := os.ReadFile("testdata/observations.json")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var observed []struct {
 		Node, Pool, Block string
 		BlockSize         int
 	}
-	require.NoError(t, json.Unmarshal(data, &observed))
-	require.Len(t, observed, 80)
+	must.NoError(t, json.Unmarshal(data, &observed))
+	must.Len(t, 80, observed)
 	for _, o := range observed {
 		p := mustPool(t, o.Pool, o.BlockSize)
-		assert.Equal(t, o.Block, p.BlockAt(p.Start(o.Node, never)).String(), "%s in %s", o.Node, o.Pool)
+		test.Eq(t, o.Block, p.BlockAt(p.Start(o.Node, never)).String(), test.Sprintf("%s in %s", o.Node, o.Pool))
 	}
 }
 
 // Every user of minikube has seen this block.
 func TestOrderMinikube(t *testing.T) {
 	p := mustPool(t, "10.244.0.0/16", 26)
-	assert.Equal(t, "10.244.120.64/26", p.BlockAt(p.Start("minikube", never)).String())
+	test.Eq(t, "10.244.120.64/26", p.BlockAt(p.Start("minikube", never)).String())
 }
 
 // Fixed results, which hold on 32-bit machines too, where the plain definition
@@ -280,34 +280,34 @@ func TestOrderFixed(t *testing.T) {
 		{"::/0", 128, "node-0", epoch, "b33a:fe75:e1eb:460d:a561:bfc9:b00d:f065/128"},
 	} {
 		p := mustPool(t, c.cidr, c.blockSize)
-		assert.Equal(t, c.want, p.BlockAt(p.Start(c.host, c.now)).String(), "%s in %s", c.host, c.cidr)
+		test.Eq(t, c.want, p.BlockAt(p.Start(c.host, c.now)).String(), test.Sprintf("%s in %s", c.host, c.cidr))
 	}
 }
 
 func TestOrderWraps(t *testing.T) {
 	p := mustPool(t, "10.244.0.0/24", 26)
 	walk := slices.Collect(p.Order("minikube", never))
-	require.Len(t, walk, 4)
+	must.Len(t, 4, walk)
 	at := slices.Index(walk, p.BlockAt(pool.Index{}))
-	require.Positive(t, at, "a host that does not start at the first block")
-	assert.Equal(t, "10.244.0.192/26", walk[at-1].String())
-	assert.Equal(t, walk, slices.Collect(p.Order("minikube", epoch)), "the clock does not count")
-	assert.Equal(t, p.BlockAt(pool.MakeIndex(0, 1)), p.BlockAt(pool.MakeIndex(0, 5)))
+	must.Positive(t, at, must.Sprint("a host that does not start at the first block"))
+	test.Eq(t, "10.244.0.192/26", walk[at-1].String())
+	test.Eq(t, walk, slices.Collect(p.Order("minikube", epoch)), test.Sprint("the clock does not count"))
+	test.EqOp(t, p.BlockAt(pool.MakeIndex(0, 1)), p.BlockAt(pool.MakeIndex(0, 5)))
 }
 
 // A sequence may be iterated twice, from the same start.
 func TestOrderRepeats(t *testing.T) {
 	p := mustPool(t, "10.0.0.0/24", 32)
 	seq := p.Order("", epoch)
-	assert.Equal(t, slices.Collect(seq), slices.Collect(seq))
-	assert.NotEqual(t, slices.Collect(seq), slices.Collect(p.Order("", epoch.Add(1))), "one nanosecond later")
+	test.Eq(t, slices.Collect(seq), slices.Collect(seq))
+	test.NotEq(t, slices.Collect(seq), slices.Collect(p.Order("", epoch.Add(1))), test.Sprint("one nanosecond later"))
 }
 
 func TestOrderOneBlock(t *testing.T) {
 	p := mustPool(t, "10.0.0.0/26", 26)
-	assert.Equal(t, []netip.Prefix{p.CIDR()}, slices.Collect(p.Order("anyone", never)))
-	assert.Equal(t, pool.Index{}, p.Start("anyone", never))
-	assert.Zero(t, p.BlockBits())
+	test.Eq(t, []netip.Prefix{p.CIDR()}, slices.Collect(p.Order("anyone", never)))
+	test.EqOp(t, pool.Index{}, p.Start("anyone", never))
+	test.Zero(t, p.BlockBits())
 }
 
 func BenchmarkStart(b *testing.B) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/ipamsim/ipamsim/pool"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 )
 
 func TestPoolAccessors(t *testing.T) {
@@ -17,48 +17,48 @@ func TestPoolAccessors(t *testing.T) {
 		Name: "gpu", CIDR: netip.MustParsePrefix("10.1.0.0/16"), BlockSize: 28, NodeSelector: "has(gpu)",
 		NamespaceSelector: "team == 'ml'", AllowedUses: uses, AssignmentMode: pool.Manual, Disabled: true,
 	})
-	require.NoError(t, err)
-	assert.Equal(t, "gpu", p.Name())
-	assert.Equal(t, "10.1.0.0/16", p.CIDR().String())
-	assert.Equal(t, 28, p.BlockSize())
-	assert.Equal(t, 12, p.BlockBits())
-	assert.True(t, p.Is4())
-	assert.True(t, p.Disabled())
-	assert.False(t, p.Automatic())
-	assert.True(t, p.SelectsNode(map[string]string{"gpu": ""}))
-	assert.False(t, p.SelectsNode(nil))
-	assert.True(t, p.SelectsNamespace(map[string]string{"team": "ml"}))
-	assert.False(t, p.SelectsNamespace(nil))
+	must.NoError(t, err)
+	test.Eq(t, "gpu", p.Name())
+	test.Eq(t, "10.1.0.0/16", p.CIDR().String())
+	test.Eq(t, 28, p.BlockSize())
+	test.Eq(t, 12, p.BlockBits())
+	test.True(t, p.Is4())
+	test.True(t, p.Disabled())
+	test.False(t, p.Automatic())
+	test.True(t, p.SelectsNode(map[string]string{"gpu": ""}))
+	test.False(t, p.SelectsNode(nil))
+	test.True(t, p.SelectsNamespace(map[string]string{"team": "ml"}))
+	test.False(t, p.SelectsNamespace(nil))
 
 	uses[0] = pool.Tunnel
 	p.Spec().AllowedUses[0] = pool.Tunnel
-	assert.True(t, p.Allows(pool.Workload), "neither the list passed in nor one handed out is the pool's")
-	assert.False(t, p.Allows(pool.Tunnel))
-	assert.Equal(t, []pool.Use{pool.Workload}, p.Spec().AllowedUses)
+	test.True(t, p.Allows(pool.Workload), test.Sprint("neither the list passed in nor one handed out is the pool's"))
+	test.False(t, p.Allows(pool.Tunnel))
+	test.Eq(t, []pool.Use{pool.Workload}, p.Spec().AllowedUses)
 }
 
 func TestPoolDefaults(t *testing.T) {
 	p := mustPool(t, "fd00::/48", 0)
-	assert.Equal(t, 122, p.BlockSize())
-	assert.Equal(t, 74, p.BlockBits())
-	assert.False(t, p.Is4())
-	assert.False(t, p.Disabled())
-	assert.True(t, p.Automatic())
-	assert.True(t, p.SelectsNode(nil))
-	assert.True(t, p.SelectsNamespace(map[string]string{"any": "thing"}))
-	assert.True(t, p.Allows(pool.Workload))
-	assert.True(t, p.Allows(pool.Tunnel))
-	assert.False(t, p.Allows(pool.LoadBalancer))
-	assert.False(t, p.Allows(""))
+	test.Eq(t, 122, p.BlockSize())
+	test.Eq(t, 74, p.BlockBits())
+	test.False(t, p.Is4())
+	test.False(t, p.Disabled())
+	test.True(t, p.Automatic())
+	test.True(t, p.SelectsNode(nil))
+	test.True(t, p.SelectsNamespace(map[string]string{"any": "thing"}))
+	test.True(t, p.Allows(pool.Workload))
+	test.True(t, p.Allows(pool.Tunnel))
+	test.False(t, p.Allows(pool.LoadBalancer))
+	test.False(t, p.Allows(""))
 }
 
 // The allocator takes an empty list as Workload and Tunnel, with a namespace selector too.
 func TestPoolNamespaceSelectorKeepsUses(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "prod", CIDR: netip.MustParsePrefix("10.100.0.0/25"), BlockSize: 28, NamespaceSelector: "env == 'prod'"})
-	require.NoError(t, err)
-	assert.True(t, p.Allows(pool.Workload))
-	assert.True(t, p.Allows(pool.Tunnel))
-	assert.Empty(t, p.Spec().AllowedUses)
+	must.NoError(t, err)
+	test.True(t, p.Allows(pool.Workload))
+	test.True(t, p.Allows(pool.Tunnel))
+	test.SliceEmpty(t, p.Spec().AllowedUses)
 }
 
 func TestPoolContains(t *testing.T) {
@@ -84,18 +84,18 @@ func TestPoolContains(t *testing.T) {
 	} {
 		addr := netip.MustParseAddr(c.addr)
 		block, ok := c.pool.BlockOf(addr)
-		assert.Equal(t, c.block != "", ok, c.addr)
-		assert.Equal(t, c.block != "", c.pool.Contains(addr), c.addr)
+		test.Eq(t, c.block != "", ok, test.Sprint(c.addr))
+		test.Eq(t, c.block != "", c.pool.Contains(addr), test.Sprint(c.addr))
 		if ok {
-			assert.Equal(t, c.block, block.String(), c.addr)
-			assert.Equal(t, block, c.pool.BlockAt(c.pool.IndexOf(addr)), c.addr)
+			test.Eq(t, c.block, block.String(), test.Sprint(c.addr))
+			test.EqOp(t, block, c.pool.BlockAt(c.pool.IndexOf(addr)), test.Sprint(c.addr))
 		} else {
-			assert.Zero(t, block)
-			assert.True(t, c.pool.IndexOf(addr).Low(c.pool.BlockBits()) == c.pool.IndexOf(addr), "in range even so")
+			test.ZeroValue(t, block)
+			test.True(t, c.pool.IndexOf(addr).Low(c.pool.BlockBits()) == c.pool.IndexOf(addr), test.Sprint("in range even so"))
 		}
 	}
-	assert.False(t, v4.Contains(netip.Addr{}))
-	assert.False(t, v6.Contains(netip.Addr{}))
+	test.False(t, v4.Contains(netip.Addr{}))
+	test.False(t, v6.Contains(netip.Addr{}))
 }
 
 func TestCheckBlock(t *testing.T) {
@@ -108,15 +108,15 @@ func TestCheckBlock(t *testing.T) {
 	} {
 		err := p.CheckBlock(netip.MustParsePrefix(block))
 		if ok {
-			assert.NoError(t, err, block)
+			test.NoError(t, err, test.Sprint(block))
 			continue
 		}
-		assert.ErrorIs(t, err, pool.ErrBlockSize, block)
-		assert.ErrorContains(t, err, block)
-		assert.ErrorContains(t, err, `pool "p"`)
+		test.ErrorIs(t, err, pool.ErrBlockSize, test.Sprint(block))
+		test.ErrorContains(t, err, block)
+		test.ErrorContains(t, err, `pool "p"`)
 	}
-	assert.NoError(t, p.CheckBlock(netip.Prefix{}))
-	assert.NoError(t, mustPool(t, "10.0.0.0/26", 26).CheckBlock(netip.MustParsePrefix("10.0.0.0/26")), "a pool of one block")
+	test.NoError(t, p.CheckBlock(netip.Prefix{}))
+	test.NoError(t, mustPool(t, "10.0.0.0/26", 26).CheckBlock(netip.MustParsePrefix("10.0.0.0/26")), test.Sprint("a pool of one block"))
 }
 
 func TestTouching(t *testing.T) {
@@ -125,24 +125,24 @@ func TestTouching(t *testing.T) {
 	host6 := pool.Range{Name: "hosts, IPv6", Prefix: netip.MustParsePrefix("fd00::/64")}
 	ranges := []pool.Range{hosts, host6, service, {Name: "none"}}
 
-	assert.Equal(t, []pool.Range{hosts, service}, mustPool(t, "10.0.0.0/8", 26).Touching(ranges), "in the order given")
-	assert.Equal(t, []pool.Range{service}, mustPool(t, "10.96.4.0/24", 26).Touching(ranges))
-	assert.Equal(t, []pool.Range{host6}, mustPool(t, "fd00::/48", 0).Touching(ranges))
-	assert.Nil(t, mustPool(t, "10.97.0.0/16", 26).Touching(ranges))
-	assert.Nil(t, mustPool(t, "10.97.0.0/16", 26).Touching(nil))
+	test.Eq(t, []pool.Range{hosts, service}, mustPool(t, "10.0.0.0/8", 26).Touching(ranges), test.Sprint("in the order given"))
+	test.Eq(t, []pool.Range{service}, mustPool(t, "10.96.4.0/24", 26).Touching(ranges))
+	test.Eq(t, []pool.Range{host6}, mustPool(t, "fd00::/48", 0).Touching(ranges))
+	test.Nil(t, mustPool(t, "10.97.0.0/16", 26).Touching(ranges))
+	test.Nil(t, mustPool(t, "10.97.0.0/16", 26).Touching(nil))
 }
 
 func TestPoolDoesNotAllocate(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("fd00::/48"),
 		NodeSelector: "zone in {'a', 'b'} && (name contains 'x' || !has(gpu)) && role != 'c'"})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var set pool.Set
-	require.NoError(t, set.Put(p))
+	must.NoError(t, set.Put(p))
 	reserved, _ := pool.ParseReservations([]string{"fd00::/120", "fd00::3", "10.0.0.0/8"})
 	labels := map[string]string{"zone": "b", "role": "x"}
 	addr := netip.MustParseAddr("fd00::1:2:3:4")
 	block, _ := p.BlockOf(addr)
-	assert.Zero(t, testing.AllocsPerRun(100, func() {
+	test.Zero(t, testing.AllocsPerRun(100, func() {
 		if set.ByAddr(addr) != p || set.Get("p") != p || set.ByCIDR(p.CIDR()) != p || set.Covering(block) != p ||
 			!p.Contains(addr) || p.BlockAt(p.IndexOf(addr).Next().Sub(pool.MakeIndex(0, 1))) != block || !p.SelectsNode(labels) ||
 			!p.Allows(pool.Workload) || p.CheckBlock(block) != nil ||
@@ -166,11 +166,11 @@ func TestBlocks(t *testing.T) {
 		{"10.0.0.0/27", 26, "[]"},
 		{"10.0.0.0/26", 33, "[]"},
 	} {
-		assert.Equal(t, tc.want, fmt.Sprint(slices.Collect(pool.Blocks(netip.MustParsePrefix(tc.cidr), tc.size))), "%s in /%d", tc.cidr, tc.size)
+		test.Eq(t, tc.want, fmt.Sprint(slices.Collect(pool.Blocks(netip.MustParsePrefix(tc.cidr), tc.size))), test.Sprintf("%s in /%d", tc.cidr, tc.size))
 	}
-	assert.Empty(t, slices.Collect(pool.Blocks(netip.Prefix{}, 26)))
+	test.SliceEmpty(t, slices.Collect(pool.Blocks(netip.Prefix{}, 26)))
 	for b := range pool.Blocks(netip.MustParsePrefix("10.0.0.0/8"), 32) {
-		assert.Equal(t, "10.0.0.0/32", b.String())
+		test.Eq(t, "10.0.0.0/32", b.String())
 		break
 	}
 }

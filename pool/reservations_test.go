@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/ipamsim/ipamsim/pool"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"go4.org/netipx"
 	"pgregory.net/rapid"
 )
@@ -49,7 +49,7 @@ func TestParseReservations(t *testing.T) {
 		{"fd00::/129", "!"},
 	} {
 		r, warnings := pool.ParseReservations([]string{c.entry})
-		require.NotNil(t, r)
+		must.NotNil(t, r)
 		var ranges []string
 		for _, all := range []string{"0.0.0.0/0", "::/0"} {
 			for _, one := range r.RangesIn(netip.MustParsePrefix(all)) {
@@ -57,26 +57,26 @@ func TestParseReservations(t *testing.T) {
 			}
 		}
 		if c.want == "!" {
-			require.Len(t, warnings, 1, "%q", c.entry)
-			assert.Equal(t, c.entry, warnings[0].Entry)
-			assert.NotEmpty(t, warnings[0].Reason)
-			assert.Contains(t, warnings[0].String(), fmt.Sprintf("%q", c.entry))
-			assert.Empty(t, ranges)
+			must.Len(t, 1, warnings, must.Sprintf("%q", c.entry))
+			test.Eq(t, c.entry, warnings[0].Entry)
+			test.NotEq(t, "", warnings[0].Reason)
+			test.StrContains(t, warnings[0].String(), fmt.Sprintf("%q", c.entry))
+			test.SliceEmpty(t, ranges, test.Sprint(ranges))
 			continue
 		}
-		assert.Empty(t, warnings, "%q", c.entry)
-		assert.Equal(t, c.want, strings.Join(ranges, " "), "%q", c.entry)
+		test.SliceEmpty(t, warnings, test.Sprintf("%q", c.entry))
+		test.Eq(t, c.want, strings.Join(ranges, " "), test.Sprintf("%q", c.entry))
 	}
 }
 
 // Malformed entries do not affect the others, and are reported in their order.
 func TestParseReservationsWarnsInOrder(t *testing.T) {
 	r, warnings := pool.ParseReservations([]string{" 10.148.0.3 ", "", "10.152.0.999", "bogus", "10.152.0.8/30", "fd03::5"})
-	require.Len(t, warnings, 2)
-	assert.Equal(t, "10.152.0.999", warnings[0].Entry)
-	assert.Equal(t, "bogus", warnings[1].Entry)
+	must.Len(t, 2, warnings)
+	test.Eq(t, "10.152.0.999", warnings[0].Entry)
+	test.Eq(t, "bogus", warnings[1].Entry)
 	for addr, want := range map[string]bool{"10.148.0.3": true, "10.148.0.4": false, "10.152.0.11": true, "10.152.0.12": false, "fd03::5": true, "fd03::6": false} {
-		assert.Equal(t, want, r.Contains(netip.MustParseAddr(addr)), addr)
+		test.Eq(t, want, r.Contains(netip.MustParseAddr(addr)), test.Sprint(addr))
 	}
 }
 
@@ -85,13 +85,13 @@ func TestReservationsNone(t *testing.T) {
 	for name, r := range map[string]*pool.Reservations{"nil": nil, "zero": {}, "parsed": parsed} {
 		t.Run(name, func(t *testing.T) {
 			p := netip.MustParsePrefix("10.0.0.0/24")
-			assert.False(t, r.Contains(p.Addr()))
-			assert.False(t, r.CoversPrefix(p))
-			assert.False(t, r.OverlapsPrefix(p))
-			assert.Nil(t, r.RangesIn(p))
-			assert.Zero(t, r.CountIn(p).Sign())
+			test.False(t, r.Contains(p.Addr()))
+			test.False(t, r.CoversPrefix(p))
+			test.False(t, r.OverlapsPrefix(p))
+			test.Nil(t, r.RangesIn(p))
+			test.Zero(t, r.CountIn(p).Sign())
 			_, ok := r.RangeOf(p.Addr())
-			assert.False(t, ok)
+			test.False(t, ok)
 		})
 	}
 }
@@ -99,21 +99,21 @@ func TestReservationsNone(t *testing.T) {
 func TestReservationsOddQueries(t *testing.T) {
 	r, _ := pool.ParseReservations([]string{"0.0.0.0/0", "::/0"})
 	for _, addr := range []netip.Addr{{}, netip.MustParseAddr("fe80::1%eth0")} {
-		assert.False(t, r.Contains(addr), "%v", addr)
+		test.False(t, r.Contains(addr), test.Sprintf("%v", addr))
 	}
-	assert.False(t, r.CoversPrefix(netip.Prefix{}))
-	assert.False(t, r.OverlapsPrefix(netip.Prefix{}))
-	assert.Zero(t, r.CountIn(netip.Prefix{}).Sign())
-	assert.True(t, r.CoversPrefix(netip.MustParsePrefix("10.0.0.7/24")), "host bits do not matter")
+	test.False(t, r.CoversPrefix(netip.Prefix{}))
+	test.False(t, r.OverlapsPrefix(netip.Prefix{}))
+	test.Zero(t, r.CountIn(netip.Prefix{}).Sign())
+	test.True(t, r.CoversPrefix(netip.MustParsePrefix("10.0.0.7/24")), test.Sprint("host bits do not matter"))
 
 	all := netip.MustParsePrefix("::/0")
-	assert.Zero(t, r.CountIn(all).Cmp(new(big.Int).Lsh(big.NewInt(1), 128)), "one more than 128 bits hold")
-	assert.Zero(t, r.CountIn(netip.MustParsePrefix("0.0.0.0/0")).Cmp(big.NewInt(1<<32)))
+	test.Zero(t, r.CountIn(all).Cmp(new(big.Int).Lsh(big.NewInt(1), 128)), test.Sprint("one more than 128 bits hold"))
+	test.Zero(t, r.CountIn(netip.MustParsePrefix("0.0.0.0/0")).Cmp(big.NewInt(1<<32)))
 
 	// The caller owns the results.
 	r.RangesIn(all)[0] = netipx.IPRange{}
 	r.CountIn(all).SetInt64(7)
-	assert.True(t, r.CoversPrefix(all))
+	test.True(t, r.CoversPrefix(all))
 }
 
 // reserved has the functions that the property of Reservations tests.
@@ -290,10 +290,10 @@ func FuzzReservations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, query string) {
 		entries := strings.Split(text, ",")
 		r, warnings := pool.ParseReservations(entries)
-		require.LessOrEqual(t, len(warnings), len(entries))
+		must.LessEq(t, len(entries), len(warnings))
 		for _, w := range warnings {
-			require.Contains(t, entries, w.Entry)
-			require.NotContains(t, w.String(), "\n")
+			must.SliceContains(t, entries, w.Entry)
+			must.StrNotContains(t, w.String(), "\n")
 		}
 		p, err := netip.ParsePrefix(query)
 		if err != nil {
@@ -301,16 +301,16 @@ func FuzzReservations(f *testing.F) {
 		}
 		parts, count := r.RangesIn(p), r.CountIn(p)
 		size := new(big.Int).Lsh(big.NewInt(1), uint(p.Addr().BitLen()-p.Bits()))
-		require.Equal(t, len(parts) > 0, r.OverlapsPrefix(p))
-		require.Equal(t, len(parts) > 0, count.Sign() > 0)
-		require.LessOrEqual(t, count.Cmp(size), 0)
-		require.Equal(t, r.CoversPrefix(p), count.Cmp(size) == 0)
-		require.Equal(t, r.Contains(p.Addr()), slices.ContainsFunc(parts, func(part netipx.IPRange) bool { return part.Contains(p.Addr()) }))
+		must.Eq(t, len(parts) > 0, r.OverlapsPrefix(p))
+		must.Eq(t, len(parts) > 0, count.Sign() > 0)
+		must.LessEq(t, 0, count.Cmp(size))
+		must.Eq(t, r.CoversPrefix(p), count.Cmp(size) == 0)
+		must.Eq(t, r.Contains(p.Addr()), slices.ContainsFunc(parts, func(part netipx.IPRange) bool { return part.Contains(p.Addr()) }))
 		for i, part := range parts {
-			require.True(t, p.Contains(part.From()) && p.Contains(part.To()))
-			require.True(t, i == 0 || parts[i-1].To().Next().Less(part.From()), "gaps between parts")
+			must.True(t, p.Contains(part.From()) && p.Contains(part.To()))
+			must.True(t, i == 0 || parts[i-1].To().Next().Less(part.From()), must.Sprint("gaps between parts"))
 			run, ok := r.RangeOf(part.From())
-			require.True(t, ok && !part.From().Less(run.From()) && !run.To().Less(part.To()))
+			must.True(t, ok && !part.From().Less(run.From()) && !run.To().Less(part.To()))
 		}
 	})
 }

@@ -9,15 +9,15 @@ import (
 	"testing"
 
 	"github.com/ipamsim/ipamsim/pool"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
 func named(t testing.TB, name, cidr string, blockSize int) *pool.Pool {
 	t.Helper()
 	p, err := pool.New(pool.Spec{Name: name, CIDR: netip.MustParsePrefix(cidr), BlockSize: blockSize})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return p
 }
 
@@ -31,21 +31,21 @@ func names(pools []*pool.Pool) []string {
 
 func TestSetZero(t *testing.T) {
 	var s pool.Set
-	assert.Empty(t, s.All())
-	assert.Nil(t, s.Get(""))
-	assert.Nil(t, s.ByAddr(netip.MustParseAddr("10.0.0.1")))
-	assert.Nil(t, s.ByAddr(netip.Addr{}))
-	assert.Nil(t, s.ByCIDR(netip.Prefix{}))
-	assert.Nil(t, s.Covering(netip.Prefix{}))
-	assert.False(t, s.Delete("p"))
-	assert.NoError(t, s.Check())
+	test.SliceEmpty(t, s.All())
+	test.Nil(t, s.Get(""))
+	test.Nil(t, s.ByAddr(netip.MustParseAddr("10.0.0.1")))
+	test.Nil(t, s.ByAddr(netip.Addr{}))
+	test.Nil(t, s.ByCIDR(netip.Prefix{}))
+	test.Nil(t, s.Covering(netip.Prefix{}))
+	test.False(t, s.Delete("p"))
+	test.NoError(t, s.Check())
 }
 
 func TestSetPutErrors(t *testing.T) {
 	var s pool.Set
-	require.NoError(t, s.Put(named(t, "a", "10.0.0.0/16", 26)))
-	require.NoError(t, s.Put(named(t, "b", "10.1.0.0/16", 26)))
-	require.NoError(t, s.Put(named(t, "six", "fd00::/48", 0)))
+	must.NoError(t, s.Put(named(t, "a", "10.0.0.0/16", 26)))
+	must.NoError(t, s.Put(named(t, "b", "10.1.0.0/16", 26)))
+	must.NoError(t, s.Put(named(t, "six", "fd00::/48", 0)))
 	before := s.All()
 	for _, c := range []struct {
 		name, cidr string
@@ -67,13 +67,13 @@ func TestSetPutErrors(t *testing.T) {
 			c.blockSize = cidr.Bits()
 		}
 		err := s.Put(named(t, c.name, c.cidr, c.blockSize))
-		require.ErrorIs(t, err, c.want, "%s %s", c.name, c.cidr)
+		must.ErrorIs(t, err, c.want, must.Sprintf("%s %s", c.name, c.cidr))
 		for _, part := range c.names {
-			assert.ErrorContains(t, err, part)
+			test.ErrorContains(t, err, part)
 		}
-		assert.Equal(t, before, s.All(), "a refused pool changes nothing")
+		test.Eq(t, before, s.All(), test.Sprint("a refused pool changes nothing"))
 	}
-	assert.NoError(t, s.Check())
+	test.NoError(t, s.Check())
 }
 
 // Everything but CIDR and block size may change, and names are ordered by bytes,
@@ -81,52 +81,52 @@ func TestSetPutErrors(t *testing.T) {
 func TestSetOrderAndReplace(t *testing.T) {
 	var s pool.Set
 	for i, name := range []string{"pool-10", "pool-9", "Pool", "pool", "ä"} {
-		require.NoError(t, s.Put(named(t, name, fmt.Sprintf("10.%d.0.0/16", 9-i), 0)))
+		must.NoError(t, s.Put(named(t, name, fmt.Sprintf("10.%d.0.0/16", 9-i), 0)))
 	}
-	assert.Equal(t, []string{"Pool", "pool", "pool-10", "pool-9", "ä"}, names(s.All()))
+	test.Eq(t, []string{"Pool", "pool", "pool-10", "pool-9", "ä"}, names(s.All()))
 
 	before, copied := s.All(), s
 	spec := s.Get("pool").Spec()
 	spec.Disabled, spec.NodeSelector = true, "has(x)"
 	changed, err := pool.New(spec)
-	require.NoError(t, err)
-	require.NoError(t, s.Put(changed))
-	assert.Same(t, changed, s.Get("pool"))
-	assert.Same(t, changed, s.ByAddr(netip.MustParseAddr("10.6.1.2")))
-	assert.Same(t, changed, s.All()[1])
+	must.NoError(t, err)
+	must.NoError(t, s.Put(changed))
+	test.EqOp(t, changed, s.Get("pool"))
+	test.EqOp(t, changed, s.ByAddr(netip.MustParseAddr("10.6.1.2")))
+	test.EqOp(t, changed, s.All()[1])
 	beforeDelete := s.All()
-	require.True(t, s.Delete("Pool"))
-	assert.Equal(t, []string{"Pool", "pool", "pool-10", "pool-9", "ä"}, names(beforeDelete), "a list handed out stays as it was")
-	assert.False(t, s.Delete("Pool"))
-	assert.Equal(t, []string{"pool", "pool-10", "pool-9", "ä"}, names(s.All()))
+	must.True(t, s.Delete("Pool"))
+	test.Eq(t, []string{"Pool", "pool", "pool-10", "pool-9", "ä"}, names(beforeDelete), test.Sprint("a list handed out stays as it was"))
+	test.False(t, s.Delete("Pool"))
+	test.Eq(t, []string{"pool", "pool-10", "pool-9", "ä"}, names(s.All()))
 
-	assert.Equal(t, []string{"Pool", "pool", "pool-10", "pool-9", "ä"}, names(before))
-	assert.False(t, before[1].Disabled())
-	assert.False(t, copied.Get("pool").Disabled(), "a copy is independent")
-	assert.NotNil(t, copied.Get("Pool"))
-	assert.NoError(t, errors.Join(s.Check(), copied.Check()))
+	test.Eq(t, []string{"Pool", "pool", "pool-10", "pool-9", "ä"}, names(before))
+	test.False(t, before[1].Disabled())
+	test.False(t, copied.Get("pool").Disabled(), test.Sprint("a copy is independent"))
+	test.NotNil(t, copied.Get("Pool"))
+	test.NoError(t, errors.Join(s.Check(), copied.Check()))
 }
 
 func TestSetLookup(t *testing.T) {
 	var s pool.Set
 	a, b, six := named(t, "z", "10.0.0.0/24", 28), named(t, "y", "10.0.2.0/24", 28), named(t, "x", "::/64", 0)
 	for _, p := range []*pool.Pool{a, b, six} {
-		require.NoError(t, s.Put(p))
+		must.NoError(t, s.Put(p))
 	}
 	for addr, want := range map[string]*pool.Pool{
 		"9.255.255.255": nil, "10.0.0.0": a, "10.0.0.255": a, "10.0.1.0": nil, "10.0.2.0": b, "10.0.3.0": nil,
 		"::": six, "::a00:1": six, "::ffff:10.0.0.1": six, "::1%lo": nil, "0:0:0:1::": nil,
 	} {
-		assert.True(t, want == s.ByAddr(netip.MustParseAddr(addr)), addr)
+		test.True(t, want == s.ByAddr(netip.MustParseAddr(addr)), test.Sprint(addr))
 	}
 	for prefix, want := range map[string]*pool.Pool{
 		"10.0.0.0/24": a, "10.0.0.16/28": a, "10.0.0.17/28": a, "10.0.0.0/23": nil, "10.0.2.255/32": b, "0.0.0.0/0": nil,
 		"10.0.1.0/24": nil, "::/64": six, "::/63": nil, "::ffff:0:0/96": six,
 	} {
-		assert.True(t, want == s.Covering(netip.MustParsePrefix(prefix)), prefix)
+		test.True(t, want == s.Covering(netip.MustParsePrefix(prefix)), test.Sprint(prefix))
 	}
 	for prefix, want := range map[string]*pool.Pool{"10.0.0.0/24": a, "10.0.0.1/24": nil, "10.0.0.0/28": nil, "::/64": six} {
-		assert.True(t, want == s.ByCIDR(netip.MustParsePrefix(prefix)), prefix)
+		test.True(t, want == s.ByCIDR(netip.MustParsePrefix(prefix)), test.Sprint(prefix))
 	}
 }
 
@@ -296,7 +296,7 @@ func BenchmarkSetByAddr(b *testing.B) {
 		b.Run(fmt.Sprintf("pools=%d", n), func(b *testing.B) {
 			var s pool.Set
 			for i := range n {
-				require.NoError(b, s.Put(named(b, fmt.Sprint(i), fmt.Sprintf("10.%d.0.0/16", i), 0)))
+				must.NoError(b, s.Put(named(b, fmt.Sprint(i), fmt.Sprintf("10.%d.0.0/16", i), 0)))
 			}
 			addr := netip.MustParseAddr(fmt.Sprintf("10.%d.3.4", n/2))
 			b.ReportAllocs()

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/ipamsim/ipamsim/pool"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 )
 
 // problems splits the error of Validate.
@@ -18,12 +18,12 @@ func problems(t testing.TB, err error) []*pool.InvalidError {
 		return nil
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
-	require.True(t, ok, "%v is joined errors", err)
+	must.True(t, ok, must.Sprintf("%v is joined errors", err))
 	var all []*pool.InvalidError
 	for _, one := range joined.Unwrap() {
 		var invalid *pool.InvalidError
-		require.ErrorAs(t, one, &invalid)
-		require.ErrorIs(t, one, pool.ErrInvalid)
+		must.ErrorAs[*pool.InvalidError](t, one, &invalid)
+		must.ErrorIs(t, one, pool.ErrInvalid)
 		all = append(all, invalid)
 	}
 	return all
@@ -95,23 +95,23 @@ func TestValidate(t *testing.T) {
 			c.change(&spec)
 			err := spec.Validate()
 			made, newErr := pool.New(spec)
-			assert.Equal(t, err, newErr, "New says the same")
-			assert.Equal(t, err == nil, spec.WithDefaults().Validate() == nil, "defaults change no verdict")
+			test.Eq(t, err, newErr, test.Sprint("New says the same"))
+			test.Eq(t, err == nil, spec.WithDefaults().Validate() == nil, test.Sprint("defaults change no verdict"))
 			if c.want == "" {
-				require.NoError(t, err)
+				must.NoError(t, err)
 				again, err := pool.New(made.Spec())
-				require.NoError(t, err, "a pool's own spec is valid")
-				assert.Equal(t, made.Spec(), again.Spec())
+				must.NoError(t, err, must.Sprint("a pool's own spec is valid"))
+				test.Eq(t, made.Spec(), again.Spec())
 				return
 			}
-			assert.Nil(t, made)
-			require.ErrorIs(t, err, pool.ErrInvalid)
+			test.Nil(t, made)
+			must.ErrorIs(t, err, pool.ErrInvalid)
 			all := problems(t, err)
-			require.Len(t, all, 1, "%v", err)
+			must.Len(t, 1, all, must.Sprintf("%v", err))
 			got := all[0].Field + "=" + all[0].Value + ": " + all[0].Reason
-			assert.True(t, strings.HasPrefix(got, c.want), "got  %q\nwant %q", got, c.want)
-			assert.Equal(t, spec.Name, all[0].Pool)
-			assert.NotContains(t, err.Error(), "\n", "one problem, one line")
+			test.True(t, strings.HasPrefix(got, c.want), test.Sprintf("got  %q\nwant %q", got, c.want))
+			test.Eq(t, spec.Name, all[0].Pool)
+			test.StrNotContains(t, err.Error(), "\n", test.Sprint("one problem, one line"))
 		})
 	}
 }
@@ -126,41 +126,41 @@ func TestValidateAll(t *testing.T) {
 	for _, one := range problems(t, err) {
 		fields = append(fields, one.Field)
 	}
-	assert.Equal(t, []string{
+	test.Eq(t, []string{
 		"name", "cidr", "blockSize", "nodeSelector", "namespaceSelector",
 		"allowedUses", "allowedUses", "nodeSelector", "namespaceSelector", "assignmentMode",
 	}, fields)
 	var syntax *pool.SyntaxError
-	require.ErrorAs(t, err, &syntax)
-	assert.Equal(t, "(", syntax.Selector)
-	assert.NotErrorIs(t, err, pool.ErrOverlap)
+	must.ErrorAs[*pool.SyntaxError](t, err, &syntax)
+	test.Eq(t, "(", syntax.Selector)
+	test.False(t, errors.Is(err, pool.ErrOverlap), test.Sprint(err))
 
 	fields = nil
 	for _, one := range problems(t, pool.Spec{}.Validate()) {
 		fields = append(fields, one.Field)
 	}
-	assert.Equal(t, []string{"name", "cidr"}, fields, "the zero spec")
+	test.Eq(t, []string{"name", "cidr"}, fields, test.Sprint("the zero spec"))
 }
 
 func TestWithDefaults(t *testing.T) {
 	v4, v6 := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/48")
 	both := []pool.Use{pool.Workload, pool.Tunnel}
-	assert.Equal(t, pool.Spec{CIDR: v4, BlockSize: 26, AllowedUses: both, AssignmentMode: pool.Automatic}, pool.Spec{CIDR: v4}.WithDefaults())
-	assert.Equal(t, pool.Spec{CIDR: v6, BlockSize: 122, AllowedUses: both, AssignmentMode: pool.Automatic}, pool.Spec{CIDR: v6}.WithDefaults())
-	assert.Zero(t, pool.Spec{}.WithDefaults().BlockSize, "of no family")
-	assert.Empty(t, pool.Spec{CIDR: v4, NamespaceSelector: "has(a)"}.WithDefaults().AllowedUses)
+	test.Eq(t, pool.Spec{CIDR: v4, BlockSize: 26, AllowedUses: both, AssignmentMode: pool.Automatic}, pool.Spec{CIDR: v4}.WithDefaults())
+	test.Eq(t, pool.Spec{CIDR: v6, BlockSize: 122, AllowedUses: both, AssignmentMode: pool.Automatic}, pool.Spec{CIDR: v6}.WithDefaults())
+	test.Zero(t, pool.Spec{}.WithDefaults().BlockSize, test.Sprint("of no family"))
+	test.SliceEmpty(t, pool.Spec{CIDR: v4, NamespaceSelector: "has(a)"}.WithDefaults().AllowedUses)
 
 	full := pool.Spec{Name: "n", CIDR: v4, BlockSize: 30, NodeSelector: "a=='b'", NamespaceSelector: "all()",
 		AllowedUses: []pool.Use{pool.Tunnel}, AssignmentMode: pool.Manual, Disabled: true}
 	filled := full.WithDefaults()
-	assert.Equal(t, full, filled, "nothing to fill in")
+	test.Eq(t, full, filled, test.Sprint("nothing to fill in"))
 	filled.AllowedUses[0] = pool.Workload
-	assert.Equal(t, pool.Tunnel, full.AllowedUses[0], "the list is the caller's own")
+	test.Eq(t, pool.Tunnel, full.AllowedUses[0], test.Sprint("the list is the caller's own"))
 }
 
 func TestUseValid(t *testing.T) {
 	for use, want := range map[pool.Use]bool{pool.Workload: true, pool.Tunnel: true, pool.LoadBalancer: true, "": false, "tunnel": false} {
-		assert.Equal(t, want, use.Valid(), "%q", use)
+		test.Eq(t, want, use.Valid(), test.Sprintf("%q", use))
 	}
 }
 
@@ -181,19 +181,19 @@ func FuzzValidate(f *testing.F) {
 		}
 		err := spec.Validate()
 		p, newErr := pool.New(spec)
-		require.Equal(t, err == nil, newErr == nil)
+		must.Eq(t, err == nil, newErr == nil)
 		if err != nil {
-			require.ErrorIs(t, err, pool.ErrInvalid)
-			require.NotEmpty(t, problems(t, err))
+			must.ErrorIs(t, err, pool.ErrInvalid)
+			must.SliceNotEmpty(t, problems(t, err))
 			_ = err.Error()
 			return
 		}
 		checkUsable(t, p)
 		if addr, err := netip.ParseAddr(address); err == nil && p.Contains(addr) {
 			block, ok := p.BlockOf(addr)
-			require.True(t, ok)
-			require.Equal(t, block, p.BlockAt(p.IndexOf(addr)))
-			require.NoError(t, p.CheckBlock(block))
+			must.True(t, ok)
+			must.EqOp(t, block, p.BlockAt(p.IndexOf(addr)))
+			must.NoError(t, p.CheckBlock(block))
 		}
 	})
 }
@@ -204,30 +204,30 @@ func checkUsable(t testing.TB, p *pool.Pool) {
 	t.Helper()
 	spec := p.Spec()
 	again, err := pool.New(spec)
-	require.NoError(t, err)
-	require.Equal(t, spec, again.Spec())
-	require.Equal(t, spec.CIDR, p.CIDR())
-	require.Equal(t, spec.Name, p.Name())
-	require.Equal(t, p.BlockSize()-p.CIDR().Bits(), p.BlockBits())
-	require.Equal(t, p.CIDR().Addr().Is4(), p.Is4())
-	require.True(t, p.Allows(pool.Workload) || p.Allows(pool.Tunnel) || p.Allows(pool.LoadBalancer))
-	require.False(t, p.Allows("Cake"))
+	must.NoError(t, err)
+	must.Eq(t, spec, again.Spec())
+	must.EqOp(t, spec.CIDR, p.CIDR())
+	must.Eq(t, spec.Name, p.Name())
+	must.Eq(t, p.BlockSize()-p.CIDR().Bits(), p.BlockBits())
+	must.Eq(t, p.CIDR().Addr().Is4(), p.Is4())
+	must.True(t, p.Allows(pool.Workload) || p.Allows(pool.Tunnel) || p.Allows(pool.LoadBalancer))
+	must.False(t, p.Allows("Cake"))
 	_ = p.SelectsNode(nil) || p.SelectsNamespace(nil) || p.Disabled() || p.Automatic()
 	last := fromBig(toBig(pool.Index{}).SetBit(toBig(pool.Index{}), p.BlockBits(), 1)).Sub(pool.MakeIndex(0, 1)).Low(p.BlockBits())
-	require.Equal(t, p.BlockAt(pool.Index{}), p.BlockAt(last.Next()), "round the end")
+	must.EqOp(t, p.BlockAt(pool.Index{}), p.BlockAt(last.Next()), must.Sprint("round the end"))
 	steps := 0
 	for block := range p.Order("host", epoch) {
-		require.True(t, p.Contains(block.Addr()))
-		require.Equal(t, p.BlockSize(), block.Bits())
-		require.Equal(t, block, block.Masked())
-		require.Equal(t, block, p.BlockAt(p.IndexOf(block.Addr())))
-		require.False(t, last.Less(p.IndexOf(block.Addr())))
+		must.True(t, p.Contains(block.Addr()))
+		must.Eq(t, p.BlockSize(), block.Bits())
+		must.EqOp(t, block, block.Masked())
+		must.EqOp(t, block, p.BlockAt(p.IndexOf(block.Addr())))
+		must.False(t, last.Less(p.IndexOf(block.Addr())))
 		if steps++; steps > 10 {
 			break
 		}
 	}
 	var set pool.Set
-	require.NoError(t, set.Put(p))
-	require.NoError(t, errors.Join(set.Check()))
-	require.Same(t, p, set.Covering(p.BlockAt(last)))
+	must.NoError(t, set.Put(p))
+	must.NoError(t, errors.Join(set.Check()))
+	must.EqOp(t, p, set.Covering(p.BlockAt(last)))
 }

@@ -14,8 +14,8 @@ import (
 	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
 	cnet "github.com/projectcalico/calico/libcalico-go/lib/net"
+	"github.com/shoenig/test/must"
 	"github.com/sirupsen/logrus"
-	"github.com/stretchr/testify/require"
 
 	sim "github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
@@ -244,7 +244,7 @@ func survive(p *trace.Player, op trace.Op) (out trace.Out, err error, panicked b
 func alike(t *testing.T, name string, other func(sim.Options) (*engine, *heard)) (operations int, differences []string) {
 	t.Helper()
 	r, err := trace.Open(name)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer r.Close()
 	h := r.Header()
 	h.Calico = DefaultRelease
@@ -253,13 +253,13 @@ func alike(t *testing.T, name string, other func(sim.Options) (*engine, *heard))
 	}
 	clock := sim.NewClock(h.Start)
 	o, err := h.Options(clock)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	a, heardA := newReal(o)
 	b, heardB := other(o)
 	playA, playB := trace.PlayOn(a, clock), trace.PlayOn(b, sim.NewClock(h.Start))
 	errA, errB := playA.Set(h), playB.Set(h)
 	if errA != nil || errB != nil {
-		require.Equal(t, fmt.Sprint(errA), fmt.Sprint(errB))
+		must.Eq(t, fmt.Sprint(errA), fmt.Sprint(errB))
 		return 0, nil // not for this release
 	}
 	for {
@@ -267,7 +267,7 @@ func alike(t *testing.T, name string, other func(sim.Options) (*engine, *heard))
 		if errors.Is(err, io.EOF) {
 			return operations, differences
 		}
-		require.NoError(t, err)
+		must.NoError(t, err)
 		heardA.last, heardB.last = "", ""
 		if op.In.Pool != nil && single(*op.In.Pool) {
 			return operations, differences
@@ -305,7 +305,7 @@ func TestAgainstCalico(t *testing.T) {
 	total := 0
 	for _, of := range recordings {
 		names, err := filepath.Glob("../../testdata/" + of.pattern)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, name := range some(names) {
 			operations, differences := alike(t, name, newHeard)
 			// Calico's own allocator releases the blocks of one ReleaseIPs side by side,
@@ -319,7 +319,7 @@ func TestAgainstCalico(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, total, 1000)
+	must.Greater(t, 1000, total)
 	t.Logf("%d operations", total)
 }
 
@@ -335,7 +335,7 @@ func TestAgainstCalicoRejects(t *testing.T) {
 			e := newEngine(o)
 			return e.heardOn(broken(e.fake.IPAM()))
 		})
-		require.NotEmpty(t, differences, what)
+		must.SliceNotEmpty(t, differences, must.Sprint(what))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
 	cnet "github.com/projectcalico/calico/libcalico-go/lib/net"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/ipamsim/ipamsim/calicofake/fake"
@@ -24,7 +24,7 @@ func used(t *testing.T) *fake.Fake {
 	t.Helper()
 	f := small(t)
 	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return f
 }
 
@@ -33,34 +33,34 @@ func TestDatastoreShowsWhatTheAllocatorDid(t *testing.T) {
 	f := used(t)
 	d := f.Datastore()
 	kv, err := d.Get(ctx, blockKey, "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	b := kv.Value.(*model.AllocationBlock)
-	require.Equal(t, "node-1", b.Host())
-	require.Equal(t, []int{1, 2, 3}, b.Unallocated)
-	require.Equal(t, "a", *b.Attributes[*b.Allocations[0]].AttrPrimary)
+	must.Eq(t, "node-1", b.Host())
+	must.Eq(t, []int{1, 2, 3}, b.Unallocated)
+	must.Eq(t, "a", *b.Attributes[*b.Allocations[0]].AttrPrimary)
 
 	b.Unallocated = []int{3, 2, 1} // what a test edits, the allocator sees
 	_, err = d.Update(ctx, kv)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
-	require.Equal(t, "10.0.0.11", v4.IPs[0].IP.String())
+	must.NoError(t, err)
+	must.Eq(t, "10.0.0.11", v4.IPs[0].IP.String())
 
 	h, err := d.Get(ctx, model.IPAMHandleKey{HandleID: "a"}, "")
-	require.NoError(t, err)
-	require.Equal(t, map[string]int{"10.0.0.8/30": 2}, h.Value.(*model.IPAMHandle).Block)
+	must.NoError(t, err)
+	must.Eq(t, map[string]int{"10.0.0.8/30": 2}, h.Value.(*model.IPAMHandle).Block)
 
 	_, err = d.Apply(ctx, &model.KVPair{Key: model.IPAMConfigKey{}, Value: &model.IPAMConfig{StrictAffinity: true, MaxBlocksPerHost: 1}})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	config, err := f.IPAM().GetIPAMConfig(ctx)
-	require.NoError(t, err)
-	require.Equal(t, ipam.IPAMConfig{StrictAffinity: true, MaxBlocksPerHost: 1}, *config)
+	must.NoError(t, err)
+	must.Eq(t, ipam.IPAMConfig{StrictAffinity: true, MaxBlocksPerHost: 1}, *config)
 
 	node := libapiv3.NewNode()
 	node.Name, node.Labels = "node-3", map[string]string{"zone": "a"}
 	_, err = d.Create(ctx, &model.KVPair{Key: model.ResourceKey{Kind: libapiv3.KindNode, Name: "node-3"}, Value: node})
-	require.NoError(t, err)
-	require.True(t, f.DeleteNode("node-3"))
+	must.NoError(t, err)
+	must.True(t, f.DeleteNode("node-3"))
 }
 
 // TestCompareAndSwap: every write gives a revision, and one that is not the
@@ -69,30 +69,30 @@ func TestCompareAndSwap(t *testing.T) {
 	f := used(t)
 	d := f.Datastore()
 	kv, err := d.Get(ctx, blockKey, "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	old := kv.Revision
 	kv, err = d.Update(ctx, kv)
-	require.NoError(t, err)
-	require.NotEqual(t, old, kv.Revision)
+	must.NoError(t, err)
+	must.NotEq(t, old, kv.Revision)
 
 	kv.Revision = old
 	_, err = d.Update(ctx, kv)
-	require.ErrorAs(t, err, &cerrors.ErrorResourceUpdateConflict{})
+	must.ErrorAs[cerrors.ErrorResourceUpdateConflict](t, err, &cerrors.ErrorResourceUpdateConflict{})
 	_, err = d.DeleteKVP(ctx, kv)
-	require.ErrorAs(t, err, &cerrors.ErrorResourceUpdateConflict{})
+	must.ErrorAs[cerrors.ErrorResourceUpdateConflict](t, err, &cerrors.ErrorResourceUpdateConflict{})
 	_, err = d.Create(ctx, kv)
-	require.ErrorAs(t, err, &cerrors.ErrorResourceAlreadyExists{})
+	must.ErrorAs[cerrors.ErrorResourceAlreadyExists](t, err, &cerrors.ErrorResourceAlreadyExists{})
 	kv.Revision = ""
 	_, err = d.Update(ctx, kv)
-	require.NoError(t, err, "without a revision, whatever it is")
+	must.NoError(t, err, must.Sprint("without a revision, whatever it is"))
 	_, err = d.DeleteKVP(ctx, kv)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, err = d.Update(ctx, kv)
-	require.EqualError(t, err, `resource does not exist: BlockKey(cidr=10.0.0.8/30) with error: ipamblocks.crd.projectcalico.org "10-0-0-8-30" not found`)
+	must.EqError(t, err, `resource does not exist: BlockKey(cidr=10.0.0.8/30) with error: ipamblocks.crd.projectcalico.org "10-0-0-8-30" not found`)
 	_, err = d.Get(ctx, blockKey, "")
-	require.ErrorAs(t, err, &cerrors.ErrorResourceDoesNotExist{})
+	must.ErrorAs[cerrors.ErrorResourceDoesNotExist](t, err, &cerrors.ErrorResourceDoesNotExist{})
 	_, err = d.Delete(ctx, blockKey, "")
-	require.ErrorAs(t, err, &cerrors.ErrorResourceDoesNotExist{})
+	must.ErrorAs[cerrors.ErrorResourceDoesNotExist](t, err, &cerrors.ErrorResourceDoesNotExist{})
 }
 
 // TestDatastoreRefuses: an object that no allocator could read is refused, and so is
@@ -109,27 +109,27 @@ func TestDatastoreRefuses(t *testing.T) {
 		"a number of no ordinal": func(b *model.AllocationBlock) { b.SequenceNumberForAllocation["x"] = 1 },
 	} {
 		kv, err := d.Get(ctx, blockKey, "")
-		require.NoError(t, err)
+		must.NoError(t, err)
 		edit(kv.Value.(*model.AllocationBlock))
 		_, err = d.Update(ctx, kv)
-		require.ErrorAs(t, err, &cerrors.ErrorValidation{}, what)
+		must.ErrorAs[cerrors.ErrorValidation](t, err, &cerrors.ErrorValidation{}, must.Sprint(what))
 	}
 	_, err := d.Apply(ctx, &model.KVPair{Key: blockKey, Value: &model.IPAMHandle{}})
-	require.ErrorAs(t, err, &cerrors.ErrorValidation{})
+	must.ErrorAs[cerrors.ErrorValidation](t, err, &cerrors.ErrorValidation{})
 	affinity := model.BlockAffinityKey{CIDR: blockKey.CIDR, Host: "node-1"}
 	_, err = d.Apply(ctx, &model.KVPair{Key: affinity, Value: &model.BlockAffinity{State: "odd"}})
-	require.ErrorAs(t, err, &cerrors.ErrorValidation{})
+	must.ErrorAs[cerrors.ErrorValidation](t, err, &cerrors.ErrorValidation{})
 	_, err = d.Get(ctx, model.ResourceKey{Kind: "IPPool", Name: "small"}, "")
-	require.ErrorAs(t, err, &cerrors.ErrorOperationNotSupported{})
+	must.ErrorAs[cerrors.ErrorOperationNotSupported](t, err, &cerrors.ErrorOperationNotSupported{})
 	_, err = d.List(ctx, model.ResourceListOptions{Kind: "IPPool"}, "")
-	require.ErrorAs(t, err, &cerrors.ErrorOperationNotSupported{})
+	must.ErrorAs[cerrors.ErrorOperationNotSupported](t, err, &cerrors.ErrorOperationNotSupported{})
 }
 
 func TestDatastoreLists(t *testing.T) {
 	f := used(t)
 	d := f.Datastore()
 	_, _, err := f.IPAM().AutoAssign(ctx, request("node-2", "b", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, c := range []struct {
 		list model.ListInterface
 		want int
@@ -143,15 +143,15 @@ func TestDatastoreLists(t *testing.T) {
 		{model.IPAMHandleListOptions{}, 2},
 	} {
 		list, err := d.List(ctx, c.list, "")
-		require.NoError(t, err)
-		require.Len(t, list.KVPairs, c.want, "%#v", c.list)
+		must.NoError(t, err)
+		must.Len(t, c.want, list.KVPairs, must.Sprintf("%#v", c.list))
 	}
-	require.NoError(t, d.EnsureInitialized())
-	require.NoError(t, d.Clean())
+	must.NoError(t, d.EnsureInitialized())
+	must.NoError(t, d.Clean())
 	list, err := d.List(ctx, model.BlockListOptions{}, "")
-	require.NoError(t, err)
-	require.Empty(t, list.KVPairs)
-	require.NoError(t, d.Close())
+	must.NoError(t, err)
+	must.SliceEmpty(t, list.KVPairs, must.Sprint(list.KVPairs))
+	must.NoError(t, d.Close())
 }
 
 // next returns the next event of a watch.
@@ -171,28 +171,28 @@ func TestWatch(t *testing.T) {
 	f := used(t)
 	d := f.Datastore()
 	w, err := d.Watch(ctx, model.IPAMHandleListOptions{}, api.WatchOptions{})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	e := next(t, w)
-	require.Equal(t, api.WatchAdded, e.Type)
-	require.Equal(t, model.IPAMHandleKey{HandleID: "a"}, e.New.Key)
+	must.Eq(t, api.WatchAdded, e.Type)
+	must.Eq[model.Key](t, model.IPAMHandleKey{HandleID: "a"}, e.New.Key)
 
 	_, _, err = f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	e = next(t, w)
-	require.Equal(t, api.WatchModified, e.Type)
-	require.Equal(t, 1, e.Old.Value.(*model.IPAMHandle).Block["10.0.0.8/30"])
-	require.Equal(t, 2, e.New.Value.(*model.IPAMHandle).Block["10.0.0.8/30"])
+	must.Eq(t, api.WatchModified, e.Type)
+	must.Eq(t, 1, e.Old.Value.(*model.IPAMHandle).Block["10.0.0.8/30"])
+	must.Eq(t, 2, e.New.Value.(*model.IPAMHandle).Block["10.0.0.8/30"])
 
-	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
+	must.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
 	e = next(t, w)
-	require.Equal(t, api.WatchDeleted, e.Type)
-	require.Nil(t, e.New)
+	must.Eq(t, api.WatchDeleted, e.Type)
+	must.Nil(t, e.New)
 	w.Stop()
 	w.Stop()
 	for range w.ResultChan() {
 		t.Fatal("an event after the end")
 	}
-	require.True(t, w.HasTerminated())
+	must.True(t, w.HasTerminated())
 }
 
 // TestWatchFromARevision: the changes since a list.
@@ -200,23 +200,23 @@ func TestWatchFromARevision(t *testing.T) {
 	f := used(t)
 	d := f.Datastore()
 	list, err := d.List(ctx, model.BlockAffinityListOptions{}, "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, _, err = f.IPAM().ClaimAffinity(ctx, cnet.MustParseNetwork("10.0.0.0/30"), "node-2")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	until, cancel := context.WithCancel(ctx)
 	w, err := d.Watch(until, model.BlockAffinityListOptions{Host: "node-2"}, api.WatchOptions{Revision: list.Revision})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	e := next(t, w)
-	require.Equal(t, api.WatchAdded, e.Type)
-	require.Equal(t, model.StatePending, e.New.Value.(*model.BlockAffinity).State)
+	must.Eq(t, api.WatchAdded, e.Type)
+	must.Eq(t, model.StatePending, e.New.Value.(*model.BlockAffinity).State)
 	e = next(t, w)
-	require.Equal(t, model.StateConfirmed, e.New.Value.(*model.BlockAffinity).State)
+	must.Eq(t, model.StateConfirmed, e.New.Value.(*model.BlockAffinity).State)
 	cancel()
 	for range w.ResultChan() {
 		t.Fatal("an event after the end")
 	}
 	_, err = d.Watch(ctx, model.BlockListOptions{}, api.WatchOptions{Revision: "odd"})
-	require.True(t, kerrors.IsResourceExpired(err))
+	must.True(t, kerrors.IsResourceExpired(err))
 	_, err = d.Watch(ctx, model.ResourceListOptions{}, api.WatchOptions{})
-	require.ErrorAs(t, err, &cerrors.ErrorOperationNotSupported{})
+	must.ErrorAs[cerrors.ErrorOperationNotSupported](t, err, &cerrors.ErrorOperationNotSupported{})
 }

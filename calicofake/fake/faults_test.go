@@ -16,8 +16,8 @@ import (
 	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
 	cnet "github.com/projectcalico/calico/libcalico-go/lib/net"
+	"github.com/shoenig/test/must"
 	"github.com/sirupsen/logrus"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -160,13 +160,13 @@ func answerUnder(t *testing.T, real bool, f fault, operation func(ipam.Interface
 	p := Pool("small", "10.0.0.0/28")
 	p.Spec.BlockSize = 30
 	fk := New(Options{Pools: Pools(p)})
-	require.NoError(t, fk.SetNode("node-1", nil))
-	require.NoError(t, fk.SetNode("node-2", nil))
-	require.NoError(t, fk.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{AutoAllocateBlocks: true}))
+	must.NoError(t, fk.SetNode("node-1", nil))
+	must.NoError(t, fk.SetNode("node-2", nil))
+	must.NoError(t, fk.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{AutoAllocateBlocks: true}))
 	args := faultRequest("node-1")
 	args.Num4 = 2
 	_, _, err := fk.IPAM().AutoAssign(ctx, args)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	hook := f.hook()
 	h := &heard{Interface: fk.IPAM()}
 	if real {
@@ -233,7 +233,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	if len(list) == len(faults()) {
-		require.Len(t, known, 5, "a reason that is none any more")
+		must.MapLen(t, 5, known, must.Sprint("a reason that is none any more"))
 	}
 	log(t, "differences that are known", known)
 	t.Logf("%d the same", same)

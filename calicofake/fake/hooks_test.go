@@ -14,7 +14,7 @@ import (
 	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
 	cnet "github.com/projectcalico/calico/libcalico-go/lib/net"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/calicofake/fake"
 	sim "github.com/ipamsim/ipamsim/ipam"
@@ -29,8 +29,8 @@ func small(t *testing.T) *fake.Fake {
 	p := fake.Pool("small", "10.0.0.0/28")
 	p.Spec.BlockSize = 30
 	f := fake.New(fake.Options{Pools: fake.Pools(p)})
-	require.NoError(t, f.SetNode("node-1", nil))
-	require.NoError(t, f.SetNode("node-2", nil))
+	must.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, f.SetNode("node-2", nil))
 	return f
 }
 
@@ -50,20 +50,20 @@ func TestBefore(t *testing.T) {
 		return nil
 	})
 	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-2", "b", 1))
-	require.ErrorIs(t, err, errDown)
-	require.Nil(t, v4)
+	must.ErrorIs(t, err, errDown)
+	must.Nil(t, v4)
 	f.Before(nil)
 	_, _, err = f.IPAM().AutoAssign(ctx, request("node-2", "b", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 
-	require.Equal(t, map[string]int{"AutoAssign": 3}, f.Summary())
+	must.Eq(t, map[string]int{"AutoAssign": 3}, f.Summary())
 	log := f.Operations()
-	require.Len(t, log, 3)
-	require.NoError(t, log[0].Err)
-	require.ErrorIs(t, log[1].Err, errDown)
-	require.Equal(t, request("node-2", "b", 1), log[2].Args[0])
+	must.Len(t, 3, log)
+	must.NoError(t, log[0].Err)
+	must.ErrorIs(t, log[1].Err, errDown)
+	must.Eq[any](t, request("node-2", "b", 1), log[2].Args[0])
 }
 
 // TestBeforeCall: a datastore that does not answer ends the operation with its
@@ -81,10 +81,10 @@ func TestBeforeCall(t *testing.T) {
 		return nil
 	})
 	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
-	require.Equal(t, "10.0.0.8/30", v4.IPs[0].String())
-	require.Zero(t, conflicts)
-	require.Contains(t, calls, fake.Call{Verb: "create", Key: "handle/a"})
+	must.NoError(t, err)
+	must.Eq(t, "10.0.0.8/30", v4.IPs[0].String())
+	must.Zero(t, conflicts)
+	must.SliceContains(t, calls, fake.Call{Verb: "create", Key: "handle/a"})
 
 	f.BeforeCall(func(_ context.Context, c fake.Call) error {
 		if c.Verb == "list" {
@@ -93,8 +93,8 @@ func TestBeforeCall(t *testing.T) {
 		return nil
 	})
 	_, _, err = f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.ErrorIs(t, err, errDown)
-	require.ErrorIs(t, f.IPAM().ReleaseHostAffinities(ctx, "node-1", false), errDown)
+	must.ErrorIs(t, err, errDown)
+	must.ErrorIs(t, f.IPAM().ReleaseHostAffinities(ctx, "node-1", false), errDown)
 }
 
 // TestAnotherClientInBetween: a hook that is another client. It claims the block
@@ -110,8 +110,8 @@ func TestAnotherClientInBetween(t *testing.T) {
 		return nil
 	})
 	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
-	require.Equal(t, "10.0.0.12/30", v4.IPs[0].String())
+	must.NoError(t, err)
+	must.Eq(t, "10.0.0.12/30", v4.IPs[0].String())
 }
 
 // TestContext: a context that is done ends an operation before it begins, and in
@@ -126,14 +126,14 @@ func TestContext(t *testing.T) {
 		return nil
 	})
 	_, _, err := f.IPAM().AutoAssign(done, request("node-1", "a", 1))
-	require.ErrorIs(t, err, context.Canceled)
+	must.ErrorIs(t, err, context.Canceled)
 	kv, err := f.Datastore().Get(ctx, model.BlockAffinityKey{CIDR: cnet.MustParseNetwork("10.0.0.8/30"), Host: "node-1"}, "")
-	require.NoError(t, err)
-	require.Equal(t, model.StatePending, kv.Value.(*model.BlockAffinity).State, "half a claim stays")
+	must.NoError(t, err)
+	must.Eq(t, model.StatePending, kv.Value.(*model.BlockAffinity).State, must.Sprint("half a claim stays"))
 	_, _, err = f.IPAM().AutoAssign(done, request("node-1", "a", 1))
-	require.ErrorIs(t, err, context.Canceled)
+	must.ErrorIs(t, err, context.Canceled)
 	_, err = f.Datastore().Get(done, model.BlockKey{CIDR: cnet.MustParseNetwork("10.0.0.8/30")}, "")
-	require.ErrorIs(t, err, context.Canceled)
+	must.ErrorIs(t, err, context.Canceled)
 }
 
 // TestErrors: a refusal has its details for errors.As, its code for errors.Is, and
@@ -141,20 +141,20 @@ func TestContext(t *testing.T) {
 func TestErrors(t *testing.T) {
 	f := small(t)
 	err := f.IPAM().AssignIP(ctx, ipam.AssignIPArgs{IP: cnet.MustParseIP("192.168.0.1"), Hostname: "node-1"})
-	require.EqualError(t, err, "The provided IP address is not in a configured pool\n")
-	require.ErrorIs(t, err, codes.NotInPool)
+	must.EqError(t, err, "The provided IP address is not in a configured pool\n")
+	must.ErrorIs(t, err, codes.NotInPool)
 	var refusal *sim.Error
-	require.ErrorAs(t, err, &refusal)
-	require.Equal(t, "192.168.0.1", refusal.Address.String())
+	must.ErrorAs[*sim.Error](t, err, &refusal)
+	must.Eq(t, "192.168.0.1", refusal.Address.String())
 
 	args := request("node-1", "a", 1)
 	args.IntendedUse = "Odd"
 	_, _, err = f.IPAM().AutoAssign(ctx, args)
-	require.EqualError(t, err, "cannot find a qualified ippool, no pools match the required use (Odd)")
-	require.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
+	must.EqError(t, err, "cannot find a qualified ippool, no pools match the required use (Odd)")
+	must.ErrorIs(t, err, ipam.ErrNoQualifiedPool)
 	args.Hostname = "nobody"
 	_, _, err = f.IPAM().AutoAssign(ctx, args)
-	require.ErrorAs(t, err, &cerrors.ErrorResourceDoesNotExist{})
+	must.ErrorAs[cerrors.ErrorResourceDoesNotExist](t, err, &cerrors.ErrorResourceDoesNotExist{})
 }
 
 // TestDetails: every refusal has a code, whatever its type, and what is no refusal has
@@ -164,9 +164,9 @@ func TestDetails(t *testing.T) {
 	i := f.IPAM()
 	handle, other := "a", "b"
 	ten := cnet.MustParseIP("10.0.0.10")
-	require.NoError(t, i.AssignIP(ctx, ipam.AssignIPArgs{IP: ten, Hostname: "node-1", HandleID: &handle}))
+	must.NoError(t, i.AssignIP(ctx, ipam.AssignIPArgs{IP: ten, Hostname: "node-1", HandleID: &handle}))
 	taken := i.AssignIP(ctx, ipam.AssignIPArgs{IP: ten, Hostname: "node-1", HandleID: &other})
-	require.ErrorAs(t, taken, &cerrors.ErrorResourceAlreadyExists{})
+	must.ErrorAs[cerrors.ErrorResourceAlreadyExists](t, taken, &cerrors.ErrorResourceAlreadyExists{})
 	_, _, free := i.GetAssignmentAttributes(ctx, cnet.MustParseIP("10.0.0.9"))
 	one := uint64(7)
 	_, badHandle := i.ReleaseIPs(ctx, ipam.ReleaseOptions{Address: "10.0.0.10", Handle: other})
@@ -202,24 +202,24 @@ func TestDetails(t *testing.T) {
 		{full, sim.Error{Code: codes.BlockNotEmpty, Host: "node-1", Block: netip.MustParsePrefix("10.0.0.8/30")}},
 	} {
 		got := fake.Details(c.err)
-		require.NotNil(t, got, c.err)
+		must.NotNil(t, got, must.Sprint(c.err))
 		got.Detail = ""
-		require.Equal(t, c.want, *got, "%v", c.err)
-		require.Equal(t, c.want.Code, fake.Details(fmt.Errorf("wrapped: %w", c.err)).Code)
+		must.EqOp(t, c.want, *got, must.Sprintf("%v", c.err))
+		must.Eq(t, c.want.Code, fake.Details(fmt.Errorf("wrapped: %w", c.err)).Code)
 	}
 	f.Before(func(context.Context, string, ...any) error { return errDown })
-	require.Nil(t, fake.Details(i.ReleaseByHandle(ctx, handle)))
-	require.Nil(t, fake.Details(nil))
+	must.Nil(t, fake.Details(i.ReleaseByHandle(ctx, handle)))
+	must.Nil(t, fake.Details(nil))
 }
 
 // TestWindows: the client of a Windows node needs strict affinity.
 func TestWindows(t *testing.T) {
 	f := small(t)
 	_, _, err := f.IPAMOnWindows().AutoAssign(ctx, request("node-1", "a", 1))
-	require.Equal(t, ipam.ErrStrictAffinity, err)
-	require.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
+	must.Eq(t, ipam.ErrStrictAffinity, err)
+	must.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
 	_, _, err = f.IPAMOnWindows().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 }
 
 // TestPullMode: pools and reservations are asked for at each operation.
@@ -231,7 +231,7 @@ func TestPullMode(t *testing.T) {
 		Pools:        fake.PoolFunc(func() ([]v3.IPPool, error) { return pools, failure }),
 		Reservations: fake.ReservationFunc(func() ([]string, error) { return reserved, nil }),
 	})
-	require.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, f.SetNode("node-1", nil))
 	assign := func() (string, error) {
 		v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
 		if err != nil || len(v4.IPs) == 0 {
@@ -240,24 +240,24 @@ func TestPullMode(t *testing.T) {
 		return v4.IPs[0].String(), nil
 	}
 	_, err := assign()
-	require.Equal(t, ipam.ErrNoQualifiedPool, err)
+	must.Eq(t, ipam.ErrNoQualifiedPool, err)
 	pools = append(pools, fake.Pool("b", "10.0.0.0/24"))
 	first, err := assign()
-	require.NoError(t, err)
-	require.Equal(t, "10.0.0.128/26", first)
+	must.NoError(t, err)
+	must.Eq(t, "10.0.0.128/26", first)
 	reserved = []string{"10.0.0.129", "10.0.0.130/31"}
 	second, err := assign()
-	require.NoError(t, err)
-	require.Equal(t, "10.0.0.132/26", second)
+	must.NoError(t, err)
+	must.Eq(t, "10.0.0.132/26", second)
 	pools[0].Spec.Disabled = true
 	_, err = assign()
-	require.Equal(t, ipam.ErrNoQualifiedPool, err)
+	must.Eq(t, ipam.ErrNoQualifiedPool, err)
 	pools[0] = fake.Pool("b", "10.1.0.0/24") // another of that name
 	_, err = assign()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	failure = errDown
 	_, err = assign()
-	require.ErrorIs(t, err, errDown)
+	must.ErrorIs(t, err, errDown)
 }
 
 // TestAccessorUsesTheFake: an accessor may look at the fake, and two pools of one name
@@ -273,12 +273,12 @@ func TestAccessorUsesTheFake(t *testing.T) {
 		}),
 	})
 	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, _, err = f.Resources().List(ctx, &v3.IPReservation{}, fake.ListOptions{})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	pools = append(pools, fake.Pool("a", "10.0.1.0/24"))
 	_, _, err = f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-	require.EqualError(t, err, "fake: two pools are called a")
+	must.EqError(t, err, "fake: two pools are called a")
 }
 
 // TestReleases: each release has its rules, and the clock is the caller's.
@@ -286,42 +286,42 @@ func TestReleases(t *testing.T) {
 	for release, reclaimed := range map[string]bool{"": false, "v3.32.1": true, "master": true} {
 		p := fake.Pool("one", "10.0.0.0/26")
 		f := fake.New(fake.Options{Pools: fake.Pools(p), Release: release})
-		require.NoError(t, f.SetNode("node-1", nil))
+		must.NoError(t, f.SetNode("node-1", nil))
 		_, _, err := f.IPAM().ClaimAffinity(ctx, cnet.MustParseNetwork("10.0.0.0/26"), "gone")
-		require.NoError(t, err)
-		require.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
+		must.NoError(t, err)
+		must.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
 		f.Clock().Advance(time.Hour)
 		v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 1))
-		require.NoError(t, err)
-		require.Equal(t, reclaimed, v4.PartialFulfillmentError() == nil, release)
+		must.NoError(t, err)
+		must.Eq(t, reclaimed, v4.PartialFulfillmentError() == nil, must.Sprint(release))
 	}
-	require.Panics(t, func() { fake.New(fake.Options{Release: "latest"}) })
+	must.Panic(t, func() { fake.New(fake.Options{Release: "latest"}) })
 }
 
 // TestCooldown: what the library's types do not have, a newer release has.
 func TestCooldown(t *testing.T) {
 	config := sim.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}
-	require.ErrorIs(t, small(t).PutIPAMConfig(config), codes.InvalidArgument, "v3.28 has none")
+	must.ErrorIs(t, small(t).PutIPAMConfig(config), codes.InvalidArgument, must.Sprint("v3.28 has none"))
 
 	p := fake.Pool("one", "10.0.0.0/30")
 	p.Spec.BlockSize = 30
 	f := fake.New(fake.Options{Pools: fake.Pools(p), Release: "v3.33"})
-	require.NoError(t, f.SetNode("node-1", nil))
-	require.NoError(t, f.PutIPAMConfig(config))
+	must.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, f.PutIPAMConfig(config))
 	_, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "a", 4))
-	require.NoError(t, err)
-	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
+	must.NoError(t, err)
+	must.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
 	for _, want := range []int{0, 4} {
 		v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "b", 4))
-		require.NoError(t, err)
-		require.Len(t, v4.IPs, want)
+		must.NoError(t, err)
+		must.Len(t, want, v4.IPs)
 		f.Clock().Advance(time.Minute)
 	}
-	require.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
-	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "b"))
+	must.NoError(t, f.IPAM().SetIPAMConfig(ctx, ipam.IPAMConfig{StrictAffinity: true, AutoAllocateBlocks: true}))
+	must.NoError(t, f.IPAM().ReleaseByHandle(ctx, "b"))
 	v4, _, err := f.IPAM().AutoAssign(ctx, request("node-1", "c", 1))
-	require.NoError(t, err)
-	require.Empty(t, v4.IPs, "the cooldown is still there")
+	must.NoError(t, err)
+	must.SliceEmpty(t, v4.IPs, must.Sprint("the cooldown is still there"))
 }
 
 // TestConcurrency: goroutines never get one address twice. The race detector looks
@@ -333,7 +333,7 @@ func TestConcurrency(t *testing.T) {
 	seen := make(map[string]int)
 	for i := range 8 {
 		host := fmt.Sprintf("node-%d", i%3)
-		require.NoError(t, f.SetNode(host, nil))
+		must.NoError(t, f.SetNode(host, nil))
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -355,6 +355,6 @@ func TestConcurrency(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	require.Len(t, seen, 8*20*2)
-	require.Equal(t, 8*20, f.Summary()["AutoAssign"])
+	must.MapLen(t, 8*20*2, seen)
+	must.Eq(t, 8*20, f.Summary()["AutoAssign"])
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	sim "github.com/ipamsim/ipamsim/ipam"
@@ -34,10 +34,10 @@ var recordings = []struct {
 func replay(t *testing.T, name string, make func(sim.Options) *engine) (e *engine, operations int, divergences []string) {
 	t.Helper()
 	r, err := trace.Open(name)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer r.Close()
 	result, err := trace.Replay(r, func(o sim.Options) trace.Engine { e = make(o); return e })
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, d := range result.Divergences {
 		want := d.Op.Out
 		want.Released = nil // which the interface does not name
@@ -83,8 +83,8 @@ func TestRecordings(t *testing.T) {
 	for _, of := range recordings {
 		t.Run(filepath.Dir(of.pattern), func(t *testing.T) {
 			names, err := filepath.Glob("../../testdata/" + of.pattern)
-			require.NoError(t, err)
-			require.Len(t, names, of.files)
+			must.NoError(t, err)
+			must.Len(t, of.files, names)
 			total := 0
 			taken := names
 			if testing.Short() || property.UnderRace {
@@ -100,7 +100,7 @@ func TestRecordings(t *testing.T) {
 				add(past, e.past)
 			}
 			if len(taken) == len(names) {
-				require.Equal(t, of.operations, total)
+				must.Eq(t, of.operations, total)
 			}
 		})
 	}
@@ -161,6 +161,6 @@ func TestRecordingsReject(t *testing.T) {
 			e.ipam = of.broken(e.fake.IPAM())
 			return e
 		})
-		require.NotEmpty(t, divergences, what)
+		must.SliceNotEmpty(t, divergences, must.Sprint(what))
 	}
 }

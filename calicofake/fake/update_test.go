@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,34 +28,34 @@ func TestNoNewFinalizers(t *testing.T) {
 		}
 		o.SetFinalizers([]string{"example.org/a"})
 		o, err := r.Create(ctx, o)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		o, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/a", "example.org/b"))
-		require.NoError(t, err, "it is not being deleted yet")
+		must.NoError(t, err, must.Sprint("it is not being deleted yet"))
 		o, err = r.Delete(ctx, o, o.GetName(), nil)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		at := o.GetResourceVersion()
 
 		more := o.DeepCopyObject().(fake.Object)
 		more.SetFinalizers([]string{"example.org/a", "example.org/b", "example.org/c"})
 		_, err = r.Update(ctx, more)
-		require.True(t, kerrors.IsInvalid(err), "%v", err)
-		require.ErrorContains(t, err, "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted")
+		must.True(t, kerrors.IsInvalid(err), must.Sprintf("%v", err))
+		must.ErrorContains(t, err, "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted")
 		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/c"))
-		require.True(t, kerrors.IsInvalid(err), "%v", err)
+		must.True(t, kerrors.IsInvalid(err), must.Sprintf("%v", err))
 		o, err = r.Get(ctx, o, o.GetName())
-		require.NoError(t, err)
-		require.Equal(t, at, o.GetResourceVersion(), "nothing was written")
+		must.NoError(t, err)
+		must.Eq(t, at, o.GetResourceVersion(), must.Sprint("nothing was written"))
 
 		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/b", "example.org/a"))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/b"))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		_, err = r.Patch(ctx, o, o.GetName(), finalizers("example.org/a"))
-		require.True(t, kerrors.IsInvalid(err), "one that was taken away does not come back: %v", err)
+		must.True(t, kerrors.IsInvalid(err), must.Sprintf("one that was taken away does not come back: %v", err))
 		_, err = r.Patch(ctx, o, o.GetName(), finalizers())
-		require.NoError(t, err)
+		must.NoError(t, err)
 		_, err = r.Get(ctx, o, o.GetName())
-		require.True(t, kerrors.IsNotFound(err), "%v", err)
+		must.True(t, kerrors.IsNotFound(err), must.Sprintf("%v", err))
 	}
 }
 
@@ -66,12 +66,12 @@ func TestTimes(t *testing.T) {
 	r := f.Resources()
 	pool := fake.Pool("blue", "10.0.0.0/24")
 	o, err := r.Create(ctx, &pool)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	created, at := o.GetCreationTimestamp(), o.GetResourceVersion()
 	later, grace, other := metav1.NewTime(created.Add(time.Hour)), int64(30), int64(31)
 	edits := func(edit func(fake.Object)) []error {
 		now, err := r.Get(ctx, o, "blue")
-		require.NoError(t, err)
+		must.NoError(t, err)
 		edit(now)
 		_, updated := r.Update(ctx, now)
 		_, patched := r.Patch(ctx, o, "blue", func(o fake.Object) (fake.Object, error) {
@@ -81,57 +81,57 @@ func TestTimes(t *testing.T) {
 		return []error{updated, patched}
 	}
 	for _, err := range edits(func(o fake.Object) { o.SetDeletionTimestamp(&later) }) {
-		require.True(t, kerrors.IsInvalid(err), "%v", err)
-		require.ErrorContains(t, err, "metadata.deletionTimestamp: Invalid value")
-		require.ErrorContains(t, err, "field is immutable")
+		must.True(t, kerrors.IsInvalid(err), must.Sprintf("%v", err))
+		must.ErrorContains(t, err, "metadata.deletionTimestamp: Invalid value")
+		must.ErrorContains(t, err, "field is immutable")
 	}
 	for _, err := range edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(&grace) }) {
-		require.True(t, kerrors.IsInvalid(err), "%v", err)
-		require.ErrorContains(t, err, "metadata.deletionGracePeriodSeconds: Invalid value")
+		must.True(t, kerrors.IsInvalid(err), must.Sprintf("%v", err))
+		must.ErrorContains(t, err, "metadata.deletionGracePeriodSeconds: Invalid value")
 	}
 	ignored := func(o fake.Object) {
 		o.SetCreationTimestamp(later)
 		o.SetGeneration(7)
 	}
-	require.Equal(t, []error{nil, nil}, edits(ignored))
+	must.Eq(t, []error{nil, nil}, edits(ignored))
 	o, err = r.Get(ctx, o, "blue")
-	require.NoError(t, err)
-	require.Equal(t, created, o.GetCreationTimestamp())
-	require.EqualValues(t, 1, o.GetGeneration())
-	require.Equal(t, at, o.GetResourceVersion(), "nothing was written")
+	must.NoError(t, err)
+	must.Eq(t, created, o.GetCreationTimestamp())
+	must.Eq(t, 1, o.GetGeneration())
+	must.Eq(t, at, o.GetResourceVersion(), must.Sprint("nothing was written"))
 
 	o.SetFinalizers([]string{"example.org/a"})
 	_, err = r.Update(ctx, o)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	o, err = r.Delete(ctx, o, "blue", nil)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	deleted := o.GetDeletionTimestamp()
-	require.Equal(t, []error{nil, nil}, edits(func(o fake.Object) { o.SetDeletionTimestamp(&later) }), "that of a deletion stays, too")
-	require.Equal(t, []error{nil, nil}, edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(nil) }))
+	must.Eq(t, []error{nil, nil}, edits(func(o fake.Object) { o.SetDeletionTimestamp(&later) }), must.Sprint("that of a deletion stays, too"))
+	must.Eq(t, []error{nil, nil}, edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(nil) }))
 	for _, err := range edits(func(o fake.Object) { o.SetDeletionGracePeriodSeconds(&other) }) {
-		require.True(t, kerrors.IsInvalid(err), "%v", err)
+		must.True(t, kerrors.IsInvalid(err), must.Sprintf("%v", err))
 	}
 	o, err = r.Get(ctx, o, "blue")
-	require.NoError(t, err)
-	require.Equal(t, deleted, o.GetDeletionTimestamp())
+	must.NoError(t, err)
+	must.Eq(t, deleted, o.GetDeletionTimestamp())
 }
 
 // TestStatus: of the status of a node there is no creation and no deletion, and
 // Calico's kinds have none.
 func TestStatus(t *testing.T) {
 	f := fake.New(fake.Options{})
-	require.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, f.SetNode("node-1", nil))
 	r := f.Resources().Status()
 	n, err := r.Get(ctx, &corev1.Node{}, "node-1")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, err = r.Update(ctx, n)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	pool := fake.Pool("blue", "10.0.0.0/24")
 	_, created := r.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-2"}})
 	_, deleted := r.Delete(ctx, n, "node-1", nil)
 	_, updated := r.Update(ctx, &pool)
 	for _, err := range []error{created, deleted, updated} {
-		require.True(t, kerrors.IsMethodNotSupported(err), "%v", err)
+		must.True(t, kerrors.IsMethodNotSupported(err), must.Sprintf("%v", err))
 	}
 }
 
@@ -139,15 +139,15 @@ func TestStatus(t *testing.T) {
 // another object of it.
 func TestPatch(t *testing.T) {
 	f := fake.New(fake.Options{})
-	require.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, f.SetNode("node-1", nil))
 	r := f.Resources()
 	node := &corev1.Node{}
 	o, err := r.Patch(ctx, node, "node-1", func(o fake.Object) (fake.Object, error) {
 		o.SetLabels(map[string]string{"zone": "a"})
 		return o, nil
 	})
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"zone": "a"}, o.GetLabels())
+	must.NoError(t, err)
+	must.Eq(t, map[string]string{"zone": "a"}, o.GetLabels())
 	at := o.GetResourceVersion()
 
 	failed := errors.New("failed")
@@ -155,21 +155,21 @@ func TestPatch(t *testing.T) {
 		o.SetLabels(nil)
 		return nil, failed
 	})
-	require.ErrorIs(t, err, failed)
+	must.ErrorIs(t, err, failed)
 	_, err = r.Patch(ctx, node, "node-1", func(o fake.Object) (fake.Object, error) {
 		o.SetName("node-2")
 		return o, nil
 	})
-	require.True(t, kerrors.IsBadRequest(err), "%v", err)
+	must.True(t, kerrors.IsBadRequest(err), must.Sprintf("%v", err))
 	_, err = r.Patch(ctx, node, "node-1", func(fake.Object) (fake.Object, error) {
 		p := fake.Pool("node-1", "10.0.0.0/24")
 		return &p, nil
 	})
-	require.True(t, kerrors.IsBadRequest(err), "%v", err)
+	must.True(t, kerrors.IsBadRequest(err), must.Sprintf("%v", err))
 	_, err = r.Patch(ctx, node, "node-2", nil)
-	require.True(t, kerrors.IsNotFound(err), "%v", err)
+	must.True(t, kerrors.IsNotFound(err), must.Sprintf("%v", err))
 	o, err = r.Get(ctx, node, "node-1")
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"zone": "a"}, o.GetLabels())
-	require.Equal(t, at, o.GetResourceVersion())
+	must.NoError(t, err)
+	must.Eq(t, map[string]string{"zone": "a"}, o.GetLabels())
+	must.Eq(t, at, o.GetResourceVersion())
 }

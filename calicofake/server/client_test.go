@@ -11,7 +11,8 @@ import (
 	v3 "github.com/projectcalico/api/pkg/apis/projectcalico/v3"
 	libapiv3 "github.com/projectcalico/calico/libcalico-go/lib/apis/v3"
 	"github.com/projectcalico/calico/libcalico-go/lib/ipam"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
+	"github.com/shoenig/test/wait"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,9 +34,9 @@ func key(name string) client.ObjectKey { return client.ObjectKey{Name: name} }
 func started(t testing.TB, o fake.Options) (*fake.Fake, *server.Server) {
 	t.Helper()
 	f := fake.New(o)
-	require.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, f.SetNode("node-1", nil))
 	s, err := server.New(f)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	t.Cleanup(s.Close)
 	return f, s
 }
@@ -43,7 +44,7 @@ func started(t testing.TB, o fake.Options) (*fake.Fake, *server.Server) {
 func schemeOf(t testing.TB) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	require.NoError(t, fake.AddToScheme(scheme))
+	must.NoError(t, fake.AddToScheme(scheme))
 	return scheme
 }
 
@@ -51,7 +52,7 @@ func schemeOf(t testing.TB) *runtime.Scheme {
 func clientOf(t testing.TB, config *rest.Config) client.WithWatch {
 	t.Helper()
 	c, err := client.NewWithWatch(config, client.Options{Scheme: schemeOf(t)})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return c
 }
 
@@ -77,57 +78,57 @@ func TestControllerRuntime(t *testing.T) {
 	f, s := started(t, fake.Options{})
 	c := clientOf(t, s.Config())
 	_, err := assign(f, "a", 1)
-	require.ErrorContains(t, err, "cannot find a qualified ippool")
+	must.ErrorContains(t, err, "cannot find a qualified ippool")
 
 	blue := pool("blue", "10.0.0.0/28")
 	blue.Spec.BlockSize = 30
-	require.NoError(t, c.Create(ctx, blue))
-	require.NotEmpty(t, blue.UID)
-	require.NotEmpty(t, blue.ResourceVersion)
-	require.EqualValues(t, 1, blue.Generation)
-	require.Equal(t, fake.Start, blue.CreationTimestamp.UTC())
-	require.True(t, kerrors.IsAlreadyExists(c.Create(ctx, pool("blue", "10.9.0.0/28"))))
+	must.NoError(t, c.Create(ctx, blue))
+	must.NotEq(t, "", blue.UID)
+	must.NotEq(t, "", blue.ResourceVersion)
+	must.Eq(t, 1, blue.Generation)
+	must.EqOp(t, fake.Start, blue.CreationTimestamp.UTC())
+	must.True(t, kerrors.IsAlreadyExists(c.Create(ctx, pool("blue", "10.9.0.0/28"))))
 
 	ips, err := assign(f, "a", 1)
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.8"}, ips)
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.8"}, ips)
 	var b libapiv3.IPAMBlock
-	require.NoError(t, c.Get(ctx, key("10-0-0-8-30"), &b))
-	require.Equal(t, "host:node-1", *b.Spec.Affinity)
-	require.Equal(t, []int{1, 2, 3}, b.Spec.Unallocated)
-	require.Equal(t, "a", *b.Spec.Attributes[*b.Spec.Allocations[0]].AttrPrimary)
+	must.NoError(t, c.Get(ctx, key("10-0-0-8-30"), &b))
+	must.Eq(t, "host:node-1", *b.Spec.Affinity)
+	must.Eq(t, []int{1, 2, 3}, b.Spec.Unallocated)
+	must.Eq(t, "a", *b.Spec.Attributes[*b.Spec.Allocations[0]].AttrPrimary)
 
 	b.Spec.Unallocated = []int{3, 1, 2}
-	require.NoError(t, c.Update(ctx, &b))
-	require.EqualValues(t, 3, b.Generation) // created, assigned from, updated
+	must.NoError(t, c.Update(ctx, &b))
+	must.Eq(t, 3, b.Generation) // created, assigned from, updated
 	ips, err = assign(f, "b", 1)
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.11"}, ips)
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.11"}, ips)
 
 	var handles libapiv3.IPAMHandleList
-	require.NoError(t, c.List(ctx, &handles))
-	require.Len(t, handles.Items, 2)
-	require.Equal(t, map[string]int{"10.0.0.8/30": 1}, handles.Items[1].Spec.Block)
+	must.NoError(t, c.List(ctx, &handles))
+	must.Len(t, 2, handles.Items)
+	must.Eq(t, map[string]int{"10.0.0.8/30": 1}, handles.Items[1].Spec.Block)
 
 	config := &libapiv3.IPAMConfig{ObjectMeta: metav1.ObjectMeta{Name: "default"}, Spec: libapiv3.IPAMConfigSpec{StrictAffinity: true, MaxBlocksPerHost: 1}}
-	require.NoError(t, c.Create(ctx, config))
+	must.NoError(t, c.Create(ctx, config))
 	_, err = assign(f, "c", 3)
-	require.ErrorContains(t, err, "cannot allocate new block due to per host block limit")
+	must.ErrorContains(t, err, "cannot allocate new block due to per host block limit")
 
 	reserved := &v3.IPReservation{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Spec: v3.IPReservationSpec{ReservedCIDRs: []string{"10.0.0.9"}}}
-	require.NoError(t, c.Create(ctx, reserved))
-	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "c"))
+	must.NoError(t, c.Create(ctx, reserved))
+	must.NoError(t, f.IPAM().ReleaseByHandle(ctx, "c"))
 	ips, err = assign(f, "d", 1)
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.10"}, ips)
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.10"}, ips)
 
-	require.NoError(t, c.Delete(ctx, blue))
-	require.True(t, kerrors.IsNotFound(c.Delete(ctx, blue)))
+	must.NoError(t, c.Delete(ctx, blue))
+	must.True(t, kerrors.IsNotFound(c.Delete(ctx, blue)))
 	_, err = assign(f, "e", 1)
-	require.ErrorContains(t, err, "cannot find a qualified ippool")
-	require.NoError(t, c.DeleteAllOf(ctx, new(libapiv3.IPAMHandle)))
+	must.ErrorContains(t, err, "cannot find a qualified ippool")
+	must.NoError(t, c.DeleteAllOf(ctx, new(libapiv3.IPAMHandle)))
 	_, err = f.IPAM().IPsByHandle(ctx, "a")
-	require.ErrorContains(t, err, "does not exist")
+	must.ErrorContains(t, err, "does not exist")
 }
 
 // TestMetadata: labels, annotations, owners and finalizers stay with an object that
@@ -136,39 +137,39 @@ func TestMetadata(t *testing.T) {
 	f, s := started(t, fake.Options{Pools: fake.Pools(*pool("blue", "10.0.0.0/24"))})
 	c := clientOf(t, s.Config())
 	_, err := assign(f, "a", 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var h libapiv3.IPAMHandle
-	require.NoError(t, c.Get(ctx, key("a"), &h))
+	must.NoError(t, c.Get(ctx, key("a"), &h))
 	before := h.DeepCopy()
 	h.Labels, h.Finalizers = map[string]string{"app": "web"}, []string{"example.org/hold"}
-	require.NoError(t, c.Patch(ctx, &h, client.MergeFrom(before)))
-	require.Equal(t, before.Generation, h.Generation, "the spec is as it was")
-	require.NotEqual(t, before.ResourceVersion, h.ResourceVersion)
+	must.NoError(t, c.Patch(ctx, &h, client.MergeFrom(before)))
+	must.Eq(t, before.Generation, h.Generation, must.Sprint("the spec is as it was"))
+	must.NotEq(t, before.ResourceVersion, h.ResourceVersion)
 	same := h.ResourceVersion
-	require.NoError(t, c.Update(ctx, &h))
-	require.Equal(t, same, h.ResourceVersion, "an update without a change is no write")
+	must.NoError(t, c.Update(ctx, &h))
+	must.Eq(t, same, h.ResourceVersion, must.Sprint("an update without a change is no write"))
 
 	_, err = assign(f, "a", 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var list libapiv3.IPAMHandleList
-	require.NoError(t, c.List(ctx, &list, client.MatchingLabels{"app": "web"}))
-	require.Len(t, list.Items, 1)
-	require.Equal(t, before.UID, list.Items[0].UID)
-	require.Equal(t, map[string]int{"10.0.0.128/26": 2}, list.Items[0].Spec.Block)
-	require.NoError(t, c.List(ctx, &list, client.MatchingLabels{"app": "db"}))
-	require.Empty(t, list.Items)
+	must.NoError(t, c.List(ctx, &list, client.MatchingLabels{"app": "web"}))
+	must.Len(t, 1, list.Items)
+	must.Eq(t, before.UID, list.Items[0].UID)
+	must.Eq(t, map[string]int{"10.0.0.128/26": 2}, list.Items[0].Spec.Block)
+	must.NoError(t, c.List(ctx, &list, client.MatchingLabels{"app": "db"}))
+	must.SliceEmpty(t, list.Items, must.Sprint(list.Items))
 
-	require.NoError(t, c.Delete(ctx, &h))
-	require.NoError(t, c.Get(ctx, key("a"), &h), "the finalizer holds it")
-	require.NotNil(t, h.DeletionTimestamp)
+	must.NoError(t, c.Delete(ctx, &h))
+	must.NoError(t, c.Get(ctx, key("a"), &h), must.Sprint("the finalizer holds it"))
+	must.NotNil(t, h.DeletionTimestamp)
 	h.Finalizers = nil
-	require.NoError(t, c.Update(ctx, &h))
-	require.True(t, kerrors.IsNotFound(c.Get(ctx, key("a"), &h)))
+	must.NoError(t, c.Update(ctx, &h))
+	must.True(t, kerrors.IsNotFound(c.Get(ctx, key("a"), &h)))
 
 	partial := &metav1.PartialObjectMetadata{}
 	partial.SetGroupVersionKind(fake.Kinds()[1].GroupVersionKind)
-	require.NoError(t, c.Get(ctx, key("10-0-0-128-26"), partial))
-	require.NotEmpty(t, partial.UID)
+	must.NoError(t, c.Get(ctx, key("10-0-0-128-26"), partial))
+	must.NotEq(t, "", partial.UID)
 }
 
 // TestNodes: a client that sends protobuf, as controller-runtime's does for nodes if
@@ -178,20 +179,20 @@ func TestNodes(t *testing.T) {
 	c := clientOf(t, &rest.Config{Host: s.URL(), QPS: -1})
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-2", Labels: map[string]string{"zone": "a"}}}
 	n.Spec.PodCIDR = "10.1.0.0/24"
-	require.NoError(t, c.Create(ctx, n))
+	must.NoError(t, c.Create(ctx, n))
 	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.1"}}
-	require.NoError(t, c.Status().Update(ctx, n))
+	must.NoError(t, c.Status().Update(ctx, n))
 	before := n.DeepCopy()
 	n.Labels["zone"] = "b"
-	require.NoError(t, c.Patch(ctx, n, client.StrategicMergeFrom(before)))
+	must.NoError(t, c.Patch(ctx, n, client.StrategicMergeFrom(before)))
 
-	require.NoError(t, f.SetNode("node-2", map[string]string{"zone": "c"}))
-	require.NoError(t, c.Get(ctx, key("node-2"), n))
-	require.Equal(t, map[string]string{"zone": "c"}, n.Labels)
-	require.Equal(t, "10.1.0.0/24", n.Spec.PodCIDR)
-	require.Equal(t, "192.0.2.1", n.Status.Addresses[0].Address)
-	require.NoError(t, c.Delete(ctx, n, client.Preconditions{UID: &n.UID, ResourceVersion: &n.ResourceVersion}))
-	require.False(t, f.DeleteNode("node-2"))
+	must.NoError(t, f.SetNode("node-2", map[string]string{"zone": "c"}))
+	must.NoError(t, c.Get(ctx, key("node-2"), n))
+	must.Eq(t, map[string]string{"zone": "c"}, n.Labels)
+	must.Eq(t, "10.1.0.0/24", n.Spec.PodCIDR)
+	must.Eq(t, "192.0.2.1", n.Status.Addresses[0].Address)
+	must.NoError(t, c.Delete(ctx, n, client.Preconditions{UID: &n.UID, ResourceVersion: &n.ResourceVersion}))
+	must.False(t, f.DeleteNode("node-2"))
 }
 
 // loses lets two clients write one object. It returns what went wrong if one of them
@@ -222,7 +223,7 @@ func loses(t *testing.T, config *rest.Config) error {
 
 func TestConflict(t *testing.T) {
 	_, s := started(t, fake.Options{})
-	require.NoError(t, loses(t, s.Config()))
+	must.NoError(t, loses(t, s.Config()))
 }
 
 // TestConflictIsCaught: the same on a server that pays no attention to revisions.
@@ -233,8 +234,8 @@ func TestConflictIsCaught(t *testing.T) {
 	for method, of := range map[string]string{http.MethodPut: "metadata", http.MethodDelete: "preconditions"} {
 		h := withoutRevisions(server.Handler(fake.New(fake.Options{})), method, of)
 		s, err := server.Start(h)
-		require.NoError(t, err)
-		require.ErrorContains(t, loses(t, s.Config()), "no conflict")
+		must.NoError(t, err)
+		must.ErrorContains(t, loses(t, s.Config()), "no conflict")
 		s.Close()
 	}
 }
@@ -243,29 +244,32 @@ func TestConflictIsCaught(t *testing.T) {
 func TestCache(t *testing.T) {
 	f, s := started(t, fake.Options{Pools: fake.Pools(*pool("blue", "10.0.0.0/24"))})
 	c, err := cache.New(s.Config(), cache.Options{Scheme: schemeOf(t)})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	until, cancel := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Start(until) }()
-	defer func() { cancel(); require.NoError(t, <-stopped) }()
+	defer func() { cancel(); must.NoError(t, <-stopped) }()
 
 	_, err = assign(f, "a", 1)
-	require.NoError(t, err)
-	eventually := func(what string, ok func() bool) { require.Eventually(t, ok, 20*time.Second, 5*time.Millisecond, what) }
+	must.NoError(t, err)
+	eventually := func(what string, ok func() bool) {
+		must.Wait(t, wait.InitialSuccess(wait.BoolFunc(ok),
+			wait.Timeout(20*time.Second), wait.Gap(5*time.Millisecond)), must.Sprint(what))
+	}
 	var handles libapiv3.IPAMHandleList
 	eventually("a handle of before", func() bool { return c.List(ctx, &handles) == nil && len(handles.Items) == 1 })
 	_, err = assign(f, "b", 3)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	eventually("a new handle", func() bool { return c.List(ctx, &handles) == nil && len(handles.Items) == 2 })
-	require.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
+	must.NoError(t, f.IPAM().ReleaseByHandle(ctx, "a"))
 	eventually("a handle deleted", func() bool { return kerrors.IsNotFound(c.Get(ctx, key("a"), &libapiv3.IPAMHandle{})) })
 
 	var b libapiv3.IPAMBlock
-	require.NoError(t, c.Get(ctx, key("10-0-0-128-26"), &b))
+	must.NoError(t, c.Get(ctx, key("10-0-0-128-26"), &b))
 	_, err = assign(f, "b", 60)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	eventually("the block", func() bool { return c.Get(ctx, key("10-0-0-128-26"), &b) == nil && len(b.Spec.Unallocated) == 1 })
 	meta := &metav1.PartialObjectMetadata{}
 	meta.SetGroupVersionKind(fake.Kinds()[0].GroupVersionKind)
-	require.NoError(t, c.Get(ctx, key("node-1-10-0-0-128-26"), meta))
+	must.NoError(t, c.Get(ctx, key("node-1-10-0-0-128-26"), meta))
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -21,22 +21,22 @@ func nodes() *corev1.NodeList { return &corev1.NodeList{} }
 func do(t *testing.T, s *server.Server, method, path, body string, headers ...string) (status int, answer string) {
 	t.Helper()
 	r, err := http.NewRequest(method, s.URL()+path, strings.NewReader(body))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	out, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer func() { _ = out.Body.Close() }()
 	text, err := io.ReadAll(out.Body)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return out.StatusCode, string(text)
 }
 
 func get(t *testing.T, s *server.Server, path string) string {
 	t.Helper()
 	status, body := do(t, s, http.MethodGet, path, "")
-	require.Equal(t, http.StatusOK, status, body)
+	must.Eq(t, http.StatusOK, status, must.Sprint(body))
 	return body
 }
 
@@ -46,9 +46,9 @@ const calico = "/apis/crd.projectcalico.org/v1/"
 func TestRefusals(t *testing.T) {
 	f, s := started(t, fake.Options{Reservations: fake.Reservations("10.0.0.1")})
 	c := clientOf(t, s.Config())
-	require.NoError(t, c.Create(ctx, pool("blue", "10.0.0.0/24")))
+	must.NoError(t, c.Create(ctx, pool("blue", "10.0.0.0/24")))
 	_, err := assign(f, "a", 1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	object := func(kind, metadata, spec string) string {
 		return `{"apiVersion":"crd.projectcalico.org/v1","kind":"` + kind + `","metadata":{` + metadata + `},"spec":{` + spec + `}}`
 	}
@@ -121,22 +121,22 @@ func TestRefusals(t *testing.T) {
 	} {
 		status, body := do(t, s, c.method, c.path, c.body, "Content-Type", "application/json")
 		what := c.method + " " + c.path + " " + c.body[:min(len(c.body), 200)]
-		require.Equal(t, c.status, status, "%s: %s", what, body)
+		must.Eq(t, c.status, status, must.Sprintf("%s: %s", what, body))
 		var of metav1.Status
-		require.NoError(t, json.Unmarshal([]byte(body), &of))
-		require.Equal(t, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, of.TypeMeta, what)
-		require.Equal(t, "Failure", of.Status, what)
-		require.EqualValues(t, c.status, of.Code, what)
-		require.Equal(t, c.reason, string(of.Reason), what)
-		require.Contains(t, of.Message, c.message, what)
+		must.NoError(t, json.Unmarshal([]byte(body), &of))
+		must.Eq(t, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, of.TypeMeta, must.Sprint(what))
+		must.Eq(t, "Failure", of.Status, must.Sprint(what))
+		must.Eq(t, c.status, int(of.Code), must.Sprint(what))
+		must.Eq(t, c.reason, string(of.Reason), must.Sprint(what))
+		must.StrContains(t, of.Message, c.message, must.Sprint(what))
 	}
 	status, body := do(t, s, http.MethodPatch, calico+"ippools/blue", `[1`, "Content-Type", "application/merge-patch+json")
-	require.Equal(t, http.StatusBadRequest, status, body)
+	must.Eq(t, http.StatusBadRequest, status, must.Sprint(body))
 	status, body = do(t, s, http.MethodPatch, "/api/v1/nodes/node-1", `[1`, "Content-Type", "application/json-patch+json")
-	require.Equal(t, http.StatusUnsupportedMediaType, status, body)
-	require.Contains(t, body, "application/strategic-merge-patch+json")
+	must.Eq(t, http.StatusUnsupportedMediaType, status, must.Sprint(body))
+	must.StrContains(t, body, "application/strategic-merge-patch+json")
 	status, body = do(t, s, http.MethodGet, calico+"ippools", ``, "Accept", "application/yaml")
-	require.Equal(t, http.StatusNotAcceptable, status, body)
+	must.Eq(t, http.StatusNotAcceptable, status, must.Sprint(body))
 }
 
 // TestWarning: an unknown field is said and left out, unless the client wants it
@@ -145,11 +145,11 @@ func TestWarning(t *testing.T) {
 	_, s := started(t, fake.Options{})
 	r, err := http.Post(s.URL()+calico+"ippools", "application/yaml",
 		strings.NewReader("apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: blue}\nspec: {cidr: 10.0.0.0/24, size: 26}\n"))
-	require.NoError(t, err)
-	require.NoError(t, r.Body.Close())
-	require.Equal(t, http.StatusCreated, r.StatusCode)
-	require.Equal(t, `299 - "strict decoding error: unknown field \"spec.size\""`, r.Header.Get("Warning"))
-	require.NotContains(t, get(t, s, calico+"ippools/blue"), "size")
+	must.NoError(t, err)
+	must.NoError(t, r.Body.Close())
+	must.Eq(t, http.StatusCreated, r.StatusCode)
+	must.Eq(t, `299 - "strict decoding error: unknown field \"spec.size\""`, r.Header.Get("Warning"))
+	must.StrNotContains(t, get(t, s, calico+"ippools/blue"), "size")
 }
 
 // TestForms: tables as kubectl asks for them, and metadata alone.
@@ -158,19 +158,19 @@ func TestForms(t *testing.T) {
 	f.Clock().Advance(90e9)
 	answer := func(path, accept string) string {
 		status, body := do(t, s, http.MethodGet, path, "", "Accept", accept)
-		require.Equal(t, http.StatusOK, status, body)
+		must.Eq(t, http.StatusOK, status, must.Sprint(body))
 		return body
 	}
 	table := answer("/api/v1/nodes", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json")
 	var out metav1.Table
-	require.NoError(t, json.Unmarshal([]byte(table), &out))
-	require.Equal(t, []any{"node-1", "Unknown", "<none>", "90s", ""}, out.Rows[0].Cells)
-	require.Contains(t, string(out.Rows[0].Object.Raw), `"kind":"PartialObjectMetadata"`)
-	require.Contains(t, answer("/api/v1/nodes?includeObject=Object", "application/json;as=Table;v=v1;g=meta.k8s.io"), `"kind":"Node"`)
-	require.NotContains(t, answer("/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"), `"uid"`)
+	must.NoError(t, json.Unmarshal([]byte(table), &out))
+	must.Eq(t, []any{"node-1", "Unknown", "<none>", "90s", ""}, out.Rows[0].Cells)
+	must.StrContains(t, string(out.Rows[0].Object.Raw), `"kind":"PartialObjectMetadata"`)
+	must.StrContains(t, answer("/api/v1/nodes?includeObject=Object", "application/json;as=Table;v=v1;g=meta.k8s.io"), `"kind":"Node"`)
+	must.StrNotContains(t, answer("/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"), `"uid"`)
 	list := answer("/api/v1/nodes", "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json")
-	require.Contains(t, list, `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[{"kind":"PartialObjectMetadata"`)
-	require.Contains(t, answer(calico+"ippools", "*/*"), `"items":[]`)
+	must.StrContains(t, list, `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[{"kind":"PartialObjectMetadata"`)
+	must.StrContains(t, answer(calico+"ippools", "*/*"), `"items":[]`)
 }
 
 // TestDiscovery: what kubectl and client-go read first.
@@ -188,6 +188,6 @@ func TestDiscovery(t *testing.T) {
 		"/openapi/v3/api/v1":             `"/api/v1/nodes/{name}"`,
 		"/openapi/v2":                    "fieldValidation",
 	} {
-		require.Contains(t, get(t, s, path), want, path)
+		must.StrContains(t, get(t, s, path), want, must.Sprint(path))
 	}
 }

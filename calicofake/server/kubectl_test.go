@@ -4,10 +4,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/calicofake/fake"
 )
@@ -21,7 +22,7 @@ func TestKubectl(t *testing.T) {
 	}
 	f, s := started(t, fake.Options{})
 	config := filepath.Join(t.TempDir(), "config")
-	require.NoError(t, os.WriteFile(config, s.Kubeconfig(), 0o600))
+	must.NoError(t, os.WriteFile(config, s.Kubeconfig(), 0o600))
 	kubectl := func(stdin string, args ...string) (string, error) {
 		cmd := exec.Command(program, append([]string{"--kubeconfig", config, "--cache-dir", t.TempDir()}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
@@ -31,33 +32,33 @@ func TestKubectl(t *testing.T) {
 	does := func(stdin string, args ...string) string {
 		t.Helper()
 		out, err := kubectl(stdin, args...)
-		require.NoError(t, err, "%s: %s", args, out)
+		must.NoError(t, err, must.Sprintf("%s: %s", args, out))
 		return out
 	}
 
-	require.Contains(t, does(`
+	must.StrContains(t, does(`
 apiVersion: crd.projectcalico.org/v1
 kind: IPPool
 metadata: {name: blue}
 spec: {cidr: 10.0.0.0/24, blockSize: 26, nodeSelector: all()}
 `, "create", "-f", "-"), "ippool.crd.projectcalico.org/blue created")
 	ips, err := assign(f, "a", 2)
-	require.NoError(t, err)
-	require.Len(t, ips, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, ips)
 
-	require.Regexp(t, `^NAME +AGE\nnode-1-10-0-0-\d+-26 +\S+\n$`, does("", "get", "blockaffinities"))
-	require.Regexp(t, `^node-1 10\.0\.0\.\d+/26 confirmed$`, does("", "get", "blockaffinities", "-o", `jsonpath={.items[0].spec.node} {.items[0].spec.cidr} {.items[0].spec.state}`))
+	must.RegexMatch(t, regexp.MustCompile(`^NAME +AGE\nnode-1-10-0-0-\d+-26 +\S+\n$`), does("", "get", "blockaffinities"))
+	must.RegexMatch(t, regexp.MustCompile(`^node-1 10\.0\.0\.\d+/26 confirmed$`), does("", "get", "blockaffinities", "-o", `jsonpath={.items[0].spec.node} {.items[0].spec.cidr} {.items[0].spec.state}`))
 	yaml := does("", "get", "blockaffinities", "-o", "yaml")
 	for _, line := range []string{"apiVersion: v1\nitems:\n- apiVersion: crd.projectcalico.org/v1\n  kind: BlockAffinity\n", `    deleted: "false"`, "    node: node-1\n", "    state: confirmed\n", "kind: List\n"} {
-		require.Contains(t, yaml, line)
+		must.StrContains(t, yaml, line)
 	}
-	require.Regexp(t, `^NAME +STATUS +ROLES +AGE +VERSION\nnode-1 `, does("", "get", "nodes"))
-	require.Contains(t, does("", "get", "ipamblocks", "-o", "json"), `"handle_id": "a"`)
+	must.RegexMatch(t, regexp.MustCompile(`^NAME +STATUS +ROLES +AGE +VERSION\nnode-1 `), does("", "get", "nodes"))
+	must.StrContains(t, does("", "get", "ipamblocks", "-o", "json"), `"handle_id": "a"`)
 
 	// What kubectl deletes is gone for the allocator, too.
-	require.Contains(t, does("", "delete", "ippools", "blue"), `"blue" deleted`)
+	must.StrContains(t, does("", "delete", "ippools", "blue"), `"blue" deleted`)
 	_, err = assign(f, "b", 1)
-	require.ErrorContains(t, err, "cannot find a qualified ippool")
+	must.ErrorContains(t, err, "cannot find a qualified ippool")
 
 	for _, bad := range []struct {
 		args []string
@@ -68,7 +69,7 @@ spec: {cidr: 10.0.0.0/24, blockSize: 26, nodeSelector: all()}
 		{[]string{"patch", "nodes", "node-1", "--type=json", "-p", `[{"op":"remove","path":"/metadata/labels"}]`}, "this server takes application/merge-patch+json"},
 	} {
 		out, err := kubectl("", bad.args...)
-		require.Error(t, err, out)
-		require.Contains(t, out, bad.want)
+		must.Error(t, err, must.Sprint(out))
+		must.StrContains(t, out, bad.want)
 	}
 }

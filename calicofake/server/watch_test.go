@@ -15,7 +15,8 @@ import (
 	"time"
 
 	libapiv3 "github.com/projectcalico/calico/libcalico-go/lib/apis/v3"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
+	"github.com/shoenig/test/wait"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -116,7 +117,7 @@ func work(f *fake.Fake, n int) error {
 // TestWatch: added, modified and deleted, in the order of revisions, each once.
 func TestWatch(t *testing.T) {
 	f, s := started(t, fake.Options{Pools: fake.Pools(*pool("blue", "10.0.0.0/24"))})
-	require.NoError(t, follows(t, f, s.Config()))
+	must.NoError(t, follows(t, f, s.Config()))
 }
 
 // TestWatchIsCaught: watches that lose, repeat or swap events.
@@ -148,10 +149,10 @@ func TestWatchIsCaught(t *testing.T) {
 		},
 	} {
 		f := fake.New(fake.Options{Pools: fake.Pools(*pool("blue", "10.0.0.0/24"))})
-		require.NoError(t, f.SetNode("node-1", nil))
+		must.NoError(t, f.SetNode("node-1", nil))
 		s, err := server.Start(withEvents(server.Handler(f), of))
-		require.NoError(t, err)
-		require.Error(t, follows(t, f, s.Config()), name)
+		must.NoError(t, err)
+		must.Error(t, follows(t, f, s.Config()), must.Sprint(name))
 		s.Close()
 	}
 }
@@ -162,29 +163,29 @@ func TestWatchSelects(t *testing.T) {
 	f, s := started(t, fake.Options{})
 	c := clientOf(t, s.Config())
 	w, err := c.Watch(ctx, nodes(), client.MatchingLabels{"zone": "a"})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer w.Stop()
 	named, err := c.Watch(ctx, nodes(), client.MatchingFields{"metadata.name": "node-2"})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer named.Stop()
 	for _, zone := range []string{"b", "a", "a", "b"} {
-		require.NoError(t, f.SetNode("node-1", map[string]string{"zone": zone}))
+		must.NoError(t, f.SetNode("node-1", map[string]string{"zone": zone}))
 	}
-	require.NoError(t, f.SetNode("node-2", map[string]string{"zone": "a"}))
+	must.NoError(t, f.SetNode("node-2", map[string]string{"zone": "a"}))
 	for _, want := range []string{"ADDED node-1", "MODIFIED node-1", "DELETED node-1", "ADDED node-2"} {
 		e, err := nextEvent(w)
-		require.NoError(t, err)
-		require.Equal(t, want, fmt.Sprint(e.Type, " ", e.Object.(client.Object).GetName()))
+		must.NoError(t, err)
+		must.Eq(t, want, fmt.Sprint(e.Type, " ", e.Object.(client.Object).GetName()))
 	}
 	e, err := nextEvent(named)
-	require.NoError(t, err)
-	require.Equal(t, "node-2", e.Object.(client.Object).GetName())
+	must.NoError(t, err)
+	must.Eq(t, "node-2", e.Object.(client.Object).GetName())
 
 	body := get(t, s, "/api/v1/nodes?watch=1&resourceVersion=0&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true")
 	lines := strings.Split(strings.TrimSpace(body), "\n")
-	require.Len(t, lines, 3, body)
-	require.Contains(t, lines[1], `{"type":"ADDED","object":{"kind":"Node"`)
-	require.Contains(t, lines[2], `"annotations":{"k8s.io/initial-events-end":"true"}`)
+	must.Len(t, 3, lines, must.Sprint(body))
+	must.StrContains(t, lines[1], `{"type":"ADDED","object":{"kind":"Node"`)
+	must.StrContains(t, lines[2], `"annotations":{"k8s.io/initial-events-end":"true"}`)
 }
 
 // TestTooOld: a watch that begins before what the fake remembers is told to list
@@ -193,46 +194,46 @@ func TestWatchSelects(t *testing.T) {
 func TestTooOld(t *testing.T) {
 	f, s := started(t, fake.Options{})
 	for i := range 10_001 {
-		require.NoError(t, f.SetNode("node-1", map[string]string{"i": strconv.Itoa(i)}))
+		must.NoError(t, f.SetNode("node-1", map[string]string{"i": strconv.Itoa(i)}))
 	}
 	for _, accept := range []string{"application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"} {
 		status, body := do(t, s, http.MethodGet, "/api/v1/nodes?watch=1&resourceVersion=1", "", "Accept", accept)
-		require.Equal(t, http.StatusOK, status, body)
-		require.Equal(t, 1, strings.Count(body, "\n"), "one event, and the watch ends: %s", body)
+		must.Eq(t, http.StatusOK, status, must.Sprint(body))
+		must.Eq(t, 1, strings.Count(body, "\n"), must.Sprintf("one event, and the watch ends: %s", body))
 		var e struct {
 			Type   string
 			Object metav1.Status
 		}
-		require.NoError(t, json.Unmarshal([]byte(body), &e))
-		require.Equal(t, "ERROR", e.Type)
-		require.Equal(t, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, e.Object.TypeMeta)
-		require.Equal(t, metav1.StatusFailure, e.Object.Status)
-		require.EqualValues(t, http.StatusGone, e.Object.Code)
-		require.Equal(t, metav1.StatusReasonExpired, e.Object.Reason)
-		require.Contains(t, e.Object.Message, "too old resource version: 1")
+		must.NoError(t, json.Unmarshal([]byte(body), &e))
+		must.Eq(t, "ERROR", e.Type)
+		must.Eq(t, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, e.Object.TypeMeta)
+		must.Eq(t, metav1.StatusFailure, e.Object.Status)
+		must.Eq(t, http.StatusGone, e.Object.Code)
+		must.Eq(t, metav1.StatusReasonExpired, e.Object.Reason)
+		must.StrContains(t, e.Object.Message, "too old resource version: 1")
 	}
 	c := clientOf(t, s.Config())
 	from := func(o metav1.ListOptions) (watch.Interface, error) {
 		return c.Watch(ctx, nodes(), &client.ListOptions{Raw: &o})
 	}
 	w, err := from(metav1.ListOptions{ResourceVersion: "1"})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer w.Stop()
 	retried, err := watchtools.NewRetryWatcher("1", &toolscache.ListWatch{WatchFunc: from})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer retried.Stop()
 	for _, w := range []watch.Interface{w, retried} {
 		e, err := nextEvent(w)
-		require.NoError(t, err)
-		require.Equal(t, watch.Error, e.Type)
+		must.NoError(t, err)
+		must.Eq(t, watch.Error, e.Type)
 		err = kerrors.FromObject(e.Object)
-		require.True(t, kerrors.IsResourceExpired(err), "%v", err)
+		must.True(t, kerrors.IsResourceExpired(err), must.Sprintf("%v", err))
 		_, err = nextEvent(w)
-		require.EqualError(t, err, "the watch has ended")
+		must.EqError(t, err, "the watch has ended")
 	}
 	status, body := do(t, s, http.MethodGet, "/api/v1/nodes?watch=1&resourceVersion=99999", "")
-	require.Equal(t, http.StatusGatewayTimeout, status)
-	require.Contains(t, body, "Too large resource version: 99999, current: 10002")
+	must.Eq(t, http.StatusGatewayTimeout, status)
+	must.StrContains(t, body, "Too large resource version: 99999, current: 10002")
 }
 
 // TestClose: watches end, and nothing is left running.
@@ -240,39 +241,39 @@ func TestClose(t *testing.T) {
 	before := runtime.NumGoroutine()
 	f := fake.New(fake.Options{})
 	s, err := server.New(f)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	c := &http.Client{Transport: &http.Transport{}}
 	var watches []io.ReadCloser
 	for range 3 {
 		r, err := c.Get(s.URL() + "/api/v1/nodes?watch=1")
-		require.NoError(t, err)
+		must.NoError(t, err)
 		defer r.Body.Close()
 		watches = append(watches, r.Body)
 	}
 	ctx, cancel := context.WithCancel(ctx) // and one whose client goes first
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/api/v1/nodes?watch=1", nil)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	gone, err := c.Do(r)
-	require.NoError(t, err)
-	require.NoError(t, f.SetNode("node-1", nil))
+	must.NoError(t, err)
+	must.NoError(t, f.SetNode("node-1", nil))
 	line, err := bufio.NewReader(watches[0]).ReadString('\n')
-	require.NoError(t, err)
-	require.Contains(t, line, "node-1")
+	must.NoError(t, err)
+	must.StrContains(t, line, "node-1")
 	cancel()
 	_ = gone.Body.Close()
 	s.Close()
 	s.Close()
 	for _, w := range watches {
 		_, err := bufio.NewReader(w).ReadString(0)
-		require.Error(t, err)
+		must.Error(t, err)
 		_ = w.Close()
 	}
 	if late, err := c.Get(s.URL() + "/version"); err == nil {
 		_ = late.Body.Close()
-		require.Fail(t, "a server that is closed answers")
+		t.Fatal("a server that is closed answers")
 	}
 	c.CloseIdleConnections()
-	// The condition runs in a goroutine of its own.
-	require.Eventually(t, func() bool { return runtime.NumGoroutine()-1 <= before }, 10*time.Second, time.Millisecond, "goroutines are left")
-	require.NoError(t, f.SetNode("node-2", nil), "the fake goes on")
+	must.Wait(t, wait.InitialSuccess(wait.BoolFunc(func() bool { return runtime.NumGoroutine() <= before }),
+		wait.Timeout(10*time.Second), wait.Gap(time.Millisecond)), must.Sprint("goroutines are left"))
+	must.NoError(t, f.SetNode("node-2", nil), must.Sprint("the fake goes on"))
 }

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shoenig/test/must"
 	"github.com/spf13/pflag"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -30,26 +30,26 @@ func do(args ...string) (status int, stdout, stderr string) {
 // takes, in the words of this program.
 func TestHelp(t *testing.T) {
 	status, out, errs := do("-h")
-	require.Zero(t, status)
-	require.Empty(t, errs)
+	must.Zero(t, status)
+	must.Eq(t, "", errs)
 	helps := [][]string{{"-h"}, {"race", "-seed", "7", "-h"}, {"race", "-check", "-h"}, {"race", "-storm", "4", "-h"}}
 	for _, cmd := range command().Commands() {
-		require.Contains(t, out, "\n  "+cmd.Name()+" ")
+		must.StrContains(t, out, "\n  "+cmd.Name()+" ")
 		helps = append(helps, []string{cmd.Name(), "--help"})
 	}
-	require.Len(t, helps, 4+8)
+	must.Len(t, 4+8, helps)
 	for _, args := range helps {
 		status, out, errs := do(args...)
-		require.Zero(t, status, args)
-		require.Empty(t, errs, args)
-		require.Contains(t, out, "Usage: ipamsim "+strings.TrimSuffix(args[0], "-h"))
-		require.NotContains(t, out, "go run ./examples")
+		must.Zero(t, status, must.Sprint(args))
+		must.Eq(t, "", errs, must.Sprint(args))
+		must.StrContains(t, out, "Usage: ipamsim "+strings.TrimSuffix(args[0], "-h"))
+		must.StrNotContains(t, out, "go run ./examples")
 		if len(args) > 1 {
-			require.Contains(t, out, "Exit status: 0")
-			require.Regexp(t, `(?s)Exit status: .*;\s130\sinterrupted`, out, args)
+			must.StrContains(t, out, "Exit status: 0")
+			must.RegexMatch(t, regexp.MustCompile(`(?s)Exit status: .*;\s130\sinterrupted`), out, must.Sprint(args))
 		}
 		for line := range strings.Lines(out) {
-			require.LessOrEqual(t, len([]rune(line)), 80+len("\n"), line)
+			must.LessEq(t, 80+len("\n"), len([]rune(line)), must.Sprint(line))
 		}
 	}
 }
@@ -61,8 +61,8 @@ func TestFull(t *testing.T) {
 	for _, args := range []string{"help", "-h", "help plan", "plan -h", "race -seed 7 -h", "completion -h", "-version", "whatif -f " + field + " -o -", "whatif -f " + field} {
 		var errs bytes.Buffer
 		status := cli.Execute(context.Background(), command(), strings.Fields(args), strings.NewReader(""), full{}, &errs)
-		require.Equal(t, cli.Bad, status, args)
-		require.Regexp(t, `^ipamsim( [a-z]+)?: no space left on device\n$`, errs.String(), args)
+		must.Eq(t, cli.Bad, status, must.Sprint(args))
+		must.RegexMatch(t, regexp.MustCompile(`^ipamsim( [a-z]+)?: no space left on device\n$`), errs.String(), must.Sprint(args))
 	}
 }
 
@@ -83,20 +83,20 @@ func TestMistyped(t *testing.T) {
 		"predict -pool x": "ipamsim predict: -pool x: not a CIDR such as 10.244.0.0/16 (-h for help)\n",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.Equal(t, cli.Bad, status, args)
-		require.Empty(t, out, args)
-		require.Equal(t, want, errs)
+		must.Eq(t, cli.Bad, status, must.Sprint(args))
+		must.Eq(t, "", out, must.Sprint(args))
+		must.Eq(t, want, errs)
 	}
 	status, out, errs := do()
-	require.Equal(t, cli.Bad, status)
-	require.Empty(t, out)
-	require.Contains(t, errs, "Usage: ipamsim COMMAND")
+	must.Eq(t, cli.Bad, status)
+	must.Eq(t, "", out)
+	must.StrContains(t, errs, "Usage: ipamsim COMMAND")
 }
 
 func TestVersion(t *testing.T) {
 	status, out, _ := do("-version")
-	require.Zero(t, status)
-	require.Regexp(t, `^ipamsim \S+\n$`, out)
+	must.Zero(t, status)
+	must.RegexMatch(t, regexp.MustCompile(`^ipamsim \S+\n$`), out)
 }
 
 // TestOneVocabulary: a flag that several programs have takes the same in each, but for
@@ -113,15 +113,15 @@ func TestOneVocabulary(t *testing.T) {
 			}
 			kind, ok := kinds[f.Name]
 			if ok && !slices.Contains(other, f.Name) {
-				require.Equal(t, kind, f.Value.Type(), "%s -%s", cmd.Name(), f.Name)
+				must.Eq(t, kind, f.Value.Type(), must.Sprintf("%s -%s", cmd.Name(), f.Name))
 			}
 			kinds[f.Name] = f.Value.Type()
-			require.Equal(t, f.Name == "file", f.Shorthand == "f", "%s -%s", cmd.Name(), f.Name)
-			require.Equal(t, f.Name == "output", f.Shorthand == "o", "%s -%s", cmd.Name(), f.Name)
+			must.Eq(t, f.Name == "file", f.Shorthand == "f", must.Sprintf("%s -%s", cmd.Name(), f.Name))
+			must.Eq(t, f.Name == "output", f.Shorthand == "o", must.Sprintf("%s -%s", cmd.Name(), f.Name))
 		})
 	}
 	for _, name := range []string{"nodes", "pods", "pool", "block-size", "cooldown", "max-blocks", "strict", "json", "file", "output"} {
-		require.Contains(t, kinds, name)
+		must.MapContainsKey(t, kinds, name)
 	}
 }
 
@@ -147,42 +147,42 @@ func TestOutputs(t *testing.T) {
 			dir := t.TempDir()
 			write := func(to string) (int, string, string) { return do(append(strings.Fields(args), to)...) }
 			status, out, errs := write(dir)
-			require.Equal(t, cli.Bad, status)
-			require.Empty(t, out, "nothing is done before")
-			require.Contains(t, errs, "-o "+dir+": is a directory")
+			must.Eq(t, cli.Bad, status)
+			must.Eq(t, "", out, must.Sprint("nothing is done before"))
+			must.StrContains(t, errs, "-o "+dir+": is a directory")
 			status, out, errs = write(filepath.Join(dir, "no", "file"))
-			require.Equal(t, cli.Bad, status)
-			require.Empty(t, out)
-			require.Contains(t, errs, "no such file or directory")
+			must.Eq(t, cli.Bad, status)
+			must.Eq(t, "", out)
+			must.StrContains(t, errs, "no such file or directory")
 
 			path := filepath.Join(dir, "file")
 			link := filepath.Join(dir, "link")
-			require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
-			require.NoError(t, os.Symlink("file", link))
+			must.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+			must.NoError(t, os.Symlink("file", link))
 			status, out, errs = write(link)
-			require.Zero(t, status, errs)
-			require.NotEmpty(t, out)
+			must.Zero(t, status, must.Sprint(errs))
+			must.NotEq(t, "", out)
 			written, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.NotEqual(t, "old", string(written))
+			must.NoError(t, err)
+			must.NotEq(t, "old", string(written))
 			info, err := os.Lstat(link)
-			require.NoError(t, err)
-			require.NotZero(t, info.Mode()&os.ModeSymlink)
+			must.NoError(t, err)
+			must.NonZero(t, info.Mode()&os.ModeSymlink)
 
 			// On standard output there is that and nothing else.
 			status, out, errs = write("-")
-			require.Zero(t, status, errs)
-			require.Equal(t, string(written), out)
+			must.Zero(t, status, must.Sprint(errs))
+			must.Eq(t, string(written), out)
 
 			if _, err := os.Stat("/dev/full"); err != nil {
 				t.Skip("there is no /dev/full here")
 			}
 			status, _, errs = write("/dev/full")
-			require.Equal(t, cli.Bad, status)
-			require.Contains(t, errs, "-o /dev/full: no space left on device")
+			must.Eq(t, cli.Bad, status)
+			must.StrContains(t, errs, "-o /dev/full: no space left on device")
 			info, err = os.Stat("/dev/full")
-			require.NoError(t, err)
-			require.NotZero(t, info.Mode()&os.ModeDevice)
+			must.NoError(t, err)
+			must.NonZero(t, info.Mode()&os.ModeDevice)
 		})
 	}
 }
@@ -200,13 +200,13 @@ func TestAlone(t *testing.T) {
 	dir := t.TempDir()
 	build := exec.Command(goTool, "build", "-o", dir+string(filepath.Separator), "../ipamsim", "../lab", "../plan")
 	text, err := build.CombinedOutput()
-	require.NoError(t, err, string(text))
+	must.NoError(t, err, must.Sprint(string(text)))
 	run := func(name string, args ...string) (int, string) {
 		cmd := exec.Command(filepath.Join(dir, name), args...)
 		cmd.Dir = filepath.Join("..", "..")
 		out, err := cmd.Output()
 		if exit := new(exec.ExitError); !errors.As(err, &exit) {
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
@@ -218,10 +218,10 @@ func TestAlone(t *testing.T) {
 	} {
 		fields := strings.Fields(args)
 		status, out := run("ipamsim", fields...)
-		require.Equal(t, want, status, args)
+		must.Eq(t, want, status, must.Sprint(args))
 		alone, same := run(fields[0], fields[1:]...)
-		require.Equal(t, status, alone, args)
-		require.Equal(t, out, called.ReplaceAllString(same, "ipamsim "), args)
+		must.Eq(t, status, alone, must.Sprint(args))
+		must.Eq(t, out, called.ReplaceAllString(same, "ipamsim "), must.Sprint(args))
 	}
 	if runtime.GOOS == "windows" {
 		return
@@ -229,12 +229,12 @@ func TestAlone(t *testing.T) {
 	// Whoever reads the output may stop, and hears no complaint.
 	sh := exec.Command("sh", "-c", `"$0" lab -nodes 300 2>&1 >&3 3>&- | cat >&2 3>&-`, filepath.Join(dir, "ipamsim"))
 	reader, writer, err := os.Pipe()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	sh.ExtraFiles = []*os.File{writer}
 	var errs bytes.Buffer
 	sh.Stderr = &errs
-	require.NoError(t, reader.Close())
-	require.NoError(t, sh.Run())
-	require.NoError(t, writer.Close())
-	require.Empty(t, errs.String())
+	must.NoError(t, reader.Close())
+	must.NoError(t, sh.Run())
+	must.NoError(t, writer.Close())
+	must.Eq(t, "", errs.String())
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -67,11 +67,11 @@ func differs(shown, printed string) string {
 func TestReadme(t *testing.T) {
 	dir := t.TempDir() // where the commands write
 	entries, err := os.ReadDir("../..")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, e := range entries {
-		require.NoError(t, os.Symlink(filepath.Join(root, e.Name()), filepath.Join(dir, e.Name())))
+		must.NoError(t, os.Symlink(filepath.Join(root, e.Name()), filepath.Join(dir, e.Name())))
 	}
 	t.Chdir(dir)
 	for page, least := range map[string]int{"README.md": 1, "docs/whatif.md": 2, "docs/upgrade.md": 1} {
@@ -97,14 +97,14 @@ func grep(command string) (pattern *regexp.Regexp, file string, is bool) {
 // testPage compares what a page shows; at least so many commands of it are ours.
 func testPage(t *testing.T, page string, least int) {
 	text, err := os.ReadFile(page)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	tested := 0
 	for _, c := range commands(string(text)) {
 		args := strings.Fields(c[0])
 		if pattern, file, is := grep(c[0]); is { // of what a command above wrote
 			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			require.Empty(t, differs(c[1], strings.Join(pattern.FindAllString(string(text), -1), "\n")), c[0])
+			must.NoError(t, err)
+			must.Eq(t, "", differs(c[1], strings.Join(pattern.FindAllString(string(text), -1), "\n")), must.Sprint(c[0]))
 			continue
 		}
 		switch {
@@ -117,12 +117,12 @@ func testPage(t *testing.T, page string, least int) {
 		}
 		var out, errs bytes.Buffer
 		status := cli.Execute(context.Background(), command(), args, strings.NewReader(""), &out, &errs)
-		require.NotEqual(t, cli.Bad, status, "%s: %s", c[0], errs.String())
+		must.NotEq(t, cli.Bad, status, must.Sprintf("%s: %s", c[0], errs.String()))
 		printed := strings.ReplaceAll(out.String(), "  ipamsim ", "  go run ./examples/")
-		require.Empty(t, differs(c[1], printed), "%s prints\n%s", c[0], printed)
+		must.Eq(t, "", differs(c[1], printed), must.Sprintf("%s prints\n%s", c[0], printed))
 		tested++
 	}
-	require.GreaterOrEqual(t, tested, least)
+	must.GreaterEq(t, least, tested)
 }
 
 func TestReadmeDiffers(t *testing.T) {
@@ -132,8 +132,8 @@ func TestReadmeDiffers(t *testing.T) {
 		"a\nb\n": "left out without …: c", "b\nc\nd\n": "b", "…\nb\nd\n": "d",
 		"a\nc\n": "c", "…\nd\ne\n": "e", "a\n…\nb\na\n": "a", "x\n": "x", "…\nx\n": "x",
 	} {
-		require.Equal(t, want, differs(shown, printed), shown)
+		must.Eq(t, want, differs(shown, printed), must.Sprint(shown))
 	}
-	require.Equal(t, [][2]string{{"a", "b\n$ c\n"}, {"x", "$ y\n"}}, commands("x\n```\n$ a\nb\n$ c\n```\n```go\nx\n```\n```\n$ x\n$ y\n```\n"))
-	require.Equal(t, [][2]string{{"ipamsim a", "b\n"}, {"go run ./examples/c", ""}, {"grep -o 'x' y", "z\n"}}, commands("```\n$ ipamsim a\nb\n$ go run ./examples/c\n$ grep -o 'x' y\nz\n```\n"))
+	must.Eq(t, [][2]string{{"a", "b\n$ c\n"}, {"x", "$ y\n"}}, commands("x\n```\n$ a\nb\n$ c\n```\n```go\nx\n```\n```\n$ x\n$ y\n```\n"))
+	must.Eq(t, [][2]string{{"ipamsim a", "b\n"}, {"go run ./examples/c", ""}, {"grep -o 'x' y", "z\n"}}, commands("```\n$ ipamsim a\nb\n$ go run ./examples/c\n$ grep -o 'x' y\nz\n```\n"))
 }

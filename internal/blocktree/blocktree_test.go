@@ -10,7 +10,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -287,7 +287,7 @@ func TestTreeBySeed(t *testing.T) {
 		seeds = 40
 	}
 	for seed := range seeds {
-		require.NoError(t, tryTree(seeded(seed), 80, makeRealTree), "seed %d", seed)
+		must.NoError(t, tryTree(seeded(seed), 80, makeRealTree), must.Sprintf("seed %d", seed))
 	}
 }
 
@@ -441,7 +441,7 @@ func TestTreeRejects(t *testing.T) {
 func TestTreeCheck(t *testing.T) {
 	pick := seeded(7)
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/8")})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for word := range 4 {
 		tr := New[struct{}](p.BlockBits())
 		for range 300 {
@@ -449,7 +449,7 @@ func TestTreeCheck(t *testing.T) {
 				tr.Insert(&block{At: at, MayBeFree: pick("", 2) == 0})
 			}
 		}
-		require.NoError(t, tr.Check())
+		must.NoError(t, tr.Check())
 		n := &tr.root
 		for n.children[0].node != nil && pick("deeper", 3) > 0 {
 			n = n.children[0].node
@@ -464,7 +464,7 @@ func TestTreeCheck(t *testing.T) {
 		case 3:
 			tr.count++
 		}
-		require.Error(t, tr.Check())
+		must.Error(t, tr.Check())
 	}
 }
 
@@ -494,14 +494,14 @@ func TestTreeDepth(t *testing.T) {
 			}
 		}
 		visit(&tr.root, 1)
-		require.LessOrEqual(t, deepest, levels, "2^%d blocks", p.BlockBits())
-		require.LessOrEqual(t, nodes, 1+levels*len(blocks))
+		must.LessEq(t, levels, deepest, must.Sprintf("2^%d blocks", p.BlockBits()))
+		must.LessEq(t, 1+levels*len(blocks), nodes)
 		for _, b := range blocks {
 			tr.Remove(b)
 		}
-		require.Zero(t, tr.count)
-		require.Empty(t, tr.root.children, "an empty tree is as small as a new one")
-		require.NoError(t, tr.Check())
+		must.Zero(t, tr.count)
+		must.SliceEmpty(t, tr.root.children, must.Sprint("an empty tree is as small as a new one"))
+		must.NoError(t, tr.Check())
 	}
 }
 
@@ -541,18 +541,18 @@ func TestTreeVisits(t *testing.T) {
 				to = missing
 			}
 			got, gotOK := tr.Poisoned(from, to).NextMissing(from)
-			require.Equal(t, missing, got)
-			require.Equal(t, ok, gotOK)
+			must.EqOp(t, missing, got)
+			must.Eq(t, ok, gotOK)
 			for _, f := range []Filter{Free, Empty} {
 				b := tr.Next(f, from)
 				to := from
 				if b != nil {
 					to = b.At
 				}
-				require.Same(t, b, tr.Poisoned(from, to).Next(f, from))
+				must.EqOp(t, b, tr.Poisoned(from, to).Next(f, from))
 			}
 			if b := tr.Get(from); b != nil {
-				require.Same(t, b, tr.Poisoned(from).Get(from))
+				must.EqOp(t, b, tr.Poisoned(from).Get(from))
 			}
 		}
 	}
@@ -561,7 +561,7 @@ func TestTreeVisits(t *testing.T) {
 // TestTreeNoAllocations: searches allocate no memory.
 func TestTreeNoAllocations(t *testing.T) {
 	p, err := pool.New(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("fd00::/48")})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	tr := New[struct{}](p.BlockBits())
 	pick := seeded(1)
 	var blocks []*block
@@ -571,10 +571,10 @@ func TestTreeNoAllocations(t *testing.T) {
 			blocks = append(blocks, b)
 		}
 	}
-	require.Equal(t, 74, p.BlockBits())
-	require.Equal(t, new(big.Int).Lsh(big.NewInt(1), 74).String(), tr.last.Next().String())
+	must.Eq(t, 74, p.BlockBits())
+	must.Eq(t, new(big.Int).Lsh(big.NewInt(1), 74).String(), tr.last.Next().String())
 	at := blocks[500].At
-	require.Zero(t, testing.AllocsPerRun(100, func() {
+	must.Zero(t, testing.AllocsPerRun(100, func() {
 		tr.Get(at)
 		tr.Next(Free, at)
 		tr.NextMissing(at)

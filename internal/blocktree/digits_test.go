@@ -5,8 +5,8 @@ import (
 	"math/big"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/pool"
@@ -72,7 +72,7 @@ func TestDigits(t *testing.T) {
 		}
 	})
 	for seed := range uint64(2000) {
-		require.NoError(t, tryDigits(seeded(seed), realDigits), "seed %d", seed)
+		must.NoError(t, tryDigits(seeded(seed), realDigits), must.Sprintf("seed %d", seed))
 	}
 }
 
@@ -116,11 +116,11 @@ func TestDigitsRejects(t *testing.T) {
 
 func TestDigitsAtTheWordBoundary(t *testing.T) {
 	x := pool.MakeIndex(0b101_01, 0b1101<<60)
-	assert.Equal(t, uint(0b01_1101), digit(x, 10), "digit 10 is bits 60 to 65")
-	assert.Equal(t, uint(0b101), digit(x, 11))
-	assert.Equal(t, pool.MakeIndex(0b101_01, 0), withDigit(floor(floor(x, 10), 10), 10, 0b01_0000))
-	assert.Equal(t, pool.MakeIndex(0b101_00, 0), floor(x, 11))
+	test.Eq(t, uint(0b01_1101), digit(x, 10), test.Sprint("digit 10 is bits 60 to 65"))
+	test.Eq(t, uint(0b101), digit(x, 11))
+	test.EqOp(t, pool.MakeIndex(0b101_01, 0), withDigit(floor(floor(x, 10), 10), 10, 0b01_0000))
+	test.EqOp(t, pool.MakeIndex(0b101_00, 0), floor(x, 11))
 	highest := pool.MakeIndex(1<<64-1, 1<<64-1)
-	assert.Equal(t, uint(0), digit(highest, 22))
-	assert.Equal(t, uint(3), digit(highest, 21))
+	test.Eq(t, uint(0), digit(highest, 22))
+	test.Eq(t, uint(3), digit(highest, 21))
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
@@ -31,10 +31,10 @@ func parse(t *testing.T, svg string) (elements []*element) {
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			require.Empty(t, open)
+			must.SliceEmpty(t, open, must.Sprint(open))
 			return elements
 		}
-		require.NoError(t, err)
+		must.NoError(t, err)
 		switch x := token.(type) {
 		case xml.StartElement:
 			e := &element{name: x.Name.Local, attr: map[string]string{}}
@@ -70,38 +70,38 @@ var routes = Bars{
 
 func TestBars(t *testing.T) {
 	svg, err := routes.SVG()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	elements := parse(t, svg)
 
 	root := elements[0]
-	require.Equal(t, "svg", root.name)
-	require.Equal(t, "img", root.attr["role"])
-	require.Equal(t, "routes-title routes-desc", root.attr["aria-labelledby"])
-	require.NotContains(t, root.attr, "width", "it scales with the page")
-	require.Equal(t, "0 0 225 69", root.attr["viewBox"])
-	require.Equal(t, "routes-title", elements[1].attr["id"])
-	require.Equal(t, "Routes <&> more", elements[1].text)
-	require.Equal(t, "routes-desc", elements[2].attr["id"])
-	require.Equal(t, `/26 2,534, "/28" 0`, elements[2].text)
+	must.Eq(t, "svg", root.name)
+	must.Eq(t, "img", root.attr["role"])
+	must.Eq(t, "routes-title routes-desc", root.attr["aria-labelledby"])
+	must.MapNotContainsKey(t, root.attr, "width", must.Sprint("it scales with the page"))
+	must.Eq(t, "0 0 225 69", root.attr["viewBox"])
+	must.Eq(t, "routes-title", elements[1].attr["id"])
+	must.Eq(t, "Routes <&> more", elements[1].text)
+	must.Eq(t, "routes-desc", elements[2].attr["id"])
+	must.Eq(t, `/26 2,534, "/28" 0`, elements[2].text)
 
-	require.ElementsMatch(t, []string{"/24", "/26", "/28", "1,267", "2,534", "0"}, texts(elements))
+	must.SliceContainsAll(t, texts(elements), []string{"/24", "/26", "/28", "1,267", "2,534", "0"})
 	// Label and number of a bar are on one line.
 	height := map[string]float64{}
 	for _, e := range named(elements, "text") {
 		y, err := strconv.ParseFloat(e.attr["y"], 64)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		height[strings.TrimSpace(e.text)] = y
 	}
-	require.InDelta(t, height["/24"], height["1,267"], 0.2)
-	require.InDelta(t, height["/28"], height["0"], 0.2)
-	require.Equal(t, 1, strings.Count(svg, `class="f-bar"`))
-	require.Equal(t, 1, strings.Count(svg, `class="f-mark"`))
-	require.NotContains(t, svg, "style=", "a strict policy forbids it")
-	require.NotContains(t, svg, `="#`, "colours are the page's")
+	must.InDelta(t, height["/24"], height["1,267"], 0.2)
+	must.InDelta(t, height["/28"], height["0"], 0.2)
+	must.Eq(t, 1, strings.Count(svg, `class="f-bar"`))
+	must.Eq(t, 1, strings.Count(svg, `class="f-mark"`))
+	must.StrNotContains(t, svg, "style=", must.Sprint("a strict policy forbids it"))
+	must.StrNotContains(t, svg, `="#`, must.Sprint("colours are the page's"))
 
 	again, err := routes.SVG()
-	require.NoError(t, err)
-	require.Equal(t, svg, again)
+	must.NoError(t, err)
+	must.Eq(t, svg, again)
 }
 
 // TestBarsAreToScale: a bar twice as long is twice as much.
@@ -109,7 +109,7 @@ func TestBarsAreToScale(t *testing.T) {
 	width := func(values ...int) float64 {
 		b := Bars{Labels: make([]string, len(values)), Values: values, Marked: 1}
 		svg, err := b.SVG()
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, e := range parse(t, svg) {
 			if e.attr["class"] == "f-mark" {
 				return extent(t, e.attr["d"])
@@ -118,10 +118,10 @@ func TestBarsAreToScale(t *testing.T) {
 		return 0
 	}
 	whole := width(1000, 500)
-	require.Greater(t, whole, 100.0)
-	require.InDelta(t, whole/2, width(500, 1000), 0.1)
-	require.InDelta(t, 1, width(1, 100_000), 0.1, "what is not nothing can be seen")
-	require.Zero(t, width(0, 1))
+	must.Greater(t, 100.0, whole)
+	must.InDelta(t, whole/2, width(500, 1000), 0.1)
+	must.InDelta(t, 1, width(1, 100_000), 0.1, must.Sprint("what is not nothing can be seen"))
+	must.Zero(t, width(0, 1))
 }
 
 // extent returns the width of a path made of moves and lines.
@@ -136,7 +136,7 @@ func points(t *testing.T, d string) (xs, ys []float64) {
 	for _, p := range strings.FieldsFunc(d, func(r rune) bool { return strings.ContainsRune("MLZ", r) }) {
 		var x, y float64
 		_, err := fmt.Sscanf(p, "%g,%g", &x, &y)
-		require.NoError(t, err, p)
+		must.NoError(t, err, must.Sprint(p))
 		xs, ys = append(xs, x), append(ys, y)
 	}
 	return xs, ys
@@ -145,9 +145,9 @@ func points(t *testing.T, d string) (xs, ys []float64) {
 func TestNothingToDraw(t *testing.T) {
 	for _, c := range []interface{ SVG() (string, error) }{&Bars{}, &Lines{}, &Lines{Series: []Series{{}}}, &Lines{Series: []Series{{X: []float64{0}, Y: []float64{0}}}}} {
 		svg, err := c.SVG()
-		require.NoError(t, err)
-		require.NotContains(t, svg, "NaN")
-		require.NotContains(t, svg, "Inf")
+		must.NoError(t, err)
+		must.StrNotContains(t, svg, "NaN")
+		must.StrNotContains(t, svg, "Inf")
 		parse(t, svg)
 	}
 }
@@ -163,9 +163,9 @@ func TestLines(t *testing.T) {
 		Ticks: []Tick{{0, "0\n0s"}, {20, "1,200\n1h"}},
 	}
 	svg, err := l.SVG()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	elements := parse(t, svg)
-	require.Subset(t, texts(elements), []string{"0 %", "20 %", "100 %", "0", "0s", "1,200", "1h"})
+	must.SliceContainsSubset(t, texts(elements), []string{"0 %", "20 %", "100 %", "0", "0s", "1,200", "1h"})
 	var lines [][2][]float64
 	var classes []string
 	for _, e := range named(elements, "path") {
@@ -175,13 +175,13 @@ func TestLines(t *testing.T) {
 			classes = append(classes, e.attr["class"])
 		}
 	}
-	require.Equal(t, []string{"l-s1", "l-s0"}, classes, "the strong one below, in its own colour")
+	must.Eq(t, []string{"l-s1", "l-s0"}, classes, must.Sprint("the strong one below, in its own colour"))
 	xs, ys := lines[0][0], lines[0][1]
-	require.InDelta(t, xs[2]-xs[1], xs[1]-xs[0], 0.01)
-	require.InDelta(t, ys[2]-ys[1], ys[1]-ys[0], 0.01)
-	require.Greater(t, ys[0], ys[2], "y points up: the drawing is turned over")
-	require.Equal(t, lines[1][1][0], ys[0], "the same value is at the same height")
-	require.NotContains(t, svg, `="#`)
+	must.InDelta(t, xs[2]-xs[1], xs[1]-xs[0], 0.01)
+	must.InDelta(t, ys[2]-ys[1], ys[1]-ys[0], 0.01)
+	must.Greater(t, ys[2], ys[0], must.Sprint("y points up: the drawing is turned over"))
+	must.Eq(t, lines[1][1][0], ys[0], must.Sprint("the same value is at the same height"))
+	must.StrNotContains(t, svg, `="#`)
 }
 
 // TestInside: whatever the figures, nothing is drawn outside.
@@ -210,10 +210,10 @@ func TestInside(t *testing.T) {
 			l.Series = append(l.Series, s)
 		}
 		svg, err := l.SVG()
-		require.NoError(t, err)
-		require.True(t, inside(svg), svg)
+		must.NoError(t, err)
+		must.True(t, inside(svg), must.Sprint(svg))
 	}
-	require.False(t, inside(`<svg><path d="M10,10L500,10"/></svg>`))
+	must.False(t, inside(`<svg><path d="M10,10L500,10"/></svg>`))
 }
 
 func TestUpTo(t *testing.T) {
@@ -230,22 +230,22 @@ func TestUpTo(t *testing.T) {
 		{1016, true, []float64{0, 500, 1000, 1500}},
 		{0.9, false, []float64{0, 0.2, 0.4, 0.6, 0.8, 1}},
 	} {
-		require.InDeltaSlice(t, c.want, upTo(c.top, c.counts), 1e-9, "%v", c.top)
+		must.InDeltaSlice(t, c.want, upTo(c.top, c.counts), 1e-9, must.Sprintf("%v", c.top))
 	}
 	for top := 0.001; top < 1e12; top *= 1.07 {
 		ticks := upTo(top, false)
-		require.GreaterOrEqual(t, ticks[len(ticks)-1], top*(1-1e-6))
-		require.GreaterOrEqual(t, len(ticks), 3, "%v", top)
-		require.LessOrEqual(t, len(ticks), 7, "%v", top)
+		must.GreaterEq(t, top*(1-1e-6), ticks[len(ticks)-1])
+		must.GreaterEq(t, 3, len(ticks), must.Sprintf("%v", top))
+		must.LessEq(t, 7, len(ticks), must.Sprintf("%v", top))
 	}
 }
 
 func TestNumbers(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -100: "-100", -1000: "-1,000"} {
-		require.Equal(t, want, Thousands(n))
+		must.Eq(t, want, Thousands(n))
 	}
 	for v, want := range map[float64]string{0: "0", 0.2: "0.2", 0.1 + 0.2: "0.3", 1500: "1,500", 2e6: "2,000,000", 65536: "65,536"} {
-		require.Equal(t, want, number(v))
+		must.Eq(t, want, number(v))
 	}
 }
 
@@ -253,13 +253,13 @@ func TestKey(t *testing.T) {
 	seen := map[string]bool{}
 	for i := range 24 {
 		svg, err := Key(i, false)
-		require.NoError(t, err)
-		require.Contains(t, svg, `aria-hidden="true"`)
-		require.False(t, seen[svg], "series %d looks like another", i)
+		must.NoError(t, err)
+		must.StrContains(t, svg, `aria-hidden="true"`)
+		must.False(t, seen[svg], must.Sprintf("series %d looks like another", i))
 		seen[svg] = true
 		strong, err := Key(i, true)
-		require.NoError(t, err)
-		require.NotEqual(t, svg, strong)
+		must.NoError(t, err)
+		must.NotEq(t, svg, strong)
 	}
 }
 
@@ -273,15 +273,15 @@ func TestEveryColourIsAPart(t *testing.T) {
 		return err
 	}
 	square := vg.Rectangle{Max: vg.Point{X: 5, Y: 5}}.Path()
-	require.NoError(t, draw(func(c *vgsvg.Canvas) { c.SetColor(paint("s7")); c.Fill(square) }))
-	require.ErrorContains(t, draw(func(c *vgsvg.Canvas) { c.SetColor(red{}); c.Fill(square) }), "#FF0000")
-	require.ErrorContains(t, draw(func(c *vgsvg.Canvas) { c.SetColor(black{}); c.SetLineWidth(1); c.Fill(square) }), "black")
-	require.Panics(t, func() { paint("s8") })
+	must.NoError(t, draw(func(c *vgsvg.Canvas) { c.SetColor(paint("s7")); c.Fill(square) }))
+	must.ErrorContains(t, draw(func(c *vgsvg.Canvas) { c.SetColor(red{}); c.Fill(square) }), "#FF0000")
+	must.ErrorContains(t, draw(func(c *vgsvg.Canvas) { c.SetColor(black{}); c.SetLineWidth(1); c.Fill(square) }), "black")
+	must.Panic(t, func() { paint("s8") })
 	for _, p := range parts {
-		require.True(t, strings.Contains(CSS(), ".f-"+p.class+"{") && strings.Contains(CSS(), ".l-"+p.class+"{"))
+		must.True(t, strings.Contains(CSS(), ".f-"+p.class+"{") && strings.Contains(CSS(), ".l-"+p.class+"{"))
 	}
 	_, err := dress(bytes.NewBufferString("<svg><g></svg>"), "", Words{})
-	require.Error(t, err)
+	must.Error(t, err)
 }
 
 type red struct{}

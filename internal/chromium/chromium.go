@@ -19,7 +19,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -65,7 +65,7 @@ func Start(t *testing.T, what string) *Chromium {
 	t.Cleanup(stop)
 	browser, end := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(end)
-	require.NoError(t, chromedp.Do(browser))
+	must.NoError(t, chromedp.Do(browser))
 	return &Chromium{t: t, browser: browser}
 }
 
@@ -110,7 +110,7 @@ func (s *seen) told(event any) {
 // Do runs actions in the page.
 func (c *Chromium) Do(steps ...chromedp.Action[chromedp.Void]) {
 	c.t.Helper()
-	require.NoError(c.t, chromedp.Do(c.tab, steps...))
+	must.NoError(c.t, chromedp.Do(c.tab, steps...))
 }
 
 // Resize makes the page that wide.
@@ -124,14 +124,14 @@ func (c *Chromium) Media(medium, theme string) {
 	c.t.Helper()
 	_, err := chromedp.Call(c.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Media: medium, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
-	require.NoError(c.t, err)
+	must.NoError(c.t, err)
 }
 
 // Eval returns the value of an expression in the page, which may be a promise.
 func Eval[T any](c *Chromium, expression string) T {
 	c.t.Helper()
 	value, err := chromedp.Run(c.tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	require.NoError(c.t, err, expression)
+	must.NoError(c.t, err, must.Sprint(expression))
 	return value
 }
 
@@ -145,11 +145,11 @@ func (c *Chromium) Text(expression string) string { c.t.Helper(); return Eval[st
 // in the page, which the page's policy forbids.
 func (c *Chromium) Wait(expression string) {
 	c.t.Helper()
-	require.True(c.t, Eval[bool](c, fmt.Sprintf(`(async () => {
+	must.True(c.t, Eval[bool](c, fmt.Sprintf(`(async () => {
 		for (const began = performance.now(); !(%s); await new Promise(done => setTimeout(done, 10)))
 			if (performance.now() - began > 20000) return false;
 		return true;
-	})()`, expression)), "never: %s", expression)
+	})()`, expression)), must.Sprintf("never: %s", expression))
 }
 
 // Press presses keys one after the other, as the keyboard would.
@@ -179,8 +179,8 @@ func (c *Chromium) Settle() {
 func (c *Chromium) Screenshot(path string, whole bool) {
 	c.t.Helper()
 	shot, err := chromedp.Call(c.tab, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &whole})
-	require.NoError(c.t, err)
-	require.NoError(c.t, os.WriteFile(path, shot.Data, 0o600))
+	must.NoError(c.t, err)
+	must.NoError(c.t, os.WriteFile(path, shot.Data, 0o600))
 }
 
 // Complaints are what the page has had to complain of so far.

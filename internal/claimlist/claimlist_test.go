@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -465,7 +465,7 @@ func TestIndexSeeded(t *testing.T) {
 		tries = 3
 	}
 	for seed := range tries {
-		require.NoError(t, walk(property.Seeded(seed), 60, new(realIndex)))
+		must.NoError(t, walk(property.Seeded(seed), 60, new(realIndex)))
 	}
 }
 
@@ -478,7 +478,7 @@ func TestModelRejectsBrokenIndexes(t *testing.T) {
 			property.Rejects(t, func(src property.Source) error { return walk(src, 100, newModel(f)) })
 		})
 	}
-	require.NoError(t, walk(property.Seeded(1), 100, newModel(faultless)), "the model agrees with itself")
+	must.NoError(t, walk(property.Seeded(1), 100, newModel(faultless)), must.Sprint("the model agrees with itself"))
 }
 
 func TestGetInLargeLists(t *testing.T) {
@@ -490,19 +490,19 @@ func TestGetInLargeLists(t *testing.T) {
 		for _, cidr := range all[:n] {
 			c.Pend(cidr, now)
 		}
-		require.Equal(t, n, c.Len())
+		must.Eq(t, n, c.Len())
 		for i, cidr := range all {
 			got := c.Get(cidr)
 			if i >= n {
-				require.Nil(t, got, "%s of %d", cidr, n)
+				must.Nil(t, got, must.Sprintf("%s of %d", cidr, n))
 				continue
 			}
-			require.NotNil(t, got, "%s of %d", cidr, n)
-			require.Equal(t, cidr, got.CIDR)
-			require.Nil(t, c.Get(netip.PrefixFrom(cidr.Addr(), 27)), "another mask")
-			require.Nil(t, c.Get(netip.Prefix{}))
+			must.NotNil(t, got, must.Sprintf("%s of %d", cidr, n))
+			must.EqOp(t, cidr, got.CIDR)
+			must.Nil(t, c.Get(netip.PrefixFrom(cidr.Addr(), 27)), must.Sprint("another mask"))
+			must.Nil(t, c.Get(netip.Prefix{}))
 		}
-		require.NoError(t, x.Check())
+		must.NoError(t, x.Check())
 	}
 }
 
@@ -517,53 +517,53 @@ func TestClaimPointers(t *testing.T) {
 	for _, cidr := range cidrs {
 		c.Pend(cidr, now.Add(time.Hour))
 	}
-	require.Same(t, kept, c.Get(cidrs[40]))
-	require.Same(t, kept, c.Pend(cidrs[40], now.Add(time.Hour)))
-	require.Equal(t, now, kept.Created, "taken up, not made anew")
+	must.EqOp(t, kept, c.Get(cidrs[40]))
+	must.EqOp(t, kept, c.Pend(cidrs[40], now.Add(time.Hour)))
+	must.EqOp(t, now, kept.Created, must.Sprint("taken up, not made anew"))
 	for _, cidr := range cidrs[:40] {
-		require.True(t, c.Drop(cidr))
-		require.False(t, c.Drop(cidr))
+		must.True(t, c.Drop(cidr))
+		must.False(t, c.Drop(cidr))
 	}
-	require.Same(t, kept, c.Get(cidrs[40]))
-	require.True(t, c.Drop(cidrs[40]))
-	require.Equal(t, affinity.None, kept.State, "the claim that was there ends")
-	require.Nil(t, c.Get(cidrs[40]))
-	require.NoError(t, x.Check())
+	must.EqOp(t, kept, c.Get(cidrs[40]))
+	must.True(t, c.Drop(cidrs[40]))
+	must.Eq(t, affinity.None, kept.State, must.Sprint("the claim that was there ends"))
+	must.Nil(t, c.Get(cidrs[40]))
+	must.NoError(t, x.Check())
 }
 
 func TestNilAndForget(t *testing.T) {
 	var none *List
 	cidr := netip.MustParsePrefix("10.0.0.0/26")
-	require.Zero(t, none.Len())
-	require.Nil(t, none.All())
-	require.Nil(t, none.Get(cidr))
-	require.False(t, none.Drop(cidr))
-	require.NoError(t, none.Check())
-	require.True(t, none.Owner().IsZero())
+	must.Zero(t, none.Len())
+	must.Nil(t, none.All())
+	must.Nil(t, none.Get(cidr))
+	must.False(t, none.Drop(cidr))
+	must.NoError(t, none.Check())
+	must.True(t, none.Owner().IsZero())
 
 	var x Index
 	n := affinity.HostOwner("n")
-	require.Nil(t, x.Of(n))
+	must.Nil(t, x.Of(n))
 	x.Forget(n)
-	require.Nil(t, x.All())
-	require.NoError(t, x.Check())
+	must.Nil(t, x.All())
+	must.NoError(t, x.Check())
 
 	c := x.Open(n)
-	require.Same(t, c, x.Open(n))
-	require.Same(t, c, x.Of(n))
-	require.Equal(t, n, c.Owner())
+	must.EqOp(t, c, x.Open(n))
+	must.EqOp(t, c, x.Of(n))
+	must.Eq(t, n, c.Owner())
 	c.Pend(cidr, time.Unix(0, 0))
 	x.Forget(n)
-	require.Same(t, c, x.Of(n), "not while there are claims")
+	must.EqOp(t, c, x.Of(n), must.Sprint("not while there are claims"))
 	x.Forget(affinity.VirtualOwner("n"))
-	require.Same(t, c, x.Of(n), "another owner")
-	require.True(t, c.Drop(cidr))
-	require.Same(t, c, x.Of(n), "an empty list stays")
+	must.EqOp(t, c, x.Of(n), must.Sprint("another owner"))
+	must.True(t, c.Drop(cidr))
+	must.EqOp(t, c, x.Of(n), must.Sprint("an empty list stays"))
 	x.Forget(n)
-	require.Nil(t, x.Of(n))
-	require.NotSame(t, c, x.Open(n))
-	require.Zero(t, x.Of(n).Len())
-	require.NoError(t, x.Check())
+	must.Nil(t, x.Of(n))
+	must.NotEqOp(t, c, x.Open(n))
+	must.Zero(t, x.Of(n).Len())
+	must.NoError(t, x.Check())
 }
 
 // TestIndexAllIsTheCallers: sorting or cutting the slice does not touch the
@@ -575,8 +575,8 @@ func TestIndexAllIsTheCallers(t *testing.T) {
 	}
 	all := x.All()
 	clear(all)
-	require.Len(t, x.All(), 5)
-	require.NoError(t, x.Check())
+	must.Len(t, 5, x.All())
+	must.NoError(t, x.Check())
 }
 
 // TestCheckReports: every invariant, broken by hand, is reported, all at once.
@@ -602,12 +602,12 @@ func TestCheckReports(t *testing.T) {
 		}
 		return x.Check()
 	}
-	require.NoError(t, tampered())
+	must.NoError(t, tampered())
 	for report, tamper := range broken {
-		require.ErrorContains(t, tampered(tamper), report)
+		must.ErrorContains(t, tampered(tamper), report)
 	}
 	err := tampered(broken["out of order at"], broken["has state "], broken["filed under host:m"])
-	require.ErrorContains(t, err, "out of order at")
-	require.ErrorContains(t, err, "has state")
-	require.ErrorContains(t, err, "filed under host:m")
+	must.ErrorContains(t, err, "out of order at")
+	must.ErrorContains(t, err, "has state")
+	must.ErrorContains(t, err, "filed under host:m")
 }

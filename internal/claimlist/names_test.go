@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -26,9 +26,9 @@ func TestClaimsOfLongHosts(t *testing.T) {
 			c.Pend(netip.PrefixFrom(addr, 122).Masked(), time.Unix(0, 0))
 			c.Pend(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i), 0}), 26), time.Unix(0, 0))
 		}
-		require.True(t, slices.IsSortedFunc(c.All(), func(a, b *Claim) int { return strings.Compare(a.Name(), b.Name()) }), "%d bytes", n)
+		must.True(t, slices.IsSortedFunc(c.All(), func(a, b *Claim) int { return strings.Compare(a.Name(), b.Name()) }), must.Sprintf("%d bytes", n))
 		for _, cl := range c.All() {
-			require.Same(t, cl, c.Get(cl.CIDR))
+			must.EqOp(t, cl, c.Get(cl.CIDR))
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -94,13 +94,13 @@ func holdsCell(next func(affinity.State, step) (affinity.State, error), from aff
 }
 
 func TestStateNextCellByCell(t *testing.T) {
-	require.NoError(t, holdsCells(after))
+	must.NoError(t, holdsCells(after))
 }
 
 // TestClaimStepCellByCell checks the same through a claim.
 func TestClaimStepCellByCell(t *testing.T) {
 	property.Slow(t)
-	require.NoError(t, holdsCells(func(s affinity.State, step step) (affinity.State, error) {
+	must.NoError(t, holdsCells(func(s affinity.State, step step) (affinity.State, error) {
 		c := Claim{Owner: affinity.HostOwner("n"), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: s}
 		err := c.move(step)
 		if err != nil && !strings.Contains(err.Error(), "10.0.0.0/26 of host:n") {
@@ -173,7 +173,7 @@ func TestCellsRejectBrokenMachines(t *testing.T) {
 	for name, next := range broken {
 		t.Run(name, func(t *testing.T) {
 			err := holdsCells(next)
-			require.Error(t, err)
+			must.Error(t, err)
 			t.Logf("rejected: %v", err)
 		})
 	}
@@ -186,21 +186,21 @@ func TestPutRefuses(t *testing.T) {
 	cidr := netip.MustParsePrefix("10.0.0.0/26")
 	now := time.Unix(100, 0)
 	for _, s := range []affinity.State{affinity.None, affinity.PendingDeletion + 1, refused} {
-		require.ErrorIs(t, c.Put(cidr, s, now), affinity.ErrInvalidState)
-		require.Nil(t, c.Get(cidr))
+		must.ErrorIs(t, c.Put(cidr, s, now), affinity.ErrInvalidState)
+		must.Nil(t, c.Get(cidr))
 	}
-	require.NoError(t, c.Put(cidr, affinity.Confirmed, now))
+	must.NoError(t, c.Put(cidr, affinity.Confirmed, now))
 	for _, s := range []affinity.State{affinity.None, affinity.PendingDeletion + 1, refused} {
 		err := c.Put(cidr, s, now.Add(time.Second))
-		require.ErrorIs(t, err, affinity.ErrInvalidState)
-		require.ErrorContains(t, err, "cannot be stored")
-		require.Equal(t, affinity.Confirmed, c.Get(cidr).State)
+		must.ErrorIs(t, err, affinity.ErrInvalidState)
+		must.ErrorContains(t, err, "cannot be stored")
+		must.Eq(t, affinity.Confirmed, c.Get(cidr).State)
 	}
-	require.Equal(t, now, c.Get(cidr).Created)
-	require.NoError(t, x.Check())
+	must.EqOp(t, now, c.Get(cidr).Created)
+	must.NoError(t, x.Check())
 }
 
 func TestStepText(t *testing.T) {
-	require.Equal(t, "release", stepRelease.String())
-	require.Equal(t, "step(5)", step(5).String())
+	must.Eq(t, "release", stepRelease.String())
+	must.Eq(t, "step(5)", step(5).String())
 }

@@ -3,7 +3,7 @@ package cli
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam/calico"
 )
@@ -13,13 +13,13 @@ func TestCalico(t *testing.T) {
 		v := calico.V3(28)
 		cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
 		Calico(cmd, &v, "the release")
-		require.Equal(t, "v3.28", cmd.Flags().Lookup("calico").DefValue)
-		require.NoError(t, cmd.Flags().Set("calico", text))
-		require.Equal(t, want, v.String())
+		must.Eq(t, "v3.28", cmd.Flags().Lookup("calico").DefValue)
+		must.NoError(t, cmd.Flags().Set("calico", text))
+		must.Eq(t, want, v.String())
 	}
 	cmd := New("sample", "a sample", "A sample.\n\nUsage: ipamsim sample [flags]\n")
 	Calico(cmd, new(calico.Version), "the release")
-	require.Error(t, cmd.Flags().Set("calico", ""), "an unset variable")
+	must.Error(t, cmd.Flags().Set("calico", ""), must.Sprint("an unset variable"))
 	err := cmd.Flags().Set("calico", "tigera")
-	require.ErrorContains(t, err, "must be a release of Calico such as v3.28 or v3.28.2")
+	must.ErrorContains(t, err, "must be a release of Calico such as v3.28 or v3.28.2")
 }

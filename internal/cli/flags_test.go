@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoenig/test/must"
 	"github.com/spf13/cobra"
-	"github.com/stretchr/testify/require"
 )
 
 // sample is a program with a flag of every kind. It prints the values of its
@@ -69,8 +69,8 @@ func TestDashes(t *testing.T) {
 		"-cooldown 1m30s -pool fd00::/8": "{3 false [] 1m30s fd00::/8 } []",
 	} {
 		status, out, errs := execute(sample(), strings.Fields(args)...)
-		require.Zero(t, status, errs)
-		require.Equal(t, want+"\n", out, args)
+		must.Zero(t, status, must.Sprint(errs))
+		must.Eq(t, want+"\n", out, must.Sprint(args))
 	}
 }
 
@@ -97,9 +97,9 @@ func TestFlagErrors(t *testing.T) {
 		"-pool 10.0.0.0":              "-pool 10.0.0.0: not a CIDR such as 10.0.0.0/16",
 	} {
 		status, out, errs := execute(sample(), strings.Fields(args)...)
-		require.Equal(t, Bad, status, args)
-		require.Empty(t, out, args)
-		require.Equal(t, "sample: "+want+" (-h for help)\n", errs, args)
+		must.Eq(t, Bad, status, must.Sprint(args))
+		must.Eq(t, "", out, must.Sprint(args))
+		must.Eq(t, "sample: "+want+" (-h for help)\n", errs, must.Sprint(args))
 	}
 }
 
@@ -124,32 +124,32 @@ func TestStatus(t *testing.T) {
 		cmd := sample()
 		cmd.RunE = func(*cobra.Command, []string) error { return c.err }
 		status, out, errs := execute(cmd)
-		require.Equal(t, c.status, status, c.err)
-		require.Empty(t, out)
-		require.Equal(t, c.says, errs)
+		must.Eq(t, c.status, status, must.Sprint(c.err))
+		must.Eq(t, "", out)
+		must.Eq(t, c.says, errs)
 	}
 }
 
 // TestCalled: the help names the program as the user called it.
 func TestCalled(t *testing.T) {
 	status, out, errs := execute(sample(), "-h")
-	require.Zero(t, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "Usage: go run ./examples/sample [flags]\n")
-	require.Contains(t, out, "\n  -nodes N            nodes (default 3)\n  -strict ")
+	must.Zero(t, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "Usage: go run ./examples/sample [flags]\n")
+	must.StrContains(t, out, "\n  -nodes N            nodes (default 3)\n  -strict ")
 	for _, args := range [][]string{{"sample", "-h"}, {"help", "sample"}, {"sample", "-nodes", "3", "--help"}} {
 		root := New("ipamsim", "", "")
 		root.AddCommand(sample())
 		status, out, errs = execute(root, args...)
-		require.Zero(t, status)
-		require.Empty(t, errs)
-		require.Contains(t, out, "Usage: ipamsim sample [flags]\n")
+		must.Zero(t, status)
+		must.Eq(t, "", errs)
+		must.StrContains(t, out, "Usage: ipamsim sample [flags]\n")
 	}
 	root := New("ipamsim", "", "")
 	root.AddCommand(sample())
 	status, _, errs = execute(root, "sample", "-nodse", "3")
-	require.Equal(t, Bad, status)
-	require.Equal(t, "ipamsim sample: -nodse: no such flag; did you mean -nodes? (-h for help)\n", errs)
+	must.Eq(t, Bad, status)
+	must.Eq(t, "ipamsim sample: -nodse: no such flag; did you mean -nodes? (-h for help)\n", errs)
 }
 
 // TestCompletions: completions have as many dashes as the user typed, one or two.
@@ -158,24 +158,24 @@ func TestCompletions(t *testing.T) {
 		root := New("ipamsim", "", "")
 		root.AddCommand(sample())
 		status, out, _ := execute(root, "__complete", "sample", begun)
-		require.Zero(t, status)
-		require.Equal(t, want, out)
+		must.Zero(t, status)
+		must.Eq(t, want, out)
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		root := New("ipamsim", "", "")
 		root.AddCommand(sample())
 		status, out, errs := execute(root, "completion", shell)
-		require.Zero(t, status, errs)
-		require.Contains(t, out, "ipamsim")
+		must.Zero(t, status, must.Sprint(errs))
+		must.StrContains(t, out, "ipamsim")
 	}
 }
 
 func TestWait(t *testing.T) {
 	want := errors.New("other")
-	require.Equal(t, want, Wait(context.Background(), func() error { return want }))
+	must.Eq(t, want, Wait(context.Background(), func() error { return want }))
 	ctx, stop := context.WithCancel(context.Background())
 	never := make(chan error)
-	require.Equal(t, ErrInterrupted, Wait(ctx, func() error {
+	must.Eq(t, ErrInterrupted, Wait(ctx, func() error {
 		stop()
 		return <-never
 	}))
@@ -183,13 +183,13 @@ func TestWait(t *testing.T) {
 
 func TestShort(t *testing.T) {
 	for want, d := range map[string]time.Duration{"0s": 0, "15m": 15 * time.Minute, "24h": 24 * time.Hour, "1h30m": 90 * time.Minute, "1m30s": 90 * time.Second, "1h0m5s": time.Hour + 5*time.Second} {
-		require.Equal(t, want, Short(d))
+		must.Eq(t, want, Short(d))
 	}
 }
 
 func TestNearest(t *testing.T) {
 	names := []string{"lab", "plan", "whatif", "churn", "race", "replay", "predict"}
 	for mistyped, want := range map[string]string{"plna": "plan", "whatfi": "whatif", "wahtif": "whatif", "pla": "plan", "repl": "replay", "predcit": "predict", "chrun": "churn", "xyz": "", "": "", "kubectl": ""} {
-		require.Equal(t, want, Nearest(mistyped, names), mistyped)
+		must.Eq(t, want, Nearest(mistyped, names), must.Sprint(mistyped))
 	}
 }

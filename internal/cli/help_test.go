@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoenig/test/must"
 	"github.com/spf13/pflag"
-	"github.com/stretchr/testify/require"
 )
 
 // TestPrintFlags: long texts continue on the next line and lose no word.
@@ -19,11 +19,11 @@ func TestPrintFlags(t *testing.T) {
 	flags.StringP("file", "f", "", "a `FILE`")
 	DurationVar(flags, new(time.Duration), "a-flag-of-many-letters", 5*time.Minute, "how long")
 	flags.Bool("old", false, "not shown")
-	require.NoError(t, flags.MarkHidden("old"))
+	must.NoError(t, flags.MarkHidden("old"))
 	Group(flags, "Others", "a-flag-of-many-letters")
 	var out strings.Builder
 	PrintFlags(&out, flags)
-	require.Equal(t, `
+	must.Eq(t, `
 Flags:
 
   -a-flag             short

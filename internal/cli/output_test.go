@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // put writes text to an Output of that path.
@@ -33,7 +33,7 @@ func TestOutputReplacesFiles(t *testing.T) {
 		t.Run("link "+link, func(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "sub", "file")
-			require.NoError(t, os.Mkdir(filepath.Dir(file), 0o755))
+			must.NoError(t, os.Mkdir(filepath.Dir(file), 0o755))
 			path := file
 			if link != "" {
 				path = filepath.Join(dir, "link")
@@ -41,27 +41,27 @@ func TestOutputReplacesFiles(t *testing.T) {
 				if link == "absolute" {
 					to = file
 				}
-				require.NoError(t, os.Symlink(to, path))
+				must.NoError(t, os.Symlink(to, path))
 			}
 			if link != "dangling" {
-				require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
-				require.NoError(t, os.Chmod(file, 0o604))
+				must.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+				must.NoError(t, os.Chmod(file, 0o604))
 			}
-			require.NoError(t, put(path, "new"))
+			must.NoError(t, put(path, "new"))
 			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			require.Equal(t, "new", string(text))
+			must.NoError(t, err)
+			must.Eq(t, "new", string(text))
 			info, err := os.Lstat(path)
-			require.NoError(t, err)
-			require.Equal(t, link != "", info.Mode()&fs.ModeSymlink != 0)
+			must.NoError(t, err)
+			must.Eq(t, link != "", info.Mode()&fs.ModeSymlink != 0)
 			if link != "dangling" {
 				info, err = os.Stat(file)
-				require.NoError(t, err)
-				require.Equal(t, fs.FileMode(0o604), info.Mode())
+				must.NoError(t, err)
+				must.Eq(t, fs.FileMode(0o604), info.Mode())
 			}
 			left, err := os.ReadDir(filepath.Dir(file))
-			require.NoError(t, err)
-			require.Len(t, left, 1)
+			must.NoError(t, err)
+			must.Len(t, 1, left)
 		})
 	}
 }
@@ -69,31 +69,31 @@ func TestOutputReplacesFiles(t *testing.T) {
 // TestOutputWritesThrough: pipes and devices are written and stay what they are.
 func TestOutputWritesThrough(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	must.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	got := make(chan string)
 	go func() {
 		text, _ := os.ReadFile(pipe)
 		got <- string(text)
 	}()
-	require.NoError(t, put(pipe, "new"))
-	require.Equal(t, "new", <-got)
+	must.NoError(t, put(pipe, "new"))
+	must.Eq(t, "new", <-got)
 	info, err := os.Lstat(pipe)
-	require.NoError(t, err)
-	require.Equal(t, fs.ModeNamedPipe, info.Mode().Type())
+	must.NoError(t, err)
+	must.Eq(t, fs.ModeNamedPipe, info.Mode().Type())
 
-	require.NoError(t, put(os.DevNull, "new"))
+	must.NoError(t, put(os.DevNull, "new"))
 	device := func(path string) bool {
 		info, err := os.Lstat(path)
 		return err == nil && info.Mode()&fs.ModeDevice != 0
 	}
-	require.True(t, device(os.DevNull))
+	must.True(t, device(os.DevNull))
 	if !device("/dev/full") {
 		t.Skip("there is no /dev/full here")
 	}
 	err = put("/dev/full", "new")
-	require.ErrorIs(t, err, syscall.ENOSPC)
-	require.EqualError(t, err, "-o /dev/full: no space left on device")
-	require.True(t, device("/dev/full"))
+	must.ErrorIs(t, err, syscall.ENOSPC)
+	must.EqError(t, err, "-o /dev/full: no space left on device")
+	must.True(t, device("/dev/full"))
 }
 
 // TestOutputFailsEarly: an output that cannot be written is refused before the
@@ -101,10 +101,10 @@ func TestOutputWritesThrough(t *testing.T) {
 func TestOutputFailsEarly(t *testing.T) {
 	dir := t.TempDir()
 	_, err := NewOutput("-o", dir, nil)
-	require.EqualError(t, err, "-o "+dir+": is a directory")
+	must.EqError(t, err, "-o "+dir+": is a directory")
 	missing := filepath.Join(dir, "no", "file")
 	_, err = NewOutput("-chart", missing, nil)
-	require.EqualError(t, err, "-chart "+missing+": no such file or directory")
+	must.EqError(t, err, "-chart "+missing+": no such file or directory")
 }
 
 // TestOutputOnFullDisk: the old file stays whole, nothing is left beside it, and the
@@ -112,20 +112,20 @@ func TestOutputFailsEarly(t *testing.T) {
 func TestOutputOnFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	must.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
 	to, err := NewOutput("-o", file, nil)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	err = to.Write(context.Background(), nil, func(w io.Writer) error {
 		if _, err := io.WriteString(w, "half"); err != nil {
 			return err
 		}
 		return &fs.PathError{Op: "write", Path: filepath.Join(dir, ".temporary"), Err: syscall.ENOSPC}
 	})
-	require.EqualError(t, err, "-o "+file+": no space left on device")
+	must.EqError(t, err, "-o "+file+": no space left on device")
 	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, "old", string(text))
+	must.NoError(t, err)
+	must.Eq(t, "old", string(text))
 	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, left, 1)
+	must.NoError(t, err)
+	must.Len(t, 1, left)
 }

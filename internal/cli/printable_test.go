@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // TestPrintable: printed text contains no commands to a terminal.
@@ -20,19 +20,19 @@ func TestPrintable(t *testing.T) {
 		"no UTF-8 \xff":                `no UTF-8 \xff`,
 		"\x1b \"\\":                    `\x1b "\\`,
 	} {
-		require.Equal(t, want, Printable(text))
+		must.Eq(t, want, Printable(text))
 	}
 	var out bytes.Buffer
 	n, err := fmt.Fprint(PrintableLines(&out), "one\ntwo\a\n")
-	require.NoError(t, err)
-	require.Equal(t, 9, n)
-	require.Equal(t, "one\ntwo\\a\n", out.String())
+	must.NoError(t, err)
+	must.Eq(t, 9, n)
+	must.Eq(t, "one\ntwo\\a\n", out.String())
 	_, err = PrintableLines(failing{}).Write([]byte("x"))
-	require.Error(t, err)
+	must.Error(t, err)
 
 	out.Reset()
 	complain(&out, "x", errors.New("one\x1b\ntwo"))
-	require.Equal(t, "x: one\\x1b\nx: two\n", out.String())
+	must.Eq(t, "x: one\\x1b\nx: two\n", out.String())
 }
 
 type failing struct{}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // shared is a buffer that two goroutines may write and read.
@@ -47,23 +47,23 @@ func TestProgress(t *testing.T) {
 		p := bar(&out, "reading", 1<<20, progress.UnitsBytes)
 		p.Set(1 << 18)
 		pass(2 * patience)
-		require.Empty(t, out.String(), "nobody told it anything meanwhile")
+		must.Eq(t, "", out.String(), must.Sprint("nobody told it anything meanwhile"))
 		p.Set(1 << 19)
 		pass(time.Second)
-		require.Contains(t, out.String(), "reading")
+		must.StrContains(t, out.String(), "reading")
 		p.Stop()
 		p.Stop()
 		p.Set(1 << 20)
-		require.Contains(t, out.String(), "50.00%")
-		require.NotContains(t, out.String(), "100.00%", "it was stopped")
+		must.StrContains(t, out.String(), "50.00%")
+		must.StrNotContains(t, out.String(), "100.00%", must.Sprint("it was stopped"))
 		gone(t, out.String())
 	})
 }
 
 // gone checks that each line that was drawn was overwritten or erased.
 func gone(t *testing.T, out string) {
-	require.Equal(t, strings.Count(out, "\n"), strings.Count(out, text.CursorUp.Sprint()), "%q", out)
-	require.True(t, out == "" || strings.HasSuffix(out, text.EraseLine.Sprint()), "%q", out)
+	must.Eq(t, strings.Count(out, "\n"), strings.Count(out, text.CursorUp.Sprint()), must.Sprintf("%q", out))
+	must.True(t, out == "" || strings.HasSuffix(out, text.EraseLine.Sprint()), must.Sprintf("%q", out))
 }
 
 // TestProgressOfShortWork: what is done within a second shows nothing.
@@ -76,7 +76,7 @@ func TestProgressOfShortWork(t *testing.T) {
 		p.Set(10)
 		p.Stop()
 		pass(time.Minute)
-		require.Empty(t, out.String())
+		must.Eq(t, "", out.String())
 	})
 }
 
@@ -94,14 +94,14 @@ func TestProgressStoppedAtOnce(t *testing.T) {
 
 func TestProgressElsewhere(t *testing.T) {
 	p := NewProgress(new(bytes.Buffer), "reading", 10)
-	require.Nil(t, p)
+	must.Nil(t, p)
 	p.Set(1)
 	p.Stop()
 	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
-	require.False(t, Terminal(f), "a file is no terminal")
-	require.Nil(t, NewCount(new(bytes.Buffer), "requests", 10))
+	must.False(t, Terminal(f), must.Sprint("a file is no terminal"))
+	must.Nil(t, NewCount(new(bytes.Buffer), "requests", 10))
 }
 
 // TestProgressOfMore: the bar shows the current total, which may grow.
@@ -114,9 +114,9 @@ func TestProgressOfMore(t *testing.T) {
 		pass(time.Second)
 		p.Add(1)
 		p.Stop()
-		require.Contains(t, out.String(), "25.00%")
-		require.Contains(t, out.String(), "[5 in ")
-		require.Contains(t, out.String(), "[6 in ")
+		must.StrContains(t, out.String(), "25.00%")
+		must.StrContains(t, out.String(), "[5 in ")
+		must.StrContains(t, out.String(), "[6 in ")
 		gone(t, out.String())
 	})
 }

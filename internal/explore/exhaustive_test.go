@@ -3,7 +3,7 @@ package explore
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/race"
@@ -15,10 +15,10 @@ import (
 func explored(t *testing.T, p *Program, b Bounds) Report {
 	t.Helper()
 	r, err := Exhaustive(p, b, Options{}, nil)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, f := range r.Findings {
 		short, err := Shorten(p, f, Options{})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		t.Errorf("%s: %v\n  by %s", p.Name, &short.Violation, short.Schedule)
 	}
 	t.Logf("%s, %d deaths, %d failures, %d stale: %d states, %d steps (%d of them deaths), %d ends, %.4g schedules, %d cut, complete %t",
@@ -42,7 +42,7 @@ func TestExhaustive(t *testing.T) {
 					b.States = 20
 				}
 				r := explored(t, &p, b)
-				require.True(t, r.Complete || r.States == b.States)
+				must.True(t, r.Complete || r.States == b.States)
 			}
 		})
 	}
@@ -56,15 +56,15 @@ func TestTwoClients(t *testing.T) {
 	property.Slow(t) // 6,533 states
 	p := &programs[1]
 	alive := explored(t, p, Bounds{})
-	require.True(t, alive.Complete)
-	require.Equal(t, 6533, alive.States)
+	must.True(t, alive.Complete)
+	must.Eq(t, 6533, alive.States)
 	if !property.Long() {
 		return
 	}
 	dying := explored(t, p, Bounds{Deaths: 1})
-	require.True(t, dying.Complete)
-	require.Greater(t, dying.States, 90_000)
-	require.Greater(t, dying.Deaths, alive.States, "at every state")
+	must.True(t, dying.Complete)
+	must.Greater(t, 90_000, dying.States)
+	must.Greater(t, alive.States, dying.Deaths, must.Sprint("at every state"))
 }
 
 // TestThreeClients explores everything without deaths, given the time, and as much
@@ -80,12 +80,12 @@ func TestThreeClients(t *testing.T) {
 	}
 	if property.Long() {
 		alive := explored(t, &p, Bounds{})
-		require.True(t, alive.Complete)
-		require.Equal(t, 34_164, alive.States)
+		must.True(t, alive.Complete)
+		must.Eq(t, 34_164, alive.States)
 		b.States = 50_000
 	}
 	r := explored(t, &p, b)
-	require.True(t, r.Complete || r.States == b.States)
+	must.True(t, r.Complete || r.States == b.States)
 }
 
 // TestDeathAtEveryStep kills a client at each call of each operation, and then the
@@ -109,10 +109,10 @@ func TestDeathAtEveryStep(t *testing.T) {
 		p := Program{Name: s.Op + " of " + s.In.Host, Setting: setting("10.0.0.0/28", 3), Before: before, Clients: []Client{{Steps: []race.Step{s}}}}
 		p.Clients[0].Back = []race.Step{s, assign("n1", 1, "back")}
 		r := explored(t, &p, Bounds{Deaths: 2})
-		require.True(t, r.Complete)
+		must.True(t, r.Complete)
 		alone, err := Run(&p, nil, Options{})
-		require.NoError(t, err)
-		require.Greater(t, r.Deaths, len(alone.Steps)/2, "but for reads of what nobody writes")
+		must.NoError(t, err)
+		must.Greater(t, len(alone.Steps)/2, r.Deaths, must.Sprint("but for reads of what nobody writes"))
 	}
 }
 
@@ -121,24 +121,24 @@ func TestBounds(t *testing.T) {
 	property.Slow(t)
 	p := &programs[0]
 	r, err := Exhaustive(p, Bounds{States: 100}, Options{}, nil)
-	require.NoError(t, err)
-	require.Equal(t, 100, r.States)
-	require.False(t, r.Complete)
+	must.NoError(t, err)
+	must.Eq(t, 100, r.States)
+	must.False(t, r.Complete)
 
 	calls := 0
-	r, err = Exhaustive(p, Bounds{States: 3000}, Options{}, func(now Report) { calls++; require.LessOrEqual(t, now.States, 3000) })
-	require.NoError(t, err)
-	require.Equal(t, 2, calls)
-	require.False(t, r.Complete)
+	r, err = Exhaustive(p, Bounds{States: 3000}, Options{}, func(now Report) { calls++; must.LessEq(t, 3000, now.States) })
+	must.NoError(t, err)
+	must.Eq(t, 2, calls)
+	must.False(t, r.Complete)
 
 	found, err := Exhaustive(p, Bounds{States: 500, Findings: 3}, faults[0].options, nil)
-	require.NoError(t, err)
-	require.Len(t, found.Findings, 3)
-	require.False(t, found.Complete, "it stopped at the last")
+	must.NoError(t, err)
+	must.Len(t, 3, found.Findings)
+	must.False(t, found.Complete, must.Sprint("it stopped at the last"))
 	all, err := Exhaustive(p, Bounds{States: 500, Findings: 1000}, faults[0].options, nil)
-	require.NoError(t, err)
-	require.Greater(t, len(all.Findings), 3)
-	require.Equal(t, found.Findings, all.Findings[:3])
+	must.NoError(t, err)
+	must.Greater(t, 3, len(all.Findings))
+	must.Eq(t, found.Findings, all.Findings[:3])
 
 	for want, b := range map[string]Bounds{
 		"-1 states":                     {States: -1},
@@ -153,19 +153,19 @@ func TestBounds(t *testing.T) {
 		"would explore forever, at mos": {Deaths: 9},
 	} {
 		_, err := Exhaustive(p, b, Options{}, nil)
-		require.ErrorIs(t, err, ErrBounds)
-		require.ErrorContains(t, err, want)
+		must.ErrorIs(t, err, ErrBounds)
+		must.ErrorContains(t, err, want)
 		_, err = Random(p, 1, 10, b, Options{}, nil)
-		require.ErrorIs(t, err, ErrBounds)
+		must.ErrorIs(t, err, ErrBounds)
 	}
 	for _, runs := range []int{-1, 0, MaxRuns + 1} {
 		_, err := Random(p, 1, runs, Bounds{}, Options{}, nil)
-		require.ErrorIs(t, err, ErrBounds)
+		must.ErrorIs(t, err, ErrBounds)
 	}
 	_, err = Exhaustive(&Program{}, Bounds{}, Options{}, nil)
-	require.ErrorIs(t, err, ErrProgram)
+	must.ErrorIs(t, err, ErrProgram)
 	_, err = Random(&Program{}, 1, 1, Bounds{}, Options{}, nil)
-	require.ErrorIs(t, err, ErrProgram)
+	must.ErrorIs(t, err, ErrProgram)
 }
 
 // states returns the identities of all states that schedules lead to, without
@@ -186,17 +186,17 @@ func states(t *testing.T, p *Program) (identities, ends map[digest]bool) {
 				r.end()
 				var err error
 				r, err = e.again()
-				require.NoError(t, err)
+				must.NoError(t, err)
 			}
 			_, err := r.move(m)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			e.path = append(e.path, m)
 			visit(r)
 			e.path = e.path[:len(e.path)-1]
 		}
 	}
 	r, err := e.again()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	visit(r)
 	return identities, ends
 }
@@ -211,6 +211,6 @@ func TestNothingIsLeftOut(t *testing.T) {
 	}}
 	identities, ends := states(t, &p)
 	r := explored(t, &p, Bounds{})
-	require.Len(t, identities, r.States)
-	require.Len(t, ends, r.Ends)
+	must.MapLen(t, r.States, identities)
+	must.MapLen(t, r.Ends, ends)
 }

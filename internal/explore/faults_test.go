@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -180,17 +180,17 @@ func TestFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			for _, p := range programs {
 				r, err := Exhaustive(&p, Bounds{States: 300, Deaths: 1}, fault.options, nil)
-				require.NoError(t, err)
+				must.NoError(t, err)
 				if len(r.Findings) == 0 {
 					continue
 				}
 				f := r.Findings[0]
 				t.Logf("%s: %v, by %s", p.Name, &f.Violation, f.Schedule)
-				require.Contains(t, fault.by, f.Invariant)
+				must.SliceContains(t, fault.by, f.Invariant)
 				again, err := Run(&p, f.Schedule, fault.options)
-				require.NoError(t, err)
-				require.NotNil(t, again.Violation, "the schedule leads there again")
-				require.Equal(t, f.Violation, *again.Violation)
+				must.NoError(t, err)
+				must.NotNil(t, again.Violation, must.Sprint("the schedule leads there again"))
+				must.Eq(t, f.Violation, *again.Violation)
 				return
 			}
 			t.Error("no exploration finds it")

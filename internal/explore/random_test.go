@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/race"
@@ -29,18 +29,18 @@ func TestRandom(t *testing.T) {
 	var total Report
 	for seed := range seeds {
 		c, err := Scenario(seed, 0)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		r, err := Random(&c.Program, seed, runs, Bounds{Deaths: 2, Failures: 2, Stale: 2}, Options{}, nil)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, f := range r.Findings {
 			t.Errorf("seed %d: %v\n  go run ./examples/race -seed %d -schedule %q", seed, &f.Violation, seed, f.Schedule)
 		}
-		require.True(t, r.Complete || t.Failed())
+		must.True(t, r.Complete || t.Failed())
 		total.Steps += r.Steps
 		total.Deaths += r.Deaths
 		total.Schedules += r.Schedules
 	}
-	require.NotZero(t, total.Deaths)
+	must.NonZero(t, total.Deaths)
 	t.Logf("%.0f schedules, %d steps, %d deaths", total.Schedules, total.Steps, total.Deaths)
 }
 
@@ -63,7 +63,7 @@ func drawn(p *Program, seed int64, length int, o Options) (Schedule, *Violation,
 func TestRandomReleases(t *testing.T) {
 	property.Slow(t)
 	f, err := race.Open("../../testdata/races.jsonl.gz")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	runs, every := int64(1), int64(10)
 	switch {
@@ -75,7 +75,7 @@ func TestRandomReleases(t *testing.T) {
 	carried, faulty := 0, 0
 	for n := range int64(600) {
 		recorded, err := f.Next()
-		require.NoError(t, err)
+		must.NoError(t, err)
 		if n%every > 0 {
 			continue
 		}
@@ -84,45 +84,45 @@ func TestRandomReleases(t *testing.T) {
 			p.Setting.Calico = v.String()
 			length, err := lengthOf(p, Options{})
 			if err != nil { // the setting has what the release has not
-				require.ErrorIs(t, err, ErrProgram)
+				must.ErrorIs(t, err, ErrProgram)
 				continue
 			}
 			for run := range runs {
 				s, violation, err := drawn(p, n*1000+run, length, Options{})
-				require.NoError(t, err)
-				require.Nil(t, violation, "race %d of Calico %v: %s", n, v, s)
+				must.NoError(t, err)
+				must.Nil(t, violation, must.Sprintf("race %d of Calico %v: %s", n, v, s))
 				carried++
 			}
 			_, violation, err := drawn(p, n, length, faults[0].options)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			if violation != nil {
 				faulty++
 			}
 		}
 	}
-	require.Greater(t, carried, int(1500/every))
-	require.Greater(t, faulty, int(150/every), "of a client with the fault %q", faults[0].name)
+	must.Greater(t, int(1500/every), carried)
+	must.Greater(t, int(150/every), faulty, must.Sprintf("of a client with the fault %q", faults[0].name))
 }
 
 // TestRandomRaces draws schedules for the clients of recorded races.
 func TestRandomRaces(t *testing.T) {
 	property.Slow(t)
 	f, err := race.Open("../../testdata/races.jsonl.gz")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	for n := 0; ; n++ {
 		recorded, err := f.Next()
 		if errors.Is(err, io.EOF) {
-			require.Equal(t, 600, n)
+			must.Eq(t, 600, n)
 			return
 		}
-		require.NoError(t, err)
+		must.NoError(t, err)
 		if n%20 > 0 && !property.Long() {
 			continue
 		}
 		p := FromRace(recorded)
 		r, err := Random(p, int64(n), 5, Bounds{Deaths: 2, Failures: 1, Stale: 1}, Options{}, nil)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, f := range r.Findings {
 			t.Errorf("%s: %v\n  by %s", p.Name, &f.Violation, f.Schedule)
 		}
@@ -134,12 +134,12 @@ func TestRandomSame(t *testing.T) {
 	p := &programs[4]
 	b := Bounds{Deaths: 1, Failures: 1, Stale: 1}
 	first, err := Random(p, 5, 40, b, Options{}, nil)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	again, err := Random(p, 5, 40, b, Options{}, nil)
-	require.NoError(t, err)
-	require.Equal(t, first, again)
-	require.EqualValues(t, 40, first.Schedules)
-	require.Greater(t, first.Ends, 1)
+	must.NoError(t, err)
+	must.Eq(t, first, again)
+	must.Eq(t, 40, first.Schedules)
+	must.Greater(t, 1, first.Ends)
 }
 
 // TestRandomFaults: random schedules find each planted fault too, and report it
@@ -150,16 +150,16 @@ func TestRandomFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			for _, p := range programs {
 				r, err := Random(&p, 1, 60, Bounds{Deaths: 1}, fault.options, nil)
-				require.NoError(t, err)
+				must.NoError(t, err)
 				if len(r.Findings) == 0 {
 					continue
 				}
 				f := r.Findings[0]
-				require.Contains(t, fault.by, f.Invariant)
-				require.LessOrEqual(t, weight(f.Schedule)[1], 4, "few switches: %s", f.Schedule)
+				must.SliceContains(t, fault.by, f.Invariant)
+				must.LessEq(t, 4, weight(f.Schedule)[1], must.Sprintf("few switches: %s", f.Schedule))
 				again, err := Run(&p, f.Schedule, fault.options)
-				require.NoError(t, err)
-				require.Equal(t, &f.Violation, again.Violation)
+				must.NoError(t, err)
+				must.Eq(t, &f.Violation, again.Violation)
 				return
 			}
 			t.Error("no schedule finds it")
@@ -171,27 +171,27 @@ func TestRandomFaults(t *testing.T) {
 func TestShorten(t *testing.T) {
 	p := &programs[0]
 	s, err := ParseSchedule("a b a b a b b:dies a:fails")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	trail, err := Run(p, s, faults[0].options)
-	require.NoError(t, err)
-	require.Equal(t, Claim, trail.Violation.Invariant)
+	must.NoError(t, err)
+	must.Eq(t, Claim, trail.Violation.Invariant)
 	short, err := Shorten(p, Finding{*trail.Violation, trail.Schedule}, faults[0].options)
-	require.NoError(t, err)
-	require.Equal(t, 0, weight(short.Schedule)[1], "one client alone does it: %s", short.Schedule)
-	require.Equal(t, Claim, short.Invariant)
+	must.NoError(t, err)
+	must.Eq(t, 0, weight(short.Schedule)[1], must.Sprintf("one client alone does it: %s", short.Schedule))
+	must.Eq(t, Claim, short.Invariant)
 }
 
 func TestCase(t *testing.T) {
 	c, err := Scenario(7, 0)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	again, err := Scenario(7, 0)
-	require.NoError(t, err)
-	require.Equal(t, c, again)
+	must.NoError(t, err)
+	must.Eq(t, c, again)
 	var file bytes.Buffer
-	require.NoError(t, c.Write(&file))
+	must.NoError(t, c.Write(&file))
 	read, err := ReadCase("c.json", bytes.NewReader(file.Bytes()))
-	require.NoError(t, err)
-	require.Equal(t, c, read)
+	must.NoError(t, err)
+	must.Eq(t, c, read)
 
 	for want, text := range map[string]string{
 		"c.json:1: version 2, want 1":          strings.Replace(file.String(), `"version":1`, `"version":2,"later":true`, 1),
@@ -206,11 +206,11 @@ func TestCase(t *testing.T) {
 		"cannot unmarshal":                     `[1]`,
 	} {
 		_, err := ReadCase("c.json", strings.NewReader(text))
-		require.ErrorIs(t, err, trace.ErrMalformed, want)
-		require.ErrorContains(t, err, want)
+		must.ErrorIs(t, err, trace.ErrMalformed, must.Sprint(want))
+		must.ErrorContains(t, err, want)
 	}
 	_, err = ReadCase("c", iotestErr{})
-	require.ErrorIs(t, err, os.ErrClosed)
+	must.ErrorIs(t, err, os.ErrClosed)
 }
 
 // iotestErr is a reader that fails.

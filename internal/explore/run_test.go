@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/race"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -23,11 +23,11 @@ var both = Program{Setting: setting("10.0.0.0/30", 2), Clients: []Client{
 func carry(t *testing.T, p *Program, schedule string) *Trail {
 	t.Helper()
 	s, err := ParseSchedule(schedule)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	trail, err := Run(p, s, Options{})
-	require.NoError(t, err)
-	require.Nil(t, trail.Violation)
-	require.Len(t, trail.Steps, len(trail.Schedule))
+	must.NoError(t, err)
+	must.Nil(t, trail.Violation)
+	must.Len(t, len(trail.Schedule), trail.Steps)
 	return trail
 }
 
@@ -41,7 +41,7 @@ func notes(t *Trail, from int) (notes []string) {
 
 func TestRun(t *testing.T) {
 	trail := carry(t, &both, "a b a*2 b*4 a")
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"a reads config",
 		"b reads config",
 		"a pending 10.0.0.0/30",
@@ -52,42 +52,42 @@ func TestRun(t *testing.T) {
 		"b affinity deleted",
 		"a confirmed 10.0.0.0/30",
 	}, notes(trail, 0)[:9])
-	require.Equal(t, Step{
+	must.Eq(t, Step{
 		Move: Move{Client: 1}, Op: "ClaimAffinity", Verb: protocol.Create, Key: "block/10.0.0.0/30", Result: protocol.Exists, Note: "block is n1's",
 	}, trail.Steps[5])
 	var told []string
 	for _, s := range trail.Told {
 		told = append(told, name(s.Client)+" "+s.Op+" "+s.Out.String())
 	}
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		`b ClaimAffinity {"failed":["10.0.0.0/30"]}`,
 		`a ClaimAffinity {"claimed":["10.0.0.0/30"]}`,
 		`b AutoAssign {"ips4":["10.0.0.0/30"]}`,
 	}, told)
-	require.Len(t, trail.State.Blocks, 1)
+	must.Len(t, 1, trail.State.Blocks)
 
 	again, err := Run(&both, trail.Schedule, Options{})
-	require.NoError(t, err)
-	require.Equal(t, trail, again, "the schedule leads to the same trail")
+	must.NoError(t, err)
+	must.Eq(t, trail, again, must.Sprint("the schedule leads to the same trail"))
 }
 
 // A host dies with a claim pending, and finishes it when it comes back.
 func TestDeath(t *testing.T) {
 	trail := carry(t, &both, "a*2 a:dies a*")
-	require.Equal(t, []string{"a pending 10.0.0.0/30", "a:dies dies", "a reads config"}, notes(trail, 1)[:3])
-	require.Equal(t, 1, trail.Steps[3].Life)
-	require.Equal(t, "AutoAssign", trail.Steps[3].Op)
-	require.Contains(t, notes(trail, 3), "a confirmed 10.0.0.0/30")
-	require.Nil(t, trail.Told[0].Out, "it never came to an outcome")
-	require.Equal(t, Told{Client: 0, Step: race.Step{Op: "ClaimAffinity", In: both.Clients[0].Steps[0].In}, After: 3}, trail.Told[0])
+	must.Eq(t, []string{"a pending 10.0.0.0/30", "a:dies dies", "a reads config"}, notes(trail, 1)[:3])
+	must.Eq(t, 1, trail.Steps[3].Life)
+	must.Eq(t, "AutoAssign", trail.Steps[3].Op)
+	must.SliceContains(t, notes(trail, 3), "a confirmed 10.0.0.0/30")
+	must.Nil(t, trail.Told[0].Out, must.Sprint("it never came to an outcome"))
+	must.Eq(t, Told{Client: 0, Step: race.Step{Op: "ClaimAffinity", In: both.Clients[0].Steps[0].In}, After: 3}, trail.Told[0])
 
 	never := both
 	never.Clients = slices.Clone(both.Clients)
 	never.Clients[0].Back = nil
 	trail = carry(t, &never, "a*2 a:dies b*")
-	require.Equal(t, "pending", trail.State.Affinities[0].State.String(), "left by the dead")
+	must.Eq(t, "pending", trail.State.Affinities[0].State.String(), must.Sprint("left by the dead"))
 	_, err := Run(&never, Schedule{{}, {Fate: Dies}, {}}, Options{})
-	require.ErrorContains(t, err, "move 3, a: a has nothing left to do")
+	must.ErrorContains(t, err, "move 3, a: a has nothing left to do")
 }
 
 // A consequence of §15: when a claim meets a release of the same host's block, the
@@ -98,7 +98,7 @@ func TestOvertaken(t *testing.T) {
 	p.Clients = slices.Clone(p.Clients)
 	p.Clients[0].Steps = p.Clients[0].Steps[:1]
 	trail := carry(t, &p, "b*5 a* b*")
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"b giving up 10.0.0.0/30",
 		"a reads config",
 		"a affinity is pendingDeletion",
@@ -113,25 +113,25 @@ func TestOvertaken(t *testing.T) {
 		"b no block 10.0.0.0/30",
 		"b lists affinities: 0",
 	}, notes(trail, 4))
-	require.Equal(t, []string{"10.0.0.0/30"}, trail.Told[0].Out.Claimed)
-	require.Empty(t, trail.Told[1].Out.Err)
-	require.Empty(t, trail.State.Blocks)
-	require.Equal(t, "confirmed", trail.State.Affinities[0].State.String())
+	must.Eq(t, []string{"10.0.0.0/30"}, trail.Told[0].Out.Claimed)
+	must.Eq(t, "", trail.Told[1].Out.Err)
+	must.SliceEmpty(t, trail.State.Blocks, must.Sprint(trail.State.Blocks))
+	must.Eq(t, "confirmed", trail.State.Affinities[0].State.String())
 }
 
 // A call that fails was not made; one whose answer is lost was.
 func TestFailures(t *testing.T) {
 	failed := carry(t, &both, "a a:fails b*")
-	require.Equal(t, "a:fails create fails", notes(failed, 1)[0])
-	require.Equal(t, protocol.Failed, failed.Steps[1].Result)
-	require.Equal(t, protocol.ErrUnavailable.Error(), failed.Told[0].Out.Err[:len(protocol.ErrUnavailable.Error())])
-	require.Len(t, failed.State.Affinities, 1)
+	must.Eq(t, "a:fails create fails", notes(failed, 1)[0])
+	must.Eq(t, protocol.Failed, failed.Steps[1].Result)
+	must.Eq(t, protocol.ErrUnavailable.Error(), failed.Told[0].Out.Err[:len(protocol.ErrUnavailable.Error())])
+	must.Len(t, 1, failed.State.Affinities)
 
 	lost := carry(t, &both, "a a:lost b*")
-	require.Equal(t, "a:lost pending 10.0.0.0/30, no answer", notes(lost, 1)[0])
-	require.Equal(t, protocol.OK, lost.Steps[1].Result, "it came about")
-	require.Equal(t, failed.Told[0].Out, lost.Told[0].Out, "nobody can tell")
-	require.Len(t, lost.State.Affinities, 2)
+	must.Eq(t, "a:lost pending 10.0.0.0/30, no answer", notes(lost, 1)[0])
+	must.Eq(t, protocol.OK, lost.Steps[1].Result, must.Sprint("it came about"))
+	must.Eq(t, failed.Told[0].Out, lost.Told[0].Out, must.Sprint("nobody can tell"))
+	must.Len(t, 2, lost.State.Affinities)
 }
 
 // A consequence of §15: when the answer to an assignment is lost, the handle is
@@ -139,11 +139,11 @@ func TestFailures(t *testing.T) {
 func TestLostAssignment(t *testing.T) {
 	p := Program{Setting: setting("10.0.0.0/30", 1), Clients: []Client{does("n1", assign("n1", 1, "h1"))}}
 	trail := carry(t, &p, "a*12 a:lost")
-	require.Equal(t, "a:lost takes 10.0.0.0, no answer", notes(trail, 12)[0])
-	require.Contains(t, notes(trail, 13), "a handle h1 deleted")
-	require.Equal(t, []string{"10.0.0.1/30"}, trail.Told[0].Out.IPs4)
-	require.Len(t, trail.State.Blocks[0].Allocations, 2)
-	require.Equal(t, 1, trail.State.Handles[0].Counts[0].Count)
+	must.Eq(t, "a:lost takes 10.0.0.0, no answer", notes(trail, 12)[0])
+	must.SliceContains(t, notes(trail, 13), "a handle h1 deleted")
+	must.Eq(t, []string{"10.0.0.1/30"}, trail.Told[0].Out.IPs4)
+	must.Len(t, 2, trail.State.Blocks[0].Allocations)
+	must.Eq(t, 1, trail.State.Handles[0].Counts[0].Count)
 }
 
 // A stale read of a block leads to a conflict and another read.
@@ -153,7 +153,7 @@ func TestStale(t *testing.T) {
 		does("n2", assignIP("n2", "10.0.0.2", "")),
 	}}
 	trail := carry(t, &p, "a* b b:stale b*")
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"b:stale n1's block, 4 free (old)", "b conflict: block", "b n1's block, 3 free", "b takes 10.0.0.2",
 	}, notes(trail, 4))
 
@@ -168,10 +168,10 @@ func TestStale(t *testing.T) {
 		"b:stale a b b b": "it was written fewer times",
 	} {
 		s, err := ParseSchedule(schedule)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		_, err = Run(&p, s, Options{})
-		require.ErrorIs(t, err, ErrSchedule, schedule)
-		require.ErrorContains(t, err, want)
+		must.ErrorIs(t, err, ErrSchedule, must.Sprint(schedule))
+		must.ErrorContains(t, err, want)
 	}
 }
 
@@ -184,14 +184,14 @@ func TestExploresNewest(t *testing.T) {
 		func() (Report, error) { return Random(&p, 1, 1, Bounds{}, Options{}, nil) },
 	} {
 		_, err := explore()
-		require.ErrorIs(t, err, ErrProgram)
-		require.ErrorContains(t, err, `setting is of Calico "v3.32", and only the newest release, v3.33, is explored`)
+		must.ErrorIs(t, err, ErrProgram)
+		must.ErrorContains(t, err, `setting is of Calico "v3.32", and only the newest release, v3.33, is explored`)
 	}
 	_, err := Run(&p, nil, Options{})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	p.Setting.Calico = "v3.33"
 	_, err = Exhaustive(&p, Bounds{}, Options{}, nil)
-	require.NoError(t, err)
+	must.NoError(t, err)
 }
 
 // Before v3.33 the addresses of one ReleaseIPs join the queue sorted as text, and
@@ -219,8 +219,8 @@ func TestReleasesFree(t *testing.T) {
 	} {
 		p.Setting.Calico = c.calico
 		trail := carry(t, p, "a*")
-		require.Equal(t, c.queue, trail.State.Blocks[0].Free, c.calico)
-		require.Equal(t, c.count, trail.State.Handles[0].Counts[0].Count, c.calico)
+		must.Eq(t, c.queue, trail.State.Blocks[0].Free, must.Sprint(c.calico))
+		must.Eq(t, c.count, trail.State.Handles[0].Counts[0].Count, must.Sprint(c.calico))
 	}
 
 	// In the newest release both are violations.
@@ -230,13 +230,13 @@ func TestReleasesFree(t *testing.T) {
 	}
 	violated := func() Invariant {
 		trail, err := Run(p, nil, Options{Engine: old})
-		require.NoError(t, err)
-		require.NotNil(t, trail.Violation)
+		must.NoError(t, err)
+		must.NotNil(t, trail.Violation)
 		return trail.Violation.Invariant
 	}
-	require.Equal(t, Queue, violated())
+	must.Eq(t, Queue, violated())
 	p.Clients[0].Steps[1] = free("10.0.0.3", "10.0.0.2")
-	require.Equal(t, Surplus, violated())
+	must.Eq(t, Surplus, violated())
 }
 
 func TestImpossiblePrograms(t *testing.T) {
@@ -259,7 +259,7 @@ func TestImpossiblePrograms(t *testing.T) {
 		p.Clients = slices.Clone(both.Clients)
 		change(&p)
 		_, err := Run(&p, nil, Options{})
-		require.ErrorIs(t, err, ErrProgram, want)
-		require.ErrorContains(t, err, want)
+		must.ErrorIs(t, err, ErrProgram, must.Sprint(want))
+		must.ErrorContains(t, err, want)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -12,16 +12,16 @@ import (
 
 func TestSchedule(t *testing.T) {
 	s, err := ParseSchedule("  a*3 b a:dies\tb:fails\nb:lost a:stale a:stale2 z* a*1")
-	require.NoError(t, err)
-	require.Equal(t, Schedule{
+	must.NoError(t, err)
+	must.Eq(t, Schedule{
 		{}, {}, {}, {Client: 1}, {Fate: Dies}, {Client: 1, Fate: Fails}, {Client: 1, Fate: Lost},
 		{Fate: Stale, Back: 1}, {Fate: Stale, Back: 2}, {Client: 25, Fate: ToTheEnd}, {},
 	}, s)
-	require.Equal(t, "a*3 b a:dies b:fails b:lost a:stale a:stale2 z* a", s.String())
+	must.Eq(t, "a*3 b a:dies b:fails b:lost a:stale a:stale2 z* a", s.String())
 	empty, err := ParseSchedule(" ")
-	require.NoError(t, err)
-	require.Empty(t, empty)
-	require.Empty(t, empty.String())
+	must.NoError(t, err)
+	must.SliceEmpty(t, empty, must.Sprint(empty))
+	must.Eq(t, "", empty.String())
 }
 
 func TestScheduleRefused(t *testing.T) {
@@ -51,8 +51,8 @@ func TestScheduleRefused(t *testing.T) {
 	}
 	for text, want := range refused {
 		_, err := ParseSchedule(text)
-		require.ErrorIs(t, err, ErrSchedule, text)
-		require.ErrorContains(t, err, want, text)
+		must.ErrorIs(t, err, ErrSchedule, must.Sprint(text))
+		must.ErrorContains(t, err, want, must.Sprint(text))
 	}
 }
 
@@ -103,14 +103,14 @@ func TestScheduleInverse(t *testing.T) {
 
 func TestScheduleJSON(t *testing.T) {
 	s, err := ParseSchedule("a*3 b:lost")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	text, err := json.Marshal(s)
-	require.NoError(t, err)
-	require.Equal(t, `"a*3 b:lost"`, string(text))
+	must.NoError(t, err)
+	must.Eq(t, `"a*3 b:lost"`, string(text))
 	var back Schedule
-	require.NoError(t, json.Unmarshal(text, &back))
-	require.Equal(t, s, back)
-	require.ErrorIs(t, json.Unmarshal([]byte(`"a b?"`), &back), ErrSchedule)
+	must.NoError(t, json.Unmarshal(text, &back))
+	must.Eq(t, s, back)
+	must.ErrorIs(t, json.Unmarshal([]byte(`"a b?"`), &back), ErrSchedule)
 }
 
 // FuzzSchedule: whatever parses is written so that it is read again.
@@ -122,7 +122,7 @@ func FuzzSchedule(f *testing.F) {
 			return
 		}
 		again, err := ParseSchedule(s.String())
-		require.NoError(t, err)
-		require.Equal(t, s, again)
+		must.NoError(t, err)
+		must.Eq(t, s, again)
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // The states of the table below, with a cooldown of 5 seconds.
@@ -79,15 +79,15 @@ func TestModel(t *testing.T) {
 			state
 			want []state
 		}{{nobodys, c.nobodys}, {hs, c.hs}, {hs6, c.hs6}, {cools, c.cools}} {
-			require.Equal(t, in.want, m.step(in.state, at(c.op), c.answer), "%s, in %+v", describe(c.op, c.answer), in.state)
+			must.Eq(t, in.want, m.step(in.state, at(c.op), c.answer), must.Sprintf("%s, in %+v", describe(c.op, c.answer), in.state))
 		}
 	}
 
 	// Begun.
-	require.Equal(t, one(hs6), m.step(state{}, op{verb: found}, has("h", 6)))
-	require.Equal(t, one(state{phase: cooling, from: 9, to: 9}), m.step(state{}, op{verb: found, from: 9, to: 9}, is(isCooling)))
+	must.Eq(t, one(hs6), m.step(state{}, op{verb: found}, has("h", 6)))
+	must.Eq(t, one(state{phase: cooling, from: 9, to: 9}), m.step(state{}, op{verb: found, from: 9, to: 9}, is(isCooling)))
 	// Without a cooldown.
-	require.Equal(t, one(state{last: 6}), model{}.step(hs6, at(plain), is(done)))
+	must.Eq(t, one(state{last: 6}), model{}.step(hs6, at(plain), is(done)))
 }
 
 // TestCooldown: an address that was released at second 10 to 12 and cools for 5
@@ -115,7 +115,7 @@ func TestCooldown(t *testing.T) {
 			{during(look), isFree, c.free},
 			{during(assign), done, c.free},
 		} {
-			require.Equal(t, x.can, len(m.step(cools, x.op, answer{outcome: x.outcome})) > 0, fmt.Sprint(c, describe(x.op, answer{outcome: x.outcome})))
+			must.Eq(t, x.can, len(m.step(cools, x.op, answer{outcome: x.outcome})) > 0, must.Sprint(fmt.Sprint(c, describe(x.op, answer{outcome: x.outcome}))))
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -204,7 +204,7 @@ func TestCheck(t *testing.T) {
 			l, told := s.client()
 			other, says := s.client()
 			c.tell(l, told, other, says)
-			require.Equal(t, c.wrong, s.check() != nil, "%v", s.check())
+			must.Eq(t, c.wrong, s.check() != nil, must.Sprintf("%v", s.check()))
 		})
 	}
 }
@@ -224,18 +224,18 @@ func TestStates(t *testing.T) {
 	l.Begin(everything())
 	told.held = []netip.Addr{one}
 	_, _ = l.IPsByHandle("h")
-	require.Equal(t, everything(), l.See(everything))
-	require.NoError(t, Check(20*time.Second, l))
+	must.Eq(t, everything(), l.See(everything))
+	must.NoError(t, Check(20*time.Second, l))
 	give(l, told, "g", two)
-	require.ErrorContains(t, Check(20*time.Second, l), "10.0.0.2")
-	require.NoError(t, Check(10*time.Second, l), "it has cooled down")
+	must.ErrorContains(t, Check(20*time.Second, l), "10.0.0.2")
+	must.NoError(t, Check(10*time.Second, l), must.Sprint("it has cooled down"))
 	l.See(everything)
-	require.ErrorContains(t, Check(10*time.Second, l), "10.0.0.2", "it is no longer nobody's")
+	must.ErrorContains(t, Check(10*time.Second, l), "10.0.0.2", must.Sprint("it is no longer nobody's"))
 
 	s = newScene()
 	l, _ = s.client()
 	l.See(everything)
-	require.ErrorContains(t, s.check(), "10.0.0.1")
+	must.ErrorContains(t, s.check(), "10.0.0.1")
 }
 
 // An operation of a client that dies may have happened until its death, not later.
@@ -254,8 +254,8 @@ func TestDeath(t *testing.T) {
 		_, _ = l.IPsByHandle("g")
 		return s.check()
 	}
-	require.NoError(t, history(false))
-	require.Error(t, history(true))
+	must.NoError(t, history(false))
+	must.Error(t, history(true))
 }
 
 // TestViolation: the error is the history up to the first impossible answer, of
@@ -272,11 +272,11 @@ func TestViolation(t *testing.T) {
 	_ = l.AssignIP(ipam.AssignIPArgs{IP: two, Handle: "g"})
 	_ = other.AssignIP(ipam.AssignIPArgs{IP: one, Handle: "f"})
 	err := s.check()
-	require.EqualError(t, err, `history: nothing explains what clients were told of 10.0.0.1 until 8:
+	must.EqError(t, err, `history: nothing explains what clients were told of 10.0.0.1 until 8:
   client 0 [1, 2] assign h: done
   client 1 [7, 8] assign g: done`)
 	var v *Violation
-	require.ErrorAs(t, err, &v)
+	must.ErrorAs[*Violation](t, err, &v)
 
 	s = newScene()
 	l, told = s.client()
@@ -285,5 +285,5 @@ func TestViolation(t *testing.T) {
 		_ = l.ReleaseByHandle("h")
 	}
 	give(l, told, "h", one, one)
-	require.ErrorContains(t, s.check(), "33 operations before")
+	must.ErrorContains(t, s.check(), "33 operations before")
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/anishathalye/porcupine"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -61,12 +61,12 @@ func TestSplit(t *testing.T) {
 			all = append(all, porcupine.Operation{Input: e.op, Output: e.answer, Call: e.call, Return: e.ret})
 		}
 		if !named {
-			require.Empty(t, split(events))
+			must.MapEmpty(t, split(events))
 			continue
 		}
 		some := split(events)[one]
 		want := m.explains(all)
-		require.Equal(t, want, m.explains(some), "seed %d", seed)
+		must.Eq(t, want, m.explains(some), must.Sprintf("seed %d", seed))
 		if len(some) < len(all) {
 			fewer++
 		}
@@ -74,9 +74,9 @@ func TestSplit(t *testing.T) {
 			right++
 		}
 	}
-	require.Greater(t, fewer, histories/10)
-	require.Greater(t, right, histories/10)
-	require.Less(t, right, histories*9/10)
+	must.Greater(t, histories/10, fewer)
+	must.Greater(t, histories/10, right)
+	must.Less(t, histories*9/10, right)
 }
 
 // TestConcerns: an event without an address is about all others of its family.
@@ -96,6 +96,6 @@ func TestConcerns(t *testing.T) {
 		{event{family: only6}, three, true},
 		{event{family: only6}, two, false},
 	} {
-		require.Equal(t, c.want, c.concerns(c.ip))
+		must.Eq(t, c.want, c.concerns(c.ip))
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -68,8 +68,8 @@ func (c *counted) ClaimAffinity(cidr netip.Prefix, o affinity.Owner) (claimed, f
 func TestWorker(t *testing.T) {
 	clock := ipam.NewClock(time.Unix(1000, 0))
 	a := &counted{ipam.New(ipam.Options{Now: clock.Now}), make(map[string]int)}
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/29"), BlockSize: 30}))
-	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 2}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/29"), BlockSize: 30}))
+	must.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 2}))
 	world := World{Handles: []string{"g", "h"}, Blocks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/30")}}
 	for ip := netip.MustParseAddr("10.0.0.0"); len(world.IPs) < 8; ip = ip.Next() {
 		world.IPs = append(world.IPs, ip)
@@ -79,7 +79,7 @@ func TestWorker(t *testing.T) {
 	var logs []*Log
 	var workers []*Worker
 	for i, host := range []string{"m", "n"} {
-		require.NoError(t, a.SetNode(ipam.Node{Name: host}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: host}))
 		logs = append(logs, NewLog(i, a, func() int64 { time++; return time }, clock.Now))
 		workers = append(workers, NewWorker(logs[i], src, world, host))
 	}
@@ -95,10 +95,10 @@ func TestWorker(t *testing.T) {
 		"IPsByHandle", "IPsByHandle does-not-exist", "GetAssignmentAttributes", "GetAssignmentAttributes does-not-exist",
 		"GetAssignmentAttributes ip-in-cooldown", "ClaimAffinity",
 	} {
-		require.Positive(t, a.done[what], "%s, of %v", what, a.done)
+		must.Positive(t, a.done[what], must.Sprintf("%s, of %v", what, a.done))
 	}
 	logs[0].See(a.State)
-	require.NoError(t, Check(2e9, logs...))
-	require.ErrorAs(t, Check(4e9, logs...), new(*Violation), "it cooled for longer, they say")
-	require.NoError(t, a.Check())
+	must.NoError(t, Check(2e9, logs...))
+	must.ErrorAs[*Violation](t, Check(4e9, logs...), new(*Violation), must.Sprint("it cooled for longer, they say"))
+	must.NoError(t, a.Check())
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -21,11 +21,11 @@ func play(t testing.TB, w *World, seed uint64, steps int, see func(op *trace.Op,
 	t.Helper()
 	p := New(w, property.Seeded(seed))
 	player, err := trace.NewPlayer(p.Header())
-	require.NoError(t, err, "%s: seed %d", w.Name, seed)
+	must.NoError(t, err, must.Sprintf("%s: seed %d", w.Name, seed))
 	for range steps {
 		op := p.Next()
 		out, err := player.Do(op)
-		require.NoError(t, err, "%s: seed %d", w.Name, seed)
+		must.NoError(t, err, must.Sprintf("%s: seed %d", w.Name, seed))
 		p.Learn(&op, &out)
 		see(&op, &out, player.Engine())
 	}
@@ -41,26 +41,26 @@ func TestCoverage(t *testing.T) {
 			play(t, w, seed, 120, func(op *trace.Op, out *trace.Out, _ trace.Engine) { c.Add(op, out) })
 		}
 	}
-	require.Empty(t, c.Missing())
-	require.Equal(t, len(Worlds)*50*120, c.Total())
+	must.SliceEmpty(t, c.Missing())
+	must.Eq(t, len(Worlds)*50*120, c.Total())
 	t.Logf("\n%s", &c)
 
 	// The test notices a generator that reaches too little.
-	require.Contains(t, new(Coverage).Missing(), "AssignIP max-alloc")
+	must.SliceContains(t, new(Coverage).Missing(), "AssignIP max-alloc")
 	delete(c.outcomes, "AssignIP max-alloc")
-	require.Equal(t, []string{"AssignIP max-alloc"}, c.Missing())
+	must.Eq(t, []string{"AssignIP max-alloc"}, c.Missing())
 }
 
 // TestCoverageIsWhole: the wanted outcomes have every code, and every operation
 // that a recording can hold.
 func TestCoverageIsWhole(t *testing.T) {
 	text, err := os.ReadFile("../../ipam/codes/codes.go")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var codes []string
 	for _, m := range regexp.MustCompile(` Code = "([a-z-]+)"`).FindAllStringSubmatch(string(text), -1) {
 		codes = append(codes, m[1])
 	}
-	require.Len(t, codes, 32)
+	must.Len(t, 32, codes)
 	reached := make(map[string]bool)
 	for _, outcomes := range wanted {
 		for _, o := range outcomes {
@@ -68,27 +68,27 @@ func TestCoverageIsWhole(t *testing.T) {
 		}
 	}
 	codes = slices.DeleteFunc(codes, func(code string) bool { return reached[code] })
-	require.Equal(t, []string{"block-claim-conflict", "partial", "conflict", "unknown"}, codes, "conflicts only in a race; the others are no outcomes")
+	must.Eq(t, []string{"block-claim-conflict", "partial", "conflict", "unknown"}, codes, must.Sprint("conflicts only in a race; the others are no outcomes"))
 
 	text, err = os.ReadFile("../../ipam/trace/play.go")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]\w+)": *(overseen)?`).FindAllStringSubmatch(string(text), -1) {
 		if m[2] != "" {
 			continue // the cleaning controller's, which works on only one of the engines
 		}
-		require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == m[1] }), m[1])
+		must.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == m[1] }), must.Sprint(m[1]))
 	}
 	for _, o := range operations {
-		require.LessOrEqual(t, o.weight, heaviest, o.name)
+		must.LessEq(t, heaviest, o.weight, must.Sprint(o.name))
 	}
 	for _, w := range Worlds {
 		for name, weight := range w.Weights {
-			require.LessOrEqual(t, weight, heaviest, w.Name)
-			require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == name }), name)
+			must.LessEq(t, heaviest, weight, must.Sprint(w.Name))
+			must.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == name }), must.Sprint(name))
 		}
 	}
 	for name := range wanted {
-		require.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == name }), name)
+		must.True(t, slices.ContainsFunc(operations, func(o operation) bool { return o.name == name }), must.Sprint(name))
 	}
 }
 
@@ -115,7 +115,7 @@ func TestSituations(t *testing.T) {
 		"owner without a claim", "pendingDeletion", "nobody's block", "handle counts too many", "shared record", "alternate owner", "cooling", "host-reserved",
 		"overlapping blocks", "claim under a namesake",
 	} {
-		require.Positive(t, seen[what], what)
+		must.Positive(t, seen[what], must.Sprint(what))
 	}
 }
 

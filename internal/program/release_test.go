@@ -3,7 +3,7 @@ package program
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -15,14 +15,14 @@ import (
 func TestReleases(t *testing.T) {
 	all := Releases()
 	for i := 1; i < len(all); i++ {
-		require.NotEqual(t, all[i].Rules(), all[i-1].Rules(), all[i])
+		must.NotEq(t, all[i].Rules(), all[i-1].Rules(), must.Sprint(all[i]))
 	}
 	picked := make(map[calico.Version]int)
 	for seed := range uint64(400) {
 		picked[Release(property.Seeded(seed))]++
 	}
-	require.Len(t, picked, len(all))
-	require.InDelta(t, 200, picked[0], 50)
+	must.MapLen(t, len(all), picked)
+	must.InDelta(t, 200, float64(picked[0]), 50)
 }
 
 // TestProgramsOfReleases: programs for an old release reach as much as those for
@@ -36,12 +36,12 @@ func TestProgramsOfReleases(t *testing.T) {
 			for seed := range uint64(15) {
 				p := NewOf(v, w, property.Seeded(seed))
 				player, err := trace.NewPlayer(p.Header())
-				require.NoError(t, err, "%s %s: seed %d", v, w.Name, seed)
-				require.Equal(t, v.Rules(), player.Engine().Calico().Rules())
+				must.NoError(t, err, must.Sprintf("%s %s: seed %d", v, w.Name, seed))
+				must.Eq(t, v.Rules(), player.Engine().Calico().Rules())
 				for range 80 {
 					op := p.Next()
 					out, err := player.Do(op)
-					require.NoError(t, err)
+					must.NoError(t, err)
 					p.Learn(&op, &out)
 					given[i] += len(out.IPs4) + len(out.IPs6)
 					if out.Err == "invalid-argument" {
@@ -53,8 +53,8 @@ func TestProgramsOfReleases(t *testing.T) {
 	}
 	t.Logf("%d operations each: %v addresses given out, %v arguments refused", 5*15*80, given, refused)
 	for i, v := range Releases()[2:] { // v3.32 lacks least
-		require.Greater(t, given[i+2], given[0]*9/10, v)
-		require.Greater(t, refused[i+2], refused[0]*3/2, v)
-		require.Less(t, refused[i+2], refused[0]*5/2, v)
+		must.Greater(t, given[0]*9/10, given[i+2], must.Sprint(v))
+		must.Greater(t, refused[0]*3/2, refused[i+2], must.Sprint(v))
+		must.Less(t, refused[0]*5/2, refused[i+2], must.Sprint(v))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -14,15 +14,15 @@ func TestSources(t *testing.T) {
 	a, b := Seeded(3), Seeded(3)
 	for range 100 {
 		x := a.Pick("", 7)
-		require.Less(t, x, 7)
-		require.Equal(t, x, b.Pick("", 7))
+		must.Less(t, 7, x)
+		must.Eq(t, x, b.Pick("", 7))
 	}
 	bytes := Bytes([]byte{9, 1, 2, 255})
-	require.Equal(t, 2, bytes.Pick("", 7))
-	require.Equal(t, 0x102, bytes.Pick("", 1000))
-	require.Equal(t, 1, bytes.Len())
-	require.Equal(t, 255, bytes.Pick("", 1000), "the second byte is missing")
-	require.Equal(t, 0, bytes.Pick("", 1000))
+	must.Eq(t, 2, bytes.Pick("", 7))
+	must.Eq(t, 0x102, bytes.Pick("", 1000))
+	must.Eq(t, 1, bytes.Len())
+	must.Eq(t, 255, bytes.Pick("", 1000), must.Sprint("the second byte is missing"))
+	must.Eq(t, 0, bytes.Pick("", 1000))
 }
 
 // judge stands in for a test.
@@ -44,9 +44,9 @@ func TestRejects(t *testing.T) {
 		}
 		return nil
 	})
-	require.Empty(t, j.failed)
+	must.Eq(t, "", j.failed)
 	Rejects(&j, func(Source) error { return nil })
-	require.Equal(t, "the property accepts a broken variant, 200 times", j.failed)
+	must.Eq(t, "the property accepts a broken variant, 200 times", j.failed)
 }
 
 // TestBreaks: a broken property is found, shrinks to the plainest choices, and the
@@ -66,10 +66,10 @@ func TestBreaks(t *testing.T) {
 		}
 	}
 	before := flag.Lookup("rapid.steps").Value.String()
-	require.True(t, Breaks(t, 100, 10, long(3)))
-	require.True(t, Shrinks(t, 100, 10, long(3)))
-	require.Equal(t, []int{0, 0, 0, 0}, last)
-	require.False(t, Breaks(t, 100, 10, long(1000)))
+	must.True(t, Breaks(t, 100, 10, long(3)))
+	must.True(t, Shrinks(t, 100, 10, long(3)))
+	must.Eq(t, []int{0, 0, 0, 0}, last)
+	must.False(t, Breaks(t, 100, 10, long(1000)))
 	Check(t, 10, 3, long(1000))
-	require.Equal(t, before, flag.Lookup("rapid.steps").Value.String())
+	must.Eq(t, before, flag.Lookup("rapid.steps").Value.String())
 }

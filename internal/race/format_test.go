@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam/protocol"
 	"github.com/ipamsim/ipamsim/ipam/trace"
@@ -46,22 +46,22 @@ func read(text string) (*Race, error) {
 
 func TestReader(t *testing.T) {
 	r, err := NewReader("t.jsonl", strings.NewReader(changed()+"\n"+changed("small", "other")))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	first, err := r.Next()
-	require.NoError(t, err)
-	require.Equal(t, "small", first.Name)
-	require.Equal(t, []int{0, 1, 0, 0, 0, 1, 1, 1, 1}, first.Schedule)
-	require.Equal(t, Call{Client: 1, Verb: protocol.Create, Key: "block/10.0.0.0/30", Result: protocol.Exists}, first.Calls[6])
-	require.Equal(t, 5, *first.Clients[1].DiesAfter)
-	require.Nil(t, first.Clients[0].DiesAfter)
-	require.Nil(t, first.Clients[1].Steps[1].Out)
+	must.NoError(t, err)
+	must.Eq(t, "small", first.Name)
+	must.Eq(t, []int{0, 1, 0, 0, 0, 1, 1, 1, 1}, first.Schedule)
+	must.Eq(t, Call{Client: 1, Verb: protocol.Create, Key: "block/10.0.0.0/30", Result: protocol.Exists}, first.Calls[6])
+	must.Eq(t, 5, *first.Clients[1].DiesAfter)
+	must.Nil(t, first.Clients[0].DiesAfter)
+	must.Nil(t, first.Clients[1].Steps[1].Out)
 	second, err := r.Next()
-	require.NoError(t, err)
-	require.Equal(t, "other", second.Name)
-	require.EqualError(t, r.Fail(errors.New("wrong")), "t.jsonl:3: wrong", "blank lines count")
+	must.NoError(t, err)
+	must.Eq(t, "other", second.Name)
+	must.EqError(t, r.Fail(errors.New("wrong")), "t.jsonl:3: wrong", must.Sprint("blank lines count"))
 	_, err = r.Next()
-	require.ErrorIs(t, err, io.EOF)
-	require.NoError(t, r.Close())
+	must.ErrorIs(t, err, io.EOF)
+	must.NoError(t, r.Close())
 }
 
 func TestMalformed(t *testing.T) {
@@ -79,22 +79,22 @@ func TestMalformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := read(c.text)
-			require.ErrorIs(t, err, trace.ErrMalformed)
-			require.ErrorContains(t, err, c.want)
+			must.ErrorIs(t, err, trace.ErrMalformed)
+			must.ErrorContains(t, err, c.want)
 		})
 	}
 	_, err := Open("missing.jsonl.gz")
-	require.ErrorContains(t, err, "missing.jsonl.gz")
+	must.ErrorContains(t, err, "missing.jsonl.gz")
 	_, err = NewReader("t.gz", strings.NewReader("\x1f\x8bnot gzip"))
-	require.ErrorIs(t, err, trace.ErrMalformed)
+	must.ErrorIs(t, err, trace.ErrMalformed)
 }
 
 func TestDifferences(t *testing.T) {
 	race, err := read(changed())
-	require.NoError(t, err)
+	must.NoError(t, err)
 	d, err := Replay(race)
-	require.NoError(t, err)
-	require.Nil(t, d, "%v", d)
+	must.NoError(t, err)
+	must.Nil(t, d, must.Sprintf("%v", d))
 
 	for name, c := range map[string]struct {
 		oldnew           []string
@@ -156,15 +156,15 @@ func TestDifferences(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			race, err := read(changed(c.oldnew...))
-			require.NoError(t, err)
+			must.NoError(t, err)
 			d, err := Replay(race)
-			require.NoError(t, err)
-			require.NotNil(t, d)
-			require.Equal(t, "small", d.Race)
-			require.Equal(t, c.where, d.Where)
-			require.Equal(t, c.want, d.Want)
-			require.Equal(t, c.got, d.Got)
-			require.Equal(t, "small: "+c.where+"\n  want: "+c.want+"\n  got:  "+c.got, d.String())
+			must.NoError(t, err)
+			must.NotNil(t, d)
+			must.Eq(t, "small", d.Race)
+			must.Eq(t, c.where, d.Where)
+			must.Eq(t, c.want, d.Want)
+			must.Eq(t, c.got, d.Got)
+			must.Eq(t, "small: "+c.where+"\n  want: "+c.want+"\n  got:  "+c.got, d.String())
 		})
 	}
 }
@@ -182,11 +182,11 @@ func TestReplayErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			race, err := read(changed(c.oldnew...))
-			require.NoError(t, err)
+			must.NoError(t, err)
 			_, err = Replay(race)
-			require.ErrorContains(t, err, c.want)
+			must.ErrorContains(t, err, c.want)
 		})
 	}
 	_, err := Replay(&Race{})
-	require.ErrorContains(t, err, "version 0")
+	must.ErrorContains(t, err, "version 0")
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -53,7 +53,7 @@ func readSome(name string, most int) ([]*Race, error) {
 // TestRecorded replays every race of the real allocator, call by call.
 func TestRecorded(t *testing.T) {
 	races, err := recorded()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	different, calls, deaths := 0, 0, 0
 	for _, race := range races {
 		calls += len(race.Calls)
@@ -63,7 +63,7 @@ func TestRecorded(t *testing.T) {
 			}
 		}
 		d, err := Replay(race)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		if d == nil {
 			continue
 		}
@@ -71,14 +71,14 @@ func TestRecorded(t *testing.T) {
 			t.Errorf("%v", d)
 		}
 	}
-	require.Zero(t, different)
+	must.Zero(t, different)
 	if testing.Short() {
-		require.Len(t, races, 30)
+		must.Len(t, 30, races)
 		return
 	}
-	require.Len(t, races, 600)
-	require.Equal(t, 24339, calls)
-	require.Equal(t, 337, deaths)
+	must.Len(t, 600, races)
+	must.Eq(t, 24339, calls)
+	must.Eq(t, 337, deaths)
 }
 
 // TestMoreRecorded replays the later races of the real allocator: races that show
@@ -86,19 +86,19 @@ func TestRecorded(t *testing.T) {
 func TestMoreRecorded(t *testing.T) {
 	for pattern, files := range map[string]int{"minimal/races/*.jsonl": 26, "races-2/*.jsonl.gz": 14} {
 		names, err := filepath.Glob("../../testdata/" + pattern)
-		require.NoError(t, err)
-		require.Len(t, names, files)
+		must.NoError(t, err)
+		must.Len(t, files, names)
 		if testing.Short() {
 			names = property.Some(names)
 		}
 		for _, name := range names {
 			t.Run(filepath.Base(name), func(t *testing.T) {
 				races, err := readAll(name)
-				require.NoError(t, err)
+				must.NoError(t, err)
 				for _, race := range races {
 					d, err := Replay(race)
-					require.NoError(t, err)
-					require.Nil(t, d, "%v", d)
+					must.NoError(t, err)
+					must.Nil(t, d, must.Sprintf("%v", d))
 				}
 			})
 		}
@@ -109,21 +109,21 @@ func TestMoreRecorded(t *testing.T) {
 // makes other calls. There is no recorded race of an older release.
 func TestReleaseOfRace(t *testing.T) {
 	races, err := recorded()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	old := *races[slices.IndexFunc(races, func(r *Race) bool { return r.Clients[r.Schedule[0]].Steps[0].Op == "AutoAssign" })]
-	require.Equal(t, "config", string(old.Calls[0].Key))
+	must.Eq(t, "config", string(old.Calls[0].Key))
 	for version, first := range map[string]string{"": "", "v3.33": "", "v3.32": "node/"} {
 		old.Setting.Calico = version
 		d, err := Replay(&old)
-		require.NoError(t, err)
-		require.Equal(t, first != "", d != nil, "%v", d)
+		must.NoError(t, err)
+		must.Eq(t, first != "", d != nil, must.Sprintf("%v", d))
 		if d != nil {
-			require.Contains(t, d.String(), first)
+			must.StrContains(t, d.String(), first)
 		}
 	}
 	old.Setting.Calico = "v2.6"
 	_, err = Replay(&old)
-	require.ErrorIs(t, err, codes.InvalidArgument)
+	must.ErrorIs(t, err, codes.InvalidArgument)
 }
 
 // broken is a datastore with a fault, or a client with a faulty view of it: it
@@ -197,12 +197,12 @@ var faults = map[string]broken{
 func TestFaults(t *testing.T) {
 	property.Broken(t)
 	races, err := recorded()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			for _, race := range races {
 				d, err := replay(race, func(s *protocol.Store) protocol.Access { fault.store = s; return fault })
-				require.NoError(t, err)
+				must.NoError(t, err)
 				if d != nil {
 					t.Log(d)
 					return
@@ -217,7 +217,7 @@ func TestFaults(t *testing.T) {
 // deletion.
 func TestHalfDeleted(t *testing.T) {
 	races, err := recorded()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	half := broken{ask: func(_ *protocol.Store, r *protocol.Request) {
 		if r.Verb == protocol.Delete {
 			r.Verb = protocol.Mark
@@ -225,7 +225,7 @@ func TestHalfDeleted(t *testing.T) {
 	}}
 	for _, race := range races {
 		d, err := replay(race, func(s *protocol.Store) protocol.Access { half.store = s; return half })
-		require.NoError(t, err)
-		require.Nil(t, d, "%v", d)
+		must.NoError(t, err)
+		must.Nil(t, d, must.Sprintf("%v", d))
 	}
 }

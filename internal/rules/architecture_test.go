@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // named matches a function as docs/architecture.md names it: package and name.
@@ -34,11 +34,11 @@ func unknownFunctions(text string, files []*file) (unknown []string) {
 // TestArchitectureNamesFunctions: every function that the document names exists.
 func TestArchitectureNamesFunctions(t *testing.T) {
 	files, err := sources()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
-	require.NoError(t, err)
-	require.Greater(t, len(named.FindAllString(string(text), -1)), 20, "docs/architecture.md names functions as `ipam.take`")
-	require.Empty(t, unknownFunctions(string(text), files))
+	must.NoError(t, err)
+	must.Greater(t, 20, len(named.FindAllString(string(text), -1)), must.Sprint("docs/architecture.md names functions as `ipam.take`"))
+	must.SliceEmpty(t, unknownFunctions(string(text), files))
 }
 
 func TestArchitectureNamesFunctionsRejects(t *testing.T) {
@@ -46,7 +46,7 @@ func TestArchitectureNamesFunctionsRejects(t *testing.T) {
 		mustParse(t, "ipam/x.go", "package ipam\nfunc f() {}\nfunc (a A) g() {}\n"),
 		mustParse(t, "ipam/x_test.go", "package ipam\nfunc inTest() {}\n"),
 	}
-	require.Empty(t, unknownFunctions("`ipam.f` calls `ipam.g`, and `ipam/trace` is a package", files))
-	require.Equal(t, []string{"ipam.h", "block.f", "ipam.inTest"},
+	must.SliceEmpty(t, unknownFunctions("`ipam.f` calls `ipam.g`, and `ipam/trace` is a package", files))
+	must.Eq(t, []string{"ipam.h", "block.f", "ipam.inTest"},
 		unknownFunctions("`ipam.h`, `block.f`, `ipam.inTest`", files))
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -71,11 +71,11 @@ func introducing(files []*file) map[string]bool {
 func TestCitationsExist(t *testing.T) {
 	property.Slow(t)
 	files, err := sources()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, specification))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	exists := sections(string(text))
-	require.Len(t, exists, 16, "the sections of %s", specification)
+	must.MapLen(t, 16, exists, must.Sprintf("the sections of %s", specification))
 
 	var others []*file // this package writes wrong citations on purpose
 	for _, f := range files {
@@ -90,21 +90,21 @@ func TestCitationsExist(t *testing.T) {
 			t.Error(complaint)
 		}
 	}
-	require.Greater(t, citations, 200, "where did the citations go?")
+	must.Greater(t, 200, citations, must.Sprint("where did the citations go?"))
 }
 
 // TestDocumentsCiteSections: documents cite sections too, always in full but
 // for the specification itself.
 func TestDocumentsCiteSections(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, specification))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	exists := sections(string(text))
 	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, path := range paths {
 			text, err := os.ReadFile(path)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			for _, m := range citation.FindAllStringSubmatch(string(text), -1) {
 				if !exists[m[2]] {
 					t.Errorf("%s: %s has no section §%s", path, specification, m[2])
@@ -116,7 +116,7 @@ func TestDocumentsCiteSections(t *testing.T) {
 
 func TestCitationsExistRejects(t *testing.T) {
 	exists := sections("# Title\n## 1. Stored\n### 2. No\n## 12. Cleaning\ntext\n")
-	require.Equal(t, map[string]bool{"1": true, "12": true}, exists)
+	must.Eq(t, map[string]bool{"1": true, "12": true}, exists)
 	introduces := mustParse(t, "ipam/doc.go", "// Package x is. §1 is section 1 of docs/calico.md.\npackage x\n")
 	known := introducing([]*file{introduces, mustParse(t, "pool/doc.go", "// Package y is.\npackage y\n")})
 	rule := cited(exists, known)

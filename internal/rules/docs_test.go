@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // documented is the rule that everything exported is documented: types, functions
@@ -156,7 +156,7 @@ func TestExportedNamesAreDocumented(t *testing.T) { holds(t, documented) }
 
 func TestPackagesAreIntroduced(t *testing.T) {
 	files, err := sources()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, complaint := range introduced(files) {
 		t.Error(complaint)
 	}
@@ -208,10 +208,10 @@ func TestPackagesAreIntroducedRejects(t *testing.T) {
 	yes := mustParse(t, "ipam/x/c.go", "// Package x is.\npackage x")
 	wrong := mustParse(t, "ipam/x/d.go", "// X is.\npackage x")
 	test := mustParse(t, "ipam/x/e_test.go", "// Package x is.\npackage x")
-	require.Contains(t, introduced([]*file{no, cutOff, test})[0], "no file of ipam/x says")
-	require.Contains(t, introduced([]*file{no, wrong})[0], "does not begin with Package")
-	require.Contains(t, introduced([]*file{yes, mustParse(t, "ipam/x/f.go", yes.text)})[0], "2 files of ipam/x")
-	require.Empty(t, introduced([]*file{no, cutOff, yes, test}))
-	require.Empty(t, introduced([]*file{mustParse(t, "examples/x/main.go", "// X does.\npackage main")}))
-	require.Equal(t, token.Pos(1), no.ast.Package)
+	must.StrContains(t, introduced([]*file{no, cutOff, test})[0], "no file of ipam/x says")
+	must.StrContains(t, introduced([]*file{no, wrong})[0], "does not begin with Package")
+	must.StrContains(t, introduced([]*file{yes, mustParse(t, "ipam/x/f.go", yes.text)})[0], "2 files of ipam/x")
+	must.SliceEmpty(t, introduced([]*file{no, cutOff, yes, test}))
+	must.SliceEmpty(t, introduced([]*file{mustParse(t, "examples/x/main.go", "// X does.\npackage main")}))
+	must.Eq(t, token.Pos(1), no.ast.Package)
 }

@@ -285,7 +285,7 @@ func TestImportDirectionRejects(t *testing.T) {
 }
 
 func TestDependenciesRejects(t *testing.T) {
-	breaks(t, dependencies, "block/x.go", importing("block", "github.com/stretchr/testify/require"), "block/x.go:2", "testify")
+	breaks(t, dependencies, "block/x.go", importing("block", "github.com/shoenig/test/must"), "block/x.go:2", "shoenig")
 	breaks(t, dependencies, "ipam/x.go", importing("ipam", "sigs.k8s.io/yaml"), "sigs.k8s.io/yaml")
 	breaks(t, dependencies, "pool/x.go", importing("pool", "go4.org/netipx", "go4.org/mem"), "pool/x.go:3")
 	breaks(t, dependencies, "affinity/x.go", importing("affinity", "golang.org/x/exp/slices"))

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // root is the module's directory, relative to this package's.
@@ -52,7 +52,7 @@ func parse(path, text string) (*file, error) {
 func mustParse(t *testing.T, path, text string) *file {
 	t.Helper()
 	f, err := parse(path, text)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return f
 }
 
@@ -98,8 +98,8 @@ var sources = sync.OnceValues(func() ([]*file, error) {
 func holds(t *testing.T, rule func(*file) []string) {
 	t.Helper()
 	files, err := sources()
-	require.NoError(t, err)
-	require.Greater(t, len(files), 50, "is that the module's root?")
+	must.NoError(t, err)
+	must.Greater(t, 50, len(files), must.Sprint("is that the module's root?"))
 	for _, f := range files {
 		for _, complaint := range rule(f) {
 			t.Error(complaint)
@@ -112,21 +112,21 @@ func holds(t *testing.T, rule func(*file) []string) {
 func breaks(t *testing.T, rule func(*file) []string, path, text string, says ...string) {
 	t.Helper()
 	complaints := strings.Join(rule(mustParse(t, path, text)), "\n")
-	require.NotEmpty(t, complaints, "the rule accepts %s:\n%s", path, text)
+	must.NotEq(t, "", complaints, must.Sprintf("the rule accepts %s:\n%s", path, text))
 	for _, s := range says {
-		require.Contains(t, complaints, s)
+		must.StrContains(t, complaints, s)
 	}
 }
 
 // keeps checks that a rule accepts a text.
 func keeps(t *testing.T, rule func(*file) []string, path, text string) {
 	t.Helper()
-	require.Empty(t, rule(mustParse(t, path, text)), "the rule refuses %s:\n%s", path, text)
+	must.SliceEmpty(t, rule(mustParse(t, path, text)), must.Sprintf("the rule refuses %s:\n%s", path, text))
 }
 
 // TestModulePath: the rules know the module's path.
 func TestModulePath(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(string(text), "module "+module+"\n"))
+	must.NoError(t, err)
+	must.True(t, strings.HasPrefix(string(text), "module "+module+"\n"))
 }

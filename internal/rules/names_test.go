@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // A package's page is read from top to bottom, so it has a limit of names: constants,
@@ -81,7 +81,7 @@ func fewNames(files []*file) (complaints []string) {
 
 func TestFewNames(t *testing.T) {
 	files, err := sources()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, complaint := range fewNames(files) {
 		t.Error(complaint)
 	}
@@ -97,14 +97,14 @@ func TestFewNamesRejects(t *testing.T) {
 		}
 		return mustParse(t, path, text)
 	}
-	require.Empty(t, fewNames([]*file{source("pool/x.go", maxNames)}))
-	require.Equal(t, []string{"pool exports 41 names, at most 40"}, fewNames([]*file{source("pool/x.go", 40), source("pool/y.go", 1)}))
-	require.Empty(t, fewNames([]*file{source("ipam/x.go", 60), source("pool/x.go", 1)}))
-	require.Equal(t, []string{"ipam exports 61 names, at most 60"}, fewNames([]*file{source("ipam/x.go", 61)}))
-	require.Empty(t, fewNames([]*file{source("ipam/x_test.go", 99), source("internal/cli/x.go", 99), source("examples/internal/plan/x.go", 99)}))
+	must.SliceEmpty(t, fewNames([]*file{source("pool/x.go", maxNames)}))
+	must.Eq(t, []string{"pool exports 41 names, at most 40"}, fewNames([]*file{source("pool/x.go", 40), source("pool/y.go", 1)}))
+	must.SliceEmpty(t, fewNames([]*file{source("ipam/x.go", 60), source("pool/x.go", 1)}))
+	must.Eq(t, []string{"ipam exports 61 names, at most 60"}, fewNames([]*file{source("ipam/x.go", 61)}))
+	must.SliceEmpty(t, fewNames([]*file{source("ipam/x_test.go", 99), source("internal/cli/x.go", 99), source("examples/internal/plan/x.go", 99)}))
 	var many []*file
 	for i := range maxAllNames/maxNames + 1 {
 		many = append(many, source(fmt.Sprintf("ipam/p%d/x.go", i), maxNames))
 	}
-	require.Equal(t, []string{fmt.Sprintf("all packages export %d names, at most %d", len(many)*maxNames, maxAllNames)}, fewNames(many))
+	must.Eq(t, []string{fmt.Sprintf("all packages export %d names, at most %d", len(many)*maxNames, maxAllNames)}, fewNames(many))
 }

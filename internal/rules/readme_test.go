@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // snippet returns the Go code that the README shows.
@@ -30,13 +30,13 @@ func contains(example, code string) bool {
 // TestReadmeRuns: the README's code is an example that go test runs.
 func TestReadmeRuns(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	example, err := os.ReadFile("../../ipam/example_test.go")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	code := snippet(string(readme))
-	require.Contains(t, code, "// Output:")
-	require.True(t, contains(string(example), code), "not in ipam/example_test.go:\n%s", code)
+	must.StrContains(t, code, "// Output:")
+	must.True(t, contains(string(example), code), must.Sprintf("not in ipam/example_test.go:\n%s", code))
 
-	require.False(t, contains(string(example), strings.Replace(code, "Num4: 2", "Num4: 3", 1)), "a README that was changed alone")
-	require.False(t, contains(string(example), snippet("no code")))
+	must.False(t, contains(string(example), strings.Replace(code, "Num4: 2", "Num4: 3", 1)), must.Sprint("a README that was changed alone"))
+	must.False(t, contains(string(example), snippet("no code")))
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 const (
@@ -109,32 +109,32 @@ func tree() (sizes []size, err error) {
 
 func TestTreeIsSmall(t *testing.T) {
 	sizes, err := tree()
-	require.NoError(t, err)
-	require.Greater(t, len(sizes), 100, "is that the module's root?")
+	must.NoError(t, err)
+	must.Greater(t, 100, len(sizes), must.Sprint("is that the module's root?"))
 	for _, complaint := range small(sizes) {
 		t.Error(complaint)
 	}
 }
 
 func TestTreeIsSmallRejects(t *testing.T) {
-	require.Contains(t, small([]size{{"lab.svg", maxFile + 1}})[0], "lab.svg: 1048577 bytes")
-	require.Empty(t, small([]size{{"lab.svg", maxFile}}))
+	must.StrContains(t, small([]size{{"lab.svg", maxFile + 1}})[0], "lab.svg: 1048577 bytes")
+	must.SliceEmpty(t, small([]size{{"lab.svg", maxFile}}))
 	var many []size
 	for i := range 9 {
 		many = append(many, size{fmt.Sprintf("ipam/x/testdata/%d.gz", i), maxFile})
 	}
-	require.Contains(t, small(many)[0], "9437184 bytes in all")
-	require.Empty(t, small(many[:8]))
+	must.StrContains(t, small(many)[0], "9437184 bytes in all")
+	must.SliceEmpty(t, small(many[:8]))
 	for i := range many {
 		many[i].path = strings.Replace(many[i].path, "testdata", "data", 1)
 	}
-	require.Empty(t, small(many), "that is not testdata")
+	must.SliceEmpty(t, small(many), must.Sprint("that is not testdata"))
 
 	patterns := []string{"*.test", "/bin/", "cover", "tmp/"}
 	for _, file := range []string{"x.test", "ipam/ipam.test", "bin/lab", "cover", "ipam/cover", "cover/x", "a/tmp/b"} {
-		require.True(t, ignored(patterns, file), file)
+		must.True(t, ignored(patterns, file), must.Sprint(file))
 	}
 	for _, file := range []string{"x.test.go", "ipam/bin/lab", "bin", "bind/x", "tmp", "covers"} {
-		require.False(t, ignored(patterns, file), file)
+		must.False(t, ignored(patterns, file), must.Sprint(file))
 	}
 }

@@ -2,10 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -17,22 +18,22 @@ const path = "../../testdata/sample.yaml"
 // TestSample: the file is the program's output.
 func TestSample(t *testing.T) {
 	var made bytes.Buffer
-	require.NoError(t, write(&made))
+	must.NoError(t, write(&made))
 	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(made.Bytes(), text), "run: go run ./internal/sample > testdata/sample.yaml")
+	must.NoError(t, err)
+	must.True(t, bytes.Equal(made.Bytes(), text), must.Sprint("run: go run ./internal/sample > testdata/sample.yaml"))
 }
 
 // TestSampleHolds: the file has what its comment lists, and survives writing and reading.
 func TestSampleHolds(t *testing.T) {
 	property.Slow(t)
 	s, err := snapshot.Load(snapshot.Options{}, path)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
-	require.Len(t, s.Cluster.Nodes, nodes)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+	must.Len(t, nodes, s.Cluster.Nodes)
 	a, err := s.Allocator(ipam.Options{})
-	require.NoError(t, err)
-	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
+	must.NoError(t, err)
+	must.False(t, errors.Is(a.Check(), ipam.ErrStructure))
 
 	again := snapshot.Snapshot{Cluster: a.Cluster()}
 	for _, write := range []func(*bytes.Buffer) error{
@@ -42,19 +43,19 @@ func TestSampleHolds(t *testing.T) {
 		func(b *bytes.Buffer) error { return again.WriteJSON(b, snapshot.V3) },
 	} {
 		var out bytes.Buffer
-		require.NoError(t, write(&out))
+		must.NoError(t, write(&out))
 		l := snapshot.NewLoader(snapshot.Options{})
-		require.NoError(t, l.Add("circle", &out))
+		must.NoError(t, l.Add("circle", &out))
 		back, err := l.Snapshot()
-		require.NoError(t, err)
+		must.NoError(t, err)
 		b, err := back.Allocator(ipam.Options{})
-		require.NoError(t, err)
-		require.Equal(t, a.Cluster(), b.Cluster())
+		must.NoError(t, err)
+		must.Eq(t, a.Cluster(), b.Cluster())
 	}
 
 	r := snapshot.Check(s)
-	require.Positive(t, r.Cooling)
+	must.Positive(t, r.Cooling)
 	for _, kind := range []snapshot.Kind{"allocated-not-used", "handle-without-addresses", "affinity-pending", "affinity-pending-deletion"} {
-		require.Positive(t, r.Count(kind), kind)
+		must.Positive(t, r.Count(kind), must.Sprint(kind))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
 
@@ -21,7 +21,7 @@ func TestAgenda(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			if len(list) > 0 && rapid.Bool().Draw(t, "take") {
 				want := slices.MinFunc(list, compareCalls)
-				require.Equal(t, want, a.next())
+				must.EqOp(t, want, a.next())
 				list = slices.DeleteFunc(list, func(c call) bool { return c == want })
 				continue
 			}
@@ -30,12 +30,12 @@ func TestAgenda(t *testing.T) {
 			a.add(node, at)
 			for _, c := range a.calls {
 				if !slices.Contains(before, c) {
-					require.Equal(t, call{at, c.draw, node}, c)
+					must.EqOp(t, call{at, c.draw, node}, c)
 					list = append(list, c)
 				}
 			}
 		}
-		require.Len(t, a.calls, len(list))
+		must.Len(t, len(list), a.calls)
 	})
 }
 
@@ -54,11 +54,11 @@ func tied(seed int64) (order []int) {
 func TestAgendaTies(t *testing.T) {
 	first := make(map[int]bool)
 	for seed := range int64(50) {
-		require.Equal(t, tied(seed), tied(seed))
+		must.Eq(t, tied(seed), tied(seed))
 		first[tied(seed)[0]] = true
 	}
-	require.Len(t, first, 5, "everybody is first now and then")
+	must.MapLen(t, 5, first, must.Sprint("everybody is first now and then"))
 
 	x, y := call{1, 7, 0}, call{1, 7, 1}
-	require.Negative(t, compareCalls(x, y), "should two draws be equal")
+	must.Less(t, 0, compareCalls(x, y), must.Sprint("should two draws be equal"))
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -63,7 +63,7 @@ func ours(interval, burst int) taker {
 }
 
 func TestBucket(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { require.NoError(t, sameAsSlow(property.Rapid(t), ours)) })
+	rapid.Check(t, func(t *rapid.T) { must.NoError(t, sameAsSlow(property.Rapid(t), ours)) })
 }
 
 // dry is a bucket that never refills: a call after the burst waits for a day.
@@ -115,22 +115,22 @@ func TestBucketRejectsBroken(t *testing.T) {
 func TestBucketOfKubernetes(t *testing.T) {
 	b := newBucket(DefaultRate, DefaultBurst)
 	for range 10 {
-		require.Zero(t, b.take(0))
+		must.Zero(t, b.take(0))
 	}
-	require.Equal(t, 200*time.Millisecond, b.take(0))
-	require.Equal(t, 400*time.Millisecond, b.take(200*time.Millisecond))
+	must.Eq(t, 200*time.Millisecond, b.take(0))
+	must.Eq(t, 400*time.Millisecond, b.take(200*time.Millisecond))
 	rested := 2400 * time.Millisecond
 	for range 10 {
-		require.Equal(t, rested, b.take(rested))
+		must.Eq(t, rested, b.take(rested))
 	}
-	require.Equal(t, rested+200*time.Millisecond, b.take(rested))
+	must.Eq(t, rested+200*time.Millisecond, b.take(rested))
 }
 
 func TestBucketRounds(t *testing.T) {
 	for rate, want := range map[float64]time.Duration{0.01: 100 * time.Second, 3: 333_333_333, 7e5: 1429, 1e6: 1000} {
 		b := newBucket(rate, 1)
-		require.Equal(t, want, b.interval)
+		must.Eq(t, want, b.interval)
 	}
 	largest := newBucket(0.01, 1e6)
-	require.Positive(t, largest.slack, "no overflow")
+	must.Positive(t, largest.slack, must.Sprint("no overflow"))
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -38,18 +38,18 @@ func TestInvalid(t *testing.T) {
 		c := of(40, "10.0.0.0/20", 0)
 		change(&c)
 		err := c.Validate()
-		require.ErrorContains(t, err, want)
-		require.ErrorIs(t, err, ErrInvalid)
+		must.ErrorContains(t, err, want)
+		must.ErrorIs(t, err, ErrInvalid)
 		var invalid *InvalidError
-		require.ErrorAs(t, err, &invalid)
+		must.ErrorAs[*InvalidError](t, err, &invalid)
 		_, run := Run(c)
-		require.Equal(t, err, run)
+		must.Eq(t, err, run)
 	}
 	c := of(0, "10.0.0.0/20", 33)
 	err := c.Validate()
-	require.ErrorIs(t, err, ErrInvalid)
-	require.ErrorIs(t, err, pool.ErrInvalid, "all that is wrong at once")
-	require.ErrorIs(t, new(Config).Validate(), pool.ErrInvalid)
+	must.ErrorIs(t, err, ErrInvalid)
+	must.ErrorIs(t, err, pool.ErrInvalid, must.Sprint("all that is wrong at once"))
+	must.ErrorIs(t, new(Config).Validate(), pool.ErrInvalid)
 }
 
 // The last address of the pool can be assigned, and Validate refuses one pod more.
@@ -57,19 +57,19 @@ func TestRoom(t *testing.T) {
 	c := of(30, "10.0.0.0/26", 28)
 	c.Filled = 50 // two blocks full, 15 addresses in each of the others
 	r, err := Run(c)
-	require.NoError(t, err)
-	require.Equal(t, 30, r.Pods)
-	require.Zero(t, r.Refused)
+	must.NoError(t, err)
+	must.Eq(t, 30, r.Pods)
+	must.Zero(t, r.Refused)
 	c.Nodes++
-	require.ErrorContains(t, c.Validate(), "has 30 free addresses for 31 pods")
+	must.ErrorContains(t, c.Validate(), "has 30 free addresses for 31 pods")
 
 	c = of(32, "10.0.0.0/27", 0)
-	require.ErrorContains(t, c.Validate(), "26", "a pool smaller than a block")
+	must.ErrorContains(t, c.Validate(), "26", must.Sprint("a pool smaller than a block"))
 	c.BlockSize = 32
 	r, err = Run(c)
-	require.NoError(t, err)
-	require.Zero(t, r.Refused)
+	must.NoError(t, err)
+	must.Zero(t, r.Refused)
 
 	c = of(10_000, "fd00::/64", 122)
-	require.NoError(t, c.Validate(), "a pool of 2^58 blocks")
+	must.NoError(t, c.Validate(), must.Sprint("a pool of 2^58 blocks"))
 }

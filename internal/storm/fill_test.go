@@ -4,7 +4,7 @@ import (
 	"math/rand"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -16,9 +16,9 @@ import (
 func before(t testing.TB, c Config) ipam.State {
 	t.Helper()
 	p, err := c.newPool()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	cluster, err := c.cluster(p, rand.New(rand.NewSource(c.Seed)))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return cluster.State()
 }
 
@@ -26,9 +26,9 @@ func TestFill(t *testing.T) {
 	c := of(1, "10.0.0.0/24", 28)
 	c.Filled = 90 // 14 of 16
 	state := before(t, c)
-	require.Len(t, state.Blocks, 16)
-	require.Len(t, state.Affinities, 16)
-	require.Empty(t, state.Handles)
+	must.Len(t, 16, state.Blocks)
+	must.Len(t, 16, state.Affinities)
+	must.SliceEmpty(t, state.Handles, must.Sprint(state.Handles))
 	owners := make(map[affinity.Owner]bool)
 	full := 0
 	claims := make(map[ipam.AffinityState]bool)
@@ -36,26 +36,26 @@ func TestFill(t *testing.T) {
 		claims[a] = true
 	}
 	for _, b := range state.Blocks {
-		require.Equal(t, 16, len(b.Free)+len(b.Allocations))
-		require.Contains(t, []int{1, 16}, len(b.Allocations))
+		must.Eq(t, 16, len(b.Free)+len(b.Allocations))
+		must.SliceContains(t, []int{1, 16}, len(b.Allocations))
 		if len(b.Free) == 0 {
 			full++
 		}
 		for ord, a := range b.Allocations {
-			require.Equal(t, ord, a.Ordinal)
-			require.NotZero(t, a.Seq)
-			require.Less(t, a.Seq, b.Sequence)
+			must.Eq(t, ord, a.Ordinal)
+			must.NonZero(t, a.Seq)
+			must.Less(t, b.Sequence, a.Seq)
 		}
 		owners[b.Owner] = true
-		require.True(t, claims[ipam.AffinityState{Owner: b.Owner, CIDR: b.CIDR, State: affinity.Confirmed, Created: b.Claimed}])
+		must.True(t, claims[ipam.AffinityState{Owner: b.Owner, CIDR: b.CIDR, State: affinity.Confirmed, Created: b.Claimed}])
 	}
-	require.Equal(t, 14, full)
-	require.Len(t, owners, 16, "an owner each")
+	must.Eq(t, 14, full)
+	must.MapLen(t, 16, owners, must.Sprint("an owner each"))
 
-	require.Equal(t, state, before(t, c))
+	must.Eq(t, state, before(t, c))
 	other := c
 	other.Seed++
-	require.NotEqual(t, state, before(t, other), "other blocks are full")
+	must.NotEq(t, state, before(t, other), must.Sprint("other blocks are full"))
 }
 
 // Before v3.32 blocks have no claim time.
@@ -65,7 +65,7 @@ func TestFillOfRelease(t *testing.T) {
 	for v, dated := range map[calico.Version]bool{calico.V3(31): false, calico.V3(32): true} {
 		c.Calico = v
 		for _, b := range before(t, c).Blocks {
-			require.Equal(t, dated, !b.Claimed.IsZero(), v)
+			must.Eq(t, dated, !b.Claimed.IsZero(), must.Sprint(v))
 		}
 	}
 }
@@ -75,20 +75,20 @@ func TestFilledIsSound(t *testing.T) {
 	c := of(1, "10.0.0.0/26", 29)
 	c.Filled = 60
 	p, err := c.newPool()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	cluster, err := c.cluster(p, rand.New(rand.NewSource(1)))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	client := cluster.Client(nil, nil)
 	for _, b := range cluster.State().Blocks {
 		for _, a := range b.Allocations {
 			unallocated, _, err := client.ReleaseIPs(ipam.Release{IP: b.Addr(a.Ordinal), Sequence: &a.Seq})
-			require.NoError(t, err)
-			require.Empty(t, unallocated)
+			must.NoError(t, err)
+			must.SliceEmpty(t, unallocated, must.Sprint(unallocated))
 		}
 	}
-	require.NoError(t, client.ReleasePoolAffinities(c.Pool))
-	require.Equal(t, ipam.State{}, cluster.State())
+	must.NoError(t, client.ReleasePoolAffinities(c.Pool))
+	must.Eq(t, ipam.State{}, cluster.State())
 	v4, _, err := client.AutoAssign(ipam.AutoAssignArgs{Host: "node-0", Num4: 64, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 64)
+	must.NoError(t, err)
+	must.Len(t, 64, v4.IPs)
 }

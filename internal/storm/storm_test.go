@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -40,9 +40,9 @@ func (p *passing) Do(r protocol.Request) protocol.Response {
 func watched(t testing.TB, c Config) (*storm, []string) {
 	t.Helper()
 	p, err := c.newPool()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s, err := newStorm(&c, p)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	log := &passing{Access: s.cluster.Store()}
 	s.pass(log)
 	return s, log.calls
@@ -54,7 +54,7 @@ func TestAlone(t *testing.T) {
 	c.Pods = 2
 	s, calls := watched(t, c)
 	const block, affinity = "block/10.0.0.12/30 ", "affinity/host:node-0/10.0.0.12/30 "
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"get config missing", "get node/node-0 ok", "list affinities/host:node-0/ipv4 ok",
 		"list blocks ok", "create " + affinity + "ok", // pend
 		"get " + block + "missing", "update " + affinity + "ok", "get config missing", // recover
@@ -66,11 +66,11 @@ func TestAlone(t *testing.T) {
 	}, calls)
 	// Ten calls of 10 ms; the eleventh is the first that has to wait, until 200
 	// ms after the start, and each later one comes 200 ms after the one before.
-	require.Equal(t, []time.Duration{610 * time.Millisecond, 2210 * time.Millisecond}, s.nodes[0].waits)
+	must.Eq(t, []time.Duration{610 * time.Millisecond, 2210 * time.Millisecond}, s.nodes[0].waits)
 
 	r, err := Run(c)
-	require.NoError(t, err)
-	require.Equal(t, Result{
+	must.NoError(t, err)
+	must.Eq(t, Result{
 		BlockSize: 30, BlockBits: 2, Pods: 2, Total: Cost{Calls: 21}, InTurn: 21,
 		Worst: Node{"node-0", Cost{Calls: 21}}, Median: 610 * time.Millisecond, Last: 2210 * time.Millisecond,
 	}, r)
@@ -81,15 +81,15 @@ func TestAloneInFullPool(t *testing.T) {
 	c := of(1, "10.0.0.0/26", 30)
 	c.Filled = 99 // 15 of 16
 	s, calls := watched(t, c)
-	require.Equal(t, "list blocks ok", calls[3])
+	must.Eq(t, "list blocks ok", calls[3])
 	read := 0
 	for read = 0; calls[4+read][:len("get block/")] == "get block/"; read++ {
 	}
-	require.Greater(t, read, 1)
-	require.Len(t, calls, 4+read+3)
+	must.Greater(t, 1, read)
+	must.Len(t, 4+read+3, calls)
 	open := s.nodes[0].ips[0]
-	require.Equal(t, fmt.Sprintf("get block/%v ok", netip.PrefixFrom(open, 30).Masked()), calls[4+read-1])
-	require.Equal(t, fmt.Sprintf("update block/%v ok", netip.PrefixFrom(open, 30).Masked()), calls[4+read+2])
+	must.Eq(t, fmt.Sprintf("get block/%v ok", netip.PrefixFrom(open, 30).Masked()), calls[4+read-1])
+	must.Eq(t, fmt.Sprintf("update block/%v ok", netip.PrefixFrom(open, 30).Masked()), calls[4+read+2])
 }
 
 // Two nodes and one block: both announce a claim, one creates the block, the other
@@ -105,13 +105,13 @@ func TestTwoNodesOneBlock(t *testing.T) {
 			winner, loser = loser, winner
 		}
 		winners[winner.Name] = true
-		require.Equal(t, Cost{Calls: 13}, winner.Cost)
+		must.Eq(t, Cost{Calls: 13}, winner.Cost)
 		// As the winner up to create B, then get B, delete A, list blocks, get B,
 		// get H, create H, update B.
-		require.Equal(t, Cost{Calls: 16, Retries: 1}, loser.Cost)
-		require.Equal(t, []time.Duration{1410 * time.Millisecond}, loser.waits, "17 writes, ten of them at once")
+		must.Eq(t, Cost{Calls: 16, Retries: 1}, loser.Cost)
+		must.Eq(t, []time.Duration{1410 * time.Millisecond}, loser.waits, must.Sprint("17 writes, ten of them at once"))
 	}
-	require.Len(t, winners, 2)
+	must.MapLen(t, 2, winners)
 }
 
 // A node gives up after a hundred conflicts: of 120 nodes that borrow from one
@@ -119,21 +119,21 @@ func TestTwoNodesOneBlock(t *testing.T) {
 func TestGivesUp(t *testing.T) {
 	property.Slow(t)
 	r, err := Run(of(120, "10.0.0.0/24", 24))
-	require.NoError(t, err)
-	require.Equal(t, 120-101, r.Refused, "one claims the block, a hundred win a round each")
-	require.Equal(t, 100, r.Worst.Conflicts)
+	must.NoError(t, err)
+	must.Eq(t, 120-101, r.Refused, must.Sprint("one claims the block, a hundred win a round each"))
+	must.Eq(t, 100, r.Worst.Conflicts)
 }
 
 func TestStrict(t *testing.T) {
 	c := of(6, "10.0.0.0/28", 30)
 	c.Strict = true
 	r, err := Run(c)
-	require.NoError(t, err)
-	require.Equal(t, 2, r.Refused, "four blocks")
+	must.NoError(t, err)
+	must.Eq(t, 2, r.Refused, must.Sprint("four blocks"))
 	c.Strict = false
 	r, err = Run(c)
-	require.NoError(t, err)
-	require.Zero(t, r.Refused)
+	must.NoError(t, err)
+	must.Zero(t, r.Refused)
 }
 
 func TestSameEveryTime(t *testing.T) {
@@ -145,18 +145,18 @@ func TestSameEveryTime(t *testing.T) {
 	for _, c.Filled = range []int{0, 75} {
 		_, calls := watched(t, c)
 		want, err := Run(c)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for range times {
 			_, again := watched(t, c)
-			require.Equal(t, calls, again)
+			must.Eq(t, calls, again)
 			got, err := Run(c)
-			require.NoError(t, err)
-			require.Equal(t, want, got)
+			must.NoError(t, err)
+			must.Eq(t, want, got)
 		}
 		other := c
 		other.Seed++
 		_, again := watched(t, other)
-		require.NotEqual(t, calls, again)
+		must.NotEq(t, calls, again)
 	}
 }
 
@@ -216,7 +216,7 @@ func sound(src property.Source, broken func(*storm) protocol.Access) error {
 func store(s *storm) protocol.Access { return s.cluster.Store() }
 
 func TestSound(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { require.NoError(t, sound(property.Rapid(t), store)) })
+	rapid.Check(t, func(t *rapid.T) { must.NoError(t, sound(property.Rapid(t), store)) })
 }
 
 // forgiving is a datastore that skips the revision check.
@@ -271,8 +271,8 @@ func TestAnswered(t *testing.T) {
 	answers := 0
 	c.Answered = func() { answers++ }
 	_, err := Run(c)
-	require.NoError(t, err)
-	require.Equal(t, 2*6, answers)
+	must.NoError(t, err)
+	must.Eq(t, 2*6, answers)
 }
 
 // Nodes make the calls of their release: before v3.33 a pod that borrows reads the
@@ -281,12 +281,12 @@ func TestCallsOfRelease(t *testing.T) {
 	c := of(1, "10.0.0.0/24", 28)
 	c.Filled = 90
 	newest, err := Run(c)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for v, more := range map[calico.Version]int{calico.V3(28): 1, calico.V3(32): 1, calico.V3(33): 0} {
 		c.Calico = v
 		old, err := Run(c)
-		require.NoError(t, err)
-		require.Equal(t, newest.Total.Calls+more, old.Total.Calls, v)
-		require.Equal(t, newest.InTurn+more, old.InTurn, v)
+		must.NoError(t, err)
+		must.Eq(t, newest.Total.Calls+more, old.Total.Calls, must.Sprint(v))
+		must.Eq(t, newest.InTurn+more, old.InTurn, must.Sprint(v))
 	}
 }

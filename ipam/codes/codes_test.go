@@ -6,32 +6,32 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 func TestOf(t *testing.T) {
-	require.Empty(t, Of(nil))
-	require.Equal(t, Unknown, Of(errors.New("something else")))
-	require.Equal(t, BadHandle, Of(BadHandle))
-	require.Equal(t, BadHandle, Of(fmt.Errorf("wrapped: %w", BadHandle)))
-	require.Equal(t, MaxAlloc, Of(errors.Join(errors.New("something else"), MaxAlloc)))
+	must.Eq(t, "", Of(nil))
+	must.Eq(t, Unknown, Of(errors.New("something else")))
+	must.Eq(t, BadHandle, Of(BadHandle))
+	must.Eq(t, BadHandle, Of(fmt.Errorf("wrapped: %w", BadHandle)))
+	must.Eq(t, MaxAlloc, Of(errors.Join(errors.New("something else"), MaxAlloc)))
 }
 
 func TestCodeIsAnError(t *testing.T) {
 	err := fmt.Errorf("%w: 10.0.0.1", BadHandle)
-	require.ErrorIs(t, err, BadHandle)
-	require.NotErrorIs(t, err, WrongHandle)
-	require.EqualError(t, err, "ipam: address is held by another handle: 10.0.0.1")
-	require.EqualError(t, Code("of somebody else"), "of somebody else")
+	must.ErrorIs(t, err, BadHandle)
+	must.False(t, errors.Is(err, WrongHandle), must.Sprint(err))
+	must.EqError(t, err, "ipam: address is held by another handle: 10.0.0.1")
+	must.EqError(t, Code("of somebody else"), "of somebody else")
 }
 
 // TestSentences: a sentence is none of the codes, and no two codes share one.
 func TestSentences(t *testing.T) {
 	seen := make(map[string]Code)
 	for c, sentence := range sentences {
-		require.True(t, strings.HasPrefix(sentence, "ipam: "), "%q", sentence)
-		require.NotContains(t, sentence, string(c))
-		require.Empty(t, seen[sentence], "%s", string(c))
+		must.True(t, strings.HasPrefix(sentence, "ipam: "), must.Sprintf("%q", sentence))
+		must.StrNotContains(t, sentence, string(c))
+		must.Eq(t, "", seen[sentence], must.Sprintf("%s", string(c)))
 		seen[sentence] = c
 	}
 }
@@ -39,7 +39,7 @@ func TestSentences(t *testing.T) {
 // TestTestingAllocatesNothing: hot paths test for errors.
 func TestTestingAllocatesNothing(t *testing.T) {
 	var err error = NoFreeBlocks
-	require.Zero(t, testing.AllocsPerRun(100, func() {
+	must.Zero(t, testing.AllocsPerRun(100, func() {
 		if !errors.Is(err, NoFreeBlocks) || errors.Is(err, MaxAlloc) {
 			t.Error("not the same")
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -79,14 +79,14 @@ func emptyAsItReads(s property.Source, breakIt func(*Controller)) error {
 	release := everyRelease[len(everyRelease)-1-s.Pick("release", len(everyRelease))]
 	clock := ipam.NewClock(time.Unix(1e9, 0))
 	a := ipam.New(ipam.Options{Now: clock.Now, Calico: release})
-	must(a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 30}))
+	succeed(a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 30}))
 	c := NewCluster(a)
 	for i := range 2 {
-		must(c.SetNode(ipam.Node{Name: place(i)}))
+		succeed(c.SetNode(ipam.Node{Name: place(i)}))
 	}
 	policy := Policy{GracePeriod: []time.Duration{time.Minute, 0}[s.Pick("grace", 5)/4]}
 	k, err := NewController(c, policy)
-	must(err)
+	succeed(err)
 	if breakIt != nil {
 		breakIt(k)
 	}
@@ -122,7 +122,7 @@ func emptyAsItReads(s property.Source, breakIt func(*Controller)) error {
 
 func TestEmptyAsItReads(t *testing.T) {
 	property.Check(t, 200, 1, func(t *rapid.T) {
-		require.NoError(t, emptyAsItReads(property.Rapid(t), nil))
+		must.NoError(t, emptyAsItReads(property.Rapid(t), nil))
 	})
 }
 

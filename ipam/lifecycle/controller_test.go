@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -15,15 +15,15 @@ import (
 
 func TestPolicy(t *testing.T) {
 	for _, p := range []Policy{{GracePeriod: -1}, {SyncPeriod: -1}, {BatchLimit: -1}} {
-		require.ErrorIs(t, p.Validate(), ErrInvalid)
+		must.ErrorIs(t, p.Validate(), ErrInvalid)
 		_, err := NewController(NewCluster(ipam.New(ipam.Options{})), p)
-		require.ErrorIs(t, err, ErrInvalid)
+		must.ErrorIs(t, err, ErrInvalid)
 	}
-	require.Equal(t, 450*time.Second, DefaultPolicy().FullEvery())
-	require.Equal(t, 5*time.Minute, Policy{}.FullEvery())
-	require.Equal(t, time.Second, Policy{SyncPeriod: time.Second}.FullEvery())
-	require.NoError(t, DefaultPolicy().Validate())
-	require.Equal(t, 15*time.Minute, DefaultPolicy().GracePeriod)
+	must.Eq(t, 450*time.Second, DefaultPolicy().FullEvery())
+	must.Eq(t, 5*time.Minute, Policy{}.FullEvery())
+	must.Eq(t, time.Second, Policy{SyncPeriod: time.Second}.FullEvery())
+	must.NoError(t, DefaultPolicy().Validate())
+	must.Eq(t, 15*time.Minute, DefaultPolicy().GracePeriod)
 }
 
 func TestBadPods(t *testing.T) {
@@ -37,14 +37,14 @@ func TestBadPods(t *testing.T) {
 	} {
 		p := ok
 		change(&p)
-		require.ErrorIs(t, c.SetPod(p), ErrInvalid)
+		must.ErrorIs(t, c.SetPod(p), ErrInvalid)
 	}
-	require.Error(t, c.SetNode(ipam.Node{}))
-	require.Zero(t, c.Nodes()+c.Pods(), "nothing half applied")
-	require.NoError(t, c.SetPod(ok))
-	require.True(t, c.DeletePod(ok.PodName))
-	require.False(t, c.DeletePod(ok.PodName))
-	require.False(t, c.DeleteNode("n"))
+	must.Error(t, c.SetNode(ipam.Node{}))
+	must.Zero(t, c.Nodes()+c.Pods(), must.Sprint("nothing half applied"))
+	must.NoError(t, c.SetPod(ok))
+	must.True(t, c.DeletePod(ok.PodName))
+	must.False(t, c.DeletePod(ok.PodName))
+	must.False(t, c.DeleteNode("n"))
 }
 
 // TestGivenOutAnew: the same handle gets the same address again, which is no suspect.
@@ -53,14 +53,14 @@ func TestGivenOutAnew(t *testing.T) {
 	ip := give(t, c, "a", "n1", 1, false)[0]
 	k.Sync(true) // suspect from now on
 	clock.Advance(59 * time.Second)
-	require.NoError(t, c.Allocator().ReleaseByHandle("h-a"))
+	must.NoError(t, c.Allocator().ReleaseByHandle("h-a"))
 	attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: "b", ipam.AttrNamespace: "ns", ipam.AttrNode: "n2"})
-	require.NoError(t, c.Allocator().AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: "h-a", Attrs: attrs}))
+	must.NoError(t, c.Allocator().AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n1", Handle: "h-a", Attrs: attrs}))
 	clock.Advance(time.Second)
-	require.Empty(t, k.Sync(true).ReleasedIPs, "a new suspect")
-	require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "b"}, Node: "n2", IPs: []netip.Addr{ip}}))
+	must.SliceEmpty(t, k.Sync(true).ReleasedIPs, must.Sprint("a new suspect"))
+	must.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "b"}, Node: "n2", IPs: []netip.Addr{ip}}))
 	clock.Advance(time.Minute)
-	require.Empty(t, k.Sync(true).ReleasedIPs, "it is b's")
+	must.SliceEmpty(t, k.Sync(true).ReleasedIPs, must.Sprint("it is b's"))
 }
 
 // TestBatch: a batch has at most BatchLimit addresses, and whole handles.
@@ -74,8 +74,8 @@ func TestBatch(t *testing.T) {
 		c.DeleteNode("n2")
 		for i, n := range want {
 			r := k.Sync(false)
-			require.Len(t, r.ReleasedIPs, n, "limit %d, sync %d", limit, i)
-			require.Equal(t, i < len(want)-1, r.WorkRemaining)
+			must.Len(t, n, r.ReleasedIPs, must.Sprintf("limit %d, sync %d", limit, i))
+			must.Eq(t, i < len(want)-1, r.WorkRemaining)
 		}
 	}
 }
@@ -85,9 +85,9 @@ func TestOff(t *testing.T) {
 	c, k, _ := small(t, Policy{Off: true})
 	give(t, c, "a", "n1", 4, false)
 	c.DeleteNode("n1")
-	require.Equal(t, Result{}, k.Sync(true))
+	must.Eq(t, Result{}, k.Sync(true))
 	k.Stop()
-	require.Empty(t, c.controllers)
+	must.SliceEmpty(t, c.controllers, must.Sprint(c.controllers))
 }
 
 // BenchmarkSync shows the cost of a sync, by the size of the cluster and by how much
@@ -105,13 +105,13 @@ func BenchmarkSync(b *testing.B) {
 		}
 		for n := range nodes {
 			node := fmt.Sprintf("n%d", n)
-			must(c.SetNode(ipam.Node{Name: node}))
+			succeed(c.SetNode(ipam.Node{Name: node}))
 			for p := range 40 {
 				name := PodName{"ns", fmt.Sprintf("p%d-%d", n, p)}
 				attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: name.Name, ipam.AttrNamespace: "ns", ipam.AttrNode: node})
 				v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: node, Num4: 1, Handle: "h-" + name.Name, Attrs: attrs, Use: pool.Workload})
-				must(err)
-				must(c.SetPod(Pod{PodName: name, Node: node, IPs: []netip.Addr{v4.IPs[0].Addr()}}))
+				succeed(err)
+				succeed(c.SetPod(Pod{PodName: name, Node: node, IPs: []netip.Addr{v4.IPs[0].Addr()}}))
 			}
 		}
 		k.Sync(true)
@@ -128,9 +128,9 @@ func BenchmarkSync(b *testing.B) {
 					for n := range changes {
 						args := ipam.AutoAssignArgs{Host: fmt.Sprintf("n%d", n), Num4: 1, Handle: "h", Use: pool.Workload}
 						_, _, err := a.AutoAssign(args)
-						must(err)
+						succeed(err)
 					}
-					must(a.ReleaseByHandle("h"))
+					succeed(a.ReleaseByHandle("h"))
 					k.Sync(false)
 				}
 			})

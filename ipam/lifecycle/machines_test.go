@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -17,7 +17,7 @@ func giveMachine(t *testing.T, c *Cluster, machine string) netip.Addr {
 	t.Helper()
 	attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: "p", ipam.AttrNamespace: "ns", ipam.AttrNode: "n1", ipam.AttrVMI: machine})
 	v4, _, err := c.Allocator().AutoAssign(ipam.AutoAssignArgs{Host: "n1", Num4: 1, Handle: "h", Attrs: attrs, Use: pool.Workload})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return v4.IPs[0].Addr()
 }
 
@@ -28,12 +28,12 @@ func TestMachineWaits(t *testing.T) {
 		c, k, clock := small(t, Policy{GracePeriod: grace})
 		c.SetKubeVirt(true)
 		ip := giveMachine(t, c, "vm")
-		require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "p"}, Node: "n1", IPs: []netip.Addr{ip}}), "the pod does not count")
-		require.Empty(t, k.Sync(true).ReleasedIPs)
+		must.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "p"}, Node: "n1", IPs: []netip.Addr{ip}}), must.Sprint("the pod does not count"))
+		must.SliceEmpty(t, k.Sync(true).ReleasedIPs)
 		clock.Advance(wait - time.Second)
-		require.Empty(t, k.Sync(true).ReleasedIPs)
+		must.SliceEmpty(t, k.Sync(true).ReleasedIPs)
 		clock.Advance(time.Second)
-		require.Len(t, k.Sync(true).ReleasedIPs, 1)
+		must.Len(t, 1, k.Sync(true).ReleasedIPs)
 	}
 }
 
@@ -49,14 +49,14 @@ func TestMachineHolds(t *testing.T) {
 		"KubeVirt does not run":       {"vm", func(c *Cluster) { c.SetKubeVirt(false) }, true},
 		"an empty name":               {"", func(*Cluster) {}, true},
 		"nothing":                     {"vm", func(*Cluster) {}, false},
-		"a machine":                   {"vm", func(c *Cluster) { must(c.SetMachine(name)) }, true},
-		"a machine elsewhere":         {"vm", func(c *Cluster) { must(c.SetMachine(other)) }, false},
-		"an instance":                 {"vm", func(c *Cluster) { must(c.SetInstance(name, false)) }, true},
-		"an instance elsewhere":       {"vm", func(c *Cluster) { must(c.SetInstance(other, false)) }, false},
-		"an instance that was one's":  {"vm", func(c *Cluster) { must(c.SetInstance(name, true)) }, false},
-		"a machine and its instance":  {"vm", func(c *Cluster) { must(c.SetMachine(name)); must(c.SetInstance(name, true)) }, true},
-		"a machine that was deleted":  {"vm", func(c *Cluster) { must(c.SetMachine(name)); c.DeleteMachine(name) }, false},
-		"an instance that is deleted": {"vm", func(c *Cluster) { must(c.SetInstance(name, false)); c.DeleteInstance(name) }, false},
+		"a machine":                   {"vm", func(c *Cluster) { succeed(c.SetMachine(name)) }, true},
+		"a machine elsewhere":         {"vm", func(c *Cluster) { succeed(c.SetMachine(other)) }, false},
+		"an instance":                 {"vm", func(c *Cluster) { succeed(c.SetInstance(name, false)) }, true},
+		"an instance elsewhere":       {"vm", func(c *Cluster) { succeed(c.SetInstance(other, false)) }, false},
+		"an instance that was one's":  {"vm", func(c *Cluster) { succeed(c.SetInstance(name, true)) }, false},
+		"a machine and its instance":  {"vm", func(c *Cluster) { succeed(c.SetMachine(name)); succeed(c.SetInstance(name, true)) }, true},
+		"a machine that was deleted":  {"vm", func(c *Cluster) { succeed(c.SetMachine(name)); c.DeleteMachine(name) }, false},
+		"an instance that is deleted": {"vm", func(c *Cluster) { succeed(c.SetInstance(name, false)); c.DeleteInstance(name) }, false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			cluster, k, _ := small(t, Policy{GracePeriod: time.Minute})
@@ -66,10 +66,10 @@ func TestMachineHolds(t *testing.T) {
 			cluster.DeleteNode("n1")
 			released := k.Sync(false)
 			if c.kept {
-				require.Equal(t, Result{}, released, "the node is not cleaned either")
+				must.Eq(t, Result{}, released, must.Sprint("the node is not cleaned either"))
 			} else {
-				require.Len(t, released.ReleasedIPs, 1, "at once, for the node is gone")
-				require.Len(t, released.ReleasedBlocks, 1)
+				must.Len(t, 1, released.ReleasedIPs, must.Sprint("at once, for the node is gone"))
+				must.Len(t, 1, released.ReleasedBlocks)
 			}
 		})
 	}
@@ -83,10 +83,10 @@ func TestMachineLastLook(t *testing.T) {
 	sibling := giveSibling(t, c)
 	k.Sync(true)
 	clock.Advance(5 * time.Minute)
-	require.True(t, k.Sync(true).WorkRemaining, "vm's address is a leak, the other of its handle is not")
-	require.NoError(t, c.SetMachine(MachineName{"ns", "vm"}))
+	must.True(t, k.Sync(true).WorkRemaining, must.Sprint("vm's address is a leak, the other of its handle is not"))
+	must.NoError(t, c.SetMachine(MachineName{"ns", "vm"}))
 	c.DeletePod(sibling)
-	require.Equal(t, Result{}, k.Sync(false))
+	must.Eq(t, Result{}, k.Sync(false))
 }
 
 // giveSibling gives the handle h one more address, for a pod on n2.
@@ -94,24 +94,24 @@ func giveSibling(t *testing.T, c *Cluster) PodName {
 	t.Helper()
 	attrs := block.MakeAttrs(map[string]string{ipam.AttrPod: "sibling", ipam.AttrNamespace: "ns", ipam.AttrNode: "n2"})
 	v4, _, err := c.Allocator().AutoAssign(ipam.AutoAssignArgs{Host: "n2", Num4: 1, Handle: "h", Attrs: attrs, Use: pool.Workload})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	name := PodName{"ns", "sibling"}
-	require.NoError(t, c.SetPod(Pod{PodName: name, Node: "n2", IPs: []netip.Addr{v4.IPs[0].Addr()}}))
+	must.NoError(t, c.SetPod(Pod{PodName: name, Node: "n2", IPs: []netip.Addr{v4.IPs[0].Addr()}}))
 	return name
 }
 
 func TestBadMachines(t *testing.T) {
 	c := NewCluster(ipam.New(ipam.Options{}))
 	for _, name := range []MachineName{{"", "vm"}, {"ns", ""}} {
-		require.ErrorIs(t, c.SetMachine(name), ErrInvalid)
-		require.ErrorIs(t, c.SetInstance(name, false), ErrInvalid)
+		must.ErrorIs(t, c.SetMachine(name), ErrInvalid)
+		must.ErrorIs(t, c.SetInstance(name, false), ErrInvalid)
 	}
 	name := MachineName{"ns", "vm"}
-	require.ErrorContains(t, c.SetMachine(MachineName{Name: "vm"}), `"/vm"`)
-	require.NoError(t, c.SetMachine(name))
-	require.True(t, c.DeleteMachine(name))
-	require.False(t, c.DeleteMachine(name))
-	require.NoError(t, c.SetInstance(name, true))
-	require.True(t, c.DeleteInstance(name))
-	require.False(t, c.DeleteInstance(name))
+	must.ErrorContains(t, c.SetMachine(MachineName{Name: "vm"}), `"/vm"`)
+	must.NoError(t, c.SetMachine(name))
+	must.True(t, c.DeleteMachine(name))
+	must.False(t, c.DeleteMachine(name))
+	must.NoError(t, c.SetInstance(name, true))
+	must.True(t, c.DeleteInstance(name))
+	must.False(t, c.DeleteInstance(name))
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -19,16 +19,16 @@ func small(t *testing.T, p Policy) (*Cluster, *Controller, *ipam.Clock) {
 	t.Helper()
 	clock := ipam.NewClock(time.Unix(1e9, 0))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetPool(pool.Spec{Name: `a "pool"`, CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/64"), BlockSize: 122, AssignmentMode: pool.Manual}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: `a "pool"`, CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/64"), BlockSize: 122, AssignmentMode: pool.Manual}))
 	c := NewCluster(a)
-	require.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
-	require.NoError(t, c.SetNode(ipam.Node{Name: "n2"}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "n2"}))
 	k, err := NewController(c, p)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	t.Cleanup(func() {
-		require.NoError(t, k.Check())
-		require.NoError(t, a.Check())
+		must.NoError(t, k.Check())
+		must.NoError(t, a.Check())
 	})
 	return c, k, clock
 }
@@ -38,14 +38,14 @@ func give(t *testing.T, c *Cluster, name, node string, n int, shown bool) []neti
 	t.Helper()
 	attrs := map[string]string{ipam.AttrPod: name, ipam.AttrNamespace: "ns", ipam.AttrNode: node}
 	v4, _, err := c.Allocator().AutoAssign(ipam.AutoAssignArgs{Host: node, Num4: n, Handle: "h-" + name, Attrs: block.MakeAttrs(attrs), Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, n)
+	must.NoError(t, err)
+	must.Len(t, n, v4.IPs)
 	var ips []netip.Addr
 	for _, ip := range v4.IPs {
 		ips = append(ips, ip.Addr())
 	}
 	if shown {
-		require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", name}, Node: node, IPs: ips}))
+		must.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", name}, Node: node, IPs: ips}))
 	}
 	return ips
 }
@@ -58,10 +58,10 @@ func TestMetrics(t *testing.T) {
 	k.Sync(true)
 	text := func() string {
 		var b bytes.Buffer
-		require.NoError(t, k.WriteMetrics(&b))
+		must.NoError(t, k.WriteMetrics(&b))
 		return b.String()
 	}
-	require.Equal(t, `# HELP ipam_allocations_borrowed Addresses in use in a block of another node.
+	must.Eq(t, `# HELP ipam_allocations_borrowed Addresses in use in a block of another node.
 # TYPE ipam_allocations_borrowed gauge
 ipam_allocations_borrowed{ippool="a \"pool\"",node="n2"} 1
 # HELP ipam_allocations_gc_candidates Addresses that may have leaked.
@@ -84,13 +84,13 @@ ipam_ippool_size{ippool="six"} 1.8446744073709552e+19
 `, text())
 	clock.Advance(time.Minute)
 	k.Sync(true)
-	require.Contains(t, text(), "ipam_allocations_gc_reclamations{ippool=\"a \\\"pool\\\"\",node=\"n2\"} 1\n")
-	require.Contains(t, text(), "ipam_allocations_in_use{ippool=\"a \\\"pool\\\"\",node=\"n2\"} 8\n", "at once")
-	require.True(t, c.Allocator().DeletePool(`a "pool"`))
-	require.Contains(t, text(), "ipam_blocks{ippool=\"\",node=\"n1\"} 1\n")
-	require.Equal(t, `a\\b\n\"`, escapeLabel.Replace("a\\b\n\""))
+	must.StrContains(t, text(), "ipam_allocations_gc_reclamations{ippool=\"a \\\"pool\\\"\",node=\"n2\"} 1\n")
+	must.StrContains(t, text(), "ipam_allocations_in_use{ippool=\"a \\\"pool\\\"\",node=\"n2\"} 8\n", must.Sprint("at once"))
+	must.True(t, c.Allocator().DeletePool(`a "pool"`))
+	must.StrContains(t, text(), "ipam_blocks{ippool=\"\",node=\"n1\"} 1\n")
+	must.Eq(t, `a\\b\n\"`, escapeLabel.Replace("a\\b\n\""))
 
-	require.EqualError(t, k.WriteMetrics(unwritable{}), "no")
+	must.EqError(t, k.WriteMetrics(unwritable{}), "no")
 }
 
 type unwritable struct{}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -16,21 +16,21 @@ import (
 func TestAssumePods(t *testing.T) {
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 28}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 28}))
 	c := NewCluster(a)
-	require.NoError(t, c.SetNode(ipam.Node{Name: "n"}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "n"}))
 	at := make(map[string]netip.Addr)
 	for _, namespace := range []string{"seen", "unseen"} {
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{
 			Host: "n", Num4: 1, Handle: "h-" + namespace, Use: pool.Workload,
 			Attrs: block.MakeAttrs(map[string]string{ipam.AttrNode: "n", ipam.AttrPod: "x", ipam.AttrNamespace: namespace}),
 		})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		at[namespace] = v4.IPs[0].Addr()
 	}
 	c.AssumePods(func(namespace string) bool { return namespace == "unseen" })
 	k, err := NewController(c, DefaultPolicy())
-	require.NoError(t, err)
+	must.NoError(t, err)
 	released := func() []netip.Addr {
 		var ips []netip.Addr
 		for range 2 {
@@ -39,11 +39,11 @@ func TestAssumePods(t *testing.T) {
 		}
 		return ips
 	}
-	require.Equal(t, []netip.Addr{at["seen"]}, released())
-	require.Zero(t, c.Pods())
+	must.Eq(t, []netip.Addr{at["seen"]}, released())
+	must.Zero(t, c.Pods())
 	name := PodName{Namespace: "unseen", Name: "x"}
-	require.NoError(t, c.SetPod(Pod{PodName: name, Node: "n", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.63")}}))
-	require.Equal(t, []netip.Addr{at["unseen"]}, released())
+	must.NoError(t, c.SetPod(Pod{PodName: name, Node: "n", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.63")}}))
+	must.Eq(t, []netip.Addr{at["unseen"]}, released())
 	_, exists := c.Pod(name)
-	require.True(t, exists)
+	must.True(t, exists)
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -57,7 +57,7 @@ var everyRelease = versions("v3.24", "v3.26", "v3.28", "v3.29", "v3.30", "v3.31.
 func versions(texts ...string) (list []calico.Version) {
 	for _, text := range texts {
 		v, err := calico.Parse(text)
-		must(err)
+		succeed(err)
 		list = append(list, v)
 	}
 	return list
@@ -72,8 +72,8 @@ func newWorld(s property.Source, breakIt func(*Controller)) *world {
 	if release.Rules().Cooldown {
 		cooldown = []int{0, 30}[s.Pick("cooldown", 2)]
 	}
-	must(a.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: cooldown}))
-	must(a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 30}))
+	succeed(a.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: cooldown}))
+	succeed(a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 30}))
 	w.cluster = NewCluster(a)
 	for i := range places {
 		w.setNode(i)
@@ -87,7 +87,7 @@ func newWorld(s property.Source, breakIt func(*Controller)) *world {
 	return w
 }
 
-func must(err error) {
+func succeed(err error) {
 	if err != nil {
 		panic(err)
 	}
@@ -96,7 +96,7 @@ func must(err error) {
 func place(i int) string { return fmt.Sprintf("n%d", i) }
 
 func (w *world) setNode(i int) {
-	must(w.cluster.SetNode(ipam.Node{Name: place(i)}))
+	succeed(w.cluster.SetNode(ipam.Node{Name: place(i)}))
 	if !w.tunnels {
 		return
 	}
@@ -104,7 +104,7 @@ func (w *world) setNode(i int) {
 		Host: place(i), Num4: 1, Handle: "tunnel-" + place(i), Use: pool.Tunnel,
 		Attrs: block.MakeAttrs(map[string]string{ipam.AttrNode: place(i), ipam.AttrType: "vxlanTunnelAddress"}),
 	})
-	must(err)
+	succeed(err)
 }
 
 // restart ends the controller, whose memory is lost, and starts another.
@@ -114,7 +114,7 @@ func (w *world) restart() {
 	}
 	var err error
 	w.controller, err = NewController(w.cluster, w.policy)
-	must(err)
+	succeed(err)
 	if w.breakIt != nil {
 		w.breakIt(w.controller)
 	}
@@ -188,7 +188,7 @@ func (w *world) show(name PodName, p *living) {
 		w.alive[name] = p
 		w.names = append(w.names, name)
 	}
-	must(w.cluster.SetPod(Pod{PodName: name, Node: p.node, IPs: p.reported, Evicted: p.evicted}))
+	succeed(w.cluster.SetPod(Pod{PodName: name, Node: p.node, IPs: p.reported, Evicted: p.evicted}))
 }
 
 func (w *world) any() (PodName, bool) {
@@ -356,14 +356,14 @@ func safe(s property.Source, breakIt func(*Controller)) error {
 // every leak is in the end, handles go whole, and a node keeps its last block.
 func TestSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		require.NoError(t, safe(property.Rapid(t), nil))
+		must.NoError(t, safe(property.Rapid(t), nil))
 	})
 }
 
 func FuzzSafe(f *testing.F) {
 	property.Corpus(f, 8, 400)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		require.NoError(t, safe(property.Bytes(data), nil))
+		must.NoError(t, safe(property.Bytes(data), nil))
 	})
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -26,13 +26,13 @@ func TestLeakError(t *testing.T) {
 		al.seq++ // as if it had been given out anew since the controller looked
 	}
 	r := k.Sync(true)
-	require.ErrorIs(t, r.Err, codes.BadSequenceNumber)
-	require.Equal(t, leaked, r.ReleasedIPs)
-	require.True(t, r.WorkRemaining)
-	require.NoError(t, c.Allocator().ReleaseByHandle("h-b"))
+	must.ErrorIs(t, r.Err, codes.BadSequenceNumber)
+	must.Eq(t, leaked, r.ReleasedIPs)
+	must.True(t, r.WorkRemaining)
+	must.NoError(t, c.Allocator().ReleaseByHandle("h-b"))
 	r = k.Sync(true)
-	require.NoError(t, r.Err)
-	require.Empty(t, r.ReleasedIPs, "%s is known to be free", kept)
+	must.NoError(t, r.Err)
+	must.SliceEmpty(t, r.ReleasedIPs, must.Sprintf("%s is known to be free", kept))
 }
 
 // TestErrorEndsSync: after an error of the leaks no empty block and no node is
@@ -41,7 +41,7 @@ func TestErrorEndsSync(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		c, k, clock := small(t, Policy{GracePeriod: time.Minute})
 		_, _, err := c.Allocator().ClaimAffinity(netip.MustParsePrefix("10.0.0.0/29"), affinity.HostOwner("n2"))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		give(t, c, "a", "n1", 1, false)
 		k.Sync(true)
 		if fails {
@@ -52,8 +52,8 @@ func TestErrorEndsSync(t *testing.T) {
 		clock.Advance(time.Minute)
 		c.DeleteNode("n2")
 		r := k.Sync(false)
-		require.Equal(t, fails, r.Err != nil)
-		require.Equal(t, fails, len(r.ReleasedBlocks) == 0)
+		must.Eq(t, fails, r.Err != nil)
+		must.Eq(t, fails, len(r.ReleasedBlocks) == 0)
 	}
 }
 
@@ -66,19 +66,19 @@ func TestTunnelLastLook(t *testing.T) {
 			Host: "n1", Num4: 1, Handle: "h", Use: pool.Tunnel,
 			Attrs: block.MakeAttrs(map[string]string{ipam.AttrNode: "n1", ipam.AttrType: "vxlanTunnelAddress"}),
 		})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		sibling := giveSibling(t, c)
 		k.Sync(true)
 		c.DeleteNode("n1")
-		require.True(t, k.Sync(false).WorkRemaining)
-		require.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
+		must.True(t, k.Sync(false).WorkRemaining)
+		must.NoError(t, c.SetNode(ipam.Node{Name: "n1"}))
 		if scanned {
-			require.False(t, k.Sync(true).WorkRemaining)
+			must.False(t, k.Sync(true).WorkRemaining)
 		}
 		c.DeletePod(sibling)
 		c.DeleteNode("n2")
 		k.nodeDeleted = false // or everything would be scanned
-		require.Len(t, k.Sync(false).ReleasedIPs, map[bool]int{false: 2, true: 0}[scanned])
+		must.Len(t, map[bool]int{false: 2, true: 0}[scanned], k.Sync(false).ReleasedIPs)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -43,7 +43,7 @@ func (s *stage) say(format string, args ...any) {
 func (s *stage) sync() Result {
 	s.t.Helper()
 	r := s.k.Sync(false)
-	require.NoError(s.t, s.k.Check())
+	must.NoError(s.t, s.k.Check())
 	var done []string
 	for _, ip := range r.ReleasedIPs {
 		done = append(done, ip.String())
@@ -61,15 +61,15 @@ func (s *stage) sync() Result {
 func (s *stage) claim(node string, b netip.Prefix) {
 	s.t.Helper()
 	claimed, _, err := s.c.allocator.ClaimAffinity(b, affinity.HostOwner(node))
-	require.NoError(s.t, err)
-	require.Len(s.t, claimed, 1)
+	must.NoError(s.t, err)
+	must.Len(s.t, 1, claimed)
 }
 
 // assign gives an address to a pod, which it does not show.
 func (s *stage) assign(ip, handle, pod, node string) {
 	s.t.Helper()
 	attrs := map[string]string{ipam.AttrPod: pod, ipam.AttrNamespace: "ns", ipam.AttrNode: node}
-	require.NoError(s.t, s.c.allocator.AssignIP(ipam.AssignIPArgs{IP: netip.MustParseAddr(ip), Host: node, Handle: handle, Attrs: block.MakeAttrs(attrs)}))
+	must.NoError(s.t, s.c.allocator.AssignIP(ipam.AssignIPArgs{IP: netip.MustParseAddr(ip), Host: node, Handle: handle, Attrs: block.MakeAttrs(attrs)}))
 }
 
 func (s *stage) show(pod, node string, evicted bool, ips ...string) {
@@ -78,10 +78,10 @@ func (s *stage) show(pod, node string, evicted bool, ips ...string) {
 	for _, ip := range ips {
 		p.IPs = append(p.IPs, netip.MustParseAddr(ip))
 	}
-	require.NoError(s.t, s.c.SetPod(p))
+	must.NoError(s.t, s.c.SetPod(p))
 }
 
-func (s *stage) hide(pod string) { require.True(s.t, s.c.DeletePod(PodName{"ns", pod})) }
+func (s *stage) hide(pod string) { must.True(s.t, s.c.DeletePod(PodName{"ns", pod})) }
 
 // makeDirty makes a node dirty: a pod without an address comes and goes.
 func (s *stage) makeDirty(node string) {
@@ -94,8 +94,8 @@ func (s *stage) release(ips ...string) {
 	s.t.Helper()
 	for _, ip := range ips {
 		allocated, err := s.c.allocator.ReleaseIP(ipam.Release{IP: netip.MustParseAddr(ip)})
-		require.NoError(s.t, err)
-		require.True(s.t, allocated)
+		must.NoError(s.t, err)
+		must.True(s.t, allocated)
 	}
 }
 
@@ -211,7 +211,7 @@ var ruleTests = []struct {
 		s.assign("10.0.0.8", "h", "q", "n2")
 		s.show("p", "n1", false)
 		s.show("q", "n2", false)
-		require.NoError(s.t, s.c.allocator.ReleaseBlockAffinity(low, false))
+		must.NoError(s.t, s.c.allocator.ReleaseBlockAffinity(low, false))
 		s.sync()
 		s.release("10.0.0.0") // with which its block goes
 		s.hide("p")
@@ -241,7 +241,7 @@ var ruleTests = []struct {
 	}, []string{"", "bad-sequence-number", "bad-sequence-number"}, []string{"", "10.0.0.0 10.0.0.0/29", ""}},
 
 	{"CollectsCold", "v3.32", "v3.33.0", func(s *stage) {
-		require.NoError(s.t, s.c.allocator.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 30}))
+		must.NoError(s.t, s.c.allocator.PutIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 30}))
 		s.claim("n1", low)
 		s.assign("10.0.0.0", "h", "p", "n1")
 		s.release("10.0.0.0")
@@ -288,17 +288,17 @@ func play(t *testing.T, r calico.Rules, happens func(s *stage)) []string {
 	t.Helper()
 	clock := ipam.NewClock(time.Unix(1e9, 0))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}))
 	s := &stage{t: t, c: NewCluster(a), clock: clock}
-	require.NoError(t, s.c.SetNode(ipam.Node{Name: "n1"}))
-	require.NoError(t, s.c.SetNode(ipam.Node{Name: "n2"}))
+	must.NoError(t, s.c.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, s.c.SetNode(ipam.Node{Name: "n2"}))
 	var err error
 	s.k, err = NewController(s.c, Policy{GracePeriod: time.Minute})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s.k.setRules(r)
 	happens(s)
-	require.NoError(t, s.k.Check())
-	require.NoError(t, a.Check())
+	must.NoError(t, s.k.Check())
+	must.NoError(t, a.Check())
 	return s.said
 }
 
@@ -312,10 +312,10 @@ func TestRules(t *testing.T) {
 				want, other []string
 			}{{test.before, test.without, test.with}, {test.since, test.with, test.without}} {
 				rules := versions(side.release)[0].Rules()
-				require.Equal(t, side.want, play(t, rules, test.happens), side.release)
+				must.Eq(t, side.want, play(t, rules, test.happens), must.Sprint(side.release))
 				field := reflect.ValueOf(&rules).Elem().FieldByName(test.rule)
 				field.SetBool(!field.Bool())
-				require.Equal(t, side.other, play(t, rules, test.happens), "%s, with this rule flipped", side.release)
+				must.Eq(t, side.other, play(t, rules, test.happens), must.Sprintf("%s, with this rule flipped", side.release))
 			}
 		})
 	}
@@ -335,15 +335,15 @@ func TestEveryRuleIsTested(t *testing.T) {
 	}
 	slices.Sort(names)
 	slices.Sort(tested)
-	require.Equal(t, names, tested)
+	must.Eq(t, names, tested)
 }
 
 // TestControllerGoesByAllocator: the controller follows the allocator's release.
 func TestControllerGoesByAllocator(t *testing.T) {
 	for _, v := range everyRelease {
 		k, err := NewController(NewCluster(ipam.New(ipam.Options{Calico: v})), DefaultPolicy())
-		require.NoError(t, err)
-		require.Equal(t, v.Rules(), k.rules)
+		must.NoError(t, err)
+		must.Eq(t, v.Rules(), k.rules)
 	}
 }
 
@@ -359,29 +359,29 @@ func TestOrphans(t *testing.T) {
 			s.assign("10.0.0.0", "h", "p", "n1")
 			s.assign("10.0.0.8", "h", "q", "n2")
 			s.show("q", "n2", false)
-			require.NoError(t, s.c.allocator.ReleaseBlockAffinity(low, false))
+			must.NoError(t, s.c.allocator.ReleaseBlockAffinity(low, false))
 			s.sync()
 			s.clock.Advance(time.Minute)
 			s.makeDirty("n1")
 			s.sync() // p's is a leak, and q's is not
-			require.Len(t, s.k.memory.leaks, 1)
+			must.Len(t, 1, s.k.memory.leaks)
 			s.release("10.0.0.0") // with which its block goes
 			s.sync()
-			require.Len(t, s.k.memory.leaks, map[bool]int{false: 1, true: 0}[rules.DeletedBlockForgets])
+			must.Len(t, map[bool]int{false: 1, true: 0}[rules.DeletedBlockForgets], s.k.memory.leaks)
 			s.hide("q")
 			s.sync()
 			s.clock.Advance(time.Minute)
 			s.makeDirty("n2")
-			require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.8")}, s.sync().ReleasedIPs, "the orphan is a leak, too")
-			require.Len(t, s.k.memory.leaks, map[string]int{"v3.30": 1}[release])
-			require.Len(t, s.k.memory.orphans, map[bool]int{false: 1, true: 0}[rules.DeletedBlockForgets])
+			must.Eq(t, []netip.Addr{netip.MustParseAddr("10.0.0.8")}, s.sync().ReleasedIPs, must.Sprint("the orphan is a leak, too"))
+			must.Len(t, map[string]int{"v3.30": 1}[release], s.k.memory.leaks)
+			must.MapLen(t, map[bool]int{false: 1, true: 0}[rules.DeletedBlockForgets], s.k.memory.orphans)
 
 			s.claim("n1", low)
 			s.assign("10.0.0.0", "h", "p", "n1")
 			s.show("p", "n1", false)
 			s.sync()
-			require.Empty(t, s.k.memory.orphans)
-			require.Empty(t, s.k.memory.leaks)
+			must.MapEmpty(t, s.k.memory.orphans, must.Sprint(s.k.memory.orphans))
+			must.SliceEmpty(t, s.k.memory.leaks, must.Sprint(s.k.memory.leaks))
 		})
 	}
 }
@@ -396,20 +396,20 @@ func TestErrorKeepsForgottenDirty(t *testing.T) {
 			continue
 		}
 		play(t, rules, func(s *stage) {
-			require.NoError(t, s.c.allocator.AssignIP(ipam.AssignIPArgs{IP: high.Addr(), Host: "n2"})) // without a handle
+			must.NoError(t, s.c.allocator.AssignIP(ipam.AssignIPArgs{IP: high.Addr(), Host: "n2"})) // without a handle
 			s.sync()
 			s.makeDirty("n1") // which has nothing
 			s.c.DeleteNode("n1")
 			s.c.DeleteNode("n2")
-			require.True(t, s.sync().WorkRemaining, "n2 cannot be released")
+			must.True(t, s.sync().WorkRemaining, must.Sprint("n2 cannot be released"))
 			s.claim("n1", low)
 			next, all := s.sync().ReleasedBlocks, s.k.Sync(true).ReleasedBlocks
 			if rules.CleansNodeByNode {
 				next, all = all, next
 			}
-			require.Equal(t, []netip.Prefix{low}, next, v)
-			require.Empty(t, all, v)
-			require.NoError(t, s.k.Check())
+			must.Eq(t, []netip.Prefix{low}, next, must.Sprint(v))
+			must.SliceEmpty(t, all, must.Sprint(v))
+			must.NoError(t, s.k.Check())
 		})
 	}
 }
@@ -425,14 +425,14 @@ func TestBackoff(t *testing.T) {
 		for range 100 {
 			s.c.DeleteNode("n1")
 			s.clock.Advance(wait)
-			require.Equal(t, wait, s.k.Sync(true).RetryAfter)
+			must.Eq(t, wait, s.k.Sync(true).RetryAfter)
 			wait = min(2*wait, 30*time.Second)
 		}
 		for _, al := range s.k.memory.handles["a"].allocations(&s.k.memory) {
 			al.seq--
 		}
-		require.Zero(t, s.k.Sync(true).RetryAfter)
-		require.Zero(t, s.k.failures)
+		must.Zero(t, s.k.Sync(true).RetryAfter)
+		must.Zero(t, s.k.failures)
 	})
 }
 
@@ -448,9 +448,9 @@ func TestErrorKeepsDirty(t *testing.T) {
 			s.makeDirty("n2")
 			s.c.DeleteNode("n1")
 			s.c.DeleteNode("n2")
-			require.Error(t, s.sync().Err)
-			require.NoError(t, s.c.allocator.ReleaseByHandle("a"))
-			require.Equal(t, []netip.Prefix{low, high}, s.sync().ReleasedBlocks)
+			must.Error(t, s.sync().Err)
+			must.NoError(t, s.c.allocator.ReleaseByHandle("a"))
+			must.Eq(t, []netip.Prefix{low, high}, s.sync().ReleasedBlocks)
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/block"
@@ -207,11 +207,11 @@ func TestShadows(t *testing.T) {
 	most := 0
 	property.Check(t, 300, 1, func(rt *rapid.T) {
 		alike, err := shadowed(property.Rapid(rt), nil)
-		require.NoError(rt, err)
+		must.NoError(rt, err)
 		most = max(most, alike)
 	})
 	if !testing.Short() { // which has few cases
-		require.Greater(t, most, 30)
+		must.Greater(t, 30, most)
 	}
 }
 
@@ -235,37 +235,37 @@ func TestShadowsReject(t *testing.T) {
 func TestShadowMarks(t *testing.T) {
 	clock := ipam.NewClock(time.Unix(1e9, 0))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 30}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 30}))
+	must.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 30}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 30}))
 	c := NewCluster(a)
-	require.NoError(t, c.SetNode(ipam.Node{Name: "n"}))
+	must.NoError(t, c.SetNode(ipam.Node{Name: "n"}))
 	k, err := NewController(c, DefaultPolicy())
-	require.NoError(t, err)
+	must.NoError(t, err)
 	k.AddShadow()
 	both := func() {
 		k.ShadowLooks(0, true, true)
-		require.NoError(t, k.Sync(true).Err)
-		require.False(t, k.Apart(0))
+		must.NoError(t, k.Sync(true).Err)
+		must.False(t, k.Apart(0))
 	}
 	attrs := block.MakeAttrs(map[string]string{ipam.AttrNode: "n", ipam.AttrPod: "p", ipam.AttrNamespace: "ns"})
 	v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 4, Handle: "first", Attrs: attrs, Use: pool.Workload})
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 4)
+	must.NoError(t, err)
+	must.Len(t, 4, v4.IPs)
 	reported := make([]netip.Addr, 0, 4)
 	for _, ip := range v4.IPs {
 		reported = append(reported, ip.Addr())
 	}
-	require.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "p"}, Node: "n", IPs: reported}))
+	must.NoError(t, c.SetPod(Pod{PodName: PodName{"ns", "p"}, Node: "n", IPs: reported}))
 	_, _, err = a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Handle: "second", Use: pool.Workload})
-	require.NoError(t, err)
-	require.NoError(t, a.ReleaseByHandle("second"))
+	must.NoError(t, err)
+	must.NoError(t, a.ReleaseByHandle("second"))
 	both() // the second block cools
 	clock.Advance(30 * time.Second)
 	both() // it was collected, and is empty
 	k.ShadowLooks(0, false, false)
 	k.Pass()
-	require.False(t, k.Apart(0), "nobody looks")
+	must.False(t, k.Apart(0), must.Sprint("nobody looks"))
 	k.ShadowLooks(0, true, true)
 	k.Pass()
-	require.True(t, k.Apart(0))
+	must.True(t, k.Apart(0))
 }

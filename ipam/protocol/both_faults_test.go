@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -296,11 +296,11 @@ func foundIn(t *testing.T, world string, ref, other makeEngine) *pair {
 	w := program.Worlds[slices.IndexFunc(program.Worlds, func(w *program.World) bool { return w.Name == world })]
 	var last *pair
 	var seen program.Coverage
-	require.True(t, property.Shrinks(t, 5000, 8, func(rt *rapid.T) {
+	must.True(t, property.Shrinks(t, 5000, 8, func(rt *rapid.T) {
 		prog := program.New(w, property.Rapid(rt))
 		last = pairOf(rt, prog, ref, other)
 		last.play(rt, prog, &seen)
-	}), "no program shows the fault")
-	require.LessOrEqual(t, len(last.ops), handful, "%+v", last.ops)
+	}), must.Sprint("no program shows the fault"))
+	must.LessEq(t, handful, len(last.ops), must.Sprintf("%+v", last.ops))
 	return last
 }

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -27,7 +27,7 @@ func TestBothEnginesFile(t *testing.T) {
 	}
 	dir := t.TempDir()
 	out, err := exec.Command(goTool, "build", "-o", dir+string(filepath.Separator), "../../examples/replay").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	must.NoError(t, err, must.Sprintf("%s", out))
 	replay := filepath.Join(dir, "replay")
 	t.Setenv("TMPDIR", dir)
 	t.Run("in an outcome", func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestBothEnginesFile(t *testing.T) {
 	for _, name := range []string{"claims are not confirmed", "a sequence number is used again", "claim times are lost"} {
 		t.Run("in the state, "+name, func(t *testing.T) {
 			p := found(t, writing(writes[name]), allocator)
-			require.ErrorContains(t, p.same(), fmt.Sprintf("operation %d, ", len(p.ops)))
+			must.ErrorContains(t, p.same(), fmt.Sprintf("operation %d, ", len(p.ops)))
 			replays(t, replay, p, fmt.Sprintf("%d, State", len(p.ops)+1))
 		})
 	}
@@ -49,17 +49,17 @@ func TestBothEnginesFile(t *testing.T) {
 func replays(t *testing.T, replay string, p *pair, operation string) {
 	t.Helper()
 	report := p.report(t.Name())
-	require.Contains(t, report, "go test ./ipam/protocol -run '^"+t.Name()+"$'")
+	must.StrContains(t, report, "go test ./ipam/protocol -run '^"+t.Name()+"$'")
 	command := regexp.MustCompile(`go run ./examples/replay (\S+)\n`).FindStringSubmatch(report)
-	require.Len(t, command, 2, report)
+	must.Len(t, 2, command, must.Sprint(report))
 	text, err := os.ReadFile(command[1])
-	require.NoError(t, err)
-	require.Contains(t, report, string(text), "the recording is printed, too")
+	must.NoError(t, err)
+	must.StrContains(t, report, string(text), must.Sprint("the recording is printed, too"))
 
 	cmd := exec.Command(replay, command[1])
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, "%s", out)
-	require.Equal(t, 1, exit.ExitCode(), "%s", out)
-	require.Contains(t, string(out), ": operation "+operation+"\n", "the first divergence is printed")
+	must.ErrorAs[*exec.ExitError](t, err, &exit, must.Sprintf("%s", out))
+	must.Eq(t, 1, exit.ExitCode(), must.Sprintf("%s", out))
+	must.StrContains(t, string(out), ": operation "+operation+"\n", must.Sprint("the first divergence is printed"))
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/program"
@@ -46,15 +46,15 @@ func TestBothEngines(t *testing.T) {
 	t.Logf("%d random operations in %d worlds, and no difference", seen.Total(), worlds)
 	if property.Long() && worlds == len(program.Worlds) {
 		t.Logf("what they came to:\n%s", &seen)
-		require.Greater(t, seen.Total(), 100_000)
-		require.Empty(t, seen.Missing())
+		must.Greater(t, 100_000, seen.Total())
+		must.SliceEmpty(t, seen.Missing())
 	}
 }
 
 // pairOf returns two engines in the setting of a program.
-func pairOf(t require.TestingT, prog *program.Program, ref, other makeEngine) *pair {
+func pairOf(t must.T, prog *program.Program, ref, other makeEngine) *pair {
 	p, err := newPair(prog.Header(), ref, other)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return p
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -96,14 +96,14 @@ func TestInvalidArguments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fast, c := ipam.New(ipam.Options{}), NewCluster()
 			for _, e := range []trace.Engine{fast, c.Client(nil, nil)} {
-				require.NoError(t, e.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
-				require.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/64")}))
+				must.NoError(t, e.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
+				must.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/64")}))
 				var wrong *ipam.Error
 				err := call(e)
-				require.ErrorIs(t, err, codes.InvalidArgument)
-				require.ErrorAs(t, err, &wrong)
+				must.ErrorIs(t, err, codes.InvalidArgument)
+				must.ErrorAs[*ipam.Error](t, err, &wrong)
 			}
-			require.Zero(t, c.Store().Counts().Calls)
+			must.Zero(t, c.Store().Counts().Calls)
 		})
 	}
 }
@@ -174,12 +174,12 @@ func TestRequests(t *testing.T) {
 			cluster := cluster(t, "n")
 			alone := cluster.Client(nil, nil)
 			_, _, err := alone.ClaimAffinity(first, n)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			_, _, err = alone.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 3, Handle: "h", Use: pool.Workload})
-			require.NoError(t, err)
+			must.NoError(t, err)
 			w := &watched{Store: cluster.Store()}
-			require.NoError(t, c.do(cluster.Client(w, nil)))
-			require.Equal(t, c.want, w.calls)
+			must.NoError(t, c.do(cluster.Client(w, nil)))
+			must.Eq(t, c.want, w.calls)
 		})
 	}
 }
@@ -195,8 +195,8 @@ func TestAssignIPLeavesSurplus(t *testing.T) {
 		count     int
 	}{
 		"block gone":    {func(c *Client) { c.DropBlock(first) }, codes.DoesNotExist, 0},
-		"block written": {func(c *Client) { require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip.Next(), Host: "n"})) }, nil, 2},
-		"address taken": {func(c *Client) { require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"})) }, codes.AlreadyExists, 1},
+		"block written": {func(c *Client) { must.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip.Next(), Host: "n"})) }, nil, 2},
+		"address taken": {func(c *Client) { must.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"})) }, codes.AlreadyExists, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := cluster(t, "n")
@@ -216,15 +216,15 @@ func TestAssignIPLeavesSurplus(t *testing.T) {
 				p.Answer(cluster.Store().Do(r))
 			}
 			if c.err == nil {
-				require.NoError(t, err)
+				must.NoError(t, err)
 			} else {
-				require.ErrorIs(t, err, c.err)
+				must.ErrorIs(t, err, c.err)
 			}
 			count := 0
 			for _, h := range cluster.State().Handles {
 				count += h.Counts[0].Count
 			}
-			require.Equal(t, c.count, count)
+			must.Eq(t, c.count, count)
 		})
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -25,10 +25,10 @@ func TestReleaseByHandleEndsHalfway(t *testing.T) {
 			c := cluster(t, "n")
 			alone := c.Client(nil, nil)
 			for _, ip := range ips {
-				require.NoError(t, alone.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", Handle: "h"}))
+				must.NoError(t, alone.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", Handle: "h"}))
 			}
 			if verb == Delete {
-				require.NoError(t, alone.ReleaseHostAffinities(n, false))
+				must.NoError(t, alone.ReleaseHostAffinities(n, false))
 			}
 			var err error
 			p := Start(func(access Access) { err = c.Client(access, nil).ReleaseByHandle("h") })
@@ -36,18 +36,18 @@ func TestReleaseByHandleEndsHalfway(t *testing.T) {
 				p.Answer(c.Store().Do(r))
 			}
 			_, released := alone.ReleaseIP(ipam.Release{IP: first.Addr()})
-			require.NoError(t, released)
-			require.NoError(t, alone.ReleaseAffinity(first, n, true))
+			must.NoError(t, released)
+			must.NoError(t, alone.ReleaseAffinity(first, n, true))
 			run(c, p, toTheEnd)
 			if verb == Delete {
-				require.NoError(t, err)
-				require.Empty(t, c.State().Handles)
+				must.NoError(t, err)
+				must.SliceEmpty(t, c.State().Handles)
 				return
 			}
-			require.ErrorIs(t, err, codes.DoesNotExist)
+			must.ErrorIs(t, err, codes.DoesNotExist)
 			held, err := alone.IPsByHandle("h")
-			require.NoError(t, err)
-			require.Equal(t, ips[1:], held)
+			must.NoError(t, err)
+			must.Eq(t, ips[1:], held)
 		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/history"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -175,8 +175,8 @@ func TestHistories(t *testing.T) {
 	var counts Counts
 	for seed := range seeds {
 		c, err := crowdOf(seed, honest)
-		require.NoError(t, err)
-		require.NoError(t, c.run(300), "seed %d", seed)
+		must.NoError(t, err)
+		must.NoError(t, c.run(300), must.Sprintf("seed %d", seed))
 		deaths += len(c.logs) - 1 - len(c.clients)
 		for _, l := range c.logs {
 			answers += l.Len()
@@ -184,6 +184,6 @@ func TestHistories(t *testing.T) {
 		counts.Calls += c.cluster.Store().Counts().Calls
 		counts.Conflicts += c.cluster.Store().Counts().Conflicts
 	}
-	require.Positive(t, counts.Conflicts)
+	must.Positive(t, counts.Conflicts)
 	t.Logf("%d histories, %d requests, %d conflicts, %d deaths, %d answers", seeds, counts.Calls, counts.Conflicts, deaths, answers)
 }

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -21,24 +21,24 @@ func TestNumbersNeverRepeat(t *testing.T) {
 	ip := first.Addr()
 	sleeper := Start(func(access Access) {
 		claimed, _, err := c.Client(access, nil).ClaimAffinity(first, affinity.HostOwner("n"))
-		require.NoError(t, err)
-		require.Len(t, claimed, 1)
+		must.NoError(t, err)
+		must.Len(t, 1, claimed)
 	})
 	for r, _ := sleeper.Request(); r.Verb != Create || r.Key != blockKey(first); r, _ = sleeper.Request() {
 		sleeper.Answer(c.Store().Do(r))
 	}
 
 	other := c.Client(nil, nil)
-	require.NoError(t, other.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "m"}))
+	must.NoError(t, other.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "m"}))
 	old := c.SequenceNumber(ip)
 	_, err := other.ReleaseIP(ipam.Release{IP: ip, Sequence: &old})
-	require.NoError(t, err)
-	require.NoError(t, other.ReleaseAffinity(first, affinity.HostOwner("m"), true))
-	require.Empty(t, c.State().Blocks)
+	must.NoError(t, err)
+	must.NoError(t, other.ReleaseAffinity(first, affinity.HostOwner("m"), true))
+	must.SliceEmpty(t, c.State().Blocks)
 
 	run(c, sleeper, toTheEnd)
-	require.NoError(t, other.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}))
-	require.Greater(t, c.SequenceNumber(ip), old)
+	must.NoError(t, other.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}))
+	must.Greater(t, old, c.SequenceNumber(ip))
 	_, err = other.ReleaseIP(ipam.Release{IP: ip, Sequence: &old})
-	require.ErrorIs(t, err, codes.BadSequenceNumber)
+	must.ErrorIs(t, err, codes.BadSequenceNumber)
 }

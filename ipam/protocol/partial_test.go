@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
@@ -42,26 +42,26 @@ func TestAnswersSayWhatIsMissing(t *testing.T) {
 		for engine, made := range map[string]makeEngine{"allocator": allocator, "client": client} {
 			t.Run(name+", "+engine, func(t *testing.T) {
 				e := made(ipam.Options{Now: ipam.NewClock(time.Unix(1_800_000_000, 0)).Now})
-				require.NoError(t, e.SetPool(pool.Spec{Name: "four", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}))
-				require.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: six, BlockSize: 126}))
-				require.NoError(t, e.SetNode(ipam.Node{Name: "n"}))
+				must.NoError(t, e.SetPool(pool.Spec{Name: "four", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 29}))
+				must.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: six, BlockSize: 126}))
+				must.NoError(t, e.SetNode(ipam.Node{Name: "n"}))
 				args := c.args
 				args.Host, args.Use = "n", pool.Workload
 				v4, v6, err := e.AutoAssign(args)
-				require.ErrorIs(t, err, c.err)
-				require.Equal(t, [2]int{args.Num4, args.Num6}, [2]int{v4.Asked, v6.Asked})
-				require.Equal(t, c.tried, [2]bool{v4.Tried, v6.Tried})
+				must.ErrorIs(t, err, c.err)
+				must.Eq(t, [2]int{args.Num4, args.Num6}, [2]int{v4.Asked, v6.Asked})
+				must.Eq(t, c.tried, [2]bool{v4.Tried, v6.Tried})
 				for _, family := range []struct {
 					answer ipam.Assignment
 					lacks  string
 				}{{v4, c.lacks4}, {v6, c.lacks6}} {
 					err := family.answer.Err()
 					if family.lacks == "" {
-						require.NoError(t, err)
+						must.NoError(t, err)
 						continue
 					}
-					require.ErrorIs(t, err, codes.Partial)
-					require.EqualError(t, err, "ipam: fewer addresses were given than asked for: "+family.lacks)
+					must.ErrorIs(t, err, codes.Partial)
+					must.EqError(t, err, "ipam: fewer addresses were given than asked for: "+family.lacks)
 				}
 			})
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/sim"
@@ -29,7 +29,7 @@ func TestPlan(t *testing.T) {
 		most = 20_000
 	}
 	f, err := os.Open("../../testdata/plan.jsonl")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	scenarios := 0
@@ -38,17 +38,17 @@ func TestPlan(t *testing.T) {
 		var want sim.Result
 		var ops struct{ DatastoreOps int }
 		for _, into := range []any{&s, &want, &ops} {
-			require.NoError(t, json.Unmarshal(lines.Bytes(), into))
+			must.NoError(t, json.Unmarshal(lines.Bytes(), into))
 		}
 		if ops.DatastoreOps > most {
 			continue
 		}
 		cluster := NewCluster()
 		got, err := sim.Run(s, sim.Options{Engine: func(now func() time.Time) sim.Engine { return cluster.Client(nil, now) }})
-		require.NoError(t, err)
-		require.Equal(t, want.Totals, got.Totals, "%s /%d", s.Name, s.BlockSize)
-		require.Equal(t, Counts{Calls: ops.DatastoreOps}, cluster.Store().Counts(), "%s /%d", s.Name, s.BlockSize)
+		must.NoError(t, err)
+		must.Eq(t, want.Totals, got.Totals, must.Sprintf("%s /%d", s.Name, s.BlockSize))
+		must.Eq(t, Counts{Calls: ops.DatastoreOps}, cluster.Store().Counts(), must.Sprintf("%s /%d", s.Name, s.BlockSize))
 	}
-	require.NoError(t, lines.Err())
-	require.Equal(t, 12, scenarios)
+	must.NoError(t, lines.Err())
+	must.Eq(t, 12, scenarios)
 }

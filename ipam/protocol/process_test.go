@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -18,9 +18,9 @@ import (
 func cluster(t testing.TB, nodes ...string) *Cluster {
 	t.Helper()
 	c := NewCluster()
-	require.NoError(t, c.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	must.NoError(t, c.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
 	for _, n := range nodes {
-		require.NoError(t, c.Client(nil, nil).SetNode(ipam.Node{Name: n}))
+		must.NoError(t, c.Client(nil, nil).SetNode(ipam.Node{Name: n}))
 	}
 	return c
 }
@@ -51,15 +51,15 @@ func TestProcess(t *testing.T) {
 	c := cluster(t, "n")
 	p, err := assigning(c, "n", "h")
 	r, waiting := p.Request()
-	require.True(t, waiting)
-	require.Equal(t, Request{Verb: Get, Key: configKey}, r)
-	require.Equal(t, 1, c.Store().Counts().Calls, "nothing is asked before its turn")
+	must.True(t, waiting)
+	must.Eq(t, Request{Verb: Get, Key: configKey}, r)
+	must.Eq(t, 1, c.Store().Counts().Calls, must.Sprint("nothing is asked before its turn"))
 	run(c, p, toTheEnd)
-	require.NoError(t, *err)
-	require.Len(t, c.State().Handles, 1)
+	must.NoError(t, *err)
+	must.Len(t, 1, c.State().Handles)
 	_, waiting = p.Request()
-	require.False(t, waiting)
-	require.Panics(t, func() { p.Answer(Response{}) })
+	must.False(t, waiting)
+	must.Panic(t, func() { p.Answer(Response{}) })
 	p.Kill() // no harm
 }
 
@@ -71,7 +71,7 @@ func TestProcessKilled(t *testing.T) {
 	p, _ := assigning(alone, "n", "h")
 	run(alone, p, toTheEnd)
 	requests := alone.Store().Counts().Calls - 1
-	require.Greater(t, requests, 10)
+	must.Greater(t, 10, requests)
 	for n := range requests {
 		c := cluster(t, "n")
 		p, err := assigning(c, "n", "h")
@@ -79,26 +79,26 @@ func TestProcessKilled(t *testing.T) {
 		calls, state := c.Store().Counts(), c.State()
 		p.Kill()
 		_, waiting := p.Request()
-		require.False(t, waiting)
-		require.NoError(t, *err, "it never came to an outcome")
-		require.Equal(t, calls, c.Store().Counts())
-		require.Equal(t, state, c.State())
+		must.False(t, waiting)
+		must.NoError(t, *err, must.Sprint("it never came to an outcome"))
+		must.Eq(t, calls, c.Store().Counts())
+		must.Eq(t, state, c.State())
 
 		v4, _, back := c.Client(nil, nil).AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Handle: "back", Use: pool.Workload})
-		require.NoError(t, back)
-		require.Len(t, v4.IPs, 1)
+		must.NoError(t, back)
+		must.Len(t, 1, v4.IPs)
 		for _, a := range c.State().Affinities {
-			require.Equal(t, affinity.Confirmed, a.State)
+			must.Eq(t, affinity.Confirmed, a.State)
 		}
 	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), goroutines)
+	must.LessEq(t, goroutines, runtime.NumGoroutine())
 }
 
 // The caller sees a panic in a program.
 func TestProcessPanics(t *testing.T) {
-	require.PanicsWithValue(t, "a bug", func() { Start(func(Access) { panic("a bug") }) })
+	must.Eq(t, "a bug", panicOf(func() { Start(func(Access) { panic("a bug") }) }))
 	p := Start(func(a Access) { a.Do(Request{Verb: Get, Key: configKey}); panic("a bug") })
-	require.PanicsWithValue(t, "a bug", func() { p.Answer(Response{}) })
+	must.Eq(t, "a bug", panicOf(func() { p.Answer(Response{}) }))
 }
 
 // Any request may fail, before or after it is carried out: the operation then
@@ -119,9 +119,9 @@ func TestFailedAnswers(t *testing.T) {
 			p.Answer(Response{Result: Failed})
 			run(c, p, toTheEnd)
 			_, waiting = p.Request()
-			require.False(t, waiting)
+			must.False(t, waiting)
 			if *err != nil {
-				require.ErrorIs(t, *err, ErrUnavailable)
+				must.ErrorIs(t, *err, ErrUnavailable)
 			}
 		}
 	}
@@ -150,9 +150,9 @@ func TestStaleRead(t *testing.T) {
 		}
 		p.Answer(answer)
 	}
-	require.NoError(t, *err)
-	require.Equal(t, 1, c.Store().Counts().Conflicts)
-	require.Len(t, c.State().Blocks[0].Allocations, 3)
+	must.NoError(t, *err)
+	must.Eq(t, 1, c.Store().Counts().Conflicts)
+	must.Len(t, 3, c.State().Blocks[0].Allocations)
 }
 
 // No client tries for ever.
@@ -160,7 +160,7 @@ func TestGivesUp(t *testing.T) {
 	c := cluster(t, "n")
 	p := Start(func(access Access) {
 		err := c.Client(access, nil).AssignIP(ipam.AssignIPArgs{IP: netip.MustParseAddr("10.0.0.1"), Host: "n"})
-		require.ErrorIs(t, err, codes.MaxRetries)
+		must.ErrorIs(t, err, codes.MaxRetries)
 	})
 	updates := 0
 	for {
@@ -175,7 +175,7 @@ func TestGivesUp(t *testing.T) {
 		}
 		p.Answer(c.Store().Do(r))
 	}
-	require.Equal(t, maxTries, updates)
+	must.Eq(t, maxTries, updates)
 }
 
 // Each client uses its own clock.
@@ -184,12 +184,19 @@ func TestClocks(t *testing.T) {
 	at := func(second int64) func() time.Time { return func() time.Time { return time.Unix(second, 0).UTC() } }
 	cidr := netip.MustParsePrefix("10.0.0.0/30")
 	_, _, err := c.Client(nil, at(1000)).ClaimAffinity(cidr, affinity.HostOwner("n"))
-	require.NoError(t, err)
-	require.Equal(t, at(1000)(), c.State().Blocks[0].Claimed)
+	must.NoError(t, err)
+	must.EqOp(t, at(1000)(), c.State().Blocks[0].Claimed)
 
 	all := ipam.AutoAssignArgs{Host: "m", Num4: 16, Use: pool.Workload}
 	v4, _, err := c.Client(nil, at(1059)).AutoAssign(all)
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 16, "borrowed")
-	require.Equal(t, affinity.HostOwner("n"), c.State().Blocks[0].Owner, "too young to be reclaimed, for that clock")
+	must.NoError(t, err)
+	must.Len(t, 16, v4.IPs, must.Sprint("borrowed"))
+	must.Eq(t, affinity.HostOwner("n"), c.State().Blocks[0].Owner, must.Sprint("too young to be reclaimed, for that clock"))
+}
+
+// panicOf returns what f panics with, or nil.
+func panicOf(f func()) (what any) {
+	defer func() { what = recover() }()
+	f()
+	return nil
 }

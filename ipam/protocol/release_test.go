@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -37,9 +37,9 @@ func TestReleaseAffinityMeanwhile(t *testing.T) {
 	n := affinity.HostOwner("n")
 	first := netip.MustParsePrefix("10.0.0.0/30")
 	take := func(c *Client) {
-		require.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: first.Addr().Next(), Host: "n"}))
+		must.NoError(t, c.AssignIP(ipam.AssignIPArgs{IP: first.Addr().Next(), Host: "n"}))
 	}
-	drop := func(c *Client) { require.True(t, c.DropBlock(first)) }
+	drop := func(c *Client) { must.True(t, c.DropBlock(first)) }
 	for _, how := range []struct {
 		name    string
 		release func(c *Client) error
@@ -68,24 +68,24 @@ func TestReleaseAffinityMeanwhile(t *testing.T) {
 				c := cluster(t, "n")
 				alone := c.Client(nil, nil)
 				_, _, err := alone.ClaimAffinity(first, n)
-				require.NoError(t, err)
+				must.NoError(t, err)
 				if when.inUse {
-					require.NoError(t, alone.AssignIP(ipam.AssignIPArgs{IP: first.Addr(), Host: "n"}))
+					must.NoError(t, alone.AssignIP(ipam.AssignIPArgs{IP: first.Addr(), Host: "n"}))
 				}
 				upTo(c, when.verb, blockKey(first), func(c *Client) { err = how.release(c) }, when.meanwhile)
 				left := when.left
 				if how.once && when.conflict {
-					require.ErrorIs(t, err, codes.Conflict)
-					require.Equal(t, codes.Conflict, codes.Of(err))
+					must.ErrorIs(t, err, codes.Conflict)
+					must.Eq(t, codes.Conflict, codes.Of(err))
 					left = affinity.PendingDeletion
 				} else {
-					require.NoError(t, err)
+					must.NoError(t, err)
 				}
 				state := affinity.None
 				for _, a := range c.State().Affinities {
 					state = a.State
 				}
-				require.Equal(t, left, state)
+				must.Eq(t, left, state)
 			})
 		}
 	}
@@ -99,14 +99,14 @@ func TestStaleAffinityBestEffort(t *testing.T) {
 	n, m := affinity.HostOwner("n"), affinity.HostOwner("m")
 	first := netip.MustParsePrefix("10.0.0.0/30")
 	_, _, err := alone.ClaimAffinity(first, m)
-	require.NoError(t, err)
-	require.NoError(t, alone.PutAffinity(n, first, affinity.Pending))
+	must.NoError(t, err)
+	must.NoError(t, alone.PutAffinity(n, first, affinity.Pending))
 	upTo(c, Delete, affinityKey(n, first), func(c *Client) { err = c.ReleaseHostAffinities(n, true) }, func(c *Client) {
-		require.NoError(t, c.PutAffinity(n, first, affinity.Confirmed))
+		must.NoError(t, c.PutAffinity(n, first, affinity.Confirmed))
 	})
-	require.NoError(t, err)
-	require.Equal(t, 1, c.Store().Counts().Conflicts, "no second try")
-	require.Len(t, c.State().Affinities, 2)
+	must.NoError(t, err)
+	must.Eq(t, 1, c.Store().Counts().Conflicts, must.Sprint("no second try"))
+	must.Len(t, 2, c.State().Affinities)
 }
 
 // A host and a virtual owner of one name have one affinity object for a block,
@@ -117,35 +117,35 @@ func TestNamesakes(t *testing.T) {
 	c := cluster(t, "n")
 	alone := c.Client(nil, nil)
 	s := c.Store()
-	require.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
-	require.Equal(t, s.Look(affinityKey(host, first)), s.Look(affinityKey(virtual, first)))
-	require.Len(t, s.LookList(OwnerKey(host, true)), 1)
-	require.Empty(t, s.LookList(OwnerKey(virtual, true)))
+	must.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
+	must.Eq(t, s.Look(affinityKey(host, first)), s.Look(affinityKey(virtual, first)))
+	must.Len(t, 1, s.LookList(OwnerKey(host, true)))
+	must.SliceEmpty(t, s.LookList(OwnerKey(virtual, true)))
 
 	// A claim finishes the claim of the owner with the same name, and the object
 	// stays that owner's.
 	claimed, _, err := alone.ClaimAffinity(first, virtual)
-	require.NoError(t, err)
-	require.Equal(t, []netip.Prefix{first}, claimed)
+	must.NoError(t, err)
+	must.Eq(t, []netip.Prefix{first}, claimed)
 	_, owner, _ := c.BlockOf(first.Addr())
-	require.Equal(t, virtual, owner)
-	require.Equal(t, host, c.State().Affinities[0].Owner)
-	require.Equal(t, affinity.Confirmed, c.State().Affinities[0].State)
+	must.Eq(t, virtual, owner)
+	must.Eq(t, host, c.State().Affinities[0].Owner)
+	must.Eq(t, affinity.Confirmed, c.State().Affinities[0].State)
 
 	// To the host the block has another owner, so it deletes the object, the only
 	// one.
 	_, failed, err := alone.ClaimAffinity(first, host)
-	require.NoError(t, err)
-	require.Equal(t, []netip.Prefix{first}, failed)
-	require.Empty(t, c.State().Affinities)
+	must.NoError(t, err)
+	must.Eq(t, []netip.Prefix{first}, failed)
+	must.SliceEmpty(t, c.State().Affinities)
 
 	// A raw edit of the object changes the type.
-	require.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
-	require.NoError(t, alone.PutAffinity(virtual, first, affinity.Pending))
-	require.Len(t, s.LookList(AffinitiesKey), 1)
-	require.Empty(t, s.LookList(OwnerKey(host, true)))
-	require.True(t, alone.DropAffinity(host, first))
-	require.Empty(t, s.LookList(AffinitiesKey))
+	must.NoError(t, alone.PutAffinity(host, first, affinity.Pending))
+	must.NoError(t, alone.PutAffinity(virtual, first, affinity.Pending))
+	must.Len(t, 1, s.LookList(AffinitiesKey))
+	must.SliceEmpty(t, s.LookList(OwnerKey(host, true)))
+	must.True(t, alone.DropAffinity(host, first))
+	must.SliceEmpty(t, s.LookList(AffinitiesKey))
 }
 
 // On Windows an operation ends after it has read the configuration, without a
@@ -171,10 +171,10 @@ func TestWindows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := cluster(t, "n")
 			w := &watched{Store: c.Store()}
-			require.ErrorIs(t, do(c.Client(w, nil)), codes.StrictAffinityRequired)
-			require.Equal(t, []string{"get config missing"}, w.calls)
-			require.NoError(t, c.Client(nil, nil).SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
-			require.NoError(t, do(c.Client(w, nil)))
+			must.ErrorIs(t, do(c.Client(w, nil)), codes.StrictAffinityRequired)
+			must.Eq(t, []string{"get config missing"}, w.calls)
+			must.NoError(t, c.Client(nil, nil).SetIPAMConfig(ipam.Config{StrictAffinity: true, AutoAllocateBlocks: true}))
+			must.NoError(t, do(c.Client(w, nil)))
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -38,7 +38,7 @@ var (
 func hold(t *testing.T, e trace.Engine, handle string, ips ...netip.Addr) {
 	t.Helper()
 	for _, ip := range ips {
-		require.NoError(t, e.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", Handle: handle}))
+		must.NoError(t, e.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n", Handle: handle}))
 	}
 }
 
@@ -58,11 +58,11 @@ func text(err error) any {
 var sides = map[string]side{
 	"ReclaimEmptyBlocks": {"v3.31", "v3.32.0", func(t *testing.T, e trace.Engine, clock *ipam.Clock) any {
 		_, _, err := e.ClaimAffinity(sidePool.CIDR, affinity.HostOwner("other"))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		clock.Advance(twoMinutes)
 		v4, _, err := e.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Use: pool.Workload})
-		require.NoError(t, err)
-		require.Len(t, v4.IPs, 1)
+		must.NoError(t, err)
+		must.Len(t, 1, v4.IPs)
 		s := e.State()
 		at := slices.IndexFunc(s.Blocks, func(b ipam.BlockState) bool { return len(b.Allocations) > 0 })
 		return fmt.Sprint(s.Blocks[at].Owner, " ", s.Blocks[at].Claimed.IsZero())
@@ -70,7 +70,7 @@ var sides = map[string]side{
 	"LowerByReleased": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP, sideIP.Next())
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP}, ipam.Release{IP: sideIP.Next()})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		_, err = e.IPsByHandle("h")
 		return string(codes.Of(err))
 	}, "", "does-not-exist"},
@@ -79,13 +79,13 @@ var sides = map[string]side{
 		none := uint64(0)
 		_, _, refused := e.ReleaseIPs(ipam.Release{IP: sideIP, Handle: "other"}, ipam.Release{IP: sideIP.Next(), Sequence: &none})
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP.Next()}, ipam.Release{IP: sideIP})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return fmt.Sprint(string(codes.Of(refused)), e.State().Blocks[0].Free[6:])
 	}, "bad-sequence-number[2 1]", "bad-handle[1 2]"},
 	"FreeHasNoNumber": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP)
 		n := e.SequenceNumber(sideIP)
-		require.NoError(t, e.ReleaseByHandle("h"))
+		must.NoError(t, e.ReleaseByHandle("h"))
 		_, _, err := e.ReleaseIPs(ipam.Release{IP: sideIP, Sequence: &n})
 		return string(codes.Of(err))
 	}, "", "bad-sequence-number"},
@@ -96,26 +96,26 @@ var sides = map[string]side{
 		return fmt.Sprint(u.Reserved, u.Available, u.Blocks[0].Reserved, u.Blocks[0].Available)
 	}, "0 15 0 7", "4 12 4 4"},
 	"EnsureByPools6": {"v3.31.6", "v3.31.7", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
-		require.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/122"), BlockSize: 122}))
+		must.NoError(t, e.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/122"), BlockSize: 122}))
 		_, b, err := e.EnsureBlock(ipam.EnsureBlockArgs{Host: "n", Pools4: []netip.Prefix{sidePool.CIDR}, HostReserved6: sideKeep})
 		return b.String() + string(codes.Of(err))
 	}, "invalid Prefixpool-not-enabled", "fd00::/122"},
 	"TellReleased": {"v3.30", "v3.31.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		hold(t, e, "h", sideIP)
 		_, released, err := e.ReleaseIPs(ipam.Release{IP: sideIP})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return released
 	}, []netip.Addr(nil), []netip.Addr{sideIP}},
 	"DisabledByAddress": {"v3.30.3", "v3.30.4", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
-		require.NoError(t, e.PutAffinity(sideNode, sidePool.CIDR, affinity.Pending))
+		must.NoError(t, e.PutAffinity(sideNode, sidePool.CIDR, affinity.Pending))
 		v4, _, err := e.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Use: pool.Workload})
-		require.NoError(t, err)
-		require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/28")}, v4.IPs)
+		must.NoError(t, err)
+		must.Eq(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/28")}, v4.IPs)
 		off := sidePool
 		off.Disabled = true
-		require.NoError(t, e.SetPool(off))
+		must.NoError(t, e.SetPool(off))
 		unallocated, _, err := e.ReleaseIPs(ipam.Release{IP: v4.IPs[0].Addr()})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return len(unallocated)
 	}, 0, 1},
 	"LoadBalancer": {"v3.29", "v3.30.0", func(_ *testing.T, e trace.Engine, _ *ipam.Clock) any {
@@ -132,7 +132,7 @@ var sides = map[string]side{
 	"NamespaceSelector": {"v3.30", "v3.31.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		p := sidePool
 		p.NamespaceSelector = " all() "
-		require.NoError(t, e.SetPool(p), "as good as none")
+		must.NoError(t, e.SetPool(p), must.Sprint("as good as none"))
 		p.NamespaceSelector = "has(x)"
 		return text(e.SetPool(p))
 	}, without("namespaceSelector", "has(x)", "v3.30", "namespaceSelector", "v3.31"), ""},
@@ -146,13 +146,13 @@ var sides = map[string]side{
 	"AssignIPChecksUse": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		tunnel := sidePool
 		tunnel.AllowedUses = []pool.Use{pool.Tunnel}
-		require.NoError(t, e.SetPool(tunnel))
+		must.NoError(t, e.SetPool(tunnel))
 		return string(codes.Of(e.AssignIP(ipam.AssignIPArgs{IP: sideIP, Host: "n", Use: pool.Workload})))
 	}, "", "use-not-allowed"},
 	"Cooldown": {"v3.32", "v3.33.0", func(t *testing.T, e trace.Engine, _ *ipam.Clock) any {
 		config := ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}
 		err := e.PutIPAMConfig(config)
-		require.Equal(t, text(err), text(e.SetIPAMConfig(config)))
+		must.Eq(t, text(err), text(e.SetIPAMConfig(config)))
 		return text(err)
 	}, without("ipCooldownSeconds", "60", "v3.32", "ipCooldownSeconds", "v3.33"), ""},
 	"ReleaseReadsConfig": {"v3.32", "v3.33.0", func(_ *testing.T, e trace.Engine, _ *ipam.Clock) any {
@@ -167,7 +167,7 @@ func TestBothSides(t *testing.T) {
 	for i := range reflect.TypeFor[calico.Rules]().NumField() {
 		rule := reflect.TypeFor[calico.Rules]().Field(i).Name
 		s, there := sides[rule]
-		require.NotEqual(t, there, slices.Contains(elsewhere, rule), rule)
+		must.NotEq(t, there, slices.Contains(elsewhere, rule), must.Sprint(rule))
 		if !there {
 			continue
 		}
@@ -175,12 +175,12 @@ func TestBothSides(t *testing.T) {
 			for name, engine := range map[string]makeEngine{"allocator": allocator, "client": client} {
 				t.Run(rule+" "+version+" "+name, func(t *testing.T) {
 					v, err := calico.Parse(version)
-					require.NoError(t, err)
+					must.NoError(t, err)
 					clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 					e := engine(ipam.Options{Now: clock.Now, Calico: v})
-					require.NoError(t, e.SetPool(sidePool))
-					require.NoError(t, e.SetNode(ipam.Node{Name: "n"}))
-					require.EqualValues(t, want, s.do(t, e, clock))
+					must.NoError(t, e.SetPool(sidePool))
+					must.NoError(t, e.SetNode(ipam.Node{Name: "n"}))
+					must.Eq(t, want, s.do(t, e, clock))
 				})
 			}
 		}
@@ -214,12 +214,12 @@ func TestRequestsOfReleases(t *testing.T) {
 		}, []string{"get node/n ok", "list affinities/host:n/ipv4 ok", "get affinity/host:n/10.0.0.0/30 ok", "get block/10.0.0.0/30 ok"}},
 		"EnsureBlock of a new block": {func(c *Client) error {
 			_, _, err := c.EnsureBlock(ipam.EnsureBlockArgs{Host: "m", HostReserved4: sideKeep, Windows: true})
-			require.ErrorIs(t, err, codes.StrictAffinityRequired)
+			must.ErrorIs(t, err, codes.StrictAffinityRequired)
 			return nil
 		}, []string{"get node/m ok", "list affinities/host:m/ipv4 ok", "get config missing"}},
 		"AutoAssign on Windows": {func(c *Client) error {
 			_, _, err := c.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 1, Use: pool.Workload, Windows: true})
-			require.ErrorIs(t, err, codes.StrictAffinityRequired)
+			must.ErrorIs(t, err, codes.StrictAffinityRequired)
 			return nil
 		}, []string{"get node/n ok", "list affinities/host:n/ipv4 ok", "get config missing"}},
 		"ReleaseIPs": {func(c *Client) error { _, _, err := c.ReleaseIPs(ipam.Release{IP: ip, Windows: true}); return err },
@@ -239,12 +239,12 @@ func TestRequestsOfReleases(t *testing.T) {
 		"ReleasePoolAffinities": {func(c *Client) error { return c.ReleasePoolAffinities(netip.MustParsePrefix("10.0.0.4/30")) },
 			[]string{"list affinities ok"}},
 		"AssignIP": {func(c *Client) error {
-			require.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}), codes.AlreadyExists)
+			must.ErrorIs(t, c.AssignIP(ipam.AssignIPArgs{IP: ip, Host: "n"}), codes.AlreadyExists)
 			return nil
 		}, []string{"get config missing", "get block/10.0.0.0/30 ok"}},
 		"ClaimAffinity": {func(c *Client) error {
 			_, failed, err := c.ClaimAffinity(first, affinity.HostOwner("m"))
-			require.Len(t, failed, 1)
+			must.Len(t, 1, failed)
 			return err
 		}, []string{"get config missing", "create affinity/host:m/10.0.0.0/30 ok", "create block/10.0.0.0/30 exists", "get block/10.0.0.0/30 ok", "delete affinity/host:m/10.0.0.0/30 ok"}},
 		"GarbageCollectColdIPs": {func(c *Client) error { c.GarbageCollectColdIPs(); return nil }, nil},
@@ -255,14 +255,14 @@ func TestRequestsOfReleases(t *testing.T) {
 			// The second block is the only one left to claim.
 			alone := cluster.Client(nil, nil)
 			_, _, err := alone.ClaimAffinity(first, affinity.HostOwner("n"))
-			require.NoError(t, err)
+			must.NoError(t, err)
 			_, _, err = alone.ClaimAffinity(netip.MustParsePrefix("10.0.0.8/29"), affinity.HostOwner("other"))
-			require.NoError(t, err)
+			must.NoError(t, err)
 			_, _, err = alone.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 3, Handle: "h", Use: pool.Workload})
-			require.NoError(t, err)
+			must.NoError(t, err)
 			w := &watched{Store: cluster.Store()}
-			require.NoError(t, c.do(cluster.Client(w, nil)))
-			require.Equal(t, c.want, w.calls)
+			must.NoError(t, c.do(cluster.Client(w, nil)))
+			must.Eq(t, c.want, w.calls)
 		})
 	}
 }

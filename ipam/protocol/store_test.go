@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -39,22 +39,22 @@ func TestStore(t *testing.T) {
 		{Delete, Missing, OK, Conflict},
 		{Mark, Missing, OK, Conflict},
 	} {
-		require.Equal(t, c.missing, do(newStore(), c.verb, pending("n", "10.0.0.0/26")).Result, c.verb)
+		must.Eq(t, c.missing, do(newStore(), c.verb, pending("n", "10.0.0.0/26")).Result, must.Sprint(c.verb))
 
 		s := newStore()
 		read := do(s, Create, pending("n", "10.0.0.0/26")).Object
-		require.Equal(t, c.there, do(s, c.verb, read).Result, c.verb)
+		must.Eq(t, c.there, do(s, c.verb, read).Result, must.Sprint(c.verb))
 
 		s = newStore()
 		read = do(s, Create, pending("n", "10.0.0.0/26")).Object
 		other := do(s, Get, read).Object.(*Affinity)
-		require.Equal(t, OK, do(s, Update, other).Result)
-		require.Equal(t, c.late, do(s, c.verb, read).Result, c.verb)
+		must.Eq(t, OK, do(s, Update, other).Result)
+		must.Eq(t, c.late, do(s, c.verb, read).Result, must.Sprint(c.verb))
 		conflicts := 0
 		if c.late == Conflict {
 			conflicts = 1
 		}
-		require.Equal(t, Counts{Calls: 4, Conflicts: conflicts}, s.Counts())
+		must.Eq(t, Counts{Calls: 4, Conflicts: conflicts}, s.Counts())
 	}
 }
 
@@ -62,10 +62,10 @@ func TestStore(t *testing.T) {
 func TestStoreRecreated(t *testing.T) {
 	s := newStore()
 	old := do(s, Create, pending("n", "10.0.0.0/26")).Object
-	require.Equal(t, OK, do(s, Delete, old).Result)
-	require.Equal(t, OK, do(s, Create, old).Result)
-	require.Equal(t, Conflict, do(s, Update, old).Result)
-	require.Equal(t, Conflict, do(s, Delete, old).Result)
+	must.Eq(t, OK, do(s, Delete, old).Result)
+	must.Eq(t, OK, do(s, Create, old).Result)
+	must.Eq(t, Conflict, do(s, Update, old).Result)
+	must.Eq(t, Conflict, do(s, Delete, old).Result)
 }
 
 // A block made anew does not repeat the numbers of the one before, even if its
@@ -76,14 +76,14 @@ func TestStoreNumbers(t *testing.T) {
 	number := func() uint64 { return s.Look(blockKey(cidr)).(*Block).Sequence }
 	late := newBlock(cidr, affinity.HostOwner("n"), time.Time{}, 5, nil)
 	b := do(s, Create, newBlock(cidr, affinity.HostOwner("m"), time.Time{}, 5, nil)).Object.(*Block)
-	require.EqualValues(t, 5, number())
+	must.Eq(t, 5, number())
 	b.Sequence++
 	b = do(s, Update, b).Object.(*Block)
-	require.Equal(t, OK, do(s, Delete, b).Result)
+	must.Eq(t, OK, do(s, Delete, b).Result)
 	made := do(s, Create, late).Object.(*Block)
-	require.EqualValues(t, 7, number())
-	require.Equal(t, s.Look(made.Key()), made)
-	require.EqualValues(t, 5, late.Sequence, "the client's own copy")
+	must.Eq(t, 7, number())
+	must.Eq[Object](t, s.Look(made.Key()), made)
+	must.Eq(t, 5, late.Sequence, must.Sprint("the client's own copy"))
 }
 
 // A half-deleted object is gone for all clients.
@@ -91,16 +91,16 @@ func TestStoreMark(t *testing.T) {
 	for _, verb := range []Verb{Get, Update, Delete, Mark} {
 		s := newStore()
 		o := do(s, Create, pending("n", "10.0.0.0/26")).Object
-		require.Equal(t, OK, do(s, Mark, o).Result)
-		require.Empty(t, s.Do(Request{Verb: List, Key: AffinitiesKey}).List)
-		require.Equal(t, Missing, do(s, verb, o).Result, verb)
-		require.Empty(t, s.affinities.items, "whoever meets it completes the deletion")
+		must.Eq(t, OK, do(s, Mark, o).Result)
+		must.SliceEmpty(t, s.Do(Request{Verb: List, Key: AffinitiesKey}).List)
+		must.Eq(t, Missing, do(s, verb, o).Result, must.Sprint(verb))
+		must.SliceEmpty(t, s.affinities.items, must.Sprint("whoever meets it completes the deletion"))
 	}
 	s := newStore()
 	o := do(s, Create, pending("n", "10.0.0.0/26")).Object
-	require.Equal(t, OK, do(s, Mark, o).Result)
-	require.Equal(t, OK, do(s, Create, o).Result)
-	require.Len(t, s.affinities.live(), 1)
+	must.Eq(t, OK, do(s, Mark, o).Result)
+	must.Eq(t, OK, do(s, Create, o).Result)
+	must.Len(t, 1, s.affinities.live())
 }
 
 // No two copies share memory.
@@ -112,34 +112,34 @@ func TestStoreCopies(t *testing.T) {
 	h.Counts[cidr] = 2
 	written.Counts[cidr] = 3
 	read := do(s, Get, h).Object.(*Handle)
-	require.Equal(t, 1, read.Counts[cidr])
-	require.NotZero(t, read.Revision)
-	require.Zero(t, h.Revision)
+	must.Eq(t, 1, read.Counts[cidr])
+	must.NonZero(t, read.Revision)
+	must.Zero(t, h.Revision)
 
 	b := newBlock(cidr, affinity.HostOwner("n"), time.Time{}, 1, nil)
 	inStore := do(s, Create, b).Object.(*Block)
 	b.take(0, Record{})
 	inStore.take(1, Record{})
-	require.Equal(t, []int{0, 1, 2, 3}, do(s, Get, b).Object.(*Block).Queue)
+	must.Eq(t, []int{0, 1, 2, 3}, do(s, Get, b).Object.(*Block).Queue)
 }
 
 // Looks at the datastore from outside are not counted.
 func TestStoreLook(t *testing.T) {
 	s := newStore()
-	require.Nil(t, s.Look("affinity/host:n/10.0.0.0/26"))
+	must.Nil(t, s.Look("affinity/host:n/10.0.0.0/26"))
 	o := do(s, Create, pending("n", "10.0.0.0/26")).Object
 	before := s.Counts()
-	require.Equal(t, o, s.Look(o.Key()))
-	require.Equal(t, []Object{o}, s.LookList(AffinitiesKey))
-	require.Equal(t, before, s.Counts())
+	must.Eq(t, o, s.Look(o.Key()))
+	must.Eq(t, []Object{o}, s.LookList(AffinitiesKey))
+	must.Eq(t, before, s.Counts())
 	seen := s.Look(o.Key())
 	mine := seen.Copy().(*Affinity)
 	mine.State = affinity.Confirmed
-	require.Equal(t, OK, do(s, Update, mine).Result)
-	require.Equal(t, affinity.Pending, seen.(*Affinity).State, "others are put in its place")
-	require.Equal(t, OK, do(s, Mark, s.Look(o.Key())).Result)
-	require.Nil(t, s.Look(o.Key()), "half deleted is gone")
-	require.Empty(t, s.LookList(AffinitiesKey))
+	must.Eq(t, OK, do(s, Update, mine).Result)
+	must.Eq(t, affinity.Pending, seen.(*Affinity).State, must.Sprint("others are put in its place"))
+	must.Eq(t, OK, do(s, Mark, s.Look(o.Key())).Result)
+	must.Nil(t, s.Look(o.Key()), must.Sprint("half deleted is gone"))
+	must.SliceEmpty(t, s.LookList(AffinitiesKey))
 }
 
 func TestStoreLists(t *testing.T) {
@@ -156,14 +156,14 @@ func TestStoreLists(t *testing.T) {
 		}
 		return keys
 	}
-	require.Equal(t, []Key{"affinity/host:n/10.0.0.16/30", "affinity/host:n/10.0.0.4/30"}, keys("affinities/host:n/ipv4"), "by name, not by address")
-	require.Equal(t, []Key{"affinity/host:n/fd00::/122"}, keys("affinities/host:n/ipv6"))
-	require.Equal(t, []Key{"affinity/virtual:n/10.0.0.0/30"}, keys(OwnerKey(virtual.Owner, true)))
-	require.Len(t, keys(AffinitiesKey), 5)
-	require.Empty(t, keys(BlocksKey))
-	require.Empty(t, keys("affinities/host:other/ipv4"))
+	must.Eq(t, []Key{"affinity/host:n/10.0.0.16/30", "affinity/host:n/10.0.0.4/30"}, keys("affinities/host:n/ipv4"), must.Sprint("by name, not by address"))
+	must.Eq(t, []Key{"affinity/host:n/fd00::/122"}, keys("affinities/host:n/ipv6"))
+	must.Eq(t, []Key{"affinity/virtual:n/10.0.0.0/30"}, keys(OwnerKey(virtual.Owner, true)))
+	must.Len(t, 5, keys(AffinitiesKey))
+	must.SliceEmpty(t, keys(BlocksKey))
+	must.SliceEmpty(t, keys("affinities/host:other/ipv4"))
 	for _, wrong := range []Key{"pods", "affinities/n/ipv4", "affinities/"} {
-		require.Panics(t, func() { keys(wrong) })
+		must.Panic(t, func() { keys(wrong) })
 	}
 }
 
@@ -179,6 +179,6 @@ func TestKeys(t *testing.T) {
 		"affinities/host:n/ipv6":       OwnerKey(owner, false),
 		"affinities/virtual:host/ipv4": OwnerKey(affinity.VirtualOwner("host"), true),
 	} {
-		require.Equal(t, want, key)
+		must.Eq(t, want, key)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/trace"
@@ -18,10 +18,10 @@ func replayed(t *testing.T, names []string, engine makeEngine) (operations int, 
 	t.Helper()
 	for _, name := range names {
 		r, err := trace.Open(name)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		result, err := trace.Replay(r, engine)
-		require.NoError(t, err)
-		require.NoError(t, r.Close())
+		must.NoError(t, err)
+		must.NoError(t, r.Close())
 		operations += result.Operations
 		divergences = append(divergences, result.Divergences...)
 	}
@@ -40,16 +40,16 @@ func TestRecordings(t *testing.T) {
 	} {
 		t.Run(pattern, func(t *testing.T) {
 			names, err := filepath.Glob("../../testdata/" + pattern)
-			require.NoError(t, err)
-			require.Len(t, names, want.files)
+			must.NoError(t, err)
+			must.Len(t, want.files, names)
 			some := property.Some(names)
 			operations, divergences := replayed(t, some, client)
 			for i := range min(3, len(divergences)) {
 				t.Errorf("%v", &divergences[i])
 			}
-			require.Empty(t, divergences[min(3, len(divergences)):])
+			must.SliceEmpty(t, divergences[min(3, len(divergences)):])
 			if len(some) == len(names) {
-				require.Equal(t, want.operations, operations)
+				must.Eq(t, want.operations, operations)
 			}
 		})
 	}
@@ -60,12 +60,12 @@ func TestRecordings(t *testing.T) {
 // attribute records.
 func TestStates(t *testing.T) {
 	names, err := filepath.Glob("../../testdata/traces/*-0.jsonl.gz")
-	require.NoError(t, err)
-	require.Len(t, names, 25)
+	must.NoError(t, err)
+	must.Len(t, 25, names)
 	for _, name := range property.Some(names) {
-		require.NoError(t, bothPlay(t, name, client), name)
+		must.NoError(t, bothPlay(t, name, client), must.Sprint(name))
 	}
-	require.Error(t, bothPlay(t, names[0], writing(writes["a sequence number is used again"])))
+	must.Error(t, bothPlay(t, names[0], writing(writes["a sequence number is used again"])))
 }
 
 // bothPlay replays a recording on the allocator and another engine, and returns
@@ -73,14 +73,14 @@ func TestStates(t *testing.T) {
 func bothPlay(t *testing.T, name string, other makeEngine) error {
 	t.Helper()
 	r, err := trace.Open(name)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer r.Close()
 	p, err := newPair(r.Header(), allocator, other)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for i := 1; ; i++ {
 		op, err := r.Next()
 		if err != nil {
-			require.ErrorIs(t, err, io.EOF)
+			must.ErrorIs(t, err, io.EOF)
 			return nil
 		}
 		if _, err := p.do(op); err != nil {
@@ -107,9 +107,9 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			names, err := filepath.Glob("../../testdata/traces/" + recordings + ".jsonl.gz")
-			require.NoError(t, err)
+			must.NoError(t, err)
 			_, divergences := replayed(t, names, writing(writes[name]))
-			require.NotEmpty(t, divergences)
+			must.SliceNotEmpty(t, divergences)
 			t.Logf("%d divergences, first %v", len(divergences), &divergences[0])
 		})
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -20,11 +20,11 @@ var moment = time.Date(2026, time.January, 1, 12, 0, 0, 0, time.UTC)
 func newAllocator(t *testing.T) *ipam.Allocator {
 	t.Helper()
 	a := ipam.New(ipam.Options{Now: func() time.Time { return moment }})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 30}))
 	for _, name := range []string{"a", "b"} {
-		require.NoError(t, a.SetNode(ipam.Node{Name: name}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: name}))
 	}
-	t.Cleanup(func() { require.NoError(t, a.Check()) })
+	t.Cleanup(func() { must.NoError(t, a.Check()) })
 	return a
 }
 
@@ -32,7 +32,7 @@ func newAllocator(t *testing.T) *ipam.Allocator {
 func assign(t *testing.T, a *ipam.Allocator, ip, host, handle string, attrs map[string]string) netip.Addr {
 	t.Helper()
 	addr := netip.MustParseAddr(ip)
-	require.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: addr, Host: host, Handle: handle, Attrs: block.MakeAttrs(attrs)}))
+	must.NoError(t, a.AssignIP(ipam.AssignIPArgs{IP: addr, Host: host, Handle: handle, Attrs: block.MakeAttrs(attrs)}))
 	return addr
 }
 
@@ -40,7 +40,7 @@ func assign(t *testing.T, a *ipam.Allocator, ip, host, handle string, attrs map[
 func shown(t *testing.T, a *ipam.Allocator, ip netip.Addr) string {
 	t.Helper()
 	text, err := newest.IP(a, ip)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return text
 }
 
@@ -49,7 +49,7 @@ func TestIP(t *testing.T) {
 	// From the recordings (affinity-0, owners-2, load-balancer-0, affinity-2).
 	pod := assign(t, a, "10.0.0.0", "a", "k8s-pod-network.039a406f0208",
 		map[string]string{"pod": "pod-208", "namespace": "default", "node": "af203-3"})
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 IP 10.0.0.0 is in use
 Handle ID: k8s-pod-network.039a406f0208
 Active Owner Attributes:
@@ -59,7 +59,7 @@ Active Owner Attributes:
 `), shown(t, a, pod))
 
 	bare := assign(t, a, "10.0.0.1", "a", "k8s-pod-network.b6e9736e0099", nil)
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 IP 10.0.0.1 is in use
 Handle ID: k8s-pod-network.b6e9736e0099
 No Active Owner attributes defined
@@ -67,7 +67,7 @@ No Active Owner attributes defined
 
 	service := assign(t, a, "10.0.0.2", "a", "k8s-pod-network.27819d0a0128",
 		map[string]string{"type": "loadbalancer", "service": "svc-128", "namespace": "default"})
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 IP 10.0.0.2 is in use
 Handle ID: k8s-pod-network.27819d0a0128
 Active Owner Attributes:
@@ -76,14 +76,14 @@ Active Owner Attributes:
   type: loadbalancer
 `), shown(t, a, service))
 
-	require.Equal(t, "10.0.0.3 is not assigned\n", shown(t, a, netip.MustParseAddr("10.0.0.3")))
-	require.Equal(t, "10.0.0.9 is not assigned\n", shown(t, a, netip.MustParseAddr("10.0.0.9")), "no block")
-	require.Equal(t, "192.0.2.1 is not assigned\n", shown(t, a, netip.MustParseAddr("192.0.2.1")), "no pool")
+	must.Eq(t, "10.0.0.3 is not assigned\n", shown(t, a, netip.MustParseAddr("10.0.0.3")))
+	must.Eq(t, "10.0.0.9 is not assigned\n", shown(t, a, netip.MustParseAddr("10.0.0.9")), must.Sprint("no block"))
+	must.Eq(t, "192.0.2.1 is not assigned\n", shown(t, a, netip.MustParseAddr("192.0.2.1")), must.Sprint("no pool"))
 }
 
 func TestIPWithoutHandle(t *testing.T) {
 	a := newAllocator(t)
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 IP 10.0.0.0 is in use
 Handle ID: <none>
 No Active Owner attributes defined
@@ -94,10 +94,10 @@ No Active Owner attributes defined
 func TestIPAlternate(t *testing.T) {
 	a := newAllocator(t)
 	ip := assign(t, a, "10.0.0.0", "a", "vm", map[string]string{"pod": "old", "namespace": "n"})
-	require.NoError(t, a.SetOwnerAttributes(ip, "vm", ipam.OwnerUpdate{
+	must.NoError(t, a.SetOwnerAttributes(ip, "vm", ipam.OwnerUpdate{
 		Alternate: block.MakeAttrs(map[string]string{"pod": "new", "namespace": "n"}),
 	}, ipam.OwnerPreconditions{}))
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 IP 10.0.0.0 is in use
 Handle ID: vm
 Active Owner Attributes:
@@ -107,8 +107,8 @@ Alternate Owner Attributes:
   namespace: n
   pod: new
 `), shown(t, a, ip))
-	require.NoError(t, a.SetOwnerAttributes(ip, "vm", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{}))
-	require.Equal(t, golden(`
+	must.NoError(t, a.SetOwnerAttributes(ip, "vm", ipam.OwnerUpdate{ClearActive: true}, ipam.OwnerPreconditions{}))
+	must.Eq(t, golden(`
 IP 10.0.0.0 is in use
 Handle ID: vm
 No Active Owner attributes defined
@@ -120,12 +120,12 @@ Alternate Owner Attributes:
 
 func TestIPCooling(t *testing.T) {
 	a := newAllocator(t)
-	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	must.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	ip := assign(t, a, "10.0.0.0", "a", "h", map[string]string{"node": "a"})
-	require.NoError(t, a.ReleaseByHandle("h"))
+	must.NoError(t, a.ReleaseByHandle("h"))
 	_, err := newest.IP(a, ip)
-	require.ErrorIs(t, err, codes.IPInCooldown)
-	require.Contains(t, newest.Borrowed(a.State()), "Note: found 1 IP allocations", "it is nobody's, but still in use")
+	must.ErrorIs(t, err, codes.IPInCooldown)
+	must.StrContains(t, newest.Borrowed(a.State()), "Note: found 1 IP allocations", must.Sprint("it is nobody's, but still in use"))
 }
 
 func TestBorrowed(t *testing.T) {
@@ -136,8 +136,8 @@ func TestBorrowed(t *testing.T) {
 	assign(t, a, "10.0.0.5", "b", "h", map[string]string{"node": "b", "namespace": "vms", "vmi-name": "vm-0"})
 	assign(t, a, "10.0.0.7", "b", "vxlan-tunnel-addr-b", map[string]string{"node": "b", "type": "vxlanTunnelAddress"})
 	assign(t, a, "10.0.0.12", "b", "h", map[string]string{"node": "b", "namespace": "default", "pod": "left"})
-	require.NoError(t, a.ReleaseHostAffinities(affinity.HostOwner("b"), false))
-	require.Equal(t, golden(`
+	must.NoError(t, a.ReleaseHostAffinities(affinity.HostOwner("b"), false))
+	must.Eq(t, golden(`
 +-----------+----------------+--------------+-------------+--------------------+-----------------+
 | IP        | BORROWING-NODE | BLOCK        | BLOCK OWNER | TYPE               | ALLOCATED-TO    |
 +-----------+----------------+--------------+-------------+--------------------+-----------------+
@@ -155,7 +155,7 @@ func TestBorrowedNote(t *testing.T) {
 	for _, ip := range []string{"10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3"} {
 		assign(t, a, ip, "a", "h", map[string]string{"service": "s"})
 	}
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 +----+----------------+-------+-------------+------+--------------+
 | IP | BORROWING-NODE | BLOCK | BLOCK OWNER | TYPE | ALLOCATED-TO |
 +----+----------------+-------+-------------+------+--------------+
@@ -163,18 +163,18 @@ func TestBorrowedNote(t *testing.T) {
 
 Note: found 4 IP allocations without an explicit node association. Unable to determine if they are borrowed.
 `), newest.Borrowed(a.State()))
-	require.NotContains(t, newest.Borrowed(ipam.State{}), "Note")
+	must.StrNotContains(t, newest.Borrowed(ipam.State{}), "Note")
 }
 
 // Only the name of a virtual owner counts, which may also be a node's.
 func TestBorrowedFromVirtual(t *testing.T) {
 	a := newAllocator(t)
 	_, _, err := a.ClaimAffinity(netip.MustParsePrefix("10.0.0.0/30"), affinity.VirtualOwner("a"))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	assign(t, a, "10.0.0.1", "a", "h", map[string]string{"node": "a", "namespace": "default", "pod": "p"})
 	assign(t, a, "10.0.0.2", "b", "h", map[string]string{"node": "b", "namespace": "default", "pod": "p", "vmi-name": "vm"})
 	assign(t, a, "10.0.0.3", "b", "h", map[string]string{"node": "", "pod": ""})
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 +----------+----------------+-------------+-------------+------+--------------+
 | IP       | BORROWING-NODE | BLOCK       | BLOCK OWNER | TYPE | ALLOCATED-TO |
 +----------+----------------+-------------+-------------+------+--------------+

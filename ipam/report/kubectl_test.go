@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -34,15 +34,15 @@ func TestAge(t *testing.T) {
 		{2 * y, "2y"}, {2*y + 364*d, "2y364d"}, {3*y + 23*h, "3y"}, {8*y - 1, "7y364d"},
 		{8 * y, "8y"}, {9*y + 200*d, "9y"}, {292 * y, "292y"},
 	} {
-		require.Equal(t, c.want, age(c.age), "%v", c.age)
+		must.Eq(t, c.want, age(c.age), must.Sprintf("%v", c.age))
 	}
 }
 
 func TestColumns(t *testing.T) {
-	require.Equal(t, "NAME                 A\nshort                1\nsomething-longer-x   2\n",
+	must.Eq(t, "NAME                 A\nshort                1\nsomething-longer-x   2\n",
 		Columns([]string{"NAME", "A"}, [][]string{{"short", "1"}, {"something-longer-x", "2"}}))
-	require.Equal(t, "A     B\n1     2\n", Columns([]string{"A", "B"}, [][]string{{"1", "2"}}), "columns are six wide at least")
-	require.Equal(t, "NAME   AGE\n", Columns([]string{"NAME", "AGE"}, nil))
+	must.Eq(t, "A     B\n1     2\n", Columns([]string{"A", "B"}, [][]string{{"1", "2"}}), must.Sprint("columns are six wide at least"))
+	must.Eq(t, "NAME   AGE\n", Columns([]string{"NAME", "AGE"}, nil))
 }
 
 func TestNodes(t *testing.T) {
@@ -54,14 +54,14 @@ func TestNodes(t *testing.T) {
 		},
 		{Name: "worker", Ready: true, Version: "v1.28.0", Labels: map[string]string{"node-role.kubernetes.io/": ""}},
 	}
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 NAME            STATUS     ROLES           AGE         VERSION
 control-plane   Ready      control-plane   26h         v1.28.0
 worker          Ready      <none>          <unknown>   v1.28.0
 worker2         NotReady   <none>          45s         v1.28.0
 `), kubectl.Nodes(nodes))
-	require.Equal(t, "worker2", nodes[0].Name, "the argument is only read")
-	require.Equal(t, "No resources found\n", kubectl.Nodes(nil))
+	must.Eq(t, "worker2", nodes[0].Name, must.Sprint("the argument is only read"))
+	must.Eq(t, "No resources found\n", kubectl.Nodes(nil))
 }
 
 // Roles come from a map, but are in byte order.
@@ -73,9 +73,9 @@ func TestRoles(t *testing.T) {
 		want = append(want, r)
 	}
 	for range 100 {
-		require.Equal(t, strings.Join(want, ","), roles(labels))
+		must.Eq(t, strings.Join(want, ","), roles(labels))
 	}
-	require.Equal(t, "<none>", roles(map[string]string{"kubernetes.io/role": ""}))
+	must.Eq(t, "<none>", roles(map[string]string{"kubernetes.io/role": ""}))
 }
 
 // claims is a state with affinities that are not sorted by name.
@@ -95,39 +95,39 @@ func claims() ipam.State {
 }
 
 func TestAffinities(t *testing.T) {
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 NAME                          AGE
 load-balancer-10-90-0-16-29   <unknown>
 worker-192-168-131-128-26     26h
 worker-fd00--40-122           30d
 worker2-192-168-112-128-26    3m20s
 `), kubectl.Affinities(claims()))
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 NAME                                     AGE
 ipam-block-affinity-10-90-0-16-29        <unknown>
 ipam-block-affinity-192-168-112-128-26   3m20s
 ipam-block-affinity-192-168-131-128-26   26h
 ipam-block-affinity-fd00--40-122         30d
 `), course.Affinities(claims()))
-	require.Equal(t, "No resources found\n", kubectl.Affinities(ipam.State{}))
+	must.Eq(t, "No resources found\n", kubectl.Affinities(ipam.State{}))
 }
 
 func TestAffinityColumns(t *testing.T) {
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 NAME                          NODE            CIDR
 load-balancer-10-90-0-16-29   load-balancer   10.90.0.16/29
 worker-192-168-131-128-26     worker          192.168.131.128/26
 worker-fd00--40-122           worker          fd00::40/122
 worker2-192-168-112-128-26    worker2         192.168.112.128/26
 `), kubectl.AffinityColumns(claims()))
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 NAME                                     NODE            CIDR
 ipam-block-affinity-10-90-0-16-29        load-balancer   10.90.0.16/29
 ipam-block-affinity-192-168-112-128-26   worker2         192.168.112.128/26
 ipam-block-affinity-192-168-131-128-26   worker          192.168.131.128/26
 ipam-block-affinity-fd00--40-122         worker          fd00::40/122
 `), course.AffinityColumns(claims()))
-	require.Equal(t, "NAME   NODE   CIDR\n", course.AffinityColumns(ipam.State{}))
+	must.Eq(t, "NAME   NODE   CIDR\n", course.AffinityColumns(ipam.State{}))
 }
 
 func TestAffinitiesYAML(t *testing.T) {
@@ -150,11 +150,11 @@ kind: List
 metadata:
   resourceVersion: ""
 `
-	require.Equal(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), kubectl.AffinitiesYAML(s))
-	require.Equal(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), course.AffinitiesYAML(s))
+	must.Eq(t, fmt.Sprintf(golden(want), "worker2-192-168-112-128-26"), kubectl.AffinitiesYAML(s))
+	must.Eq(t, fmt.Sprintf(golden(want), "ipam-block-affinity-192-168-112-128-26"), course.AffinitiesYAML(s))
 	s.Affinities[0].Owner.Type = affinity.Virtual
-	require.Contains(t, kubectl.AffinitiesYAML(s), "\n    state: pending\n    type: virtual\n")
-	require.Equal(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", kubectl.AffinitiesYAML(ipam.State{}))
+	must.StrContains(t, kubectl.AffinitiesYAML(s), "\n    state: pending\n    type: virtual\n")
+	must.Eq(t, "apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", kubectl.AffinitiesYAML(ipam.State{}))
 }
 
 // The text is valid YAML with the node's name, for any name.
@@ -164,10 +164,10 @@ func TestAffinitiesYAMLQuotes(t *testing.T) {
 			Owner: affinity.HostOwner(host), CIDR: netip.MustParsePrefix("10.0.0.0/26"), State: affinity.Confirmed,
 		}}}
 		text := kubectl.AffinitiesYAML(s)
-		require.Contains(t, text, "creationTimestamp: null\n", "unknown")
+		must.StrContains(t, text, "creationTimestamp: null\n", must.Sprint("unknown"))
 		var list affinityList
-		require.NoError(t, yaml.UnmarshalStrict([]byte(text), &list))
-		require.Equal(t, strings.ToValidUTF8(host, "\ufffd"), list.Items[0].Spec.Node)
+		must.NoError(t, yaml.UnmarshalStrict([]byte(text), &list))
+		must.Eq(t, strings.ToValidUTF8(host, "\ufffd"), list.Items[0].Spec.Node)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -86,7 +86,7 @@ func TestPools(t *testing.T) {
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, golden(c.want), newest.Pools(c.usage))
+			must.Eq(t, golden(c.want), newest.Pools(c.usage))
 		})
 	}
 }
@@ -99,7 +99,7 @@ func TestBlocks(t *testing.T) {
 		poolUsage("10.2.0.0/26", 8, 0, 56, blockUsage("10.2.0.0/29", 8, 0, 0), blockUsage("10.2.0.16/29", 0, 0, 8)),
 		orphans(blockUsage("10.3.0.56/30", 0, 0, 4)),
 	}
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 +----------+---------------+-----------+------------+--------------+-----------+
 | GROUPING | CIDR          | IPS TOTAL | IPS IN USE | IPS RESERVED | IPS FREE  |
 +----------+---------------+-----------+------------+--------------+-----------+
@@ -111,7 +111,7 @@ func TestBlocks(t *testing.T) {
 | Block    | 10.3.0.56/30  |         4 |     0 (0%) |       0 (0%) |  4 (100%) |
 +----------+---------------+-----------+------------+--------------+-----------+
 `), newest.Blocks(u))
-	require.NotContains(t, newest.Pools(u), "Block ", "blocks belong to the other table")
+	must.StrNotContains(t, newest.Pools(u), "Block ", must.Sprint("blocks belong to the other table"))
 }
 
 // Large numbers have five digits, and halves of a percent are rounded to even.
@@ -119,12 +119,12 @@ func TestUsageNumbers(t *testing.T) {
 	huge := ipam.PoolUsage{Name: "six", CIDR: netip.MustParsePrefix("fd5f:abcd:64::/48"), Usage: usage(0, 5, 0, 0)}
 	huge.Capacity = new(big.Int).Lsh(big.NewInt(1), 80)
 	huge.Available = new(big.Int).Sub(huge.Capacity, huge.InUse)
-	require.Contains(t, newest.Pools([]ipam.PoolUsage{huge}), "| 1.2089e+24 |     5 (0%) |       0 (0%) | 1.2089e+24 (100%) |")
+	must.StrContains(t, newest.Pools([]ipam.PoolUsage{huge}), "| 1.2089e+24 |     5 (0%) |       0 (0%) | 1.2089e+24 (100%) |")
 
 	for inUse, percent := range map[int64]string{1: "12", 3: "38", 5: "62", 7: "88"} {
-		require.Contains(t, newest.Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/29", inUse, 0, 8-inUse)}), fmt.Sprintf(" %d (%s%%) |", inUse, percent))
+		must.StrContains(t, newest.Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/29", inUse, 0, 8-inUse)}), fmt.Sprintf(" %d (%s%%) |", inUse, percent))
 	}
-	require.Contains(t, newest.Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/12", 123456, 0, 925120)}), "| 1.0486e+06 | 1.2346e+05 (12%) |")
+	must.StrContains(t, newest.Pools([]ipam.PoolUsage{poolUsage("10.0.0.0/12", 123456, 0, 925120)}), "| 1.0486e+06 | 1.2346e+05 (12%) |")
 }
 
 // The form of older releases, as Calico's documentation prints it.
@@ -136,7 +136,7 @@ func TestUsageOfOlderReleases(t *testing.T) {
 	six.Available = six.Capacity
 	u := []ipam.PoolUsage{four, six, orphans(blockUsage("10.0.0.0/29", 3, 1, 4))}
 
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 +----------+-------------------+------------+------------+-------------------+
 | GROUPING |       CIDR        | IPS TOTAL  | IPS IN USE |     IPS FREE      |
 +----------+-------------------+------------+------------+-------------------+
@@ -144,7 +144,7 @@ func TestUsageOfOlderReleases(t *testing.T) {
 | IP Pool  | fd5f:abcd:64::/48 | 1.2089e+24 | 0 (0%)     | 1.2089e+24 (100%) |
 +----------+-------------------+------------+------------+-------------------+
 `), Calicoctl(calico.V3(28)).Pools(u))
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 +----------+-------------------+------------+------------+-------------------+
 | GROUPING |       CIDR        | IPS TOTAL  | IPS IN USE |     IPS FREE      |
 +----------+-------------------+------------+------------+-------------------+
@@ -154,7 +154,7 @@ func TestUsageOfOlderReleases(t *testing.T) {
 | Block    | 10.0.0.0/29       |          8 | 3 (38%)    | 5 (62%)           |
 +----------+-------------------+------------+------------+-------------------+
 `), Calicoctl(calico.V3(28)).Blocks(u))
-	require.Equal(t, golden(`
+	must.Eq(t, golden(`
 +----------+------+-----------+------------+----------+
 | GROUPING | CIDR | IPS TOTAL | IPS IN USE | IPS FREE |
 +----------+------+-----------+------------+----------+
@@ -172,17 +172,17 @@ func TestReleasesInBetween(t *testing.T) {
 		calico.V3(32): {"|    IP    | BORROWING-NODE |    BLOCK    | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
 		calico.V3(33): {"| IP       | BORROWING-NODE | BLOCK       | BLOCK OWNER | TYPE | ALLOCATED-TO |", "IP 10.0.0.4 is in use\nHandle ID: h\nActive Owner Attributes:\n"},
 	} {
-		require.Contains(t, Calicoctl(v).Borrowed(a.State()), want[0], "%s", v)
-		require.Equal(t, v != calico.V3(31), strings.Contains(Calicoctl(v).Borrowed(a.State()), "| vmi "), "%s", v)
+		must.StrContains(t, Calicoctl(v).Borrowed(a.State()), want[0], must.Sprintf("%s", v))
+		must.Eq(t, v != calico.V3(31), strings.Contains(Calicoctl(v).Borrowed(a.State()), "| vmi "), must.Sprintf("%s", v))
 		text, err := Calicoctl(v).IP(a, ip)
-		require.NoError(t, err)
-		require.Contains(t, text, want[1], "%s", v)
-		require.Equal(t, v == calico.V3(33), strings.Contains(Calicoctl(v).Pools(a.GetUtilization()), "RESERVED"), "%s", v)
+		must.NoError(t, err)
+		must.StrContains(t, text, want[1], must.Sprintf("%s", v))
+		must.Eq(t, v == calico.V3(33), strings.Contains(Calicoctl(v).Pools(a.GetUtilization()), "RESERVED"), must.Sprintf("%s", v))
 	}
 }
 
 // A Usage without numbers counts nothing.
 func TestUsageZero(t *testing.T) {
 	u := []ipam.PoolUsage{{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Usage: ipam.Usage{Capacity: big.NewInt(256)}}}
-	require.Contains(t, newest.Pools(u), "|       256 |     0 (0%) |       0 (0%) |   0 (0%) |")
+	must.StrContains(t, newest.Pools(u), "|       256 |     0 (0%) |       0 (0%) |   0 (0%) |")
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -66,7 +66,7 @@ func unasked(source property.Source, breakIt func(*runner)) error {
 
 func TestAgain(t *testing.T) {
 	property.Check(t, 500, 1, func(rt *rapid.T) {
-		require.NoError(rt, unasked(property.Rapid(rt), nil))
+		must.NoError(rt, unasked(property.Rapid(rt), nil))
 	})
 }
 
@@ -83,7 +83,7 @@ func TestAgainAsks(t *testing.T) {
 	clock := ipam.NewClock(start)
 	a := &asker{Allocator: ipam.New(ipam.Options{Now: clock.Now})}
 	r, err := run(a, clock, s, Options{}, true)
-	require.NoError(t, err)
-	require.Equal(t, 400-64, r.result.Refused())
-	require.Equal(t, 64+4, a.asked)
+	must.NoError(t, err)
+	must.Eq(t, 400-64, r.result.Refused())
+	must.Eq(t, 64+4, a.asked)
 }

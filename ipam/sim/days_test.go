@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // hours is a small cluster for some hours, with a cleaner.
@@ -28,15 +28,15 @@ func period(d time.Duration) *Duration { return (*Duration)(&d) }
 func lived(t *testing.T, s Scenario) Result {
 	t.Helper()
 	r, err := Run(s, Options{SampleEvery: time.Duration(s.For) / 96, Peaks: true})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, s := range r.Samples {
-		require.Equal(t, r.BlocksTotal, s.Live+s.Dead+s.Empty+s.Free)
-		require.GreaterOrEqual(t, s.Free, 0)
-		require.GreaterOrEqual(t, s.Unheld, 0)
-		require.GreaterOrEqual(t, s.Waiting, 0)
+		must.Eq(t, r.BlocksTotal, s.Live+s.Dead+s.Empty+s.Free)
+		must.GreaterEq(t, 0, s.Free)
+		must.GreaterEq(t, 0, s.Unheld)
+		must.GreaterEq(t, 0, s.Waiting)
 	}
-	require.Equal(t, r.Refused() == 0, r.PodsRefused+r.TunnelsRefused == 0)
-	require.Equal(t, r.Refused(), r.PodsRefused+r.TunnelsRefused+refusedRetries(&r))
+	must.Eq(t, r.Refused() == 0, r.PodsRefused+r.TunnelsRefused == 0)
+	must.Eq(t, r.Refused(), r.PodsRefused+r.TunnelsRefused+refusedRetries(&r))
 	return r
 }
 
@@ -47,98 +47,98 @@ func refusedRetries(r *Result) int {
 
 func TestQuiet(t *testing.T) {
 	r := lived(t, hours(2))
-	require.Zero(t, r.Refused())
-	require.Equal(t, 4, r.NodesStarted)
-	require.Equal(t, 24, r.PodsStarted)
-	require.Equal(t, 28, r.Requests, "tunnels too")
-	require.Equal(t, 16, r.BlocksTotal)
-	require.Zero(t, r.Cleaned.Addresses+r.Cleaned.Blocks+r.Peaks.Dead.N+r.Peaks.Unheld.N)
-	require.Len(t, r.Samples, 97)
+	must.Zero(t, r.Refused())
+	must.Eq(t, 4, r.NodesStarted)
+	must.Eq(t, 24, r.PodsStarted)
+	must.Eq(t, 28, r.Requests, must.Sprint("tunnels too"))
+	must.Eq(t, 16, r.BlocksTotal)
+	must.Zero(t, r.Cleaned.Addresses+r.Cleaned.Blocks+r.Peaks.Dead.N+r.Peaks.Unheld.N)
+	must.Len(t, 97, r.Samples)
 	last := r.Samples[96]
-	require.Equal(t, after(2*time.Hour), last.At)
-	require.Equal(t, []int{4, 0, 0, 12}, []int{last.Live, last.Dead, last.Empty, last.Free})
+	must.Eq(t, after(2*time.Hour), last.At)
+	must.Eq(t, []int{4, 0, 0, 12}, []int{last.Live, last.Dead, last.Empty, last.Free})
 }
 
 func TestReplaced(t *testing.T) {
 	replaced := Event{At: after(time.Hour), Do: replaceNodes, Count: 4, Every: after(time.Hour), Over: after(40 * time.Minute)}
 	r := lived(t, hours(3, replaced))
-	require.Zero(t, r.Refused())
-	require.Equal(t, 4+4+4+1, r.NodesStarted, "the last at the very end")
-	require.Equal(t, 24+48+6, r.PodsStarted)
-	require.Equal(t, 8, r.Cleaned.Addresses, "drained: only tunnel addresses are left behind")
-	require.Equal(t, 8, r.Cleaned.Blocks)
-	require.Equal(t, 1, r.Peaks.Dead.N)
+	must.Zero(t, r.Refused())
+	must.Eq(t, 4+4+4+1, r.NodesStarted, must.Sprint("the last at the very end"))
+	must.Eq(t, 24+48+6, r.PodsStarted)
+	must.Eq(t, 8, r.Cleaned.Addresses, must.Sprint("drained: only tunnel addresses are left behind"))
+	must.Eq(t, 8, r.Cleaned.Blocks)
+	must.Eq(t, 1, r.Peaks.Dead.N)
 
 	gone := replaced
 	gone.Do = interruptNodes
 	r = lived(t, hours(3, gone))
-	require.Equal(t, 8*7, r.Cleaned.Addresses, "not drained: everything is")
-	require.Equal(t, Peak{N: 7, At: after(time.Hour)}, r.Peaks.Unheld)
+	must.Eq(t, 8*7, r.Cleaned.Addresses, must.Sprint("not drained: everything is"))
+	must.Eq(t, Peak{N: 7, At: after(time.Hour)}, r.Peaks.Unheld)
 
 	lossy := hours(3, replaced)
 	lossy.Leaks = 0.5
 	r = lived(t, lossy)
-	require.Greater(t, r.Cleaned.Addresses, 8)
-	require.Less(t, r.Cleaned.Addresses, 8*7)
+	must.Greater(t, 8, r.Cleaned.Addresses)
+	must.Less(t, 8*7, r.Cleaned.Addresses)
 }
 
 func TestReplacedPods(t *testing.T) {
 	s := hours(3, Event{At: after(time.Hour), Do: replacePods, Count: 2, Every: after(time.Minute)})
 	r := lived(t, s)
-	require.Equal(t, 24+2*121, r.PodsStarted)
-	require.Equal(t, 4, r.NodesStarted)
-	require.Zero(t, r.Cleaned.Addresses+r.Peaks.Unheld.N)
+	must.Eq(t, 24+2*121, r.PodsStarted)
+	must.Eq(t, 4, r.NodesStarted)
+	must.Zero(t, r.Cleaned.Addresses+r.Peaks.Unheld.N)
 
 	s.Leaks = 1
 	r = lived(t, s)
-	require.Zero(t, r.Refused())
-	require.InDelta(t, 2*(120-15), r.Cleaned.Addresses, 20, "each a grace period later")
-	require.InDelta(t, 2*15, r.Peaks.Unheld.N, 20)
+	must.Zero(t, r.Refused())
+	must.InDelta(t, 2*(120-15), float64(r.Cleaned.Addresses), 20, must.Sprint("each a grace period later"))
+	must.InDelta(t, 2*15, float64(r.Peaks.Unheld.N), 20)
 	s.Cleaner = &Cleaner{GracePeriod: period(0)}
 	r = lived(t, s)
-	require.NotZero(t, r.Refused(), "nothing of a node that exists is released")
-	require.Zero(t, r.Cleaned.Addresses)
+	must.NonZero(t, r.Refused(), must.Sprint("nothing of a node that exists is released"))
+	must.Zero(t, r.Cleaned.Addresses)
 	s.PodsPerNode, s.Events[0].Count = 0, 1
-	require.Zero(t, lived(t, s).PodsStarted, "no pods to replace")
+	must.Zero(t, lived(t, s).PodsStarted, must.Sprint("no pods to replace"))
 }
 
 func TestUpgrade(t *testing.T) {
 	r := lived(t, hours(1, Event{At: after(10 * time.Minute), Do: upgradeNodes, Count: 3, Every: after(time.Minute)}))
-	require.Zero(t, r.Refused())
-	require.Equal(t, 8, r.NodesStarted)
-	require.Equal(t, 48, r.PodsStarted)
-	require.Equal(t, Peak{N: 3, At: after(10 * time.Minute)}, r.Peaks.Dead, "the surge, before the controller looks")
-	require.Equal(t, 4, r.Samples[96].Live)
+	must.Zero(t, r.Refused())
+	must.Eq(t, 8, r.NodesStarted)
+	must.Eq(t, 48, r.PodsStarted)
+	must.Eq(t, Peak{N: 3, At: after(10 * time.Minute)}, r.Peaks.Dead, must.Sprint("the surge, before the controller looks"))
+	must.Eq(t, 4, r.Samples[96].Live)
 }
 
 func TestCleanerDown(t *testing.T) {
 	gone := Event{At: after(time.Minute), Do: interruptNodes, Count: 1, Every: after(time.Minute)}
 	up := lived(t, hours(2, gone))
-	require.Zero(t, up.Refused())
+	must.Zero(t, up.Refused())
 	s := hours(2, gone)
 	s.Cleaner = &Cleaner{Down: []Outage{{after(time.Hour), after(105 * time.Minute)}}}
 	down := lived(t, s)
-	require.NotZero(t, down.Refused())
-	require.Greater(t, down.FirstRefusal.At, after(time.Hour))
-	require.Less(t, down.FirstRefusal.At, after(105*time.Minute))
-	require.Equal(t, refusedPoolEmpty, down.FirstRefusal.Outcome)
-	require.Greater(t, down.Peaks.Dead.N, up.Peaks.Dead.N)
-	require.Zero(t, down.Waiting, "it came back")
-	require.Positive(t, down.Peaks.Waiting.N)
+	must.NonZero(t, down.Refused())
+	must.Greater(t, after(time.Hour), down.FirstRefusal.At)
+	must.Less(t, after(105*time.Minute), down.FirstRefusal.At)
+	must.Eq(t, refusedPoolEmpty, down.FirstRefusal.Outcome)
+	must.Greater(t, up.Peaks.Dead.N, down.Peaks.Dead.N)
+	must.Zero(t, down.Waiting, must.Sprint("it came back"))
+	must.Positive(t, down.Peaks.Waiting.N)
 
 	two := s
 	two.Cleaner = &Cleaner{Down: []Outage{{after(time.Hour), after(105 * time.Minute)}, {after(80 * time.Minute), after(90 * time.Minute)}}}
-	require.Equal(t, down, lived(t, two), "the outage within the other ends nothing")
+	must.Eq(t, down, lived(t, two), must.Sprint("the outage within the other ends nothing"))
 
 	never := hours(2, gone)
 	never.Cleaner = &Cleaner{Off: true}
 	r := lived(t, never)
-	require.Nil(t, r.Cleaned)
-	require.Positive(t, r.Waiting)
-	require.Positive(t, r.TunnelsRefused)
-	require.Equal(t, 256, r.Peaks.Unheld.N, "all of them")
+	must.Nil(t, r.Cleaned)
+	must.Positive(t, r.Waiting)
+	must.Positive(t, r.TunnelsRefused)
+	must.Eq(t, 256, r.Peaks.Unheld.N, must.Sprint("all of them"))
 	never.Cleaner = nil
-	require.Equal(t, r, lived(t, never))
+	must.Eq(t, r, lived(t, never))
 }
 
 func TestNamedPods(t *testing.T) {
@@ -150,23 +150,23 @@ func TestNamedPods(t *testing.T) {
 	)
 	s.PodsPerNode = 0
 	r := lived(t, s)
-	require.Equal(t, 3, r.PodsStarted, "a twice, b once")
-	require.Equal(t, refusedTaken, r.FirstRefusal.Outcome, "its address was still held by its own past")
-	require.Equal(t, "a", r.FirstRefusal.Pod)
-	require.Equal(t, after(10*time.Minute), r.FirstRefusal.At)
-	require.Equal(t, 20, r.RefusedTaken, "a pod of that name lives, so it is no leak: until the pod was stopped")
-	require.Equal(t, 19, r.Retries)
-	require.Zero(t, r.Waiting)
+	must.Eq(t, 3, r.PodsStarted, must.Sprint("a twice, b once"))
+	must.Eq(t, refusedTaken, r.FirstRefusal.Outcome, must.Sprint("its address was still held by its own past"))
+	must.Eq(t, "a", r.FirstRefusal.Pod)
+	must.Eq(t, after(10*time.Minute), r.FirstRefusal.At)
+	must.Eq(t, 20, r.RefusedTaken, must.Sprint("a pod of that name lives, so it is no leak: until the pod was stopped"))
+	must.Eq(t, 19, r.Retries)
+	must.Zero(t, r.Waiting)
 }
 
 // TestSeed: the same scenario gives the same result.
 func TestSeed(t *testing.T) {
 	s := hours(6, Event{At: after(time.Minute), Do: replaceNodes, Count: 2, Every: after(7 * time.Minute)})
 	s.Leaks = 0.3
-	require.Equal(t, lived(t, s), lived(t, s))
+	must.Eq(t, lived(t, s), lived(t, s))
 	other := s
 	other.Seed = 2
-	require.NotEqual(t, lived(t, s).Cleaned.Addresses, lived(t, other).Cleaned.Addresses)
+	must.NotEq(t, lived(t, s).Cleaned.Addresses, lived(t, other).Cleaned.Addresses)
 }
 
 func TestOtherClusters(t *testing.T) {
@@ -191,10 +191,10 @@ func TestOtherClusters(t *testing.T) {
 			s := hours(3, Event{At: after(time.Minute), Do: interruptNodes, Count: 2, Every: after(5 * time.Minute)})
 			change(&s)
 			r, err := Run(s, Options{})
-			require.NoError(t, err)
-			require.Positive(t, r.Cleaned.Addresses)
-			require.Equal(t, name != "full", r.Refused() == 0)
-			require.Equal(t, r.Assigned, r.Released+r.Cleaned.Addresses+r.Unheld+held(&r, s), "every address is somewhere")
+			must.NoError(t, err)
+			must.Positive(t, r.Cleaned.Addresses)
+			must.Eq(t, name != "full", r.Refused() == 0)
+			must.Eq(t, r.Assigned, r.Released+r.Cleaned.Addresses+r.Unheld+held(&r, s), must.Sprint("every address is somewhere"))
 		})
 	}
 }
@@ -259,12 +259,12 @@ func TestDaysInvalid(t *testing.T) {
 			Event{At: after(time.Minute), Do: startPod, Pod: "db/a", Nodes: []string{"node-1"}},
 			Event{At: after(2 * time.Minute), Do: stopPod, Pod: "db/a"},
 		)
-		require.NoError(t, s.Validate())
+		must.NoError(t, s.Validate())
 		change(&s)
 		called := false
 		_, err := Run(s, Options{Each: func(*Moment) { called = true }})
-		require.ErrorIs(t, err, ErrInvalid, says)
-		require.ErrorContains(t, err, says)
-		require.False(t, called, "nothing was begun")
+		must.ErrorIs(t, err, ErrInvalid, must.Sprint(says))
+		must.ErrorContains(t, err, says)
+		must.False(t, called, must.Sprint("nothing was begun"))
 	}
 }

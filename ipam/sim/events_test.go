@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -17,7 +17,7 @@ import (
 func requests(t *testing.T, s Scenario) (all []Moment, r *runner) {
 	t.Helper()
 	r, err := begin(s, Options{Each: func(m *Moment) { all = append(all, *m) }})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return all, r
 }
 
@@ -33,20 +33,20 @@ func TestOrders(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 3, NodeFormat: "%d", PodHistogram: []Bucket{{1, 1}, {3, 2}}}}
 	all, _ := requests(t, s)
 	// Two of three nodes run three pods, and the one that runs one comes in between.
-	require.Equal(t, []string{"0", "1", "2", "0", "2", "0", "2"}, nodesOf(all))
+	must.Eq(t, []string{"0", "1", "2", "0", "2", "0", "2"}, nodesOf(all))
 	s.Order = nodeByNode
 	all, _ = requests(t, s)
-	require.Equal(t, []string{"0", "0", "0", "1", "2", "2", "2"}, nodesOf(all))
+	must.Eq(t, []string{"0", "0", "0", "1", "2", "2", "2"}, nodesOf(all))
 	s.Order = random
 	all, _ = requests(t, s)
 	shuffled := nodesOf(all)
-	require.NotEqual(t, shuffled, slices.Sorted(slices.Values(shuffled)))
-	require.Equal(t, []string{"0", "0", "0", "1", "2", "2", "2"}, slices.Sorted(slices.Values(shuffled)))
+	must.NotEq(t, shuffled, slices.Sorted(slices.Values(shuffled)))
+	must.Eq(t, []string{"0", "0", "0", "1", "2", "2", "2"}, slices.Sorted(slices.Values(shuffled)))
 	again, _ := requests(t, s)
-	require.Equal(t, all, again)
+	must.Eq(t, all, again)
 	s.Seed = 1
 	again, _ = requests(t, s)
-	require.NotEqual(t, shuffled, nodesOf(again))
+	must.NotEq(t, shuffled, nodesOf(again))
 }
 
 // TestHistogram: the buckets have the nodes that they are due, all along.
@@ -64,7 +64,7 @@ func TestHistogram(t *testing.T) {
 			seen[pods]++
 			for j, b := range g.PodHistogram {
 				due := float64(b.Nodes) * float64(i+1) / float64(total)
-				require.InDelta(t, due, seen[j], float64(len(seen)), "%+v", g)
+				must.InDelta(t, due, float64(seen[j]), float64(len(seen)), must.Sprintf("%+v", g))
 			}
 		}
 		if g.Nodes = total; g.Nodes > 0 {
@@ -73,7 +73,7 @@ func TestHistogram(t *testing.T) {
 				seen[pods]++
 			}
 			for j, b := range g.PodHistogram {
-				require.Equal(t, b.Nodes, seen[j], "%+v", g)
+				must.Eq(t, b.Nodes, seen[j], must.Sprintf("%+v", g))
 			}
 		}
 	}
@@ -85,25 +85,25 @@ func TestDrain(t *testing.T) {
 		Events: []Event{{At: Duration(time.Second), Do: drainNodes, Nodes: []string{"1"}}, {At: Duration(2 * time.Second), Do: removeNodes, Nodes: []string{"1"}}},
 	}
 	all, r := requests(t, s)
-	require.Equal(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0", "2"}, nodesOf(all), "the two pods of 1 start on 0 and 2")
-	require.Equal(t, Duration(time.Second), all[9].At)
+	must.Eq(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0", "2"}, nodesOf(all), must.Sprint("the two pods of 1 start on 0 and 2"))
+	must.Eq(t, Duration(time.Second), all[9].At)
 	res := r.finish()
-	require.Equal(t, 3, res.Released, "two pods and a tunnel")
-	require.Equal(t, 2, res.BlocksClaimed)
-	require.Zero(t, res.NodesWithoutBlock, "of those that are there")
-	require.Zero(t, res.Unscheduled)
+	must.Eq(t, 3, res.Released, must.Sprint("two pods and a tunnel"))
+	must.Eq(t, 2, res.BlocksClaimed)
+	must.Zero(t, res.NodesWithoutBlock, must.Sprint("of those that are there"))
+	must.Zero(t, res.Unscheduled)
 
 	s.Events = s.Events[:1]
 	_, r = requests(t, s)
 	res = r.finish()
-	require.Equal(t, 3, res.BlocksClaimed, "a drained node keeps its block")
-	require.Equal(t, 1, res.Blocks.OnePod)
+	must.Eq(t, 3, res.BlocksClaimed, must.Sprint("a drained node keeps its block"))
+	must.Eq(t, 1, res.Blocks.OnePod)
 
 	s.Events[0].Nodes = []string{"0", "1", "2"}
 	_, r = requests(t, s)
 	res = r.finish()
-	require.Equal(t, 6, res.Unscheduled)
-	require.Equal(t, 3, res.Blocks.OnePod, "the tunnels")
+	must.Eq(t, 6, res.Unscheduled)
+	must.Eq(t, 3, res.Blocks.OnePod, must.Sprint("the tunnels"))
 }
 
 func TestAddNodes(t *testing.T) {
@@ -117,7 +117,7 @@ func TestAddNodes(t *testing.T) {
 		},
 	}
 	all, _ := requests(t, s)
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"node-0", "node-0", "node-0", "node-1", "node-1", "node-1", "node-2", "node-2", "node-2",
 		"node-0", "node-2", // the pods of node-1
 		"node-3", "node-3", "extra-0", "extra-0", "extra-0",
@@ -135,15 +135,15 @@ func TestLabelsAndStrictness(t *testing.T) {
 		},
 	}
 	all, _ := requests(t, s)
-	require.Len(t, all, 9+30)
+	must.Len(t, 9+30, all)
 	for _, m := range all {
 		switch {
 		case time.Duration(m.At) < time.Second:
-			require.Contains(t, []Outcome{own, borrowed}, m.Outcome, "%+v", m)
+			must.SliceContains(t, []Outcome{own, borrowed}, m.Outcome, must.Sprintf("%+v", m))
 		case time.Duration(m.At) < 2*time.Second:
-			require.Equal(t, map[bool]Outcome{true: refusedStrict, false: own}[m.Node == "node-2"], m.Outcome, "%+v", m)
+			must.Eq(t, map[bool]Outcome{true: refusedStrict, false: own}[m.Node == "node-2"], m.Outcome, must.Sprintf("%+v", m))
 		default:
-			require.Equal(t, refusedNoPool, m.Outcome, "%+v", m)
+			must.Eq(t, refusedNoPool, m.Outcome, must.Sprintf("%+v", m))
 		}
 	}
 }
@@ -156,19 +156,19 @@ func TestReuseGap(t *testing.T) {
 		Churn: &Churn{PerSecond: 2, For: Duration(time.Minute)},
 	}
 	res, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 120, res.Released)
-	require.Equal(t, time.Second, time.Duration(*res.ReuseGap))
+	must.NoError(t, err)
+	must.Eq(t, 120, res.Released)
+	must.Eq(t, time.Second, time.Duration(*res.ReuseGap))
 	s.IPCooldownSeconds = 10
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	// Calico notes releases in whole seconds: up to one second less.
-	require.Equal(t, 9500*time.Millisecond, time.Duration(*res.ReuseGap))
-	require.Positive(t, res.RefusedPoolEmpty)
+	must.Eq(t, 9500*time.Millisecond, time.Duration(*res.ReuseGap))
+	must.Positive(t, res.RefusedPoolEmpty)
 	s.Churn, s.IPCooldownSeconds = nil, 0
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Nil(t, res.ReuseGap)
+	must.NoError(t, err)
+	must.Nil(t, res.ReuseGap)
 }
 
 // TestStopped: a run that is told to stop does, and one that is not goes on to its
@@ -180,19 +180,19 @@ func TestStopped(t *testing.T) {
 		calls = 0
 		return Options{Headroom: true, Progress: func(done, of int) bool {
 			calls++
-			require.Equal(t, 10_000, of)
-			require.Equal(t, calls*progressEvery, done)
+			must.Eq(t, 10_000, of)
+			must.Eq(t, calls*progressEvery, done)
 			return goOn || calls < 2
 		}}
 	}
 	_, err := Run(s, tell(false))
-	require.ErrorIs(t, err, ErrStopped)
-	require.Equal(t, 2, calls)
+	must.ErrorIs(t, err, ErrStopped)
+	must.Eq(t, 2, calls)
 	o := tell(true)
 	o.Headroom = false
 	_, err = Run(s, o)
-	require.NoError(t, err)
-	require.Equal(t, 2, calls)
+	must.NoError(t, err)
+	must.Eq(t, 2, calls)
 }
 
 // TestSamples: as many as asked for, the first before anything and the last after
@@ -201,18 +201,18 @@ func TestSamples(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 4, PodsPerNode: 25}}
 	for _, n := range []int{2, 3, 11, 101, 500} {
 		res, err := Run(s, Options{Samples: n})
-		require.NoError(t, err)
-		require.Len(t, res.Samples, min(n, 101))
-		require.Nil(t, res.Map)
+		must.NoError(t, err)
+		must.Len(t, min(n, 101), res.Samples)
+		must.Nil(t, res.Map)
 		for i, sample := range res.Samples {
 			if n <= 101 {
-				require.Equal(t, 100*i/(n-1), sample.Request)
+				must.Eq(t, 100*i/(n-1), sample.Request)
 			}
 		}
 	}
 	res, err := Run(s, Options{Samples: 1})
-	require.NoError(t, err)
-	require.Len(t, res.Samples, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, res.Samples)
 }
 
 // TestSamplesOfEvents: a drain shows although nobody had counted on its requests.
@@ -227,19 +227,19 @@ func TestSamplesOfEvents(t *testing.T) {
 		},
 	}
 	res, err := Run(s, Options{Samples: 10, Map: true})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	seen := make(map[Duration]bool)
 	for i, sample := range res.Samples {
 		seen[sample.At] = true
-		require.Equal(t, sample.At, res.Map.Frames[i].At)
+		must.Eq(t, sample.At, res.Map.Frames[i].At)
 		if i > 0 {
-			require.GreaterOrEqual(t, sample.Request, res.Samples[i-1].Request)
+			must.GreaterEq(t, res.Samples[i-1].Request, sample.Request)
 		}
 	}
-	require.Len(t, seen, 5)
+	must.MapLen(t, 5, seen)
 	res, err = Run(s, Options{Samples: 3})
-	require.NoError(t, err)
-	require.Len(t, res.Samples, 3, "fewer than events")
+	must.NoError(t, err)
+	must.Len(t, 3, res.Samples, must.Sprint("fewer than events"))
 }
 
 // TestNodesInNeed: of the nodes without a block those that would use one.
@@ -249,14 +249,14 @@ func TestNodesInNeed(t *testing.T) {
 		Events: []Event{{Do: addNodes, Group: &Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {1, 1}}}}},
 	}
 	res, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 3, res.NodesWithoutBlock)
-	require.Equal(t, 1, res.NodesInNeed)
+	must.NoError(t, err)
+	must.Eq(t, 3, res.NodesWithoutBlock)
+	must.Eq(t, 1, res.NodesInNeed)
 	s.TunnelIPPerNode = true
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 3, res.NodesWithoutBlock)
-	require.Equal(t, 3, res.NodesInNeed)
+	must.NoError(t, err)
+	must.Eq(t, 3, res.NodesWithoutBlock)
+	must.Eq(t, 3, res.NodesInNeed)
 }
 
 // TestStrictOrEmpty: a node is refused by strict affinity only where somebody else
@@ -264,16 +264,16 @@ func TestNodesInNeed(t *testing.T) {
 func TestStrictOrEmpty(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/27"), BlockSize: 28, Group: Group{Nodes: 1, PodsPerNode: 40}, StrictAffinity: true}
 	res, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, []int{0, 8}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
+	must.NoError(t, err)
+	must.Eq(t, []int{0, 8}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
 	s.Reservations = []string{"10.0.0.0/30"}
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, []int{0, 12}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
+	must.NoError(t, err)
+	must.Eq(t, []int{0, 12}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
 	s.Reservations, s.Nodes, s.PodsPerNode = nil, 3, 10
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, []int{10, 0}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
+	must.NoError(t, err)
+	must.Eq(t, []int{10, 0}, []int{res.RefusedStrict, res.RefusedPoolEmpty})
 	s.Pool, s.BlockSize, s.Labels = netip.Prefix{}, 0, map[string]string{"rack": "a"}
 	s.Pools = []Pool{
 		{Name: "a", CIDR: netip.MustParsePrefix("10.0.0.0/28"), BlockSize: 28, NodeSelector: "rack == 'a'"},
@@ -281,8 +281,8 @@ func TestStrictOrEmpty(t *testing.T) {
 	}
 	s.Nodes, s.PodsPerNode = 1, 20
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, []int{0, 4}, []int{res.RefusedStrict, res.RefusedPoolEmpty}, "what another rack has is not for this one")
+	must.NoError(t, err)
+	must.Eq(t, []int{0, 4}, []int{res.RefusedStrict, res.RefusedPoolEmpty}, must.Sprint("what another rack has is not for this one"))
 }
 
 // TestFreeBlocks: blocks that are reserved whole are not free, by one entry or by two.
@@ -292,9 +292,9 @@ func TestFreeBlocks(t *testing.T) {
 		Reservations: []string{"10.0.0.0/26", "10.0.0.64/29", "10.0.0.72/29", "10.0.0.80/29", "10.1.0.0/24"},
 	}
 	res, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 16, res.BlocksTotal)
-	require.Equal(t, 16-5-3, res.Blocks.Free)
+	must.NoError(t, err)
+	must.Eq(t, 16, res.BlocksTotal)
+	must.Eq(t, 16-5-3, res.Blocks.Free)
 }
 
 // TestChurnTakesAll: every pod is restarted some time, the first and the last too.
@@ -306,9 +306,9 @@ func TestChurnTakesAll(t *testing.T) {
 		asked[m.Node]++
 	}
 	for node, n := range asked {
-		require.Greater(t, n, 10, node)
+		must.Greater(t, 10, n, must.Sprint(node))
 	}
-	require.Len(t, asked, 9)
+	must.MapLen(t, 9, asked)
 }
 
 // TestDrainOfAll: where every node is drained, no pod has a node to go to.
@@ -319,9 +319,9 @@ func TestDrainOfAll(t *testing.T) {
 		s.Events[0].Nodes = append(s.Events[0].Nodes, fmt.Sprintf("node-%d", i))
 	}
 	res, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 60_000, res.Unscheduled)
-	require.Equal(t, 60_000, res.Released)
+	must.NoError(t, err)
+	must.Eq(t, 60_000, res.Unscheduled)
+	must.Eq(t, 60_000, res.Released)
 }
 
 // TestUndrain: nodes take pods again, and first those that no node took.
@@ -337,11 +337,11 @@ func TestUndrain(t *testing.T) {
 		},
 	}
 	all, r := requests(t, s)
-	require.Equal(t, []string{"0", "1", "0", "1", "1", "1", "0", "0", "0", "0", "1", "1", "1", "1"}, nodesOf(all))
-	require.Zero(t, r.finish().Unscheduled)
+	must.Eq(t, []string{"0", "1", "0", "1", "1", "1", "0", "0", "0", "0", "1", "1", "1", "1"}, nodesOf(all))
+	must.Zero(t, r.finish().Unscheduled)
 	s.Events = s.Events[:2]
 	_, r = requests(t, s)
-	require.Equal(t, 4, r.finish().Unscheduled)
+	must.Eq(t, 4, r.finish().Unscheduled)
 }
 
 func TestScale(t *testing.T) {
@@ -366,17 +366,17 @@ func TestScale(t *testing.T) {
 		return nodesOf(all), running, r.finish()
 	}
 	names, running, _ := end(2)
-	require.Equal(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0"}, names, "db/a on 0, then three more: the named pod is not one of them")
-	require.Equal(t, []int{4, 3, 3}, running)
+	must.Eq(t, []string{"0", "1", "2", "0", "1", "2", "0", "1", "2", "0"}, names, must.Sprint("db/a on 0, then three more: the named pod is not one of them"))
+	must.Eq(t, []int{4, 3, 3}, running)
 	_, running, res := end(3)
-	require.Equal(t, []int{1, 2, 2}, running, "the fullest node's last goes first; db/a stays")
-	require.Equal(t, 5, res.Released)
+	must.Eq(t, []int{1, 2, 2}, running, must.Sprint("the fullest node's last goes first; db/a stays"))
+	must.Eq(t, 5, res.Released)
 	_, _, res = end(4)
-	require.Equal(t, 5, res.Unscheduled, "with db/a")
+	must.Eq(t, 5, res.Unscheduled, must.Sprint("with db/a"))
 	_, _, res = end(5)
-	require.Equal(t, 8, res.Unscheduled, "three more that no node takes")
+	must.Eq(t, 8, res.Unscheduled, must.Sprint("three more that no node takes"))
 	_, _, res = end(6)
-	require.Equal(t, 3, res.Unscheduled)
+	must.Eq(t, 3, res.Unscheduled)
 }
 
 // TestPools: a pool that is added takes what the others have no room for, and one that
@@ -395,20 +395,20 @@ func TestPools(t *testing.T) {
 	}
 	all, r := requests(t, s)
 	res := r.finish()
-	require.Equal(t, refusedPoolEmpty, all[8].Outcome)
-	require.Equal(t, []Outcome{refusedPoolEmpty, refusedPoolEmpty, own}, []Outcome{all[9].Outcome, all[10].Outcome, all[11].Outcome}, "refused twice more")
-	require.Equal(t, "10.0.0.8", all[11].Address.String())
+	must.Eq(t, refusedPoolEmpty, all[8].Outcome)
+	must.Eq(t, []Outcome{refusedPoolEmpty, refusedPoolEmpty, own}, []Outcome{all[9].Outcome, all[10].Outcome, all[11].Outcome}, must.Sprint("refused twice more"))
+	must.Eq(t, "10.0.0.8", all[11].Address.String())
 	for _, m := range all[12:21] {
-		require.Equal(t, own, m.Outcome)
-		require.True(t, s.Events[0].Pool.CIDR.Contains(m.Address), "the first pool is disabled")
+		must.Eq(t, own, m.Outcome)
+		must.True(t, s.Events[0].Pool.CIDR.Contains(m.Address), must.Sprint("the first pool is disabled"))
 	}
-	require.Equal(t, refusedNoPool, all[21].Outcome, "so is the second")
-	require.Zero(t, res.BlocksTotal)
-	require.Zero(t, res.Blocks.Free)
-	require.Equal(t, 2, res.Blocks.Claimed, "one of each")
-	require.Equal(t, 5, res.Retries, "three of the first, two of the last")
-	require.Equal(t, 1, res.Waiting)
-	require.Equal(t, 2, res.PodsRefused)
+	must.Eq(t, refusedNoPool, all[21].Outcome, must.Sprint("so is the second"))
+	must.Zero(t, res.BlocksTotal)
+	must.Zero(t, res.Blocks.Free)
+	must.Eq(t, 2, res.Blocks.Claimed, must.Sprint("one of each"))
+	must.Eq(t, 5, res.Retries, must.Sprint("three of the first, two of the last"))
+	must.Eq(t, 1, res.Waiting)
+	must.Eq(t, 2, res.PodsRefused)
 }
 
 func TestBlockLimit(t *testing.T) {
@@ -421,7 +421,7 @@ func TestBlockLimit(t *testing.T) {
 	for _, m := range all {
 		outcomes = append(outcomes, m.Outcome)
 	}
-	require.Equal(t, []Outcome{own, own, refusedBlockLimit, own, own, refusedBlockLimit, own}, outcomes)
+	must.Eq(t, []Outcome{own, own, refusedBlockLimit, own, own, refusedBlockLimit, own}, outcomes)
 }
 
 // TestReplacedByName: a node's name stands for its successor, whose name nobody has.
@@ -438,12 +438,12 @@ func TestReplacedByName(t *testing.T) {
 		},
 	}
 	all, r := requests(t, s)
-	require.Equal(t, []string{"node-3", "node-4", "node-6", "node-5", "node-7", "node-8", "0-node"}, nodesOf(all), "0-node is the emptiest")
-	require.Nil(t, r.places[0])
+	must.Eq(t, []string{"node-3", "node-4", "node-6", "node-5", "node-7", "node-8", "0-node"}, nodesOf(all), must.Sprint("0-node is the emptiest"))
+	must.Nil(t, r.places[0])
 	res := r.finish()
-	require.Equal(t, 7, res.NodesStarted)
-	require.Equal(t, 1, res.Unheld, "of the pod that was interrupted")
-	require.Equal(t, 3, res.Blocks.Dead, "node-3, node-6 and node-5 left theirs behind")
+	must.Eq(t, 7, res.NodesStarted)
+	must.Eq(t, 1, res.Unheld, must.Sprint("of the pod that was interrupted"))
+	must.Eq(t, 3, res.Blocks.Dead, must.Sprint("node-3, node-6 and node-5 left theirs behind"))
 }
 
 // TestWindows: Windows nodes keep four addresses of each block, and need strict
@@ -454,17 +454,17 @@ func TestWindows(t *testing.T) {
 		Group: Group{Nodes: 10, PodsPerNode: 14, Windows: true},
 	}
 	r, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 20, r.BlocksClaimed, "12 pods fit a block")
-	require.Equal(t, 140, r.Own)
+	must.NoError(t, err)
+	must.Eq(t, 20, r.BlocksClaimed, must.Sprint("12 pods fit a block"))
+	must.Eq(t, 140, r.Own)
 	s.Windows = false
 	r, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 10, r.BlocksClaimed, "16 pods fit a block")
+	must.NoError(t, err)
+	must.Eq(t, 10, r.BlocksClaimed, must.Sprint("16 pods fit a block"))
 
 	s.Windows, s.StrictAffinity = true, false
 	_, err = Run(s, Options{})
-	require.ErrorContains(t, err, "windows true without strictAffinity")
+	must.ErrorContains(t, err, "windows true without strictAffinity")
 
 	// It must stay on, whenever the nodes come up.
 	s.Windows, s.StrictAffinity = false, true
@@ -474,18 +474,18 @@ func TestWindows(t *testing.T) {
 		{Do: setStrictAffinity},
 	}
 	_, err = Run(s, Options{})
-	require.ErrorContains(t, err, "events[2].strict false with Windows nodes: Calico then refuses them every address; leave strictAffinity on")
+	must.ErrorContains(t, err, "events[2].strict false with Windows nodes: Calico then refuses them every address; leave strictAffinity on")
 	s.Events = s.Events[:2]
 	res, err := begin(s, Options{})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, b := range res.engine.State().Blocks {
 		if b.Owner.Name == "node-10" && b.CIDR.Addr() == netip.MustParseAddr("10.74.1.0") {
-			require.Len(t, b.Allocations, 5, "a pod that asks for its address has the block made like others")
-			require.Zero(t, res.result.Refused())
+			must.Len(t, 5, b.Allocations, must.Sprint("a pod that asks for its address has the block made like others"))
+			must.Zero(t, res.result.Refused())
 			return
 		}
 	}
-	require.Equal(t, 1, res.result.RefusedTaken, "the first three are the node's")
+	must.Eq(t, 1, res.result.RefusedTaken, must.Sprint("the first three are the node's"))
 }
 
 // TestWindowsBlocks: what a host keeps is neither in use nor borrowed, and a block of
@@ -496,16 +496,16 @@ func TestWindowsBlocks(t *testing.T) {
 		Group: Group{Nodes: 1, PodsPerNode: 13, Windows: true}, Events: []Event{{Do: scalePods, Pods: 1}},
 	}
 	res, err := consistent(s, Options{Samples: 2, Map: true, PerNode: true})
-	require.NoError(t, err)
-	require.Equal(t, 1, res.Blocks.Empty)
-	require.Equal(t, 1, res.Blocks.OnePod)
-	require.Equal(t, Cell{InUse: 1}, replay(res.Map))
+	must.NoError(t, err)
+	must.Eq(t, 1, res.Blocks.Empty)
+	must.Eq(t, 1, res.Blocks.OnePod)
+	must.Eq(t, Cell{InUse: 1}, replay(res.Map))
 	// Four addresses have no room for a pod, and fewer none for what the host keeps.
 	s.Events = nil
 	for size := 30; size <= 32; size++ {
 		s.BlockSize = size
 		res, err := Run(s, Options{})
-		require.NoError(t, err)
-		require.Equal(t, 13, res.RefusedNoPool, "/%d", size)
+		must.NoError(t, err)
+		must.Eq(t, 13, res.RefusedNoPool, must.Sprintf("/%d", size))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/pool"
@@ -17,35 +17,35 @@ import (
 // request for both families gives it.
 func TestFamilies(t *testing.T) {
 	f, err := os.Open("../../testdata/field/13-plan-dual-stack.yaml")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	entries, err := Read("x", f)
-	require.NoError(t, err)
-	require.Len(t, entries, 2)
-	require.Equal(t, "dual stack (IPv4)", entries[0].Name)
-	require.Equal(t, "dual stack (IPv6)", entries[1].Name)
+	must.NoError(t, err)
+	must.Len(t, 2, entries)
+	must.Eq(t, "dual stack (IPv4)", entries[0].Name)
+	must.Eq(t, "dual stack (IPv6)", entries[1].Name)
 
 	var apart [2][]netip.Addr
 	for k := range entries {
 		_, err := Run(entries[k].Scenario, Options{Each: func(m *Moment) { apart[k] = append(apart[k], m.Address) }})
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 	a := ipam.New(ipam.Options{Now: ipam.NewClock(start).Now})
 	for k := range entries {
-		require.NoError(t, a.SetPool(entries[k].Pools[0].spec()))
+		must.NoError(t, a.SetPool(entries[k].Pools[0].spec()))
 	}
 	for n := range entries[0].Nodes {
-		require.NoError(t, a.SetNode(ipam.Node{Name: fmt.Sprintf("node-%d", n)}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: fmt.Sprintf("node-%d", n)}))
 	}
 	var both [2][]netip.Addr
 	for p := range entries[0].PodsPerNode {
 		for n := range entries[0].Nodes {
 			v4, v6, err := a.AutoAssign(ipam.AutoAssignArgs{Host: fmt.Sprintf("node-%d", n), Num4: 1, Num6: 1, Handle: fmt.Sprint(n, "-", p), Use: pool.Workload})
-			require.NoError(t, err)
+			must.NoError(t, err)
 			both[0], both[1] = append(both[0], v4.IPs[0].Addr()), append(both[1], v6.IPs[0].Addr())
 		}
 	}
-	require.Equal(t, both, apart)
+	must.Eq(t, both, apart)
 }
 
 // TestFamiliesOfEvents: each family has its own pools and addresses, and a fault is
@@ -63,13 +63,13 @@ events:
 - {at: 4m, do: set-cooldown, seconds: 5}
 `
 	entries, err := Read("x", strings.NewReader(text))
-	require.NoError(t, err)
-	require.Equal(t, "(IPv4)", entries[0].Name)
-	require.Len(t, entries[0].Events, 3)
-	require.Len(t, entries[1].Events, 3)
-	require.Equal(t, disablePool, entries[1].Events[0].Do)
-	require.True(t, entries[0].Events[1].Address.IsValid())
-	require.False(t, entries[1].Events[1].Address.IsValid())
+	must.NoError(t, err)
+	must.Eq(t, "(IPv4)", entries[0].Name)
+	must.Len(t, 3, entries[0].Events)
+	must.Len(t, 3, entries[1].Events)
+	must.Eq(t, disablePool, entries[1].Events[0].Do)
+	must.True(t, entries[0].Events[1].Address.IsValid())
+	must.False(t, entries[1].Events[1].Address.IsValid())
 
 	for old, c := range map[string][2]string{
 		"cidr: 10.0.0.0/24":  {"cidr: 10.0.0.1/24", "x:3: pools[1].cidr 10.0.0.1/24"},
@@ -79,6 +79,6 @@ events:
 		"name: four":         {"name: six", `x:3: pools[1].name "six": is another pool's too`},
 	} {
 		_, err := Read("x", strings.NewReader(strings.Replace(text, old, c[0], 1)))
-		require.ErrorContains(t, err, c[1])
+		must.ErrorContains(t, err, c[1])
 	}
 }

@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -59,46 +60,46 @@ nodes: 1
 
 func TestRead(t *testing.T) {
 	entries, err := Read("f.yaml", strings.NewReader(wholeFile))
-	require.NoError(t, err)
-	require.Len(t, entries, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, entries)
 	e := entries[0]
-	require.Equal(t, "f.yaml", e.File)
-	require.Equal(t, 3, e.Line)
-	require.Equal(t, []Bucket{{3, 1}, {5, 1}}, e.PodHistogram)
-	require.Equal(t, Duration(90*time.Second), e.Churn.For)
-	require.Equal(t, Duration(time.Minute), e.Events[5].At)
-	require.Equal(t, map[string]json.RawMessage{"requests": []byte("17"), "blocks": []byte(`{"claimed":3}`)}, e.Want)
-	require.Equal(t, 40, entries[1].Line)
-	require.Empty(t, entries[1].Want)
+	must.Eq(t, "f.yaml", e.File)
+	must.Eq(t, 3, e.Line)
+	must.Eq(t, []Bucket{{3, 1}, {5, 1}}, e.PodHistogram)
+	must.Eq(t, Duration(90*time.Second), e.Churn.For)
+	must.Eq(t, Duration(time.Minute), e.Events[5].At)
+	must.Eq(t, map[string]json.RawMessage{"requests": []byte("17"), "blocks": []byte(`{"claimed":3}`)}, e.Want)
+	must.Eq(t, 40, entries[1].Line)
+	must.MapEmpty(t, entries[1].Want)
 
 	// What is written as JSON reads as the same.
 	text, err := json.Marshal(e.Scenario)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	again, err := Read("f.json", strings.NewReader(string(text)+"\n"+string(text)))
-	require.NoError(t, err)
-	require.Equal(t, e.Scenario, again[0].Scenario)
-	require.Equal(t, e.Scenario, again[1].Scenario)
-	require.Equal(t, 2, again[1].Line)
+	must.NoError(t, err)
+	must.Eq(t, e.Scenario, again[0].Scenario)
+	must.Eq(t, e.Scenario, again[1].Scenario)
+	must.Eq(t, 2, again[1].Line)
 }
 
 // TestReadPlan: plan.jsonl is a file of scenarios with their results.
 func TestReadPlan(t *testing.T) {
 	property.Slow(t)
 	f, err := os.Open("../../testdata/plan.jsonl")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	entries, err := Read("plan.jsonl", f)
-	require.NoError(t, err)
-	require.Len(t, entries, 12)
+	must.NoError(t, err)
+	must.Len(t, 12, entries)
 	for i, e := range entries {
-		require.Equal(t, i+1, e.Line)
-		require.Contains(t, e.Want, datastoreOps)
+		must.Eq(t, i+1, e.Line)
+		must.MapContainsKey(t, e.Want, datastoreOps)
 		got, err := Run(e.Scenario, Options{})
-		require.NoError(t, err)
-		require.Empty(t, e.Differences(&got))
+		must.NoError(t, err)
+		must.SliceEmpty(t, e.Differences(&got))
 		got.Borrowed++
 		got.FirstRefusalRequest++
-		require.Len(t, e.Differences(&got), 2, "the second is not in every line")
+		must.Len(t, 2, e.Differences(&got), must.Sprint("the second is not in every line"))
 	}
 }
 
@@ -109,13 +110,13 @@ func TestDifferences(t *testing.T) {
 	}}
 	gap := Duration(2 * time.Second)
 	got := Result{Totals: Totals{Borrowed: 2277}, ReuseGap: &gap, Blocks: Blocks{Free: 4}}
-	require.Equal(t, []string{"blocks.free: 4, want 3", "borrowed: 2277, want 2278", `reuseGap: "2s", want "1s"`}, e.Differences(&got))
+	must.Eq(t, []string{"blocks.free: 4, want 3", "borrowed: 2277, want 2278", `reuseGap: "2s", want "1s"`}, e.Differences(&got))
 	// Some of the results only: nothing is said of the first borrowing.
 	e.Want["requests"] = []byte("5")
-	require.Len(t, e.Differences(&Result{Totals: Totals{Requests: 5, Borrowed: 2278, FirstBorrowRequest: 3}, ReuseGap: &gap, Blocks: Blocks{Free: 3}}), 1)
+	must.Len(t, 1, e.Differences(&Result{Totals: Totals{Requests: 5, Borrowed: 2278, FirstBorrowRequest: 3}, ReuseGap: &gap, Blocks: Blocks{Free: 3}}))
 	delete(e.Want, "requests")
 	got = Result{Totals: Totals{Borrowed: 2278}, Blocks: Blocks{Free: 3}}
-	require.Equal(t, []string{`reuseGap: 0, want "1s"`}, e.Differences(&got))
+	must.Eq(t, []string{`reuseGap: 0, want "1s"`}, e.Differences(&got))
 }
 
 func TestReadErrors(t *testing.T) {
@@ -159,11 +160,11 @@ func TestReadErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			entries, err := Read("f", strings.NewReader(c.text))
-			require.Empty(t, entries)
-			require.ErrorContains(t, err, c.want)
-			require.NotContains(t, err.Error(), "\n")
+			must.SliceEmpty(t, entries, must.Sprint(entries))
+			must.ErrorContains(t, err, c.want)
+			must.StrNotContains(t, err.Error(), "\n")
 			var at *FileError
-			require.ErrorAs(t, err, &at)
+			must.ErrorAs[*FileError](t, err, &at)
 		})
 	}
 }
@@ -171,7 +172,7 @@ func TestReadErrors(t *testing.T) {
 // TestReadForms: the same scenario in other clothes.
 func TestReadForms(t *testing.T) {
 	want, err := Read("f", strings.NewReader(`{"name":"é/😀","pool":"10.0.0.0/24","nodes":1}`))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for name, text := range map[string]string{
 		"escaped":     `{"name":"\u00e9\/\ud83d\ude00","pool":"10.0.0.0\/24","nodes":1}`,
 		"byte order":  "\ufeff" + `{"name":"é/😀","pool":"10.0.0.0/24","nodes":1}`,
@@ -180,8 +181,8 @@ func TestReadForms(t *testing.T) {
 		"an exponent": `{"name":"é/😀","pool":"10.0.0.0/24","nodes":1e0}`,
 	} {
 		got, err := Read("f", strings.NewReader(text))
-		require.NoError(t, err, name)
-		require.Equal(t, want[0].Scenario, got[0].Scenario, name)
+		must.NoError(t, err, must.Sprint(name))
+		must.Eq(t, want[0].Scenario, got[0].Scenario, must.Sprint(name))
 	}
 }
 
@@ -191,9 +192,9 @@ func FuzzRead(f *testing.F) {
 	f.Add("a: &a {b: *a}")
 	f.Fuzz(func(t *testing.T, text string) {
 		entries, err := Read("f", strings.NewReader(text))
-		require.Equal(t, err != nil, entries == nil)
+		must.Eq(t, err != nil, entries == nil)
 		for _, e := range entries {
-			require.NoError(t, e.Validate())
+			must.NoError(t, e.Validate())
 		}
 	})
 }
@@ -203,7 +204,7 @@ func FuzzRead(f *testing.F) {
 func TestDocumentation(t *testing.T) {
 	property.Slow(t)
 	text, err := os.ReadFile("../../docs/scenarios.md")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	scenarios, used := 0, make(map[string]bool)
 	all := ""
 	for i, part := range strings.Split(string(text), "```") {
@@ -211,29 +212,29 @@ func TestDocumentation(t *testing.T) {
 		if !ok {
 			continue
 		}
-		require.Equal(t, 1, i%2)
+		must.Eq(t, 1, i%2)
 		all += yaml
 		entries, err := Read("docs/scenarios.md", strings.NewReader(yaml))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, e := range entries {
 			result, err := Run(e.Scenario, Options{})
-			require.NoError(t, err)
-			require.Positive(t, result.Assigned)
-			require.Empty(t, e.Differences(&result))
+			must.NoError(t, err)
+			must.Positive(t, result.Assigned)
+			must.SliceEmpty(t, e.Differences(&result))
 			scenarios++
 			for _, event := range e.Events {
 				used[event.Do] = true
 			}
 		}
 	}
-	require.Equal(t, 9, scenarios)
+	must.Eq(t, 9, scenarios)
 	for _, k := range allKinds {
-		require.True(t, used[k], k)
-		require.Contains(t, string(text), "`"+k+"`")
+		must.True(t, used[k], must.Sprint(k))
+		must.StrContains(t, string(text), "`"+k+"`")
 	}
 	for _, of := range []reflect.Type{reflect.TypeFor[Scenario](), reflect.TypeFor[Group](), reflect.TypeFor[Pool](), reflect.TypeFor[PodGroup](), reflect.TypeFor[Event](), reflect.TypeFor[Cleaner](), reflect.TypeFor[Outage]()} {
 		for key := range keys(of) {
-			require.Regexp(t, `\b`+key+`:`, all)
+			must.RegexMatch(t, regexp.MustCompile(`\b`+key+`:`), all)
 		}
 	}
 }

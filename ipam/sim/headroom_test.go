@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -51,12 +51,12 @@ func TestHeadroomCounted(t *testing.T) {
 	n := 0
 	property.Check(t, 1000, 1, func(rt *rapid.T) {
 		any, err := counted(property.Rapid(rt), nil)
-		require.NoError(rt, err)
+		must.NoError(rt, err)
 		if any {
 			n++
 		}
 	})
-	require.Positive(t, n)
+	must.Positive(t, n)
 }
 
 // TestHeadroomCountedRejects: where there seems to be a block too many, or no limit of
@@ -81,20 +81,20 @@ func TestHeadroomAsks(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/20"), Group: Group{Nodes: 40, PodsPerNode: 10}}
 	find := func() *Headroom {
 		r, err := begin(s, Options{HeadroomCounted: true})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		a := &asker{Allocator: r.engine.(*ipam.Allocator)}
 		r.engine = a
 		r.finish()
 		h, err := r.headroom()
-		require.NoError(t, err)
-		require.Zero(t, a.asked)
+		must.NoError(t, err)
+		must.Zero(t, a.asked)
 		return h
 	}
 	s.BlockSize = 24
-	require.Equal(t, &Headroom{Nodes: 369, PodsPerNode: 92}, find())
+	must.Eq(t, &Headroom{Nodes: 369, PodsPerNode: 92}, find())
 	s.BlockSize = 26
-	require.Equal(t, &Headroom{Nodes: 369, NodesFit: 24, PodsPerNode: 92, PodsFit: 54}, find())
+	must.Eq(t, &Headroom{Nodes: 369, NodesFit: 24, PodsPerNode: 92, PodsFit: 54}, find())
 	s.Pools = []Pool{{Name: "pool", CIDR: s.Pool, BlockSize: 26, NodeSelector: "all()"}}
 	s.Pool, s.BlockSize = netip.Prefix{}, 0
-	require.Nil(t, find())
+	must.Nil(t, find())
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 )
@@ -36,15 +36,15 @@ func TestMachines(t *testing.T) {
 	}
 	o := Options{Samples: 10, Map: true, PerNode: true}
 	r, err := begin(s, o)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	// Of node-0 four move, and of node-1 the four that it had and two of those.
 	res := r.finish()
-	require.Equal(t, 10, res.Kept)
-	require.Equal(t, 10, res.Moved, "into blocks of others")
-	require.Zero(t, res.Borrowed+res.Refused()+res.Unheld)
-	require.Equal(t, 5, r.groups.counts[0].running)
+	must.Eq(t, 10, res.Kept)
+	must.Eq(t, 10, res.Moved, must.Sprint("into blocks of others"))
+	must.Zero(t, res.Borrowed+res.Refused()+res.Unheld)
+	must.Eq(t, 5, r.groups.counts[0].running)
 	_, err = consistent(s, o)
-	require.NoError(t, err)
+	must.NoError(t, err)
 
 	// Each of those left has one address, its handle, and the attributes of its pod.
 	machines := 0
@@ -53,13 +53,13 @@ func TestMachines(t *testing.T) {
 			if vm, is := a.Active.Get(ipam.AttrVMI); is {
 				machines++
 				pod, _ := a.Active.Get(ipam.AttrPod)
-				require.Equal(t, "k8s-pod-network.default."+vm, a.Handle)
-				require.True(t, strings.HasPrefix(pod, "virt-launcher-"+vm+"-"), pod)
-				require.Zero(t, a.Alternate.Len())
+				must.Eq(t, "k8s-pod-network.default."+vm, a.Handle)
+				must.True(t, strings.HasPrefix(pod, "virt-launcher-"+vm+"-"), must.Sprint(pod))
+				must.Zero(t, a.Alternate.Len())
 			}
 		}
 	}
-	require.Equal(t, 5, machines)
+	must.Eq(t, 5, machines)
 
 	// Pods that restart get others; machines do not.
 	s.Events = []Event{{At: minute(1), Do: replacePods, Count: 18}}
@@ -70,8 +70,8 @@ func TestMachines(t *testing.T) {
 		}
 	}
 	_, err = Run(s, o)
-	require.NoError(t, err)
-	require.Len(t, addresses, 12)
+	must.NoError(t, err)
+	must.MapLen(t, 12, addresses)
 }
 
 // TestMachinesRefused: a node that may have no more blocks, and no room in those, takes no
@@ -84,16 +84,16 @@ func TestMachinesRefused(t *testing.T) {
 		Events: []Event{{At: Duration(time.Second), Do: drainNodes, Nodes: []string{"node-0"}}},
 	}
 	res, err := consistent(s, Options{Samples: 3, Map: true, PerNode: true})
-	require.NoError(t, err)
-	require.Equal(t, 4, res.Waiting)
-	require.Equal(t, 4, res.Unheld, "they are the machines'")
-	require.Zero(t, res.Released)
+	must.NoError(t, err)
+	must.Eq(t, 4, res.Waiting)
+	must.Eq(t, 4, res.Unheld, must.Sprint("they are the machines'"))
+	must.Zero(t, res.Released)
 	s.Events = append(s.Events, Event{At: Duration(2 * time.Minute), Do: scalePods, PodGroup: "vm"})
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Zero(t, res.Unheld+res.Waiting)
-	require.Equal(t, 8, res.Released)
+	must.NoError(t, err)
+	must.Zero(t, res.Unheld+res.Waiting)
+	must.Eq(t, 8, res.Released)
 
 	s.Calico = "v3.31"
-	require.ErrorContains(t, s.Validate(), "podGroups[0].virtualMachines true: Calico v3.31 lets no machine keep its address; v3.32 is the first release that does")
+	must.ErrorContains(t, s.Validate(), "podGroups[0].virtualMachines true: Calico v3.31 lets no machine keep its address; v3.32 is the first release that does")
 }

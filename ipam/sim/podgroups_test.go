@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -42,29 +42,29 @@ func TestPodGroups(t *testing.T) {
 			pods = append(pods, m.Group)
 		}
 	}})
-	require.NoError(t, err)
-	require.Equal(t, "| db web db web db web db web db", strings.Join(append([]string{"|"}, pods[1:]...), " "), "5 and 4 take turns, after the tunnel")
-	require.Equal(t, map[string]map[Outcome]int{"web": {own: 16}, "db": {own: 16, refusedPoolEmpty: 2}}, res.PerPodGroup)
-	require.Equal(t, "db", res.FirstRefusal.Group)
-	require.Equal(t, map[string]map[string]int{"data": {"db": 16}, "rest": {"web": 16, "tunnels": 4}}, res.PerPool)
+	must.NoError(t, err)
+	must.Eq(t, "| db web db web db web db web db", strings.Join(append([]string{"|"}, pods[1:]...), " "), must.Sprint("5 and 4 take turns, after the tunnel"))
+	must.Eq(t, map[string]map[Outcome]int{"web": {own: 16}, "db": {own: 16, refusedPoolEmpty: 2}}, res.PerPodGroup)
+	must.Eq(t, "db", res.FirstRefusal.Group)
+	must.Eq(t, map[string]map[string]int{"data": {"db": 16}, "rest": {"web": 16, "tunnels": 4}}, res.PerPool)
 
 	// With strict affinity what other nodes do not use is out of reach, but not what is
 	// in a pool of others.
 	s.StrictAffinity, s.PodGroups[1].Pods = true, 17
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, 1, res.PerPodGroup["db"][refusedPoolEmpty])
-	require.Zero(t, res.RefusedStrict)
+	must.NoError(t, err)
+	must.Eq(t, 1, res.PerPodGroup["db"][refusedPoolEmpty])
+	must.Zero(t, res.RefusedStrict)
 
 	// Labels that no pool asks for: no pool.
 	s = shops()
 	s.Pools[1].NamespaceSelector = "team == 'web'"
 	s.TunnelIPPerNode = false
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, map[Outcome]int{refusedNoPool: 16}, res.PerPodGroup["web"])
-	require.Equal(t, 16, res.RefusedNoPool)
-	require.Equal(t, "web", res.FirstRefusal.Group)
+	must.NoError(t, err)
+	must.Eq(t, map[Outcome]int{refusedNoPool: 16}, res.PerPodGroup["web"])
+	must.Eq(t, 16, res.RefusedNoPool)
+	must.Eq(t, "web", res.FirstRefusal.Group)
 }
 
 // TestPodGroupsOfEvents: pods stay in their group, whatever happens to their nodes.
@@ -86,13 +86,13 @@ func TestPodGroupsOfEvents(t *testing.T) {
 		{At: minutes(9), Do: scalePods, Pods: 7, PodGroup: "web"},
 	}
 	res, err := consistent(s, Options{Samples: 20, Map: true, PerNode: true})
-	require.NoError(t, err)
-	require.Equal(t, map[string]map[string]int{"data": {"db": 12, "others": 1}, "rest": {"web": 7, "tunnels": 6}}, res.PerPool)
-	require.Zero(t, res.Refused())
+	must.NoError(t, err)
+	must.Eq(t, map[string]map[string]int{"data": {"db": 12, "others": 1}, "rest": {"web": 7, "tunnels": 6}}, res.PerPool)
+	must.Zero(t, res.Refused())
 	s.Events = s.Events[:5]
 	r, err := begin(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, []int{20, 10}, []int{r.groups.counts[0].running, r.groups.counts[1].running}, "the last node runs four of web and none of a number in all")
+	must.NoError(t, err)
+	must.Eq(t, []int{20, 10}, []int{r.groups.counts[0].running, r.groups.counts[1].running}, must.Sprint("the last node runs four of web and none of a number in all"))
 }
 
 // TestPodGroupsHeadroom: more nodes and pods are as those that there are.
@@ -100,9 +100,9 @@ func TestPodGroupsHeadroom(t *testing.T) {
 	s := shops()
 	s.PodGroups[1].Pods = 8 // of 16
 	res, err := Run(s, Options{Headroom: true})
-	require.NoError(t, err)
-	require.Equal(t, 7, res.Headroom.PodsPerNode, "web db web web db web, of which db takes the eight addresses that are left, web, and then it is db's turn again")
-	require.Equal(t, 47, res.Headroom.Nodes, "236 addresses are left of rest, and the next node takes five")
+	must.NoError(t, err)
+	must.Eq(t, 7, res.Headroom.PodsPerNode, must.Sprint("web db web web db web, of which db takes the eight addresses that are left, web, and then it is db's turn again"))
+	must.Eq(t, 47, res.Headroom.Nodes, must.Sprint("236 addresses are left of rest, and the next node takes five"))
 }
 
 // inGroups puts the pods of a scenario into so many groups of one namespace, that every
@@ -254,7 +254,7 @@ groups:
 for: 1h
 `
 	_, err := Read("f", strings.NewReader(good))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for name, c := range map[string][3]string{
 		"pods of nodes":       {"nodes: 2\n", "nodes: 2\npodsPerNode: 7\n", "f:3: podsPerNode 7: with podGroups the groups say how many, or podsOf: {web: 7}"},
 		"a histogram":         {"nodes: 2\n", "nodes: 2\npodHistogram: [{pods: 3, nodes: 1}]\n", "f:3: podHistogram with podGroups: make a group of nodes for each number of pods, with podsOf: {web: 3}"},
@@ -277,9 +277,9 @@ for: 1h
 		"tunnels and a label": {"cidr: 10.0.0.0/24", "cidr: 10.0.0.0/24, namespaceSelector: has(x), allowedUses: [Workload, Tunnel]", "f:1: pools[0].namespaceSelector has(x): must be empty or all() where Tunnel is allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, 1, strings.Count(good, c[0]))
+			must.Eq(t, 1, strings.Count(good, c[0]))
 			_, err := Read("f", strings.NewReader(strings.Replace(good, c[0], c[1], 1)))
-			require.ErrorContains(t, err, c[2])
+			must.ErrorContains(t, err, c[2])
 		})
 	}
 	for text, want := range map[string]string{
@@ -289,6 +289,6 @@ for: 1h
 		"pool: 10.0.0.0/24\nnodes: 1\npodGroups: [" + strings.Repeat("{name: a},", maxPodGroups+1) + "]\n": "f:3: podGroups has 1001: must be at most 1000",
 	} {
 		_, err := Read("f", strings.NewReader(text))
-		require.ErrorContains(t, err, want)
+		must.ErrorContains(t, err, want)
 	}
 }

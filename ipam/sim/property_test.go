@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -416,13 +416,13 @@ func TestAnonymousAgree(t *testing.T) {
 	})
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), Group: Group{Nodes: 3, PodsPerNode: 100}, TunnelIPPerNode: true}
 	r, err := begin(s, Options{})
-	require.NoError(t, err)
-	require.Empty(t, r.engine.State().Handles)
-	require.Equal(t, "node-1-84", r.result.FirstRefusal.Pod)
+	must.NoError(t, err)
+	must.SliceEmpty(t, r.engine.State().Handles)
+	must.Eq(t, "node-1-84", r.result.FirstRefusal.Pod)
 	s.Events = []Event{{Do: removeNodes, Nodes: []string{"node-0"}}}
 	r, err = begin(s, Options{})
-	require.NoError(t, err)
-	require.NotEmpty(t, r.engine.State().Handles)
+	must.NoError(t, err)
+	must.SliceNotEmpty(t, r.engine.State().Handles)
 }
 
 // agree runs the scenario on both engines. The reference's may be spoilt.
@@ -469,7 +469,7 @@ func TestCleaned(t *testing.T) {
 		}
 		cleaned += res.Cleaned.Addresses
 	})
-	require.Positive(t, cleaned)
+	must.Positive(t, cleaned)
 }
 
 // deaf is an engine that does not hear of every third release.
@@ -577,7 +577,7 @@ func TestHeadroom(t *testing.T) {
 			}
 		}
 	})
-	require.Positive(t, found)
+	must.Positive(t, found)
 }
 
 // TestHeadroomEnds: nodes that ask for nothing are passed over, names that exist too,
@@ -586,22 +586,22 @@ func TestHeadroomEnds(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 3, PodHistogram: []Bucket{{0, 2}, {10, 1}}}}
 	find := func(requests int) Headroom {
 		res, err := Run(s, Options{Headroom: true, HeadroomRequests: requests})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return *res.Headroom
 	}
 	// One of three nodes runs ten pods, the second: 24 more of those fit, and the one
 	// after them finds 6 addresses.
-	require.Equal(t, Headroom{Nodes: 73, NodesFit: 46, PodsPerNode: 82, PodsFit: 80}, find(0))
-	require.Equal(t, Headroom{Nodes: 2, NodesFit: 2, NodesAtLeast: true, PodsPerNode: 2, PodsFit: 2, PodsAtLeast: true}, find(5))
+	must.Eq(t, Headroom{Nodes: 73, NodesFit: 46, PodsPerNode: 82, PodsFit: 80}, find(0))
+	must.Eq(t, Headroom{Nodes: 2, NodesFit: 2, NodesAtLeast: true, PodsPerNode: 2, PodsFit: 2, PodsAtLeast: true}, find(5))
 
 	s.PodHistogram = []Bucket{{0, 1}}
-	require.Equal(t, Headroom{Nodes: NoEnd, NodesFit: NoEnd, PodsPerNode: 85, PodsFit: 80}, find(0))
+	must.Eq(t, Headroom{Nodes: NoEnd, NodesFit: NoEnd, PodsPerNode: 85, PodsFit: 80}, find(0))
 
 	s.PodHistogram, s.PodsPerNode = nil, 10
 	s.Groups = []Group{{Nodes: 1, NodeFormat: "zode-1%d", PodsPerNode: 10}}
 	want := find(0)
 	s.Groups[0].NodeFormat = "node-1%d" // node-10 is there already
-	require.Equal(t, want.Nodes, find(0).Nodes)
+	must.Eq(t, want.Nodes, find(0).Nodes)
 }
 
 // TestAnonymousCosts: pods of an anonymous run that find room in the blocks of their
@@ -614,11 +614,11 @@ func TestAnonymousCosts(t *testing.T) {
 			s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/16"), Group: Group{Nodes: nodes, PodsPerNode: pods}}
 			return testing.AllocsPerRun(3, func() {
 				_, err := Run(s, o)
-				require.NoError(t, err)
+				must.NoError(t, err)
 			})
 		}
 		return of(60) - of(5)
 	}
-	require.Less(t, more(Options{}), 1.5*nodes)
-	require.Greater(t, more(Options{Handles: true}), 3.0*nodes)
+	must.Less(t, 1.5*nodes, more(Options{}))
+	must.Greater(t, 3.0*nodes, more(Options{Handles: true}))
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -106,13 +106,13 @@ func TestReleases(t *testing.T) {
 	same, unknown := 0, 0
 	property.Check(t, 300, 1, func(rt *rapid.T) {
 		s, u, err := besideReleases(property.Rapid(rt), func(*releases) {})
-		require.NoError(rt, err)
+		must.NoError(rt, err)
 		same, unknown = same+s, unknown+u
 	})
 	// Both came often enough to tell.
 	if !testing.Short() { // which has few cases
-		require.Greater(t, same, (same+unknown)/5)
-		require.Greater(t, unknown, (same+unknown)/10)
+		must.Greater(t, (same+unknown)/5, same)
+		must.Greater(t, (same+unknown)/10, unknown)
 	}
 }
 
@@ -143,11 +143,11 @@ func TestReleasesReject(t *testing.T) {
 func TestReleasesValid(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/25"), Group: Group{Nodes: 1}, IPCooldownSeconds: 30, Cleaner: &Cleaner{}, For: Duration(time.Minute)}
 	res, err := Run(s, Options{Releases: []calico.Version{calico.V3(32), calico.V3(33)}})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, same := res.WithRelease(0)
-	require.False(t, same, "it has no cooldown")
+	must.False(t, same, must.Sprint("it has no cooldown"))
 	_, same = res.WithRelease(1)
-	require.True(t, same)
+	must.True(t, same)
 	_, same = res.WithRelease(2)
-	require.False(t, same, "nobody asked")
+	must.False(t, same, must.Sprint("nobody asked"))
 }

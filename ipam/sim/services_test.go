@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/pool"
@@ -27,21 +27,21 @@ func TestServices(t *testing.T) {
 	s := withServices(100)
 	o := Options{Samples: 5, Map: true, PerNode: true, Headroom: true}
 	res, err := Run(s, o)
-	require.NoError(t, err)
-	require.Equal(t, map[Outcome]int{own: 100}, res.ServiceRequests)
-	require.Equal(t, 7, res.ServiceBlocks)
-	require.Zero(t, res.ServicesRefused())
+	must.NoError(t, err)
+	must.Eq(t, map[Outcome]int{own: 100}, res.ServiceRequests)
+	must.Eq(t, 7, res.ServiceBlocks)
+	must.Zero(t, res.ServicesRefused())
 
 	// Without them and their pool all is the same, but where blocks are on the map.
 	plain := s
 	plain.Services, plain.Pools = 0, s.Pools[1:]
 	want, err := Run(plain, o)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	res.ServiceRequests, res.ServiceBlocks, res.Map, want.Map = nil, 0, nil, nil
-	require.Equal(t, want, res)
+	must.Eq(t, want, res)
 
 	r, err := begin(s, Options{Handles: true})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	state := r.engine.State()
 	services := 0
 	for _, b := range state.Blocks {
@@ -49,22 +49,22 @@ func TestServices(t *testing.T) {
 			services += len(b.Allocations)
 		}
 	}
-	require.Equal(t, 100, services)
-	require.Equal(t, "lb-service-0", state.Handles[len(state.Handles)-100].ID)
+	must.Eq(t, 100, services)
+	must.Eq(t, "lb-service-0", state.Handles[len(state.Handles)-100].ID)
 }
 
 // TestServicesRefused: the limit of blocks is for their owner as well.
 func TestServicesRefused(t *testing.T) {
 	s := withServices(300)
 	res, err := Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, map[Outcome]int{own: 256, refusedPoolEmpty: 44}, res.ServiceRequests)
+	must.NoError(t, err)
+	must.Eq(t, map[Outcome]int{own: 256, refusedPoolEmpty: 44}, res.ServiceRequests)
 	s.StrictAffinity, s.MaxBlocksPerHost = true, 3
 	res, err = Run(s, Options{})
-	require.NoError(t, err)
-	require.Equal(t, map[Outcome]int{own: 48, refusedBlockLimit: 252}, res.ServiceRequests)
-	require.Equal(t, 252, res.ServicesRefused())
-	require.Zero(t, res.Refused())
+	must.NoError(t, err)
+	must.Eq(t, map[Outcome]int{own: 48, refusedBlockLimit: 252}, res.ServiceRequests)
+	must.Eq(t, 252, res.ServicesRefused())
+	must.Zero(t, res.Refused())
 }
 
 // TestServicesLive: with a cleaner, groups and a node that goes they keep their addresses.
@@ -74,12 +74,12 @@ func TestServicesLive(t *testing.T) {
 	s.Cleaner, s.For = new(Cleaner), Duration(2*3600e9)
 	s.Events = []Event{{At: Duration(60e9), Do: interruptNodes, Count: 4}}
 	r, err := begin(s, Options{Samples: 5, Peaks: true})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	res := r.finish()
-	require.Equal(t, map[string]map[string]int{"lb": {"services": 40}, "pods": {"web": 20}}, res.PerPool)
-	require.Equal(t, 3, res.ServiceBlocks)
-	require.Zero(t, res.Blocks.Dead)
-	require.Equal(t, 4, res.Peaks.Dead.N)
+	must.Eq(t, map[string]map[string]int{"lb": {"services": 40}, "pods": {"web": 20}}, res.PerPool)
+	must.Eq(t, 3, res.ServiceBlocks)
+	must.Zero(t, res.Blocks.Dead)
+	must.Eq(t, 4, res.Peaks.Dead.N)
 }
 
 func TestServicesInvalid(t *testing.T) {
@@ -91,7 +91,7 @@ func TestServicesInvalid(t *testing.T) {
 		"pools: [{name: a, cidr: 10.0.0.0/24, allowedUses: [LoadBalancer]}]\nnodes: 1\nservices: 3\npodGroups: [{name: services}]\n": `f:4: podGroups[0].name "services": is what results call`,
 	} {
 		_, err := Read("f", strings.NewReader(text))
-		require.ErrorContains(t, err, want)
+		must.ErrorContains(t, err, want)
 	}
 	// Of a dual stack they are in the family that has a pool for them.
 	entries, err := Read("f", strings.NewReader(`pools:
@@ -101,6 +101,6 @@ func TestServicesInvalid(t *testing.T) {
 nodes: 1
 services: 3
 `))
-	require.NoError(t, err)
-	require.Equal(t, []int{3, 0}, []int{entries[0].Services, entries[1].Services})
+	must.NoError(t, err)
+	must.Eq(t, []int{3, 0}, []int{entries[0].Services, entries[1].Services})
 }

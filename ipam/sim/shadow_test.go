@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -57,18 +57,18 @@ func TestGraces(t *testing.T) {
 		told := make(map[int]bool)
 		o := Options{SampleEvery: 10 * time.Second, Map: true, Peaks: true, PerNode: true}
 		plain, err := Run(s, o)
-		require.NoError(rt, err)
+		must.NoError(rt, err)
 		beside := o
 		beside.Graces, beside.Apart = graces, func(i int) { told[i] = true }
 		asked, err := Run(s, beside)
-		require.NoError(rt, err)
+		must.NoError(rt, err)
 		for i, grace := range graces {
 			other := s
 			cleaner := *s.Cleaner
 			cleaner.GracePeriod = &grace
 			other.Cleaner = &cleaner
 			want, err := Run(other, o)
-			require.NoError(rt, err)
+			must.NoError(rt, err)
 			got, ok := asked.WithGrace(i)
 			if ok == told[i] {
 				rt.Fatalf("grace %s: the same: %v; told that not: %v", grace, ok, told[i])
@@ -88,8 +88,8 @@ func TestGraces(t *testing.T) {
 		}
 	})
 	if !testing.Short() { // which has few cases
-		require.Greater(t, same, 20)
-		require.Greater(t, differ, 20)
+		must.Greater(t, 20, same)
+		must.Greater(t, 20, differ)
 	}
 }
 
@@ -99,11 +99,11 @@ func brief(r *Result) string { return fmt.Sprintf("%+v %+v %+v", r.Totals, r.Cle
 func TestGracesValid(t *testing.T) {
 	s := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/25"), Group: Group{Nodes: 1}, Cleaner: &Cleaner{}, For: Duration(time.Minute)}
 	_, err := Run(s, Options{Graces: []Duration{0, -1}})
-	require.ErrorIs(t, err, ErrInvalid)
-	require.ErrorContains(t, err, "graces[1]")
+	must.ErrorIs(t, err, ErrInvalid)
+	must.ErrorContains(t, err, "graces[1]")
 	s.Cleaner = nil
 	res, err := Run(s, Options{Graces: []Duration{0}})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, same := res.WithGrace(0)
-	require.False(t, same, "there is no cleaner")
+	must.False(t, same, must.Sprint("there is no cleaner"))
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -18,28 +18,28 @@ import (
 // the datastore calls, which this allocator does not make.
 func TestPlan(t *testing.T) {
 	f, err := os.Open("../../testdata/plan.jsonl")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	scenarios := 0
 	for lines.Scan() {
 		var s Scenario
 		var want Result
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &s))
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &want))
+		must.NoError(t, json.Unmarshal(lines.Bytes(), &s))
+		must.NoError(t, json.Unmarshal(lines.Bytes(), &want))
 		got, err := Run(s, Options{})
-		require.NoError(t, err)
-		require.Equal(t, want.Totals, got.Totals, "%s /%d", s.Name, s.BlockSize)
+		must.NoError(t, err)
+		must.Eq(t, want.Totals, got.Totals, must.Sprintf("%s /%d", s.Name, s.BlockSize))
 		scenarios++
 	}
-	require.NoError(t, lines.Err())
-	require.Equal(t, 12, scenarios)
+	must.NoError(t, lines.Err())
+	must.Eq(t, 12, scenarios)
 }
 
 func TestInvalid(t *testing.T) {
 	good := Scenario{Pool: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28, Group: Group{Nodes: 1, NodeFormat: "n%d", PodsPerNode: 1}, Order: roundRobin}
 	_, err := Run(good, Options{})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for name, spoil := range map[string]func(*Scenario){
 		"no nodes":       func(s *Scenario) { s.Nodes = 0 },
 		"negative pods":  func(s *Scenario) { s.PodsPerNode = -1 },
@@ -53,7 +53,7 @@ func TestInvalid(t *testing.T) {
 			s := good
 			spoil(&s)
 			_, err := Run(s, Options{})
-			require.ErrorIs(t, err, ErrInvalid)
+			must.ErrorIs(t, err, ErrInvalid)
 		})
 	}
 }
@@ -63,16 +63,16 @@ func TestInvalid(t *testing.T) {
 func TestEmptyHandles(t *testing.T) {
 	for v, want := range map[calico.Version]int{calico.V3(31): 1, calico.V3(33): 0} {
 		a := ipam.New(ipam.Options{Calico: v})
-		require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24")}))
-		require.NoError(t, a.SetNode(ipam.Node{Name: "n"}))
+		must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24")}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: "n"}))
 		for _, id := range []string{"two", "One"} {
 			_, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 2, Handle: id, Use: pool.Workload})
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "n", Num4: 2, Handle: "gone", Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		_, _, err = a.ReleaseIPs(ipam.Release{IP: v4.IPs[0].Addr()}, ipam.Release{IP: v4.IPs[1].Addr()})
-		require.NoError(t, err)
-		require.Equal(t, want, emptyHandles(a.State()), "%s", v)
+		must.NoError(t, err)
+		must.Eq(t, want, emptyHandles(a.State()), must.Sprintf("%s", v))
 	}
 }

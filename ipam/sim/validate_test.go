@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/pool"
 )
@@ -94,13 +94,13 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := small()
-			require.NoError(t, s.Validate())
+			must.NoError(t, s.Validate())
 			c.spoil(&s)
 			_, err := Run(s, Options{})
-			require.ErrorIs(t, err, ErrInvalid)
+			must.ErrorIs(t, err, ErrInvalid)
 			var invalid *InvalidError
-			require.ErrorAs(t, err, &invalid)
-			require.True(t, strings.HasPrefix(invalid.Path+" "+invalid.Reason, c.want), "%s %s", invalid.Path, invalid.Reason)
+			must.ErrorAs[*InvalidError](t, err, &invalid)
+			must.True(t, strings.HasPrefix(invalid.Path+" "+invalid.Reason, c.want), must.Sprintf("%s %s", invalid.Path, invalid.Reason))
 		})
 	}
 }
@@ -110,19 +110,19 @@ func TestValidateTellsAll(t *testing.T) {
 	s := small()
 	s.Nodes, s.Order, s.MaxBlocksPerHost = 0, "backwards", -1
 	for _, want := range []string{"nodes 0", "order", "maxBlocksPerHost"} {
-		require.ErrorContains(t, s.Validate(), want)
+		must.ErrorContains(t, s.Validate(), want)
 	}
 	_, err := Run(s, Options{})
-	require.ErrorIs(t, err, ErrInvalid)
-	require.False(t, errors.Is(err, ErrStopped))
+	must.ErrorIs(t, err, ErrInvalid)
+	must.False(t, errors.Is(err, ErrStopped))
 }
 
 func TestWarnings(t *testing.T) {
 	s := small()
-	require.Empty(t, s.Warnings())
+	must.SliceEmpty(t, s.Warnings())
 	s.Events, s.For, s.Cleaner = []Event{{Do: upgradeNodes, Count: 1}}, Duration(time.Hour), new(Cleaner)
-	require.NoError(t, s.Validate())
-	require.Empty(t, s.Warnings(), "somebody cleans up")
+	must.NoError(t, s.Validate())
+	must.SliceEmpty(t, s.Warnings(), must.Sprint("somebody cleans up"))
 	for name, c := range map[string]struct {
 		change     func(*Scenario)
 		path, text string
@@ -159,26 +159,26 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := small()
 			c.change(&s)
-			require.NoError(t, s.Validate())
+			must.NoError(t, s.Validate())
 			got := s.Warnings()
-			require.Len(t, got, 1)
-			require.Equal(t, c.path, got[0].Path)
-			require.Contains(t, got[0].Text, c.text)
+			must.Len(t, 1, got)
+			must.Eq(t, c.path, got[0].Path)
+			must.StrContains(t, got[0].Text, c.text)
 		})
 	}
 	s.Reservations = []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24"} // 25 of 256
 	s.Nodes = 16
-	require.Empty(t, s.Warnings(), "a tenth is not more than a tenth, and as many nodes not more than blocks")
+	must.SliceEmpty(t, s.Warnings(), must.Sprint("a tenth is not more than a tenth, and as many nodes not more than blocks"))
 	s.Pool, s.Reservations = netip.MustParsePrefix("10.0.0.0/24"), []string{"10.0.0.0/28", "10.0.0.16/29", "10.0.0.24/31"}
-	require.Len(t, s.Warnings(), 1, "26 of 256")
+	must.Len(t, 1, s.Warnings(), must.Sprint("26 of 256"))
 	s.Reservations, s.StrictAffinity, s.MaxBlocksPerHost, s.PodsPerNode = nil, true, 1, 16
-	require.Empty(t, s.Warnings(), "as many addresses as it needs")
+	must.SliceEmpty(t, s.Warnings(), must.Sprint("as many addresses as it needs"))
 
 	// Of the nodes of a histogram one runs many pods.
 	s = small()
 	s.Pool, s.BlockSize = netip.MustParsePrefix("10.0.0.0/8"), 26
 	s.Nodes, s.PodsPerNode, s.PodHistogram = 200_000, 0, []Bucket{{0, 199_999}, {300, 1}}
-	require.NoError(t, s.Validate())
+	must.NoError(t, s.Validate())
 	s.PodHistogram[0].Pods = 300
-	require.ErrorContains(t, s.Validate(), "nodes 200000: makes more than 50000000 requests in all")
+	must.ErrorContains(t, s.Validate(), "nodes 200000: makes more than 50000000 requests in all")
 }

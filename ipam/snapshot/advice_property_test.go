@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -74,7 +74,7 @@ func TestAdviceOfBrokenChecks(t *testing.T) {
 		"takes floating addresses for leaks": concludes(func(c *checker) { clear(c.floating) }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.True(t, property.Breaks(t, 400, 1, func(t *rapid.T) {
+			must.True(t, property.Breaks(t, 400, 1, func(t *rapid.T) {
 				if err := adviceHurts(property.Rapid(t), check); err != nil {
 					t.Fatal(err)
 				}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -38,56 +38,56 @@ func tarOf(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "must-gather/", Typeflag: tar.TypeDir, Mode: 0o755}))
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "must-gather/link.yaml", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}))
+	must.NoError(t, w.WriteHeader(&tar.Header{Name: "must-gather/", Typeflag: tar.TypeDir, Mode: 0o755}))
+	must.NoError(t, w.WriteHeader(&tar.Header{Name: "must-gather/link.yaml", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}))
 	for _, name := range sortedKeys(files) {
-		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Size: int64(len(files[name])), Mode: 0o600}))
+		must.NoError(t, w.WriteHeader(&tar.Header{Name: name, Size: int64(len(files[name])), Mode: 0o600}))
 		_, err := w.Write([]byte(files[name]))
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
-	require.NoError(t, w.Close())
+	must.NoError(t, w.Close())
 	return out.String()
 }
 
 // TestFolders: a folder and an archive of it say the same as one file of all.
 func TestFolders(t *testing.T) {
 	want, err := read(Options{}, some)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	dir := t.TempDir()
 	files := mustGather()
 	for name, text := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		must.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	archive := tarOf(t, files)
 	inFolder := t.TempDir()
 	for name, text := range map[string]string{"plain.tar": archive, "x/packed.tar.gz": zipped(archive), "notes.txt": "no resource"} {
 		path := filepath.Join(inFolder, filepath.FromSlash(name))
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		must.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	for _, path := range []string{dir, inFolder, filepath.Join(inFolder, "plain.tar"), filepath.Join(inFolder, "x", "packed.tar.gz")} {
 		s, err := Load(Options{SkipOdd: true}, path)
-		require.NoError(t, err)
-		require.Equal(t, want.Cluster, s.Cluster, path)
-		require.NotEmpty(t, s.Problems)
-		require.Positive(t, s.Skipped["Deployment"])
+		must.NoError(t, err)
+		must.Eq(t, want.Cluster, s.Cluster, must.Sprint(path))
+		must.SliceNotEmpty(t, s.Problems)
+		must.Positive(t, s.Skipped["Deployment"])
 		var all strings.Builder
 		for _, p := range s.Problems {
-			require.True(t, p.Harmless, "%v", p)
+			must.True(t, p.Harmless, must.Sprintf("%v", p))
 			all.WriteString(p.Error() + "\n")
 		}
-		require.Contains(t, all.String(), "must-gather/one.yaml:1: holds no resources, and is passed over: holds no objects")
-		require.Contains(t, all.String(), "must-gather/pods.yaml:1: holds no resources, and is passed over: is a table")
-		require.Contains(t, all.String(), "1 more files hold no resources, and are passed over")
-		require.NotContains(t, all.String(), "current.log")
+		must.StrContains(t, all.String(), "must-gather/one.yaml:1: holds no resources, and is passed over: holds no objects")
+		must.StrContains(t, all.String(), "must-gather/pods.yaml:1: holds no resources, and is passed over: is a table")
+		must.StrContains(t, all.String(), "1 more files hold no resources, and are passed over")
+		must.StrNotContains(t, all.String(), "current.log")
 	}
 
 	// A file of resources is still refused for its faults, under its own name.
 	files["must-gather/broken.yaml"] = someNodeB + "---\na: [\n"
 	_, err = read(Options{SkipOdd: true}, zipped(tarOf(t, files)))
-	require.ErrorContains(t, err, "a.yaml/must-gather/broken.yaml:")
+	must.ErrorContains(t, err, "a.yaml/must-gather/broken.yaml:")
 
 	// So is one that is cut off before anything of it is known, and what cannot be read
 	// is no answer that there are no pods.
@@ -95,19 +95,19 @@ func TestFolders(t *testing.T) {
 		"cut.json": `{"apiVersion":"v1","kind":"Pod","metadata":{"na`, "cut.json.gz": zipped(`{"apiVersion":"v1"}`)[:20], "cut.yaml": "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {na",
 	} {
 		_, err = read(Options{SkipOdd: true}, tarOf(t, map[string]string{"a.yaml": someNodeB, cut: text}))
-		require.ErrorContains(t, err, "a.yaml/"+cut+":", cut)
-		require.ErrorContains(t, err, "the file is cut off", cut)
+		must.ErrorContains(t, err, "a.yaml/"+cut+":", must.Sprint(cut))
+		must.ErrorContains(t, err, "the file is cut off", must.Sprint(cut))
 	}
 	s, err := read(Options{SkipOdd: true}, tarOf(t, map[string]string{"a.yaml": someNodeB, "pods.yaml": "kind: PodList\nitems:\n- 7\n"}))
-	require.NoError(t, err)
-	require.True(t, s.Unlisted.Pods)
+	must.NoError(t, err)
+	must.True(t, s.Unlisted.Pods)
 
 	_, err = read(Options{}, tarOf(t, map[string]string{"a.log": "x", "b.yaml": "hello"}))
-	require.ErrorContains(t, err, "a.yaml: holds no file with resources: looked for .yaml")
+	must.ErrorContains(t, err, "a.yaml: holds no file with resources: looked for .yaml")
 	_, err = read(Options{}, archive[:1500])
-	require.ErrorContains(t, err, "the file is cut off")
+	must.ErrorContains(t, err, "the file is cut off")
 	_, err = Load(Options{}, t.TempDir())
-	require.ErrorContains(t, err, "holds no file with resources")
+	must.ErrorContains(t, err, "holds no file with resources")
 }
 
 // TestBounds: a folder or archive is read up to a number of files and bytes.
@@ -118,7 +118,7 @@ func TestBounds(t *testing.T) {
 	for i := range 9 {
 		name := fmt.Sprintf("n%d.yaml", i)
 		files[name] = fmt.Sprintf("apiVersion: v1\nkind: Node\nmetadata: {name: n%d}\n", i)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(files[name]), 0o600))
+		must.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(files[name]), 0o600))
 	}
 	bomb := map[string]string{"n.yaml.gz": zipped("# " + strings.Repeat("x", 1<<20) + "\n" + someNode)}
 	for _, c := range []struct {
@@ -145,10 +145,10 @@ func TestBounds(t *testing.T) {
 			err = l.Add("x.tar.gz", strings.NewReader(zipped(tarOf(t, c.files))))
 		}
 		if c.want == "" {
-			require.NoError(t, err, c)
+			must.NoError(t, err, must.Sprint(c))
 			continue
 		}
-		require.ErrorContains(t, err, c.want)
-		require.ErrorContains(t, err, "give the files that have resources with -f")
+		must.ErrorContains(t, err, c.want)
+		must.ErrorContains(t, err, "give the files that have resources with -f")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -25,13 +25,13 @@ func large(t testing.TB, nodes int) ipam.Cluster {
 	t.Helper()
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "default-ipv4-ippool", CIDR: netip.MustParsePrefix("10.0.0.0/8")}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "default-ipv4-ippool", CIDR: netip.MustParsePrefix("10.0.0.0/8")}))
 	var v4, v6 ipam.Assignment
 	for n := range nodes {
 		node := fmt.Sprintf("node-%04d.example.internal", n)
-		require.NoError(t, a.SetNode(ipam.Node{Name: node, Labels: map[string]string{"kubernetes.io/hostname": node, "kubernetes.io/os": "linux"}}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: node, Labels: map[string]string{"kubernetes.io/hostname": node, "kubernetes.io/os": "linux"}}))
 		for p := range 100 {
-			require.NoError(t, a.AutoAssignInto(&ipam.AutoAssignArgs{
+			must.NoError(t, a.AutoAssignInto(&ipam.AutoAssignArgs{
 				Host: node, Num4: 1, Handle: fmt.Sprintf("k8s-pod-network.%064x", n*1000+p), Use: pool.Workload,
 				Attrs: block.MakeAttrs(map[string]string{
 					"pod": fmt.Sprintf("deployment-%d-6d4b75cb6d-%05d", n, p), "namespace": "production", "node": node, "timestamp": "2026-01-01 00:00:00.123456789 +0000 UTC",
@@ -39,10 +39,10 @@ func large(t testing.TB, nodes int) ipam.Cluster {
 			}, &v4, &v6))
 		}
 		// Two blocks more that are empty but for what came and went.
-		require.NoError(t, a.AutoAssignInto(&ipam.AutoAssignArgs{Host: node, Num4: 128, Use: pool.Workload}, &v4, &v6))
+		must.NoError(t, a.AutoAssignInto(&ipam.AutoAssignArgs{Host: node, Num4: 128, Use: pool.Workload}, &v4, &v6))
 		for _, ip := range v4.IPs {
 			_, err := a.ReleaseIP(ipam.Release{IP: ip.Addr()})
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 	}
 	return a.Cluster()
@@ -80,14 +80,14 @@ func BenchmarkLoad(b *testing.B) {
 				stop := watchMemory(&peak)
 				began, had := time.Now(), processorTime()
 				s, err := Load(Options{}, path)
-				require.NoError(b, err)
+				must.NoError(b, err)
 				a, err := s.Allocator(ipam.Options{})
-				require.NoError(b, err)
+				must.NoError(b, err)
 				took, processors = max(took, time.Since(began)), max(processors, processorTime()-had)
 				stop()
 				sum := a.Summary()
-				require.Equal(b, nodes, sum.Owners)
-				require.Equal(b, 100*nodes, len(s.Cluster.Handles))
+				must.Eq(b, nodes, sum.Owners)
+				must.Eq(b, 100*nodes, len(s.Cluster.Handles))
 			}
 			b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
 			b.ReportMetric(processors.Seconds(), "cpu-s")
@@ -105,18 +105,18 @@ func BenchmarkLoad(b *testing.B) {
 func largeFile(b *testing.B, nodes int, form string) (path string, size int64) {
 	path = b.TempDir() + "/large." + form
 	f, err := os.Create(path)
-	require.NoError(b, err)
+	must.NoError(b, err)
 	c := large(b, nodes)
-	require.GreaterOrEqual(b, len(c.Blocks), 4*nodes)
+	must.GreaterEq(b, 4*nodes, len(c.Blocks))
 	if form == "json" {
 		err = writeJSON(padded{f}, c, V1)
 	} else {
 		err = writeYAML(f, c, V1)
 	}
-	require.NoError(b, err)
-	require.NoError(b, f.Close())
+	must.NoError(b, err)
+	must.NoError(b, f.Close())
 	info, err := os.Stat(path)
-	require.NoError(b, err)
+	must.NoError(b, err)
 	runtime.GC()
 	return path, info.Size()
 }
@@ -157,11 +157,11 @@ func BenchmarkWrite(b *testing.B) {
 	} {
 		b.Run("nodes=50/"+name, func(b *testing.B) {
 			var out strings.Builder
-			require.NoError(b, write(&out))
+			must.NoError(b, write(&out))
 			b.SetBytes(int64(out.Len()))
 			b.ReportAllocs()
 			for b.Loop() {
-				require.NoError(b, write(io.Discard))
+				must.NoError(b, write(io.Discard))
 			}
 		})
 	}
@@ -183,7 +183,7 @@ func BenchmarkHandles(b *testing.B) {
 		})
 	}
 	var text bytes.Buffer
-	require.NoError(b, writeYAML(&text, c, V1))
+	must.NoError(b, writeYAML(&text, c, V1))
 	b.Run(fmt.Sprintf("handles=%d", handles), func(b *testing.B) {
 		b.SetBytes(int64(text.Len()))
 		b.ReportAllocs()
@@ -191,10 +191,10 @@ func BenchmarkHandles(b *testing.B) {
 		for b.Loop() {
 			had := processorTime()
 			l := NewLoader(Options{})
-			require.NoError(b, l.Add("dump", bytes.NewReader(text.Bytes())))
+			must.NoError(b, l.Add("dump", bytes.NewReader(text.Bytes())))
 			s, err := l.Snapshot()
-			require.NoError(b, err)
-			require.Equal(b, handles-100*max(1, handles/2000), Check(s).Count(kindHandleEmpty))
+			must.NoError(b, err)
+			must.Eq(b, handles-100*max(1, handles/2000), Check(s).Count(kindHandleEmpty))
 			processors = max(processors, processorTime()-had)
 		}
 		b.ReportMetric(processors.Seconds(), "cpu-s")

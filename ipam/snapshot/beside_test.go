@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // TestBeside: what a cluster has beside IPAM's own objects is read as far as it is of
@@ -67,21 +67,21 @@ kind: ConfigMap
 metadata: {name: other, namespace: kube-system}
 data: {a: b}
 `)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
-	require.Equal(t, map[string]int{"ConfigMap": 1}, s.Skipped)
-	require.Equal(t, []Namespace{{"shop", map[string]string{"env": "prod"}, map[string]string{"cni.projectcalico.org/ipv4pools": `["blue"]`}}}, s.Namespaces)
-	require.Equal(t, []Service{{"shop", "web", []netip.Addr{netip.MustParseAddr("10.0.0.9")}}}, s.Services)
-	require.Equal(t, 30*time.Minute, s.GracePeriod)
-	require.Equal(t, "KubeControllersConfiguration default", s.GracePeriodFrom)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+	must.Eq(t, map[string]int{"ConfigMap": 1}, s.Skipped)
+	must.Eq(t, []Namespace{{"shop", map[string]string{"env": "prod"}, map[string]string{"cni.projectcalico.org/ipv4pools": `["blue"]`}}}, s.Namespaces)
+	must.Eq(t, []Service{{"shop", "web", []netip.Addr{netip.MustParseAddr("10.0.0.9")}}}, s.Services)
+	must.Eq(t, 30*time.Minute, s.GracePeriod)
+	must.Eq(t, "KubeControllersConfiguration default", s.GracePeriodFrom)
 	at := netip.MustParsePrefix
-	require.ElementsMatch(t, []Range{
+	must.SliceContainsAllOp(t, s.Ranges, []Range{
 		{at("10.244.1.0/24"), podsOfNode, "Node a", "a"}, {at("fd00:1::/64"), podsOfNode, "Node a", "a"},
 		{at("10.244.0.0/16"), podsOfCluster, "ConfigMap kube-system/kube-proxy", ""}, {at("fd00::/48"), podsOfCluster, "ConfigMap kube-system/kube-proxy", ""},
 		{at("10.244.0.0/16"), podsOfCluster, "ConfigMap kube-system/kubeadm-config", ""},
 		{at("10.96.0.0/12"), forServices, "ConfigMap kube-system/kubeadm-config", ""},
 		{at("10.112.0.0/16"), forServices, "ServiceCIDR more", ""},
-	}, s.Ranges)
+	})
 
 	// Whatever else stands there says nothing.
 	s, err = read(Options{}, someNode, `
@@ -109,10 +109,10 @@ kind: ConfigMap
 metadata: {name: kubeadm-config}
 data: [1]
 `)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
-	require.Empty(t, s.Ranges)
-	require.Empty(t, s.Namespaces)
-	require.Equal(t, 15*time.Minute, s.GracePeriod)
-	require.Equal(t, "the default of 15m0s", s.GracePeriodFrom)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+	must.SliceEmpty(t, s.Ranges, must.Sprint(s.Ranges))
+	must.SliceEmpty(t, s.Namespaces, must.Sprint(s.Namespaces))
+	must.Eq(t, 15*time.Minute, s.GracePeriod)
+	must.Eq(t, "the default of 15m0s", s.GracePeriodFrom)
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -26,19 +26,19 @@ func sound(t testing.TB) *Snapshot {
 	t.Helper()
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "lb", CIDR: netip.MustParsePrefix("10.9.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}}))
+	must.NoError(t, a.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "lb", CIDR: netip.MustParsePrefix("10.9.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}}))
 	s := new(Snapshot)
 	ask := func(host, handle string, use pool.Use, attrs map[string]string, reserve *ipam.HostReservation) netip.Addr {
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: host, Num4: 1, Handle: handle, Use: use, Attrs: block.MakeAttrs(attrs), HostReserved4: reserve})
-		require.NoError(t, err)
-		require.Len(t, v4.IPs, 1)
+		must.NoError(t, err)
+		must.Len(t, 1, v4.IPs)
 		return v4.IPs[0].Addr()
 	}
 	windows := &ipam.HostReservation{StartOfBlock: 3, EndOfBlock: 1, Note: "windows host rsvd"}
 	for _, node := range []string{"a", "b", "w"} {
-		require.NoError(t, a.SetNode(ipam.Node{Name: node}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: node}))
 		var reserve *ipam.HostReservation
 		if node == "w" {
 			reserve = windows
@@ -57,7 +57,7 @@ func sound(t testing.TB) *Snapshot {
 	}
 	ask("lb", "lb-1", pool.LoadBalancer, map[string]string{"type": "loadbalancer", "service": "s", "namespace": "n"}, nil)
 	ask("a", "h-released", pool.Workload, map[string]string{"namespace": "n", "pod": "gone", "node": "a"}, nil)
-	require.NoError(t, a.ReleaseByHandle("h-released"))
+	must.NoError(t, a.ReleaseByHandle("h-released"))
 	ask("a", "h-starting", pool.Workload, map[string]string{"namespace": "n", "pod": "starting", "node": "a"}, nil)
 	s.Pods = append(s.Pods,
 		Pod{Namespace: "n", Name: "starting", Node: "a"},
@@ -65,30 +65,30 @@ func sound(t testing.TB) *Snapshot {
 		Pod{Namespace: "n", Name: "job", Node: "a", Ended: true, IPs: s.Pods[0].IPs},
 	)
 	s.Cluster = a.Cluster()
-	require.NoError(t, a.Check())
+	must.NoError(t, a.Check())
 	return s
 }
 
 func TestCheckFindsNothing(t *testing.T) {
 	r := Check(sound(t))
-	require.Empty(t, r.Findings)
-	require.Empty(t, r.Notes)
-	require.Equal(t, []string{"1 address of services was not looked at: of the services, none are among the resources (kubectl get services -A -o yaml)"}, r.Unjudged)
+	must.SliceEmpty(t, r.Findings, must.Sprint(r.Findings))
+	must.SliceEmpty(t, r.Notes, must.Sprint(r.Notes))
+	must.Eq(t, []string{"1 address of services was not looked at: of the services, none are among the resources (kubectl get services -A -o yaml)"}, r.Unjudged)
 	lb := sound(t)
 	for i := range lb.Cluster.Blocks {
 		if b := &lb.Cluster.Blocks[i]; b.Owner.Type == affinity.Virtual {
 			lb.Services = []Service{{"n", "s", []netip.Addr{b.Addr(b.Allocations[0].Ordinal)}}}
 		}
 	}
-	require.Empty(t, Check(lb).Unjudged)
+	must.SliceEmpty(t, Check(lb).Unjudged)
 	lb.Services[0].IPs = nil
-	require.Equal(t, []string{"1 address of services was not looked at: no service reports having them, and only the controller of load balancers gives them back"}, Check(lb).Unjudged)
-	require.Equal(t, 1, r.Cooling)
-	require.Equal(t, 7, r.Pods)
+	must.Eq(t, []string{"1 address of services was not looked at: no service reports having them, and only the controller of load balancers gives them back"}, Check(lb).Unjudged)
+	must.Eq(t, 1, r.Cooling)
+	must.Eq(t, 7, r.Pods)
 
 	var text bytes.Buffer
-	require.NoError(t, r.WriteText(&text, 0))
-	require.Contains(t, text.String(), "Looked at 4 blocks with 15 addresses in use and 1 cooling, 11 handles, 7 pods.\n\nNothing was found.\n")
+	must.NoError(t, r.WriteText(&text, 0))
+	must.StrContains(t, text.String(), "Looked at 4 blocks with 15 addresses in use and 1 cooling, 11 handles, 7 pods.\n\nNothing was found.\n")
 }
 
 // podOn returns the pod of a sound cluster.
@@ -208,16 +208,16 @@ func TestCheckFinds(t *testing.T) {
 			s := sound(t)
 			c.plant(s)
 			r := Check(s)
-			require.NotEmpty(t, r.Findings)
+			must.SliceNotEmpty(t, r.Findings)
 			for _, f := range r.Findings {
-				require.Equal(t, c.kind, f.Kind, "%+v", f)
-				require.NotEmpty(t, f.Mend)
+				must.Eq(t, c.kind, f.Kind, must.Sprintf("%+v", f))
+				must.NotEq(t, "", f.Mend)
 			}
-			require.Equal(t, len(r.Findings), r.Count(c.kind))
-			require.Contains(t, r.Findings[0].What, c.what)
+			must.Eq(t, len(r.Findings), r.Count(c.kind))
+			must.StrContains(t, r.Findings[0].What, c.what)
 			for i, want := range c.objects {
 				if i >= len(r.Findings[0].Objects) || !strings.HasPrefix(r.Findings[0].Objects[i], want) {
-					require.True(t, slices.ContainsFunc(r.Findings[0].Objects, func(o string) bool { return strings.HasPrefix(o, want) }), "%v", r.Findings[0].Objects)
+					must.True(t, slices.ContainsFunc(r.Findings[0].Objects, func(o string) bool { return strings.HasPrefix(o, want) }), must.Sprintf("%v", r.Findings[0].Objects))
 				}
 			}
 		})
@@ -231,9 +231,9 @@ func TestCheckOfMovedTunnel(t *testing.T) {
 	i := slices.IndexFunc(s.Addresses, func(a NodeAddress) bool { return a.Node == "a" && a.Tunnel != "" })
 	s.Addresses[i].IP = netip.MustParseAddr("192.0.2.1")
 	r := Check(s)
-	require.Equal(t, 1, r.Count(kindNotUsed))
-	require.Equal(t, 1, r.Count(kindOutsidePools))
-	require.Len(t, r.Findings, 2)
+	must.Eq(t, 1, r.Count(kindNotUsed))
+	must.Eq(t, 1, r.Count(kindOutsidePools))
+	must.Len(t, 2, r.Findings)
 }
 
 // TestCheckMigration: while a virtual machine moves, either of its pods may use the
@@ -248,32 +248,32 @@ func TestCheckMigration(t *testing.T) {
 			b.Allocations[i].Alternate = block.MakeAttrs(map[string]string{"namespace": "n", "pod": "target", "vmi-name": "vm"})
 		}
 	}
-	require.Empty(t, Check(s).Findings)
+	must.SliceEmpty(t, Check(s).Findings)
 	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "target", Node: "b", IPs: p.IPs})
-	require.Empty(t, Check(s).Findings, "both at once")
+	must.SliceEmpty(t, Check(s).Findings, must.Sprint("both at once"))
 	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "third", Node: "b", IPs: p.IPs})
 	r := Check(s)
-	require.Len(t, r.Findings, 1)
-	require.Equal(t, "kubectl delete pod -n n third", r.Findings[0].Fixes[len(r.Findings[0].Fixes)-1].Command)
-	require.NotContains(t, fmt.Sprint(r.Findings[0].Fixes), " target")
+	must.Len(t, 1, r.Findings)
+	must.Eq(t, "kubectl delete pod -n n third", r.Findings[0].Fixes[len(r.Findings[0].Fixes)-1].Command)
+	must.StrNotContains(t, fmt.Sprint(r.Findings[0].Fixes), " target")
 	s.Pods = s.Pods[:len(s.Pods)-2]
 	p = podNamed(s, "xa")
 	p.Name = "target"
-	require.Empty(t, Check(s).Findings)
+	must.SliceEmpty(t, Check(s).Findings)
 	p.Name = "other"
-	require.Equal(t, 1, Check(s).Count(kindTwoOwners))
+	must.Eq(t, 1, Check(s).Count(kindTwoOwners))
 }
 
 // TestCheckNamesakes: ids that differ in letters only share a handle.
 func TestCheckNamesakes(t *testing.T) {
 	s := sound(t)
 	s.Cluster.Handles[handleNamed(s, "h-xa")].ID = "H-xA"
-	require.Empty(t, Check(s).Findings)
+	must.SliceEmpty(t, Check(s).Findings)
 	i := handleNamed(s, "H-xA")
 	s.Cluster.Handles = slices.Delete(s.Cluster.Handles, i, i+1)
 	r := Check(s)
-	require.Equal(t, 1, r.Count(kindHandleMissing))
-	require.Contains(t, r.Findings[0].What, "of handle h-xa,", "as it is written")
+	must.Eq(t, 1, r.Count(kindHandleMissing))
+	must.StrContains(t, r.Findings[0].What, "of handle h-xa,", must.Sprint("as it is written"))
 }
 
 // TestCheckWithoutPods: what cannot be judged is said, and is no finding.
@@ -282,8 +282,8 @@ func TestCheckWithoutPods(t *testing.T) {
 	s.Pods, s.Addresses, s.Cluster.Nodes = nil, nil, nil
 	s.Unlisted = KindSet{Pods: true, Nodes: true}
 	r := Check(s)
-	require.Empty(t, r.Findings)
-	require.Equal(t, []string{
+	must.SliceEmpty(t, r.Findings, must.Sprint(r.Findings))
+	must.Eq(t, []string{
 		"7 addresses of pods were not looked at: of the pods, none are among the resources (kubectl get pods -A -o yaml)",
 		"3 addresses of tunnels were not looked at: of the nodes, none are among the resources (kubectl get nodes -o yaml)",
 		"1 address of services was not looked at: of the services, none are among the resources (kubectl get services -A -o yaml)",
@@ -298,23 +298,23 @@ func TestCheckText(t *testing.T) {
 	s.Pods = append(s.Pods, Pod{Namespace: "n", Name: "zz", IPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
 	r := Check(s)
 	var text bytes.Buffer
-	require.NoError(t, r.WriteText(&text, 1))
-	require.Contains(t, text.String(), "\nAddresses used outside every pool: 1 finding (used-outside-pools)\n")
-	require.Contains(t, text.String(), "  Pod n/zz uses 192.0.2.1, which no pool has\n    Pod n/zz\n  -> make a pool")
-	require.Contains(t, text.String(), "(affinity-pending)\n")
-	require.Contains(t, text.String(), "  … and 1 more\n")
+	must.NoError(t, r.WriteText(&text, 1))
+	must.StrContains(t, text.String(), "\nAddresses used outside every pool: 1 finding (used-outside-pools)\n")
+	must.StrContains(t, text.String(), "  Pod n/zz uses 192.0.2.1, which no pool has\n    Pod n/zz\n  -> make a pool")
+	must.StrContains(t, text.String(), "(affinity-pending)\n")
+	must.StrContains(t, text.String(), "  … and 1 more\n")
 
 	raw, err := json.Marshal(r)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var back Report
-	require.NoError(t, json.Unmarshal(raw, &back))
-	require.Equal(t, kindOutsidePools, back.Findings[0].Kind)
-	require.Equal(t, "192.0.2.1", back.Findings[0].Address)
-	require.Equal(t, 2, back.Count(kindAffinityPending))
-	require.Equal(t, raw, must(json.Marshal(Check(s))), "the same again")
+	must.NoError(t, json.Unmarshal(raw, &back))
+	must.Eq(t, kindOutsidePools, back.Findings[0].Kind)
+	must.Eq(t, "192.0.2.1", back.Findings[0].Address)
+	must.Eq(t, 2, back.Count(kindAffinityPending))
+	must.Eq(t, string(raw), string(encoded(json.Marshal(Check(s)))), must.Sprint("the same again"))
 }
 
-func must(b []byte, err error) []byte {
+func encoded(b []byte, err error) []byte {
 	if err != nil {
 		panic(err)
 	}
@@ -325,12 +325,12 @@ func must(b []byte, err error) []byte {
 func TestEveryKindIsTitled(t *testing.T) {
 	seen := make(map[Kind]bool)
 	for _, k := range kinds {
-		require.False(t, seen[k.kind])
+		must.False(t, seen[k.kind])
 		seen[k.kind] = true
-		require.NotEmpty(t, k.title)
-		require.NotEmpty(t, k.mend)
+		must.NotEq(t, "", k.title)
+		must.NotEq(t, "", k.mend)
 	}
-	require.Len(t, seen, 21)
+	must.MapLen(t, 21, seen)
 }
 
 // TestCheckOfOldHandles: clusters that were migrated from Calico 2 have handle ids with
@@ -344,19 +344,19 @@ func TestCheckOfOldHandles(t *testing.T) {
 			}
 		}
 	}
-	require.Empty(t, Check(s).Findings)
+	must.SliceEmpty(t, Check(s).Findings)
 	for i := range s.Cluster.Handles {
 		s.Cluster.Handles[i].ID += "\r"
 	}
-	require.Empty(t, Check(s).Findings)
+	must.SliceEmpty(t, Check(s).Findings)
 	s.Cluster.Handles = append(s.Cluster.Handles, ipam.HandleState{ID: "left\r\nover"})
 	s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Name == "xa" })
 	r := Check(s)
-	require.Len(t, r.Findings, 2)
-	require.Equal(t, []string{"IPAMHandle h-xa"}, r.Findings[0].Objects[1:])
-	require.Equal(t, kindNotUsed, r.Findings[0].Kind)
-	require.Contains(t, r.Findings[0].Mend, "kube-controllers releases them once it has missed their owner for 15 minutes")
-	require.Equal(t, "kubectl delete ipamhandle left", r.Findings[1].Fixes[1].Command)
+	must.Len(t, 2, r.Findings)
+	must.Eq(t, []string{"IPAMHandle h-xa"}, r.Findings[0].Objects[1:])
+	must.Eq(t, kindNotUsed, r.Findings[0].Kind)
+	must.StrContains(t, r.Findings[0].Mend, "kube-controllers releases them once it has missed their owner for 15 minutes")
+	must.Eq(t, "kubectl delete ipamhandle left", r.Findings[1].Fixes[1].Command)
 }
 
 // TestCheckSteersNoTerminal: control characters in names come out escaped, and get into
@@ -368,21 +368,21 @@ func TestCheckSteersNoTerminal(t *testing.T) {
 	s.Cluster.Affinities = append(s.Cluster.Affinities, ipam.AffinityState{Owner: affinity.HostOwner("gone'; reboot #\u009b"), CIDR: netip.MustParsePrefix("10.0.0.240/28"), State: affinity.Pending})
 	r := Check(s)
 	for _, kind := range []Kind{kindTwoOwners, kindHandleEmpty, kindAffinityPending, kindAffinityWithoutBlock} {
-		require.Positive(t, r.Count(kind), kind)
+		must.Positive(t, r.Count(kind), must.Sprint(kind))
 	}
 	for _, f := range r.Findings {
 		for _, fix := range f.Fixes {
-			require.Equal(t, doLook, fix.Does, fix.Command)
+			must.Eq(t, doLook, fix.Does, must.Sprint(fix.Command))
 		}
 	}
 	var text bytes.Buffer
-	require.NoError(t, r.WriteText(&text, 0))
-	require.NotContains(t, strings.ReplaceAll(text.String(), "\n", ""), "\x1b")
-	require.False(t, strings.ContainsFunc(text.String(), func(r rune) bool { return r != '\n' && unicode.IsControl(r) }))
-	require.Contains(t, text.String(), `Pod n/evil\x1b[2J; rm -rf / uses `)
+	must.NoError(t, r.WriteText(&text, 0))
+	must.StrNotContains(t, strings.ReplaceAll(text.String(), "\n", ""), "\x1b")
+	must.False(t, strings.ContainsFunc(text.String(), func(r rune) bool { return r != '\n' && unicode.IsControl(r) }))
+	must.StrContains(t, text.String(), `Pod n/evil\x1b[2J; rm -rf / uses `)
 
 	p := &Problem{File: "x.yaml", Object: "Pod evil\x1b", Reason: "is odd"}
-	require.Equal(t, `x.yaml: Pod evil\x1b: is odd`, p.Error())
+	must.Eq(t, `x.yaml: Pod evil\x1b: is odd`, p.Error())
 }
 
 // TestFixes: the commands of each kind, the dry run first.
@@ -397,7 +397,7 @@ func TestFixes(t *testing.T) {
 	for _, f := range Check(s).Findings {
 		for _, fix := range f.Fixes {
 			if fix.Does != doLook {
-				require.Equal(t, fix.DryRun, strings.HasSuffix(fix.Command, " --dry-run=server"))
+				must.Eq(t, fix.DryRun, strings.HasSuffix(fix.Command, " --dry-run=server"))
 				commands = append(commands, fix.Command)
 			}
 		}
@@ -411,10 +411,10 @@ func TestFixes(t *testing.T) {
 		`echo '{"apiVersion":"crd.projectcalico.org/v1","kind":"BlockAffinity","metadata":{"name":"` + affinity.Name("b", b.CIDR) + `"},"spec":{"cidr":"` + b.CIDR.String() + `","node":"b","state":"confirmed","deleted":"false"}}' | kubectl create -f -`,
 	} {
 		i := slices.Index(commands, want)
-		require.Positive(t, i, "%s\n%s", want, strings.Join(commands, "\n"))
-		require.Equal(t, want+" --dry-run=server", commands[i-1])
+		must.Positive(t, i, must.Sprintf("%s\n%s", want, strings.Join(commands, "\n")))
+		must.Eq(t, want+" --dry-run=server", commands[i-1])
 	}
-	require.Len(t, commands, 10, strings.Join(commands, "\n"))
+	must.Len(t, 10, commands, must.Sprint(strings.Join(commands, "\n")))
 }
 
 // TestCheckOfPartOfACluster: a namespace that is not there says nothing of its pods, and
@@ -423,16 +423,16 @@ func TestCheckOfPartOfACluster(t *testing.T) {
 	s := sound(t)
 	s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return p.Namespace == "n" })
 	r := Check(s)
-	require.Empty(t, r.Findings)
-	require.Contains(t, r.Unjudged, "7 addresses of pods were not looked at: all pods among the resources are of one namespace (kubectl get pods -A -o yaml)")
+	must.SliceEmpty(t, r.Findings, must.Sprint(r.Findings))
+	must.SliceContains(t, r.Unjudged, "7 addresses of pods were not looked at: all pods among the resources are of one namespace (kubectl get pods -A -o yaml)")
 	for _, object := range []string{"Pod n/xa", "Node b", "IPAMHandle h-xa", "IPAMBlock x", "BlockAffinity x", "IPPool p", ""} {
 		s := sound(t)
 		s.Problems = []*Problem{{File: "x", Object: object, Kind: kindUnreadable, Reason: "is odd"}}
 		s.Pods = slices.DeleteFunc(s.Pods, func(p Pod) bool { return object == "Pod n/xa" && p.Name == "xa" })
 		s.Cluster.Nodes = slices.DeleteFunc(s.Cluster.Nodes, func(n ipam.Node) bool { return object == "Node b" && n.Name == "b" })
 		r := Check(s)
-		require.Len(t, r.Findings, 1, object)
-		require.NotEmpty(t, r.Unjudged)
+		must.Len(t, 1, r.Findings, must.Sprint(object))
+		must.SliceNotEmpty(t, r.Unjudged)
 	}
 }
 
@@ -443,15 +443,15 @@ func TestTexts(t *testing.T) {
 	for _, k := range kinds {
 		got = append(got, k.kind)
 	}
-	require.Equal(t, []Kind{
+	must.Eq(t, []Kind{
 		"unreadable", "duplicate",
 		"used-will-be-released", "two-owners", "used-not-allocated", "used-outside-pools", "pod-annotation", "floating-address-allocated", "allocated-not-used",
 		"handle-without-addresses", "handle-missing", "handle-count",
 		"affinity-without-block", "affinity-stale", "affinity-pending", "affinity-pending-deletion",
 		"block-without-affinity", "block-without-pool", "block-overlap", "block-size", "block-contradiction",
 	}, got)
-	require.Equal(t, []Action{
+	must.Eq(t, []Action{
 		"look", "delete-pod", "restart-calico-node", "release-address", "delete-handle", "delete-affinity", "create-affinity", "pause-cleaning",
 	}, []Action{doLook, doDeletePod, doRestartNode, doReleaseAddress, doDeleteHandle, doDeleteAffinity, doCreateAffinity, doPauseCleaning})
-	require.Equal(t, []string{"pods of one node", "pods of the cluster", "services"}, []string{podsOfNode, podsOfCluster, forServices})
+	must.Eq(t, []string{"pods of one node", "pods of the cluster", "services"}, []string{podsOfNode, podsOfCluster, forServices})
 }

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -30,21 +30,21 @@ func TestRecordings(t *testing.T) {
 		if !property.Long() {
 			these = forms[i%4 : i%4+1]
 		}
-		require.Equal(t, loadFile(t, name+".v1.yaml.gz"), loadFile(t, name+".v3.yaml.gz"))
+		must.Eq(t, loadFile(t, name+".v1.yaml.gz"), loadFile(t, name+".v3.yaml.gz"))
 		for _, group := range []string{"v1", "v3"} {
 			p, r, _ := player(t, name, group)
 			result, err := p.Replay(r)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			for i := range result.Divergences {
 				t.Error(result.Divergences[i].String())
 			}
 			operations += result.Operations
-			require.NoError(t, p.Engine().(*ipam.Allocator).Check())
+			must.NoError(t, p.Engine().(*ipam.Allocator).Check())
 			circle(t, p.Engine().(*ipam.Allocator).Cluster(), these...)
 		}
 	}
 	if len(names) == len(recorded(t)) {
-		require.Equal(t, 2*1952, operations)
+		must.Eq(t, 2*1952, operations)
 	}
 }
 
@@ -57,13 +57,13 @@ func TestWhatIsWrittenIsWhatWasRead(t *testing.T) {
 			path := name + "." + group + ".yaml.gz"
 			want := specs(t, path)
 			out, err := os.Create(filepath.Join(t.TempDir(), "out.yaml.gz"))
-			require.NoError(t, err)
+			must.NoError(t, err)
 			z := gzip.NewWriter(out)
-			require.NoError(t, writeYAML(z, loadFile(t, path).Cluster, g))
-			require.NoError(t, z.Close())
-			require.NoError(t, out.Close())
+			must.NoError(t, writeYAML(z, loadFile(t, path).Cluster, g))
+			must.NoError(t, z.Close())
+			must.NoError(t, out.Close())
 			got := specs(t, out.Name())
-			require.Equal(t, want, got)
+			must.Eq(t, want, got)
 		}
 	}
 }
@@ -73,12 +73,12 @@ func TestWhatIsWrittenIsWhatWasRead(t *testing.T) {
 func specs(t *testing.T, path string) map[string]any {
 	t.Helper()
 	f, err := os.Open(path)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	text, err := io.ReadAll(z)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var list struct {
 		Items []struct {
 			APIVersion, Kind string
@@ -89,7 +89,7 @@ func specs(t *testing.T, path string) map[string]any {
 			Spec map[string]any
 		}
 	}
-	require.NoError(t, yaml.Unmarshal(text, &list))
+	must.NoError(t, yaml.Unmarshal(text, &list))
 	out := make(map[string]any)
 	for _, o := range list.Items {
 		if o.Kind == "IPReservation" {
@@ -109,7 +109,7 @@ func specs(t *testing.T, path string) map[string]any {
 			continue
 		}
 		text, err := json.Marshal(o.Spec)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		out[key] = string(text)
 	}
 	return out
@@ -121,23 +121,23 @@ func specs(t *testing.T, path string) map[string]any {
 func TestTraceStates(t *testing.T) {
 	property.Slow(t)
 	files, err := filepath.Glob("../../testdata/traces/*.gz")
-	require.NoError(t, err)
-	require.Len(t, files, 73)
+	must.NoError(t, err)
+	must.Len(t, 73, files)
 	states := 0
 	some := property.Some(files)
 	for _, file := range some {
 		r, err := trace.Open(file)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		p, err := trace.NewPlayer(r.Header())
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for {
 			op, err := r.Next()
 			if err != nil {
-				require.ErrorIs(t, err, io.EOF)
+				must.ErrorIs(t, err, io.EOF)
 				break
 			}
 			_, err = p.Do(op)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			if op.Op == "State" {
 				these := forms
 				if !property.Long() {
@@ -147,10 +147,10 @@ func TestTraceStates(t *testing.T) {
 				circle(t, p.Engine().(*ipam.Allocator).Cluster(), these...)
 			}
 		}
-		require.NoError(t, r.Close())
+		must.NoError(t, r.Close())
 	}
 	if len(some) == len(files) {
-		require.Equal(t, 781, states)
+		must.Eq(t, 781, states)
 	}
-	require.NotZero(t, states)
+	must.NonZero(t, states)
 }

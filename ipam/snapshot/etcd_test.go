@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -21,7 +21,7 @@ type entry struct{ key, value string }
 func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, writeJSON(&out, c, V3))
+	must.NoError(t, writeJSON(&out, c, V3))
 	var list struct {
 		Items []struct {
 			APIVersion string          `json:"apiVersion"`
@@ -30,7 +30,7 @@ func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 			Spec       json.RawMessage `json:"spec"`
 		} `json:"items"`
 	}
-	require.NoError(t, json.Unmarshal(out.Bytes(), &list))
+	must.NoError(t, json.Unmarshal(out.Bytes(), &list))
 	family := func(cidr netip.Prefix) string {
 		if cidr.Addr().Is4() {
 			return "ipv4"
@@ -42,13 +42,13 @@ func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 		var meta struct {
 			Name string `json:"name"`
 		}
-		require.NoError(t, json.Unmarshal(o.Metadata, &meta))
+		must.NoError(t, json.Unmarshal(o.Metadata, &meta))
 		switch o.Kind {
 		case "IPAMBlock":
 			var spec struct {
 				CIDR netip.Prefix `json:"cidr"`
 			}
-			require.NoError(t, json.Unmarshal(o.Spec, &spec))
+			must.NoError(t, json.Unmarshal(o.Spec, &spec))
 			entries = append(entries, entry{"/calico/ipam/v2/assignment/" + family(spec.CIDR) + "/block/" + strings.ReplaceAll(spec.CIDR.String(), "/", "-"), string(o.Spec)})
 		case "IPAMHandle":
 			entries = append(entries, entry{"/calico/ipam/v2/handle/" + meta.Name, string(o.Spec)})
@@ -57,7 +57,7 @@ func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 				CIDR              netip.Prefix `json:"cidr"`
 				Type, Node, State string
 			}
-			require.NoError(t, json.Unmarshal(o.Spec, &spec))
+			must.NoError(t, json.Unmarshal(o.Spec, &spec))
 			if spec.Type == "" {
 				spec.Type = "host"
 			}
@@ -65,7 +65,7 @@ func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 				fmt.Sprintf(`{"state":%q,"deleted":false}`, spec.State)})
 		case "IPAMConfiguration":
 			var spec map[string]any
-			require.NoError(t, json.Unmarshal(o.Spec, &spec))
+			must.NoError(t, json.Unmarshal(o.Spec, &spec))
 			for _, name := range [][2]string{{"strictAffinity", "strict_affinity"}, {"autoAllocateBlocks", "auto_allocate_blocks"}} {
 				if spec[name[0]] == true {
 					spec[name[1]] = true
@@ -73,11 +73,11 @@ func etcdOf(t *testing.T, c ipam.Cluster) []entry {
 				delete(spec, name[0])
 			}
 			text, err := json.Marshal(spec)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			entries = append(entries, entry{"/calico/ipam/v2/config", string(text)})
 		default:
 			text, err := json.Marshal(map[string]any{"kind": o.Kind, "apiVersion": "projectcalico.org/v3", "metadata": o.Metadata, "spec": o.Spec})
-			require.NoError(t, err)
+			must.NoError(t, err)
 			entries = append(entries, entry{"/calico/resources/v3/projectcalico.org/" + strings.ToLower(o.Kind) + "s/" + meta.Name, string(text)})
 		}
 	}
@@ -113,27 +113,27 @@ func TestEtcd(t *testing.T) {
 		}
 		values.WriteString("64512\n\n")
 		asJSON, err := json.Marshal(map[string]any{"header": map[string]any{"revision": 7}, "kvs": kvs})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		nested, err := json.MarshalIndent(map[string]any{"Blocks": map[string]any{"KVPairs": inside}}, "", " ")
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for form, text := range map[string]string{
 			"keys and values": both.String(), "carriage returns": strings.ReplaceAll(both.String(), "\n", "\r\n"),
 			"prompt": "$ etcdctl get --prefix /calico\n" + both.String(), "json": string(asJSON), "values": values.String(), "nested": string(nested),
 		} {
 			s, err := read(Options{}, text)
-			require.NoError(t, err, "%s: %s", name, form)
+			must.NoError(t, err, must.Sprintf("%s: %s", name, form))
 			got, expected := s.Cluster, want
 			if form == "values" || form == "nested" { // affinities are known from the blocks alone
-				require.Len(t, s.Problems, min(1, len(want.Affinities)), form)
+				must.Len(t, min(1, len(want.Affinities)), s.Problems, must.Sprint(form))
 				got.Affinities, expected.Affinities = nil, nil
 				if confirmed && len(want.Affinities) > 0 {
-					require.NotEmpty(t, s.Cluster.Affinities)
+					must.SliceNotEmpty(t, s.Cluster.Affinities)
 				}
 			}
 			for i := range expected.Affinities { // moments stand in the resources only
 				expected.Affinities[i].Created = got.Affinities[i].Created
 			}
-			require.Equal(t, expected, got, "%s: %s", name, form)
+			must.Eq(t, expected, got, must.Sprintf("%s: %s", name, form))
 		}
 	}
 }
@@ -148,12 +148,12 @@ func TestEtcdFaults(t *testing.T) {
 		"/calico/ipam/v2/host/a/ipv4/block/10.0.0.0-99\n{}":      "spec.cidr: \"invalid Prefix\" is not a CIDR",
 	} {
 		_, err := read(Options{}, text, someNode)
-		require.ErrorContains(t, err, want)
+		must.ErrorContains(t, err, want)
 	}
 	s, err := read(Options{}, "/calico/ipam/v2/host/a/ipv4/block/10.0.0.0-30\n\n/calico/ipam/v2/config\n{}\n")
-	require.NoError(t, err)
-	require.Equal(t, affinity.Confirmed, s.Cluster.Affinities[0].State, "written before there were states")
-	require.False(t, s.Cluster.Config.AutoAllocateBlocks, "what is false is not written")
+	must.NoError(t, err)
+	must.Eq(t, affinity.Confirmed, s.Cluster.Affinities[0].State, must.Sprint("written before there were states"))
+	must.False(t, s.Cluster.Config.AutoAllocateBlocks, must.Sprint("what is false is not written"))
 }
 
 // TestCalicoctl: what calicoctl get prints of nodes and pods, and an export.
@@ -189,12 +189,12 @@ items:
 `
 	addr := netip.MustParseAddr
 	s, err := read(Options{}, nodes, endpoints)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
-	require.Equal(t, []ipam.Node{{Name: "a", Labels: map[string]string{"zone": "x"}}, {Name: "b"}}, s.Cluster.Nodes)
-	require.False(t, s.Unlisted.Pods)
-	require.Equal(t, []Pod{{Namespace: "shop", Name: "web-0", Node: "a", IPs: []netip.Addr{addr("10.0.0.1"), addr("10.0.0.2"), addr("fd00::2")}}}, s.Pods)
-	require.Equal(t, []NodeAddress{
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+	must.Eq(t, []ipam.Node{{Name: "a", Labels: map[string]string{"zone": "x"}}, {Name: "b"}}, s.Cluster.Nodes)
+	must.False(t, s.Unlisted.Pods)
+	must.Eq(t, []Pod{{Namespace: "shop", Name: "web-0", Node: "a", IPs: []netip.Addr{addr("10.0.0.1"), addr("10.0.0.2"), addr("fd00::2")}}}, s.Pods)
+	must.Eq(t, []NodeAddress{
 		{"a", addr("10.0.0.9"), "ipipTunnelAddress"}, {"a", addr("10.0.0.10"), "vxlanTunnelAddress"}, {"a", addr("172.18.0.2"), ""},
 	}, s.Addresses)
 
@@ -206,13 +206,13 @@ metadata: {name: web-0, namespace: shop}
 spec: {nodeName: a.example}
 status: {podIP: 10.0.0.3}
 `)
-	require.NoError(t, err)
-	require.Equal(t, []string{"a.example", "b"}, nodeNames(s))
-	require.Equal(t, []netip.Addr{addr("10.0.0.3")}, s.Pods[0].IPs)
+	must.NoError(t, err)
+	must.Eq(t, []string{"a.example", "b"}, nodeNames(s))
+	must.Eq(t, []netip.Addr{addr("10.0.0.3")}, s.Pods[0].IPs)
 
 	// An export parts resources and IPAM's own data with lines of equal signs.
 	want, err := read(Options{}, some)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var inside []json.RawMessage
 	for _, e := range etcdOf(t, want.Cluster) {
 		if strings.HasPrefix(e.key, "/calico/ipam/v2/assignment") || strings.HasPrefix(e.key, "/calico/ipam/v2/handle") {
@@ -220,8 +220,8 @@ status: {podIP: 10.0.0.3}
 		}
 	}
 	data, err := json.MarshalIndent(map[string]any{"ipam": inside, "BlockAffinities": []any{map[string]any{"host": "a", "cidr": "10.0.0.0/30", "state": "confirmed"}}}, "", "  ")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s, err = read(Options{}, somePool+"---\n"+change(someNode, "v1", "projectcalico.org/v3")+"===\n"+string(data)+"\n")
-	require.NoError(t, err)
-	require.Equal(t, want.Cluster, s.Cluster)
+	must.NoError(t, err)
+	must.Eq(t, want.Cluster, s.Cluster)
 }

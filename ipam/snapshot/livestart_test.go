@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/codes"
@@ -32,42 +32,42 @@ func TestRestartAllAtOnce(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.cooldown, c.fixed), func(t *testing.T) {
 			a := ipam.New(ipam.Options{})
-			require.NoError(t, a.SetPool(pool.Spec{Name: "small", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 28}))
-			require.NoError(t, a.SetNode(ipam.Node{Name: "node-1"}))
+			must.NoError(t, a.SetPool(pool.Spec{Name: "small", CIDR: netip.MustParsePrefix("10.0.0.0/26"), BlockSize: 28}))
+			must.NoError(t, a.SetNode(ipam.Node{Name: "node-1"}))
 			config := ipam.DefaultConfig()
 			config.IPCooldownSeconds = int(c.cooldown / time.Second)
-			require.NoError(t, a.SetIPAMConfig(config))
+			must.NoError(t, a.SetIPAMConfig(config))
 			l, err := (&Snapshot{Cluster: a.Cluster()}).Live()
-			require.NoError(t, err)
+			must.NoError(t, err)
 			for i := range pods {
 				p := LivePod{Namespace: "shop", Name: fmt.Sprintf("web-%02d", i), Node: "node-1"}
 				if c.fixed && i == 0 {
 					p.Fixed = []netip.Addr{netip.MustParseAddr("10.0.0.9")}
 				}
-				require.NoError(t, l.Start(p)[0].Err)
+				must.NoError(t, l.Start(p)[0].Err)
 			}
 			before := l.Clock().Now()
 			refused, waited := 0, 0
 			moves := l.RestartAll()
-			require.Len(t, moves, pods)
+			must.Len(t, pods, moves)
 			for _, m := range moves {
-				require.Len(t, m.Old, 1)
+				must.Len(t, 1, m.Old)
 				if m.Err != nil {
-					require.ErrorIs(t, m.Err, codes.Partial)
+					must.ErrorIs(t, m.Err, codes.Partial)
 					refused++
 				}
 				if m.Waited {
 					waited++
 				}
 			}
-			require.Equal(t, c.refused, refused)
+			must.Eq(t, c.refused, refused)
 			passed := time.Duration(0)
 			if c.fixed {
-				require.Equal(t, 1, waited)
+				must.Eq(t, 1, waited)
 				passed = c.cooldown
 			}
-			require.Equal(t, passed, l.Clock().Now().Sub(before))
-			require.NoError(t, l.a.Check())
+			must.Eq(t, passed, l.Clock().Now().Sub(before))
+			must.NoError(t, l.a.Check())
 		})
 	}
 }

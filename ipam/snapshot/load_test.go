@@ -14,7 +14,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/affinity"
@@ -98,29 +98,29 @@ func listOf(documents string) string {
 
 func TestForms(t *testing.T) {
 	want, err := read(Options{}, some)
-	require.NoError(t, err)
-	require.Empty(t, want.Problems)
+	must.NoError(t, err)
+	must.SliceEmpty(t, want.Problems, must.Sprint(want.Problems))
 	p := pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 30}
-	require.Equal(t, []pool.Spec{p.WithDefaults()}, want.Cluster.Pools)
-	require.Equal(t, []ipam.Node{{Name: "a", Labels: map[string]string{"zone": "1"}}}, want.Cluster.Nodes)
-	require.Equal(t, []int{2, 0}, want.Cluster.Blocks[0].Free)
-	require.Equal(t, uint64(1767225600000161026), want.Cluster.Blocks[0].Sequence, "all 64 bits")
-	require.Equal(t, time.Date(2026, 1, 1, 0, 0, 10, 0, time.UTC), want.Latest)
-	require.Equal(t, affinity.HostOwner("a"), want.Cluster.Affinities[0].Owner, "without a type it is a host's")
+	must.Eq(t, []pool.Spec{p.WithDefaults()}, want.Cluster.Pools)
+	must.Eq(t, []ipam.Node{{Name: "a", Labels: map[string]string{"zone": "1"}}}, want.Cluster.Nodes)
+	must.Eq(t, []int{2, 0}, want.Cluster.Blocks[0].Free)
+	must.Eq(t, uint64(1767225600000161026), want.Cluster.Blocks[0].Sequence, must.Sprint("all 64 bits"))
+	must.EqOp(t, time.Date(2026, 1, 1, 0, 0, 10, 0, time.UTC), want.Latest)
+	must.Eq(t, affinity.HostOwner("a"), want.Cluster.Affinities[0].Owner, must.Sprint("without a type it is a host's"))
 
 	var asJSON, asYAML, zipped bytes.Buffer
-	require.NoError(t, writeJSON(&asJSON, want.Cluster, V1))
-	require.NoError(t, writeYAML(&asYAML, want.Cluster, V3))
+	must.NoError(t, writeJSON(&asJSON, want.Cluster, V1))
+	must.NoError(t, writeYAML(&asYAML, want.Cluster, V3))
 	z := gzip.NewWriter(&zipped)
 	_, err = z.Write(asYAML.Bytes())
-	require.NoError(t, errors.Join(err, z.Close()))
+	must.NoError(t, errors.Join(err, z.Close()))
 	var objects []string
 	for i, o := range strings.Split(asJSON.String(), "\n") {
 		if i > 0 && strings.HasPrefix(o, `{"apiVersion"`) {
 			objects = append(objects, strings.TrimSuffix(o, ","))
 		}
 	}
-	require.Len(t, objects, 5)
+	must.Len(t, 5, objects)
 	parts := strings.Split(some, "---\n")
 	for name, texts := range map[string][]string{
 		"JSON List":               {asJSON.String()},
@@ -147,9 +147,9 @@ func TestForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := read(Options{}, texts...)
-			require.NoError(t, err)
-			require.Empty(t, s.Problems)
-			require.Equal(t, want.Cluster, s.Cluster)
+			must.NoError(t, err)
+			must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+			must.Eq(t, want.Cluster, s.Cluster)
 		})
 	}
 }
@@ -178,12 +178,12 @@ func TestKeysInOtherLetters(t *testing.T) {
 	for _, spec := range []string{meant, "{blocksize: 28, cidr: 10.0.0.0/24, blockSize: 30}", "{cidr: 10.0.0.0/24, blockSize: 30, BLOCKSIZE: 28, Cidr: 7}"} {
 		yml := "apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: p}\nspec: " + spec + "\n"
 		asJSON, err := yaml.YAMLToJSON([]byte(yml))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, text := range []string{yml, string(asJSON), `{"kind":"List","items":[` + string(asJSON) + `]}`} {
 			s, err := read(Options{}, text)
-			require.NoError(t, err, text)
-			require.Len(t, s.Cluster.Pools, 1)
-			require.Equal(t, 30, s.Cluster.Pools[0].BlockSize, text)
+			must.NoError(t, err, must.Sprint(text))
+			must.Len(t, 1, s.Cluster.Pools)
+			must.Eq(t, 30, s.Cluster.Pools[0].BlockSize, must.Sprint(text))
 		}
 	}
 }
@@ -206,10 +206,10 @@ func TestTypedList(t *testing.T) {
 		"items:\n- metadata: {name: b}\nkind: NodeList\napiVersion: v1\nitems:\n- metadata: {name: a}\nkind: NodeList\napiVersion: v1\n",
 	} {
 		s, err := read(Options{}, text)
-		require.NoError(t, err, text)
-		require.Empty(t, s.Problems, text)
-		require.Equal(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes, text)
-		require.False(t, s.Unlisted.Nodes, text)
+		must.NoError(t, err, must.Sprint(text))
+		must.SliceEmpty(t, s.Problems, must.Sprint(text))
+		must.Eq(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes, must.Sprint(text))
+		must.False(t, s.Unlisted.Nodes, must.Sprint(text))
 	}
 	for _, text := range []string{
 		"apiVersion: v1\nitems:\n" + items + "kind: List\n",
@@ -218,9 +218,9 @@ func TestTypedList(t *testing.T) {
 		"items:\n" + items,
 	} {
 		s, err := read(Options{Lenient: true}, text)
-		require.NoError(t, err)
-		require.NotEmpty(t, harmful(s.Problems), text)
-		require.Empty(t, s.Cluster.Nodes, text)
+		must.NoError(t, err)
+		must.SliceNotEmpty(t, harmful(s.Problems), must.Sprint(text))
+		must.SliceEmpty(t, s.Cluster.Nodes, must.Sprint(text))
 	}
 }
 
@@ -229,65 +229,65 @@ func TestTypedList(t *testing.T) {
 func TestListsWithoutHead(t *testing.T) {
 	const node = "- apiVersion: v1\n  kind: Node\n  metadata: {name: "
 	s, err := read(Options{}, node+"b}\n"+node+"a}\n")
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
-	require.Equal(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+	must.Eq(t, []ipam.Node{{Name: "a"}, {Name: "b"}}, s.Cluster.Nodes)
 
 	_, err = read(Options{}, node+"b}\n"+node)
-	require.ErrorContains(t, err, "a.yaml:4: the file is cut off in this object")
+	must.ErrorContains(t, err, "a.yaml:4: the file is cut off in this object")
 }
 
 // TestByteOrderMarks: files that are joined have theirs in between.
 func TestByteOrderMarks(t *testing.T) {
 	for _, mark := range []string{"\ufeff", "\ufeff---\n", "---\n\ufeff"} {
 		s, err := read(Options{}, "\ufeff"+someNode+mark+change(someNode, "name: a", "name: b"))
-		require.NoError(t, err)
-		require.Empty(t, s.Problems)
-		require.Len(t, s.Cluster.Nodes, 2)
+		must.NoError(t, err)
+		must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
+		must.Len(t, 2, s.Cluster.Nodes)
 	}
 	s, err := read(Options{}, `{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}`+"\n\ufeff"+`{"apiVersion":"v1","kind":"Node","metadata":{"name":"b"}}`)
-	require.NoError(t, err)
-	require.Len(t, s.Cluster.Nodes, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, s.Cluster.Nodes)
 }
 
 // TestGivenTwice: pods and nodes of two dumps that differ are not taken for sound.
 func TestGivenTwice(t *testing.T) {
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: shop}\nspec: {nodeName: a}\nstatus: {podIP: 10.0.0.1}\n"
 	s, err := read(Options{}, pod, pod)
-	require.NoError(t, err)
-	require.Len(t, s.Pods, 1)
+	must.NoError(t, err)
+	must.Len(t, 1, s.Pods)
 
 	other := change(pod, "10.0.0.1", "10.0.0.2")
 	_, err = read(Options{}, pod, other)
-	require.ErrorContains(t, err, "b.yaml:1: Pod shop/x: is given twice, first in a.yaml:1")
+	must.ErrorContains(t, err, "b.yaml:1: Pod shop/x: is given twice, first in a.yaml:1")
 	s, err = read(Options{SkipOdd: true}, pod, other)
-	require.NoError(t, err)
-	require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.1")}, s.Pods[0].IPs)
-	require.Len(t, s.Pods, 1)
-	require.True(t, unknown(s).Pods)
+	must.NoError(t, err)
+	must.Eq(t, []netip.Addr{netip.MustParseAddr("10.0.0.1")}, s.Pods[0].IPs)
+	must.Len(t, 1, s.Pods)
+	must.True(t, unknown(s).Pods)
 
 	const node = "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  annotations: {projectcalico.org/IPv4VXLANTunnelAddr: 10.0.0.1}\n"
 	s, err = read(Options{SkipOdd: true}, node, node)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
 	s, err = read(Options{SkipOdd: true}, node, change(node, "10.0.0.1", "10.0.0.2"))
-	require.NoError(t, err)
-	require.Len(t, s.Problems, 1)
-	require.ErrorContains(t, s.Problems[0], "Node a: is given twice")
-	require.True(t, unknown(s).Nodes)
+	must.NoError(t, err)
+	must.Len(t, 1, s.Problems)
+	must.ErrorContains(t, s.Problems[0], "Node a: is given twice")
+	must.True(t, unknown(s).Nodes)
 }
 
 func TestSkipsDeleted(t *testing.T) {
 	for _, deleted := range []string{`true`, `"true"`} {
 		s, err := read(Options{}, strings.ReplaceAll(some, "deleted: false", "deleted: "+deleted))
-		require.NoError(t, err)
-		require.Empty(t, s.Cluster.Affinities)
-		require.Empty(t, s.Cluster.Handles)
-		require.Equal(t, 2, s.Deleted)
+		must.NoError(t, err)
+		must.SliceEmpty(t, s.Cluster.Affinities, must.Sprint(s.Cluster.Affinities))
+		must.SliceEmpty(t, s.Cluster.Handles, must.Sprint(s.Cluster.Handles))
+		must.Eq(t, 2, s.Deleted)
 	}
 	s, err := read(Options{}, strings.ReplaceAll(some, "deleted: false", `deleted: "false"`))
-	require.NoError(t, err)
-	require.Len(t, s.Cluster.Affinities, 1)
+	must.NoError(t, err)
+	must.Len(t, 1, s.Cluster.Affinities)
 }
 
 func TestOldBlocks(t *testing.T) {
@@ -296,15 +296,15 @@ kind: IPAMBlock
 metadata: {name: 10-0-0-0-30}
 spec: {cidr: 10.0.0.0/30, affinity: "host:a", allocations: [null, 0, null, null], unallocated: [2, 0, 3], attributes: [{handle_id: h}]}
 `)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
 	b := s.Cluster.Blocks[0]
-	require.Zero(t, b.Sequence)
-	require.True(t, b.Claimed.IsZero())
+	must.Zero(t, b.Sequence)
+	must.True(t, b.Claimed.IsZero())
 	s.Unlisted = KindSet{} // else the block implies an affinity and a handle
 	a, err := s.Allocator(ipam.Options{})
-	require.NoError(t, err)
-	require.Equal(t, s.Cluster.State, a.State())
+	must.NoError(t, err)
+	must.Eq(t, s.Cluster.State, a.State())
 }
 
 // TestReservationsInOrder: those of all objects, by their names.
@@ -313,22 +313,22 @@ func TestReservationsInOrder(t *testing.T) {
 		return "apiVersion: projectcalico.org/v3\nkind: IPReservation\nmetadata: {name: " + name + "}\nspec: {reservedCIDRs: [" + entries + "]}\n"
 	}
 	s, err := read(Options{}, object("z", `10.0.0.1, " 10.0.0.2 ", ""`)+"---\n"+object("a", "10.0.0.3/32, nonsense"))
-	require.NoError(t, err)
-	require.Equal(t, []string{"10.0.0.3/32", "nonsense", "10.0.0.1", " 10.0.0.2 ", ""}, s.Cluster.Reservations)
-	require.Len(t, s.Problems, 1)
-	require.True(t, s.Problems[0].Harmless)
-	require.Equal(t, `a.yaml:6: IPReservation a: spec.reservedCIDRs: "nonsense" is ignored, as Calico does: not an address or CIDR`, s.Problems[0].Error())
+	must.NoError(t, err)
+	must.Eq(t, []string{"10.0.0.3/32", "nonsense", "10.0.0.1", " 10.0.0.2 ", ""}, s.Cluster.Reservations)
+	must.Len(t, 1, s.Problems)
+	must.True(t, s.Problems[0].Harmless)
+	must.Eq(t, `a.yaml:6: IPReservation a: spec.reservedCIDRs: "nonsense" is ignored, as Calico does: not an address or CIDR`, s.Problems[0].Error())
 }
 
 // TestStoredPoolUses: stored pools have the default uses written out, also where a
 // new pool could not say so.
 func TestStoredPoolUses(t *testing.T) {
 	s, err := read(Options{}, somePool+"  namespaceSelector: env == 'prod'\n  allowedUses: [Workload, Tunnel]\n")
-	require.NoError(t, err)
-	require.Empty(t, s.Cluster.Pools[0].AllowedUses)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Cluster.Pools[0].AllowedUses)
 	var text bytes.Buffer
-	require.NoError(t, writeYAML(&text, s.Cluster, V3))
-	require.Contains(t, text.String(), "    allowedUses:\n    - Workload\n    - Tunnel\n")
+	must.NoError(t, writeYAML(&text, s.Cluster, V3))
+	must.StrContains(t, text.String(), "    allowedUses:\n    - Workload\n    - Tunnel\n")
 }
 
 func TestPods(t *testing.T) {
@@ -336,9 +336,9 @@ func TestPods(t *testing.T) {
 		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b","namespace":"n"},"spec":{"nodeName":"x"},"status":{"phase":"Running","podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}},
 		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n"},"spec":{"hostNetwork":true},"status":{"phase":"Failed","podIP":"10.0.0.2"}},
 		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c","namespace":"n"}}]}`)
-	require.NoError(t, err)
-	require.Equal(t, KindSet{Pools: true, Blocks: true, Affinities: true, Handles: true, Nodes: true}, s.Unlisted)
-	require.Equal(t, []Pod{
+	must.NoError(t, err)
+	must.Eq(t, KindSet{Pools: true, Blocks: true, Affinities: true, Handles: true, Nodes: true}, s.Unlisted)
+	must.Eq(t, []Pod{
 		{Namespace: "n", Name: "a", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, HostNetwork: true, Ended: true},
 		{Namespace: "n", Name: "b", Node: "x", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}},
 		{Namespace: "n", Name: "c"},
@@ -355,8 +355,8 @@ metadata:
 status:
   addresses: [{type: InternalIP, address: 172.18.0.2}, {type: Hostname, address: x}]
 `)
-	require.NoError(t, err)
-	require.Equal(t, []NodeAddress{
+	must.NoError(t, err)
+	must.Eq(t, []NodeAddress{
 		{"x", netip.MustParseAddr("10.0.0.9"), "vxlanTunnelAddress"},
 		{"x", netip.MustParseAddr("172.18.0.2"), ""},
 	}, s.Addresses)
@@ -400,50 +400,50 @@ nodes:
   labels: {zone: a}
 - role: worker
 `)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
 	var names []string
 	for _, p := range s.Cluster.Pools {
 		names = append(names, fmt.Sprint(p.Name, " ", p.CIDR, " ", p.BlockSize, " ", p.Disabled))
 	}
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"default-ipv4-ippool 192.168.0.0/16 26 false", "default-ipv6-ippool fd00::/48 122 false", "10-0-0-0-16 10.0.0.0/16 26 true",
 	}, []string{names[1], names[2], names[0]})
-	require.Equal(t, Network{"default-ipv4-ippool", "VXLANCrossSubnet", true}, s.Networks[0])
-	require.Equal(t, Network{"10-0-0-0-16", "IPIP", true}, s.Networks[1])
-	require.Len(t, s.Cluster.Nodes, 3)
-	require.Equal(t, "calico-ipam-control-plane", s.Cluster.Nodes[0].Name)
-	require.Contains(t, s.Cluster.Nodes[0].Labels, "node-role.kubernetes.io/control-plane")
-	require.Equal(t, "calico-ipam-worker", s.Cluster.Nodes[1].Name)
-	require.Equal(t, "a", s.Cluster.Nodes[1].Labels["zone"])
-	require.Equal(t, "calico-ipam-worker2", s.Cluster.Nodes[2].Name)
+	must.Eq(t, Network{"default-ipv4-ippool", "VXLANCrossSubnet", true}, s.Networks[0])
+	must.Eq(t, Network{"10-0-0-0-16", "IPIP", true}, s.Networks[1])
+	must.Len(t, 3, s.Cluster.Nodes)
+	must.Eq(t, "calico-ipam-control-plane", s.Cluster.Nodes[0].Name)
+	must.MapContainsKey(t, s.Cluster.Nodes[0].Labels, "node-role.kubernetes.io/control-plane")
+	must.Eq(t, "calico-ipam-worker", s.Cluster.Nodes[1].Name)
+	must.Eq(t, "a", s.Cluster.Nodes[1].Labels["zone"])
+	must.Eq(t, "calico-ipam-worker2", s.Cluster.Nodes[2].Name)
 
 	s, err = read(Options{}, "apiVersion: operator.tigera.io/v1\nkind: Installation\nmetadata: {name: default}\nspec: {variant: Calico}\n",
 		"kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n")
-	require.NoError(t, err)
-	require.Equal(t, defaultPool, s.Cluster.Pools[0].CIDR)
-	require.Equal(t, "kind-control-plane", s.Cluster.Nodes[0].Name)
+	must.NoError(t, err)
+	must.EqOp(t, defaultPool, s.Cluster.Pools[0].CIDR)
+	must.Eq(t, "kind-control-plane", s.Cluster.Nodes[0].Name)
 }
 
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "c.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(some), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte(some), 0o600))
 	s, err := Load(Options{}, path)
-	require.NoError(t, err)
-	require.Equal(t, 5, s.Objects)
+	must.NoError(t, err)
+	must.Eq(t, 5, s.Objects)
 	_, err = Load(Options{}, path, filepath.Join(dir, "missing.yaml"))
-	require.ErrorIs(t, err, os.ErrNotExist)
+	must.ErrorIs(t, err, os.ErrNotExist)
 	s, err = Load(Options{}, dir)
-	require.NoError(t, err)
-	require.Equal(t, 5, s.Objects)
+	must.NoError(t, err)
+	must.Eq(t, 5, s.Objects)
 
 	// What the reader itself fails with is its own, lenient or not.
 	failure := errors.New("disk on fire")
 	l := NewLoader(Options{Lenient: true})
 	err = l.Add("x", io.MultiReader(strings.NewReader(some), iotest.ErrReader(failure)))
-	require.ErrorIs(t, err, failure)
-	require.NotErrorIs(t, err, ErrInvalid)
+	must.ErrorIs(t, err, failure)
+	must.False(t, errors.Is(err, ErrInvalid), must.Sprint(err))
 }
 
 func TestProgress(t *testing.T) {
@@ -451,14 +451,14 @@ func TestProgress(t *testing.T) {
 	calls := 0
 	_, err := func() (*Snapshot, error) {
 		l := NewLoader(Options{Progress: func(n int64) {
-			require.GreaterOrEqual(t, n, last)
+			must.GreaterEq(t, last, n)
 			last = n
 			calls++
 		}})
-		require.NoError(t, l.Add("x", strings.NewReader(some)))
+		must.NoError(t, l.Add("x", strings.NewReader(some)))
 		return l.Snapshot()
 	}()
-	require.NoError(t, err)
-	require.Equal(t, int64(len(some)), last)
-	require.Positive(t, calls)
+	must.NoError(t, err)
+	must.Eq(t, int64(len(some)), last)
+	must.Positive(t, calls)
 }

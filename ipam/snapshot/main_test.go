@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/trace"
@@ -17,8 +17,8 @@ import (
 func recorded(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../testdata/snapshots/*.jsonl.gz")
-	require.NoError(t, err)
-	require.Len(t, files, 16)
+	must.NoError(t, err)
+	must.Len(t, 16, files)
 	for i, f := range files {
 		files[i] = strings.TrimSuffix(f, ".jsonl.gz")
 	}
@@ -29,8 +29,8 @@ func recorded(t testing.TB) []string {
 func loadFile(t testing.TB, path string) *Snapshot {
 	t.Helper()
 	s, err := Load(Options{}, path)
-	require.NoError(t, err)
-	require.Empty(t, s.Problems)
+	must.NoError(t, err)
+	must.SliceEmpty(t, s.Problems, must.Sprint(s.Problems))
 	return s
 }
 
@@ -58,20 +58,20 @@ func circle(t testing.TB, c ipam.Cluster, forms ...func(w io.Writer, c ipam.Clus
 	t.Helper()
 	for _, write := range forms {
 		var text, again bytes.Buffer
-		require.NoError(t, write(&text, c))
+		must.NoError(t, write(&text, c))
 		l := NewLoader(Options{})
-		require.NoError(t, l.Add("circle", bytes.NewReader(text.Bytes())))
+		must.NoError(t, l.Add("circle", bytes.NewReader(text.Bytes())))
 		s, err := l.Snapshot()
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, p := range s.Problems {
 			// Malformed reservations are kept, and said to be malformed.
-			require.Equal(t, "spec.reservedCIDRs", p.Field, "%v", p)
+			must.Eq(t, "spec.reservedCIDRs", p.Field, must.Sprintf("%v", p))
 		}
 		a, err := s.Allocator(ipam.Options{})
-		require.NoError(t, err)
-		require.Equal(t, c, a.Cluster())
-		require.NoError(t, write(&again, a.Cluster()))
-		require.True(t, bytes.Equal(text.Bytes(), again.Bytes()), "equal clusters give equal bytes")
+		must.NoError(t, err)
+		must.Eq(t, c, a.Cluster())
+		must.NoError(t, write(&again, a.Cluster()))
+		must.True(t, bytes.Equal(text.Bytes(), again.Bytes()), must.Sprint("equal clusters give equal bytes"))
 	}
 }
 
@@ -79,13 +79,13 @@ func circle(t testing.TB, c ipam.Cluster, forms ...func(w io.Writer, c ipam.Clus
 func player(t testing.TB, name, group string) (*trace.Player, *trace.Reader, *ipam.Clock) {
 	t.Helper()
 	r, err := trace.Open(name + ".jsonl.gz")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	t.Cleanup(func() { _ = r.Close() })
-	require.Equal(t, filepath.Base(name), r.Header().Snapshot)
+	must.Eq(t, filepath.Base(name), r.Header().Snapshot)
 	s := loadFile(t, name+"."+group+".yaml.gz")
-	require.False(t, s.Latest.After(r.Header().Start), "%s: taken at %s, after the start", name, s.Latest)
+	must.False(t, s.Latest.After(r.Header().Start), must.Sprintf("%s: taken at %s, after the start", name, s.Latest))
 	clock := ipam.NewClock(r.Header().Start)
 	a, err := s.Allocator(ipam.Options{Now: clock.Now})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return trace.PlayOn(a, clock), r, clock
 }

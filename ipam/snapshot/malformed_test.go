@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -189,21 +189,21 @@ func TestMalformed(t *testing.T) {
 
 func refused(t *testing.T, c fault) {
 	_, err := read(Options{}, c.text, someNodeB)
-	require.ErrorIs(t, err, ErrInvalid)
-	require.Contains(t, clip2(err.Error()), c.want)
+	must.ErrorIs(t, err, ErrInvalid)
+	must.StrContains(t, clip2(err.Error()), c.want)
 	var all *InvalidError
-	require.ErrorAs(t, err, &all)
-	require.Equal(t, c.kind, all.Problems[0].Kind)
-	require.Less(t, len(err.Error()), 4096)
+	must.ErrorAs[*InvalidError](t, err, &all)
+	must.Eq(t, c.kind, all.Problems[0].Kind)
+	must.Less(t, 4096, len(err.Error()))
 
 	s, err := read(Options{Lenient: true}, c.text, someNodeB)
-	require.NoError(t, err)
-	require.Equal(t, all.Problems, harmful(s.Problems))
-	require.Contains(t, nodeNames(s), "b", "the rest is read")
-	require.Positive(t, Check(s).Count(c.kind))
+	must.NoError(t, err)
+	must.Eq(t, all.Problems, harmful(s.Problems))
+	must.SliceContains(t, nodeNames(s), "b", must.Sprint("the rest is read"))
+	must.Positive(t, Check(s).Count(c.kind))
 	a, err := s.Allocator(ipam.Options{})
-	require.NoError(t, err)
-	require.NotErrorIs(t, a.Check(), ipam.ErrStructure)
+	must.NoError(t, err)
+	must.False(t, errors.Is(a.Check(), ipam.ErrStructure))
 }
 
 const someNodeB = "apiVersion: v1\nkind: Node\nmetadata: {name: b}\n"
@@ -238,38 +238,38 @@ func TestAllAtOnce(t *testing.T) {
 	texts = append([]string{bad}, texts...)
 	l := NewLoader(Options{})
 	for i, text := range texts {
-		require.NoError(t, l.Add(fmt.Sprintf("file%02d", i), strings.NewReader(text)))
+		must.NoError(t, l.Add(fmt.Sprintf("file%02d", i), strings.NewReader(text)))
 	}
 	_, err := l.Snapshot()
 	var all *InvalidError
-	require.ErrorAs(t, err, &all)
+	must.ErrorAs[*InvalidError](t, err, &all)
 	for i := range texts {
-		require.Contains(t, err.Error(), fmt.Sprintf("file%02d:", i))
+		must.StrContains(t, err.Error(), fmt.Sprintf("file%02d:", i))
 	}
 	for _, want := range []string{"file00:1: IPAMBlock 10-0-0-0-30: spec.affinity:", "spec.attributes[0].handle_id:", "spec.allocations[3]:", "spec.unallocated[1]:", "spec.unallocated[2]:", "spec.unallocated: neither in the queue nor allocated: ordinals 0;"} {
-		require.Contains(t, err.Error(), want)
+		must.StrContains(t, err.Error(), want)
 	}
 	files := make([]string, 0, len(all.Problems))
 	for _, p := range all.Problems {
 		files = append(files, p.File)
 	}
-	require.IsNonDecreasing(t, files)
+	must.Ascending(t, files)
 	var one *Problem
-	require.True(t, errors.As(err, &one))
+	must.True(t, errors.As(err, &one))
 }
 
 // TestMended: what a lenient reading makes of a block that contradicts itself.
 func TestMended(t *testing.T) {
 	s, err := read(Options{Lenient: true}, change(change(someBlock, "[2, 0]", "[3, 2, 2, 17]"), "[null, 0, null, 1]", "[null, 0, null, 5]"))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	b := s.Cluster.Blocks[0]
-	require.Equal(t, []int{2, 0}, b.Free)
-	require.Len(t, b.Allocations, 2)
-	require.Equal(t, "h", b.Allocations[0].Handle)
-	require.Equal(t, "", b.Allocations[1].Handle)
+	must.Eq(t, []int{2, 0}, b.Free)
+	must.Len(t, 2, b.Allocations)
+	must.Eq(t, "h", b.Allocations[0].Handle)
+	must.Eq(t, "", b.Allocations[1].Handle)
 	a, err := s.Allocator(ipam.Options{})
-	require.NoError(t, err)
-	require.Equal(t, b.Free, a.State().Blocks[0].Free)
+	must.NoError(t, err)
+	must.Eq(t, b.Free, a.State().Blocks[0].Free)
 }
 
 // TestHarmless: what has no effect is no error, and is not kept back.
@@ -284,11 +284,11 @@ func TestHarmless(t *testing.T) {
 		{"apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: other}\nspec: {strictAffinity: true}\n", "only the configuration called default"},
 	} {
 		s, err := read(Options{}, c.text)
-		require.NoError(t, err)
-		require.Len(t, s.Problems, 1)
-		require.True(t, s.Problems[0].Harmless)
-		require.ErrorContains(t, s.Problems[0], c.want)
-		require.Equal(t, ipam.DefaultConfig(), s.Cluster.Config)
+		must.NoError(t, err)
+		must.Len(t, 1, s.Problems)
+		must.True(t, s.Problems[0].Harmless)
+		must.ErrorContains(t, s.Problems[0], c.want)
+		must.Eq(t, ipam.DefaultConfig(), s.Cluster.Config)
 	}
 }
 
@@ -304,7 +304,7 @@ func TestNoAliases(t *testing.T) {
 			full = change(full, "note: x: ", "note: ")
 		}
 		_, err := read(Options{}, full)
-		require.NoError(t, err, "%s", full)
+		must.NoError(t, err, must.Sprintf("%s", full))
 	}
 	for _, text := range []string{
 		"*a", "&b x", "[*a]", "[x, *a]", "{k: *a}", "{*a : k}", "{<<: *a}", "\n      - *a", "\n      ? *a", "\n      x: *a", "\n      &k x: y", "\n      - - &z q",
@@ -312,6 +312,6 @@ func TestNoAliases(t *testing.T) {
 	} {
 		full := "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  annotations:\n    note: " + text + "\n"
 		_, err := read(Options{}, full)
-		require.ErrorContains(t, err, "anchors and aliases", "%s", full)
+		must.ErrorContains(t, err, "anchors and aliases", must.Sprintf("%s", full))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -99,7 +99,7 @@ func TestQuickHandle(t *testing.T) {
 		}
 	})
 	if !testing.Short() { // which has few cases
-		require.Greater(t, read, 10)
+		must.Greater(t, 10, read)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestBrokenQuickHandle(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.True(t, property.Breaks(t, 5000, 1, func(t *rapid.T) {
+			must.True(t, property.Breaks(t, 5000, 1, func(t *rapid.T) {
 				if err := handleDiffers(handleText(property.Rapid(t)), broken); err != nil {
 					t.Fatal(err)
 				}

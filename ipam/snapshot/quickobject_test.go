@@ -13,7 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -183,21 +183,21 @@ func TestPlainLen(t *testing.T) {
 func TestQuickObjectsAreRead(t *testing.T) {
 	for _, text := range quickObjects {
 		var indented bytes.Buffer
-		require.NoError(t, json.Indent(&indented, []byte(text), "", "    "))
+		must.NoError(t, json.Indent(&indented, []byte(text), "", "    "))
 		for _, text := range []string{text, indented.String()} {
 			l := NewLoader(Options{Lenient: true})
 			l.files = []string{"x"}
 			n, _ := l.quickText(l.here(1), []byte(text+","), "", "", false)
-			require.Equal(t, len(text), n, text)
+			must.Eq(t, len(text), n, must.Sprint(text))
 			n, _ = l.quickText(l.here(1), []byte(text+","), "", "", true)
-			require.Zero(t, n, text)
+			must.Zero(t, n, must.Sprint(text))
 			for cut := range text {
 				n, short := l.quickText(l.here(1), []byte(text[:cut]), "", "", false)
-				require.True(t, n == 0 && short, text[:cut])
+				must.True(t, n == 0 && short, must.Sprint(text[:cut]))
 			}
 		}
 		o := &object{l: NewLoader(Options{})}
-		require.NoError(t, json.Unmarshal([]byte(text), &o.envelope))
+		must.NoError(t, json.Unmarshal([]byte(text), &o.envelope))
 		ok := true
 		switch o.Kind.value {
 		case "IPAMBlock":
@@ -207,7 +207,7 @@ func TestQuickObjectsAreRead(t *testing.T) {
 		case "Node":
 			_, ok = o.quickNode()
 		}
-		require.True(t, ok, text)
+		must.True(t, ok, must.Sprint(text))
 	}
 }
 
@@ -224,7 +224,7 @@ func TestBrokenQuickObjects(t *testing.T) {
 		"takes null for nothing":           func(text string) string { return strings.ReplaceAll(text, "null,", "3,") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.True(t, property.Breaks(t, 50000, 1, func(t *rapid.T) {
+			must.True(t, property.Breaks(t, 50000, 1, func(t *rapid.T) {
 				if err := quickDiffers(quickList(property.Rapid(t)), false, broken); err != nil {
 					t.Fatal(err)
 				}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -104,7 +104,7 @@ func TestQuickYAML(t *testing.T) {
 	for _, value := range yamlValues {
 		for _, key := range keys {
 			for _, form := range []string{"%[1]s: %[2]s\n", "%[1]s: %[2]s\nz: 1\n", "- %[2]s\n", "- %[1]s: %[2]s\n  z: 1\n", "z:\n- %[2]s\n", "%[1]s: %[2]s\n%[1]s: 1\n", "z:\n  %[1]s: %[2]s\n", "%[1]s: %[2]s\n  z\n", "%[1]s:\n  %[2]s\n"} {
-				require.NoError(t, differs(fmt.Sprintf(form, key, value), (*chunk).quick))
+				must.NoError(t, differs(fmt.Sprintf(form, key, value), (*chunk).quick))
 			}
 		}
 	}
@@ -114,16 +114,16 @@ func TestQuickYAML(t *testing.T) {
 func TestQuickYAMLOfRecordings(t *testing.T) {
 	property.Slow(t)
 	text, err := os.ReadFile("../../testdata/sample.yaml")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	items, quick := strings.Split(string(text), "\n- "), 0
 	for _, item := range items[1:] {
 		item = "- " + item + "\n"
-		require.NoError(t, differs(item, (*chunk).quick))
+		must.NoError(t, differs(item, (*chunk).quick))
 		if _, ok := (&chunk{text: []byte(item)}).quick(); ok {
 			quick++
 		}
 	}
-	require.Greater(t, quick, len(items)*9/10)
+	must.Greater(t, len(items)*9/10, quick)
 }
 
 // TestBrokenQuickYAML: the property catches readers that take too much.
@@ -150,7 +150,7 @@ func TestBrokenQuickYAML(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.True(t, property.Breaks(t, 20000, 1, func(t *rapid.T) {
+			must.True(t, property.Breaks(t, 20000, 1, func(t *rapid.T) {
 				if err := differs(document(property.Rapid(t)), broken); err != nil {
 					t.Fatal(err)
 				}

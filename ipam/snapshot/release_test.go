@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -88,23 +88,23 @@ func TestRelease(t *testing.T) {
 			"the calico-node image in DaemonSet calico-system/calico-node says v3.27.0; ClusterInformation default says private, which is not understood"},
 	} {
 		s, err := read(Options{}, plainPool+c.text)
-		require.NoError(t, err, c.text)
-		require.Empty(t, s.Problems, c.text)
-		require.Empty(t, s.Skipped, c.text)
-		require.Len(t, s.Cluster.Pools, 1, "that of an Installation is the IPPool")
-		require.Equal(t, c.why, s.CalicoFrom, c.text)
+		must.NoError(t, err, must.Sprint(c.text))
+		must.SliceEmpty(t, s.Problems, must.Sprint(c.text))
+		must.MapEmpty(t, s.Skipped, must.Sprint(c.text))
+		must.Len(t, 1, s.Cluster.Pools, must.Sprint("that of an Installation is the IPPool"))
+		must.Eq(t, c.why, s.CalicoFrom, must.Sprint(c.text))
 		a, err := s.Allocator(ipam.Options{})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		if c.version == "" {
-			require.Zero(t, s.Calico, c.text)
-			require.Equal(t, calico.V3(33), a.Calico())
+			must.Zero(t, s.Calico, must.Sprint(c.text))
+			must.Eq(t, calico.V3(33), a.Calico())
 			continue
 		}
-		require.Equal(t, c.version, s.Calico.String(), c.text)
-		require.Equal(t, s.Calico, a.Calico(), "restored as that release")
+		must.Eq(t, c.version, s.Calico.String(), must.Sprint(c.text))
+		must.Eq(t, s.Calico, a.Calico(), must.Sprint("restored as that release"))
 		a, err = s.Allocator(ipam.Options{Calico: calico.V3(24)})
-		require.NoError(t, err)
-		require.Equal(t, calico.V3(24), a.Calico(), "the caller's counts")
+		must.NoError(t, err)
+		must.Eq(t, calico.V3(24), a.Calico(), must.Sprint("the caller's counts"))
 	}
 }
 
@@ -123,16 +123,16 @@ func TestReleaseRaised(t *testing.T) {
 			"v3.32", "; but IPAMBlock 10-0-0-0-30 has affinityClaimTime 2026-01-01T00:00:00Z, so it is raised to v3.32, the first release with that"},
 	} {
 		s, err := read(Options{}, plainPool+information("calicoVersion: v3.28.2")+c.text)
-		require.NoError(t, err, c.text)
-		require.Equal(t, "ClusterInformation default says v3.28.2"+c.why, s.CalicoFrom)
-		require.Equal(t, c.version, s.Calico.String())
+		must.NoError(t, err, must.Sprint(c.text))
+		must.Eq(t, "ClusterInformation default says v3.28.2"+c.why, s.CalicoFrom)
+		must.Eq(t, c.version, s.Calico.String())
 		_, err = s.Allocator(ipam.Options{})
-		require.NoError(t, err)
-		require.Empty(t, s.Cluster.Lacks(s.Calico))
+		must.NoError(t, err)
+		must.SliceEmpty(t, s.Cluster.Lacks(s.Calico))
 
 		s, err = read(Options{}, plainPool+information("calicoVersion: v3.33.1")+c.text)
-		require.NoError(t, err)
-		require.Equal(t, "v3.33.1", s.Calico.String(), "it has all of it")
+		must.NoError(t, err)
+		must.Eq(t, "v3.33.1", s.Calico.String(), must.Sprint("it has all of it"))
 	}
 }
 
@@ -140,16 +140,16 @@ func TestReleaseRaised(t *testing.T) {
 func TestReleaseWritten(t *testing.T) {
 	for _, version := range []string{"v3.28.2", "v3.31", ""} {
 		s, err := read(Options{}, plainPool+information("calicoVersion: '"+version+"'"))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, g := range []Group{V1, V3} {
 			for _, write := range []func(io.Writer, Group) error{s.WriteYAML, s.WriteJSON} {
 				var out bytes.Buffer
-				require.NoError(t, write(&out, g))
+				must.NoError(t, write(&out, g))
 				back, err := read(Options{}, out.String())
-				require.NoError(t, err)
-				require.Equal(t, s.Calico, back.Calico)
-				require.Equal(t, s.CalicoFrom, back.CalicoFrom)
-				require.Equal(t, s.Cluster, back.Cluster)
+				must.NoError(t, err)
+				must.Eq(t, s.Calico, back.Calico)
+				must.Eq(t, s.CalicoFrom, back.CalicoFrom)
+				must.Eq(t, s.Cluster, back.Cluster)
 			}
 		}
 	}
@@ -159,12 +159,12 @@ func TestReleaseWritten(t *testing.T) {
 // no IPPools yet.
 func TestInstallationBesideItsPools(t *testing.T) {
 	s, err := read(Options{}, installationOf("", "")+strings.ReplaceAll("---\n"+plainPool, "10.0.0.0/24", "10.0.0.0/24, disabled: true"))
-	require.NoError(t, err)
-	require.Len(t, s.Cluster.Pools, 1)
-	require.True(t, s.Cluster.Pools[0].Disabled, "the IPPool counts")
+	must.NoError(t, err)
+	must.Len(t, 1, s.Cluster.Pools)
+	must.True(t, s.Cluster.Pools[0].Disabled, must.Sprint("the IPPool counts"))
 	s, err = read(Options{}, installationOf("", "")+strings.ReplaceAll("---\n"+plainPool, "{name: p}\nspec: {cidr: 10.0", "{name: q}\nspec: {cidr: 10.1"))
-	require.NoError(t, err)
-	require.Len(t, s.Cluster.Pools, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, s.Cluster.Pools)
 	_, err = read(Options{}, installationOf("", "")+strings.ReplaceAll("---\n"+plainPool, "10.0.0.0/24", "10.1.0.0/24"))
-	require.ErrorContains(t, err, "IPPool p: is given twice")
+	must.ErrorContains(t, err, "IPPool p: is given twice")
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -92,7 +92,7 @@ func TestTogether(t *testing.T) {
 		}
 	})
 	if !testing.Short() { // which has few cases
-		require.Greater(t, 2*together, cases, "lists that others helped to read")
+		must.Greater(t, cases, 2*together, must.Sprint("lists that others helped to read"))
 	}
 }
 
@@ -104,11 +104,11 @@ func TestSeam(t *testing.T) {
 		s := seamOf([]byte(between), []byte(object))
 		for n := range len(list) + 1 {
 			got := s.last([]byte(list[:n]))
-			require.Zero(t, got%(len(between)+len(object)), list[:n])
+			must.Zero(t, got%(len(between)+len(object)), must.Sprint(list[:n]))
 		}
-		require.Equal(t, 2*(len(between)+len(object)), s.last([]byte(list)), list)
+		must.Eq(t, 2*(len(between)+len(object)), s.last([]byte(list)), must.Sprint(list))
 	}
-	require.Nil(t, seamOf([]byte(","), []byte(`{"a":1}`)).between)
+	must.Nil(t, seamOf([]byte(","), []byte(`{"a":1}`)).between)
 }
 
 // TestBrokenTogether: the property catches readers that take guesses for granted.
@@ -119,7 +119,7 @@ func TestBrokenTogether(t *testing.T) {
 		"skips what fails": func(text string) string { return strings.ReplaceAll(text, `"metadata"{`, `"metadata":{`) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.True(t, property.Breaks(t, 5000, 1, func(t *rapid.T) {
+			must.True(t, property.Breaks(t, 5000, 1, func(t *rapid.T) {
 				src := property.Rapid(t)
 				text := longList(src)
 				got, gotErr := readBy(broken(text), false, false)

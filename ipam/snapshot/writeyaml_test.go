@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
@@ -31,14 +31,14 @@ func TestTextsThatTheLibraryBreaks(t *testing.T) {
 	for _, text := range []string{"\t\nx", "a\u2028b"} {
 		o := tree{"apiVersion": "v1", "kind": "Node", "metadata": tree{"name": "a", "labels": map[string]string{"k": text}}}
 		plain, err := yaml.Marshal([]any{o})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		s, err := read(Options{}, "items:\n"+string(plain)+"kind: List\n")
-		require.True(t, err != nil || s.Cluster.Nodes[0].Labels["k"] != text, "the library writes %q well by now", text)
+		must.True(t, err != nil || s.Cluster.Nodes[0].Labels["k"] != text, must.Sprintf("the library writes %q well by now", text))
 
 		var quoted bytes.Buffer
-		require.NoError(t, writeItem(&quoted, o))
+		must.NoError(t, writeItem(&quoted, o))
 		s, err = read(Options{}, "items:\n"+quoted.String()+"kind: List\n")
-		require.NoError(t, err)
-		require.Equal(t, text, s.Cluster.Nodes[0].Labels["k"])
+		must.NoError(t, err)
+		must.Eq(t, text, s.Cluster.Nodes[0].Labels["k"])
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -20,13 +20,13 @@ func TestRecordings(t *testing.T) {
 	} {
 		t.Run(filepath.Dir(pattern), func(t *testing.T) {
 			files, err := filepath.Glob("../../testdata/" + pattern)
-			require.NoError(t, err)
-			require.Len(t, files, want.files)
+			must.NoError(t, err)
+			must.Len(t, want.files, files)
 			if testing.Short() {
 				agree(t, property.Some(files))
 				return
 			}
-			require.Equal(t, want.operations, agree(t, files))
+			must.Eq(t, want.operations, agree(t, files))
 		})
 	}
 }
@@ -38,10 +38,10 @@ func agree(t *testing.T, files []string) (operations int) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			r, err := Open(file)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			defer r.Close()
 			result, err := Replay(r, nil)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			operations += result.Operations
 			for i, d := range result.Divergences {
 				if i == 3 {

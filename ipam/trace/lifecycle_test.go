@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -22,8 +22,8 @@ func TestLifecycleRecordings(t *testing.T) {
 		"minimal/lifecycle/*.jsonl": {7, 73},
 	} {
 		files, err := filepath.Glob("../../testdata/" + pattern)
-		require.NoError(t, err)
-		require.Len(t, files, want.files)
+		must.NoError(t, err)
+		must.Len(t, want.files, files)
 		if testing.Short() {
 			files = property.Some(files)
 		}
@@ -31,21 +31,21 @@ func TestLifecycleRecordings(t *testing.T) {
 		for _, file := range files {
 			h, ops := readFile(t, file)
 			p, err := NewPlayer(h)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			for _, op := range ops {
 				got, err := p.Do(op)
-				require.NoError(t, err, "%s:%d", file, op.Line)
+				must.NoError(t, err, must.Sprintf("%s:%d", file, op.Line))
 				if want, got := op.Out.String(), got.String(); want != got {
-					require.Equal(t, want, got, "%s:%d: %s", file, op.Line, compact(op.In))
+					must.Eq(t, want, got, must.Sprintf("%s:%d: %s", file, op.Line, compact(op.In)))
 				}
 				if op.Op == "Sync" {
-					require.NoError(t, p.controller.Check(), "%s:%d", file, op.Line)
+					must.NoError(t, p.controller.Check(), must.Sprintf("%s:%d", file, op.Line))
 				}
 			}
 			total += len(ops)
 		}
 		if !testing.Short() {
-			require.Equal(t, want.operations, total, pattern)
+			must.Eq(t, want.operations, total, must.Sprint(pattern))
 		}
 	}
 }
@@ -53,10 +53,10 @@ func TestLifecycleRecordings(t *testing.T) {
 func readFile(t *testing.T, file string) (Header, []Op) {
 	t.Helper()
 	f, err := os.Open(file)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	h, ops, err := readAll(file, f)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return h, ops
 }
 
@@ -65,7 +65,7 @@ func readFile(t *testing.T, file string) (Header, []Op) {
 func TestHeaderKubeVirt(t *testing.T) {
 	const file = "../../testdata/lifecycle-2/life-vmi-kubevirt-5.jsonl.gz"
 	h, ops := readFile(t, file)
-	require.Contains(t, h.About, aboutKubeVirt)
+	must.StrContains(t, h.About, aboutKubeVirt)
 	for name, c := range map[string]struct {
 		about string
 		runs  bool
@@ -77,14 +77,14 @@ func TestHeaderKubeVirt(t *testing.T) {
 	} {
 		h.About, h.KubeVirt = c.about, c.runs
 		p, err := NewPlayer(h)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		exact := true
 		for _, op := range ops {
 			got, err := p.Do(op)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			exact = exact && op.Out.String() == got.String()
 		}
-		require.Equal(t, c.exact, exact, name)
+		must.Eq(t, c.exact, exact, must.Sprint(name))
 	}
 }
 
@@ -93,10 +93,10 @@ func TestHeaderKubeVirt(t *testing.T) {
 func TestSyncError(t *testing.T) {
 	for release, want := range map[string]string{"v3.31.5": "block-not-empty", "v3.31.6": ""} {
 		v, err := calico.Parse(release)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		clock := ipam.NewClock(time.Unix(0, 0))
 		p := PlayOn(ipam.New(ipam.Options{Now: clock.Now, Calico: v}), clock)
-		require.NoError(t, p.Set(Header{
+		must.NoError(t, p.Set(Header{
 			Pools: []Pool{{Name: "p", CIDR: "10.0.0.0/24", BlockSize: 26}},
 			Nodes: []ipam.Node{{Name: "n1"}, {Name: "n2"}},
 		}))
@@ -106,18 +106,18 @@ func TestSyncError(t *testing.T) {
 			{Op: "DeleteNode", In: In{Node: &ipam.Node{Name: "n1"}}},
 		} {
 			_, err := p.Do(op)
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 		out, err := p.Do(Op{Op: "Sync"})
-		require.NoError(t, err)
-		require.Equal(t, Out{Err: want, WorkRemaining: true}, out, release)
+		must.NoError(t, err)
+		must.Eq(t, Out{Err: want, WorkRemaining: true}, out, must.Sprint(release))
 	}
 }
 
 func TestLifecycleBadInput(t *testing.T) {
 	h := Header{Start: time.Unix(0, 0).UTC()}
 	p, err := NewPlayer(h)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for name, c := range map[string]struct {
 		op   Op
 		says string
@@ -128,20 +128,20 @@ func TestLifecycleBadInput(t *testing.T) {
 		"no address":       {Op{Op: "AddPod", In: In{Pod: &Pod{Namespace: "n", Name: "p", IPs: []string{"10.0.0"}}}}, "AddPod: ParseAddr"},
 	} {
 		_, err := p.Do(c.op)
-		require.ErrorContains(t, err, c.says, name)
+		must.ErrorContains(t, err, c.says, must.Sprint(name))
 	}
 	out, err := p.Do(Op{Op: "DeletePod", In: In{Pod: &Pod{Namespace: "n", Name: "p"}}})
-	require.NoError(t, err)
-	require.Equal(t, Out{}, out)
+	must.NoError(t, err)
+	must.Eq(t, Out{}, out)
 
 	for _, grace := range []int64{-1, 1 << 62} {
 		h.LeakGracePeriodSeconds = grace
 		_, err := NewPlayer(h)
-		require.ErrorContains(t, err, "leakGracePeriodSeconds")
+		must.ErrorContains(t, err, "leakGracePeriodSeconds")
 	}
 	// An engine that is no allocator plays everything except a lifecycle.
 	other := PlayOn(struct{ Engine }{ipam.New(ipam.Options{})}, ipam.NewClock(time.Unix(0, 0)))
-	require.NoError(t, other.Set(Header{}))
+	must.NoError(t, other.Set(Header{}))
 	_, err = other.Do(Op{Op: "Sync"})
-	require.ErrorContains(t, err, "no controller")
+	must.ErrorContains(t, err, "no controller")
 }

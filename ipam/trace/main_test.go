@@ -8,7 +8,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -40,10 +40,10 @@ func readAll(name string, from io.Reader) (Header, []Op, error) {
 func load(t testing.TB, name string) (Header, []Op) {
 	t.Helper()
 	f, err := os.Open("../../testdata/traces/" + name + ".jsonl.gz")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer f.Close()
 	h, ops, err := readAll(name, f)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return h, ops
 }
 

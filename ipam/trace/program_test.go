@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/program"
@@ -129,14 +129,14 @@ func replays(text []byte) error {
 func TestRecordRandomPrograms(t *testing.T) {
 	property.Check(t, 150, 60, func(t *rapid.T) {
 		s, err := newScript(property.Rapid(t))
-		require.NoError(t, err)
+		must.NoError(t, err)
 		t.Repeat(map[string]func(*rapid.T){"operation": func(t *rapid.T) {
 			if err := s.step(); err != nil {
 				t.Fatal(err)
 			}
 		}})
 		s.recorder.State()
-		require.NoError(t, s.recorder.Err())
+		must.NoError(t, s.recorder.Err())
 		if err := replays(s.text.Bytes()); err != nil {
 			t.Fatal(err)
 		}
@@ -146,9 +146,9 @@ func TestRecordRandomPrograms(t *testing.T) {
 // TestReadOnlyMethods: those that need no recording change nothing.
 func TestReadOnlyMethods(t *testing.T) {
 	s, err := newScript(property.Seeded(7))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 300 {
-		require.NoError(t, s.step())
+		must.NoError(t, s.step())
 		a := s.recorder.Allocator
 		before := a.State()
 		for _, ip := range []string{"10.0.0.0", "10.0.0.112", "fd00::", "192.0.2.1"} {
@@ -162,10 +162,10 @@ func TestReadOnlyMethods(t *testing.T) {
 		a.Pools()
 		a.Reservations()
 		a.Summary()
-		require.Equal(t, before, a.State())
+		must.Eq(t, before, a.State())
 	}
 	s.recorder.State()
-	require.NoError(t, replays(s.text.Bytes()), "nor what comes afterwards")
+	must.NoError(t, replays(s.text.Bytes()), must.Sprint("nor what comes afterwards"))
 }
 
 // TestProgramsRejectBrokenRecorders: a recording that differs from the operations

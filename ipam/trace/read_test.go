@@ -12,7 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -28,8 +28,8 @@ func compressed(t testing.TB, text string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	_, err := io.WriteString(z, text)
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
+	must.NoError(t, err)
+	must.NoError(t, z.Close())
 	return b.String()
 }
 
@@ -37,10 +37,10 @@ func compressed(t testing.TB, text string) string {
 func TestReadForms(t *testing.T) {
 	plain := someHeader + "\n" + someOp + "\n" + otherOp + "\n"
 	wantHeader, want, err := readAll("t", strings.NewReader(plain))
-	require.NoError(t, err)
-	require.Equal(t, "t", wantHeader.Name)
-	require.Len(t, want, 2)
-	require.Equal(t, []int{2, 3}, []int{want[0].Line, want[1].Line})
+	must.NoError(t, err)
+	must.Eq(t, "t", wantHeader.Name)
+	must.Len(t, 2, want)
+	must.Eq(t, []int{2, 3}, []int{want[0].Line, want[1].Line})
 
 	for name, text := range map[string]string{
 		"no newline at the end":  strings.TrimSuffix(plain, "\n"),
@@ -62,15 +62,15 @@ func TestReadForms(t *testing.T) {
 			"end at once": iotest.DataErrReader(strings.NewReader(text)),
 		} {
 			h, ops, err := readAll("t", r)
-			require.NoError(t, err, "%s, %s", name, how)
-			require.Equal(t, wantHeader, h, "%s, %s", name, how)
+			must.NoError(t, err, must.Sprintf("%s, %s", name, how))
+			must.Eq(t, wantHeader, h, must.Sprintf("%s, %s", name, how))
 			for i := range ops {
 				if !strings.HasPrefix(name, "blank lines") {
-					require.Equal(t, i+2, ops[i].Line)
+					must.Eq(t, i+2, ops[i].Line)
 				}
 				ops[i].Line = i + 2
 			}
-			require.Equal(t, want, ops, "%s, %s", name, how)
+			must.Eq(t, want, ops, must.Sprintf("%s, %s", name, how))
 		}
 	}
 }
@@ -80,23 +80,23 @@ func TestReadLongLines(t *testing.T) {
 	name := strings.Repeat("x", 1<<20)
 	h, ops, err := readAll("t", strings.NewReader(
 		strings.Replace(someHeader, `"t"`, `"`+name+`"`, 1)+"\n"+strings.Repeat(" ", 1<<20)+someOp+"\n"))
-	require.NoError(t, err)
-	require.Equal(t, name, h.Name)
-	require.Len(t, ops, 1)
+	must.NoError(t, err)
+	must.Eq(t, name, h.Name)
+	must.Len(t, 1, ops)
 }
 
 // TestReadEnd: after the end, Next keeps returning the end.
 func TestReadEnd(t *testing.T) {
 	r, err := NewReader("the name", strings.NewReader(someHeader+"\n"+someOp+"\n"))
-	require.NoError(t, err)
-	require.Equal(t, "the name", r.Name())
+	must.NoError(t, err)
+	must.Eq(t, "the name", r.Name())
 	_, err = r.Next()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 3 {
 		_, err = r.Next()
-		require.Equal(t, io.EOF, err)
+		must.Eq(t, io.EOF, err)
 	}
-	require.NoError(t, r.Close(), "nothing to close")
+	must.NoError(t, r.Close(), must.Sprint("nothing to close"))
 }
 
 // malformed are recordings that cannot be read or played, with the error's text
@@ -179,16 +179,16 @@ func TestMalformed(t *testing.T) {
 		for file, text := range map[string]string{"the/file.jsonl": c.text, "the/file.jsonl.gz": compressed(t, c.text)} {
 			t.Run(c.name, func(t *testing.T) {
 				_, err := replayText(file, []byte(text))
-				require.ErrorIs(t, err, ErrMalformed)
+				must.ErrorIs(t, err, ErrMalformed)
 				var syntax *SyntaxError
-				require.ErrorAs(t, err, &syntax)
-				require.Equal(t, file, syntax.File)
-				require.Equal(t, c.line, syntax.Line, "%v", err)
-				require.ErrorContains(t, err, c.says)
-				require.ErrorContains(t, err, file+":")
-				require.NotContains(t, err.Error(), "\n", "one line")
+				must.ErrorAs[*SyntaxError](t, err, &syntax)
+				must.Eq(t, file, syntax.File)
+				must.Eq(t, c.line, syntax.Line, must.Sprintf("%v", err))
+				must.ErrorContains(t, err, c.says)
+				must.ErrorContains(t, err, file+":")
+				must.StrNotContains(t, err.Error(), "\n", must.Sprint("one line"))
 				unknown := strings.Contains(c.name, "operation") && strings.Contains(c.text, `"op":"`) && strings.Contains(strings.ToLower(c.text), `assign","in":{},`)
-				require.Equal(t, unknown, errors.Is(err, ErrUnknownOperation))
+				must.Eq(t, unknown, errors.Is(err, ErrUnknownOperation))
 			})
 		}
 	}
@@ -197,9 +197,9 @@ func TestMalformed(t *testing.T) {
 // TestMalformedAfterwards: operations before a fault are replayed.
 func TestMalformedAfterwards(t *testing.T) {
 	result, err := replayText("f", []byte(someHeader+"\n"+someOp+"\n"+otherOp+"\nx\n"))
-	require.ErrorIs(t, err, ErrMalformed)
-	require.Equal(t, 2, result.Operations)
-	require.Empty(t, result.Divergences)
+	must.ErrorIs(t, err, ErrMalformed)
+	must.Eq(t, 2, result.Operations)
+	must.SliceEmpty(t, result.Divergences, must.Sprint(result.Divergences))
 }
 
 func TestMalformedGzip(t *testing.T) {
@@ -232,19 +232,19 @@ func TestMalformedGzip(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, ops, err := readAll("f.gz", strings.NewReader(c.text))
-			require.ErrorIs(t, err, ErrMalformed)
+			must.ErrorIs(t, err, ErrMalformed)
 			var syntax *SyntaxError
-			require.ErrorAs(t, err, &syntax)
-			require.Equal(t, "f.gz", syntax.File)
+			must.ErrorAs[*SyntaxError](t, err, &syntax)
+			must.Eq(t, "f.gz", syntax.File)
 			if c.cause != nil {
-				require.ErrorIs(t, err, c.cause)
+				must.ErrorIs(t, err, c.cause)
 			}
 			if c.early {
-				require.Equal(t, 1, syntax.Line)
+				must.Eq(t, 1, syntax.Line)
 				return
 			}
-			require.Greater(t, len(ops), 500, "what could be read was")
-			require.Equal(t, len(ops)+2, syntax.Line, "the line that could not be")
+			must.Greater(t, 500, len(ops), must.Sprint("what could be read was"))
+			must.Eq(t, len(ops)+2, syntax.Line, must.Sprint("the line that could not be"))
 		})
 	}
 }
@@ -254,14 +254,14 @@ func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing.jsonl")
 	_, err := Open(missing)
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.ErrorContains(t, err, missing)
-	require.NotErrorIs(t, err, ErrMalformed)
+	must.ErrorIs(t, err, fs.ErrNotExist)
+	must.ErrorContains(t, err, missing)
+	must.False(t, errors.Is(err, ErrMalformed), must.Sprint(err))
 
 	_, err = Open(dir)
-	require.Error(t, err, "a directory")
-	require.ErrorContains(t, err, dir)
-	require.NotErrorIs(t, err, ErrMalformed)
+	must.Error(t, err, must.Sprint("a directory"))
+	must.ErrorContains(t, err, dir)
+	must.False(t, errors.Is(err, ErrMalformed), must.Sprint(err))
 
 	broken := errors.New("the cable is out")
 	for name, text := range map[string]string{
@@ -274,18 +274,18 @@ func TestUnreadable(t *testing.T) {
 		"gzip trailer":  strings.TrimSuffix(compressed(t, someHeader), "\x00"),
 	} {
 		_, _, err := readAll("f", io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)))
-		require.ErrorIs(t, err, broken, name)
-		require.NotErrorIs(t, err, ErrMalformed, name)
-		require.ErrorContains(t, err, "f:", name)
+		must.ErrorIs(t, err, broken, must.Sprint(name))
+		must.False(t, errors.Is(err, ErrMalformed), must.Sprint(name))
+		must.ErrorContains(t, err, "f:", must.Sprint(name))
 	}
 
 	// A fault before the failure is the recording's.
 	r, err := NewReader("f", io.MultiReader(strings.NewReader(someHeader+"\nx\n"), iotest.ErrReader(broken)))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, err = r.Next()
-	require.ErrorIs(t, err, ErrMalformed)
+	must.ErrorIs(t, err, ErrMalformed)
 	_, err = r.Next()
-	require.ErrorIs(t, err, broken)
+	must.ErrorIs(t, err, broken)
 }
 
 func TestOpen(t *testing.T) {
@@ -296,22 +296,22 @@ func TestOpen(t *testing.T) {
 		"recording.json": compressed(t, someHeader+"\n"+someOp+"\n"),
 	} {
 		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		r, err := Open(path)
-		require.NoError(t, err)
-		require.Equal(t, path, r.Name())
+		must.NoError(t, err)
+		must.Eq(t, path, r.Name())
 		result, err := Replay(r, nil)
-		require.NoError(t, err)
-		require.Equal(t, Result{Operations: 1}, result)
-		require.NoError(t, r.Close())
-		require.Error(t, r.Close(), "closed already")
+		must.NoError(t, err)
+		must.Eq(t, Result{Operations: 1}, result)
+		must.NoError(t, r.Close())
+		must.Error(t, r.Close(), must.Sprint("closed already"))
 	}
 	path := filepath.Join(dir, "bad")
-	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
 	_, err := Open(path)
 	var syntax *SyntaxError
-	require.ErrorAs(t, err, &syntax)
-	require.Equal(t, path, syntax.File)
+	must.ErrorAs[*SyntaxError](t, err, &syntax)
+	must.Eq(t, path, syntax.File)
 }
 
 // TestLineTooLong reads a line that does not end, of a quarter of a gigabyte.
@@ -320,10 +320,10 @@ func TestLineTooLong(t *testing.T) {
 		t.Skip("needs memory; set IPAMSIM_LONG")
 	}
 	r, err := NewReader("f", io.MultiReader(strings.NewReader(someHeader+"\n"), endless{}))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, err = r.Next()
-	require.ErrorIs(t, err, ErrMalformed)
-	require.ErrorContains(t, err, "f:2: line is longer")
+	must.ErrorIs(t, err, ErrMalformed)
+	must.ErrorContains(t, err, "f:2: line is longer")
 }
 
 type endless struct{}

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -32,10 +32,10 @@ func cluster(t testing.TB) (*ipam.Allocator, *ipam.Clock) {
 	t.Helper()
 	clock := ipam.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "four", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
-	require.NoError(t, a.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/120"), BlockSize: 124}))
-	require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
-	require.NoError(t, a.SetNode(ipam.Node{Name: "n2", Labels: map[string]string{"zone": "x"}}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "four", CIDR: netip.MustParsePrefix("10.0.0.0/24"), BlockSize: 28}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "six", CIDR: netip.MustParsePrefix("fd00::/120"), BlockSize: 124}))
+	must.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, a.SetNode(ipam.Node{Name: "n2", Labels: map[string]string{"zone": "x"}}))
 	return a, clock
 }
 
@@ -45,7 +45,7 @@ func recorded(t testing.TB) (*Recorder, *ipam.Clock, *bytes.Buffer) {
 	a, clock := cluster(t)
 	text := new(bytes.Buffer)
 	r, err := NewRecorder(text, a, "name", "about")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return r, clock, text
 }
 
@@ -56,23 +56,23 @@ func pod(host, handle string, n int) ipam.AutoAssignArgs {
 // TestRecorderHeader: the header has the present cluster.
 func TestRecorderHeader(t *testing.T) {
 	a, clock := cluster(t)
-	require.NoError(t, a.SetPool(pool.Spec{
+	must.NoError(t, a.SetPool(pool.Spec{
 		Name: "lb", CIDR: netip.MustParsePrefix("10.1.0.0/24"), AllowedUses: []pool.Use{pool.LoadBalancer}, AssignmentMode: pool.Manual, Disabled: true, NamespaceSelector: "has(x)",
 	}))
 	a.SetReservations([]string{"10.0.0.0/28", "nonsense"})
 	// SetIPAMConfig refuses it, but a datastore may have it.
-	require.NoError(t, a.PutIPAMConfig(ipam.Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60}))
+	must.NoError(t, a.PutIPAMConfig(ipam.Config{MaxBlocksPerHost: 3, IPCooldownSeconds: 60}))
 	clock.Advance(1500 * time.Millisecond)
 	var text bytes.Buffer
 	r, err := NewRecorder(&text, a, "the name", "what it is about")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	r.State()
-	require.NoError(t, r.Err())
+	must.NoError(t, r.Err())
 
 	h, ops, err := readAll("", bytes.NewReader(text.Bytes()))
-	require.NoError(t, err)
-	require.Len(t, ops, 1)
-	require.Equal(t, Header{
+	must.NoError(t, err)
+	must.Len(t, 1, ops)
+	must.Eq(t, Header{
 		Version: 1, Name: "the name", About: "what it is about", Start: time.Date(2026, 1, 1, 0, 0, 1, 500_000_000, time.UTC),
 		Pools: []Pool{
 			{Name: "four", CIDR: "10.0.0.0/24", BlockSize: 28, AllowedUses: []string{"Workload", "Tunnel"}, AssignmentMode: "Automatic"},
@@ -85,12 +85,12 @@ func TestRecorderHeader(t *testing.T) {
 	}, h)
 
 	p, err := NewPlayer(h)
-	require.NoError(t, err)
-	require.Equal(t, a.Pools(), allocator(p).Pools())
-	require.Equal(t, a.GetIPAMConfig(), allocator(p).GetIPAMConfig())
-	require.Equal(t, a.Reservations(), allocator(p).Reservations())
-	require.Equal(t, a.Now(), allocator(p).Now())
-	require.Equal(t, compact(a.Nodes()), compact(allocator(p).Nodes()))
+	must.NoError(t, err)
+	must.Eq(t, a.Pools(), allocator(p).Pools())
+	must.Eq(t, a.GetIPAMConfig(), allocator(p).GetIPAMConfig())
+	must.Eq(t, a.Reservations(), allocator(p).Reservations())
+	must.EqOp(t, a.Now(), allocator(p).Now())
+	must.Eq(t, compact(a.Nodes()), compact(allocator(p).Nodes()))
 }
 
 func TestRecorderRefusesNonEmptyClusters(t *testing.T) {
@@ -115,24 +115,24 @@ func TestRecorderRefusesNonEmptyClusters(t *testing.T) {
 		spoil(a)
 		var text bytes.Buffer
 		_, err := NewRecorder(&text, a, "", "")
-		require.ErrorIs(t, err, ErrNotRecordable)
-		require.ErrorContains(t, err, name)
-		require.Zero(t, text.Len())
+		must.ErrorIs(t, err, ErrNotRecordable)
+		must.ErrorContains(t, err, name)
+		must.Zero(t, text.Len())
 	}
 
 	// Used before, but empty now.
 	a, _ := cluster(t)
 	_, _, err := a.AutoAssign(pod("n1", "h", 1))
-	require.NoError(t, err)
-	require.NoError(t, a.ReleaseByHandle("h"))
-	require.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
+	must.NoError(t, err)
+	must.NoError(t, a.ReleaseByHandle("h"))
+	must.NoError(t, a.RemoveIPAMHost(affinity.HostOwner("n1")))
 	var text bytes.Buffer
 	r, err := NewRecorder(&text, a, "", "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, _, err = r.AutoAssign(pod("n1", "h", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	r.State()
-	require.NoError(t, replays("", text.Bytes()))
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 func TestRecorderWritesTheClock(t *testing.T) {
@@ -145,15 +145,15 @@ func TestRecorderWritesTheClock(t *testing.T) {
 	_ = r.AssignIP(ipam.AssignIPArgs{}) // refused, but the clock still moved
 	clock.Advance(-time.Minute)
 	r.State()
-	require.NoError(t, r.Err())
+	must.NoError(t, r.Err())
 	_, ops, err := readAll("", bytes.NewReader(text.Bytes()))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var got []string
 	for _, op := range ops {
 		got = append(got, op.Op+" "+strconv.FormatInt(op.In.Seconds, 10))
 	}
-	require.Equal(t, []string{"Advance 90", "ReleaseByHandle 0", "State 0", "Advance 3601", "Advance -60", "State 0"}, got)
-	require.NoError(t, replays("", text.Bytes()))
+	must.Eq(t, []string{"Advance 90", "ReleaseByHandle 0", "State 0", "Advance 3601", "Advance -60", "State 0"}, got)
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 // TestRecorderRefusesFractions: the format has whole seconds. A recording that
@@ -161,31 +161,31 @@ func TestRecorderWritesTheClock(t *testing.T) {
 func TestRecorderRefusesFractions(t *testing.T) {
 	r, clock, text := recorded(t)
 	_, _, err := r.AutoAssign(pod("n1", "a", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	written := text.Len()
 	clock.Advance(1500 * time.Millisecond)
-	require.NoError(t, r.Err(), "nobody has looked yet")
+	must.NoError(t, r.Err(), must.Sprint("nobody has looked yet"))
 	v4, _, err := r.AutoAssign(pod("n1", "b", 1))
-	require.NoError(t, err, "the operation is done all the same")
-	require.Len(t, v4.IPs, 1)
-	require.ErrorIs(t, r.Err(), ErrNotRecordable)
-	require.ErrorContains(t, r.Err(), "1.5s")
+	must.NoError(t, err, must.Sprint("the operation is done all the same"))
+	must.Len(t, 1, v4.IPs)
+	must.ErrorIs(t, r.Err(), ErrNotRecordable)
+	must.ErrorContains(t, r.Err(), "1.5s")
 	clock.Advance(500 * time.Millisecond)
 	r.State()
-	require.ErrorContains(t, r.Err(), "1.5s", "the first error stays")
-	require.Equal(t, written, text.Len())
-	require.NoError(t, replays("", text.Bytes()))
+	must.ErrorContains(t, r.Err(), "1.5s", must.Sprint("the first error stays"))
+	must.Eq(t, written, text.Len())
+	must.NoError(t, replays("", text.Bytes()))
 
 	// A real clock moves during an operation.
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a := ipam.New(ipam.Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
 	text.Reset()
 	r, err = NewRecorder(text, a, "", "")
-	require.NoError(t, err)
-	require.NoError(t, r.SetNode(ipam.Node{Name: "n"}))
-	require.ErrorIs(t, r.Err(), ErrNotRecordable)
-	require.ErrorContains(t, r.Err(), "during SetNode")
-	require.NoError(t, replays("", text.Bytes()))
+	must.NoError(t, err)
+	must.NoError(t, r.SetNode(ipam.Node{Name: "n"}))
+	must.ErrorIs(t, r.Err(), ErrNotRecordable)
+	must.ErrorContains(t, r.Err(), "during SetNode")
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 // TestRecorderSkipsRefusedArguments: invalid arguments are refused as by the
@@ -195,7 +195,7 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 	n1 := affinity.HostOwner("n1")
 	cidr, hostBits := netip.MustParsePrefix("10.0.0.0/28"), netip.MustParsePrefix("10.0.0.1/28")
 	_, _, err := r.ClaimAffinity(cidr, n1)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	written := text.Len()
 	attrs := block.MakeAttrs(map[string]string{"pod": "p"})
 	invalid := map[string]func() error{
@@ -228,58 +228,58 @@ func TestRecorderSkipsRefusedArguments(t *testing.T) {
 		"PutAffinity of no block":           func() error { return r.PutAffinity(n1, netip.Prefix{}, affinity.Pending) },
 	}
 	for name, do := range invalid {
-		require.ErrorIs(t, do(), codes.InvalidArgument, name)
-		require.Equal(t, written, text.Len(), name)
+		must.ErrorIs(t, do(), codes.InvalidArgument, must.Sprint(name))
+		must.Eq(t, written, text.Len(), must.Sprint(name))
 	}
 	for _, spec := range []pool.Spec{{}, {Name: "p"}, {Name: "p", CIDR: hostBits}, {Name: "p", CIDR: netip.MustParsePrefix("10.1.0.0/24"), NodeSelector: "a="}} {
-		require.ErrorIs(t, r.SetPool(spec), pool.ErrInvalid)
-		require.Equal(t, written, text.Len())
+		must.ErrorIs(t, r.SetPool(spec), pool.ErrInvalid)
+		must.Eq(t, written, text.Len())
 	}
 	for _, what := range [][2]string{{"", ""}, {"nodes", ""}, {"ip", ""}, {"ip", "10.0.0"}} {
 		shown, err := r.Show(what[0], what[1])
-		require.Error(t, err)
-		require.Empty(t, shown)
-		require.Equal(t, written, text.Len())
+		must.Error(t, err)
+		must.Eq(t, "", shown)
+		must.Eq(t, written, text.Len())
 	}
-	require.False(t, r.DropBlock(netip.Prefix{}))
-	require.False(t, r.DropAffinity(n1, netip.Prefix{}))
-	require.False(t, r.DropAffinity(affinity.Owner{}, cidr))
-	require.False(t, r.DropAffinity(affinity.Owner{Name: "n1"}, cidr), "an owner without a type has no affinity")
-	require.False(t, r.DropAffinity(affinity.Owner{Type: "node", Name: "n1"}, cidr))
-	require.Equal(t, written, text.Len())
-	require.NoError(t, r.Err())
+	must.False(t, r.DropBlock(netip.Prefix{}))
+	must.False(t, r.DropAffinity(n1, netip.Prefix{}))
+	must.False(t, r.DropAffinity(affinity.Owner{}, cidr))
+	must.False(t, r.DropAffinity(affinity.Owner{Name: "n1"}, cidr), must.Sprint("an owner without a type has no affinity"))
+	must.False(t, r.DropAffinity(affinity.Owner{Type: "node", Name: "n1"}, cidr))
+	must.Eq(t, written, text.Len())
+	must.NoError(t, r.Err())
 
 	// Refused because of the state: this is an outcome, and written.
-	require.ErrorIs(t, r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("11.0.0.1")}), codes.NotInPool)
-	require.ErrorIs(t, r.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/25")}), pool.ErrOverlap)
-	require.False(t, r.DropBlock(netip.MustParsePrefix("10.9.0.0/28")))
-	require.Greater(t, text.Len(), written)
+	must.ErrorIs(t, r.AssignIP(ipam.AssignIPArgs{Host: "n1", IP: netip.MustParseAddr("11.0.0.1")}), codes.NotInPool)
+	must.ErrorIs(t, r.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/25")}), pool.ErrOverlap)
+	must.False(t, r.DropBlock(netip.MustParsePrefix("10.9.0.0/28")))
+	must.Greater(t, written, text.Len())
 	r.State()
-	require.NoError(t, replays("", text.Bytes()))
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 // TestRecorderNarrowed: what is done for some blocks, pools or a certain owner replays
 // so.
 func TestRecorderNarrowed(t *testing.T) {
 	r, clock, text := recorded(t)
-	require.NoError(t, r.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
+	must.NoError(t, r.SetIPAMConfig(ipam.Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	v4, _, err := r.AutoAssign(pod("n1", "h", 40))
-	require.NoError(t, err)
-	require.NoError(t, v4.Err())
-	require.NoError(t, r.ReleaseByHandle("h"))
+	must.NoError(t, err)
+	must.NoError(t, v4.Err())
+	must.NoError(t, r.ReleaseByHandle("h"))
 	clock.Advance(time.Hour)
 	first := r.State().Blocks[0]
 	r.GarbageCollectColdIPs(netip.Prefix{})
 	r.GarbageCollectColdIPs(first.CIDR, netip.Prefix{})
 	state := r.State()
-	require.Empty(t, state.Blocks[0].Allocations)
-	require.NotEmpty(t, state.Blocks[1].Allocations)
-	require.Len(t, r.GetUtilization(r.Pools()[0].Name), 1)
-	require.NoError(t, r.ReleaseBlockAffinityOf(first, true))
-	require.NoError(t, r.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: first.CIDR}, true))
-	require.Len(t, r.State().Blocks, len(state.Blocks)-1)
-	require.NoError(t, r.Err())
-	require.NoError(t, replays("", text.Bytes()))
+	must.SliceEmpty(t, state.Blocks[0].Allocations)
+	must.SliceNotEmpty(t, state.Blocks[1].Allocations)
+	must.Len(t, 1, r.GetUtilization(r.Pools()[0].Name))
+	must.NoError(t, r.ReleaseBlockAffinityOf(first, true))
+	must.NoError(t, r.ReleaseBlockAffinityOf(ipam.BlockState{CIDR: first.CIDR}, true))
+	must.Len(t, len(state.Blocks)-1, r.State().Blocks)
+	must.NoError(t, r.Err())
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 // TestRecorderOfRawEdits: the format has no raw edits of blocks, handles and pools.
@@ -301,13 +301,13 @@ func TestRecorderOfRawEdits(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			r, _, text := recorded(t)
 			_, _, err := r.AutoAssign(pod("n1", "h", 1))
-			require.NoError(t, err)
-			require.False(t, edit(r, netip.Prefix{}))
-			require.NoError(t, r.Err())
-			require.True(t, edit(r, cidr))
-			require.ErrorIs(t, r.Err(), ErrNotRecordable)
-			require.ErrorContains(t, r.Err(), what)
-			require.NoError(t, replays("", text.Bytes()))
+			must.NoError(t, err)
+			must.False(t, edit(r, netip.Prefix{}))
+			must.NoError(t, r.Err())
+			must.True(t, edit(r, cidr))
+			must.ErrorIs(t, r.Err(), ErrNotRecordable)
+			must.ErrorContains(t, r.Err(), what)
+			must.NoError(t, replays("", text.Bytes()))
 		})
 	}
 }
@@ -317,55 +317,55 @@ func TestRecorderOfRawEdits(t *testing.T) {
 func TestRecorderWriteErrors(t *testing.T) {
 	a, clock := cluster(t)
 	_, err := NewRecorder(&full{}, a, "", "")
-	require.ErrorIs(t, err, errFull)
+	must.ErrorIs(t, err, errFull)
 
 	w := &full{left: 3} // the header and two operations
 	r, err := NewRecorder(w, a, "", "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for i := range 6 {
 		v4, _, err := r.AutoAssign(pod("n1", "h"+strconv.Itoa(i), 1))
-		require.NoError(t, err)
-		require.Len(t, v4.IPs, 1)
-		require.Equal(t, i >= 2, errors.Is(r.Err(), errFull))
+		must.NoError(t, err)
+		must.Len(t, 1, v4.IPs)
+		must.Eq(t, i >= 2, errors.Is(r.Err(), errFull))
 		w.left = max(w.left, i-3) // there is room again, but the error stays
 	}
 	clock.Advance(time.Millisecond)
 	r.State()
-	require.ErrorIs(t, r.Err(), errFull, "the first error stays")
-	require.NotErrorIs(t, r.Err(), ErrNotRecordable)
-	require.Equal(t, 3, bytes.Count(w.Bytes(), []byte("\n")), "nothing after the error")
-	require.NoError(t, replays("", w.Bytes()))
-	require.NoError(t, a.Check())
+	must.ErrorIs(t, r.Err(), errFull, must.Sprint("the first error stays"))
+	must.False(t, errors.Is(r.Err(), ErrNotRecordable))
+	must.Eq(t, 3, bytes.Count(w.Bytes(), []byte("\n")), must.Sprint("nothing after the error"))
+	must.NoError(t, replays("", w.Bytes()))
+	must.NoError(t, a.Check())
 }
 
 func TestRecorderNotUTF8(t *testing.T) {
 	r, _, text := recorded(t)
 	_, _, err := r.AutoAssign(pod("n1", "\ufffd", 1))
-	require.NoError(t, err)
-	require.NoError(t, r.Err())
+	must.NoError(t, err)
+	must.NoError(t, r.Err())
 	v4, _, err := r.AutoAssign(pod("n1", "\xff", 1)) // another handle, which JSON would make the same
-	require.NoError(t, err)
-	require.Len(t, v4.IPs, 1)
-	require.ErrorIs(t, r.Err(), ErrNotRecordable)
-	require.NoError(t, replays("", text.Bytes()))
+	must.NoError(t, err)
+	must.Len(t, 1, v4.IPs)
+	must.ErrorIs(t, r.Err(), ErrNotRecordable)
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 func TestRecorderPutIPAMConfig(t *testing.T) {
 	r, _, text := recorded(t)
 	fits := ipam.Config{StrictAffinity: true, MaxBlocksPerHost: 2}
-	require.NoError(t, r.PutIPAMConfig(fits))
-	require.Equal(t, fits, r.GetIPAMConfig())
-	require.NoError(t, r.Err())
+	must.NoError(t, r.PutIPAMConfig(fits))
+	must.Eq(t, fits, r.GetIPAMConfig())
+	must.NoError(t, r.Err())
 	_, ops, err := readAll("", bytes.NewReader(text.Bytes()))
-	require.NoError(t, err)
-	require.Len(t, ops, 1)
-	require.Equal(t, "SetIPAMConfig", ops[0].Op)
+	must.NoError(t, err)
+	must.Len(t, 1, ops)
+	must.Eq(t, "SetIPAMConfig", ops[0].Op)
 
 	conflicts := ipam.Config{AutoAllocateBlocks: true, MaxBlocksPerHost: 2}
-	require.NoError(t, r.PutIPAMConfig(conflicts))
-	require.Equal(t, conflicts, r.GetIPAMConfig())
-	require.ErrorIs(t, r.Err(), ErrNotRecordable)
-	require.NoError(t, replays("", text.Bytes()))
+	must.NoError(t, r.PutIPAMConfig(conflicts))
+	must.Eq(t, conflicts, r.GetIPAMConfig())
+	must.ErrorIs(t, r.Err(), ErrNotRecordable)
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 // TestRecorderReturns: a Recorder returns what the allocator returns.
@@ -375,26 +375,26 @@ func TestRecorderReturns(t *testing.T) {
 	args := ipam.AutoAssignArgs{Host: "n1", Num4: 2, Num6: 1, Handle: "h", Use: pool.Workload}
 	want4, want6, wantErr := plain.AutoAssign(args)
 	got4, got6, err := r.AutoAssign(args)
-	require.NoError(t, wantErr)
-	require.NoError(t, err)
-	require.Len(t, got4.IPs, 2)
-	require.Equal(t, want4, got4)
-	require.Equal(t, want6, got6)
+	must.NoError(t, wantErr)
+	must.NoError(t, err)
+	must.Len(t, 2, got4.IPs)
+	must.Eq(t, want4, got4)
+	must.Eq(t, want6, got6)
 	ips, err := r.IPsByHandle("h")
-	require.NoError(t, err)
-	require.Equal(t, []netip.Addr{got4.IPs[0].Addr(), got4.IPs[1].Addr(), got6.IPs[0].Addr()}, ips)
+	must.NoError(t, err)
+	must.Eq(t, []netip.Addr{got4.IPs[0].Addr(), got4.IPs[1].Addr(), got6.IPs[0].Addr()}, ips)
 	want, err := show(plain, "blocks", "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	shown, err := r.Show("blocks", "")
-	require.NoError(t, err)
-	require.Equal(t, want, shown)
-	require.Equal(t, plain.State(), r.State())
-	require.Equal(t, plain.GetUtilization(), r.GetUtilization())
+	must.NoError(t, err)
+	must.Eq(t, want, shown)
+	must.Eq(t, plain.State(), r.State())
+	must.Eq(t, plain.GetUtilization(), r.GetUtilization())
 	unallocated, released, err := r.ReleaseIPs(ipam.Release{IP: ips[1]}, ipam.Release{IP: ips[0].Prev()}, ipam.Release{IP: ips[0]})
-	require.NoError(t, err)
-	require.Equal(t, []netip.Addr{ips[0].Prev()}, unallocated)
-	require.ElementsMatch(t, []netip.Addr{ips[0].Prev(), ips[1], ips[0]}, released)
-	require.NoError(t, r.Err())
+	must.NoError(t, err)
+	must.Eq(t, []netip.Addr{ips[0].Prev()}, unallocated)
+	must.SliceContainsAllOp(t, released, []netip.Addr{ips[0].Prev(), ips[1], ips[0]})
+	must.NoError(t, r.Err())
 }
 
 // TestRecorderShortForms: with a Recorder the short forms of operations do and
@@ -405,10 +405,10 @@ func TestRecorderShortForms(t *testing.T) {
 	args := ipam.AutoAssignArgs{Host: "n1", Num4: 3, Num6: 1, Handle: "h", Use: pool.Workload}
 	got4, got6, want4, want6 := new(ipam.Assignment), new(ipam.Assignment), new(ipam.Assignment), new(ipam.Assignment)
 	for range 2 {
-		require.NoError(t, plain.AutoAssignInto(&args, want4, want6))
-		require.NoError(t, r.AutoAssignInto(&args, got4, got6))
-		require.Equal(t, want4, got4)
-		require.Equal(t, want6, got6)
+		must.NoError(t, plain.AutoAssignInto(&args, want4, want6))
+		must.NoError(t, r.AutoAssignInto(&args, got4, got6))
+		must.Eq(t, want4, got4)
+		must.Eq(t, want6, got6)
 	}
 	ip, seq := got4.IPs[0].Addr(), r.SequenceNumber(got4.IPs[0].Addr())
 	stale := seq - 1
@@ -418,17 +418,17 @@ func TestRecorderShortForms(t *testing.T) {
 	} {
 		want, wantErr := plain.ReleaseIP(release)
 		got, err := r.ReleaseIP(release)
-		require.Equal(t, want, got, "%v", release)
-		require.Equal(t, codes.Of(wantErr), codes.Of(err), "%v", release)
+		must.Eq(t, want, got, must.Sprintf("%v", release))
+		must.Eq(t, codes.Of(wantErr), codes.Of(err), must.Sprintf("%v", release))
 	}
-	require.Equal(t, plain.State(), r.State())
-	require.NoError(t, r.Err())
-	require.NoError(t, replays("", text.Bytes()))
+	must.Eq(t, plain.State(), r.State())
+	must.NoError(t, r.Err())
+	must.NoError(t, replays("", text.Bytes()))
 	_, ops, err := readAll("", bytes.NewReader(text.Bytes()))
-	require.NoError(t, err)
-	require.Len(t, ops, 2+7+1)
-	require.Equal(t, "AutoAssign", ops[0].Op)
-	require.Equal(t, "ReleaseIPs", ops[2].Op)
+	must.NoError(t, err)
+	must.Len(t, 2+7+1, ops)
+	must.Eq(t, "AutoAssign", ops[0].Op)
+	must.Eq(t, "ReleaseIPs", ops[2].Op)
 }
 
 // TestRecorderConcurrently: the order of a recording is the order of the
@@ -471,9 +471,9 @@ func TestRecorderConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 	r.State()
-	require.NoError(t, r.Err())
-	require.NoError(t, r.Check())
-	require.NoError(t, replays("concurrent", text.Bytes()))
+	must.NoError(t, r.Err())
+	must.NoError(t, r.Check())
+	must.NoError(t, replays("concurrent", text.Bytes()))
 }
 
 // TestRecorderReleasesAtOneMoment: the recording says whether a sequence number
@@ -489,19 +489,19 @@ func TestRecorderReleasesAtOneMoment(t *testing.T) {
 		}
 		return clock.Now()
 	}})
-	require.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/31"), BlockSize: 31}))
-	require.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
+	must.NoError(t, a.SetPool(pool.Spec{Name: "p", CIDR: netip.MustParsePrefix("10.0.0.0/31"), BlockSize: 31}))
+	must.NoError(t, a.SetNode(ipam.Node{Name: "n1"}))
 	var text bytes.Buffer
 	r, err := NewRecorder(&text, a, "", "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	v4, _, err := r.AutoAssign(pod("n1", "h", 2))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	ip := v4.IPs[0].Addr()
 	seq := r.SequenceNumber(ip)
 
 	other := make(chan struct{})
 	onLook = func() {
-		require.False(t, r.mu.TryLock(), "an operation under way keeps others waiting")
+		must.False(t, r.mu.TryLock(), must.Sprint("an operation under way keeps others waiting"))
 		go func() {
 			defer close(other)
 			_, _ = r.ReleaseIP(ipam.Release{IP: ip})
@@ -511,8 +511,8 @@ func TestRecorderReleasesAtOneMoment(t *testing.T) {
 	_, _, _ = r.ReleaseIPs(ipam.Release{IP: ip, Sequence: &seq})
 	<-other
 	r.State()
-	require.NoError(t, r.Err())
-	require.NoError(t, replays("", text.Bytes()))
+	must.NoError(t, r.Err())
+	must.NoError(t, replays("", text.Bytes()))
 }
 
 // TestRecordGzip goes the way that the documentation of Writer describes.
@@ -521,14 +521,14 @@ func TestRecordGzip(t *testing.T) {
 	var text bytes.Buffer
 	z := gzip.NewWriter(&text)
 	r, err := NewRecorder(z, a, "", "")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, _, err = r.AutoAssign(pod("n1", "h", 3))
-	require.NoError(t, err)
-	require.NoError(t, r.Err())
-	require.NoError(t, z.Close())
+	must.NoError(t, err)
+	must.NoError(t, r.Err())
+	must.NoError(t, z.Close())
 	result, err := replayText("", text.Bytes())
-	require.NoError(t, err)
-	require.Equal(t, Result{Operations: 1}, result)
+	must.NoError(t, err)
+	must.Eq(t, Result{Operations: 1}, result)
 }
 
 // readOnly are the methods of ipam.Allocator that change nothing and need not be
@@ -566,12 +566,12 @@ func TestRecorderOverridesEverything(t *testing.T) {
 	}
 	own := declaredMethods(t, "Recorder")
 	missing, stale := unrecorded(methods, own, readOnly)
-	require.Empty(t, missing, "methods of ipam.Allocator that Recorder must record, or readOnly name")
-	require.Empty(t, stale, "readOnly names methods that there are not, or that are recorded")
+	must.SliceEmpty(t, missing, must.Sprint("methods of ipam.Allocator that Recorder must record, or readOnly name"))
+	must.SliceEmpty(t, stale, must.Sprint("readOnly names methods that there are not, or that are recorded"))
 
 	// A Player must know every operation that is written, and no others.
 	for name := range operations {
-		require.True(t, slices.Contains(notOfTheAllocator, name) || slices.Contains(own, name), "operation %s cannot be recorded", name)
+		must.True(t, slices.Contains(notOfTheAllocator, name) || slices.Contains(own, name), must.Sprintf("operation %s cannot be recorded", name))
 	}
 	beside := []string{
 		"Err",
@@ -579,14 +579,14 @@ func TestRecorderOverridesEverything(t *testing.T) {
 		"PutBlock", "PutHandle", "DropHandle", "PutPool", // end the recording
 	}
 	for _, name := range own {
-		require.True(t, operations[name] != nil || slices.Contains(beside, name), "%s is recorded as what no Player knows", name)
+		must.True(t, operations[name] != nil || slices.Contains(beside, name), must.Sprintf("%s is recorded as what no Player knows", name))
 	}
 	// The check itself.
 	missing, stale = unrecorded(append(methods, "Defragment"), own, append(slices.Clone(readOnly), "Peek", "AutoAssign"))
-	require.Equal(t, []string{"Defragment"}, missing)
-	require.Equal(t, []string{"Peek", "AutoAssign"}, stale)
+	must.Eq(t, []string{"Defragment"}, missing)
+	must.Eq(t, []string{"Peek", "AutoAssign"}, stale)
 	missing, _ = unrecorded(methods, slices.DeleteFunc(slices.Clone(own), func(m string) bool { return m == "DropBlock" }), readOnly)
-	require.Equal(t, []string{"DropBlock"}, missing)
+	must.Eq(t, []string{"DropBlock"}, missing)
 }
 
 // declaredMethods returns the exported methods that this package declares on
@@ -594,14 +594,14 @@ func TestRecorderOverridesEverything(t *testing.T) {
 func declaredMethods(t *testing.T, typ string) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var methods []string
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for _, d := range f.Decls {
 			fn, ok := d.(*ast.FuncDecl)
 			if !ok || fn.Recv == nil || !fn.Name.IsExported() {

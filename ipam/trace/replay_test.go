@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -227,18 +227,18 @@ func TestReplayFindsFaults(t *testing.T) {
 					continue
 				}
 				result, err := replayText(r.name, text)
-				require.NoError(t, err)
-				require.Equal(t, len(r.ops), result.Operations, "it goes on")
-				require.Len(t, result.Divergences, 1)
+				must.NoError(t, err)
+				must.Eq(t, len(r.ops), result.Operations, must.Sprint("it goes on"))
+				must.Len(t, 1, result.Divergences)
 				d := result.Divergences[0]
 				right := r.ops[at]
-				require.Equal(t, r.name, d.File)
-				require.Equal(t, right.I, d.Op.I)
-				require.Equal(t, right.Op, d.Op.Op)
-				require.Equal(t, at+2, d.Op.Line)
-				require.Equal(t, compact(right.Out), compact(d.Got), "got is what was right")
-				require.NotEqual(t, compact(right.Out), compact(d.Op.Out), "wanted is what was planted")
-				require.Equal(t, fmt.Sprintf("%s:%d: operation %d, %s\n  in:   %s\n  want: %s\n  got:  %s",
+				must.Eq(t, r.name, d.File)
+				must.Eq(t, right.I, d.Op.I)
+				must.Eq(t, right.Op, d.Op.Op)
+				must.Eq(t, at+2, d.Op.Line)
+				must.Eq(t, compact(right.Out), compact(d.Got), must.Sprint("got is what was right"))
+				must.NotEq(t, compact(right.Out), compact(d.Op.Out), must.Sprint("wanted is what was planted"))
+				must.Eq(t, fmt.Sprintf("%s:%d: operation %d, %s\n  in:   %s\n  want: %s\n  got:  %s",
 					r.name, at+2, right.I, right.Op, compact(right.In), compact(d.Op.Out), compact(right.Out)), d.String())
 				return
 			}
@@ -255,14 +255,14 @@ func spoil(t *testing.T, h Header, ops []Op, plant func(*Out) bool) ([]byte, int
 	for k := range ops {
 		at := (k + len(ops)/2) % len(ops)
 		var clone Out
-		require.NoError(t, json.Unmarshal([]byte(ops[at].Out.String()), &clone))
+		must.NoError(t, json.Unmarshal([]byte(ops[at].Out.String()), &clone))
 		if !plant(&clone) {
 			continue
 		}
 		spoilt := append([]Op(nil), ops...)
 		spoilt[at].Out = clone
 		text, err := write(h, spoilt)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return text, at
 	}
 	return nil, -1
@@ -271,15 +271,15 @@ func spoil(t *testing.T, h Header, ops []Op, plant func(*Out) bool) ([]byte, int
 // TestDivergenceText: for people to read.
 func TestDivergenceText(t *testing.T) {
 	result, err := replayText("lab.jsonl", []byte(someHeader+"\n"+strings.Replace(someOp, "160", "161", 1)+"\n"+otherOp+"\n"))
-	require.NoError(t, err)
-	require.Equal(t, 2, result.Operations)
-	require.Len(t, result.Divergences, 1)
-	require.Equal(t, `lab.jsonl:2: operation 1, AutoAssign
+	must.NoError(t, err)
+	must.Eq(t, 2, result.Operations)
+	must.Len(t, 1, result.Divergences)
+	must.Eq(t, `lab.jsonl:2: operation 1, AutoAssign
   in:   {"host":"n","num4":1,"use":"Workload"}
   want: {"ips4":["10.0.0.161/28"]}
   got:  {"ips4":["10.0.0.160/28"]}`, result.Divergences[0].String())
-	require.Equal(t, []string{"10.0.0.161/28"}, result.Divergences[0].Op.Out.IPs4)
-	require.Equal(t, []string{"10.0.0.160/28"}, result.Divergences[0].Got.IPs4)
+	must.Eq(t, []string{"10.0.0.161/28"}, result.Divergences[0].Op.Out.IPs4)
+	must.Eq(t, []string{"10.0.0.160/28"}, result.Divergences[0].Got.IPs4)
 }
 
 // TestReplayTwice: two replays of one recording have the same outcomes byte for
@@ -289,7 +289,7 @@ func TestReplayTwice(t *testing.T) {
 	names := []string{"mixed-0", "crash-0", "windows-dual-0", "single-address-0"}
 	if property.Long() {
 		files, err := filepath.Glob("../../testdata/traces/*.jsonl.gz")
-		require.NoError(t, err)
+		must.NoError(t, err)
 		names = nil
 		for _, file := range files {
 			names = append(names, strings.TrimSuffix(filepath.Base(file), ".jsonl.gz"))
@@ -299,17 +299,17 @@ func TestReplayTwice(t *testing.T) {
 		h, ops := load(t, name)
 		outcomes := func() []string {
 			p, err := NewPlayer(h)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			var all []string
 			for _, op := range ops {
 				out, err := p.Do(op)
-				require.NoError(t, err)
+				must.NoError(t, err)
 				all = append(all, compact(out))
 			}
-			require.NoError(t, structure(allocator(p)))
+			must.NoError(t, structure(allocator(p)))
 			return append(all, compact(StateOf(allocator(p).State(), "")))
 		}
-		require.Equal(t, outcomes(), outcomes(), name)
+		must.Eq(t, outcomes(), outcomes(), must.Sprint(name))
 	}
 }
 
@@ -317,7 +317,7 @@ func TestReplayTwice(t *testing.T) {
 // changes nothing.
 func TestPlayer(t *testing.T) {
 	p, err := NewPlayer(Header{})
-	require.NoError(t, err, "the zero header is an empty cluster")
+	must.NoError(t, err, must.Sprint("the zero header is an empty cluster"))
 	for _, c := range []struct {
 		op   Op
 		want string
@@ -340,23 +340,23 @@ func TestPlayer(t *testing.T) {
 		{Op{Op: "DropBlock", In: In{CIDR: "10.0.0.0/26"}}, ""},
 	} {
 		out, err := p.Do(c.op)
-		require.NoError(t, err, c.op.Op)
-		require.Equal(t, c.want, out.Err, c.op.Op)
+		must.NoError(t, err, must.Sprint(c.op.Op))
+		must.Eq(t, c.want, out.Err, must.Sprint(c.op.Op))
 	}
 	out, err := p.Do(Op{Op: "SetPool", In: In{Pool: &Pool{Name: "p", CIDR: "10.0.0.0/24", BlockSize: 33}}})
-	require.NoError(t, err)
-	require.Contains(t, out.Err, `invalid blockSize "33"`, "Calico has no code for it")
-	require.Empty(t, allocator(p).Pools())
+	must.NoError(t, err)
+	must.StrContains(t, out.Err, `invalid blockSize "33"`, must.Sprint("Calico has no code for it"))
+	must.SliceEmpty(t, allocator(p).Pools())
 
 	start := allocator(p).Now()
 	_, err = p.Do(Op{Op: "Advance", In: In{Seconds: maxAdvance + 1}})
-	require.Error(t, err)
-	require.Equal(t, start, allocator(p).Now())
+	must.Error(t, err)
+	must.EqOp(t, start, allocator(p).Now())
 	_, err = p.Do(Op{Op: "advance", In: In{Seconds: 1}})
-	require.ErrorIs(t, err, ErrUnknownOperation)
-	require.Equal(t, start, allocator(p).Now())
+	must.ErrorIs(t, err, ErrUnknownOperation)
+	must.EqOp(t, start, allocator(p).Now())
 	_, err = p.Do(Op{Op: "Advance", In: In{Seconds: -3600}})
-	require.NoError(t, err)
-	require.Equal(t, "-1h0m0s", allocator(p).Now().Sub(start).String())
-	require.Equal(t, "{}", compact(StateOf(allocator(p).State(), "")), "all of it changed nothing")
+	must.NoError(t, err)
+	must.Eq(t, "-1h0m0s", allocator(p).Now().Sub(start).String())
+	must.Eq(t, "{}", compact(StateOf(allocator(p).State(), "")), must.Sprint("all of it changed nothing"))
 }

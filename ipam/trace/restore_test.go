@@ -1,10 +1,11 @@
 package trace
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -16,26 +17,26 @@ import (
 func TestRestoredGoesOn(t *testing.T) {
 	property.Slow(t)
 	files, err := filepath.Glob("../../testdata/traces/*.gz")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
+	must.NoError(t, err)
+	must.SliceNotEmpty(t, files)
 	for _, file := range property.Some(files) {
 		r, err := Open(file)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		p, err := NewPlayer(r.Header())
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for n := 1; ; n++ {
 			op, err := r.Next()
 			if err != nil {
 				break
 			}
 			got, err := p.Do(op)
-			require.NoError(t, err)
-			require.Equal(t, op.Out.String(), got.String(), "%s:%d", file, op.Line)
+			must.NoError(t, err)
+			must.Eq(t, op.Out.String(), got.String(), must.Sprintf("%s:%d", file, op.Line))
 			if n%67 == 0 || op.Op == "State" {
 				p = PlayOn(restored(t, p), p.clock)
 			}
 		}
-		require.NoError(t, r.Close())
+		must.NoError(t, r.Close())
 	}
 }
 
@@ -44,10 +45,10 @@ func restored(t *testing.T, p *Player) *ipam.Allocator {
 	t.Helper()
 	c := p.engine.(*ipam.Allocator).Cluster()
 	b, err := ipam.Restore(c, ipam.Options{Now: p.clock.Now})
-	require.NoError(t, err)
-	require.Equal(t, c, b.Cluster())
+	must.NoError(t, err)
+	must.Eq(t, c, b.Cluster())
 	if err := b.Check(); err != nil {
-		require.NotErrorIs(t, err, ipam.ErrStructure)
+		must.False(t, errors.Is(err, ipam.ErrStructure), must.Sprint(err))
 	}
 	return b
 }
@@ -55,6 +56,6 @@ func restored(t *testing.T, p *Player) *ipam.Allocator {
 // TestSnapshotHeader: if the cluster is in a snapshot, the caller must provide it.
 func TestSnapshotHeader(t *testing.T) {
 	_, err := NewPlayer(Header{Snapshot: "churn-0"})
-	require.ErrorIs(t, err, ErrSnapshot)
-	require.ErrorContains(t, err, `"churn-0"`)
+	must.ErrorIs(t, err, ErrSnapshot)
+	must.ErrorContains(t, err, `"churn-0"`)
 }

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam"
@@ -15,31 +15,31 @@ import (
 func TestWholeState(t *testing.T) {
 	r, _, _ := recorded(t)
 	_, _, err := r.AutoAssign(pod("n1", "h", 2))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, _, err = r.AutoAssign(pod("n1", "g", 1))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	p := PlayOn(r.Allocator, nil)
 	plain, err := p.Do(Op{Op: "State"})
-	require.NoError(t, err)
+	must.NoError(t, err)
 	whole, err := p.Do(Op{Op: "State", In: In{State: "whole"}})
-	require.NoError(t, err)
+	must.NoError(t, err)
 
 	b, s := whole.State.Blocks[0], r.Allocator.State()
-	require.Equal(t, s.Blocks[0].Sequence, b.Seq)
-	require.Equal(t, s.Blocks[0].Claimed, b.Claimed)
-	require.Equal(t, []int{0, 0, 1}, []int{b.Allocs[0].Record, b.Allocs[1].Record, b.Allocs[2].Record})
-	require.Equal(t, b.Allocs[0].Seq+1, b.Allocs[2].Seq)
-	require.False(t, whole.State.Affinities[0].Created.IsZero())
+	must.Eq(t, s.Blocks[0].Sequence, b.Seq)
+	must.EqOp(t, s.Blocks[0].Claimed, b.Claimed)
+	must.Eq(t, []int{0, 0, 1}, []int{b.Allocs[0].Record, b.Allocs[1].Record, b.Allocs[2].Record})
+	must.Eq(t, b.Allocs[0].Seq+1, b.Allocs[2].Seq)
+	must.False(t, whole.State.Affinities[0].Created.IsZero())
 
 	key, want, got := plain.State.Compare(whole.State)
-	require.Equal(t, "affinity/host:n1/"+b.CIDR, key)
-	require.NotContains(t, want, "created")
-	require.Contains(t, got, `"created":"2026-01-01T00:00:00Z"`)
+	must.Eq(t, "affinity/host:n1/"+b.CIDR, key)
+	must.StrNotContains(t, want, "created")
+	must.StrContains(t, got, `"created":"2026-01-01T00:00:00Z"`)
 	key, want, got = whole.State.Compare(whole.State)
-	require.Empty(t, key+want+got)
+	must.Eq(t, "", key+want+got)
 
 	_, err = p.Do(Op{Op: "State", In: In{State: "half"}})
-	require.EqualError(t, err, `State: state "half" is neither empty, numbered nor whole`)
+	must.EqError(t, err, `State: state "half" is neither empty, numbered nor whole`)
 }
 
 // TestOtherNumber: an address has another number only if several blocks have it.
@@ -53,9 +53,9 @@ func TestOtherNumber(t *testing.T) {
 		return s
 	}
 	one, two := b("10.0.0.0/30", 7), b("10.0.0.0/31", 0)
-	require.Equal(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one}}, ip, 7))
-	require.Equal(t, uint64(9), otherNumber(ipam.State{Blocks: []ipam.BlockState{two}}, ip, 9), "kept by a free address")
-	require.Equal(t, uint64(0), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, two}}, ip, 7))
-	require.Equal(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, two}}, ip, 0))
-	require.Equal(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, b("10.0.0.0/29", 7)}}, ip, 7))
+	must.Eq(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one}}, ip, 7))
+	must.Eq(t, uint64(9), otherNumber(ipam.State{Blocks: []ipam.BlockState{two}}, ip, 9), must.Sprint("kept by a free address"))
+	must.Eq(t, uint64(0), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, two}}, ip, 7))
+	must.Eq(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, two}}, ip, 0))
+	must.Eq(t, uint64(7), otherNumber(ipam.State{Blocks: []ipam.BlockState{one, b("10.0.0.0/29", 7)}}, ip, 7))
 }

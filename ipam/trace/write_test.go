@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -175,7 +175,7 @@ func TestWriteThenReadRejects(t *testing.T) {
 			property.Rejects(t, func(src property.Source) error { return keeps(src, broken) })
 		})
 	}
-	require.NoError(t, keeps(property.Seeded(1), write))
+	must.NoError(t, keeps(property.Seeded(1), write))
 }
 
 // TestWrittenForm pins the text: others read it.
@@ -184,8 +184,8 @@ func TestWrittenForm(t *testing.T) {
 		{Op: "AutoAssign", In: In{Host: "a<b>", Num4: 1}, Out: Out{IPs4: []string{"10.0.0.0/26"}}},
 		{I: 17, Op: "State", Out: Out{State: &State{Blocks: []Block{{CIDR: "10.0.0.0/26"}}}}, Line: 9},
 	})
-	require.NoError(t, err)
-	require.Equal(t, `{"version":1,"name":"n","start":"2026-01-01T00:00:00Z"}
+	must.NoError(t, err)
+	must.Eq(t, `{"version":1,"name":"n","start":"2026-01-01T00:00:00Z"}
 {"i":1,"op":"AutoAssign","in":{"host":"a<b>","num4":1},"out":{"ips4":["10.0.0.0/26"]}}
 {"i":2,"op":"State","in":{},"out":{"state":{"blocks":[{"cidr":"10.0.0.0/26","free":""}]}}}
 `, string(text))
@@ -198,13 +198,13 @@ func TestRealRecordingsWritten(t *testing.T) {
 	for _, name := range []string{"mixed-0", "owners-0", "windows-dual-0", "crash-0"} {
 		h, ops := load(t, name)
 		text, err := write(h, ops)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		gotHeader, got, err := readAll(name, bytes.NewReader(text))
-		require.NoError(t, err)
-		require.Equal(t, h, gotHeader)
-		require.Equal(t, len(ops), len(got))
+		must.NoError(t, err)
+		must.Eq(t, h, gotHeader)
+		must.Eq(t, len(ops), len(got))
 		for i := range ops {
-			require.Equal(t, compact(ops[i]), compact(got[i]))
+			must.Eq(t, compact(ops[i]), compact(got[i]))
 		}
 	}
 }
@@ -213,21 +213,21 @@ func TestRealRecordingsWritten(t *testing.T) {
 func TestWriteNotUTF8(t *testing.T) {
 	var out bytes.Buffer
 	_, err := NewWriter(&out, Header{Name: "a\xffb"})
-	require.ErrorIs(t, err, ErrNotRecordable)
-	require.Zero(t, out.Len())
+	must.ErrorIs(t, err, ErrNotRecordable)
+	must.Zero(t, out.Len())
 
 	w, err := NewWriter(&out, Header{Name: "\ufffd"})
-	require.NoError(t, err, "the rune itself is text")
+	must.NoError(t, err, must.Sprint("the rune itself is text"))
 	header := out.Len()
 	for _, in := range []In{
 		{Handle: "\xff"}, {Handle: `\` + "\xff"}, {Handle: `\\` + "\xff"}, {Handle: `\ufffd` + "\xff"},
 		{Attrs: map[string]string{"\xc3": "x"}}, {Attrs: map[string]string{"x": "\xed\xa0\x80"}}, {Pools4: []string{"a", "\x80"}},
 	} {
-		require.ErrorIs(t, w.Write(Op{Op: "x", In: in}), ErrNotRecordable, "%q", in.Handle)
-		require.Equal(t, header, out.Len())
+		must.ErrorIs(t, w.Write(Op{Op: "x", In: in}), ErrNotRecordable, must.Sprintf("%q", in.Handle))
+		must.Eq(t, header, out.Len())
 	}
 	for _, in := range []In{{Handle: "\ufffd"}, {Handle: `\ufffd`}, {Handle: `\\ufffd`}, {Handle: `\\\ufffd`}, {Handle: `ufffd`}} {
-		require.NoError(t, w.Write(Op{Op: "x", In: in}), "%q", in.Handle)
+		must.NoError(t, w.Write(Op{Op: "x", In: in}), must.Sprintf("%q", in.Handle))
 	}
 }
 
@@ -250,12 +250,12 @@ func (f *full) Write(p []byte) (int, error) {
 
 func TestWriteErrors(t *testing.T) {
 	_, err := NewWriter(&full{}, Header{})
-	require.ErrorIs(t, err, errFull)
+	must.ErrorIs(t, err, errFull)
 	w, err := NewWriter(&full{left: 2}, Header{})
-	require.NoError(t, err)
-	require.NoError(t, w.Write(Op{Op: "x"}))
-	require.ErrorIs(t, w.Write(Op{Op: "x"}), errFull)
+	must.NoError(t, err)
+	must.NoError(t, w.Write(Op{Op: "x"}))
+	must.ErrorIs(t, w.Write(Op{Op: "x"}), errFull)
 
 	_, err = NewWriter(&full{left: 1}, Header{Start: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)})
-	require.Error(t, err, "a year that JSON does not have")
+	must.Error(t, err, must.Sprint("a year that JSON does not have"))
 }

@@ -9,11 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -32,30 +33,30 @@ func small(more ...string) []string {
 
 func TestSuffices(t *testing.T) {
 	status, out, errs := do(small()...)
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace\n15m, Calico v3.33\n")
-	require.Contains(t, out, "The pool suffices: 49 nodes and 294 pods got their addresses.\n")
-	require.Contains(t, out, "\n      16 |........")
-	require.Contains(t, out, "# live   x dead   o empty   . free\n")
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "4 nodes of 6 pods in 10.0.0.0/24 (16 blocks); each node lives for 15m; 3h, grace\n15m, Calico v3.33\n")
+	must.StrContains(t, out, "The pool suffices: 49 nodes and 294 pods got their addresses.\n")
+	must.StrContains(t, out, "\n      16 |........")
+	must.StrContains(t, out, "# live   x dead   o empty   . free\n")
 	for _, name := range []string{"as asked", "grace 0s", "grace 1h", "controller down for 1h", "no controller", "Calico v3.31", "Calico v3.27"} {
-		require.Contains(t, out, "  "+name+"  ")
+		must.StrContains(t, out, "  "+name+"  ")
 	}
-	require.Regexp(t, `no controller +NO +02:15`, out)
+	must.RegexMatch(t, regexp.MustCompile(`no controller +NO +02:15`), out)
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(line)), 80+len("\n"), line)
+		must.LessEq(t, 80+len("\n"), len([]rune(line)), must.Sprint(line))
 	}
 	_, again, _ := do(small()...)
-	require.Equal(t, out, again, "the same output for the same seed")
+	must.Eq(t, out, again, must.Sprint("the same output for the same seed"))
 }
 
 func TestDoesNotSuffice(t *testing.T) {
 	status, out, errs := do("-nodes", "4", "-pods", "20", "-pool", "10.0.0.0/26", "-block-size", "28", "-for", "1h", "-compare=false", "-together")
-	require.Equal(t, 1, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "The pool does NOT suffice: of ")
-	require.Contains(t, out, "First refusal at 00:00: pod node-000004-0 on node-000004: no address left in the\npool.\n")
-	require.NotContains(t, out, "How the answer changes")
+	must.Eq(t, 1, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "The pool does NOT suffice: of ")
+	must.StrContains(t, out, "First refusal at 00:00: pod node-000004-0 on node-000004: no address left in the\npool.\n")
+	must.StrNotContains(t, out, "How the answer changes")
 }
 
 // TestGraceMatters: where releases are lost on nodes that stay, it is the grace
@@ -63,15 +64,15 @@ func TestDoesNotSuffice(t *testing.T) {
 func TestGraceMatters(t *testing.T) {
 	property.Slow(t)
 	status, out, _ := do(small("-replace-every", "24h", "-replace-pods-every", "5m", "-leaks", "0.8", "-grace", "5m")...)
-	require.Equal(t, 0, status)
-	require.Regexp(t, `grace 1m +yes`, out)
-	require.Regexp(t, `grace 1h +NO`, out)
-	require.Regexp(t, `grace 0s +NO`, out)
+	must.Eq(t, 0, status)
+	must.RegexMatch(t, regexp.MustCompile(`grace 1m +yes`), out)
+	must.RegexMatch(t, regexp.MustCompile(`grace 1h +NO`), out)
+	must.RegexMatch(t, regexp.MustCompile(`grace 0s +NO`), out)
 }
 
 func TestJSON(t *testing.T) {
 	status, out, _ := do(small("-json", "-upgrade", "2", "-drain")...)
-	require.Equal(t, 0, status)
+	must.Eq(t, 0, status)
 	var page struct {
 		Blocks int
 		Runs   []struct {
@@ -80,21 +81,21 @@ func TestJSON(t *testing.T) {
 			Samples  []struct{ Live, Dead, Empty, Free int }
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(out), &page))
-	require.Equal(t, 16, page.Blocks)
-	require.Len(t, page.Runs, 9)
-	require.Equal(t, "as asked", page.Runs[0].Name)
+	must.NoError(t, json.Unmarshal([]byte(out), &page))
+	must.Eq(t, 16, page.Blocks)
+	must.Len(t, 9, page.Runs)
+	must.Eq(t, "as asked", page.Runs[0].Name)
 	for _, s := range page.Runs[0].Samples {
-		require.Equal(t, 16, s.Live+s.Dead+s.Empty+s.Free)
+		must.Eq(t, 16, s.Live+s.Dead+s.Empty+s.Free)
 	}
 }
 
 func TestChartFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "day.svg")
 	status, _, errs := do(small("-compare=false", "-o", path)...)
-	require.Equal(t, 0, status, errs)
+	must.Eq(t, 0, status, must.Sprint(errs))
 	text, err := os.ReadFile(path)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	d := xml.NewDecoder(bytes.NewReader(text))
 	elements := 0
 	for {
@@ -102,15 +103,15 @@ func TestChartFile(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		require.NoError(t, err)
+		must.NoError(t, err)
 		if _, ok := token.(xml.StartElement); ok {
 			elements++
 		}
 	}
-	require.Greater(t, elements, 12)
+	must.Greater(t, 12, elements)
 	status, _, errs = do(small("-compare=false", "-o", filepath.Join(path, "no"))...)
-	require.Equal(t, 2, status)
-	require.Equal(t, "churn: -o "+filepath.Join(path, "no")+": not a directory\n", errs)
+	must.Eq(t, 2, status)
+	must.Eq(t, "churn: -o "+filepath.Join(path, "no")+": not a directory\n", errs)
 }
 
 func TestBadUsage(t *testing.T) {
@@ -133,18 +134,18 @@ func TestBadUsage(t *testing.T) {
 		"day":                     `unexpected argument "day"`,
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.Equal(t, 2, status, args)
-		require.Empty(t, out, args)
-		require.Contains(t, errs, says, args)
+		must.Eq(t, 2, status, must.Sprint(args))
+		must.Eq(t, "", out, must.Sprint(args))
+		must.StrContains(t, errs, says, must.Sprint(args))
 	}
 	status, out, errs := do("-h")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "Exit status")
-	require.Contains(t, out, "-replace-every")
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, "Exit status")
+	must.StrContains(t, out, "-replace-every")
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+		must.LessEq(t, 80+len("\n"), len([]rune(strings.Replace(line, "\t", "    ", 1))), must.Sprint(line))
 	}
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 }
 
 // TestScenario: the questions are asked of a file's scenario, which the flags give
@@ -152,7 +153,7 @@ func TestBadUsage(t *testing.T) {
 func TestScenario(t *testing.T) {
 	write := func(text string) string {
 		path := filepath.Join(t.TempDir(), "day.yaml")
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
 	const day = `
@@ -172,12 +173,12 @@ for: 3h
 events: [{at: 15m, do: interrupt, count: 4, every: 15m, over: 15m}]
 `
 	status, out, errs := do("-f", write(day))
-	require.Equal(t, 0, status, errs)
+	must.Eq(t, 0, status, must.Sprint(errs))
 	first, rest, _ := strings.Cut(out, "\n\n")
-	require.Equal(t, "small: 4 nodes in 10.0.0.0/24 (16 blocks); 3h, grace 15m, Calico v3.33", first)
+	must.Eq(t, "small: 4 nodes in 10.0.0.0/24 (16 blocks); 3h, grace 15m, Calico v3.33", first)
 	_, flags, _ := do(small()...)
 	_, same, _ := strings.Cut(flags, "\n\n")
-	require.Equal(t, same, rest)
+	must.Eq(t, same, rest)
 
 	// Two pools that select nodes, a reservation, and no cleaner.
 	const zones = `
@@ -194,12 +195,12 @@ for: 12h
 events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
 `
 	status, out, errs = do("-f", write(zones))
-	require.Equal(t, 1, status, errs)
-	require.Contains(t, out, "4 nodes in 2 pools (16 blocks); 12h, no controller, Calico v3.33\n")
-	require.Contains(t, out, "There is no controller")
-	require.Regexp(t, `as asked +NO`, out)
-	require.Regexp(t, `grace 15m +yes`, out)
-	require.NotContains(t, out, "controller down")
+	must.Eq(t, 1, status, must.Sprint(errs))
+	must.StrContains(t, out, "4 nodes in 2 pools (16 blocks); 12h, no controller, Calico v3.33\n")
+	must.StrContains(t, out, "There is no controller")
+	must.RegexMatch(t, regexp.MustCompile(`as asked +NO`), out)
+	must.RegexMatch(t, regexp.MustCompile(`grace 15m +yes`), out)
+	must.StrNotContains(t, out, "controller down")
 
 	const dual = "\npools: [{name: four, cidr: 10.0.0.0/24}, {name: six, cidr: 'fd00::/120'}]\nnodes: 2\npodsPerNode: 3\nfor: 1h\n"
 	for text, says := range map[string]string{
@@ -211,12 +212,12 @@ events: [{at: 15m, do: interrupt, count: 2, every: 15m}]
 		"pool: fd00::/64\nblockSize: 122\nnodes: 1\nfor: 1h": "must be at most 16,777,216",
 	} {
 		status, _, errs = do("-f", write(text))
-		require.Equal(t, 2, status, text)
-		require.Contains(t, errs, says)
+		must.Eq(t, 2, status, must.Sprint(text))
+		must.StrContains(t, errs, says)
 	}
 	status, _, errs = do("-f", write(day), "-nodes", "3")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "-nodes: not with -f")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "-nodes: not with -f")
 }
 
 type full struct{}
@@ -225,15 +226,15 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestOutput(t *testing.T) {
 	var errs bytes.Buffer
-	require.Equal(t, 2, run(small("-compare=false"), nil, full{}, &errs))
-	require.Equal(t, "churn: no space left\n", errs.String())
+	must.Eq(t, 2, run(small("-compare=false"), nil, full{}, &errs))
+	must.Eq(t, "churn: no space left\n", errs.String())
 	_, out, _ := do(small("-compare=false")...)
 	status, older, _ := do(small("-only", "-chart", filepath.Join(t.TempDir(), "day.svg"))...)
-	require.Zero(t, status)
-	require.Equal(t, out, older, "the older spellings")
+	must.Zero(t, status)
+	must.Eq(t, out, older, must.Sprint("the older spellings"))
 	status, chart, _ := do(small("-compare=false", "-o", "-")...)
-	require.Zero(t, status)
-	require.True(t, strings.HasPrefix(chart, "<"), "nothing but the chart")
+	must.Zero(t, status)
+	must.True(t, strings.HasPrefix(chart, "<"), must.Sprint("nothing but the chart"))
 }
 
 // TestInterrupted: who interrupts does not wait for the day to end.
@@ -242,27 +243,27 @@ func TestInterrupted(t *testing.T) {
 	stop()
 	var out, errs bytes.Buffer
 	chart := filepath.Join(t.TempDir(), "day.svg")
-	require.Equal(t, cli.Interrupted, cli.Execute(ctx, Command(), []string{"-o", chart}, nil, &out, &errs))
-	require.Empty(t, out.String())
-	require.Equal(t, "churn: interrupted\n", errs.String())
-	require.NoFileExists(t, chart)
+	must.Eq(t, cli.Interrupted, cli.Execute(ctx, Command(), []string{"-o", chart}, nil, &out, &errs))
+	must.Eq(t, "", out.String())
+	must.Eq(t, "churn: interrupted\n", errs.String())
+	must.FileNotExists(t, chart)
 }
 
 // TestUncovered: a release without rules of its own is answered, with a warning.
 func TestUncovered(t *testing.T) {
 	_, want, errs := do(small("-calico", "v3.22", "-compare=false")...)
-	require.Equal(t, "churn: the cleaning controller of Calico v3.22 was not looked at; that of v3.24 cleans up\n", errs)
+	must.Eq(t, "churn: the cleaning controller of Calico v3.22 was not looked at; that of v3.24 cleans up\n", errs)
 	status, out, errs := do(small("-calico", "v3.20", "-compare=false")...)
-	require.Zero(t, status)
-	require.Equal(t, want, strings.Replace(out, "Calico v3.20", "Calico v3.22", 1))
-	require.Contains(t, errs, "churn: Calico v3.20 is answered as v3.22: ")
+	must.Zero(t, status)
+	must.Eq(t, want, strings.Replace(out, "Calico v3.20", "Calico v3.22", 1))
+	must.StrContains(t, errs, "churn: Calico v3.20 is answered as v3.22: ")
 }
 
 // TestHandlesLeft: before v3.33 the page says what handles are left behind.
 func TestHandlesLeft(t *testing.T) {
 	_, out, _ := do(small("-compare=false")...)
-	require.NotContains(t, out, "without an address")
+	must.StrNotContains(t, out, "without an address")
 	_, out, _ = do(small("-compare=false", "-calico", "v3.31")...)
-	require.Contains(t, out, "No handle is left without an address: before v3.33")
-	require.Contains(t, handlesLeft(3, 12*time.Hour), "6 a day; an upgrade to v3.33 stops it")
+	must.StrContains(t, out, "No handle is left without an address: before v3.33")
+	must.StrContains(t, handlesLeft(3, 12*time.Hour), "6 a day; an upgrade to v3.33 stops it")
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // TestGroups: a day tells of pod groups, virtual machines, services and pools.
@@ -31,33 +31,33 @@ events: [{at: 10m, do: drain, nodes: [node-0]}]
 	live := func(services, dbs string, args ...string) (status int, text string) {
 		path := filepath.Join(t.TempDir(), "day.yaml")
 		text = strings.NewReplacer("SERVICES", services, "DBS", dbs).Replace(day)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		var out, errs bytes.Buffer
 		status = run(append([]string{"-f", path, "-compare=false"}, args...), nil, &out, &errs)
-		require.Empty(t, errs.String())
+		must.Eq(t, "", errs.String())
 		return status, strings.Join(strings.Fields(out.String()), " ")
 	}
 	status, out := live("3", "9")
-	require.Equal(t, 0, status, out)
+	must.Eq(t, 0, status, must.Sprint(out))
 	for _, want := range []string{
 		"Pod group web: 20 requests, none refused.", "Pod group db: 12 requests, none refused.",
 		"Virtual machines: 3 starts kept their addresses, 3 of them in blocks of other nodes.",
 		"Services: 3 addresses in 1 block of their own; 0 refused.",
 		"Pool data: 9 addresses in use at the end.", "Pool rest: 18 addresses in use at the end.", "Pool lb: 3 addresses in use at the end.",
 	} {
-		require.Contains(t, out, want)
+		must.StrContains(t, out, want)
 	}
 	status, out = live("7", "9")
-	require.Equal(t, 1, status)
-	require.Contains(t, out, "The pools of services do NOT suffice.")
-	require.Contains(t, out, "Services: 4 addresses in 1 block of their own; 3 refused.")
+	must.Eq(t, 1, status)
+	must.StrContains(t, out, "The pools of services do NOT suffice.")
+	must.StrContains(t, out, "Services: 4 addresses in 1 block of their own; 3 refused.")
 	_, out = live("7", "9", "-compare")
-	require.Contains(t, out, "as asked NO - 0 0")
-	require.NotContains(t, out, " yes ")
+	must.StrContains(t, out, "as asked NO - 0 0")
+	must.StrNotContains(t, out, " yes ")
 	status, out = live("3", "17")
-	require.Equal(t, 1, status)
-	require.Contains(t, out, "refused: no address left in the pool.")
+	must.Eq(t, 1, status)
+	must.StrContains(t, out, "refused: no address left in the pool.")
 	_, out = live("3", "9", "-json")
-	require.Contains(t, out, `"perPool": { "data": { "db": 9 }, "lb": { "services": 3 }, "rest": { "tunnels": 3, "web": 15 } }`)
-	require.Contains(t, out, `"perPodGroup": { "db": { "kept": 3, "own": 9 }, "web": { "own": 20 } }`)
+	must.StrContains(t, out, `"perPool": { "data": { "db": 9 }, "lb": { "services": 3 }, "rest": { "tunnels": 3, "web": 15 } }`)
+	must.StrContains(t, out, `"perPodGroup": { "db": { "kept": 3, "own": 9 }, "web": { "own": 20 } }`)
 }

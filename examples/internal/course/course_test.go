@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 )
@@ -14,7 +14,7 @@ func played(t *testing.T, s Settings) *lab {
 	t.Helper()
 	l := newLab(s)
 	l.play(nil, func(_ Part, err error) bool {
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return true
 	})
 	return l
@@ -27,35 +27,35 @@ func TestBlockLimit(t *testing.T) {
 	l := played(t, s)
 	for range 20 {
 		_, err := l.startPod("default", fmt.Sprint("more-", len(l.pods)), l.nodes[0])
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 	last := l.pods[len(l.pods)-1]
-	require.False(t, last.address.IsValid())
-	require.Equal(t, "block-limit:20", last.why)
-	require.Contains(t, l.explain(last, nil), "owns as many blocks as it may")
-	require.Contains(t, l.podTable(l.pods), "none              block-limit:20   calico-ipam-control-plane")
+	must.False(t, last.address.IsValid())
+	must.Eq(t, "block-limit:20", last.why)
+	must.StrContains(t, l.explain(last, nil), "owns as many blocks as it may")
+	must.StrContains(t, l.podTable(l.pods), "none              block-limit:20   calico-ipam-control-plane")
 }
 
 // The operator says when something is wrong.
 func TestDegraded(t *testing.T) {
 	l := played(t, Default())
 	cidr := l.blocksOf(l.nodes[0])[0].CIDR
-	require.True(t, l.ipam.DropBlock(cidr))
+	must.True(t, l.ipam.DropBlock(cidr))
 	l.heading("again")
 	l.tigerastatus()
-	require.Contains(t, l.Items[0].Text, "apiserver   False       False         True       0s\n")
-	require.Equal(t, Look, l.Items[1].Kind)
-	require.Contains(t, l.Items[1].Text, "The allocator's own check finds: ")
-	require.False(t, l.sound().well)
-	require.ErrorIs(t, l.ipam.Check(), ipam.ErrTruth)
+	must.StrContains(t, l.Items[0].Text, "apiserver   False       False         True       0s\n")
+	must.Eq(t, Look, l.Items[1].Kind)
+	must.StrContains(t, l.Items[1].Text, "The allocator's own check finds: ")
+	must.False(t, l.sound().well)
+	must.ErrorIs(t, l.ipam.Check(), ipam.ErrTruth)
 
 	// An address whose pod is gone is a leak.
 	l.pods = l.pods[:len(l.pods)-1]
-	require.False(t, l.leaked(l.ipam.State()).well)
+	must.False(t, l.leaked(l.ipam.State()).well)
 }
 
 func TestRanges(t *testing.T) {
 	for want, ns := range map[string][]int{"empty": nil, "0": {0}, "0-1": {0, 1}, "5-7,0,3-4": {5, 6, 7, 0, 3, 4}, "2,1,0": {2, 1, 0}} {
-		require.Equal(t, want, ranges(ns))
+		must.Eq(t, want, ranges(ns))
 	}
 }

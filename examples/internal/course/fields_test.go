@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -24,7 +24,7 @@ func printed(t *testing.T, text string) (words []string) {
 	switch {
 	case strings.HasPrefix(text, "apiVersion:"):
 		var object map[string]any
-		require.NoError(t, yaml.Unmarshal([]byte(text), &object))
+		must.NoError(t, yaml.Unmarshal([]byte(text), &object))
 		var walk func(path string, v any)
 		walk = func(path string, v any) {
 			switch v := v.(type) {
@@ -68,9 +68,9 @@ func unexplained(t *testing.T, p Part) (missing, superfluous []string) {
 			words = append(words, printed(t, i.Text)...)
 		case Explains:
 			for _, f := range i.Fields {
-				require.False(t, explained[f.Word], "%s is explained twice", f.Word)
+				must.False(t, explained[f.Word], must.Sprintf("%s is explained twice", f.Word))
 				explained[f.Word] = true
-				require.Regexp(t, `^["A-Za-z].*[^ ]\.$`, f.Says)
+				must.RegexMatch(t, regexp.MustCompile(`^["A-Za-z].*[^ ]\.$`), f.Says)
 			}
 		}
 	}
@@ -97,17 +97,17 @@ func TestFields(t *testing.T) {
 		s.Calico = v
 		exercises := 0
 		for p, err := range Parts(s, 1, 2, 3, 4, 5, 6, 7) {
-			require.NoError(t, err)
+			must.NoError(t, err)
 			exercises++
 			missing, superfluous := unexplained(t, p)
-			require.Empty(t, missing, "%s of %s: not explained", p.Title, v)
+			must.SliceEmpty(t, missing, must.Sprintf("%s of %s: not explained", p.Title, v))
 			if p.Step == 6 {
-				require.Equal(t, []string{"spec.type"}, superfluous, "which says that it is not there")
+				must.Eq(t, []string{"spec.type"}, superfluous, must.Sprint("which says that it is not there"))
 			} else {
-				require.Empty(t, superfluous, "%s of %s: explained, but not printed", p.Title, v)
+				must.SliceEmpty(t, superfluous, must.Sprintf("%s of %s: explained, but not printed", p.Title, v))
 			}
 		}
-		require.Equal(t, Steps, exercises)
+		must.Eq(t, Steps, exercises)
 	}
 }
 
@@ -115,9 +115,9 @@ func TestFields(t *testing.T) {
 // exercise.
 func TestFieldsBroken(t *testing.T) {
 	for p, err := range Parts(Default(), 1, 2, 3, 4, 5, 6, 7) {
-		require.NoError(t, err)
+		must.NoError(t, err)
 		last := &p.Items[len(p.Items)-1]
-		require.Equal(t, Explains, last.Kind)
+		must.Eq(t, Explains, last.Kind)
 		for i, f := range last.Fields {
 			if f.Word == "spec.type" || strings.HasPrefix(f.Word, "-") {
 				continue
@@ -125,11 +125,11 @@ func TestFieldsBroken(t *testing.T) {
 			whole := last.Fields
 			last.Fields = slices.Delete(slices.Clone(whole), i, i+1)
 			missing, _ := unexplained(t, p)
-			require.Equal(t, []string{f.Word}, missing, "printed, but not explained any more")
+			must.Eq(t, []string{f.Word}, missing, must.Sprint("printed, but not explained any more"))
 
 			last.Fields = append(slices.Clone(whole), Field{"NEW", "Says something."})
 			_, superfluous := unexplained(t, p)
-			require.Contains(t, superfluous, "NEW")
+			must.SliceContains(t, superfluous, "NEW")
 			last.Fields = whole
 		}
 		for i := range p.Items {
@@ -146,7 +146,7 @@ func TestFieldsBroken(t *testing.T) {
 			case 6:
 				item.Text = more("    state: confirmed\n", "    new: x\n")
 				missing, _ := unexplained(t, p)
-				require.Equal(t, []string{"spec.new"}, missing)
+				must.Eq(t, []string{"spec.new"}, missing)
 				continue
 			case 1:
 				item.Text = more(second, " NEW │")
@@ -156,7 +156,7 @@ func TestFieldsBroken(t *testing.T) {
 				item.Text = more(first, "   NEW")
 			}
 			missing, _ := unexplained(t, p)
-			require.Equal(t, []string{"NEW"}, missing, p.Title)
+			must.Eq(t, []string{"NEW"}, missing, must.Sprint(p.Title))
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
 	"github.com/ipamsim/ipamsim/examples/internal/web/session"
@@ -23,14 +23,14 @@ type reader struct {
 func (r *reader) call(method string, args, reply any) {
 	r.t.Helper()
 	text, err := json.Marshal(args)
-	require.NoError(r.t, err)
+	must.NoError(r.t, err)
 	var answer struct {
 		OK    json.RawMessage
 		Error string
 	}
-	require.NoError(r.t, json.Unmarshal(r.s.Call(method, text, nil), &answer))
-	require.Empty(r.t, answer.Error, "%s %s", method, text)
-	require.NoError(r.t, json.Unmarshal(answer.OK, reply))
+	must.NoError(r.t, json.Unmarshal(r.s.Call(method, text, nil), &answer))
+	must.Eq(r.t, "", answer.Error, must.Sprintf("%s %s", method, text))
+	must.NoError(r.t, json.Unmarshal(answer.OK, reply))
 }
 
 // state is a cluster as the page knows it.
@@ -84,10 +84,10 @@ func (r *reader) follow(step *course.Step) []*state {
 	r.t.Helper()
 	for i := range step.Try.Ops {
 		r.states(step.Do, step.Try.Ops[:i])
-		require.False(r.t, r.done(step), "%s is done too early", step.ID)
+		must.False(r.t, r.done(step), must.Sprintf("%s is done too early", step.ID))
 	}
 	states := r.states(step.Do, step.Try.Ops)
-	require.True(r.t, r.done(step), "%s is not done", step.ID)
+	must.True(r.t, r.done(step), must.Sprintf("%s is not done", step.ID))
 	return states
 }
 
@@ -214,16 +214,16 @@ func TestQuestions(t *testing.T) {
 				return
 			}
 			states := r.follow(&step)
-			require.Equal(t, []int{step.Question.Answer}, came(t, &step, states))
+			must.Eq(t, []int{step.Question.Answer}, came(t, &step, states))
 		})
 	}
-	require.Equal(t, len(truths)+1, asked)
+	must.Eq(t, len(truths)+1, asked)
 }
 
 // came returns the choices that came true.
 func came(t *testing.T, step *course.Step, states []*state) (right []int) {
 	t.Helper()
-	require.Len(t, truths[step.ID], len(step.Question.Choices))
+	must.Len(t, len(step.Question.Choices), truths[step.ID])
 	for i, truth := range truths[step.ID] {
 		if truth(states) {
 			right = append(right, i)
@@ -239,18 +239,18 @@ func (r *reader) blockSize(step *course.Step) {
 	for i, choice := range step.Question.Choices {
 		var size int
 		_, err := fmt.Sscanf(choice, "/%d:", &size)
-		require.NoError(r.t, err)
+		must.NoError(r.t, err)
 		var v session.View
 		r.call("do", json.RawMessage(strings.Replace(string(step.Try.Ops[0]), "28", fmt.Sprint(size), 1)), &v)
 		r.call("do", step.Try.Ops[1], &v)
-		require.Equal(r.t, 360, v.Figures.Pods)
-		require.Zero(r.t, v.Figures.Waiting)
+		must.Eq(r.t, 360, v.Figures.Pods)
+		must.Zero(r.t, v.Figures.Waiting)
 		if v.Figures.Borrowed == 0 && right < 0 {
 			right = i
 		}
-		require.Equal(r.t, size == 28, r.done(step), choice)
+		must.Eq(r.t, size == 28, r.done(step), must.Sprint(choice))
 	}
-	require.Equal(r.t, step.Question.Answer, right)
+	must.Eq(r.t, step.Question.Answer, right)
 }
 
 // TestQuestionsBroken: in another world other choices come true, and the test of the
@@ -275,8 +275,8 @@ func TestQuestionsBroken(t *testing.T) {
 			try = course.Ops(other.ops...)
 		}
 		states := (&reader{t, session.New()}).states(do, try)
-		require.Equal(t, []int{other.right}, came(t, &step, states), id)
-		require.NotEqual(t, step.Question.Answer, other.right)
+		must.Eq(t, []int{other.right}, came(t, &step, states), must.Sprint(id))
+		must.NotEq(t, step.Question.Answer, other.right)
 	}
 }
 
@@ -287,32 +287,32 @@ func TestTour(t *testing.T) {
 	tabs := map[string]string{"nodes": "nodes", "pool": "ipam-show", "claims": "affinities", "claims-yaml": "affinities-yaml", "claims-columns": "affinities-columns"}
 	var seen []string
 	for _, step := range steps {
-		require.NotContains(t, seen, step.ID)
+		must.SliceNotContains(t, seen, step.ID)
 		seen = append(seen, step.ID)
-		require.NotEmpty(t, step.Title)
-		require.NotEmpty(t, step.Says)
+		must.NotEq(t, "", step.Title)
+		must.SliceNotEmpty(t, step.Says)
 		var v session.View
 		r.call("run", map[string]any{"ops": step.Do}, &v)
 		if step.Question == nil {
-			require.NotEmpty(t, step.Explains)
-			require.NotEmpty(t, step.Prints)
-			require.Nil(t, step.Try)
+			must.SliceNotEmpty(t, step.Explains)
+			must.NotEq(t, "", step.Prints)
+			must.Nil(t, step.Try)
 		} else {
-			require.Empty(t, step.Prints)
-			require.NotNil(t, step.Try)
-			require.GreaterOrEqual(t, len(step.Question.Choices), 3)
+			must.Eq(t, "", step.Prints)
+			must.NotNil(t, step.Try)
+			must.GreaterEq(t, 3, len(step.Question.Choices))
 			sorted := slices.Sorted(slices.Values(step.Question.Choices))
-			require.Len(t, slices.Compact(sorted), len(step.Question.Choices))
+			must.Len(t, len(step.Question.Choices), slices.Compact(sorted))
 		}
 		if which := tabs[step.ID]; which != "" {
 			var tab session.Tab
 			r.call("tab", map[string]string{"which": which}, &tab)
 			oneLine := strings.ReplaceAll(step.Command, " \\\n    ", " ") // the text lab breaks what is longer than 80 columns
-			require.Equal(t, oneLine, tab.Command)
-			require.Equal(t, step.Prints, tab.Text)
+			must.Eq(t, oneLine, tab.Command)
+			must.Eq(t, step.Prints, tab.Text)
 			delete(tabs, step.ID)
 		}
 	}
-	require.Empty(t, tabs)
-	require.Len(t, steps, course.Steps+len(truths)+1)
+	must.MapEmpty(t, tabs, must.Sprint(tabs))
+	must.Len(t, course.Steps+len(truths)+1, steps)
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 )
@@ -37,17 +37,17 @@ func open(t *testing.T, ctx context.Context, args ...string) *screen {
 	}
 	control := func(request uintptr, n *int32) {
 		raw, err := keys.SyscallConn()
-		require.NoError(t, err)
-		require.NoError(t, raw.Control(func(fd uintptr) {
+		must.NoError(t, err)
+		must.NoError(t, raw.Control(func(fd uintptr) {
 			_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(unsafe.Pointer(n)))
-			require.Zero(t, errno)
+			must.Zero(t, errno)
 		}))
 	}
 	var locked, number int32
 	control(syscall.TIOCSPTLCK, &locked)
 	control(syscall.TIOCGPTN, &number)
 	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s := &screen{t: t, keys: keys, shown: make(chan string, 1000), status: make(chan int, 1)}
 	go func() {
 		defer close(s.shown)
@@ -79,7 +79,7 @@ func (s *screen) wait(text string) string {
 		}
 		select {
 		case more, open := <-s.shown:
-			require.True(s.t, open, "no %q in %q", text, s.text)
+			must.True(s.t, open, must.Sprintf("no %q in %q", text, s.text))
 			s.text += more
 		case <-time.After(20 * time.Second):
 			s.t.Fatalf("no %q in %q", text, s.text)
@@ -91,38 +91,38 @@ func (s *screen) wait(text string) string {
 func (s *screen) press(keys string) {
 	s.t.Helper()
 	_, err := s.keys.WriteString(keys)
-	require.NoError(s.t, err)
+	must.NoError(s.t, err)
 }
 
 // TestInteractive: Enter goes on to the next part, and Ctrl-D to the end.
 func TestInteractive(t *testing.T) {
 	s := open(t, t.Context(), "-i", "-step", "2", "-step", "3", "-step", "4", "-step", "5")
 	first := s.wait(`Press Enter for "Exercise 3: the nodes" `)
-	require.Contains(t, first, "== Exercise 2")
-	require.Contains(t, first, "  AVAILABLE   ")
-	require.NotContains(t, first, "== Exercise 3")
+	must.StrContains(t, first, "== Exercise 2")
+	must.StrContains(t, first, "  AVAILABLE   ")
+	must.StrNotContains(t, first, "== Exercise 3")
 	select {
 	case text := <-s.shown:
 		t.Fatalf("it does not wait: %q", text)
 	case <-time.After(50 * time.Millisecond):
 	}
 	s.press("\n")
-	require.Contains(t, s.wait(`Press Enter for "Exercise 4: the pool" `), "\n== Exercise 3")
+	must.StrContains(t, s.wait(`Press Enter for "Exercise 4: the pool" `), "\n== Exercise 3")
 	s.press("\x04")
 	rest := s.wait("AGE    How long")
-	require.Contains(t, rest, "== Exercise 4")
-	require.NotContains(t, rest, "Press")
-	require.Zero(t, <-s.status)
-	require.Empty(t, s.errs.String())
+	must.StrContains(t, rest, "== Exercise 4")
+	must.StrNotContains(t, rest, "Press")
+	must.Zero(t, <-s.status)
+	must.Eq(t, "", s.errs.String())
 }
 
 // TestInterrupted: an interrupt leaves at once, in a line of its own.
 func TestInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	s := open(t, ctx, "-i")
-	require.Contains(t, s.wait(`Press Enter for "Before: one claim, step by step" `), "== The lab")
+	must.StrContains(t, s.wait(`Press Enter for "Before: one claim, step by step" `), "== The lab")
 	interrupt()
-	require.Equal(t, "\n", s.wait("\n"))
-	require.Equal(t, cli.Interrupted, <-s.status)
-	require.Equal(t, "lab: interrupted\n", s.errs.String())
+	must.Eq(t, "\n", s.wait("\n"))
+	must.Eq(t, cli.Interrupted, <-s.status)
+	must.Eq(t, "lab: interrupted\n", s.errs.String())
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -19,8 +19,8 @@ import (
 func play(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	require.Zero(t, run(args, nil, &out, &errs), errs.String())
-	require.Empty(t, errs.String())
+	must.Zero(t, run(args, nil, &out, &errs), must.Sprint(errs.String()))
+	must.Eq(t, "", errs.String())
 	return out.String()
 }
 
@@ -28,9 +28,9 @@ func play(t *testing.T, args ...string) string {
 func part(t *testing.T, text, from, to string) string {
 	t.Helper()
 	_, text, found := strings.Cut(text, "== "+from)
-	require.True(t, found, from)
+	must.True(t, found, must.Sprint(from))
 	text, _, found = strings.Cut(text, "== "+to)
-	require.True(t, found, to)
+	must.True(t, found, must.Sprint(to))
 	return "== " + from + text
 }
 
@@ -46,18 +46,18 @@ func TestJSON(t *testing.T) {
 			Title string
 			Items []map[string]any
 		}
-		require.NoError(t, json.Unmarshal([]byte(play(t, append(args, "-json")...)), &parts))
+		must.NoError(t, json.Unmarshal([]byte(play(t, append(args, "-json")...)), &parts))
 		var said []string
 		for _, p := range parts {
 			said = append(said, "== "+p.Title)
 			for _, i := range p.Items {
-				require.Len(t, i, 1)
+				must.MapLen(t, 1, i)
 				for kind, what := range i {
 					switch kind {
 					case "explains":
 						for _, f := range what.([]any) {
 							f := f.(map[string]any)
-							require.Len(t, f, 2)
+							must.MapLen(t, 2, f)
 							said = append(said, f["word"].(string), f["says"].(string))
 						}
 						continue
@@ -70,7 +70,7 @@ func TestJSON(t *testing.T) {
 				}
 			}
 		}
-		require.Equal(t, words(play(t, args...)), words(strings.Join(said, " ")))
+		must.Eq(t, words(play(t, args...)), words(strings.Join(said, " ")))
 	}
 }
 
@@ -151,25 +151,25 @@ calico-ipam-worker2-192-168-112-128-26       calico-ipam-worker2         192.168
 		if step == course.Steps {
 			next = "After: a node fills"
 		}
-		require.Equal(t, part(t, lab, fmt.Sprintf("Exercise %d", step), next), one, "the exercise alone is that part of the lab")
-		require.Contains(t, one, "\n-> ", "what to see")
+		must.Eq(t, part(t, lab, fmt.Sprintf("Exercise %d", step), next), one, must.Sprint("the exercise alone is that part of the lab"))
+		must.StrContains(t, one, "\n-> ", must.Sprint("what to see"))
 	}
 }
 
 // TestFields: an exercise alone explains its fields, and the whole lab does when asked.
 func TestFields(t *testing.T) {
 	const available = "  AVAILABLE     True when all of the part runs and can be used.\n"
-	require.Contains(t, play(t, "-step", "2"), available)
-	require.NotContains(t, play(t, "-step", "2", "-fields=false"), available)
-	require.NotContains(t, play(t), available)
-	require.Contains(t, play(t, "-fields"), available)
-	require.Equal(t, play(t, "-fields"), play(t, "-i"), "there is no terminal to wait for")
-	require.Equal(t, play(t), play(t, "-i", "-fields=false"))
-	require.NotContains(t, play(t, "-step", "4"), "IPS RESERVED")
-	require.Contains(t, play(t, "-step", "4", "-calico", "v3.33"), "  IPS RESERVED   How many")
+	must.StrContains(t, play(t, "-step", "2"), available)
+	must.StrNotContains(t, play(t, "-step", "2", "-fields=false"), available)
+	must.StrNotContains(t, play(t), available)
+	must.StrContains(t, play(t, "-fields"), available)
+	must.Eq(t, play(t, "-fields"), play(t, "-i"), must.Sprint("there is no terminal to wait for"))
+	must.Eq(t, play(t), play(t, "-i", "-fields=false"))
+	must.StrNotContains(t, play(t, "-step", "4"), "IPS RESERVED")
+	must.StrContains(t, play(t, "-step", "4", "-calico", "v3.33"), "  IPS RESERVED   How many")
 	for line := range strings.Lines(play(t, "-fields")) {
 		if strings.HasPrefix(line, "  ") && !strings.ContainsAny(line, "│|") {
-			require.LessOrEqual(t, len([]rune(line)), width+1, line)
+			must.LessEq(t, width+1, len([]rune(line)), must.Sprint(line))
 		}
 	}
 }
@@ -177,8 +177,8 @@ func TestFields(t *testing.T) {
 // TestSeveralSteps: exercises that are asked for are all shown, once, in the lab's order.
 func TestSeveralSteps(t *testing.T) {
 	four, five, seven := play(t, "-step", "4"), play(t, "-step", "5"), play(t, "-step", "7")
-	require.Equal(t, four+five, play(t, "-step", "4", "-step", "5"))
-	require.Equal(t, four+seven, play(t, "-step", "7", "-step", "4", "-step", "7"))
+	must.Eq(t, four+five, play(t, "-step", "4", "-step", "5"))
+	must.Eq(t, four+seven, play(t, "-step", "7", "-step", "4", "-step", "7"))
 }
 
 // One claim, pending and then confirmed.
@@ -186,58 +186,58 @@ func TestClaim(t *testing.T) {
 	text := part(t, play(t), "Before: one claim", "Before: the cluster")
 	pending := strings.Index(text, "192.168.18.64/26   pending   does not exist\n")
 	confirmed := strings.Index(text, "192.168.18.64/26   confirmed   63 free\n")
-	require.Positive(t, pending, text)
-	require.Greater(t, confirmed, pending, text)
+	must.Positive(t, pending, must.Sprint(text))
+	must.Greater(t, pending, confirmed, must.Sprint(text))
 }
 
 func TestBoot(t *testing.T) {
 	text := part(t, play(t), "Before: the cluster", "Exercise 1")
 	for _, n := range []string{"VXLAN tunnel", "csi-node-driver"} {
-		require.Equal(t, 3, strings.Count(text, n), text)
+		must.Eq(t, 3, strings.Count(text, n), must.Sprint(text))
 	}
-	require.Contains(t, text, "-> 10 in use: 3 tunnel addresses and 7 pods.")
-	require.NotContains(t, text, "borrowed")
+	must.StrContains(t, text, "-> 10 in use: 3 tunnel addresses and 7 pods.")
+	must.StrNotContains(t, text, "borrowed")
 }
 
 func TestAfter(t *testing.T) {
 	lab := play(t)
 	full := part(t, lab, "After: a node fills", "After: a pod is deleted")
-	require.Contains(t, full, "| Block    | 192.168.131.128/26 |        64 | 64 (100%)  |")
-	require.Contains(t, full, "| Block    | 192.168.131.192/26 |        64 | 1 (2%)     |")
+	must.StrContains(t, full, "| Block    | 192.168.131.128/26 |        64 | 64 (100%)  |")
+	must.StrContains(t, full, "| Block    | 192.168.131.192/26 |        64 | 1 (2%)     |")
 
 	back := part(t, lab, "After: a pod is deleted", "After: is the pool")
-	require.Contains(t, back, "after                              1-63,0\n", "the address goes to the end of the queue")
-	require.Contains(t, back, "-> It comes back after 63 others")
-	require.Contains(t, back, "192.168.131.192   own     calico-ipam-worker   next-64\n")
+	must.StrContains(t, back, "after                              1-63,0\n", must.Sprint("the address goes to the end of the queue"))
+	must.StrContains(t, back, "-> It comes back after 63 others")
+	must.StrContains(t, back, "192.168.131.192   own     calico-ipam-worker   next-64\n")
 
 	ranges := part(t, lab, "After: is the pool", "After: a pod gets no address")
-	require.Contains(t, ranges, "services      10.96.0.0/16              apart\n")
-	require.Equal(t, 3, strings.Count(ranges, " apart\n"))
-	require.Contains(t, ranges, "/26         64          1024            1280                  this lab\n")
-	require.Contains(t, ranges, "/16 of /26 blocks: 1024.")
+	must.StrContains(t, ranges, "services      10.96.0.0/16              apart\n")
+	must.Eq(t, 3, strings.Count(ranges, " apart\n"))
+	must.StrContains(t, ranges, "/26         64          1024            1280                  this lab\n")
+	must.StrContains(t, ranges, "/16 of /26 blocks: 1024.")
 
-	require.Equal(t, 8, strings.Count(lab, "\n-> ok:"), "all is well in the course's lab")
-	require.NotContains(t, lab, "LOOK")
-	require.Contains(t, lab, "1. Has the node enough blocks?\n")
+	must.Eq(t, 8, strings.Count(lab, "\n-> ok:"), must.Sprint("all is well in the course's lab"))
+	must.StrNotContains(t, lab, "LOOK")
+	must.StrContains(t, lab, "1. Has the node enough blocks?\n")
 }
 
 // Prose keeps to 80 columns, and nothing that is not for people is printed.
 func TestPage(t *testing.T) {
 	lab := play(t)
-	require.Equal(t, lab, play(t), "the same on every run")
-	require.NotContains(t, lab, "\x1b", "no colours but on a terminal")
+	must.Eq(t, lab, play(t), must.Sprint("the same on every run"))
+	must.StrNotContains(t, lab, "\x1b", must.Sprint("no colours but on a terminal"))
 	for line := range strings.Lines(lab) {
 		line = strings.TrimSuffix(line, "\n")
-		require.Equal(t, strings.TrimRight(line, " "), line, "no blanks at the end")
+		must.Eq(t, strings.TrimRight(line, " "), line, must.Sprint("no blanks at the end"))
 		table := strings.HasPrefix(line, "|") || strings.HasPrefix(line, "+") || strings.ContainsAny(line, "│╭├╰") || strings.Contains(line, "   ")
 		if !table {
-			require.LessOrEqual(t, len([]rune(line)), width, line)
+			must.LessEq(t, width, len([]rune(line)), must.Sprint(line))
 		}
 	}
 	var out strings.Builder
 	p := page{out: &out, bold: true}
 	p.item(course.Item{Kind: course.Command, Text: "x"})
-	require.Equal(t, "\x1b[1m$ x\x1b[0m\n", out.String())
+	must.Eq(t, "\x1b[1m$ x\x1b[0m\n", out.String())
 }
 
 // TestOwn: whatever cluster the reader asks for, the story is true.
@@ -337,7 +337,7 @@ func TestOwn(t *testing.T) {
 				}
 				rest = after
 			}
-			require.Contains(t, text, "-> ok: the allocator's own check")
+			must.StrContains(t, text, "-> ok: the allocator's own check")
 		})
 	}
 }
@@ -366,18 +366,18 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"4"}, `"4": there are no arguments`},
 	} {
 		var out, errs bytes.Buffer
-		require.Equal(t, 2, run(c.args, nil, &out, &errs), c.args)
-		require.Empty(t, out.String())
-		require.Contains(t, errs.String(), c.want)
-		require.Equal(t, 1, strings.Count(errs.String(), "\n"), errs.String())
+		must.Eq(t, 2, run(c.args, nil, &out, &errs), must.Sprint(c.args))
+		must.Eq(t, "", out.String())
+		must.StrContains(t, errs.String(), c.want)
+		must.Eq(t, 1, strings.Count(errs.String(), "\n"), must.Sprint(errs.String()))
 	}
 }
 
 func TestHelp(t *testing.T) {
 	help := play(t, "-h")
-	require.True(t, strings.HasPrefix(help, "Go through the course's lab"), help)
+	must.True(t, strings.HasPrefix(help, "Go through the course's lab"), must.Sprint(help))
 	for line := range strings.Lines(help) {
-		require.LessOrEqual(t, len(line), width+1)
+		must.LessEq(t, width+1, len(line))
 	}
 }
 
@@ -387,6 +387,6 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestOutputFails(t *testing.T) {
 	var errs bytes.Buffer
-	require.Equal(t, 2, run(nil, nil, full{}, &errs))
-	require.Equal(t, "lab: no space left\n", errs.String())
+	must.Eq(t, 2, run(nil, nil, full{}, &errs))
+	must.Eq(t, "lab: no space left\n", errs.String())
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
@@ -58,12 +58,12 @@ func TestAdviceWithEvents(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, out, errs := do("-f", file(t, "s.yaml", c.text))
-			require.Equal(t, c.status, status, "%s%s", out, errs)
+			must.Eq(t, c.status, status, must.Sprintf("%s%s", out, errs))
 			for _, text := range c.says {
-				require.Contains(t, out, text)
+				must.StrContains(t, out, text)
 			}
 			for _, text := range c.not {
-				require.NotContains(t, out, text)
+				must.StrNotContains(t, out, text)
 			}
 		})
 	}
@@ -77,14 +77,14 @@ func TestSizesWithEvents(t *testing.T) {
 		Events: []sim.Event{{Do: "add-pool", Pool: &sim.Pool{Name: "more", CIDR: netip.MustParsePrefix("fd01::/68")}}},
 	}
 	all := sizes(&s)
-	require.Equal(t, 127, all[len(all)-1])
+	must.Eq(t, 127, all[len(all)-1])
 	for size := all[0]; size <= 128; size++ {
 		err := sized(&s, size).Validate()
-		require.Equal(t, slices.Contains(all, size), err == nil, "/%d: %v", size, err)
+		must.Eq(t, slices.Contains(all, size), err == nil, must.Sprintf("/%d: %v", size, err))
 	}
-	require.Equal(t, "Blocks of /128 were not run: fd00::/68 and the pools that events add have more than 2^60 of them. They can be compared in a part of it, fd00::/69 say", notRun(&s))
+	must.Eq(t, "Blocks of /128 were not run: fd00::/68 and the pools that events add have more than 2^60 of them. They can be compared in a part of it, fd00::/69 say", notRun(&s))
 	s.Events = nil
-	require.Empty(t, notRun(&s))
+	must.Eq(t, "", notRun(&s))
 }
 
 // TestAdviceInReport: the report says why a change cannot be run, for it has no numbers.
@@ -92,19 +92,19 @@ func TestAdviceInReport(t *testing.T) {
 	property.Slow(t)
 	const text = "name: x\npool: 10.0.0.0/24\nnodes: 6\npodsPerNode: 50\nevents:\n- {at: 1m, do: add-pool, pool: {name: more, cidr: 10.0.1.0/24}}\n"
 	status, out, errs := do("-f", file(t, "s.yaml", text), "-o", "-")
-	require.Equal(t, cli.No, status, errs)
-	require.Contains(t, out, "a larger pool: 10.0.0.0/23 <small>it would overlap pool more, 10.0.1.0/24</small>")
+	must.Eq(t, cli.No, status, must.Sprint(errs))
+	must.StrContains(t, out, "a larger pool: 10.0.0.0/23 <small>it would overlap pool more, 10.0.1.0/24</small>")
 }
 
 // TestAdviceErrors: an error that is not about the changed scenario is one of the run.
 func TestAdviceErrors(t *testing.T) {
 	other := errors.New("other")
 	_, err := validOnly(nil, other)
-	require.Equal(t, other, err)
+	must.Eq(t, other, err)
 	_, err = upTo(new(change), other)
-	require.Equal(t, other, err)
+	must.Eq(t, other, err)
 	_, err = validOnly(nil, sim.ErrStopped)
-	require.Equal(t, sim.ErrStopped, err)
+	must.Eq(t, sim.ErrStopped, err)
 }
 
 // withEvents makes a small scenario that is valid, at one block size or at all, and is
@@ -231,11 +231,11 @@ func TestAdvice(t *testing.T) {
 	plans, changes := 0, 0
 	property.Check(t, 200, 1, func(rt *rapid.T) {
 		n, err := advised(property.Rapid(rt), validOnly)
-		require.NoError(rt, err)
+		must.NoError(rt, err)
 		plans, changes = plans+1, changes+n
 	})
 	if !testing.Short() { // which has few cases
-		require.Greater(t, changes, plans, "few of them had to change")
+		must.Greater(t, plans, changes, must.Sprint("few of them had to change"))
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -37,7 +37,7 @@ firstBorrowRequest: 3
 // the smallest: only the slow allocator makes them.
 func quick(t *testing.T) string {
 	text, err := os.ReadFile(recorded)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return file(t, "plan.jsonl", regexp.MustCompile(`,"datastoreOps":(\d{6}|9\d{4})`).ReplaceAllString(string(text), ""))
 }
 
@@ -47,23 +47,23 @@ func TestCheck(t *testing.T) {
 	}
 	path := quick(t)
 	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Contains(t, string(text), "datastoreOps")
+	must.NoError(t, err)
+	must.StrContains(t, string(text), "datastoreOps")
 	status, out, errs := do("-check", path)
-	require.Equal(t, cli.Fine, status, out)
-	require.Empty(t, errs)
-	require.Contains(t, out, "12 scenarios 136,665 requests  ok\n")
-	require.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 0 differences\n"))
+	must.Eq(t, cli.Fine, status, must.Sprint(out))
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "12 scenarios 136,665 requests  ok\n")
+	must.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 0 differences\n"))
 
 	_, again, _ := do("-check", "-f", path)
-	require.Equal(t, out, again)
+	must.Eq(t, out, again)
 	status, out, _ = do("-check", "-shard", "2/5", path)
-	require.Equal(t, cli.Fine, status)
-	require.Contains(t, out, "\n2 scenarios, 24,600 requests: 0 differences\n")
+	must.Eq(t, cli.Fine, status)
+	must.StrContains(t, out, "\n2 scenarios, 24,600 requests: 0 differences\n")
 	status, out, errs = do("-check", "-shard", "13/16", path)
-	require.Equal(t, cli.Fine, status, "there are fewer scenarios than shards")
-	require.Equal(t, "0 scenarios in shard 13/16\n", out)
-	require.Empty(t, errs)
+	must.Eq(t, cli.Fine, status, must.Sprint("there are fewer scenarios than shards"))
+	must.Eq(t, "0 scenarios in shard 13/16\n", out)
+	must.Eq(t, "", errs)
 }
 
 // TestCheckAll compares the datastore calls of every scenario.
@@ -72,8 +72,8 @@ func TestCheckAll(t *testing.T) {
 		t.Skip("takes a quarter of a minute; IPAMSIM_LONG=1 runs it")
 	}
 	status, out, _ := do("-check", recorded)
-	require.Equal(t, cli.Fine, status, out)
-	require.Contains(t, out, "\n12 scenarios, 136,665 requests: 0 differences\n")
+	must.Eq(t, cli.Fine, status, must.Sprint(out))
+	must.StrContains(t, out, "\n12 scenarios, 136,665 requests: 0 differences\n")
 }
 
 // TestCheckFindsDifferences: a result that is false is named, with its line.
@@ -81,32 +81,32 @@ func TestCheckFindsDifferences(t *testing.T) {
 	property.Slow(t)
 	path := quick(t)
 	text, err := os.ReadFile(path)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	lines := strings.SplitAfter(string(text), "\n")
 	lines[2] = strings.Replace(lines[2], `"borrowed":2278`, `"borrowed":2277`, 1)
 	lines[11] = regexp.MustCompile(`"datastoreOps":\d+`).ReplaceAllString(lines[11], `"datastoreOps":7`)
-	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")), 0o644))
+	must.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")), 0o644))
 	status, out, errs := do("-check", path)
-	require.Equal(t, cli.No, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "136,665 requests  2 differences\n")
-	require.Contains(t, out, "\n"+path+":3: 300-nodes-x-40-pods /26: borrowed: 2278, want 2277\n")
-	require.Regexp(t, `plan.jsonl:12: 65th-node /26: datastoreOps: \d{4,}, want 7\n`, out)
-	require.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 2 differences\n"))
+	must.Eq(t, cli.No, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "136,665 requests  2 differences\n")
+	must.StrContains(t, out, "\n"+path+":3: 300-nodes-x-40-pods /26: borrowed: 2278, want 2277\n")
+	must.RegexMatch(t, regexp.MustCompile(`plan.jsonl:12: 65th-node /26: datastoreOps: \d{4,}, want 7\n`), out)
+	must.True(t, strings.HasSuffix(out, "\n12 scenarios, 136,665 requests: 2 differences\n"))
 
 	status, out, _ = do("-check", "-json", path)
-	require.Equal(t, cli.No, status)
+	must.Eq(t, cli.No, status)
 	var r checked
-	require.NoError(t, json.Unmarshal([]byte(out), &r))
-	require.Equal(t, 12, r.Scenarios)
-	require.Len(t, r.Details, 2)
+	must.NoError(t, json.Unmarshal([]byte(out), &r))
+	must.Eq(t, 12, r.Scenarios)
+	must.Len(t, 2, r.Details)
 }
 
 // TestCheckBetween: the two allocators are held against each other, too.
 func TestCheckBetween(t *testing.T) {
 	status, out, _ := do("-check", file(t, "a.yaml", "pool: 10.0.0.0/25\nnodes: 3\npodsPerNode: 2\ndatastoreOps: 1\n"))
-	require.Equal(t, cli.No, status)
-	require.Contains(t, out, "  1 difference\n", "the calls only")
+	must.Eq(t, cli.No, status)
+	must.StrContains(t, out, "  1 difference\n", must.Sprint("the calls only"))
 
 	moment := sim.Moment{Request: 3, Node: "node-2", Outcome: "borrowed"}
 	other := moment
@@ -124,8 +124,8 @@ func TestCheckBetween(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := between(&c.fast, &c.slow)
-			require.NoError(t, err)
-			require.Equal(t, c.want, got)
+			must.NoError(t, err)
+			must.Eq(t, c.want, got)
 		})
 	}
 }
@@ -137,19 +137,19 @@ func TestCheckSeveral(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	_, err := z.Write([]byte(small1))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
+	must.NoError(t, err)
+	must.NoError(t, z.Close())
 	b := file(t, "b.yaml.gz", packed.String())
 	status, out, errs := do("-check", a, b)
-	require.Equal(t, cli.Fine, status, errs)
-	require.Contains(t, out, "a.yaml")
-	require.Contains(t, out, "  ok (1 more without results)\n")
-	require.True(t, strings.HasSuffix(out, "\n2 scenarios, 12 requests: 0 differences\n"))
+	must.Eq(t, cli.Fine, status, must.Sprint(errs))
+	must.StrContains(t, out, "a.yaml")
+	must.StrContains(t, out, "  ok (1 more without results)\n")
+	must.True(t, strings.HasSuffix(out, "\n2 scenarios, 12 requests: 0 differences\n"))
 
 	status, out, errs = do("-check", a, file(t, "none.yaml", "pool: 10.0.0.0/24\nnodes: 1\n"))
-	require.Equal(t, cli.Bad, status, "a check that compares nothing does not pass")
-	require.Empty(t, out)
-	require.Contains(t, errs, "none.yaml: nothing to compare with")
+	must.Eq(t, cli.Bad, status, must.Sprint("a check that compares nothing does not pass"))
+	must.Eq(t, "", out)
+	must.StrContains(t, errs, "none.yaml: nothing to compare with")
 }
 
 // TestShards: what shards print, put together, is what is printed without.
@@ -160,53 +160,53 @@ func TestShards(t *testing.T) {
 		name, scenarios = "../../plan/stories/drain.yaml", 4
 	}
 	status, whole, _ := do("-f", name, "-json")
-	require.Equal(t, cli.No, status)
-	require.Equal(t, scenarios, strings.Count(whole, "\n"))
+	must.Eq(t, cli.No, status)
+	must.Eq(t, scenarios, strings.Count(whole, "\n"))
 	for _, n := range []int{1, 5} {
 		got := make([]string, scenarios)
 		for i := range n {
 			status, out, _ := do("-f", name, "-shard", fmt.Sprintf("%d/%d", i, n))
-			require.Equal(t, cli.Fine, status, "a shard that was run")
+			must.Eq(t, cli.Fine, status, must.Sprint("a shard that was run"))
 			for line := range strings.Lines(out) {
 				var p plan
-				require.NoError(t, json.Unmarshal([]byte(line), &p))
-				require.Equal(t, i, p.Index%n)
-				require.Empty(t, got[p.Index])
+				must.NoError(t, json.Unmarshal([]byte(line), &p))
+				must.Eq(t, i, p.Index%n)
+				must.Eq(t, "", got[p.Index])
 				got[p.Index] = line
 			}
 		}
-		require.Equal(t, whole, strings.Join(got, ""), "%d shards", n)
+		must.Eq(t, whole, strings.Join(got, ""), must.Sprintf("%d shards", n))
 	}
 	status, out, errs := do("-f", name, "-shard", "15/16")
-	require.Equal(t, cli.Fine, status, "there are fewer scenarios than shards")
-	require.Empty(t, out+errs)
+	must.Eq(t, cli.Fine, status, must.Sprint("there are fewer scenarios than shards"))
+	must.Eq(t, "", out+errs)
 }
 
 // TestJSON: one document of one scenario, with everything in it.
 func TestJSON(t *testing.T) {
 	property.Slow(t)
 	status, out, _ := do("-json", "-samples", "5", "-name", "mine")
-	require.Equal(t, cli.Fine, status)
+	must.Eq(t, cli.Fine, status)
 	var p plan
 	d := json.NewDecoder(strings.NewReader(out))
 	d.DisallowUnknownFields()
-	require.NoError(t, d.Decode(&p))
-	require.False(t, d.More())
-	require.Equal(t, "mine", p.Scenario.Name)
-	require.Len(t, p.Rows, 13)
-	require.Equal(t, 28, p.Verdict.BlockSize)
-	require.Len(t, p.Verdict.Changes, 3)
-	require.NotEmpty(t, p.Warnings)
+	must.NoError(t, d.Decode(&p))
+	must.False(t, d.More())
+	must.Eq(t, "mine", p.Scenario.Name)
+	must.Len(t, 13, p.Rows)
+	must.Eq(t, 28, p.Verdict.BlockSize)
+	must.Len(t, 3, p.Verdict.Changes)
+	must.SliceNotEmpty(t, p.Warnings)
 	for _, r := range p.Rows {
-		require.Len(t, r.Result.Samples, 5)
-		require.Len(t, r.Result.PerNode, 300)
-		require.Equal(t, r.Fits, r.FailsAt == "")
+		must.Len(t, 5, r.Result.Samples)
+		must.Len(t, 300, r.Result.PerNode)
+		must.Eq(t, r.Fits, r.FailsAt == "")
 	}
-	require.Equal(t, 99, p.at(28).Result.Headroom.Nodes)
+	must.Eq(t, 99, p.at(28).Result.Headroom.Nodes)
 
 	path := file(t, "one.yaml", "pool: 10.0.0.0/24\nnodes: 1\npodsPerNode: 3\n")
 	_, out, _ = do("-json", "-f", path)
-	require.Contains(t, out, "\n \"file\": ", "one of a file is indented, too")
+	must.StrContains(t, out, "\n \"file\": ", must.Sprint("one of a file is indented, too"))
 }
 
 // TestWorkers: the output is the same however many run at a time.
@@ -221,8 +221,8 @@ func TestWorkers(t *testing.T) {
 	for _, args := range tables {
 		_, one, _ := do(append(args, "-j", "1")...)
 		_, eight, _ := do(append(args, "-j", "8")...)
-		require.NotEmpty(t, one)
-		require.Equal(t, one, eight, args)
+		must.NotEq(t, "", one)
+		must.Eq(t, one, eight, must.Sprint(args))
 	}
 }
 
@@ -231,6 +231,6 @@ func TestCheckInterrupted(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	var out, errs bytes.Buffer
-	require.Equal(t, cli.Interrupted, cli.Execute(ctx, Command(), []string{"-check", filepath.Clean(recorded)}, nil, &out, &errs))
-	require.Empty(t, out.String())
+	must.Eq(t, cli.Interrupted, cli.Execute(ctx, Command(), []string{"-check", filepath.Clean(recorded)}, nil, &out, &errs))
+	must.Eq(t, "", out.String())
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -17,33 +17,33 @@ import (
 func TestClusterOf(t *testing.T) {
 	property.Slow(t)
 	entries, err := clusterOf("../../../testdata/sample.yaml")
-	require.NoError(t, err)
-	require.Len(t, entries, 2)
+	must.NoError(t, err)
+	must.Len(t, 2, entries)
 	four, six := entries[0].Scenario, entries[1].Scenario
-	require.Equal(t, "sample (IPv4)", four.Name)
-	require.Len(t, four.Pools, 2)
-	require.Equal(t, "zone == 'b'", four.Pools[1].NodeSelector)
-	require.Len(t, six.Pools, 1)
-	require.True(t, four.TunnelIPPerNode)
-	require.Equal(t, 300, four.IPCooldownSeconds)
-	require.Equal(t, "v3.33.0", four.Calico)
+	must.Eq(t, "sample (IPv4)", four.Name)
+	must.Len(t, 2, four.Pools)
+	must.Eq(t, "zone == 'b'", four.Pools[1].NodeSelector)
+	must.Len(t, 1, six.Pools)
+	must.True(t, four.TunnelIPPerNode)
+	must.Eq(t, 300, four.IPCooldownSeconds)
+	must.Eq(t, "v3.33.0", four.Calico)
 	nodes, pods := 0, 0
 	for _, g := range append(four.Groups, four.Group) {
-		require.Len(t, g.Labels, 1, "only what a selector looks at")
+		must.MapLen(t, 1, g.Labels, must.Sprint("only what a selector looks at"))
 		in := 0
 		for _, b := range g.PodHistogram {
 			in += b.Nodes
 			pods += b.Nodes * b.Pods
 		}
-		require.Equal(t, g.Nodes, in)
+		must.Eq(t, g.Nodes, in)
 		nodes += g.Nodes
 	}
-	require.Equal(t, 40, nodes)
-	require.Greater(t, pods, 330)
+	must.Eq(t, 40, nodes)
+	must.Greater(t, 330, pods)
 
 	var out, wrong strings.Builder
-	require.Equal(t, 1, run([]string{"-cluster-of", "../../../testdata/sample.yaml"}, nil, &out, &wrong))
-	require.Contains(t, out.String(), "sample (IPv4): 40 nodes of ")
+	must.Eq(t, 1, run([]string{"-cluster-of", "../../../testdata/sample.yaml"}, nil, &out, &wrong))
+	must.StrContains(t, out.String(), "sample (IPv4): 40 nodes of ")
 
 	// A pool that is the only one leaves the block size open.
 	dir := t.TempDir()
@@ -51,25 +51,25 @@ func TestClusterOf(t *testing.T) {
 	const node = "---\napiVersion: v1\nkind: Node\nmetadata: {name: a, labels: {kubernetes.io/os: windows}}\n---\napiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: default}\nspec: {strictAffinity: true}\n"
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
 	entries, err = clusterOf(file("one.yaml", small+node))
-	require.NoError(t, err)
-	require.Equal(t, "one", entries[0].Name)
-	require.Equal(t, "10.0.0.0/24", entries[0].Pool.String())
-	require.Zero(t, entries[0].BlockSize)
-	require.True(t, entries[0].Windows)
-	require.True(t, entries[0].StrictAffinity)
+	must.NoError(t, err)
+	must.Eq(t, "one", entries[0].Name)
+	must.Eq(t, "10.0.0.0/24", entries[0].Pool.String())
+	must.Zero(t, entries[0].BlockSize)
+	must.True(t, entries[0].Windows)
+	must.True(t, entries[0].StrictAffinity)
 	for text, want := range map[string]string{small: "there are no nodes in it", node[4:]: "there is no enabled pool for pods in it", "hello": "is no Kubernetes object"} {
 		out.Reset()
 		wrong.Reset()
-		require.Equal(t, 2, run([]string{"-cluster-of", file("x.yaml", text)}, nil, &out, &wrong))
-		require.Contains(t, wrong.String(), want)
+		must.Eq(t, 2, run([]string{"-cluster-of", file("x.yaml", text)}, nil, &out, &wrong))
+		must.StrContains(t, wrong.String(), want)
 	}
 	wrong.Reset()
-	require.Equal(t, 2, run([]string{"-cluster-of", file("x.yaml", small+node), "-nodes", "3"}, nil, &out, &wrong))
-	require.Contains(t, wrong.String(), "-nodes")
+	must.Eq(t, 2, run([]string{"-cluster-of", file("x.yaml", small+node), "-nodes", "3"}, nil, &out, &wrong))
+	must.StrContains(t, wrong.String(), "-nodes")
 }
 
 // TestClusterOfNamespaces: where pools select namespaces, the pods of a dump come in
@@ -119,24 +119,24 @@ metadata: {name: data, labels: {team: data, color: red}}
 `
 	path := file(t, "c.yaml", pools+namespaces)
 	entries, err := clusterOf(path)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s := entries[0].Scenario
-	require.Equal(t, []sim.PodGroup{
+	must.Eq(t, []sim.PodGroup{
 		{Name: "data", Namespace: "data", NamespaceLabels: map[string]string{"team": "data"}},
 		{Name: "kube-system and 1 more", Namespace: "kube-system"},
 	}, s.PodGroups)
-	require.Equal(t, "!has(team)", s.Pools[1].NamespaceSelector)
-	require.Equal(t, map[string]int{"kube-system and 1 more": 1}, s.PodsOf)
-	require.Equal(t, map[string]int{"kube-system and 1 more": 2, "data": 1}, s.Groups[0].PodsOf)
-	require.Empty(t, s.About)
+	must.Eq(t, "!has(team)", s.Pools[1].NamespaceSelector)
+	must.Eq(t, map[string]int{"kube-system and 1 more": 1}, s.PodsOf)
+	must.Eq(t, map[string]int{"kube-system and 1 more": 2, "data": 1}, s.Groups[0].PodsOf)
+	must.Eq(t, "", s.About)
 	status, out, errs := do("-cluster-of", path)
-	require.Equal(t, cli.Fine, status, errs)
-	require.Contains(t, out, "c: 2 nodes with 4 pods in 2 pod groups in 2 pools: 4 requests.\n")
-	require.Contains(t, out, "\n  data       1  data 1\n  rest       3  kube-system and 1 more 3\n")
+	must.Eq(t, cli.Fine, status, must.Sprint(errs))
+	must.StrContains(t, out, "c: 2 nodes with 4 pods in 2 pod groups in 2 pools: 4 requests.\n")
+	must.StrContains(t, out, "\n  data       1  data 1\n  rest       3  kube-system and 1 more 3\n")
 
 	// Without the namespaces nobody is in the pool of data.
 	status, out, errs = do("-cluster-of", file(t, "c.yaml", pools))
-	require.Equal(t, cli.Fine, status, errs)
-	require.Contains(t, out, "Pools select namespaces, and there are none in the file: they count as having no\nlabels.")
-	require.Contains(t, out, "\n  data       0\n  rest       4  data and 2 more 4\n")
+	must.Eq(t, cli.Fine, status, must.Sprint(errs))
+	must.StrContains(t, out, "Pools select namespaces, and there are none in the file: they count as having no\nlabels.")
+	must.StrContains(t, out, "\n  data       0\n  rest       4  data and 2 more 4\n")
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 )
@@ -16,7 +16,7 @@ import (
 func TestScenariosPage(t *testing.T) {
 	const name = "../../../docs/scenarios.md"
 	page, err := os.ReadFile(name)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	t.Chdir(t.TempDir())
 	parts := strings.Split(string(page), "```")
 	scenario, shown := "", 0
@@ -27,18 +27,18 @@ func TestScenariosPage(t *testing.T) {
 			continue
 		}
 		command, ok := strings.CutPrefix(part, "\n$ ipamsim plan -f ")
-		require.True(t, ok, part)
+		must.True(t, ok, must.Sprint(part))
 		file, want, _ := strings.Cut(command, "\n")
-		require.NoError(t, os.WriteFile(filepath.Base(file), []byte(scenario), 0o600))
+		must.NoError(t, os.WriteFile(filepath.Base(file), []byte(scenario), 0o600))
 		status, out, errs := do("-f", file)
-		require.NotEqual(t, cli.Bad, status, errs)
-		require.Equal(t, want, out, file)
+		must.NotEq(t, cli.Bad, status, must.Sprint(errs))
+		must.Eq(t, want, out, must.Sprint(file))
 		for line := range strings.Lines(out) {
-			require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+			must.LessEq(t, pageWidth+1, len([]rune(line)), must.Sprint(line))
 		}
 		shown++
 	}
-	require.Positive(t, shown)
+	must.Positive(t, shown)
 }
 
 // TestServicesView: services that are refused are no fit, and named in both views.
@@ -52,10 +52,10 @@ podsPerNode: 3
 services: 20
 `
 	status, out, _ := do("-f", file(t, "s.yaml", text))
-	require.Equal(t, cli.No, status)
-	require.Contains(t, out, "few: 2 nodes of 3 pods, and 20 services in 2 pools: 6 requests.\n")
-	require.Contains(t, out, "\nServices: 16 addresses in 4 blocks of their own, and requests are refused, 4: no\naddress is left.\n")
-	require.Contains(t, out, "It does not fit: 4 services have no address.\n")
+	must.Eq(t, cli.No, status)
+	must.StrContains(t, out, "few: 2 nodes of 3 pods, and 20 services in 2 pools: 6 requests.\n")
+	must.StrContains(t, out, "\nServices: 16 addresses in 4 blocks of their own, and requests are refused, 4: no\naddress is left.\n")
+	must.StrContains(t, out, "It does not fit: 4 services have no address.\n")
 }
 
 // TestGroupsWrong: what is wrong with groups and services is told with its line, and what
@@ -71,8 +71,8 @@ func TestGroupsWrong(t *testing.T) {
 		"strictAffinity: true\nwindows: true\nevents: [{at: 1m, do: set-strict-affinity}]\n": "s.yaml:6: events[0].strict false with Windows nodes: Calico then refuses them every address; leave strictAffinity on",
 	} {
 		status, out, errs := do("-f", file(t, "s.yaml", good+more))
-		require.Equal(t, cli.Bad, status)
-		require.Empty(t, out)
-		require.Contains(t, errs, want)
+		must.Eq(t, cli.Bad, status)
+		must.Eq(t, "", out)
+		must.StrContains(t, errs, want)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 )
@@ -71,11 +71,11 @@ func TestBadUsage(t *testing.T) {
 		"-check /nowhere " + recorded + " x":       "open /nowhere: no such file",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.Equal(t, cli.Bad, status, args)
-		require.Empty(t, out, args)
-		require.True(t, strings.HasPrefix(errs, "plan: "), errs)
-		require.Contains(t, errs, says, args)
-		require.Equal(t, 1, strings.Count(errs, "\n"), errs)
+		must.Eq(t, cli.Bad, status, must.Sprint(args))
+		must.Eq(t, "", out, must.Sprint(args))
+		must.True(t, strings.HasPrefix(errs, "plan: "), must.Sprint(errs))
+		must.StrContains(t, errs, says, must.Sprint(args))
+		must.Eq(t, 1, strings.Count(errs, "\n"), must.Sprint(errs))
 	}
 }
 
@@ -96,10 +96,10 @@ func TestBadFiles(t *testing.T) {
 		path := file(t, "s.yaml", text)
 		for _, args := range [][]string{{"-f", path}, {"-check", path}, {"-f", path, "-json"}} {
 			status, out, errs := do(args...)
-			require.Equal(t, cli.Bad, status, text)
-			require.Empty(t, out, text)
-			require.Contains(t, errs, says, text)
-			require.Equal(t, 1, strings.Count(errs, "\n"), errs)
+			must.Eq(t, cli.Bad, status, must.Sprint(text))
+			must.Eq(t, "", out, must.Sprint(text))
+			must.StrContains(t, errs, says, must.Sprint(text))
+			must.Eq(t, 1, strings.Count(errs, "\n"), must.Sprint(errs))
 		}
 	}
 }
@@ -115,34 +115,34 @@ func TestWarnings(t *testing.T) {
 		"-nodes 2 -pods 9 -pool 10.96.0.0/24 -service-cidr 10.96.0.0/12":           "warning: 10.96.0.0/24 touches the service CIDR 10.96.0.0/12",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.NotEqual(t, cli.Bad, status, args)
-		require.NotEmpty(t, out)
-		require.Contains(t, errs, says, args)
+		must.NotEq(t, cli.Bad, status, must.Sprint(args))
+		must.NotEq(t, "", out)
+		must.StrContains(t, errs, says, must.Sprint(args))
 	}
 }
 
 func TestHelp(t *testing.T) {
 	status, out, errs := do("-h")
-	require.Equal(t, cli.Fine, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "Exit status")
-	require.Contains(t, out, "-pods-histogram pods:nodes")
+	must.Eq(t, cli.Fine, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "Exit status")
+	must.StrContains(t, out, "-pods-histogram pods:nodes")
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+		must.LessEq(t, 80+len("\n"), len([]rune(strings.Replace(line, "\t", "    ", 1))), must.Sprint(line))
 	}
 	for field, name := range flagOf {
-		require.Contains(t, out, "  -"+name, field)
+		must.StrContains(t, out, "  -"+name, must.Sprint(field))
 	}
 }
 
 // TestOrders: the help lists every order that there is.
 func TestOrders(t *testing.T) {
 	status, _, errs := do("-order", "sideways")
-	require.Equal(t, cli.Bad, status)
+	must.Eq(t, cli.Bad, status)
 	last := len(orders) - 1
-	require.Contains(t, errs, ": must be "+strings.Join(orders[:last], ", ")+" or "+orders[last]+" (-h")
+	must.StrContains(t, errs, ": must be "+strings.Join(orders[:last], ", ")+" or "+orders[last]+" (-h")
 	_, help, _ := do("-h")
-	require.Contains(t, strings.Join(strings.Fields(help), " "), "how pods arrive: "+strings.Join(orders, ", ")+" (default")
+	must.StrContains(t, strings.Join(strings.Fields(help), " "), "how pods arrive: "+strings.Join(orders, ", ")+" (default")
 }
 
 // TestUsageRuns: the scenario that the help shows can be run.
@@ -150,6 +150,6 @@ func TestUsageRuns(t *testing.T) {
 	_, after, _ := strings.Cut(usage, "are for files only:\n\n")
 	text, _, _ := strings.Cut(after, "\n\n")
 	status, out, errs := do("-f", file(t, "s.yaml", strings.ReplaceAll(text, "\n  ", "\n")[2:]))
-	require.Equal(t, cli.Fine, status, errs)
-	require.Contains(t, out, "two zones: 50 nodes of 30 pods and 20 nodes of 60 pods in 2 pools, 1 event")
+	must.Eq(t, cli.Fine, status, must.Sprint(errs))
+	must.StrContains(t, out, "two zones: 50 nodes of 30 pods and 20 nodes of 60 pods in 2 pools, 1 event")
 }

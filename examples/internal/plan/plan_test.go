@@ -7,11 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -27,7 +28,7 @@ func do(args ...string) (status int, stdout, stderr string) {
 // file writes a file that is gone when the test is over, and returns its path.
 func file(t *testing.T, name, text string) string {
 	path := filepath.Join(t.TempDir(), name)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	must.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	return path
 }
 
@@ -47,12 +48,12 @@ func TestReadme(t *testing.T) {
 	property.Slow(t)
 	t.Chdir("../../..") // where its commands are run
 	readme, err := os.ReadFile("examples/plan/README.md")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, after, ok := strings.Cut(string(readme), "```yaml\n")
-	require.True(t, ok)
+	must.True(t, ok)
 	example, _, _ := strings.Cut(after, "```")
 	status, _, errs := do("-f", file(t, "s.yaml", example))
-	require.NotEqual(t, cli.Bad, status, errs)
+	must.NotEq(t, cli.Bad, status, must.Sprint(errs))
 
 	shown := 0
 	for _, fence := range strings.Split(string(readme), "```\n$ go run ./examples/plan ")[1:] {
@@ -70,23 +71,23 @@ func TestReadme(t *testing.T) {
 			}
 		}
 		_, out, _ := do(args...)
-		require.Equal(t, want, out, command)
+		must.Eq(t, want, out, must.Sprint(command))
 		for line := range strings.Lines(out) {
-			require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+			must.LessEq(t, pageWidth+1, len([]rune(line)), must.Sprint(line))
 		}
 		shown++
 	}
-	require.GreaterOrEqual(t, shown, 8)
+	must.GreaterEq(t, 8, shown)
 }
 
 // TestThreeHundredNodes: the figures of the recordings of the real allocator.
 func TestThreeHundredNodes(t *testing.T) {
 	status, out, _ := do()
-	require.Equal(t, cli.Fine, status, "these are the defaults")
-	require.Equal(t, strings.Fields("/26 256 256 10,022 2,278 none 44 2,534 4,084"), tableRow(t, out, "/26"))
-	require.Equal(t, strings.Fields("/28 1,024 900 12,300 none none none 900 2,100"), tableRow(t, out, "/28"))
-	require.Contains(t, out, "\n  > /28 ", "the one to take is marked")
-	require.Equal(t, 1, strings.Count(out, ">"))
+	must.Eq(t, cli.Fine, status, must.Sprint("these are the defaults"))
+	must.Eq(t, strings.Fields("/26 256 256 10,022 2,278 none 44 2,534 4,084"), tableRow(t, out, "/26"))
+	must.Eq(t, strings.Fields("/28 1,024 900 12,300 none none none 900 2,100"), tableRow(t, out, "/28"))
+	must.StrContains(t, out, "\n  > /28 ", must.Sprint("the one to take is marked"))
+	must.Eq(t, 1, strings.Count(out, ">"))
 }
 
 // TestNodesComeAndGo: with a cleaner a pool suffices for nodes that come and go, and
@@ -103,13 +104,13 @@ retryEvery: 1m
 events: [{at: 15m, do: interrupt, count: 8, every: 15m, over: 15m}]
 `
 	status, out, errs := do("-f", file(t, "spot.yaml", spot+"cleaner: {down: [{from: 1h, to: 70m}]}\n"))
-	require.Equal(t, cli.Fine, status, errs)
-	require.Contains(t, out, "/28 fits: every request gets an address from a block of its node's own")
-	require.Empty(t, errs)
+	must.Eq(t, cli.Fine, status, must.Sprint(errs))
+	must.StrContains(t, out, "/28 fits: every request gets an address from a block of its node's own")
+	must.Eq(t, "", errs)
 	status, out, errs = do("-f", file(t, "spot.yaml", spot))
-	require.Equal(t, cli.No, status)
-	require.Contains(t, out, "/28 does not fit: ")
-	require.Contains(t, errs, "spot.yaml:2: nodes that are replaced leave addresses and blocks behind")
+	must.Eq(t, cli.No, status)
+	must.StrContains(t, out, "/28 does not fit: ")
+	must.StrContains(t, errs, "spot.yaml:2: nodes that are replaced leave addresses and blocks behind")
 }
 
 // TestVerdict: what the program says, in other clusters than the README's.
@@ -204,12 +205,12 @@ func TestVerdict(t *testing.T) {
 				t.Skip("takes seconds")
 			}
 			status, out, _ := do(strings.Fields(c.args)...)
-			require.Equal(t, c.status, status, out)
+			must.Eq(t, c.status, status, must.Sprint(out))
 			for _, text := range c.says {
-				require.Contains(t, out, text)
+				must.StrContains(t, out, text)
 			}
 			for _, text := range c.not {
-				require.NotContains(t, out, text)
+				must.StrNotContains(t, out, text)
 			}
 		})
 	}
@@ -249,7 +250,7 @@ func TestRoom(t *testing.T) {
 		{"at least", &sim.Headroom{Nodes: 50000, NodesFit: 50000, NodesAtLeast: true, PodsPerNode: 900, PodsFit: 20, PodsAtLeast: true},
 			" There is room for at least 50,000 more nodes like these; or for 20 more pods on every node from its own blocks, at least 900 before a request is refused."},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.says, room(c.room)) })
+		t.Run(c.name, func(t *testing.T) { must.Eq(t, c.says, room(c.room)) })
 	}
 }
 
@@ -271,10 +272,10 @@ events: [{at: 1h, do: add-nodes, group: {nodes: 1, podHistogram: [{pods: 0, node
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, out, errs := do("-f", file(t, "s.yaml", "pool: 10.0.0.0/24\nblockSize: 26"+text))
-			require.NotEqual(t, cli.Bad, status, errs)
-			require.Equal(t, cli.Fine, status, out)
-			require.Contains(t, out, "/26 fits: ")
-			require.Equal(t, "none", tableRow(t, out, "/26")[6])
+			must.NotEq(t, cli.Bad, status, must.Sprint(errs))
+			must.Eq(t, cli.Fine, status, must.Sprint(out))
+			must.StrContains(t, out, "/26 fits: ")
+			must.Eq(t, "none", tableRow(t, out, "/26")[6])
 		})
 	}
 }
@@ -300,18 +301,18 @@ podsPerNode: 30
 func TestFile(t *testing.T) {
 	path := file(t, "zones.yaml", zones)
 	status, out, errs := do("-f", path)
-	require.Equal(t, cli.No, status, "of two one does not fit")
-	require.Regexp(t, `^warning: .*/zones.yaml:1[0-9]: with Calico's default, /26: 5 nodes and 4 blocks: .*\n$`, errs)
-	require.Contains(t, out, "two zones: 5 nodes of 30 pods and 2 nodes of 60 pods in 2 pools, 1 event:")
-	require.Contains(t, out, "\nA zone with a pool each, and a drain.\n")
-	require.Contains(t, out, "/26 does not fit: the 5th request, for a pod of node-4, is the first to be\nborrowed, for no block is left that its node may claim.")
-	require.Contains(t, out, "5 nodes of 30 pods in 10.0.0.0/24 (256 addresses): 150 requests.\n")
-	require.Contains(t, out, "Take /27:")
-	require.NotContains(t, out, "\n\n\n")
+	must.Eq(t, cli.No, status, must.Sprint("of two one does not fit"))
+	must.RegexMatch(t, regexp.MustCompile(`^warning: .*/zones.yaml:1[0-9]: with Calico's default, /26: 5 nodes and 4 blocks: .*\n$`), errs)
+	must.StrContains(t, out, "two zones: 5 nodes of 30 pods and 2 nodes of 60 pods in 2 pools, 1 event:")
+	must.StrContains(t, out, "\nA zone with a pool each, and a drain.\n")
+	must.StrContains(t, out, "/26 does not fit: the 5th request, for a pod of node-4, is the first to be\nborrowed, for no block is left that its node may claim.")
+	must.StrContains(t, out, "5 nodes of 30 pods in 10.0.0.0/24 (256 addresses): 150 requests.\n")
+	must.StrContains(t, out, "Take /27:")
+	must.StrNotContains(t, out, "\n\n\n")
 
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, cli.No, run([]string{"-f", "-"}, strings.NewReader(zones), &stdout, &stderr))
-	require.Equal(t, out, stdout.String())
+	must.Eq(t, cli.No, run([]string{"-f", "-"}, strings.NewReader(zones), &stdout, &stderr))
+	must.Eq(t, out, stdout.String())
 }
 
 // TestDisabledPools: pools that nobody uses do not decide which block size it is.
@@ -322,9 +323,9 @@ func TestDisabledPools(t *testing.T) {
 nodes: 1
 podsPerNode: 1400
 `))
-	require.Equal(t, cli.No, status)
+	must.Eq(t, cli.No, status)
 	tableRow(t, out, "/26")
-	require.Contains(t, out, "  yes  a limit of 22 blocks a node and strict affinity,")
+	must.StrContains(t, out, "  yes  a limit of 22 blocks a node and strict affinity,")
 }
 
 // TestSameNameInOneTable: lines of a file that differ in their block sizes are
@@ -334,28 +335,28 @@ func TestSameNameInOneTable(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	status, out, errs := do("-f", recorded)
-	require.Equal(t, cli.No, status)
-	require.Equal(t, 3, strings.Count(out, "  block"), "tables")
-	require.Equal(t, 1, strings.Count(out, legend[:20]))
-	require.Equal(t, 2, strings.Count(out, "Take /28"))
-	require.Contains(t, out, "Calico's default, /26, does not fit: the 257th request")
-	require.Contains(t, errs, "warning: ../../../testdata/plan.jsonl:1: 300 nodes and 64 blocks")
+	must.Eq(t, cli.No, status)
+	must.Eq(t, 3, strings.Count(out, "  block"), must.Sprint("tables"))
+	must.Eq(t, 1, strings.Count(out, legend[:20]))
+	must.Eq(t, 2, strings.Count(out, "Take /28"))
+	must.StrContains(t, out, "Calico's default, /26, does not fit: the 257th request")
+	must.StrContains(t, errs, "warning: ../../../testdata/plan.jsonl:1: 300 nodes and 64 blocks")
 }
 
 func TestWide(t *testing.T) {
 	property.Slow(t)
 	status, out, _ := do("-wide")
-	require.Equal(t, cli.Fine, status)
+	must.Eq(t, cli.Fine, status)
 	_, second, _ := strings.Cut(out, "borrows")
-	require.Equal(t, strings.Fields("/28 0 0 none none none none none none"), tableRow(t, second, "/28"))
-	require.Equal(t, strings.Fields("/31 0 0 none 300 none none none 12,001"), tableRow(t, second, "/31"))
+	must.Eq(t, strings.Fields("/28 0 0 none none none none none none"), tableRow(t, second, "/28"))
+	must.Eq(t, strings.Fields("/31 0 0 none 300 none none none 12,001"), tableRow(t, second, "/31"))
 	_, third, _ := strings.Cut(out, "pods of")
-	require.Equal(t, strings.Fields("/28 41 99 7 13"), tableRow(t, third, "/28"))
+	must.Eq(t, strings.Fields("/28 41 99 7 13"), tableRow(t, third, "/28"))
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(line)), pageWidth+1, line)
+		must.LessEq(t, pageWidth+1, len([]rune(line)), must.Sprint(line))
 	}
 	_, out, _ = do("-wide", "-pods", "0", "-pool", "10.0.0.0/20")
-	require.Contains(t, out, "/20")
+	must.StrContains(t, out, "/20")
 }
 
 // TestInterrupted: who interrupts does not wait, and gets no half a file.
@@ -367,22 +368,22 @@ func TestInterrupted(t *testing.T) {
 	// The interrupt comes when the scenario has been read. It would run for minutes.
 	scenario := io.MultiReader(strings.NewReader("nodes: 5000\npodsPerNode: 110\npool: 10.0.0.0/12\n"), atEnd(stop))
 	status := cli.Execute(ctx, Command(), []string{"-f", "-", "-o", report}, scenario, &out, &errs)
-	require.Equal(t, cli.Interrupted, status, errs.String())
-	require.Equal(t, "plan: interrupted\n", errs.String())
-	require.Empty(t, out.String())
+	must.Eq(t, cli.Interrupted, status, must.Sprint(errs.String()))
+	must.Eq(t, "plan: interrupted\n", errs.String())
+	must.Eq(t, "", out.String())
 	files, err := os.ReadDir(filepath.Dir(report))
-	require.NoError(t, err)
-	require.Empty(t, files)
+	must.NoError(t, err)
+	must.SliceEmpty(t, files, must.Sprint(files))
 }
 
 func TestReportFile(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.html")
 	status, out, errs := do("-nodes", "3", "-pods", "5", "-pool", "10.0.0.0/24", "-o", report)
-	require.Equal(t, cli.Fine, status, errs)
-	require.Contains(t, out, "Take /")
+	must.Eq(t, cli.Fine, status, must.Sprint(errs))
+	must.StrContains(t, out, "Take /")
 	text, err := os.ReadFile(report)
-	require.NoError(t, err)
-	require.NotEmpty(t, text)
+	must.NoError(t, err)
+	must.SliceNotEmpty(t, text)
 }
 
 type full struct{}
@@ -394,8 +395,8 @@ func TestUnwritable(t *testing.T) {
 	plans := file(t, "a.yaml", zones)
 	for _, args := range [][]string{small, append(small, "-json"), {"-f", plans, "-json"}, {"-check", file(t, "w.yaml", small1)}} {
 		var errs bytes.Buffer
-		require.Equal(t, cli.Bad, run(args, nil, full{}, &errs), args)
-		require.Contains(t, errs.String(), "plan: no space left\n", args)
+		must.Eq(t, cli.Bad, run(args, nil, full{}, &errs), must.Sprint(args))
+		must.StrContains(t, errs.String(), "plan: no space left\n", must.Sprint(args))
 	}
 }
 
@@ -410,21 +411,21 @@ func (f atEnd) Read([]byte) (int, error) {
 // TestWindowsNodes: four addresses of each block are the host's.
 func TestWindowsNodes(t *testing.T) {
 	var out, wrong strings.Builder
-	require.Equal(t, 1, run([]string{"-f", "../../../testdata/field/plan-windows.yaml"}, nil, &out, &wrong), wrong.String())
-	require.Contains(t, out.String(), "10 Windows nodes of 14 pods")
-	require.Contains(t, out.String(), "yes  fewer pods: 12 a node")
+	must.Eq(t, 1, run([]string{"-f", "../../../testdata/field/plan-windows.yaml"}, nil, &out, &wrong), must.Sprint(wrong.String()))
+	must.StrContains(t, out.String(), "10 Windows nodes of 14 pods")
+	must.StrContains(t, out.String(), "yes  fewer pods: 12 a node")
 }
 
 // TestDualStack: each family is planned by itself, and all must fit.
 func TestDualStack(t *testing.T) {
 	var out, wrong strings.Builder
 	const file = "../../../testdata/field/13-plan-dual-stack.yaml"
-	require.Equal(t, 1, run([]string{"-f", file}, nil, &out, &wrong), wrong.String())
-	require.Contains(t, out.String(), "dual stack (IPv4): 20 nodes of 30 pods in 1 pool: 600 requests.")
-	require.Contains(t, out.String(), "/26 does not fit: ")
-	require.Contains(t, out.String(), "dual stack (IPv6): 20 nodes of 30 pods in 1 pool: 600 requests.")
-	require.Contains(t, out.String(), "/122 fits: ")
+	must.Eq(t, 1, run([]string{"-f", file}, nil, &out, &wrong), must.Sprint(wrong.String()))
+	must.StrContains(t, out.String(), "dual stack (IPv4): 20 nodes of 30 pods in 1 pool: 600 requests.")
+	must.StrContains(t, out.String(), "/26 does not fit: ")
+	must.StrContains(t, out.String(), "dual stack (IPv6): 20 nodes of 30 pods in 1 pool: 600 requests.")
+	must.StrContains(t, out.String(), "/122 fits: ")
 	out.Reset()
-	require.Zero(t, run([]string{"-f", file, "-only", "dual stack (IPv6)"}, nil, &out, &wrong))
-	require.NotContains(t, out.String(), "IPv4")
+	must.Zero(t, run([]string{"-f", file, "-only", "dual stack (IPv6)"}, nil, &out, &wrong))
+	must.StrNotContains(t, out.String(), "IPv4")
 }

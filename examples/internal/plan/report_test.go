@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam/sim"
 )
@@ -77,23 +77,23 @@ func TestReportSaysWhatThePlanSays(t *testing.T) {
 		"Requests 720 720 720 720",
 		`"podsPerNode": 40`,
 	} {
-		require.Contains(t, text, says)
+		must.StrContains(t, text, says)
 	}
 	for i := range p.Rows {
 		r := &p.Rows[i].Result
-		require.Contains(t, text, fmt.Sprintf("of %d ", r.BlocksTotal))
+		must.StrContains(t, text, fmt.Sprintf("of %d ", r.BlocksTotal))
 	}
-	require.NotContains(t, text, "Addresses given back – – – –")
-	require.NotContains(t, text, "Evicted pods", "of which there were none")
+	must.StrNotContains(t, text, "Addresses given back – – – –")
+	must.StrNotContains(t, text, "Evicted pods", must.Sprint("of which there were none"))
 }
 
 // TestReportIsTheSame: the same plan, the same bytes.
 func TestReportIsTheSame(t *testing.T) {
 	p := typicalPlan(t)
 	page := writtenReport(t, p)
-	require.Equal(t, page, writtenReport(t, typicalPlan(t)))
+	must.Eq(t, string(page), string(writtenReport(t, typicalPlan(t))))
 	p.Rows[0].Result.Samples[3].InUse++
-	require.NotEqual(t, page, writtenReport(t, p))
+	must.NotEq(t, string(page), string(writtenReport(t, p)))
 }
 
 // elsewhere matches what a browser would fetch.
@@ -102,11 +102,11 @@ var elsewhere = regexp.MustCompile(`(?i)(src|href|srcset|action|poster|data|back
 // TestReportNeedsNoNetwork: nothing in the page is anywhere else.
 func TestReportNeedsNoNetwork(t *testing.T) {
 	page := writtenReport(t, typicalPlan(t))
-	require.Empty(t, elsewhere.FindAllString(string(page), -1))
+	must.SliceEmpty(t, elsewhere.FindAllString(string(page), -1))
 	for _, bad := range []string{`<img src="x">`, `<a href="x">`, `url(x)`, "https://example.com", `<link rel="x">`} {
-		require.Regexp(t, elsewhere, bad)
+		must.RegexMatch(t, elsewhere, bad)
 	}
-	require.Contains(t, string(page), `content="default-src &#39;none&#39;; script-src &#39;sha256-`)
+	must.StrContains(t, string(page), `content="default-src &#39;none&#39;; script-src &#39;sha256-`)
 }
 
 // TestReportEscapes: names are text, wherever they stand.
@@ -126,9 +126,9 @@ func TestReportEscapes(t *testing.T) {
 	}
 	page := string(writtenReport(t, p))
 	for _, tag := range []string{"</script>", "</style>", "<b ", "<b>"} {
-		require.Equal(t, strings.Count(string(tame), tag), strings.Count(page, tag), tag)
+		must.Eq(t, strings.Count(string(tame), tag), strings.Count(page, tag), must.Sprint(tag))
 	}
-	require.GreaterOrEqual(t, strings.Count(pageWords([]byte(page)), evil), 9)
+	must.GreaterEq(t, 9, strings.Count(pageWords([]byte(page)), evil))
 }
 
 func TestReportHeadline(t *testing.T) {
@@ -145,8 +145,8 @@ func TestReportHeadline(t *testing.T) {
 		{[]row{{Fits: true}}, 0, "It fits", true},
 	} {
 		says, fits := reportHeadline(&plan{Rows: c.rows, Verdict: verdict{BlockSize: c.take}})
-		require.Equal(t, c.says, says)
-		require.Equal(t, c.fits, fits)
+		must.Eq(t, c.says, says)
+		must.Eq(t, c.fits, fits)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestReportFacts(t *testing.T) {
 	for _, f := range reportFacts(&s) {
 		facts = append(facts, f.Name+": "+f.Value)
 	}
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"Pool blue: 10.0.0.0/24 in blocks of /29", "Pool six: fd00::/64", "Nodes: 1,500", "Pods on each: differs", "Tunnel addresses: one a node",
 		"Strict affinity: on", "Cooldown: 60 s", "Churn: 0.5 pods a second for 1h", "Events: 2",
 	}, facts)
@@ -181,26 +181,26 @@ func TestReportChartsInWords(t *testing.T) {
 		}
 	}
 	page := string(writtenReport(t, p))
-	require.Contains(t, page, `<title id="chart-routes-title">Routes by block size</title><desc id="chart-routes-desc">Routes by block size: /26 2,534, /28 844.</desc>`)
-	require.Contains(t, page, `Addresses in use over time: /26 from 0.0 % to 50.0 %, at least 0.0 % and at most 50.0 %; /28 from`)
-	require.Contains(t, page, `Free blocks over time: /26 from 100.0 % to 0.0 %`)
-	require.Equal(t, 6, strings.Count(page, `role="img"`))
-	require.Contains(t, pageWords([]byte(page)), "Request, time /26 /28 0, 0s 100.0 % 100.0 % 1,000, 1m 75.0 % 75.0 %")
-	require.Contains(t, pageWords([]byte(page)), "below, the time since the start")
-	require.Contains(t, page, ">3,000</text>")
-	require.Contains(t, page, ">4m</text>")
+	must.StrContains(t, page, `<title id="chart-routes-title">Routes by block size</title><desc id="chart-routes-desc">Routes by block size: /26 2,534, /28 844.</desc>`)
+	must.StrContains(t, page, `Addresses in use over time: /26 from 0.0 % to 50.0 %, at least 0.0 % and at most 50.0 %; /28 from`)
+	must.StrContains(t, page, `Free blocks over time: /26 from 100.0 % to 0.0 %`)
+	must.Eq(t, 6, strings.Count(page, `role="img"`))
+	must.StrContains(t, pageWords([]byte(page)), "Request, time /26 /28 0, 0s 100.0 % 100.0 % 1,000, 1m 75.0 % 75.0 %")
+	must.StrContains(t, pageWords([]byte(page)), "below, the time since the start")
+	must.StrContains(t, page, ">3,000</text>")
+	must.StrContains(t, page, ">4m</text>")
 
 	// In a pool that is beyond counting addresses are counted, not a share of it.
 	p.Scenario.Pool = netip.MustParsePrefix("fd00::/64")
 	page = string(writtenReport(t, p))
-	require.Contains(t, page, "of the pool&#39;s 2^64")
-	require.Contains(t, page, "Addresses in use over time: /26 from 0 to 512, at least")
+	must.StrContains(t, page, "of the pool&#39;s 2^64")
+	must.StrContains(t, page, "Addresses in use over time: /26 from 0 to 512, at least")
 
 	// Rows without samples have no line, and without any there is no chart.
 	p.Rows[0].Result.Samples = nil
-	require.Contains(t, string(writtenReport(t, p)), "Addresses in use over time: /28 from")
+	must.StrContains(t, string(writtenReport(t, p)), "Addresses in use over time: /28 from")
 	p.Rows[1].Result.Samples = nil
-	require.NotContains(t, string(writtenReport(t, p)), "over time")
+	must.StrNotContains(t, string(writtenReport(t, p)), "over time")
 }
 
 func TestReportDurations(t *testing.T) {
@@ -208,7 +208,7 @@ func TestReportDurations(t *testing.T) {
 		0: "0s", time.Minute: "1m", time.Hour: "1h", 90 * time.Minute: "1h30m", 90*time.Minute + 7*time.Second: "1h30m",
 		12345678 * time.Microsecond: "12.35s", 61*time.Second + 1: "1m1s", 10 * time.Minute: "10m", 20 * time.Hour: "20h",
 	} {
-		require.Equal(t, want, reportDuration(sim.Duration(d)))
+		must.Eq(t, want, reportDuration(sim.Duration(d)))
 	}
 }
 
@@ -216,15 +216,15 @@ func TestReportDurations(t *testing.T) {
 func TestReportFirstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 9))
 	p := mappedPlan(randomMap(r, poolsOf([]int{28}, "10.0.0.0/24"), 3, 2), randomMap(r, poolsOf([]int{28}, "10.0.0.0/24"), 6, 2))
-	require.Contains(t, string(writtenReport(t, p)), `<option value="0" selected>/26`)
+	must.StrContains(t, string(writtenReport(t, p)), `<option value="0" selected>/26`)
 	p.Verdict.BlockSize = 27
 	page := string(writtenReport(t, p))
-	require.Contains(t, page, `<option value="1" selected>/27`)
-	require.Contains(t, page, `max="5" value="5"`)
+	must.StrContains(t, page, `<option value="1" selected>/27`)
+	must.StrContains(t, page, `max="5" value="5"`)
 	p.Rows = p.Rows[:1]
-	require.Contains(t, string(writtenReport(t, p)), `<label class="field" hidden>`, "nothing to choose")
+	must.StrContains(t, string(writtenReport(t, p)), `<label class="field" hidden>`, must.Sprint("nothing to choose"))
 	p.Rows[0].Result.Map = nil
-	require.NotContains(t, string(writtenReport(t, p)), `id="map-card"`)
+	must.StrNotContains(t, string(writtenReport(t, p)), `id="map-card"`)
 }
 
 type failingReport struct{}
@@ -232,7 +232,7 @@ type failingReport struct{}
 func (failingReport) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestReportThatCannotBeWritten(t *testing.T) {
-	require.EqualError(t, writeReport(failingReport{}, &plan{}), "no space left")
+	must.EqError(t, writeReport(failingReport{}, &plan{}), "no space left")
 	var b bytes.Buffer
-	require.NoError(t, writeReport(&b, &plan{}))
+	must.NoError(t, writeReport(&b, &plan{}))
 }

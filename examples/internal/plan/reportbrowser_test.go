@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/chart"
 	"github.com/ipamsim/ipamsim/internal/chromium"
@@ -21,7 +21,7 @@ import (
 func writtenReport(t testing.TB, p *plan) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, writeReport(&b, p))
+	must.NoError(t, writeReport(&b, p))
 	return b.Bytes()
 }
 
@@ -158,7 +158,7 @@ func TestReportInBrowser(t *testing.T) {
 			{`"use strict";`, `"use  strict";`},
 			{`"deflate"`, `"inflate"`},
 		} {
-			require.Contains(t, string(page), broken.old)
+			must.StrContains(t, string(page), broken.old)
 			c.open([]byte("<title>x</title>"), 1200)
 			c.silent()
 			text := strings.Replace(string(page), broken.old, broken.new, 1)
@@ -171,7 +171,7 @@ func TestReportInBrowser(t *testing.T) {
 			}
 			c.open([]byte(text), 1200)
 			c.Run("new Promise(done => setTimeout(done, 50))")
-			require.NotEmpty(t, c.Complaints(), broken.new)
+			must.SliceNotEmpty(t, c.Complaints(), must.Sprint(broken.new))
 		}
 	})
 
@@ -193,9 +193,9 @@ func TestReportInBrowser(t *testing.T) {
 			states := statesOf(m)
 			for _, frame := range []int{len(states) - 1, 0, 2, 1, 3} {
 				moveTo(c, frame)
-				require.Equal(t, fmt.Sprintf("request %d of %d, after %ds", frame*100, len(states)*100-100, frame), c.Text(pageMoment))
+				must.Eq(t, fmt.Sprintf("request %d of %d, after %ds", frame*100, len(states)*100-100, frame), c.Text(pageMoment))
 				got := chromium.Eval[[][][]string](c.Chromium, pageHover)
-				require.Len(t, got, len(m.Pools))
+				must.Len(t, len(m.Pools), got)
 				for j, pool := range m.Pools {
 					want := map[string]bool{}
 					var blocks []string
@@ -205,10 +205,10 @@ func TestReportInBrowser(t *testing.T) {
 						block, _, _ := strings.Cut(text, "|")
 						blocks = append(blocks, block)
 					}
-					require.NoError(t, winding(got[j], blocks))
+					must.NoError(t, winding(got[j], blocks))
 					for _, row := range got[j] {
 						for _, text := range row {
-							require.True(t, want[text], "%q, at %d", text, frame)
+							must.True(t, want[text], must.Sprintf("%q, at %d", text, frame))
 						}
 					}
 				}
@@ -216,10 +216,10 @@ func TestReportInBrowser(t *testing.T) {
 		}
 		c.silent()
 		// Blocks in rows, as text is written, are no winding line.
-		require.ErrorContains(t, winding([][]string{{"a|x", "b"}, {"c", "d"}}, []string{"a", "b", "c", "d"}), "c is not beside b")
-		require.NoError(t, winding([][]string{{"a|x", "b"}, {"d", "c"}}, []string{"a", "b", "c", "d"}))
-		require.Error(t, winding([][]string{{"a", "a"}}, []string{"a"}))
-		require.Error(t, winding([][]string{{"a", ""}}, []string{"a", "b"}))
+		must.ErrorContains(t, winding([][]string{{"a|x", "b"}, {"c", "d"}}, []string{"a", "b", "c", "d"}), "c is not beside b")
+		must.NoError(t, winding([][]string{{"a|x", "b"}, {"d", "c"}}, []string{"a", "b", "c", "d"}))
+		must.Error(t, winding([][]string{{"a", "a"}}, []string{"a"}))
+		must.Error(t, winding([][]string{{"a", ""}}, []string{"a", "b"}))
 	})
 
 	part("keyboard and mouse", func(t *testing.T, c *browser) {
@@ -230,35 +230,35 @@ func TestReportInBrowser(t *testing.T) {
 		}
 		states, pool := statesOf(m), m.Pools[0]
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
-		require.Equal(t, "0", c.Text(`String(document.querySelectorAll("main b").length)`), "names are text")
+		must.Eq(t, "0", c.Text(`String(document.querySelectorAll("main b").length)`), must.Sprint("names are text"))
 
 		c.Run(`document.getElementById("map-moment").focus()`)
 		before := c.Text(pagePixels)
 		c.Press(kb.ArrowLeft)
-		require.Equal(t, "request 300 of 400, after 3s", c.Text(pageMoment))
-		require.Equal(t, c.Text(pageMoment), c.Text(`document.getElementById("map-moment").getAttribute("aria-valuetext")`))
-		require.NotEqual(t, before, c.Text(pagePixels), "the slider moves the map")
+		must.Eq(t, "request 300 of 400, after 3s", c.Text(pageMoment))
+		must.Eq(t, c.Text(pageMoment), c.Text(`document.getElementById("map-moment").getAttribute("aria-valuetext")`))
+		must.NotEq(t, before, c.Text(pagePixels), must.Sprint("the slider moves the map"))
 		c.Press(kb.ArrowRight)
-		require.Equal(t, before, c.Text(pagePixels), "and back")
+		must.Eq(t, before, c.Text(pagePixels), must.Sprint("and back"))
 		c.Press(kb.Home)
-		require.Equal(t, "request 0 of 400, after 0s", c.Text(pageMoment))
-		require.NotEqual(t, before, c.Text(pagePixels))
+		must.Eq(t, "request 0 of 400, after 0s", c.Text(pageMoment))
+		must.NotEq(t, before, c.Text(pagePixels))
 
 		c.Press(kb.Tab)
-		require.Equal(t, "CANVAS", c.Text(pageFocused))
-		require.Equal(t, blockLines(m, states[0], &pool, 0), c.Text(pageCursor))
-		require.Contains(t, c.Text(pageCursor), "Owner: </script><b>bold</b>|In use: 1 of 16")
+		must.Eq(t, "CANVAS", c.Text(pageFocused))
+		must.Eq(t, blockLines(m, states[0], &pool, 0), c.Text(pageCursor))
+		must.StrContains(t, c.Text(pageCursor), "Owner: </script><b>bold</b>|In use: 1 of 16")
 		c.Press(kb.End)
-		require.Equal(t, blockLines(m, states[0], &pool, 15), c.Text(pageCursor))
+		must.Eq(t, blockLines(m, states[0], &pool, 15), c.Text(pageCursor))
 		c.Press(kb.Home)
-		require.Equal(t, blockLines(m, states[0], &pool, 0), c.Text(pageCursor))
+		must.Eq(t, blockLines(m, states[0], &pool, 0), c.Text(pageCursor))
 		for block := 1; block < 16; block++ {
 			c.Press(kb.PageDown)
-			require.Equal(t, blockLines(m, states[0], &pool, block), c.Text(pageCursor))
+			must.Eq(t, blockLines(m, states[0], &pool, block), c.Text(pageCursor))
 		}
 		c.Press(kb.PageDown) // there is no more
 		c.Press(kb.PageUp)
-		require.Equal(t, blockLines(m, states[0], &pool, 14), c.Text(pageCursor))
+		must.Eq(t, blockLines(m, states[0], &pool, 14), c.Text(pageCursor))
 		// The arrows move in the picture: to the left until its edge, and then up.
 		rows := chromium.Eval[[][][]string](c.Chromium, pageHover)
 		for range 4 {
@@ -267,20 +267,20 @@ func TestReportInBrowser(t *testing.T) {
 		for range 4 {
 			c.Press(kb.ArrowDown)
 		}
-		require.Equal(t, rows[0][3][0], c.Text(pageCursor))
+		must.Eq(t, rows[0][3][0], c.Text(pageCursor))
 		c.Press(kb.ArrowRight)
-		require.Equal(t, rows[0][3][1], c.Text(pageCursor))
+		must.Eq(t, rows[0][3][1], c.Text(pageCursor))
 		c.Press(kb.ArrowUp)
-		require.Equal(t, rows[0][2][1], c.Text(pageCursor))
+		must.Eq(t, rows[0][2][1], c.Text(pageCursor))
 		moveTo(c, 4)
 		rows = chromium.Eval[[][][]string](c.Chromium, pageHover)
-		require.Equal(t, rows[0][2][1], c.Text(pageCursor), "what is told of the block is of the moment")
+		must.Eq(t, rows[0][2][1], c.Text(pageCursor), must.Sprint("what is told of the block is of the moment"))
 
 		c.Point("#map-pools canvas", 1, 1)
 		c.Wait(`!document.getElementById("map-tip").hidden`)
 		tip := c.Text(pageTip)
 		rows = chromium.Eval[[][][]string](c.Chromium, pageHover)
-		require.Equal(t, rows[0][2][2], tip)
+		must.Eq(t, rows[0][2][2], tip)
 		show, hidden := func() {
 			c.Point("#map-pools canvas", -1, 1)
 			c.Point("#map-pools canvas", 1, 1)
@@ -290,8 +290,8 @@ func TestReportInBrowser(t *testing.T) {
 		moveTo(c, 0)
 		was := c.Text(pageTip)
 		moveTo(c, 4)
-		require.Equal(t, tip, c.Text(pageTip), "what is shown is of the moment")
-		require.NotEqual(t, was, tip)
+		must.Eq(t, tip, c.Text(pageTip), must.Sprint("what is shown is of the moment"))
+		must.NotEq(t, was, tip)
 		c.Point("#map-note", 0, 0)
 		c.Wait(hidden)
 		show()
@@ -305,8 +305,8 @@ func TestReportInBrowser(t *testing.T) {
 		c.Run(`document.getElementById("map-play").click()`)
 		c.Wait(pageMoment + ` === "request 400 of 400, after 4s" && document.getElementById("map-play").textContent === "Play"`)
 		c.Run(`document.getElementById("map-play").click()`)
-		require.Equal(t, "request 0 of 400, after 0s", c.Text(pageMoment), "from the end it begins again")
-		require.Equal(t, "Stop", c.Text(`document.getElementById("map-play").textContent`))
+		must.Eq(t, "request 0 of 400, after 0s", c.Text(pageMoment), must.Sprint("from the end it begins again"))
+		must.Eq(t, "Stop", c.Text(`document.getElementById("map-play").textContent`))
 		c.silent()
 	})
 
@@ -317,10 +317,10 @@ func TestReportInBrowser(t *testing.T) {
 		c.open(writtenReport(t, mappedPlan(m)), 1200)
 		took := chromium.Eval[float64](c.Chromium, `{ const s = document.getElementById("map-moment"), from = performance.now(); s.value = 1; s.dispatchEvent(new Event("input")); performance.now() - from }`)
 		t.Logf("a moment of 1,048,576 blocks is drawn in %.0f ms", took)
-		require.Equal(t, "1024 1024", c.Text(`(c => c.width + " " + c.height)(document.querySelector("#map-pools canvas"))`))
+		must.Eq(t, "1024 1024", c.Text(`(c => c.width + " " + c.height)(document.querySelector("#map-pools canvas"))`))
 		c.Run(`document.querySelector("#map-pools canvas").focus()`)
 		c.Press(kb.End)
-		require.Equal(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.Text(pageCursor))
+		must.Eq(t, blockLines(m, statesOf(m)[1], &m.Pools[0], 1<<20-1), c.Text(pageCursor))
 		c.Wait(`document.querySelector(".frame").scrollLeft > 100`) // it is at the right
 		c.silent()
 	})
@@ -341,7 +341,7 @@ func TestReportInBrowser(t *testing.T) {
 			c.silent()
 		}
 		c.Run(`document.querySelector("#map-pools canvas").focus()`)
-		require.Equal(t, "fd00::ffff:ffff:ffff:ffc0/122|Owner: a|In use: 3 of 64 (4 %)|Borrowed by other nodes: 0|Cooling down: 0|State: in use", c.Text(pageCursor))
+		must.Eq(t, "fd00::ffff:ffff:ffff:ffc0/122|Owner: a|In use: 3 of 64 (4 %)|Borrowed by other nodes: 0|Cooling down: 0|State: in use", c.Text(pageCursor))
 	})
 
 	part("screens and paper", func(t *testing.T, c *browser) {
@@ -349,7 +349,7 @@ func TestReportInBrowser(t *testing.T) {
 		page := writtenReport(t, planOf(t, f, 24, 25, 26, 27, 28))
 		for _, width := range []int64{320, 400, 700, 1000, 1600} {
 			c.open(page, width)
-			require.LessOrEqual(t, c.Text(`String(document.documentElement.scrollWidth).padStart(5)`), fmt.Sprintf("%5d", width), "nothing sticks out")
+			must.LessEq(t, fmt.Sprintf("%5d", width), c.Text(`String(document.documentElement.scrollWidth).padStart(5)`), must.Sprint("nothing sticks out"))
 			c.silent()
 		}
 		light := c.Text(pagePixels)
@@ -358,10 +358,10 @@ func TestReportInBrowser(t *testing.T) {
 		c.Wait(`parseFloat(document.querySelector("#map-pools canvas").style.width) < 400`)
 		c.Resize(1600)
 		c.Wait(fmt.Sprintf(`document.querySelector("#map-pools canvas").style.width === %q`, wide))
-		require.Equal(t, light, c.Text(pagePixels), "a map drawn anew is the same")
+		must.Eq(t, light, c.Text(pagePixels), must.Sprint("a map drawn anew is the same"))
 		c.silent()
 		folded := `String(document.querySelectorAll("details:not([open])").length)`
-		require.NotEqual(t, "0", c.Text(folded))
+		must.NotEq(t, "0", c.Text(folded))
 		colours := func(theme string) (background, chart string) {
 			c.Media("", theme)
 			c.Settle()
@@ -370,17 +370,17 @@ func TestReportInBrowser(t *testing.T) {
 		b1, t1 := colours("light")
 		ink := c.Text(`getComputedStyle(document.querySelector("h3")).color`)
 		b2, t2 := colours("dark")
-		require.NotEqual(t, b1, b2)
-		require.NotEqual(t, t1, t2, "charts follow the page")
-		require.NotEqual(t, light, c.Text(pagePixels), "and so does the map")
+		must.NotEq(t, b1, b2)
+		must.NotEq(t, t1, t2, must.Sprint("charts follow the page"))
+		must.NotEq(t, light, c.Text(pagePixels), must.Sprint("and so does the map"))
 		c.Run(`dispatchEvent(new Event("beforeprint"))`)
-		require.Equal(t, light, c.Text(pagePixels), "paper is white")
-		require.Equal(t, "0", c.Text(folded), "and shows everything")
+		must.Eq(t, light, c.Text(pagePixels), must.Sprint("paper is white"))
+		must.Eq(t, "0", c.Text(folded), must.Sprint("and shows everything"))
 		c.Run(`dispatchEvent(new Event("afterprint"))`)
-		require.NotEqual(t, "0", c.Text(folded))
+		must.NotEq(t, "0", c.Text(folded))
 		c.Media("print", "dark")
-		require.Equal(t, "rgb(255, 255, 255)", c.Text(`getComputedStyle(document.body).backgroundColor`))
-		require.Equal(t, ink, c.Text(`getComputedStyle(document.querySelector("h3")).color`))
+		must.Eq(t, "rgb(255, 255, 255)", c.Text(`getComputedStyle(document.body).backgroundColor`))
+		must.Eq(t, ink, c.Text(`getComputedStyle(document.querySelector("h3")).color`))
 		c.silent()
 	})
 }
@@ -408,13 +408,13 @@ func statesLookDifferent(t *testing.T, c *browser) {
 					for k := range looks[i] {
 						distance += math.Abs(looks[i][k] - looks[j][k])
 					}
-					require.Greater(t, distance, 60.0, "%s, by %s: %v, %v", theme, mode, looks[i], looks[j])
+					must.Greater(t, 60.0, distance, must.Sprintf("%s, by %s: %v, %v", theme, mode, looks[i], looks[j]))
 				}
 			}
 			// The line goes down, to the right, and up.
-			require.Equal(t, looks[3][:3], looks[3][3:], "what is in use is filled")
-			require.NotEqual(t, looks[2][:3], looks[2][3:], "what is empty is hollow")
-			require.NotEqual(t, looks[1][:3], looks[1][3:], "what is nobody's is struck through")
+			must.Eq(t, looks[3][:3], looks[3][3:], must.Sprint("what is in use is filled"))
+			must.NotEq(t, looks[2][:3], looks[2][3:], must.Sprint("what is empty is hollow"))
+			must.NotEq(t, looks[1][:3], looks[1][3:], must.Sprint("what is nobody's is struck through"))
 		}
 	}
 	c.silent()

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/chromium"
 )
@@ -30,7 +30,7 @@ func (b *browser) on(t *testing.T) *browser { return &browser{b.On(t), t} }
 func (b *browser) open(page []byte, width int64) {
 	b.t.Helper()
 	path := filepath.Join(b.t.TempDir(), "report.html")
-	require.NoError(b.t, os.WriteFile(path, page, 0o600))
+	must.NoError(b.t, os.WriteFile(path, page, 0o600))
 	b.Open("file://"+path, width, `!document.getElementById("map-card") || "ready" in document.getElementById("map-card").dataset`)
 }
 
@@ -39,10 +39,10 @@ func (b *browser) open(page []byte, width int64) {
 func (b *browser) silent() {
 	b.t.Helper()
 	b.Settle()
-	require.Empty(b.t, b.Complaints())
+	must.SliceEmpty(b.t, b.Complaints())
 	requests := b.Requests()
-	require.NotEmpty(b.t, requests)
+	must.SliceNotEmpty(b.t, requests)
 	for _, url := range requests {
-		require.True(b.t, strings.HasPrefix(url, "file://") && strings.HasSuffix(url, "/report.html"), url)
+		must.True(b.t, strings.HasPrefix(url, "file://") && strings.HasSuffix(url, "/report.html"), must.Sprint(url))
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/block"
@@ -34,10 +34,10 @@ func (f filled) row(t testing.TB) row {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	clock := ipam.NewClock(start)
 	a := ipam.New(ipam.Options{Now: clock.Now})
-	require.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: f.strict, AutoAllocateBlocks: true, IPCooldownSeconds: 600}))
+	must.NoError(t, a.SetIPAMConfig(ipam.Config{StrictAffinity: f.strict, AutoAllocateBlocks: true, IPCooldownSeconds: 600}))
 	m := &sim.Map{}
 	for i, p := range f.pools {
-		require.NoError(t, a.SetPool(pool.Spec{Name: fmt.Sprintf("pool-%d", i), CIDR: p, BlockSize: f.blockSize}))
+		must.NoError(t, a.SetPool(pool.Spec{Name: fmt.Sprintf("pool-%d", i), CIDR: p, BlockSize: f.blockSize}))
 		before := sim.MapPool{}
 		if i > 0 {
 			before = m.Pools[i-1]
@@ -55,7 +55,7 @@ func (f filled) row(t testing.TB) row {
 		name := fmt.Sprintf("node-%d", i)
 		owners[name] = i
 		m.Owners = append(m.Owners, name)
-		require.NoError(t, a.SetNode(ipam.Node{Name: name}))
+		must.NoError(t, a.SetNode(ipam.Node{Name: name}))
 	}
 	watch := a.Watch()
 	defer watch.Stop()
@@ -104,10 +104,10 @@ func (f filled) row(t testing.TB) row {
 	for i := range 7 {
 		clock.Advance(30 * time.Second)
 		for n := i; n < f.nodes; n += 70 {
-			require.NoError(t, a.ReleaseHostAffinities(affinity.HostOwner(m.Owners[n]), false))
+			must.NoError(t, a.ReleaseHostAffinities(affinity.HostOwner(m.Owners[n]), false))
 		}
 		for n := i; n < len(held); n += 42 {
-			require.NoError(t, a.ReleaseByHandle(held[n]))
+			must.NoError(t, a.ReleaseByHandle(held[n]))
 			res.Released++
 		}
 		moment()

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/sim"
@@ -78,20 +78,20 @@ func statesOf(m *sim.Map) (states []map[int]sim.Cell) {
 func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]sim.Cell) {
 	t.Helper()
 	packed, err := base64.StdEncoding.DecodeString(s.Frames)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	z, err := zlib.NewReader(bytes.NewReader(packed))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	raw, err := io.ReadAll(z)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	in := bytes.NewReader(raw)
 	next := func() int {
 		n, err := binary.ReadUvarint(in)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return int(n)
 	}
 	signed := func() int {
 		n, err := binary.ReadVarint(in)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		return int(n)
 	}
 	var blocks []int // by cell
@@ -143,7 +143,7 @@ func unpacked(t *testing.T, data *reportData, s *reportSheet) (states []map[int]
 		}
 		states = append(states, now)
 	}
-	require.Zero(t, in.Len())
+	must.Zero(t, in.Len())
 	return states
 }
 
@@ -161,22 +161,22 @@ func TestMapIsWhatWasRun(t *testing.T) {
 		a.Owners[3] = "only here"
 		rows := []row{{BlockSize: 28, Result: sim.Result{Map: a}}, {BlockSize: 27}, {BlockSize: 26, Result: sim.Result{Map: b}}}
 		data, err := reportMaps(rows, 1<<20)
-		require.NoError(t, err)
-		require.Len(t, data.Maps, 2)
-		require.Len(t, data.Owners, 41)
+		must.NoError(t, err)
+		must.Len(t, 2, data.Maps)
+		must.Len(t, 41, data.Owners)
 		for i, m := range []*sim.Map{a, b} {
-			require.Equal(t, statesOf(m), unpacked(t, data, data.Maps[i]))
+			must.Eq(t, statesOf(m), unpacked(t, data, data.Maps[i]))
 		}
-		require.False(t, data.Maps[1].Pools[0].Whole)
-		require.Equal(t, "288,230,376,151,711,744", data.Maps[1].Pools[0].Blocks)
+		must.False(t, data.Maps[1].Pools[0].Whole)
+		must.Eq(t, "288,230,376,151,711,744", data.Maps[1].Pools[0].Blocks)
 
 		// Whoever changes one count is found out.
 		if f := &a.Frames[len(a.Frames)-1]; len(f.Cells) > 0 && f.Cells[len(f.Cells)-1].Owner != sim.Gone {
 			want := statesOf(a)
 			f.Cells[len(f.Cells)-1].Cooling++
 			data, err := reportMaps(rows, 1<<20)
-			require.NoError(t, err)
-			require.NotEqual(t, want, unpacked(t, data, data.Maps[0]))
+			must.NoError(t, err)
+			must.NotEq(t, want, unpacked(t, data, data.Maps[0]))
 		}
 	}
 }
@@ -187,24 +187,24 @@ func TestMapThatIsTooLarge(t *testing.T) {
 	m := randomMap(rand.New(rand.NewPCG(5, 6)), poolsOf([]int{26}, "10.0.0.0/16"), 50, 200)
 	rows := []row{{BlockSize: 26, Result: sim.Result{Map: m}}}
 	all, err := reportMaps(rows, 1<<20)
-	require.NoError(t, err)
-	require.Equal(t, 1, all.Maps[0].Every)
+	must.NoError(t, err)
+	must.Eq(t, 1, all.Maps[0].Every)
 	limit := len(all.Maps[0].Frames) * 2 / 3
 	some, err := reportMaps(rows, limit)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s := some.Maps[0]
-	require.LessOrEqual(t, len(s.Frames), limit)
-	require.Greater(t, s.Every, 1)
-	require.Equal(t, "0", s.Request[0])
-	require.Equal(t, "4,900", s.Request[len(s.Request)-1])
-	require.Less(t, len(s.At), 50)
+	must.LessEq(t, limit, len(s.Frames))
+	must.Greater(t, 1, s.Every)
+	must.Eq(t, "0", s.Request[0])
+	must.Eq(t, "4,900", s.Request[len(s.Request)-1])
+	must.Less(t, 50, len(s.At))
 	want, got := statesOf(m), unpacked(t, some, s)
-	require.Equal(t, want[0], got[0])
-	require.Equal(t, want[49], got[len(got)-1])
-	require.Equal(t, want[49-s.Every], got[len(got)-2])
+	must.Eq(t, want[0], got[0])
+	must.Eq(t, want[49], got[len(got)-1])
+	must.Eq(t, want[49-s.Every], got[len(got)-2])
 	fewest, err := reportMaps(rows, 1)
-	require.NoError(t, err)
-	require.Len(t, fewest.Maps[0].At, 2, "the first and the last stay, however large")
+	must.NoError(t, err)
+	must.Len(t, 2, fewest.Maps[0].At, must.Sprint("the first and the last stay, however large"))
 }
 
 // TestMapThatIsWrong: a page that would show something else is none.
@@ -221,8 +221,8 @@ func TestMapThatIsWrong(t *testing.T) {
 		m := &sim.Map{Pools: poolsOf([]int{28}, "10.0.0.0/24"), Owners: []string{"a", "b"}, Frames: []sim.Frame{{Cells: []sim.Cell{c.cell}}}}
 		var b bytes.Buffer
 		err := writeReport(&b, &plan{Rows: []row{{BlockSize: 28, Result: sim.Result{Map: m}}}})
-		require.ErrorContains(t, err, c.says)
-		require.Zero(t, b.Len(), "nothing is written of a page that fails")
+		must.ErrorContains(t, err, c.says)
+		must.Zero(t, b.Len(), must.Sprint("nothing is written of a page that fails"))
 	}
 }
 
@@ -254,9 +254,9 @@ func TestReportIsSmall(t *testing.T) {
 	p := &plan{Rows: []row{{BlockSize: 28, Result: sim.Result{Map: m}}}}
 	p.Scenario.Pool = netip.MustParsePrefix("10.0.0.0/14")
 	var b bytes.Buffer
-	require.NoError(t, writeReport(&b, p))
+	must.NoError(t, writeReport(&b, p))
 	t.Logf("%d bytes", b.Len())
-	require.Less(t, b.Len(), 5<<20)
-	require.Greater(t, b.Len(), 500_000, "is everything there?")
-	require.Contains(t, b.String(), `"every":1,`)
+	must.Less(t, 5<<20, b.Len())
+	must.Greater(t, 500_000, b.Len(), must.Sprint("is everything there?"))
+	must.StrContains(t, b.String(), `"every":1,`)
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -29,30 +29,30 @@ func predict(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 func ok(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	code, stdout, stderr := predict(t, stdin, args...)
-	require.Zero(t, code, stderr)
-	require.Empty(t, stderr)
+	must.Zero(t, code, must.Sprint(stderr))
+	must.Eq(t, "", stderr)
 	return stdout
 }
 
 func TestPredict(t *testing.T) {
-	require.Equal(t, "minikube\t10.244.120.64/26\n", ok(t, "", "-pool", "10.244.0.0/16", "minikube"))
-	require.Equal(t, "calico-ipam-control-plane\t192.168.18.64/26\ncalico-ipam-worker\t192.168.131.128/26\ncalico-ipam-worker2\t192.168.112.128/26\n",
+	must.Eq(t, "minikube\t10.244.120.64/26\n", ok(t, "", "-pool", "10.244.0.0/16", "minikube"))
+	must.Eq(t, "calico-ipam-control-plane\t192.168.18.64/26\ncalico-ipam-worker\t192.168.131.128/26\ncalico-ipam-worker2\t192.168.112.128/26\n",
 		ok(t, "", "-pool", "192.168.0.0/16", "calico-ipam-control-plane", "calico-ipam-worker", "calico-ipam-worker2"))
-	require.Equal(t, "calico-ipam-worker\tfd00::8380/122\n", ok(t, "", "-pool", "fd00::/112", "calico-ipam-worker"))
+	must.Eq(t, "calico-ipam-worker\tfd00::8380/122\n", ok(t, "", "-pool", "fd00::/112", "calico-ipam-worker"))
 }
 
 // TestObservations: the first blocks of nodes on real clusters.
 func TestObservations(t *testing.T) {
 	text, err := os.ReadFile("../../../pool/testdata/observations.json")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var observations []struct {
 		Node, Pool, Block string
 		BlockSize         int
 	}
-	require.NoError(t, json.Unmarshal(text, &observations))
-	require.NotEmpty(t, observations)
+	must.NoError(t, json.Unmarshal(text, &observations))
+	must.SliceNotEmpty(t, observations)
 	for _, o := range observations {
-		require.Equal(t, o.Node+"\t"+o.Block+"\n",
+		must.Eq(t, o.Node+"\t"+o.Block+"\n",
 			ok(t, "", "-pool", o.Pool, "-block-size", fmt.Sprint(o.BlockSize), o.Node))
 	}
 }
@@ -65,76 +65,76 @@ func TestIndependent(t *testing.T) {
 	blocks := make(map[string]bool)
 	for i, line := range lines {
 		node, block, _ := strings.Cut(line, "\t")
-		require.Equal(t, names[i], node)
+		must.Eq(t, names[i], node)
 		blocks[block] = true
 	}
-	require.Len(t, blocks, 4, "every block once")
+	must.MapLen(t, 4, blocks, must.Sprint("every block once"))
 
 	var alone strings.Builder
 	for _, name := range names {
 		alone.WriteString(ok(t, "", "-pool", "10.0.0.0/28", "-block-size", "30", name))
 	}
-	require.Equal(t, alone.String(), ok(t, "", append([]string{"-independent"}, args...)...))
-	require.NotEqual(t, alone.String(), strings.Join(lines, "\n")+"\n", "these names collide")
+	must.Eq(t, alone.String(), ok(t, "", append([]string{"-independent"}, args...)...))
+	must.NotEq(t, alone.String(), strings.Join(lines, "\n")+"\n", must.Sprint("these names collide"))
 }
 
 func TestNodeTwice(t *testing.T) {
-	require.Equal(t, "a\t10.0.0.8/29\na\t10.0.0.8/29\n", ok(t, "", "-pool", "10.0.0.8/29", "-block-size", "29", "a", "a"))
+	must.Eq(t, "a\t10.0.0.8/29\na\t10.0.0.8/29\n", ok(t, "", "-pool", "10.0.0.8/29", "-block-size", "29", "a", "a"))
 }
 
 func TestRefused(t *testing.T) {
 	code, stdout, stderr := predict(t, "", "-pool", "10.0.0.0/29", "-block-size", "30", "a", "b", "c", "a", "d")
-	require.Equal(t, 1, code)
-	require.Equal(t, 3, strings.Count(stdout, "\n"), "a, b and a again")
-	require.Equal(t, "predict: c: no block: all blocks of 10.0.0.0/29 (2) belong to other nodes: it can only borrow addresses\n"+
+	must.Eq(t, 1, code)
+	must.Eq(t, 3, strings.Count(stdout, "\n"), must.Sprint("a, b and a again"))
+	must.Eq(t, "predict: c: no block: all blocks of 10.0.0.0/29 (2) belong to other nodes: it can only borrow addresses\n"+
 		"predict: d: no block: all blocks of 10.0.0.0/29 (2) belong to other nodes: it can only borrow addresses\n", stderr)
 
 	code, stdout, _ = predict(t, "", "-json", "-pool", "10.0.0.0/29", "-block-size", "29", "a", "b")
-	require.Equal(t, 1, code)
-	require.Equal(t, "[\n"+`{"node":"a","block":"10.0.0.0/29"}`+",\n"+
+	must.Eq(t, 1, code)
+	must.Eq(t, "[\n"+`{"node":"a","block":"10.0.0.0/29"}`+",\n"+
 		`{"node":"b","error":"all blocks of 10.0.0.0/29 (1) belong to other nodes: it can only borrow addresses"}`+"\n]\n", stdout)
 
-	require.Equal(t, "a\t10.0.0.0/29\nb\t10.0.0.0/29\n",
+	must.Eq(t, "a\t10.0.0.0/29\nb\t10.0.0.0/29\n",
 		ok(t, "", "-independent", "-pool", "10.0.0.0/29", "-block-size", "29", "a", "b"))
 }
 
 func TestJSON(t *testing.T) {
 	stdout := ok(t, "", "-json", "-pool", "10.244.0.0/16", "minikube", `quo"te`)
-	require.True(t, strings.HasPrefix(stdout, "[\n"+`{"node":"minikube","block":"10.244.120.64/26"}`+",\n"), stdout)
+	must.True(t, strings.HasPrefix(stdout, "[\n"+`{"node":"minikube","block":"10.244.120.64/26"}`+",\n"), must.Sprint(stdout))
 	var list []prediction
-	require.NoError(t, json.Unmarshal([]byte(stdout), &list))
-	require.Len(t, list, 2)
-	require.Equal(t, `quo"te`, list[1].Node)
+	must.NoError(t, json.Unmarshal([]byte(stdout), &list))
+	must.Len(t, 2, list)
+	must.Eq(t, `quo"te`, list[1].Node)
 }
 
 func TestNames(t *testing.T) {
 	text := "\ufeff# nodes\n\n  minikube\r\ncalico-ipam-worker # the first\n\t\n#"
 	want := ok(t, "", "-pool", "10.244.0.0/16", "minikube", "calico-ipam-worker")
-	require.Equal(t, want, ok(t, text, "-pool", "10.244.0.0/16", "-"))
-	require.Equal(t, want, ok(t, text, "-pool", "10.244.0.0/16", "-f", "-"))
+	must.Eq(t, want, ok(t, text, "-pool", "10.244.0.0/16", "-"))
+	must.Eq(t, want, ok(t, text, "-pool", "10.244.0.0/16", "-f", "-"))
 	file := filepath.Join(t.TempDir(), "nodes")
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	require.Equal(t, want, ok(t, "", "-pool", "10.244.0.0/16", "-f", file))
+	must.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	must.Eq(t, want, ok(t, "", "-pool", "10.244.0.0/16", "-f", file))
 
 	// Arguments come first, standard input where it is named.
-	require.Equal(t, ok(t, "", "-pool", "10.0.0.0/8", "a", "b", "c", "minikube", "calico-ipam-worker"),
+	must.Eq(t, ok(t, "", "-pool", "10.0.0.0/8", "a", "b", "c", "minikube", "calico-ipam-worker"),
 		ok(t, "b", "-pool", "10.0.0.0/8", "-f", file, "a", "-", "c"))
 }
 
 func TestSingleAddresses(t *testing.T) {
 	code, at1970, stderr := predict(t, "", "-pool", "10.0.0.0/16", "-block-size", "32", "a")
-	require.Zero(t, code)
-	require.Contains(t, stderr, "by the clock")
+	must.Zero(t, code)
+	must.StrContains(t, stderr, "by the clock")
 	_, b, _ := predict(t, "", "-pool", "10.0.0.0/16", "-block-size", "32", "b")
-	require.Equal(t, at1970[1:], b[1:], "the name does not matter")
+	must.Eq(t, at1970[1:], b[1:], must.Sprint("the name does not matter"))
 	later := ok(t, "", "-pool", "10.0.0.0/16", "-block-size", "32", "-at", "2026-01-01T01:00:00+01:00", "a")
-	require.NotEqual(t, at1970, later)
-	require.Equal(t, later, ok(t, "", "-pool", "10.0.0.0/16", "-block-size", "32", "-at", "2026-01-01T00:00:00Z", "a"))
+	must.NotEq(t, at1970, later)
+	must.Eq(t, later, ok(t, "", "-pool", "10.0.0.0/16", "-block-size", "32", "-at", "2026-01-01T00:00:00Z", "a"))
 	code, _, _ = predict(t, "", "-pool", "fd00::/64", "-block-size", "128", "-at", "9999-12-31T23:59:59Z", "a")
-	require.Zero(t, code)
+	must.Zero(t, code)
 
 	// The time changes nothing elsewhere.
-	require.Equal(t, "minikube\t10.244.120.64/26\n", ok(t, "", "-pool", "10.244.0.0/16", "-at", "2026-01-01T00:00:00Z", "minikube"))
+	must.Eq(t, "minikube\t10.244.120.64/26\n", ok(t, "", "-pool", "10.244.0.0/16", "-at", "2026-01-01T00:00:00Z", "minikube"))
 }
 
 func TestBadUsage(t *testing.T) {
@@ -170,11 +170,11 @@ func TestBadUsage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := predict(t, c.stdin, c.args...)
-			require.Equal(t, 2, code)
-			require.Empty(t, stdout)
-			require.Contains(t, stderr, c.want)
-			require.True(t, strings.HasPrefix(stderr, "predict: "), stderr)
-			require.Equal(t, 1, strings.Count(stderr, "\n"), "one line")
+			must.Eq(t, 2, code)
+			must.Eq(t, "", stdout)
+			must.StrContains(t, stderr, c.want)
+			must.True(t, strings.HasPrefix(stderr, "predict: "), must.Sprint(stderr))
+			must.Eq(t, 1, strings.Count(stderr, "\n"), must.Sprint("one line"))
 		})
 	}
 }
@@ -182,8 +182,8 @@ func TestBadUsage(t *testing.T) {
 func TestUnreadableInput(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := run([]string{"-pool", "10.0.0.0/8", "-"}, iotest.ErrReader(errors.New("broken pipe")), &out, &errs)
-	require.Equal(t, 2, code)
-	require.Contains(t, errs.String(), "standard input:1: broken pipe")
+	must.Eq(t, 2, code)
+	must.StrContains(t, errs.String(), "standard input:1: broken pipe")
 }
 
 // full is a disk that is.
@@ -193,15 +193,15 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestOutputFails(t *testing.T) {
 	var errs bytes.Buffer
-	require.Equal(t, 2, run([]string{"-pool", "10.0.0.0/8", "a"}, nil, full{}, &errs))
-	require.Equal(t, "predict: no space left\n", errs.String())
+	must.Eq(t, 2, run([]string{"-pool", "10.0.0.0/8", "a"}, nil, full{}, &errs))
+	must.Eq(t, "predict: no space left\n", errs.String())
 }
 
 func TestHelp(t *testing.T) {
 	help := ok(t, "", "-h")
-	require.Equal(t, help, ok(t, "", "-help"))
+	must.Eq(t, help, ok(t, "", "-help"))
 	for _, flag := range []string{"-pool", "-block-size", "-independent", "-json", "-f ", "-at"} {
-		require.Contains(t, help, flag)
+		must.StrContains(t, help, flag)
 	}
 }
 
@@ -219,7 +219,7 @@ func TestMany(t *testing.T) {
 		_, block, _ := strings.Cut(line, "\t")
 		blocks[block] = true
 	}
-	require.Len(t, blocks, 20_000, "each has its own")
+	must.MapLen(t, 20_000, blocks, must.Sprint("each has its own"))
 }
 
 func BenchmarkPredict(b *testing.B) {
@@ -243,8 +243,8 @@ func TestNamesThatAreNone(t *testing.T) {
 		"standard input:3: \"c\\x00d\": ": "a\nb\nc\x00d\n",
 	} {
 		_, err := scanNames("standard input", strings.NewReader(text))
-		require.ErrorContains(t, err, want)
-		require.Less(t, len(err.Error()), 200)
+		must.ErrorContains(t, err, want)
+		must.Less(t, 200, len(err.Error()))
 	}
 }
 
@@ -256,16 +256,16 @@ func TestManyRefused(t *testing.T) {
 	}
 	var out, errs strings.Builder
 	status := run(append([]string{"-pool", "10.0.0.0/26"}, names...), nil, &out, &errs)
-	require.Equal(t, 1, status)
-	require.Equal(t, maxRefusals+1, strings.Count(errs.String(), "\n"))
-	require.True(t, strings.HasSuffix(errs.String(), "predict: and 29 more nodes without a block; -json names them all\n"))
+	must.Eq(t, 1, status)
+	must.Eq(t, maxRefusals+1, strings.Count(errs.String(), "\n"))
+	must.True(t, strings.HasSuffix(errs.String(), "predict: and 29 more nodes without a block; -json names them all\n"))
 }
 
 // TestUncovered: a release without rules of its own is answered, with a warning.
 func TestUncovered(t *testing.T) {
 	want := ok(t, "", "-pool", "10.0.0.0/24", "-calico", "v3.22", "a", "b")
 	code, out, errs := predict(t, "", "-pool", "10.0.0.0/24", "-calico", "v3.20", "a", "b")
-	require.Zero(t, code)
-	require.Equal(t, want, out)
-	require.Contains(t, errs, "predict: Calico v3.20 is answered as v3.22: ")
+	must.Zero(t, code)
+	must.Eq(t, want, out)
+	must.StrContains(t, errs, "predict: Calico v3.20 is answered as v3.22: ")
 }

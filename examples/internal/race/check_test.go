@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -25,7 +25,7 @@ var wrong = strings.NewReplacer(`"name":"right"`, `"name":"wrong"`, `"result":"o
 func written(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.jsonl")
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -38,48 +38,48 @@ func do(args ...string) (status int, stdout, stderr string) {
 func TestRecorded(t *testing.T) {
 	property.Slow(t)
 	status, out, errs := do("-check", "../../../testdata/races.jsonl.gz")
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
-	require.Equal(t, "../../../testdata/races.jsonl.gz            600 races   24,339 calls  ok\n"+
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
+	must.Eq(t, "../../../testdata/races.jsonl.gz            600 races   24,339 calls  ok\n"+
 		"1 recording: 0 differences in 600 races, 24,339 calls\n", out)
 }
 
 func TestDiffers(t *testing.T) {
 	path := written(t, right+wrong+right+strings.Replace(wrong, "wrong", "wrong too", 1))
 	status, out, errs := do("-check", path)
-	require.Equal(t, 1, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "4 races        8 calls  2 differ\n")
-	require.Contains(t, out, "wrong: call 1\n"+
+	must.Eq(t, 1, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "4 races        8 calls  2 differ\n")
+	must.StrContains(t, out, "wrong: call 1\n"+
 		"  want: client 0, operation 0: create affinity/host:n/10.0.0.0/30, exists\n"+
 		"  got:  client 0, operation 0: create affinity/host:n/10.0.0.0/30, ok\n"+
 		"wrong too: call 1\n")
-	require.Contains(t, out, "\n1 recording: 2 differences in 4 races, 8 calls\n")
+	must.StrContains(t, out, "\n1 recording: 2 differences in 4 races, 8 calls\n")
 }
 
 func TestPlainAndGzip(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	_, err := z.Write([]byte(right))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
+	must.NoError(t, err)
+	must.NoError(t, z.Close())
 	status, out, _ := do("-check", written(t, right), written(t, packed.String()), "-")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "3 recordings: 0 differences in 3 races, 6 calls\n")
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, "3 recordings: 0 differences in 3 races, 6 calls\n")
 }
 
 func TestJSON(t *testing.T) {
 	good, bad := written(t, right), written(t, right+wrong)
 	status, out, _ := do("-check", "-json", good, bad)
-	require.Equal(t, 1, status)
+	must.Eq(t, 1, status)
 	d := json.NewDecoder(strings.NewReader(out))
 	var r [2]fileResult
-	require.NoError(t, d.Decode(&r[0]))
-	require.NoError(t, d.Decode(&r[1]))
-	require.Equal(t, fileResult{File: good, Races: 1, Calls: 2}, r[0])
-	require.Equal(t, 1, r[1].Different)
-	require.Len(t, r[1].Details, 1)
-	require.False(t, d.More())
+	must.NoError(t, d.Decode(&r[0]))
+	must.NoError(t, d.Decode(&r[1]))
+	must.Eq(t, fileResult{File: good, Races: 1, Calls: 2}, r[0])
+	must.Eq(t, 1, r[1].Different)
+	must.Len(t, 1, r[1].Details)
+	must.False(t, d.More())
 }
 
 func TestUnreadable(t *testing.T) {
@@ -96,26 +96,26 @@ func TestUnreadable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, out, errs := do("-check", written(t, c.text))
-			require.Equal(t, 2, status)
-			require.Contains(t, errs, c.want)
-			require.Contains(t, out, "0 races        0 calls  unreadable\n")
+			must.Eq(t, 2, status)
+			must.StrContains(t, errs, c.want)
+			must.StrContains(t, out, "0 races        0 calls  unreadable\n")
 		})
 	}
 	status, out, _ := do("-check", written(t, right+right[:40]))
-	require.Equal(t, 2, status)
-	require.Contains(t, out, "1 race        2 calls  ok so far, then unreadable\n")
+	must.Eq(t, 2, status)
+	must.StrContains(t, out, "1 race        2 calls  ok so far, then unreadable\n")
 
 	status, _, errs := do("-check", filepath.Join(t.TempDir(), "missing.gz"))
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "missing.gz: no such file")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "missing.gz: no such file")
 
 	for file, use := range map[string]string{
 		"../../../testdata/traces/churn-0.jsonl.gz": "a recording of operations, not recorded races: use go run ./examples/replay ",
 		"../../../testdata/plan.jsonl":              "scenarios with results, not recorded races: use go run ./examples/plan -check ",
 	} {
 		status, _, errs = do("-check", file)
-		require.Equal(t, 2, status)
-		require.Equal(t, "race: "+file+": holds "+use+file+"\n", errs)
+		must.Eq(t, 2, status)
+		must.Eq(t, "race: "+file+": holds "+use+file+"\n", errs)
 	}
 }
 
@@ -124,20 +124,20 @@ func TestUnreadable(t *testing.T) {
 func TestCountsUnreadable(t *testing.T) {
 	good, cutBad, missing := written(t, right), written(t, wrong+right[:40]), filepath.Join(t.TempDir(), "missing.gz")
 	status, out, _ := do("-check", good, missing)
-	require.Equal(t, 2, status)
-	require.True(t, strings.HasSuffix(out, "\n1 recording: 0 differences in 1 race, 2 calls, 1 unreadable\n"), out)
+	must.Eq(t, 2, status)
+	must.True(t, strings.HasSuffix(out, "\n1 recording: 0 differences in 1 race, 2 calls, 1 unreadable\n"), must.Sprint(out))
 	status, out, _ = do("-check", cutBad, missing, good)
-	require.Equal(t, 2, status)
-	require.True(t, strings.HasSuffix(out, "\n2 recordings: 1 difference in 2 races, 4 calls, 1 unreadable, 1 not read to the end\n"), out)
+	must.Eq(t, 2, status)
+	must.True(t, strings.HasSuffix(out, "\n2 recordings: 1 difference in 2 races, 4 calls, 1 unreadable, 1 not read to the end\n"), must.Sprint(out))
 
 	_, out, _ = do("-check", "-json", good, missing, cutBad)
 	var numbers []any
 	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
 		var r map[string]any
-		require.NoError(t, d.Decode(&r))
+		must.NoError(t, d.Decode(&r))
 		numbers = append(numbers, r["different"])
 	}
-	require.Equal(t, []any{0.0, nil, 1.0}, numbers)
+	must.Eq(t, []any{0.0, nil, 1.0}, numbers)
 }
 
 // full is a writer that has no room.
@@ -148,18 +148,18 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 func TestUnwritable(t *testing.T) {
 	for _, args := range [][]string{{"-check", "-"}, {"-check", "-json", "-"}, {"-seed", "7"}, {"-seed", "7", "-json"}} {
 		var errs bytes.Buffer
-		require.Equal(t, 2, run(args, strings.NewReader(right), full{}, &errs))
-		require.Equal(t, "race: no space left\n", errs.String())
+		must.Eq(t, 2, run(args, strings.NewReader(right), full{}, &errs))
+		must.Eq(t, "race: no space left\n", errs.String())
 	}
 }
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"-check", "-h"}, {"-seed", "7", "-h"}} {
 		status, out, errs := do(args...)
-		require.Equal(t, 0, status)
-		require.Contains(t, out, "Exit status")
-		require.Contains(t, out, "go run ./examples/race -")
-		require.Empty(t, errs)
+		must.Eq(t, 0, status)
+		must.StrContains(t, out, "Exit status")
+		must.StrContains(t, out, "go run ./examples/race -")
+		must.Eq(t, "", errs)
 	}
 
 	for _, c := range []struct {
@@ -174,8 +174,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-check", "-calico", "v3.28", "x"}, "-calico: not with -check, whose recordings name their own release"},
 	} {
 		status, out, errs := do(c.args...)
-		require.Equal(t, 2, status)
-		require.Empty(t, out)
-		require.Contains(t, errs, c.want)
+		must.Eq(t, 2, status)
+		must.Eq(t, "", out)
+		must.StrContains(t, errs, c.want)
 	}
 }

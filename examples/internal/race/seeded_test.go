@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/affinity"
 	"github.com/ipamsim/ipamsim/internal/cli"
@@ -22,14 +22,14 @@ import (
 // TestSeeded pins what the README's command prints, on every machine.
 func TestSeeded(t *testing.T) {
 	status, out, errs := do("-seed", "7")
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
 	golden, err := os.ReadFile("testdata/seed-7.txt")
-	require.NoError(t, err)
-	require.Equal(t, string(golden), out)
+	must.NoError(t, err)
+	must.Eq(t, string(golden), out)
 
 	_, again, _ := do("-seed=7", "-schedule", scheduleIn(out))
-	require.Equal(t, out, again, "the command at the end shows the same")
+	must.Eq(t, out, again, must.Sprint("the command at the end shows the same"))
 }
 
 // scheduleIn returns the schedule of the command at the end.
@@ -46,12 +46,12 @@ func TestWidth(t *testing.T) {
 			continue
 		}
 		status, out, errs := do("-seed", seed)
-		require.Equal(t, 0, status, errs)
-		require.Contains(t, out, "0 violations")
-		require.NotContains(t, out, "\x1b", "no colours in a pipe")
+		must.Eq(t, 0, status, must.Sprint(errs))
+		must.StrContains(t, out, "0 violations")
+		must.StrNotContains(t, out, "\x1b", must.Sprint("no colours in a pipe"))
 		for _, line := range strings.Split(out, "\n") {
 			if !strings.HasPrefix(line, "  go run") {
-				require.LessOrEqual(t, len(line), width, "seed %s: %s", seed, line)
+				must.LessEq(t, width, len(line), must.Sprintf("seed %s: %s", seed, line))
 			}
 		}
 	}
@@ -59,35 +59,35 @@ func TestWidth(t *testing.T) {
 
 func TestSchedule(t *testing.T) {
 	status, out, _ := do("-seed", "7", "-schedule", "a*8 a:dies b*4 a:fails a* b:lost b:stale b*")
-	require.Equal(t, 2, status)
-	require.Empty(t, out)
+	must.Eq(t, 2, status)
+	must.Eq(t, "", out)
 	status, out, _ = do("-seed", "7", "-schedule", "a*8 a:dies b*4 a:fails b*20")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "dies")
-	require.Contains(t, out, "get fails")
-	require.Contains(t, out, "did not")
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, "dies")
+	must.StrContains(t, out, "get fails")
+	must.StrContains(t, out, "did not")
 }
 
 func TestSavedCase(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "case.json")
 	status, shown, errs := do("-seed", "9", "-save", file)
-	require.Equal(t, 0, status, errs)
+	must.Eq(t, 0, status, must.Sprint(errs))
 	status, again, errs := do("-seed", file)
-	require.Equal(t, 0, status, errs)
+	must.Eq(t, 0, status, must.Sprint(errs))
 	body := func(out string) string {
 		_, out, _ = strings.Cut(out, "\n") // what it is called
 		out, _, _ = strings.Cut(out, "  go run")
 		return out
 	}
-	require.Equal(t, body(shown), body(again))
+	must.Eq(t, body(shown), body(again))
 
 	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), `"version":1`, `"version":2`, 1)), 0o600))
+	must.NoError(t, err)
+	must.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), `"version":1`, `"version":2`, 1)), 0o600))
 	status, out, errs := do("-seed", file)
-	require.Equal(t, 2, status)
-	require.Empty(t, out)
-	require.Contains(t, errs, "case.json:1: version 2, want 1")
+	must.Eq(t, 2, status)
+	must.Eq(t, "", out)
+	must.StrContains(t, errs, "case.json:1: version 2, want 1")
 }
 
 // TestCalico: -calico shows the race as another release has it; the command at the end
@@ -95,78 +95,78 @@ func TestSavedCase(t *testing.T) {
 func TestCalico(t *testing.T) {
 	property.Slow(t)
 	status, shown, errs := do("-seed", "7", "-calico", "v3.28")
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
-	require.Contains(t, shown, "Race 7 of Calico v3.28: pool ")
-	require.Contains(t, shown, " -seed 7 -calico v3.28 -schedule ")
-	require.Contains(t, shown, " 0 violations\n")
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, shown, "Race 7 of Calico v3.28: pool ")
+	must.StrContains(t, shown, " -seed 7 -calico v3.28 -schedule ")
+	must.StrContains(t, shown, " 0 violations\n")
 	_, newest, _ := do("-seed", "7")
-	require.Contains(t, newest, "host:n16 has ", "an empty block of n59's")
-	require.NotContains(t, shown, "host:n16 has ", "nobody takes another's block")
+	must.StrContains(t, newest, "host:n16 has ", must.Sprint("an empty block of n59's"))
+	must.StrNotContains(t, shown, "host:n16 has ", must.Sprint("nobody takes another's block"))
 	_, again, _ := do("-seed", "7", "-calico", "v3.28", "-schedule", scheduleIn(shown))
-	require.Equal(t, shown, again)
+	must.Eq(t, shown, again)
 
 	file := filepath.Join(t.TempDir(), "case.json")
 	status, _, errs = do("-seed", "7", "-calico", "v3.28", "-o", file)
-	require.Equal(t, 0, status, errs)
+	must.Eq(t, 0, status, must.Sprint(errs))
 	body := func(out string) string {
 		_, out, _ = strings.Cut(out, "\n") // what it is called
 		out, _, _ = strings.Cut(out, "  go run")
 		return out
 	}
 	_, again, _ = do("-seed", file)
-	require.Contains(t, again, " of Calico v3.28: ")
-	require.Equal(t, body(shown), body(again))
+	must.StrContains(t, again, " of Calico v3.28: ")
+	must.Eq(t, body(shown), body(again))
 	status, _, errs = do("-seed", file, "-explore")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, `setting is of Calico "v3.28", and only the newest release, v3.33, is explored`)
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, `setting is of Calico "v3.28", and only the newest release, v3.33, is explored`)
 
 	release := func(args ...string) string {
 		_, out, _ := do(append(args, "-json")...)
 		var v struct{ Calico string }
-		require.NoError(t, json.Unmarshal([]byte(out), &v))
+		must.NoError(t, json.Unmarshal([]byte(out), &v))
 		return v.Calico
 	}
-	require.Equal(t, "v3.28", release("-seed", file))
-	require.Equal(t, "v3.31", release("-seed", file, "-calico", "v3.31"))
-	require.Equal(t, "v3.33", release("-seed", "7"))
+	must.Eq(t, "v3.28", release("-seed", file))
+	must.Eq(t, "v3.31", release("-seed", file, "-calico", "v3.31"))
+	must.Eq(t, "v3.33", release("-seed", "7"))
 
 	_, _, errs = do("-seed", "7", "-calico", "v3.20")
-	require.Contains(t, errs, "race: Calico v3.20 is answered as v3.22")
+	must.StrContains(t, errs, "race: Calico v3.20 is answered as v3.22")
 }
 
 func TestSeededJSON(t *testing.T) {
 	status, out, _ := do("-seed", "7", "-json")
-	require.Equal(t, 0, status)
+	must.Eq(t, 0, status)
 	var v shown
-	require.NoError(t, json.Unmarshal([]byte(out), &v))
-	require.Equal(t, "7", v.Seed)
-	require.NotEmpty(t, v.State.Blocks)
+	must.NoError(t, json.Unmarshal([]byte(out), &v))
+	must.Eq(t, "7", v.Seed)
+	must.SliceNotEmpty(t, v.State.Blocks)
 	s, err := explore.ParseSchedule(v.Schedule)
-	require.NoError(t, err)
-	require.Len(t, v.Steps, len(s))
-	require.Empty(t, v.Violation)
+	must.NoError(t, err)
+	must.Len(t, len(s), v.Steps)
+	must.Eq(t, "", v.Violation)
 }
 
 func TestTryAll(t *testing.T) {
 	property.Slow(t)
 	status, out, errs := do("-seed", "9", "-explore", "-deaths", "0")
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "complete: there is nothing else")
-	require.Contains(t, out, "0 violations\n")
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "complete: there is nothing else")
+	must.StrContains(t, out, "0 violations\n")
 
 	status, out, _ = do("-seed", "9", "-explore", "-states", "100")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "100 states")
-	require.Contains(t, out, "stopped at the bound")
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, "100 states")
+	must.StrContains(t, out, "stopped at the bound")
 
 	status, out, _ = do("-seed", "9", "-random", "50", "-failures", "1", "-stale", "1", "-json")
-	require.Equal(t, 0, status)
+	must.Eq(t, 0, status)
 	var v tried
-	require.NoError(t, json.Unmarshal([]byte(out), &v))
-	require.EqualValues(t, 50, v.Schedules)
-	require.Empty(t, v.Violations)
+	must.NoError(t, json.Unmarshal([]byte(out), &v))
+	must.Eq(t, 50, v.Schedules)
+	must.SliceEmpty(t, v.Violations, must.Sprint(v.Violations))
 }
 
 // hasty confirms an affinity before there is a block.
@@ -188,12 +188,12 @@ func TestViolation(t *testing.T) {
 			return c.Client(hasty{access}, now)
 		}
 		var out, errs strings.Builder
-		require.Equal(t, 1, cli.Execute(context.Background(), o.command(), args, strings.NewReader(""), &out, &errs), args)
-		require.Contains(t, out.String(), "is confirmed, and there is no block")
-		require.Empty(t, errs.String())
+		must.Eq(t, 1, cli.Execute(context.Background(), o.command(), args, strings.NewReader(""), &out, &errs), must.Sprint(args))
+		must.StrContains(t, out.String(), "is confirmed, and there is no block")
+		must.Eq(t, "", errs.String())
 		if !o.json {
 			_, err := explore.ParseSchedule(scheduleIn(out.String()))
-			require.NoError(t, err)
+			must.NoError(t, err)
 		}
 	}
 }
@@ -232,8 +232,8 @@ func TestSeededUsage(t *testing.T) {
 			continue
 		}
 		status, out, errs := do(c.args...)
-		require.Equal(t, 2, status, c.args)
-		require.Empty(t, out)
-		require.Contains(t, errs, c.want)
+		must.Eq(t, 2, status, must.Sprint(c.args))
+		must.Eq(t, "", out)
+		must.StrContains(t, errs, c.want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/internal/storm"
@@ -45,12 +45,12 @@ func TestStorm(t *testing.T) {
 	for _, processors := range all {
 		runtime.GOMAXPROCS(processors)
 		status, out, errs := do("-storm", "40")
-		require.Equal(t, 0, status)
-		require.Empty(t, errs)
-		require.Equal(t, forty, out)
+		must.Eq(t, 0, status)
+		must.Eq(t, "", errs)
+		must.Eq(t, forty, out)
 	}
 	_, out, _ := do("-storm=40", "-seed", "2")
-	require.NotEqual(t, forty, out)
+	must.NotEq(t, forty, out)
 }
 
 func TestStormInWords(t *testing.T) {
@@ -91,14 +91,14 @@ func TestStormInWords(t *testing.T) {
 				property.Slow(t)
 			}
 			status, out, errs := do(strings.Fields(c.args)...)
-			require.Equal(t, c.status, status, errs)
-			require.Empty(t, errs)
+			must.Eq(t, c.status, status, must.Sprint(errs))
+			must.Eq(t, "", errs)
 			for line := range strings.Lines(out) {
-				require.LessOrEqual(t, len(line), stormWidth+1, line)
+				must.LessEq(t, stormWidth+1, len(line), must.Sprint(line))
 			}
 			flat := strings.Join(strings.Split(out, "\n"), " ")
 			for _, want := range c.want {
-				require.Contains(t, flat, strings.ReplaceAll(want, "\n", " "))
+				must.StrContains(t, flat, strings.ReplaceAll(want, "\n", " "))
 			}
 		})
 	}
@@ -111,39 +111,39 @@ func TestStormWidth(t *testing.T) {
 		Worst: storm.Node{Name: "node-0", Cost: storm.Cost{Calls: 999, Conflicts: 100}}, Median: 99_900 * time.Millisecond, Last: 1234 * time.Second,
 	}
 	for line := range strings.Lines(drawStorm([]storm.Result{large})) {
-		require.LessOrEqual(t, len(strings.TrimSpace(line)), stormWidth, line)
+		must.LessEq(t, stormWidth, len(strings.TrimSpace(line)), must.Sprint(line))
 	}
 }
 
 func TestStormJSON(t *testing.T) {
 	property.Slow(t)
 	status, out, errs := do("-storm", "40", "-json", "-filled", "50")
-	require.Equal(t, 0, status, errs)
+	must.Eq(t, 0, status, must.Sprint(errs))
 	d := json.NewDecoder(strings.NewReader(out))
 	d.DisallowUnknownFields()
 	for size := 24; size <= 30; size++ {
 		var r stormJSON
-		require.NoError(t, d.Decode(&r))
-		require.Equal(t, size, r.BlockSize)
-		require.EqualValues(t, 1<<(size-20), r.Blocks.Int64())
-		require.Equal(t, 40, r.Pods)
-		require.Positive(t, r.InTurn)
-		require.GreaterOrEqual(t, r.Retries, r.Conflicts)
-		require.GreaterOrEqual(t, r.LastSeconds, r.MedianSeconds)
-		require.LessOrEqual(t, r.Worst.Calls*2, r.Calls)
+		must.NoError(t, d.Decode(&r))
+		must.Eq(t, size, r.BlockSize)
+		must.Eq(t, 1<<(size-20), r.Blocks.Int64())
+		must.Eq(t, 40, r.Pods)
+		must.Positive(t, r.InTurn)
+		must.GreaterEq(t, r.Conflicts, r.Retries)
+		must.GreaterEq(t, r.MedianSeconds, r.LastSeconds)
+		must.LessEq(t, r.Calls, r.Worst.Calls*2)
 	}
-	require.ErrorIs(t, d.Decode(new(any)), io.EOF)
+	must.ErrorIs(t, d.Decode(new(any)), io.EOF)
 }
 
 func TestStormUsage(t *testing.T) {
 	status, out, errs := do("-storm", "40", "-h")
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
 	for _, want := range []string{"go run ./examples/race -storm 40 -filled 95", "Exit status", "-burst", "-calico RELEASE", "10.0.0.0/20)"} {
-		require.Contains(t, out, want)
+		must.StrContains(t, out, want)
 	}
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+		must.LessEq(t, 80+len("\n"), len([]rune(strings.Replace(line, "\t", "    ", 1))), must.Sprint(line))
 	}
 	for args, want := range map[string]string{
 		"-storm 40 -calico v2":             "-calico v2: must be a release of Calico such as v3.28",
@@ -168,20 +168,20 @@ func TestStormUsage(t *testing.T) {
 		"-storm 4 -pool fd::/64 -filled 9": "-filled 9: fd::/64 has 2^56 blocks",
 	} {
 		status, out, errs := do(strings.Fields(args)...)
-		require.Equal(t, 2, status, args)
-		require.Empty(t, out, args)
-		require.Contains(t, errs, want, args)
-		require.Equal(t, 1, strings.Count(errs, "\n"), errs)
+		must.Eq(t, 2, status, must.Sprint(args))
+		must.Eq(t, "", out, must.Sprint(args))
+		must.StrContains(t, errs, want, must.Sprint(args))
+		must.Eq(t, 1, strings.Count(errs, "\n"), must.Sprint(errs))
 	}
 	_, _, errs = do("-check", "--", "-storm")
-	require.Contains(t, errs, "open -storm", "a file of that name")
+	must.StrContains(t, errs, "open -storm", must.Sprint("a file of that name"))
 }
 
 func TestStormUnwritable(t *testing.T) {
 	for _, args := range [][]string{{"-storm", "4"}, {"-storm", "4", "-json"}} {
 		var errs bytes.Buffer
-		require.Equal(t, 2, run(args, nil, full{}, &errs))
-		require.Equal(t, "race: no space left\n", errs.String())
+		must.Eq(t, 2, run(args, nil, full{}, &errs))
+		must.Eq(t, "race: no space left\n", errs.String())
 	}
 }
 
@@ -189,15 +189,15 @@ func TestStormUnwritable(t *testing.T) {
 // limit, and no other reason.
 func TestStormLimit(t *testing.T) {
 	status, out, errs := do("-storm", "5", "-pods", "30", "-block-size", "32")
-	require.Equal(t, 1, status, errs)
-	require.Contains(t, out, "Pods without an address: 50 with 4096 x /32; a node may have 20 blocks\n(maxBlocksPerHost), has them, and then borrows from no other node either.\n")
-	require.NotContains(t, out, "gives up")
+	must.Eq(t, 1, status, must.Sprint(errs))
+	must.StrContains(t, out, "Pods without an address: 50 with 4096 x /32; a node may have 20 blocks\n(maxBlocksPerHost), has them, and then borrows from no other node either.\n")
+	must.StrNotContains(t, out, "gives up")
 	_, out, _ = do("-storm", "5", "-pods", "30", "-block-size", "32", "-strict", "-json")
-	require.Contains(t, out, `"refused":50,"refusedAtBlockLimit":50,`)
+	must.StrContains(t, out, `"refused":50,"refusedAtBlockLimit":50,`)
 
 	// Fewer blocks than that: it is not the limit.
 	status, out, _ = do("-storm", "3", "-pods", "5", "-block-size", "28", "-pool", "10.0.0.0/27", "-strict")
-	require.Equal(t, 1, status)
-	require.Contains(t, strings.Join(strings.Fields(out), " "), "; with strict affinity a node without a block cannot borrow.")
-	require.NotContains(t, out, "maxBlocksPerHost")
+	must.Eq(t, 1, status)
+	must.StrContains(t, strings.Join(strings.Fields(out), " "), "; with strict affinity a node without a block cannot borrow.")
+	must.StrNotContains(t, out, "maxBlocksPerHost")
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 const header = `{"version":1,"name":"t","start":"2026-01-01T00:00:00Z","pools":[{"name":"p","cidr":"10.244.0.0/16","blockSize":26}],"nodes":[{"name":"minikube"}]}` + "\n"
@@ -24,7 +24,7 @@ const (
 func written(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.jsonl")
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -37,23 +37,23 @@ func do(args ...string) (status int, stdout, stderr string) {
 func TestAgrees(t *testing.T) {
 	path := written(t, header+assignRight)
 	status, out, errs := do(path)
-	require.Equal(t, 0, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "1 operation  ok\n")
-	require.True(t, strings.HasSuffix(out, "\n1 recording: 0 divergences in 1 operation\n"), out)
+	must.Eq(t, 0, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "1 operation  ok\n")
+	must.True(t, strings.HasSuffix(out, "\n1 recording: 0 divergences in 1 operation\n"), must.Sprint(out))
 }
 
 func TestRecordings(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/traces/c*.gz")
-	require.NoError(t, err)
-	require.Len(t, files, 15)
+	must.NoError(t, err)
+	must.Len(t, 15, files)
 	want := "15 recordings: 0 divergences in 8,"
 	if testing.Short() {
 		files, want = files[:1], "1 recording: 0 divergences in "
 	}
 	status, out, _ := do(files...)
-	require.Equal(t, 0, status)
-	require.Contains(t, out, want)
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, want)
 }
 
 func TestLifecycleRecordings(t *testing.T) {
@@ -66,56 +66,56 @@ func TestLifecycleRecordings(t *testing.T) {
 			continue // the others have many operations
 		}
 		files, err := filepath.Glob("../../../testdata/" + pattern)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		status, out, errs := do(files...)
-		require.Equal(t, 0, status, errs)
-		require.Contains(t, out, total)
+		must.Eq(t, 0, status, must.Sprint(errs))
+		must.StrContains(t, out, total)
 	}
 }
 
 func TestDiverges(t *testing.T) {
 	path := written(t, header+assignRight+assignWrong+assignLater)
 	status, out, errs := do(path)
-	require.Equal(t, 1, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "3 operations  2 operations diverge\n")
-	require.Contains(t, out, "t.jsonl:3: operation 2, AutoAssign\n")
-	require.Contains(t, out, `want: {"ips4":["10.244.120.99/26"]}`)
-	require.Contains(t, out, `got:  {"ips4":["10.244.120.65/26"]}`)
-	require.NotContains(t, out, "operation 3,", "only the first, unless asked")
-	require.Contains(t, out, "1 recording: 2 divergences in 3 operations\n")
+	must.Eq(t, 1, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "3 operations  2 operations diverge\n")
+	must.StrContains(t, out, "t.jsonl:3: operation 2, AutoAssign\n")
+	must.StrContains(t, out, `want: {"ips4":["10.244.120.99/26"]}`)
+	must.StrContains(t, out, `got:  {"ips4":["10.244.120.65/26"]}`)
+	must.StrNotContains(t, out, "operation 3,", must.Sprint("only the first, unless asked"))
+	must.StrContains(t, out, "1 recording: 2 divergences in 3 operations\n")
 
 	_, out, _ = do("-all", path)
-	require.Contains(t, out, "operation 3,")
+	must.StrContains(t, out, "operation 3,")
 }
 
 func TestJSON(t *testing.T) {
 	good, bad := written(t, header+assignRight), written(t, header+assignRight+assignWrong)
 	status, out, _ := do("-json", good, bad)
-	require.Equal(t, 1, status)
+	must.Eq(t, 1, status)
 	d := json.NewDecoder(strings.NewReader(out))
 	var r [2]fileResult
-	require.NoError(t, d.Decode(&r[0]))
-	require.NoError(t, d.Decode(&r[1]))
-	require.Equal(t, fileResult{File: good, Operations: 1}, r[0])
-	require.Equal(t, 1, r[1].Divergences)
-	require.Len(t, r[1].Details, 1)
-	require.False(t, d.More())
+	must.NoError(t, d.Decode(&r[0]))
+	must.NoError(t, d.Decode(&r[1]))
+	must.Eq(t, fileResult{File: good, Operations: 1}, r[0])
+	must.Eq(t, 1, r[1].Divergences)
+	must.Len(t, 1, r[1].Details)
+	must.False(t, d.More())
 }
 
 // TestSnapshots: recordings that go on from a snapshot find it beside themselves.
 func TestSnapshots(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/snapshots/*.jsonl.gz")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	want := "16 recordings: 0 divergences in 1,952 operations\n"
 	if testing.Short() {
 		files, want = files[:1], "1 recording: 0 divergences in "
 	}
 	for _, args := range [][]string{{"-snapshot", "v3"}, nil} {
 		status, out, errs := do(append(args, files...)...)
-		require.Equal(t, 0, status)
-		require.Empty(t, errs)
-		require.Contains(t, out, want)
+		must.Eq(t, 0, status)
+		must.Eq(t, "", errs)
+		must.StrContains(t, out, want)
 	}
 }
 
@@ -123,25 +123,25 @@ func TestSnapshotProblems(t *testing.T) {
 	goesOn := strings.Replace(header, `"name":"t"`, `"name":"t","snapshot":"NAME"`, 1)
 	missing := written(t, strings.Replace(goesOn, "NAME", "t", 1)+assignRight)
 	status, out, errs := do(missing)
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "there is no "+filepath.Join(filepath.Dir(missing), "t.v1")+".yaml.gz, .yaml")
-	require.Contains(t, out, "0 operations  unreadable\n")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "there is no "+filepath.Join(filepath.Dir(missing), "t.v1")+".yaml.gz, .yaml")
+	must.StrContains(t, out, "0 operations  unreadable\n")
 
 	snapshot := filepath.Join(filepath.Dir(missing), "t.v3.json")
-	require.NoError(t, os.WriteFile(snapshot, []byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Node","apiVersion":"v3"}]}`), 0o600))
+	must.NoError(t, os.WriteFile(snapshot, []byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Node","apiVersion":"v3"}]}`), 0o600))
 	status, _, errs = do("-snapshot", "v3", missing)
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, `t.v3.json:1: Node: kind: "Node" of "v3" is not read`)
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, `t.v3.json:1: Node: kind: "Node" of "v3" is not read`)
 
 	for _, name := range []string{"../t", "/etc/passwd", ".."} {
 		status, _, errs = do(written(t, strings.Replace(goesOn, "NAME", name, 1)))
-		require.Equal(t, 2, status)
-		require.Contains(t, errs, "is not the name of a file beside the recording")
+		must.Eq(t, 2, status)
+		must.StrContains(t, errs, "is not the name of a file beside the recording")
 	}
 
 	status, _, errs = do("-snapshot", "v2", missing)
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "-snapshot v2: must be v1 or v3")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "-snapshot v2: must be v1 or v3")
 }
 
 func TestUnreadable(t *testing.T) {
@@ -153,28 +153,28 @@ func TestUnreadable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, out, errs := do(written(t, c.text))
-			require.Equal(t, 2, status)
-			require.Contains(t, errs, c.want)
-			require.Contains(t, out, "0 operations  unreadable\n")
+			must.Eq(t, 2, status)
+			must.StrContains(t, errs, c.want)
+			must.StrContains(t, out, "0 operations  unreadable\n")
 		})
 	}
 	status, out, _ := do(written(t, header+assignRight+assignRight[:40]))
-	require.Equal(t, 2, status)
-	require.Contains(t, out, "1 operation  ok so far, then unreadable\n")
+	must.Eq(t, 2, status)
+	must.StrContains(t, out, "1 operation  ok so far, then unreadable\n")
 
 	status, _, errs := do(filepath.Join(t.TempDir(), "missing.gz"))
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "missing.gz: no such file")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "missing.gz: no such file")
 
 	const plan = "../../../testdata/plan.jsonl"
 	status, out, errs = do(plan)
-	require.Equal(t, 2, status)
-	require.Equal(t, "replay: "+plan+": holds scenarios with results, not a recording of operations: use go run ./examples/plan -check "+plan+"\n", errs)
-	require.Contains(t, out, "0 operations  unreadable\n")
+	must.Eq(t, 2, status)
+	must.Eq(t, "replay: "+plan+": holds scenarios with results, not a recording of operations: use go run ./examples/plan -check "+plan+"\n", errs)
+	must.StrContains(t, out, "0 operations  unreadable\n")
 	const races = "../../../testdata/races.jsonl.gz"
 	status, _, errs = do(races)
-	require.Equal(t, 2, status)
-	require.Equal(t, "replay: "+races+": holds recorded races, not a recording of operations: use go run ./examples/race -check "+races+"\n", errs)
+	must.Eq(t, 2, status)
+	must.Eq(t, "replay: "+races+": holds recorded races, not a recording of operations: use go run ./examples/race -check "+races+"\n", errs)
 }
 
 // TestCountsUnreadable: a file that cannot be read is no recording without
@@ -194,26 +194,26 @@ func TestCountsUnreadable(t *testing.T) {
 		{[]string{good, missing, cutBad}, "2 recordings: 1 divergence in 2 operations, 1 unreadable, 1 not read to the end"},
 	} {
 		status, out, _ := do(c.files...)
-		require.Equal(t, 2, status)
-		require.True(t, strings.HasSuffix(out, "\n"+c.want+"\n"), out)
+		must.Eq(t, 2, status)
+		must.True(t, strings.HasSuffix(out, "\n"+c.want+"\n"), must.Sprint(out))
 	}
 
 	status, out, _ := do("-json", good, missing, cutOff, cutBad)
-	require.Equal(t, 2, status)
+	must.Eq(t, 2, status)
 	var numbers []any
 	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
 		var r map[string]any
-		require.NoError(t, d.Decode(&r))
-		require.Equal(t, r["file"] != good, r["error"] != nil)
+		must.NoError(t, d.Decode(&r))
+		must.Eq(t, r["file"] != good, r["error"] != nil)
 		numbers = append(numbers, r["divergences"])
 	}
-	require.Equal(t, []any{0.0, nil, nil, 1.0}, numbers)
+	must.Eq(t, []any{0.0, nil, nil, 1.0}, numbers)
 }
 
 func TestStandardInput(t *testing.T) {
 	status, out, _ := do("-")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "1 recording: 0 divergences in 1 operation\n")
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, "1 recording: 0 divergences in 1 operation\n")
 }
 
 // full is a writer that has no room.
@@ -224,30 +224,30 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 func TestUnwritable(t *testing.T) {
 	for _, args := range [][]string{{"-"}, {"-json", "-"}} {
 		var errs bytes.Buffer
-		require.Equal(t, 2, run(args, strings.NewReader(header+assignRight), full{}, &errs))
-		require.Equal(t, "replay: no space left\n", errs.String())
+		must.Eq(t, 2, run(args, strings.NewReader(header+assignRight), full{}, &errs))
+		must.Eq(t, "replay: no space left\n", errs.String())
 	}
 }
 
 func TestUsage(t *testing.T) {
 	status, out, errs := do("-h")
-	require.Equal(t, 0, status)
-	require.Contains(t, out, "Exit status")
-	require.Contains(t, out, "-json")
-	require.Empty(t, errs)
+	must.Eq(t, 0, status)
+	must.StrContains(t, out, "Exit status")
+	must.StrContains(t, out, "-json")
+	must.Eq(t, "", errs)
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(strings.Replace(line, "\t", "    ", 1))), 80+len("\n"), line)
+		must.LessEq(t, 80+len("\n"), len([]rune(strings.Replace(line, "\t", "    ", 1))), must.Sprint(line))
 	}
 
 	status, out, errs = do()
-	require.Equal(t, 2, status)
-	require.Empty(t, out)
-	require.Contains(t, errs, "no recording given")
+	must.Eq(t, 2, status)
+	must.Eq(t, "", out)
+	must.StrContains(t, errs, "no recording given")
 
 	status, _, errs = do("-al", "x")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "-al")
-	require.Contains(t, errs, "-h for help")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "-al")
+	must.StrContains(t, errs, "-h for help")
 }
 
 // TestUncovered: a release without rules of its own is replayed, with a warning,
@@ -255,10 +255,10 @@ func TestUsage(t *testing.T) {
 func TestUncovered(t *testing.T) {
 	path := written(t, strings.Replace(header, `"start"`, `"calico":"v3.40","start"`, 1)+assignRight)
 	status, _, errs := do(path)
-	require.Zero(t, status)
-	require.Contains(t, errs, "t.jsonl: Calico v3.40 is answered as v3.33, the newest release that is known here\n")
+	must.Zero(t, status)
+	must.StrContains(t, errs, "t.jsonl: Calico v3.40 is answered as v3.33, the newest release that is known here\n")
 	_, _, errs = do("-calico", "v3.20", path)
-	require.Contains(t, errs, "t.jsonl: Calico v3.20 is answered as v3.22: ")
+	must.StrContains(t, errs, "t.jsonl: Calico v3.20 is answered as v3.22: ")
 	_, _, errs = do("-calico", "v3.22", path)
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 }

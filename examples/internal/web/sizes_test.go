@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/examples/internal/web/session"
 	"github.com/ipamsim/ipamsim/internal/chart"
@@ -63,18 +63,18 @@ func comparison(b *browser) {
 	}).observe(` + compared + `, { childList: true });`)
 	b.Run(`{` + moveTo(1000, 250) + button + moveTo(10, 5) + button + `}`)
 	want := table(b.t, 10, 5)
-	require.NotEqual(b.t, table(b.t, 1000, 250), want)
+	must.NotEq(b.t, table(b.t, 1000, 250), want)
 	b.Wait(fmt.Sprintf(`window.tables.some(t => t[6] === %q)`, want[6]))
 	b.Settle()
-	require.Equal(b.t, [][]string{want}, chromium.Eval[[][]string](b.Chromium, `window.tables`))
+	must.Eq(b.t, [][]string{want}, chromium.Eval[[][]string](b.Chromium, `window.tables`))
 	b.Run(moveTo(11, 5))
-	require.Equal(b.t, "", b.Text(compared+`.textContent`), "it is of others")
+	must.Eq(b.t, "", b.Text(compared+`.textContent`), must.Sprint("it is of others"))
 	b.silent()
 
 	b.Run(`{` + poolTo("10.0.0.0/33") + button + `}`)
 	b.Wait(`!document.getElementById("message").hidden && ` + compared + `.textContent === ""`)
-	require.Contains(b.t, b.message(), "pool: ")
-	require.Empty(b.t, b.Complaints())
+	must.StrContains(b.t, b.message(), "pool: ")
+	must.SliceEmpty(b.t, b.Complaints())
 }
 
 // families: a pool of the other family of addresses begins with its usual block size.
@@ -87,7 +87,7 @@ func families(b *browser) {
 		b.Wait(fmt.Sprintf(`document.querySelector(".sizes-tab").dataset.key === %q`, `{"nodes":300,"pods":40,"blockSize":`+c.size+`,"pool":"`+c.pool+`"}`))
 	}
 	b.Run(`{ const e = ` + sliders + `[2]; e.value = 120; e.dispatchEvent(new Event("input")); }` + poolTo("fd00::/112"))
-	require.Equal(b.t, "120", b.Text(sliders+`[2].value`), "of the same family, the reader's choice stays")
+	must.Eq(b.t, "120", b.Text(sliders+`[2].value`), must.Sprint("of the same family, the reader's choice stays"))
 	b.silent()
 }
 
@@ -97,7 +97,7 @@ func narrowTable(b *browser) {
 	b.Run(find("sizes", "Compare them") + `.click()`)
 	b.Wait(compared + `.querySelector("table")`)
 	b.Settle()
-	require.LessOrEqual(b.t, chromium.Eval[int64](b.Chromium, `document.documentElement.scrollWidth`), int64(360))
-	require.Equal(b.t, "true", b.Text(`String(`+compared+`.scrollWidth > `+compared+`.clientWidth)`), "all columns are there")
+	must.LessEq(b.t, int64(360), chromium.Eval[int64](b.Chromium, `document.documentElement.scrollWidth`))
+	must.Eq(b.t, "true", b.Text(`String(`+compared+`.scrollWidth > `+compared+`.clientWidth)`), must.Sprint("all columns are there"))
 	b.silent()
 }

@@ -3,7 +3,7 @@ package web
 import (
 	"fmt"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
 	"github.com/ipamsim/ipamsim/internal/chromium"
@@ -14,21 +14,21 @@ import (
 // the others with the button that shows it.
 func wholeTour(b *browser) {
 	tour, err := course.Tour()
-	require.NoError(b.t, err)
+	must.NoError(b.t, err)
 	b.open("#course", 1280)
 	byHand := map[string]func(*browser){"full-block": fillBlock, "crash": crash}
 	for i, step := range tour {
 		b.Wait(fmt.Sprintf(`document.querySelector("#panel-course .course").dataset.step === %q`, step.ID))
-		require.Equal(b.t, step.Title, b.Text(`document.querySelector("#panel-course .step h2").textContent`))
-		require.Equal(b.t, fmt.Sprint(i), b.done(), step.ID)
+		must.Eq(b.t, step.Title, b.Text(`document.querySelector("#panel-course .step h2").textContent`))
+		must.Eq(b.t, fmt.Sprint(i), b.done(), must.Sprint(step.ID))
 		switch {
 		case step.Question == nil:
-			require.Equal(b.t, "$ "+step.Command, b.Text(`document.querySelector("#panel-course .step .command").textContent`))
-			require.Equal(b.t, step.Prints, b.Text(`document.querySelector("#panel-course .step pre").textContent`))
-			require.Equal(b.t, len(step.Explains), chromium.Eval[int](b.Chromium, `document.querySelectorAll("#panel-course .terms dt").length`))
+			must.Eq(b.t, "$ "+step.Command, b.Text(`document.querySelector("#panel-course .step .command").textContent`))
+			must.Eq(b.t, step.Prints, b.Text(`document.querySelector("#panel-course .step pre").textContent`))
+			must.Eq(b.t, len(step.Explains), chromium.Eval[int](b.Chromium, `document.querySelectorAll("#panel-course .terms dt").length`))
 		default:
 			b.answer(step)
-			require.Equal(b.t, fmt.Sprint(i), b.done(), "%s is not tried yet", step.ID)
+			must.Eq(b.t, fmt.Sprint(i), b.done(), must.Sprintf("%s is not tried yet", step.ID))
 			if try := byHand[step.ID]; try != nil {
 				try(b)
 				delete(byHand, step.ID)
@@ -39,9 +39,9 @@ func wholeTour(b *browser) {
 		}
 		b.Run(`document.querySelector('#panel-course [data-act="next"]').click()`)
 	}
-	require.Empty(b.t, byHand)
+	must.MapEmpty(b.t, byHand, must.Sprint(byHand))
 	b.Wait(fmt.Sprintf(`document.querySelector("#panel-course .course").dataset.step === %q`, tour[0].ID))
-	require.Equal(b.t, fmt.Sprint(len(tour)), b.done())
+	must.Eq(b.t, fmt.Sprint(len(tour)), b.done())
 	b.silent()
 }
 
@@ -57,10 +57,10 @@ func (b *browser) answer(step course.Step) {
 	answer := `document.querySelector('#panel-course [data-act="answer"]').click()`
 	verdict := `document.querySelector("#panel-course .question [role=status]").textContent`
 	b.Run(answer)
-	require.Equal(b.t, "Choose an answer first.", b.Text(verdict))
+	must.Eq(b.t, "Choose an answer first.", b.Text(verdict))
 	b.Run(fmt.Sprintf(`document.querySelectorAll("#panel-course .question input")[%d].checked = true`, step.Question.Answer))
 	b.Run(answer)
-	require.Equal(b.t, "right "+step.Question.Because, b.Text(verdict))
+	must.Eq(b.t, "right "+step.Question.Because, b.Text(verdict))
 }
 
 // fillBlock fills the worker's block, and adds one pod more.

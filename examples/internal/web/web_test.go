@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/cli"
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -27,12 +27,12 @@ func do(t *testing.T, args ...string) (status int, stdout, stderr string) {
 
 func TestBadUsage(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	must.NoError(t, os.WriteFile(file, nil, 0o600))
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	defer taken.Close()
 	_, port, err := net.SplitHostPort(taken.Addr().String())
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, c := range []struct{ args, want string }{
 		{"page", `web: "page": there are no arguments, only flags (-h for help)`},
 		{"-port 0", "web: -port 0: want 1 to 65535 (-h for help)"},
@@ -44,9 +44,9 @@ func TestBadUsage(t *testing.T) {
 		{"-port " + port, "web: -port " + port + ": bind: address already in use; leave the flag out for one that is free"},
 	} {
 		status, out, errs := do(t, strings.Fields(c.args)...)
-		require.Equal(t, cli.Bad, status, c.args)
-		require.Empty(t, out, c.args)
-		require.Equal(t, c.want+"\n", errs)
+		must.Eq(t, cli.Bad, status, must.Sprint(c.args))
+		must.Eq(t, "", out, must.Sprint(c.args))
+		must.Eq(t, c.want+"\n", errs)
 	}
 }
 
@@ -69,18 +69,18 @@ func TestServeHTTP(t *testing.T) {
 		r.Host = c.host
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		require.Equal(t, c.status, w.Code, c.host+c.path)
-		require.Equal(t, c.kind, w.Header().Get("Content-Type"), c.host+c.path)
+		must.Eq(t, c.status, w.Code, must.Sprint(c.host+c.path))
+		must.Eq(t, c.kind, w.Header().Get("Content-Type"), must.Sprint(c.host+c.path))
 	}
 }
 
 // TestServeEnds: the end of the context is no error.
 func TestServeEnds(t *testing.T) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, site{}.serve(ctx, listener))
+	must.NoError(t, site{}.serve(ctx, listener))
 }
 
 // TestWrite: the folder has all that the page consists of, each file of a known type,
@@ -91,21 +91,21 @@ func TestWrite(t *testing.T) {
 	}
 	folder := filepath.Join(t.TempDir(), "a", "site")
 	status, out, errs := do(t, "-o", folder)
-	require.Zero(t, status, errs)
-	require.Empty(t, out+errs)
+	must.Zero(t, status, must.Sprint(errs))
+	must.Eq(t, "", out+errs)
 	entries, err := os.ReadDir(folder)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var found []string
 	for _, e := range entries {
 		found = append(found, e.Name())
-		require.Contains(t, types, filepath.Ext(e.Name()))
+		must.MapContainsKey(t, types, filepath.Ext(e.Name()))
 	}
-	require.Equal(t, names(), found)
+	must.Eq(t, names(), found)
 
 	const most = 3_000_000
 	engine, err := os.ReadFile(filepath.Join(folder, engineFile))
-	require.NoError(t, err)
-	require.Less(t, gzipped(t, engine), most)
+	must.NoError(t, err)
+	must.Less(t, most, gzipped(t, engine))
 }
 
 // gzipped returns how many bytes it has once compressed.
@@ -113,9 +113,9 @@ func gzipped(t *testing.T, text []byte) int {
 	t.Helper()
 	var small bytes.Buffer
 	w, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, err = w.Write(text)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
+	must.NoError(t, err)
+	must.NoError(t, w.Close())
 	return small.Len()
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/block"
@@ -49,7 +49,7 @@ func TestBrokenCleaning(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
+			must.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
 				if err := cleaningHurts(clusters, property.Rapid(t), misreads, func(*world, *snapshot.Snapshot) {}); err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +57,7 @@ func TestBrokenCleaning(t *testing.T) {
 		})
 	}
 	t.Run("releases each address that its pod does not report", func(t *testing.T) {
-		require.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
+		must.True(t, property.Breaks(t, 60, 1, func(t *rapid.T) {
 			if err := cleaningHurts(clusters, property.Rapid(t), func(*snapshot.Snapshot) {}, releasesUnreported); err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func recordedClusters(t *testing.T) (all []*snapshot.Snapshot) {
 	t.Helper()
 	for _, name := range []string{"dual-stack-0", "churn-0", "small-pool-0", "crash-0", "owners-0"} {
 		s, err := snapshot.Load(snapshot.Options{}, "../../../testdata/snapshots/"+name+".v3.yaml.gz")
-		require.NoError(t, err)
+		must.NoError(t, err)
 		all = append(all, s)
 	}
 	return all
@@ -295,12 +295,12 @@ kind: List
 func TestSampleWithoutKinds(t *testing.T) {
 	property.Slow(t)
 	text, err := os.ReadFile(sample)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	text = append(text, besideSample...)
 	l := snapshot.NewLoader(snapshot.Options{})
-	require.NoError(t, l.Add("sample", bytes.NewReader(text)))
+	must.NoError(t, l.Add("sample", bytes.NewReader(text)))
 	whole, err := l.Snapshot()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	full := snapshot.Check(whole)
 	used := map[string]string{"10.90.0.9": "a stopped machine", "10.90.0.10": "a floating address"}
 	for _, p := range whole.Pods {
@@ -309,7 +309,7 @@ func TestSampleWithoutKinds(t *testing.T) {
 		}
 	}
 	for _, f := range full.Findings {
-		require.Empty(t, used[f.Address], "%+v", f)
+		must.Eq(t, "", used[f.Address], must.Sprintf("%+v", f))
 	}
 	command := map[string]string{
 		"IPPool": "ippools", "IPAMBlock": "ipamblocks", "BlockAffinity": "blockaffinities",
@@ -319,22 +319,22 @@ func TestSampleWithoutKinds(t *testing.T) {
 	for i, first := range hideable {
 		for _, second := range hideable[i:] {
 			path := filepath.Join(t.TempDir(), "cluster.yaml")
-			require.NoError(t, os.WriteFile(path, withoutKinds(text, first, second), 0o600))
+			must.NoError(t, os.WriteFile(path, withoutKinds(text, first, second), 0o600))
 			_, out, errs := do("-f", path, "-json", "-check", "-gc")
-			require.Empty(t, errs)
+			must.Eq(t, "", errs)
 			var r result
-			require.NoError(t, json.Unmarshal([]byte(out), &r))
-			require.NotEmpty(t, r.Check.Unjudged, first)
-			require.Empty(t, r.Moves, "nothing is on its way here")
+			must.NoError(t, json.Unmarshal([]byte(out), &r))
+			must.SliceNotEmpty(t, r.Check.Unjudged, must.Sprint(first))
+			must.SliceEmpty(t, r.Moves, must.Sprint("nothing is on its way here"))
 			said := strings.Join(r.Check.Unjudged, "\n")
-			require.True(t, strings.Contains(said, "kubectl get "+command[first]+" -o yaml") || strings.Contains(said, "kubectl get "+command[second]+" -o yaml"), said)
+			must.True(t, strings.Contains(said, "kubectl get "+command[first]+" -o yaml") || strings.Contains(said, "kubectl get "+command[second]+" -o yaml"), must.Sprint(said))
 			for _, f := range r.Check.Findings {
 				for _, fix := range f.Fixes {
 					switch fix.Does {
 					case "release-address":
-						require.Empty(t, used[fix.Object], "%+v", f)
+						must.Eq(t, "", used[fix.Object], must.Sprintf("%+v", f))
 					case "delete-pod", "delete-handle":
-						require.True(t, slices.ContainsFunc(full.Findings, func(x snapshot.Finding) bool { return slices.Contains(x.Fixes, fix) }), "%+v", f)
+						must.True(t, slices.ContainsFunc(full.Findings, func(x snapshot.Finding) bool { return slices.Contains(x.Fixes, fix) }), must.Sprintf("%+v", f))
 					}
 				}
 			}
@@ -342,7 +342,7 @@ func TestSampleWithoutKinds(t *testing.T) {
 			for i, of := range r.Cluster.Families {
 				gone += of.InUse - r.Steps[0].After.Families[i].InUse
 			}
-			require.LessOrEqual(t, gone, len(full.Released))
+			must.LessEq(t, len(full.Released), gone)
 		}
 	}
 }

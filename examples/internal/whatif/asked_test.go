@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -125,13 +125,13 @@ func TestAnnotations(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, out, errs := about(c.text, strings.Fields(c.args)...)
-			require.Empty(t, errs)
-			require.Equal(t, c.status, status, out)
+			must.Eq(t, "", errs)
+			must.Eq(t, c.status, status, must.Sprint(out))
 			for _, want := range c.want {
-				require.Contains(t, out, want)
+				must.StrContains(t, out, want)
 			}
 			for _, not := range c.not {
-				require.NotContains(t, out, not)
+				must.StrNotContains(t, out, not)
 			}
 		})
 	}
@@ -152,9 +152,9 @@ func TestFailBelowByRequest(t *testing.T) {
 		{asked(`ipAddrs: '["10.64.0.11"]'`, small), 0, ""},
 	} {
 		status, out, errs := about(c.text, "-summary", "-fail-below", "5")
-		require.Empty(t, errs)
-		require.Equal(t, c.status, status, out)
-		require.Contains(t, out, c.want)
+		must.Eq(t, "", errs)
+		must.Eq(t, c.status, status, must.Sprint(out))
+		must.StrContains(t, out, c.want)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestFixedAddressesStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	require.True(t, property.Breaks(t, 20, 1, func(t *rapid.T) {
+	must.True(t, property.Breaks(t, 20, 1, func(t *rapid.T) {
 		if err := fixedStays(whole, property.Rapid(t), func(s *snapshot.Snapshot) {
 			for i := range s.Pods {
 				s.Pods[i].Fixed = nil // a drain that asks for any address
@@ -237,10 +237,10 @@ func TestFixedAddressesStay(t *testing.T) {
 // TestAnnotationsInJSON: -json has the findings and what is explained.
 func TestAnnotationsInJSON(t *testing.T) {
 	_, out, errs := raw(asked(`floatingIPs: '["10.64.0.12"]'`), "-check", "-json", "-explain", "shop/db-0")
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 	var r result
-	require.NoError(t, json.Unmarshal([]byte(out), &r))
-	require.Equal(t, 1, r.Check.Count("floating-address-allocated"))
-	require.True(t, r.Explain.OK)
-	require.Equal(t, 2, r.Cluster.Pods)
+	must.NoError(t, json.Unmarshal([]byte(out), &r))
+	must.Eq(t, 1, r.Check.Count("floating-address-allocated"))
+	must.True(t, r.Explain.OK)
+	must.Eq(t, 2, r.Cluster.Pods)
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // TestRemoveDeadNode: a node that is gone leaves what it had, which goes as
@@ -14,22 +14,22 @@ import (
 func TestRemoveDeadNode(t *testing.T) {
 	const field = "../../../testdata/field/07-dead-nodes-no-pods-in-the-file.yaml"
 	status, out, errs := do("-f", field, "-remove-node", "gone-0")
-	require.Zero(t, status, errs)
-	require.Contains(t, out, "Node gone-0 was gone already: 1 address and 1 block that it had left are given\nback.\n")
-	require.Contains(t, out, "pool main: blocks claimed                    3        2\n")
+	must.Zero(t, status, must.Sprint(errs))
+	must.StrContains(t, out, "Node gone-0 was gone already: 1 address and 1 block that it had left are given\nback.\n")
+	must.StrContains(t, out, "pool main: blocks claimed                    3        2\n")
 	status, _, errs = do("-f", field, "-remove-node", "gone-0", "-remove-node", "gone-1", "-remove-node", "gone-0")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, `-remove-node gone-0: no node is called "gone-0"`)
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, `-remove-node gone-0: no node is called "gone-0"`)
 	for _, args := range [][]string{{"-remove-node", "gone-7"}, {"-drain", "gone-0"}} {
 		status, _, errs = do(append([]string{"-f", field}, args...)...)
-		require.Equal(t, 2, status)
-		require.Contains(t, errs, "no node is called")
+		must.Eq(t, 2, status)
+		must.StrContains(t, errs, "no node is called")
 	}
 
 	// What others use stays: an address that a living node has in a block of the dead one,
 	// and one whose pod lives elsewhere. A pod that is still listed on it starts again.
 	text, err := os.ReadFile(field)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	changed := strings.Replace(string(text), `  allocations: [0, null, null, null, null, null, null, null]
   unallocated: [1, 2, 3, 4, 5, 6, 7]
   attributes:
@@ -59,21 +59,21 @@ status: {phase: Running, podIP: IP, podIPs: [{ip: IP}]}
 		changed += strings.NewReplacer("NAME", name, "NODE", of[0], "IP", of[1]).Replace(pod)
 	}
 	path := filepath.Join(t.TempDir(), "c.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
 	status, out, errs = do("-f", path, "-remove-node", "gone-0")
-	require.Zero(t, status, errs)
+	must.Zero(t, status, must.Sprint(errs))
 	one := strings.Join(strings.Fields(out), " ")
-	require.Contains(t, one, "1 pod moved from gone-0 to other nodes, 0 could not.")
-	require.Contains(t, one, "Node gone-0 was gone already: 2 addresses and 0 blocks that it had left are given back. 1 block of it stays: other nodes have addresses there.")
-	require.NotContains(t, one, "that live")
+	must.StrContains(t, one, "1 pod moved from gone-0 to other nodes, 0 could not.")
+	must.StrContains(t, one, "Node gone-0 was gone already: 2 addresses and 0 blocks that it had left are given back. 1 block of it stays: other nodes have addresses there.")
+	must.StrNotContains(t, one, "that live")
 
 	// Nobody knows which nodes there are.
 	status, _, errs = do("-f", filepath.Join(t.TempDir(), "no.yaml"), "-remove-node", "gone-0")
-	require.Equal(t, 2, status)
-	require.NotEmpty(t, errs)
+	must.Eq(t, 2, status)
+	must.NotEq(t, "", errs)
 	without := strings.Replace(string(text), "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\n", "", 1)
-	require.NoError(t, os.WriteFile(path, []byte(without), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte(without), 0o600))
 	status, _, errs = do("-f", path, "-remove-node", "gone-0")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "there are no nodes; add nodes to what kubectl gets")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "there are no nodes; add nodes to what kubectl gets")
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
@@ -18,8 +18,8 @@ import (
 func TestExplainNode(t *testing.T) {
 	property.Slow(t)
 	status, out, errs := do("-f", sample, "-explain-node", "node-32")
-	require.Zero(t, status, errs)
-	require.Equal(t, `== Why the next pod on node-32 gets what it gets
+	must.Zero(t, status, must.Sprint(errs))
+	must.Eq(t, `== Why the next pod on node-32 gets what it gets
 
 Pools:
   blue 10.10.0.0/23: used: 0 blocks left
@@ -40,58 +40,58 @@ If it asked now:
   6. IPv6: it takes fd00:10::d287, the first in the queue of fd00:10::d280/122
 `, out)
 	status, out, _ = do("-f", sample, "-strict", "-explain-node", "node-32")
-	require.Equal(t, 1, status)
-	require.Contains(t, strings.Join(strings.Fields(out), " "), "3. IPv4: it is refused: no block is left to claim, and strict affinity forbids borrowing")
+	must.Eq(t, 1, status)
+	must.StrContains(t, strings.Join(strings.Fields(out), " "), "3. IPv4: it is refused: no block is left to claim, and strict affinity forbids borrowing")
 	_, out, _ = do("-f", sample, "-add-pool", "red:10.30.0.0/27:28", "-explain-node", "node-32")
-	require.Contains(t, strings.Join(strings.Fields(out), " "), "none has a free address, so the node claims 10.30.0.")
+	must.StrContains(t, strings.Join(strings.Fields(out), " "), "none has a free address, so the node claims 10.30.0.")
 	status, _, errs = do("-f", sample, "-explain-node", "node-3")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, `no node is called "node-3"; did you mean "node-03"?`)
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, `no node is called "node-3"; did you mean "node-03"?`)
 }
 
 // TestExplainTruth: what is foretold of each node is what its next pod gets.
 func TestExplainTruth(t *testing.T) {
 	s := loadSample(t)
 	w, err := newWorld(s)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	before := w.a.Cluster()
 	refused := 0
 	for _, strict := range []bool{false, true} {
 		config := w.a.GetIPAMConfig()
 		config.StrictAffinity = strict
-		require.NoError(t, w.a.SetIPAMConfig(config))
+		must.NoError(t, w.a.SetIPAMConfig(config))
 		for i, n := range w.a.Nodes() {
 			if testing.Short() && i%8 > 0 {
 				continue
 			}
 			e, err := w.explainNode(s, n.Name)
-			require.NoError(t, err)
+			must.NoError(t, err)
 			trial, err := w.trial()
-			require.NoError(t, err)
+			must.NoError(t, err)
 			m := trial.Start(snapshot.LivePod{Namespace: "x", Name: "y", Node: n.Name, Num4: 1, Num6: 1})[0]
-			require.Equal(t, m.Err == nil, e.OK, n.Name)
+			must.Eq(t, m.Err == nil, e.OK, must.Sprint(n.Name))
 			if m.Err != nil {
 				refused++
 				continue
 			}
 			says := strings.Join(e.Next, "; ")
 			for _, ip := range m.Pod.IPs {
-				require.Contains(t, says, ip.String(), n.Name)
+				must.StrContains(t, says, ip.String(), must.Sprint(n.Name))
 			}
 		}
 	}
-	require.Positive(t, refused)
+	must.Positive(t, refused)
 	before.Config.StrictAffinity = true
-	require.Equal(t, before, w.a.Cluster(), "nothing was changed")
+	must.Eq(t, before, w.a.Cluster(), must.Sprint("nothing was changed"))
 }
 
 // TestExplainPod: what it has, what it asks for, and why it may get nothing.
 func TestExplainPod(t *testing.T) {
 	status, out, _ := do("-f", "../../../testdata/field/05-pod-asks-for-its-pool.yaml", "-explain", "shop/db-0")
-	require.Zero(t, status)
+	must.Zero(t, status)
 	text := strings.Join(strings.Fields(out), " ")
-	require.Contains(t, text, "It has 10.64.1.11 of pool fixed, in block 10.64.1.8/29 of its own node.")
-	require.Contains(t, text, "fixed 10.64.1.0/24: used: the pod asks for it, so its selectors are not looked at; 31 blocks left default 10.64.0.0/24: not used: the pod asks for other pools")
+	must.StrContains(t, text, "It has 10.64.1.11 of pool fixed, in block 10.64.1.8/29 of its own node.")
+	must.StrContains(t, text, "fixed 10.64.1.0/24: used: the pod asks for it, so its selectors are not looked at; 31 blocks left default 10.64.0.0/24: not used: the pod asks for other pools")
 
 	const pods = `
 ---
@@ -146,34 +146,34 @@ spec: {cidr: 10.5.0.0/24, blockSize: 29, nodeSelector: all(), disabled: true}
 `
 	all := small + poolOfB + pods[1:]
 	status, out, errs := about(all, "-explain", "shop/stuck")
-	require.Zero(t, status, errs)
+	must.Zero(t, status, must.Sprint(errs))
 	for _, want := range []string{
 		"It has no address.", "p 10.0.0.0/28: used: ", "q 10.1.0.0/28: not used: its nodeSelector zone == 'b' does not match: the node has no label zone",
 		"ns 10.2.0.0/24: not used: its namespaceSelector env == 'dev' && has(team) does not match: the namespace has env=prod and has no label team",
 		"lb 10.3.0.0/24: not used: its allowedUses have no Workload", "manual 10.4.0.0/24: not used: its assignment mode is Manual", "closed 10.5.0.0/24: not used: it is disabled",
 	} {
-		require.Contains(t, out, want)
+		must.StrContains(t, out, want)
 	}
 	for name, want := range map[string]string{
 		"shop/host": "It uses the network of its node", "shop/done": "It has ended", "shop/waits": "It is on no node yet",
 		"shop/asks": "it is refused: its annotation asks for pool nowhere, which does not exist",
 	} {
 		_, out, _ = about(all, "-explain", name)
-		require.Contains(t, out, want)
+		must.StrContains(t, out, want)
 	}
 	for name, want := range map[string]string{"shop/other": "there is no such pod; there are", "other": "must be NAMESPACE/POD"} {
 		status, _, errs = about(all, "-explain", name)
-		require.Equal(t, 2, status)
-		require.Contains(t, errs, want)
+		must.Eq(t, 2, status)
+		must.StrContains(t, errs, want)
 	}
 	_, out, _ = about(all, "-explain", "shop/stuck", "-json")
 	var r result
-	require.NoError(t, json.Unmarshal([]byte(out), &r))
-	require.Len(t, r.Explain.Pools, 6)
+	must.NoError(t, json.Unmarshal([]byte(out), &r))
+	must.Len(t, 6, r.Explain.Pools)
 
 	path := filepath.Join(t.TempDir(), "x.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(small), 0o600))
+	must.NoError(t, os.WriteFile(path, []byte(small), 0o600))
 	status, _, errs = do("-f", path, "-explain", "a/b", "-summary")
-	require.Equal(t, 2, status)
-	require.Contains(t, errs, "is a page of its own")
+	must.Eq(t, 2, status)
+	must.StrContains(t, errs, "is a page of its own")
 }

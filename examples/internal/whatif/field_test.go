@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -72,13 +72,13 @@ func TestFieldAdvice(t *testing.T) {
 		}, []string{"kubectl delete", "ipam release"}},
 	} {
 		_, out, errs := do(append([]string{"-f", "../../../testdata/field/" + c.file + ".yaml"}, strings.Fields(c.args)...)...)
-		require.Empty(t, errs)
+		must.Eq(t, "", errs)
 		out = strings.Join(strings.Fields(out), " ")
 		for _, want := range c.want {
-			require.Contains(t, out, want, c.file)
+			must.StrContains(t, out, want, must.Sprint(c.file))
 		}
 		for _, not := range c.not {
-			require.NotContains(t, out, not, c.file)
+			must.StrNotContains(t, out, not, must.Sprint(c.file))
 		}
 	}
 }
@@ -87,12 +87,12 @@ func TestFieldAdvice(t *testing.T) {
 // none in its object, as clusters that were migrated from Calico 2 have it.
 func TestOldHandles(t *testing.T) {
 	text := strings.Replace(small, "handle_id: hX", `handle_id: "hX\r\n"`, 1) + handleOf("hX", "10.0.0.0/29: 1")
-	require.NotEqual(t, small+handleOf("hX", "10.0.0.0/29: 1"), text)
+	must.NotEq(t, small+handleOf("hX", "10.0.0.0/29: 1"), text)
 	_, out, errs := about(text, "-check", "-gc", "-drain", "a")
-	require.Empty(t, errs)
-	require.Contains(t, out, "Nothing was found.")
-	require.Contains(t, out, "1 pod moved from a to other nodes, 0 could not.")
-	require.Contains(t, out, "0 handles without addresses were given back.")
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "Nothing was found.")
+	must.StrContains(t, out, "1 pod moved from a to other nodes, 0 could not.")
+	must.StrContains(t, out, "0 handles without addresses were given back.")
 }
 
 // TestNothingSteersTheTerminal: names with control characters come out escaped, in
@@ -104,7 +104,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	for _, args := range [][]string{{"-check"}, {"-drain", "a", "-strict", "-disable-pool", "z"}, {"-resize-pool", "q:28"}, {"-strict-input"}, {"-lenient", "-check"}} {
 		_, out, errs := raw(text, args...)
 		for _, r := range out + errs {
-			require.False(t, r != '\n' && unicode.IsControl(r), "%q", out+errs)
+			must.False(t, r != '\n' && unicode.IsControl(r), must.Sprintf("%q", out+errs))
 		}
 	}
 }
@@ -120,10 +120,10 @@ func raw(text string, args ...string) (status int, out, errs string) {
 // its own.
 func TestPoolsOfNamespaces(t *testing.T) {
 	text, err := os.ReadFile("../../../testdata/field/05-pod-asks-for-its-pool.yaml")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	const annotation = "annotations: {cni.projectcalico.org/ipv4pools: '%s'}"
 	pod := strings.Replace(string(text), ", annotations: {cni.projectcalico.org/ipv4pools: '[\"fixed\"]'}", "", 1)
-	require.NotEqual(t, string(text), pod)
+	must.NotEq(t, string(text), pod)
 	namespace := func(pools string) string {
 		return "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, " + fmt.Sprintf(annotation, pools) + "}\n"
 	}
@@ -136,8 +136,8 @@ func TestPoolsOfNamespaces(t *testing.T) {
 		{strings.Replace(string(text), "[\"fixed\"]", "fixed", 1), "shop/db-0 n2 10.64.0."},
 	} {
 		_, out, errs := about(c.text, "-drain", "n1")
-		require.Empty(t, errs)
-		require.Contains(t, out, c.want)
+		must.Eq(t, "", errs)
+		must.StrContains(t, out, c.want)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestPoolsOfNamespaces(t *testing.T) {
 func TestFiguresWithoutKinds(t *testing.T) {
 	property.Slow(t)
 	text, err := os.ReadFile(sample)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, c := range []struct{ kind, says, figure string }{
 		{"BlockAffinity", "there are no affinities, so every owner of a block counts as having a confirmed one", "routes: confirmed blocks and borrowed addresses 107 43"},
 		{"IPAMHandle", "there are no handles, so they count as holding what the blocks say", "routes: confirmed blocks and borrowed addresses 107 43"},
@@ -153,10 +153,10 @@ func TestFiguresWithoutKinds(t *testing.T) {
 		{"Node", "there are no nodes; add nodes to what kubectl gets", "of these in blocks that no node owns 0 0"},
 	} {
 		_, out, errs := about(string(withoutKinds(text, c.kind)))
-		require.Empty(t, errs)
-		require.Contains(t, out, c.says)
-		require.Contains(t, out, c.figure, c.kind)
+		must.Eq(t, "", errs)
+		must.StrContains(t, out, c.says)
+		must.StrContains(t, out, c.figure, must.Sprint(c.kind))
 	}
 	_, out, _ := about(string(text))
-	require.NotContains(t, out, "there are no")
+	must.StrNotContains(t, out, "there are no")
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // ofKubeVirt returns an object of KubeVirt.
@@ -17,13 +17,13 @@ func ofKubeVirt(kind, name, more string) string {
 // files have.
 func TestMachines(t *testing.T) {
 	moving, err := os.ReadFile("../../../testdata/field/12-live-migration.yaml")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	text := string(moving)
 	before, _, _ := strings.Cut(text, "---\napiVersion: v1\nkind: Pod\n")
 	const other = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop}\nstatus: {phase: Pending}\n" +
 		"---\napiVersion: v1\nkind: Pod\nmetadata: {name: b, namespace: infra}\nstatus: {phase: Pending}\n"
 	stopped := strings.Replace(before, "\n    alternateOwnerAttrs: {namespace: vms, node: n2, pod: launcher-dst, vmi-name: vm1}", "", 1) + other
-	require.NotEqual(t, before+other, stopped)
+	must.NotEq(t, before+other, stopped)
 	vm1, vm2 := ofKubeVirt("VirtualMachine", "vm1", ""), ofKubeVirt("VirtualMachine", "vm2", "")
 	vmi1 := ofKubeVirt("VirtualMachineInstance", "vm1", "")
 	owned := ofKubeVirt("VirtualMachineInstance", "vm1", ", ownerReferences: [{kind: VirtualMachine, name: vm1}]")
@@ -65,12 +65,12 @@ func TestMachines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, out, errs := about(c.text, strings.Fields(c.args)...)
-			require.Empty(t, errs)
+			must.Eq(t, "", errs)
 			for _, want := range c.want {
-				require.Contains(t, out, want)
+				must.StrContains(t, out, want)
 			}
 			for _, not := range c.not {
-				require.NotContains(t, out, not)
+				must.StrNotContains(t, out, not)
 			}
 		})
 	}

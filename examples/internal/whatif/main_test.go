@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -36,8 +36,8 @@ var sampleAsJSON = sync.OnceValue(func() []byte {
 func loadSample(t *testing.T) *snapshot.Snapshot {
 	t.Helper()
 	l := snapshot.NewLoader(snapshot.Options{})
-	require.NoError(t, l.Add("sample", bytes.NewReader(sampleAsJSON())))
+	must.NoError(t, l.Add("sample", bytes.NewReader(sampleAsJSON())))
 	s, err := l.Snapshot()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return s
 }

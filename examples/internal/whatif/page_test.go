@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // pageOf writes the report of what the arguments say.
@@ -17,27 +17,27 @@ func pageOf(t *testing.T, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report.html")
 	_, _, errs := do(append(args, "-o", path)...)
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 	text, err := os.ReadFile(path)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return string(text)
 }
 
 // TestPage: the map has a cell for each block, with its owner and how full it is.
 func TestPage(t *testing.T) {
 	text := pageOf(t, "-f", sample)
-	require.Equal(t, text, pageOf(t, "-f", sample), "the same bytes")
+	must.Eq(t, text, pageOf(t, "-f", sample), must.Sprint("the same bytes"))
 	for _, want := range []string{
 		"<h1>The cluster as it stands</h1>", "<h3>blue 10.10.0.0/23</h3>", "32 blocks of 32 of /28", "<h3>six fd00:10::/112</h3>", "43 blocks of 1024 of /122",
 		"<title>10.10.1.64/28: node-07; 11 of 16 in use, 5 cooling down</title>", "node-old, which is gone", "by other nodes</title>", ": not made yet</title>",
 		"<h3>Allocated not used: ", "is allocated to Pod shop/old-0, which does not exist",
 	} {
-		require.Contains(t, text, want)
+		must.StrContains(t, text, want)
 	}
-	require.Equal(t, 32+8+1024, strings.Count(text, "<g><title>"))
-	require.NotContains(t, text, "http://")
-	require.NotContains(t, text, "<script")
-	require.NotContains(t, text, " style=", "the policy would not let it")
+	must.Eq(t, 32+8+1024, strings.Count(text, "<g><title>"))
+	must.StrNotContains(t, text, "http://")
+	must.StrNotContains(t, text, "<script")
+	must.StrNotContains(t, text, " style=", must.Sprint("the policy would not let it"))
 
 	// It is well formed but for the few elements that HTML never closes.
 	d := xml.NewDecoder(strings.NewReader(text))
@@ -47,22 +47,22 @@ func TestPage(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 
 	text = pageOf(t, "-f", sample, "-gc", "-drain", "node-07")
-	require.Contains(t, text, "<h1>The cluster after the changes</h1>")
-	require.Contains(t, text, "After -gc -drain node-07; the findings are those of before.")
+	must.StrContains(t, text, "<h1>The cluster after the changes</h1>")
+	must.StrContains(t, text, "After -gc -drain node-07; the findings are those of before.")
 
 	// Names are text and no part of the page, blocks of other sizes are drawn, and of
 	// a large pool only what is there.
 	path := fileOf(t, "x.yaml", strings.ReplaceAll(small, "host:b", "host:<b>"))
-	require.NotContains(t, pageOf(t, "-f", path), "<b>")
+	must.StrNotContains(t, pageOf(t, "-f", path), "<b>")
 	text = pageOf(t, "-f", "../../../testdata/field/04-old-blocks-after-a-new-block-size.yaml")
-	require.Contains(t, text, "1 block of 16 of /28, and 2 blocks of another size")
-	require.Contains(t, text, "<title>10.63.0.8/29: n2; 1 of 8 in use</title>")
-	require.Equal(t, 18, strings.Count(text, "<g><title>"))
+	must.StrContains(t, text, "1 block of 16 of /28, and 2 blocks of another size")
+	must.StrContains(t, text, "<title>10.63.0.8/29: n2; 1 of 8 in use</title>")
+	must.Eq(t, 18, strings.Count(text, "<g><title>"))
 	text = pageOf(t, "-f", fileOf(t, "y.yaml", strings.Replace(small, "10.0.0.0/28", "10.0.0.0/8", 1)))
-	require.Contains(t, text, "those that are not made yet are not drawn")
-	require.Less(t, strings.Count(text, "<g><title>"), 10)
+	must.StrContains(t, text, "those that are not made yet are not drawn")
+	must.Less(t, 10, strings.Count(text, "<g><title>"))
 }

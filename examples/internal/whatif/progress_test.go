@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
@@ -20,8 +20,8 @@ import (
 func sampleWorld(t *testing.T) *world {
 	t.Helper()
 	w, err := newWorld(loadSample(t))
-	require.NoError(t, err)
-	require.NoError(t, w.collect(new(change)))
+	must.NoError(t, err)
+	must.NoError(t, w.collect(new(change)))
 	return w
 }
 
@@ -31,8 +31,8 @@ func checked(t *testing.T, w *world) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cluster.json")
 	f, err := os.Create(path)
-	require.NoError(t, err)
-	require.NoError(t, write(f, path, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: w.a.Calico()}))
+	must.NoError(t, err)
+	must.NoError(t, write(f, path, &snapshot.Snapshot{Cluster: w.a.Cluster(), Calico: w.a.Calico()}))
 	for _, p := range w.Pods() {
 		var ips []string
 		for _, ip := range p.IPs {
@@ -40,9 +40,9 @@ func checked(t *testing.T, w *world) string {
 		}
 		fmt.Fprintf(f, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q,"namespace":%q},"spec":{"nodeName":%q},"status":{"podIPs":[%s]}}`+"\n", p.Name, p.Namespace, p.Node, strings.Join(ips, ","))
 	}
-	require.NoError(t, f.Close())
+	must.NoError(t, f.Close())
 	_, out, errs := do("-f", path, "-check")
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 	_, says, _ := strings.Cut(out, "== How far pools have moved\n\n")
 	return strings.Join(strings.Fields(says), " ")
 }
@@ -51,31 +51,31 @@ func checked(t *testing.T, w *world) string {
 func TestProgressOfResizing(t *testing.T) {
 	property.Slow(t)
 	w := sampleWorld(t)
-	require.Empty(t, checked(t, w))
+	must.Eq(t, "", checked(t, w))
 	old, err := w.poolCalled("blue")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	resized, temporary := old, old
 	resized.BlockSize, temporary.BlockSize = 29, 29
 	temporary.Name, temporary.CIDR = "blue-temporary", netip.MustParsePrefix("10.0.0.0/23")
 	set := func(p pool.Spec, disabled bool) {
 		p.Disabled = disabled
-		require.NoError(t, w.a.SetPool(p))
+		must.NoError(t, w.a.SetPool(p))
 	}
 	move := func(p pool.Spec, nodes []string) {
 		back, err := w.Vacate(p.CIDR, nodes)
-		require.NoError(t, err)
-		require.Empty(t, w.refused(back))
+		must.NoError(t, err)
+		must.SliceEmpty(t, w.refused(back))
 	}
 	const as = "As a change of the block size of blue (-resize-pool) this is step %d of 8. Next: "
 	step := func(n int, says, next string) {
 		t.Helper()
 		got := checked(t, w)
-		require.Contains(t, got, says)
+		must.StrContains(t, got, says)
 		if n == 2 {
-			require.Contains(t, got, "If pool blue is to go, this is step 2 of 8. Next: "+next)
+			must.StrContains(t, got, "If pool blue is to go, this is step 2 of 8. Next: "+next)
 			return
 		}
-		require.Contains(t, got, fmt.Sprintf(as, n)+next)
+		must.StrContains(t, got, fmt.Sprintf(as, n)+next)
 	}
 	set(temporary, false)
 	step(2, "Pools blue and blue-temporary are both enabled, and 314 of 314 pods still in pool blue and 37 tunnels on 37 nodes: node-21, node-23, ", `calicoctl patch ippool blue -p '{"spec":{"disabled":true}}'`)
@@ -97,7 +97,7 @@ func TestProgressOfResizing(t *testing.T) {
 	move(temporary, order[5:])
 	step(8, "No pod or tunnel of a node is in pool blue-temporary any more.", "calicoctl ipam show --show-blocks calicoctl delete ippool blue-temporary")
 	w.a.DeletePool("blue-temporary")
-	require.Empty(t, checked(t, w))
+	must.Eq(t, "", checked(t, w))
 }
 
 // TestProgressOfMigration: after each step of -migrate-pool, whatever the pools are
@@ -106,54 +106,54 @@ func TestProgressOfMigration(t *testing.T) {
 	property.Slow(t)
 	w := sampleWorld(t)
 	old, err := w.poolCalled("blue")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for _, name := range []string{"blue-new", "red"} {
 		w := sampleWorld(t)
 		made, disabled := old, old
 		made.Name, made.CIDR, disabled.Disabled = name, netip.MustParsePrefix("10.40.0.0/22"), true
-		require.NoError(t, w.a.SetPool(made))
+		must.NoError(t, w.a.SetPool(made))
 		if got := checked(t, w); name == "red" {
-			require.Empty(t, got, "two pools are no migration")
+			must.Eq(t, "", got, must.Sprint("two pools are no migration"))
 		} else {
-			require.Contains(t, got, "If pool blue is to go, this is step 2 of 5. Next: calicoctl patch ippool blue ")
+			must.StrContains(t, got, "If pool blue is to go, this is step 2 of 5. Next: calicoctl patch ippool blue ")
 		}
-		require.NoError(t, w.a.SetPool(disabled))
+		must.NoError(t, w.a.SetPool(disabled))
 		order := w.drainOrder(w.standing(old))
 		back, err := w.Vacate(old.CIDR, order[:30])
-		require.NoError(t, err)
-		require.Empty(t, w.refused(back))
+		must.NoError(t, err)
+		must.SliceEmpty(t, w.refused(back))
 		got := checked(t, w)
-		require.Contains(t, got, map[string]string{"blue-new": "76 of 314", "red": "76 of 285"}[name]+" pods still in pool blue and 7 tunnels on 7 nodes: "+order[30]+", ", "some went to green")
-		require.Contains(t, got, "As a move to "+name+" (-migrate-pool) this is step 3 of 5. Next: kubectl drain "+order[30]+" --ignore-daemonsets --delete-emptydir-data --dry-run=server")
+		must.StrContains(t, got, map[string]string{"blue-new": "76 of 314", "red": "76 of 285"}[name]+" pods still in pool blue and 7 tunnels on 7 nodes: "+order[30]+", ", must.Sprint("some went to green"))
+		must.StrContains(t, got, "As a move to "+name+" (-migrate-pool) this is step 3 of 5. Next: kubectl drain "+order[30]+" --ignore-daemonsets --delete-emptydir-data --dry-run=server")
 		if name == "red" {
 			w.a.DeletePool("blue") // too early
 			got = checked(t, w)
-			require.Contains(t, got, "blocks lie in no pool, with ")
-			require.Contains(t, got, "As a move to another pool (-migrate-pool) this is step 3 of 5, which was left out. Next: kubectl drain")
+			must.StrContains(t, got, "blocks lie in no pool, with ")
+			must.StrContains(t, got, "As a move to another pool (-migrate-pool) this is step 3 of 5, which was left out. Next: kubectl drain")
 			continue
 		}
 		back, err = w.Vacate(old.CIDR, order[30:])
-		require.NoError(t, err)
-		require.Empty(t, w.refused(back))
-		require.Contains(t, checked(t, w), "As a move to blue-new (-migrate-pool) this is step 5 of 5. Next: calicoctl delete ippool blue")
+		must.NoError(t, err)
+		must.SliceEmpty(t, w.refused(back))
+		must.StrContains(t, checked(t, w), "As a move to blue-new (-migrate-pool) this is step 5 of 5. Next: calicoctl delete ippool blue")
 		w.a.DeletePool("blue")
-		require.Empty(t, checked(t, w))
+		must.Eq(t, "", checked(t, w))
 	}
 
 	// Merely disabled.
 	green, err := w.poolCalled("green")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	green.Disabled = true
-	require.NoError(t, w.a.SetPool(green))
+	must.NoError(t, w.a.SetPool(green))
 	got := checked(t, w)
-	require.Contains(t, got, "Pool green is disabled")
+	must.StrContains(t, got, "Pool green is disabled")
 	old.Disabled = true
-	require.NoError(t, w.a.SetPool(old))
+	must.NoError(t, w.a.SetPool(old))
 	got = checked(t, w)
-	require.Contains(t, got, "Pool blue is disabled, with 314 of 314 pods still in pool blue and 37 tunnels on 37 nodes")
-	require.Contains(t, got, "and no enabled pool is for pods of node-21, ")
-	require.Contains(t, got, "what restarts there gets no address.")
-	require.NotContains(t, got, "As a move")
+	must.StrContains(t, got, "Pool blue is disabled, with 314 of 314 pods still in pool blue and 37 tunnels on 37 nodes")
+	must.StrContains(t, got, "and no enabled pool is for pods of node-21, ")
+	must.StrContains(t, got, "what restarts there gets no address.")
+	must.StrNotContains(t, got, "As a move")
 }
 
 // TestProgressOfOldBlocks: blocks of the size that a pool had before, in text, JSON and on
@@ -162,19 +162,19 @@ func TestProgressOfOldBlocks(t *testing.T) {
 	const file = "../../../testdata/field/04-old-blocks-after-a-new-block-size.yaml"
 	page := filepath.Join(t.TempDir(), "report.html")
 	_, inJSON, errs := do("-f", file, "-check", "-json", "-o", page)
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 	var r result
-	require.NoError(t, json.Unmarshal([]byte(inJSON), &r))
-	require.Len(t, r.Moves, 1)
-	require.Equal(t, []any{"main", 3, 8, 2, 3, []string{"n2", "n3"}}, []any{r.Moves[0].Pool, r.Moves[0].Step, r.Moves[0].Steps, r.Moves[0].Pods, r.Moves[0].Of, r.Moves[0].Nodes})
+	must.NoError(t, json.Unmarshal([]byte(inJSON), &r))
+	must.Len(t, 1, r.Moves)
+	must.Eq(t, []any{"main", 3, 8, 2, 3, []string{"n2", "n3"}}, []any{r.Moves[0].Pool, r.Moves[0].Step, r.Moves[0].Steps, r.Moves[0].Pods, r.Moves[0].Of, r.Moves[0].Nodes})
 	html, err := os.ReadFile(page)
-	require.NoError(t, err)
-	require.Contains(t, string(html), "this is step 3 of 8, which was left out; -check has the commands.")
+	must.NoError(t, err)
+	must.StrContains(t, string(html), "this is step 3 of 8, which was left out; -check has the commands.")
 	_, out, errs := do("-f", file, "-check")
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 	out = strings.Join(strings.Fields(out), " ")
-	require.Contains(t, out, "of another size left, with 2 of 3 pods: it was made anew before they were gone, on n2, n3.")
-	require.Contains(t, out, "As a change of the block size (-resize-pool) this is step 3 of 8, which was left out. Next: kubectl drain n2 ")
+	must.StrContains(t, out, "of another size left, with 2 of 3 pods: it was made anew before they were gone, on n2, n3.")
+	must.StrContains(t, out, "As a change of the block size (-resize-pool) this is step 3 of 8, which was left out. Next: kubectl drain n2 ")
 }
 
 // TestResizeProcedure: each step with what came of it here, and what is refused where one
@@ -182,9 +182,9 @@ func TestProgressOfOldBlocks(t *testing.T) {
 func TestResizeProcedure(t *testing.T) {
 	property.Slow(t)
 	status, r := ask(t, "-gc", "-resize-pool", "blue:29")
-	require.Zero(t, status)
+	must.Zero(t, status)
 	c := r.Steps[1]
-	require.Len(t, c.Procedure, stepsOfResizing)
+	must.Len(t, stepsOfResizing, c.Procedure)
 	for i, want := range []struct{ do, early, result string }{
 		{"Make pool blue-temporary", "", "has room for 64 blocks of /29"},
 		{"Disable pool blue.", "before pool blue-temporary is there, one more pod on each node is refused on 27 nodes", "none would be refused"},
@@ -195,14 +195,14 @@ func TestResizeProcedure(t *testing.T) {
 		{"Restart the pods of all nodes once more", "before pool blue-temporary is disabled", "57 blocks of blue are used"},
 		{"then delete pool blue-temporary.", "without its NAT", "7 blocks left of blue"},
 	} {
-		require.Contains(t, c.Procedure[i].Do, want.do)
-		require.Contains(t, c.Procedure[i].Early, want.early)
-		require.Contains(t, c.Procedure[i].Result, want.result)
+		must.StrContains(t, c.Procedure[i].Do, want.do)
+		must.StrContains(t, c.Procedure[i].Early, want.early)
+		must.StrContains(t, c.Procedure[i].Result, want.result)
 	}
 	// What stands in the way stops it where it would.
 	_, r = ask(t, "-resize-pool", "blue:29")
-	require.Contains(t, r.Steps[0].Procedure[3].Result, "6 blocks are of blue left")
-	require.Empty(t, r.Steps[0].Procedure[4].Result)
+	must.StrContains(t, r.Steps[0].Procedure[3].Result, "6 blocks are of blue left")
+	must.Eq(t, "", r.Steps[0].Procedure[4].Result)
 }
 
 // TestMovesOfThoseWhoAsk: pods that ask for the pool are moved with it, and those that ask
@@ -210,19 +210,19 @@ func TestResizeProcedure(t *testing.T) {
 func TestMovesOfThoseWhoAsk(t *testing.T) {
 	manual := strings.Replace(asked(`ipv4pools: '["default"]'`), "nodeSelector: all()", "assignmentMode: Manual, nodeSelector: all()", 1)
 	status, out, _ := about(manual, "-migrate-pool", "default:10.80.0.0/24")
-	require.Zero(t, status, out)
-	require.Contains(t, out, "2 addresses of pool default, on 1 node, would move to default-new 10.80.0.0/24")
+	must.Zero(t, status, must.Sprint(out))
+	must.StrContains(t, out, "2 addresses of pool default, on 1 node, would move to default-new 10.80.0.0/24")
 	status, out, _ = about(manual, "-resize-pool", "default:28")
-	require.Zero(t, status, out)
+	must.Zero(t, status, must.Sprint(out))
 
 	fixed := asked(`ipAddrs: '["10.64.0.11"]'`)
 	status, out, _ = about(fixed, "-migrate-pool", "default:10.80.0.0/24")
-	require.Equal(t, 1, status)
-	require.Contains(t, out, "shop/db-0 on n1: its annotation asks for 10.64.0.11, which no enabled pool has")
+	must.Eq(t, 1, status)
+	must.StrContains(t, out, "shop/db-0 on n1: its annotation asks for 10.64.0.11, which no enabled pool has")
 	status, out, _ = about(fixed, "-resize-pool", "default:28")
-	require.Zero(t, status, out)
-	require.Contains(t, out, "1 is refused: shop/db-0, its annotation asks for 10.64.0.11, which no enabled pool has")
-	require.Contains(t, out, "pods with addresses")
+	must.Zero(t, status, must.Sprint(out))
+	must.StrContains(t, out, "1 is refused: shop/db-0, its annotation asks for 10.64.0.11, which no enabled pool has")
+	must.StrContains(t, out, "pods with addresses")
 }
 
 // TestSpare: a temporary pool goes where nothing is.
@@ -237,14 +237,14 @@ func TestSpare(t *testing.T) {
 		{"", "fd00:10::/112", "fd00:10::/112"},
 	} {
 		l := snapshot.NewLoader(snapshot.Options{})
-		require.NoError(t, l.Add("x", strings.NewReader(asked("")+c.text)))
+		must.NoError(t, l.Add("x", strings.NewReader(asked("")+c.text)))
 		s, err := l.Snapshot()
-		require.NoError(t, err)
+		must.NoError(t, err)
 		w, err := newWorld(s)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		got, found := w.spare(netip.MustParsePrefix(c.like), map[bool]int{false: 26, true: 122}[strings.Contains(c.like, "::")])
-		require.True(t, found)
-		require.Equal(t, c.want, got.String(), c)
+		must.True(t, found)
+		must.Eq(t, c.want, got.String(), must.Sprint(c))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
@@ -98,25 +98,25 @@ func TestCalico(t *testing.T) {
 		{small + informationOf("tigera"), nil, "Calico v3.33: ClusterInformation default says tigera, which is not understood; so it is taken to be the newest, v3.33; -calico chooses another. POOL"},
 	} {
 		status, out, errs := about(c.text, c.args...)
-		require.Zero(t, status, errs)
-		require.Empty(t, errs)
-		require.Contains(t, out, c.want)
+		must.Zero(t, status, must.Sprint(errs))
+		must.Eq(t, "", errs)
+		must.StrContains(t, out, c.want)
 
 		_, text, _ := about(c.text, append([]string{"-json"}, c.args...)...)
 		var r result
-		require.NoError(t, json.Unmarshal([]byte(text), &r))
-		require.True(t, strings.HasPrefix(c.want, "Calico "+r.Calico.Version+": "), r.Calico.Version)
-		require.Contains(t, out, r.Calico.Why)
-		require.Contains(t, out, r.Calico.Warning)
+		must.NoError(t, json.Unmarshal([]byte(text), &r))
+		must.True(t, strings.HasPrefix(c.want, "Calico "+r.Calico.Version+": "), must.Sprint(r.Calico.Version))
+		must.StrContains(t, out, r.Calico.Why)
+		must.StrContains(t, out, r.Calico.Warning)
 	}
 	for args, want := range map[string]string{
 		"-calico v3.28":  "whatif: -calico v3.28: the cluster cannot run it: IPAMConfig default has ipCooldownSeconds 30; Calico v3.33 is the first release with that",
 		"-calico tigera": "-calico tigera: must be a release of Calico such as v3.28",
 	} {
 		status, out, errs := about(small+cooldownOf30, strings.Fields(args)...)
-		require.Equal(t, 2, status)
-		require.Empty(t, out)
-		require.Contains(t, errs, want)
+		must.Eq(t, 2, status)
+		must.Eq(t, "", out)
+		must.StrContains(t, errs, want)
 	}
 }
 
@@ -126,33 +126,33 @@ func TestByRelease(t *testing.T) {
 	for release, refused := range map[string]bool{"v3.28": true, "v3.31": true, "v3.32": false, "v3.33": false} {
 		for _, args := range [][]string{{"-calico", release}, nil} {
 			status, out, _ := about(small+informationOf(release), append(args, "-strict")...)
-			require.Equal(t, refused, status == 1, "%s %v", release, args)
-			require.Equal(t, refused, strings.Contains(out, "one more pod on b: no block is left to claim"), out)
+			must.Eq(t, refused, status == 1, must.Sprintf("%s %v", release, args))
+			must.Eq(t, refused, strings.Contains(out, "one more pod on b: no block is left to claim"), must.Sprint(out))
 		}
 	}
 	status, out, _ := about(small, "-calico", "v3.28", "-cooldown", "30s")
-	require.Equal(t, 1, status)
-	require.Contains(t, out, "the change itself: invalid ipCooldownSeconds \"30\": Calico v3.28 has no ipCooldownSeconds; v3.33 is the first release that does")
+	must.Eq(t, 1, status)
+	must.StrContains(t, out, "the change itself: invalid ipCooldownSeconds \"30\": Calico v3.28 has no ipCooldownSeconds; v3.33 is the first release that does")
 
 	w := worldOf(t, small+handleOf("z", "10.0.0.0/29: 1")+informationOf("v3.26.1"))
-	require.Equal(t, "v3.26.1", w.a.Calico().String())
+	must.Eq(t, "v3.26.1", w.a.Calico().String())
 	trial, err := w.trial()
-	require.NoError(t, err)
-	require.Equal(t, w.a.Calico(), trial.a.Calico())
+	must.NoError(t, err)
+	must.Eq(t, w.a.Calico(), trial.a.Calico())
 	gone, err := w.Collect()
-	require.NoError(t, err)
-	require.Equal(t, 1, gone.Handles)
-	require.Equal(t, "v3.26.1", w.a.Calico().String())
+	must.NoError(t, err)
+	must.Eq(t, 1, gone.Handles)
+	must.Eq(t, "v3.26.1", w.a.Calico().String())
 }
 
 func worldOf(t *testing.T, text string) *world {
 	t.Helper()
 	l := snapshot.NewLoader(snapshot.Options{})
-	require.NoError(t, l.Add("x.yaml", strings.NewReader(text)))
+	must.NoError(t, l.Add("x.yaml", strings.NewReader(text)))
 	s, err := l.Snapshot()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	w, err := newWorld(s)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	return w
 }
 
@@ -170,49 +170,49 @@ func TestHandles(t *testing.T) {
 		"v3.33":   "They are left from releases before v3.33, or from requests that a block could serve only in part. ",
 	} {
 		status, out, _ := about(text, "-check", "-calico", release)
-		require.Zero(t, status)
-		require.Contains(t, out, counted+want+end)
+		must.Zero(t, status)
+		must.StrContains(t, out, counted+want+end)
 	}
 	_, out, _ := about(text, "-calico", "v3.28")
-	require.NotContains(t, out, "handles", "only a check counts them")
+	must.StrNotContains(t, out, "handles", must.Sprint("only a check counts them"))
 
 	_, out, _ = about(small+handleOf("hX", "10.0.0.0/29: 1"), "-check", "-calico", "v3.28")
-	require.NotContains(t, out, "no address at all")
+	must.StrNotContains(t, out, "no address at all")
 	_, out, _ = about(small+handleOf("hX", "10.0.0.0/29: 2"), "-check", "-calico", "v3.33")
-	require.Contains(t, out, "of 1 handle, 1 counts more than it holds. They")
-	require.NotContains(t, out, "-gc clears")
+	must.StrContains(t, out, "of 1 handle, 1 counts more than it holds. They")
+	must.StrNotContains(t, out, "-gc clears")
 	// Another handle's id in other letters is the same handle.
 	_, out, _ = about(small+handleOf("Hx", "10.0.0.0/29: 1"), "-json", "-check")
-	require.Contains(t, out, `"handles": { "total": 1, "withoutAddresses": 0, "countMore": 0 }`)
+	must.StrContains(t, out, `"handles": { "total": 1, "withoutAddresses": 0, "countMore": 0 }`)
 
 	// The address of hX has leaked here. Cleaning empties the handle, but in the real
 	// cluster it holds an address.
 	_, out, _ = about(text+pod, "-gc", "-check")
-	require.Contains(t, out, "1 address that leaked, 1 block, 0 stale affinities and 3 handles without addresses were given back.")
-	require.Contains(t, out, "first as it stands here, which changes nothing, then without --dry-run.")
-	require.Equal(t, 4, strings.Count(out, "--dry-run=server"), "of the check, and of the cleaning")
-	require.Contains(t, out, "kubectl delete ipamhandle gone1 --dry-run=server kubectl delete ipamhandle gone2 --dry-run=server")
+	must.StrContains(t, out, "1 address that leaked, 1 block, 0 stale affinities and 3 handles without addresses were given back.")
+	must.StrContains(t, out, "first as it stands here, which changes nothing, then without --dry-run.")
+	must.Eq(t, 4, strings.Count(out, "--dry-run=server"), must.Sprint("of the check, and of the cleaning"))
+	must.StrContains(t, out, "kubectl delete ipamhandle gone1 --dry-run=server kubectl delete ipamhandle gone2 --dry-run=server")
 	_, out, _ = about(text, "-gc", "-gc")
-	require.Equal(t, 2, strings.Count(out, "--dry-run=server"), "the second has nothing left")
+	must.Eq(t, 2, strings.Count(out, "--dry-run=server"), must.Sprint("the second has nothing left"))
 	_, out, _ = about(small, "-gc")
-	require.NotContains(t, out, "dry-run")
+	must.StrNotContains(t, out, "dry-run")
 
 	// Where blocks may be missing nothing is to be deleted.
 	_, out, _ = about(handleOf("gone", "10.0.0.0/29: 1"), "-gc")
-	require.NotContains(t, out, "dry-run")
-	require.Contains(t, out, "0 handles without addresses were given back. Whether handles hold what they count was not looked at: of the blocks, none are among the resources (kubectl get ipamblocks -o yaml).")
+	must.StrNotContains(t, out, "dry-run")
+	must.StrContains(t, out, "0 handles without addresses were given back. Whether handles hold what they count was not looked at: of the blocks, none are among the resources (kubectl get ipamblocks -o yaml).")
 	_, out, _ = about(text+"---\napiVersion: v1\nkind: Node\nmetadata: {name: a, labels: {other: x}}\n", "-gc", "-lenient")
-	require.NotContains(t, out, "dry-run")
+	must.StrNotContains(t, out, "dry-run")
 
 	many := small
 	for i := range most + 3 {
 		many += handleOf(fmt.Sprintf("gone-%02d", i), "10.0.0.0/29: 1")
 	}
 	_, out, _ = about(many, "-gc")
-	require.Equal(t, most, strings.Count(out, "--dry-run=server"))
-	require.Contains(t, out, "… and 3 more; -json has all")
+	must.Eq(t, most, strings.Count(out, "--dry-run=server"))
+	must.StrContains(t, out, "… and 3 more; -json has all")
 	_, out, _ = about(many, "-gc", "-json")
-	require.Equal(t, most+3, strings.Count(out, "--dry-run=server"))
+	must.Eq(t, most+3, strings.Count(out, "--dry-run=server"))
 }
 
 // TestSurplusOfOldReleases: what releases before v3.33 leave behind is what is counted.
@@ -221,17 +221,17 @@ func TestSurplusOfOldReleases(t *testing.T) {
 		w := worldOf(t, small)
 		c := w.a.Cluster()
 		a, err := ipam.Restore(c, ipam.Options{Now: w.Clock().Now, Calico: version})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		v4, _, err := a.AutoAssign(ipam.AutoAssignArgs{Host: "a", Num4: 3, Handle: "batch", Use: pool.Workload})
-		require.NoError(t, err)
+		must.NoError(t, err)
 		var releases []ipam.Release
 		for _, ip := range v4.IPs {
 			releases = append(releases, ipam.Release{IP: ip.Addr(), Handle: "batch"})
 		}
 		_, _, err = a.ReleaseIPs(releases...)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		w.a = a
-		require.Equal(t, want, w.handleFigures().Empty, version)
+		must.Eq(t, want, w.handleFigures().Empty, must.Sprint(version))
 	}
 }
 
@@ -241,27 +241,27 @@ func TestHarmlessAndSkipped(t *testing.T) {
 	const other = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
 	text := "Error from server (NotFound): nothing of the kind\n" + small + other + other
 	_, out, _ := about(text)
-	require.NotContains(t, out, "not as")
-	require.Contains(t, out, "Note: objects of other kinds were skipped: 2 Deployment, 2 Secret.")
+	must.StrNotContains(t, out, "not as")
+	must.StrContains(t, out, "Note: objects of other kinds were skipped: 2 Deployment, 2 Secret.")
 	_, out, _ = about(text, "-check")
-	require.Equal(t, 1, strings.Count(out, "objects of other kinds were skipped: 2 Deployment, 2 Secret."))
+	must.Eq(t, 1, strings.Count(out, "objects of other kinds were skipped: 2 Deployment, 2 Secret."))
 	_, out, _ = about(text, "-json")
-	require.Contains(t, out, `"skipped": { "Deployment": 2, "Secret": 2 }`)
+	must.StrContains(t, out, `"skipped": { "Deployment": 2, "Secret": 2 }`)
 	_, out, _ = about(small)
-	require.NotContains(t, out, "skipped")
+	must.StrNotContains(t, out, "skipped")
 
 	harmful := text + "---\napiVersion: v1\nkind: Node\nmetadata: {name: a, labels: {other: x}}\n"
 	_, out, _ = about(harmful, "-lenient")
-	require.Contains(t, out, "Note: 1 thing is not as it should be in the files; -check names them.")
+	must.StrContains(t, out, "Note: 1 thing is not as it should be in the files; -check names them.")
 }
 
 // TestField: a dump as people have it names its release.
 func TestField(t *testing.T) {
 	text, err := os.ReadFile(filepath.FromSlash("../../../testdata/field/08-other-kinds-beside.yaml"))
-	require.NoError(t, err)
+	must.NoError(t, err)
 	_, out, _ := about(string(text))
-	require.Contains(t, out, "Calico v3.27.0: ClusterInformation default says v3.27.0. POOL")
-	require.Contains(t, out, "Note: objects of other kinds were skipped: 1 FelixConfiguration.")
+	must.StrContains(t, out, "Calico v3.27.0: ClusterInformation default says v3.27.0. POOL")
+	must.StrContains(t, out, "Note: objects of other kinds were skipped: 1 FelixConfiguration.")
 }
 
 // TestHandlesOfTheLastDay: where handles say when they were made, the page says how
@@ -272,9 +272,9 @@ func TestHandlesOfTheLastDay(t *testing.T) {
 	}
 	text := small + made("old", "2026-11-01T00:00:00Z") + made("new", "2026-11-27T12:00:00Z") + made("newest", "2026-11-28T00:00:00Z")
 	_, out, errs := about(text, "-check", "-calico", "v3.31")
-	require.Contains(t, strings.Join(strings.Fields(out), " "), "Of those without an address 2 were made in the last day: so many a day stay behind.", errs)
+	must.StrContains(t, strings.Join(strings.Fields(out), " "), "Of those without an address 2 were made in the last day: so many a day stay behind.", must.Sprint(errs))
 	_, out, _ = about(text, "-check", "-calico", "v3.33")
-	require.NotContains(t, out, "last day")
+	must.StrNotContains(t, out, "last day")
 	_, out, _ = about(small+handleOf("gone", "10.0.0.0/29: 1"), "-check", "-calico", "v3.31")
-	require.NotContains(t, out, "last day")
+	must.StrNotContains(t, out, "last day")
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // usual is a cluster of two families as Calico's installers name it, with pools that are
@@ -46,13 +46,13 @@ func TestWidth(t *testing.T) {
 		"-add-pool new-ipv4-ippool:10.244.0.0/16:26", "-scale 3 -explain-node " + node, "-scale 70 -remove-node " + node,
 	} {
 		status, out, errs := raw(usual, strings.Fields(args)...)
-		require.NotEqual(t, 2, status, errs)
+		must.NotEq(t, 2, status, must.Sprint(errs))
 		for line := range strings.Lines(out) {
-			require.LessOrEqual(t, len([]rune(line)), width+len("\n"), "%s: %s", args, line)
+			must.LessEq(t, width+len("\n"), len([]rune(line)), must.Sprintf("%s: %s", args, line))
 		}
 	}
 	_, out, _ := raw(usual)
-	require.Contains(t, out, `
+	must.StrContains(t, out, `
 POOL
   CIDR                       SIZE   BLOCKS   CLAIMED   EMPTY   ONE POD   FREE
 default-ipv4-ippool
@@ -63,7 +63,7 @@ old-ipv4-ippool (disabled)
   192.168.64.0/18            /26    256      0         0       0         256
 `)
 	_, out, _ = raw(usual, "-summary")
-	require.Contains(t, out, "\nzone-x-ipv4-ippool (selects no node)\n  192.168.0.0/18            256     256     0              0         0\n")
+	must.StrContains(t, out, "\nzone-x-ipv4-ippool (selects no node)\n  192.168.0.0/18            256     256     0              0         0\n")
 }
 
 // TestTableLayouts: the first layout that fits, and all names as they are if none does.
@@ -81,10 +81,10 @@ func TestTableLayouts(t *testing.T) {
 		{"rounded", [][]string{{"A", "B", "C"}, {long(70), long(60), "12345678901234567890"}}, "A\n  B" + strings.Repeat(" ", 62) + "C\n" + long(70) + "\n  " + long(60) + "   1.2e19\n"},
 		{"too long", [][]string{{"A", "B"}, {long(81), "12345678"}}, "A\n  B\n" + long(81) + "\n  12345678\n"},
 	} {
-		require.Equal(t, c.want, tableText(c.rows), c.name)
+		must.Eq(t, c.want, tableText(c.rows), must.Sprint(c.name))
 	}
 	// What a name holds does not break its row.
 	var out strings.Builder
 	(&printer{out: &out}).table([]string{"A", "B"}, [][]string{{"x\ny\tz", long(80)}})
-	require.Equal(t, "A\n  B\n"+`x\ny\tz`+"\n  "+long(80)+"\n", out.String())
+	must.Eq(t, "A\n  B\n"+`x\ny\tz`+"\n  "+long(80)+"\n", out.String())
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam/snapshot"
@@ -36,12 +36,12 @@ func do(args ...string) (status int, stdout, stderr string) {
 func ask(t *testing.T, args ...string) (int, result) {
 	t.Helper()
 	status, out, errs := do(append([]string{"-f", sample, "-json"}, args...)...)
-	require.Empty(t, errs)
+	must.Eq(t, "", errs)
 	var r result
-	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	must.NoError(t, json.Unmarshal([]byte(out), &r))
 	for _, c := range r.Steps {
 		if len(c.Refused) > 0 {
-			require.Equal(t, 1, status)
+			must.Eq(t, 1, status)
 		}
 	}
 	return status, r
@@ -49,12 +49,12 @@ func ask(t *testing.T, args ...string) (int, result) {
 
 func TestAsItStands(t *testing.T) {
 	var stdout bytes.Buffer
-	require.Zero(t, run([]string{"-f", sample}, nil, &stdout, io.Discard))
+	must.Zero(t, run([]string{"-f", sample}, nil, &stdout, io.Discard))
 	status, out, errs := do("-f", sample)
-	require.Zero(t, status)
-	require.Empty(t, errs)
-	require.Equal(t, out, stdout.String(), "YAML and JSON")
-	require.Equal(t, `== The cluster as it stands (2026-06-01 09:16:43)
+	must.Zero(t, status)
+	must.Eq(t, "", errs)
+	must.Eq(t, out, stdout.String(), must.Sprint("YAML and JSON"))
+	must.Eq(t, `== The cluster as it stands (2026-06-01 09:16:43)
 
 Calico v3.33.0: ClusterInformation default says v3.33.0.
 
@@ -98,131 +98,131 @@ node-old   node-02    4
 // TestStrictDrain: the question of day 1000, and who is refused.
 func TestStrictDrain(t *testing.T) {
 	status, out, errs := do("-f", sample, "-strict", "-drain", "node-07")
-	require.Equal(t, 1, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "\n== -strict\n\n59 pods have borrowed addresses; if they started again on their nodes, 57 would\nbe refused.\n")
+	must.Eq(t, 1, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "\n== -strict\n\n59 pods have borrowed addresses; if they started again on their nodes, 57 would\nbe refused.\n")
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(line)), width+1, line)
+		must.LessEq(t, width+1, len([]rune(line)), must.Sprint(line))
 	}
-	require.Contains(t, out, "strict affinity   off      on\n")
-	require.Contains(t, out, "\n== -drain node-07\n\n8 pods moved from node-07 to other nodes, 2 could not.\n")
-	require.Contains(t, out, "\nREFUSED: 2\n  shop/web-07-3 on node-35: no block is left to claim, and strict affinity\n    forbids borrowing\n")
+	must.StrContains(t, out, "strict affinity   off      on\n")
+	must.StrContains(t, out, "\n== -drain node-07\n\n8 pods moved from node-07 to other nodes, 2 could not.\n")
+	must.StrContains(t, out, "\nREFUSED: 2\n  shop/web-07-3 on node-35: no block is left to claim, and strict affinity\n    forbids borrowing\n")
 
 	_, r := ask(t, "-strict", "-drain", "node-07")
-	require.True(t, r.Steps[0].After.Strict)
-	require.Len(t, r.Steps[1].Moved, 8)
-	require.Equal(t, r.Cluster.Pods-2, r.Steps[1].After.Pods)
+	must.True(t, r.Steps[0].After.Strict)
+	must.Len(t, 8, r.Steps[1].Moved)
+	must.Eq(t, r.Cluster.Pods-2, r.Steps[1].After.Pods)
 
 	// In the other order the drained node asks while it still may borrow.
 	_, r = ask(t, "-drain", "node-07", "-strict")
-	require.Empty(t, r.Steps[0].Refused)
-	require.NotEmpty(t, r.Steps[1].Refused)
+	must.SliceEmpty(t, r.Steps[0].Refused)
+	must.SliceNotEmpty(t, r.Steps[1].Refused)
 }
 
 func TestSteps(t *testing.T) {
 	t.Run("strict off", func(t *testing.T) {
 		status, r := ask(t, "-strict=false")
-		require.Zero(t, status)
-		require.False(t, r.Steps[0].After.Strict)
+		must.Zero(t, status)
+		must.False(t, r.Steps[0].After.Strict)
 	})
 	t.Run("add-nodes", func(t *testing.T) {
 		status, r := ask(t, "-add-nodes", "3:node-%d:zone=b,x=")
-		require.Zero(t, status)
-		require.Equal(t, 43, r.Steps[0].After.Nodes)
-		require.Len(t, r.Steps[0].After.Families[0].NodesWithoutBlock, 9, "no block of IPv4 is left")
+		must.Zero(t, status)
+		must.Eq(t, 43, r.Steps[0].After.Nodes)
+		must.Len(t, 9, r.Steps[0].After.Families[0].NodesWithoutBlock, must.Sprint("no block of IPv4 is left"))
 		status, r = ask(t, "-add-pool", "red:10.30.0.0/27:28", "-add-nodes", "3:node-%d")
-		require.Zero(t, status)
-		require.Contains(t, r.Steps[1].Says[0], "3 nodes came, of which 2 live in a block of their own")
+		must.Zero(t, status)
+		must.StrContains(t, r.Steps[1].Says[0], "3 nodes came, of which 2 live in a block of their own")
 	})
 	t.Run("add-nodes where all is full", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-strict", "-add-nodes", "2:new-%d")
-		require.Equal(t, 1, status)
-		require.Equal(t, refusal{"vxlanTunnelAddress", "new-0", "no block is left to claim, and strict affinity forbids borrowing"}, r.Steps[1].Refused[0])
+		must.Eq(t, 1, status)
+		must.Eq(t, refusal{"vxlanTunnelAddress", "new-0", "no block is left to claim, and strict affinity forbids borrowing"}, r.Steps[1].Refused[0])
 	})
 	t.Run("remove-node", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-remove-node", "node-07")
-		require.Zero(t, status)
-		require.Equal(t, 39, r.Steps[0].After.Nodes)
-		require.Len(t, r.Steps[0].Moved, 10)
-		require.Positive(t, r.Steps[0].After.Families[0].Headroom.Int64(), "its blocks are free")
+		must.Zero(t, status)
+		must.Eq(t, 39, r.Steps[0].After.Nodes)
+		must.Len(t, 10, r.Steps[0].Moved)
+		must.Positive(t, r.Steps[0].After.Families[0].Headroom.Int64(), must.Sprint("its blocks are free"))
 		_, r = ask(t, "-drain", "node-07", "-remove-node", "node-07")
-		require.Empty(t, r.Steps[1].Moved)
-		require.Equal(t, 39, r.Steps[1].After.Nodes)
+		must.SliceEmpty(t, r.Steps[1].Moved)
+		must.Eq(t, 39, r.Steps[1].After.Nodes)
 	})
 	t.Run("remove every node", func(t *testing.T) {
 		_, small := ask(t, "-scale", "0")
-		require.Zero(t, small.Steps[0].After.Pods)
+		must.Zero(t, small.Steps[0].After.Pods)
 	})
 	t.Run("scale", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-scale", "5")
-		require.Zero(t, status)
-		require.LessOrEqual(t, r.Steps[0].After.Pods, 5*40)
+		must.Zero(t, status)
+		must.LessEq(t, 5*40, r.Steps[0].After.Pods)
 		status, r = ask(t, "-scale", "14")
-		require.Equal(t, 1, status)
-		require.Contains(t, r.Steps[0].Refused[0].Why, "every address is taken in 10.10.0.0/23")
+		must.Eq(t, 1, status)
+		must.StrContains(t, r.Steps[0].Refused[0].Why, "every address is taken in 10.10.0.0/23")
 	})
 	t.Run("disable-pool", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-disable-pool", "blue")
-		require.Equal(t, 1, status)
-		require.Contains(t, r.Steps[0].Says[0], "have addresses of blue")
-		require.True(t, r.Steps[0].After.Pools[0].Disabled)
+		must.Eq(t, 1, status)
+		must.StrContains(t, r.Steps[0].Says[0], "have addresses of blue")
+		must.True(t, r.Steps[0].After.Pools[0].Disabled)
 	})
 	t.Run("max-blocks-per-host", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-max-blocks-per-host", "1")
-		require.Equal(t, 1, status)
-		require.Contains(t, r.Steps[0].Refused[0].Why, "needs strictAffinity")
+		must.Eq(t, 1, status)
+		must.StrContains(t, r.Steps[0].Refused[0].Why, "needs strictAffinity")
 		_, r = ask(t, "-strict", "-max-blocks-per-host", "1")
-		require.Empty(t, r.Steps[1].Refused)
+		must.SliceEmpty(t, r.Steps[1].Refused)
 	})
 	t.Run("cooldown", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-cooldown", "0")
-		require.Zero(t, status)
-		require.Contains(t, r.Steps[0].Says[0], "before the change, 190 would be", "of 136 addresses that are free and 57 that cool down")
+		must.Zero(t, status)
+		must.StrContains(t, r.Steps[0].Says[0], "before the change, 190 would be", must.Sprint("of 136 addresses that are free and 57 that cool down"))
 		status, r = ask(t, "-cooldown", "1200")
-		require.Equal(t, 1, status)
-		require.Contains(t, r.Steps[0].Refused[0].Why, "all pods starting again at once")
-		require.Equal(t, 1200, r.Steps[0].After.Cooldown)
+		must.Eq(t, 1, status)
+		must.StrContains(t, r.Steps[0].Refused[0].Why, "all pods starting again at once")
+		must.Eq(t, 1200, r.Steps[0].After.Cooldown)
 		_, out, _ := do("-f", sample, "-cooldown", "60s", "-strict", "-max-blocks", "3")
-		require.Contains(t, out, "\nFIGURE     BEFORE   AFTER\ncooldown   5m       1m\n")
-		require.Contains(t, out, "\nFIGURE                  BEFORE   AFTER\nmost blocks of a node   20       3\n")
+		must.StrContains(t, out, "\nFIGURE     BEFORE   AFTER\ncooldown   5m       1m\n")
+		must.StrContains(t, out, "\nFIGURE                  BEFORE   AFTER\nmost blocks of a node   20       3\n")
 		// 193 IPv4 addresses are free or cool down: no cooldown serves more pods.
 		var refused int
 		_, r = ask(t, "-cooldown", "1s")
 		_, err := fmt.Sscanf(r.Steps[0].Says[0], "if all 335 pods started again at once, %d would be", &refused)
-		require.NoError(t, err)
-		require.GreaterOrEqual(t, refused, 335-193)
+		must.NoError(t, err)
+		must.GreaterEq(t, 335-193, refused)
 	})
 	t.Run("gc", func(t *testing.T) {
 		status, r := ask(t, "-check", "-gc")
-		require.Zero(t, status)
-		require.Equal(t, 17, r.Check.Count("allocated-not-used"))
-		require.Contains(t, r.Steps[0].Says[0], "17 addresses that leaked, 7 blocks, 0 stale affinities and 1 handle without addresses were given back")
-		require.Less(t, r.Steps[0].After.Families[0].InUse, r.Cluster.Families[0].InUse)
+		must.Zero(t, status)
+		must.Eq(t, 17, r.Check.Count("allocated-not-used"))
+		must.StrContains(t, r.Steps[0].Says[0], "17 addresses that leaked, 7 blocks, 0 stale affinities and 1 handle without addresses were given back")
+		must.Less(t, r.Cluster.Families[0].InUse, r.Steps[0].After.Families[0].InUse)
 	})
 	t.Run("resize-pool", func(t *testing.T) {
 		property.Slow(t)
 		status, r := ask(t, "-resize-pool", "blue:29")
-		require.Equal(t, 1, status)
-		require.Contains(t, r.Steps[0].Refused[0].Why, "-gc before this may help")
-		require.Equal(t, r.Cluster, r.Steps[0].After, "left as it was")
+		must.Eq(t, 1, status)
+		must.StrContains(t, r.Steps[0].Refused[0].Why, "-gc before this may help")
+		must.Eq(t, r.Cluster, r.Steps[0].After, must.Sprint("left as it was"))
 
 		status, r = ask(t, "-gc", "-resize-pool", "blue:29")
-		require.Zero(t, status)
-		require.Len(t, r.Steps[1].Blocks, 32)
-		require.Len(t, r.Steps[1].Drain, 37)
-		require.Equal(t, 29, r.Steps[1].After.Pools[0].BlockSize)
-		require.Equal(t, r.Steps[0].After.Pods, r.Steps[1].After.Pods, "all came back")
-		require.Contains(t, r.Steps[1].Says[2], "it fits")
+		must.Zero(t, status)
+		must.Len(t, 32, r.Steps[1].Blocks)
+		must.Len(t, 37, r.Steps[1].Drain)
+		must.Eq(t, 29, r.Steps[1].After.Pools[0].BlockSize)
+		must.Eq(t, r.Steps[0].After.Pods, r.Steps[1].After.Pods, must.Sprint("all came back"))
+		must.StrContains(t, r.Steps[1].Says[2], "it fits")
 
 		status, r = ask(t, "-gc", "-strict", "-resize-pool", "blue:24")
-		require.Equal(t, 1, status)
-		require.Contains(t, r.Steps[2].Says[2], "it does not fit")
+		must.Eq(t, 1, status)
+		must.StrContains(t, r.Steps[2].Says[2], "it does not fit")
 	})
 }
 
@@ -234,26 +234,26 @@ func TestWritten(t *testing.T) {
 		}
 		path := filepath.Join(t.TempDir(), name)
 		status, out, errs := do("-f", sample, "-drain", "node-07", "-json", "-o", path)
-		require.Zero(t, status)
-		require.Empty(t, errs)
+		must.Zero(t, status)
+		must.Eq(t, "", errs)
 		s, err := snapshot.Load(snapshot.Options{}, path)
-		require.NoError(t, err)
-		require.Equal(t, "v3.33.0", s.Calico.String(), "the release goes on")
+		must.NoError(t, err)
+		must.Eq(t, "v3.33.0", s.Calico.String(), must.Sprint("the release goes on"))
 		w, err := newWorld(s)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		var r result
-		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		must.NoError(t, json.Unmarshal([]byte(out), &r))
 		want := r.Steps[0].After
 		got := w.figures()
 		got.Pods = want.Pods // without pods, what leaked looks like them
 		wantText, err := json.Marshal(want)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		gotText, err := json.Marshal(got)
-		require.NoError(t, err)
-		require.JSONEq(t, string(wantText), string(gotText))
+		must.NoError(t, err)
+		must.EqJSON(t, string(wantText), string(gotText))
 		entries, err := os.ReadDir(filepath.Dir(path))
-		require.NoError(t, err)
-		require.Len(t, entries, 1, "nothing else is left there")
+		must.NoError(t, err)
+		must.Len(t, 1, entries, must.Sprint("nothing else is left there"))
 	}
 }
 
@@ -261,25 +261,25 @@ func TestWritten(t *testing.T) {
 // and a cleaning.
 func TestRecordedClusters(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/snapshots/*.v3.yaml.gz")
-	require.NoError(t, err)
-	require.Len(t, files, 16)
+	must.NoError(t, err)
+	must.Len(t, 16, files)
 	if testing.Short() {
 		files = property.Some(files)
 	}
 	for _, file := range files {
 		s, err := snapshot.Load(snapshot.Options{}, file)
-		require.NoError(t, err)
+		must.NoError(t, err)
 		node := s.Cluster.Nodes[0].Name
 		status, out, errs := do("-f", file, "-check", "-gc", "-drain", node, "-strict", "-scale", "3", "-add-nodes", "2:n%d", "-remove-node", node, "-cooldown", "5")
-		require.NotEqual(t, 2, status, "%s: %s", file, errs)
-		require.Empty(t, errs)
-		require.Contains(t, out, "== -cooldown 5")
+		must.NotEq(t, 2, status, must.Sprintf("%s: %s", file, errs))
+		must.Eq(t, "", errs)
+		must.StrContains(t, out, "== -cooldown 5")
 	}
 }
 
 func TestCheck(t *testing.T) {
 	status, out, _ := do("-f", sample, "-check")
-	require.Zero(t, status)
+	must.Zero(t, status)
 	for _, want := range []string{
 		"Addresses allocated but used by no pod or node: 17 findings (allocated-not-used)",
 		"10.10.0.97 is allocated to Pod shop/old-0, which does not exist",
@@ -287,7 +287,7 @@ func TestCheck(t *testing.T) {
 		"host:node-13 announced its claim on fd00:10::ffc0/122 and did not confirm it",
 		"host:node-14 began to give up fd00:10::ff80/122 and did not end",
 	} {
-		require.Contains(t, out, want)
+		must.StrContains(t, out, want)
 	}
 }
 
@@ -335,36 +335,36 @@ func TestBadUsage(t *testing.T) {
 			continue // most of them read the sample
 		}
 		status, _, errs := do(c.args...)
-		require.Equal(t, 2, status, "%v", c.args)
-		require.Contains(t, errs, c.want)
-		require.Contains(t, errs, "whatif: ")
-		require.LessOrEqual(t, strings.Count(errs, "\n"), 52)
+		must.Eq(t, 2, status, must.Sprintf("%v", c.args))
+		must.StrContains(t, errs, c.want)
+		must.StrContains(t, errs, "whatif: ")
+		must.LessEq(t, 52, strings.Count(errs, "\n"))
 	}
 	status, out, errs := do("-f", sample, "-strict", "-drain", "node-7")
-	require.Equal(t, 2, status)
-	require.Empty(t, out, "no table before the error")
-	require.Contains(t, errs, `whatif: -drain node-7: no node is called "node-7"; did you mean "node-07"? There are node-00, `)
+	must.Eq(t, 2, status)
+	must.Eq(t, "", out, must.Sprint("no table before the error"))
+	must.StrContains(t, errs, `whatif: -drain node-7: no node is called "node-7"; did you mean "node-07"? There are node-00, `)
 	status, out, errs = do("-f", sample, "-add-nodes", "2:new-%d", "-remove-node", "new-x")
-	require.Equal(t, 2, status)
-	require.Empty(t, out)
-	require.Contains(t, errs, `no node is called "new-x"; there are node-00`)
+	must.Eq(t, 2, status)
+	must.Eq(t, "", out)
+	must.StrContains(t, errs, `no node is called "new-x"; there are node-00`)
 	for _, change := range []string{"-disable-pool red", "-resize-pool red:28", "-migrate-pool red:10.99.0.0/24"} {
 		flag, value, _ := strings.Cut(change, " ")
 		status, out, errs = do("-f", sample, "-strict", flag, value)
-		require.Equal(t, 2, status)
-		require.Empty(t, out)
-		require.Contains(t, errs, "whatif: "+change+`: no pool is called "red"; there are blue`)
+		must.Eq(t, 2, status)
+		must.Eq(t, "", out)
+		must.StrContains(t, errs, "whatif: "+change+`: no pool is called "red"; there are blue`)
 	}
 	status, _, errs = do("-f", sample, "-add-pool", "red:10.99.0.0/24", "-disable-pool", "red")
-	require.NotEqual(t, 2, status, errs)
+	must.NotEq(t, 2, status, must.Sprint(errs))
 	status, _, errs = do("-f", sample, "-add-nodes", "2:new-%d", "-add-nodes", "1:one", "-remove-node", "new-1", "-drain", "one")
-	require.NotEqual(t, 2, status, errs)
+	must.NotEq(t, 2, status, must.Sprint(errs))
 	status, out, errs = do("-h")
-	require.Zero(t, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "Exit status")
+	must.Zero(t, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "Exit status")
 	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(line)), 81, line)
+		must.LessEq(t, 81, len([]rune(line)), must.Sprint(line))
 	}
 }
 
@@ -373,21 +373,21 @@ func TestBadUsage(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	property.Slow(t)
 	text, err := os.ReadFile(sample)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "cut.yaml")
-	require.NoError(t, os.WriteFile(path, text[:200_000], 0o600))
+	must.NoError(t, os.WriteFile(path, text[:200_000], 0o600))
 	status, out, errs := do("-f", path)
-	require.Equal(t, 2, status)
-	require.Empty(t, out)
-	require.Contains(t, errs, "the file is cut off")
-	require.Contains(t, errs, "or take it as far as it makes sense with -lenient")
+	must.Eq(t, 2, status)
+	must.Eq(t, "", out)
+	must.StrContains(t, errs, "the file is cut off")
+	must.StrContains(t, errs, "or take it as far as it makes sense with -lenient")
 
 	status, out, errs = do("-f", path, "-lenient", "-check")
-	require.Zero(t, status)
-	require.Empty(t, errs)
-	require.Contains(t, out, "1 thing is not as it should be in the files; -check names them")
-	require.Contains(t, strings.Join(strings.Fields(out), " "), "the file is cut off in this object, which is left out")
-	require.Contains(t, out, "Note: there are no nodes; add nodes to what kubectl gets.")
+	must.Zero(t, status)
+	must.Eq(t, "", errs)
+	must.StrContains(t, out, "1 thing is not as it should be in the files; -check names them")
+	must.StrContains(t, strings.Join(strings.Fields(out), " "), "the file is cut off in this object, which is left out")
+	must.StrContains(t, out, "Note: there are no nodes; add nodes to what kubectl gets.")
 }
 
 type full struct{}
@@ -396,8 +396,8 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestUnwritable(t *testing.T) {
 	var errs bytes.Buffer
-	require.Equal(t, 2, run([]string{"-f", sample}, nil, full{}, &errs))
-	require.Equal(t, "whatif: no space left\n", errs.String())
+	must.Eq(t, 2, run([]string{"-f", sample}, nil, full{}, &errs))
+	must.Eq(t, "whatif: no space left\n", errs.String())
 }
 
 func TestPlural(t *testing.T) {
@@ -409,7 +409,7 @@ func TestPlural(t *testing.T) {
 		"0 blocks":            plural(0, "block"),
 		"2 handles without x": plural(2, "handle without x"),
 	} {
-		require.Equal(t, want, got)
+		must.Eq(t, want, got)
 	}
 }
 
@@ -420,13 +420,13 @@ func TestWindowsNodes(t *testing.T) {
 	node := func(name, os string) string {
 		return "---\napiVersion: v1\nkind: Node\nmetadata: {name: " + name + ", labels: {kubernetes.io/os: " + os + "}}\n"
 	}
-	require.NoError(t, os.WriteFile(file, []byte(pool+node("l", "linux")+node("w", "windows")), 0o600))
+	must.NoError(t, os.WriteFile(file, []byte(pool+node("l", "linux")+node("w", "windows")), 0o600))
 	s, err := snapshot.Load(snapshot.Options{}, file)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	w, err := newWorld(s)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for node, want := range map[string]string{"l": "", "w": "its node runs Windows, where Calico needs strict affinity"} {
-		require.Equal(t, want, w.start(snapshot.LivePod{Namespace: "n", Name: "p-" + node, Node: node, Num4: 1}), node)
+		must.Eq(t, want, w.start(snapshot.LivePod{Namespace: "n", Name: "p-" + node, Node: node, Num4: 1}), must.Sprint(node))
 	}
 }
 
@@ -436,21 +436,21 @@ func TestAddedAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cluster.yaml")
 	const text = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: 10.0.0.0/24, blockSize: 28, nodeSelector: all()}\n" +
 		"---\napiVersion: v1\nkind: Node\nmetadata: {name: old}\n"
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	must.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	s, err := snapshot.Load(snapshot.Options{}, file)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	w, err := newWorld(s)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for range 3 {
 		var c change
-		require.NoError(t, w.addNodes(&c, 1, "new", nil))
-		require.Empty(t, c.Refused)
+		must.NoError(t, w.addNodes(&c, 1, "new", nil))
+		must.SliceEmpty(t, c.Refused, must.Sprint(c.Refused))
 		_, err := w.RemoveNode("new")
-		require.NoError(t, err)
+		must.NoError(t, err)
 	}
 	var names []string
 	for _, p := range w.Pods() {
 		names = append(names, p.Name)
 	}
-	require.Equal(t, []string{"first-pod-new", "first-pod-new-2", "first-pod-new-3"}, names)
+	must.Eq(t, []string{"first-pod-new", "first-pod-new-2", "first-pod-new-3"}, names)
 }

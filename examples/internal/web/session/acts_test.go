@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
 )
@@ -157,9 +157,9 @@ It gives up the affinity of 1 block: 10.0.0.0/26 of calico-ipam-worker.
 			if op == "" {
 				return
 			}
-			require.NoError(t, run(s, op), op)
-			require.Equal(t, want, s.View().Says, op)
-			require.NoError(t, s.world.Check())
+			must.NoError(t, run(s, op), must.Sprint(op))
+			must.Eq(t, want, s.View().Says, must.Sprint(op))
+			must.NoError(t, s.world.Check())
 			want = nil
 		}
 		for line := range strings.Lines(strings.TrimSpace(story)) {
@@ -224,8 +224,8 @@ func TestErrors(t *testing.T) {
 		`{"do":"slow","clients":[{"do":"add-pods","node":"calico-ipam-worker"}],"schedule":["die 0"]}`:            `schedule[0]: "die 0": want the number of a client`,
 		`{"do":"slow","clients":[{"do":"add-pods","node":"calico-ipam-worker","counts":1}],"schedule":["die 0"]}`: "clients[0]: counts: add-pods has no such argument",
 	} {
-		require.ErrorContains(t, refusal(t, s, "do", op), want, op)
-		require.Equal(t, before, state(s), op)
+		must.ErrorContains(t, refusal(t, s, "do", op), want, must.Sprint(op))
+		must.Eq(t, before, state(s), must.Sprint(op))
 	}
 	for method, want := range map[string]string{
 		"jump":        `method: there is no method "jump"`,
@@ -235,25 +235,25 @@ func TestErrors(t *testing.T) {
 		"slow-cancel": "no slow act is under way",
 		"slow":        "no slow act is under way",
 	} {
-		require.ErrorContains(t, refusal(t, s, method, ""), want)
+		must.ErrorContains(t, refusal(t, s, method, ""), want)
 	}
 	cold := New()
 	for _, op := range []string{`{"do":"setup","calico":"v3.33"}`, `{"do":"configure","cooldown":"30s"}`, `{"do":"add-pods"}`} {
-		require.NoError(t, run(cold, op))
+		must.NoError(t, run(cold, op))
 	}
-	require.ErrorContains(t, refusal(t, cold, "do", `{"do":"restart","pod":"web-1","back":true}`), "back: a released address cools down")
+	must.ErrorContains(t, refusal(t, cold, "do", `{"do":"restart","pod":"web-1","back":true}`), "back: a released address cools down")
 	for _, op := range []string{`{"do":"setup","pods":"none","nodes":1,"pool":"10.0.0.0/32","blockSize":32}`, `{"do":"add-pods","count":2}`} {
-		require.NoError(t, run(cold, op))
+		must.NoError(t, run(cold, op))
 	}
-	require.ErrorContains(t, refusal(t, cold, "do", `{"do":"restart","pod":"web-2","back":true}`), "pod: default/web-2 has no address that could return")
-	require.ErrorContains(t, refusal(t, s, "goto", `{"at":2}`), "at: 2 is out of range: 1 to 1")
-	require.ErrorContains(t, refusal(t, s, "tab", `{"which":"ipam"}`), `which: there is no tab "ipam"`)
-	require.ErrorContains(t, refusal(t, s, "cells", `{"blocks":["x"]}`), `blocks[0]: "x" is no block`)
-	require.ErrorContains(t, refusal(t, s, "run", `{"ops":[{"do":"clean"}]}`), "ops[0]: clean: the first operation is setup")
-	require.ErrorContains(t, refusal(t, s, "run", `{"ops":[{"do":"setup"},{"do":"drain","node":"x"}]}`), "operation 1, drain: node: there is no node")
-	require.ErrorContains(t, refusal(t, s, "open", `{"fragment":"%%"}`), "cannot be opened; the cluster is as it was")
-	require.ErrorContains(t, refusal(t, s, "open", `{"fragment":"AAAA"}`), "cannot be opened; the cluster is as it was")
-	require.Equal(t, before, state(s))
+	must.ErrorContains(t, refusal(t, cold, "do", `{"do":"restart","pod":"web-2","back":true}`), "pod: default/web-2 has no address that could return")
+	must.ErrorContains(t, refusal(t, s, "goto", `{"at":2}`), "at: 2 is out of range: 1 to 1")
+	must.ErrorContains(t, refusal(t, s, "tab", `{"which":"ipam"}`), `which: there is no tab "ipam"`)
+	must.ErrorContains(t, refusal(t, s, "cells", `{"blocks":["x"]}`), `blocks[0]: "x" is no block`)
+	must.ErrorContains(t, refusal(t, s, "run", `{"ops":[{"do":"clean"}]}`), "ops[0]: clean: the first operation is setup")
+	must.ErrorContains(t, refusal(t, s, "run", `{"ops":[{"do":"setup"},{"do":"drain","node":"x"}]}`), "operation 1, drain: node: there is no node")
+	must.ErrorContains(t, refusal(t, s, "open", `{"fragment":"%%"}`), "cannot be opened; the cluster is as it was")
+	must.ErrorContains(t, refusal(t, s, "open", `{"fragment":"AAAA"}`), "cannot be opened; the cluster is as it was")
+	must.Eq(t, before, state(s))
 }
 
 // TestCourse: the cluster of setup is that of the text lab: its tables are the same.
@@ -261,22 +261,22 @@ func TestCourse(t *testing.T) {
 	s := New()
 	compared := 0
 	for part, err := range course.Parts(course.Default()) {
-		require.NoError(t, err)
+		must.NoError(t, err)
 		for i, item := range part.Items {
 			if item.Kind != course.Command || part.Step == 0 {
 				continue
 			}
 			for _, which := range []string{"ipam-show", "affinities", "affinities-yaml", "affinities-columns", "nodes"} {
 				tab, err := s.Tab(tabArgs{Which: which})
-				require.NoError(t, err)
+				must.NoError(t, err)
 				if strings.Join(strings.Fields(strings.ReplaceAll(item.Text, `\`, "")), " ") == tab.Command && part.Items[i+1].Kind == course.Prints {
 					compared++
-					require.Equal(t, part.Items[i+1].Text, tab.Text, which)
+					must.Eq(t, part.Items[i+1].Text, tab.Text, must.Sprint(which))
 				}
 			}
 		}
 	}
-	require.Equal(t, 5, compared)
+	must.Eq(t, 5, compared)
 }
 
 // TestReads: what the page reads beside the view.
@@ -288,40 +288,40 @@ func TestReads(t *testing.T) {
 		`{"do":"set-pool","name":"default-ipv4-ippool","reserved":["10.0.0.7"]}`,
 		`{"do":"remove-pod","pod":"kube-system/coredns-1"}`,
 	} {
-		require.NoError(t, run(s, op))
+		must.NoError(t, run(s, op))
 	}
 	var cells []Cells
 	reply(t, s, "cells", `{"blocks":["10.0.0.0/29","10.0.0.8/29","10.9.0.0/29"]}`, &cells)
-	require.Equal(t, []string{"tcpp...r", "ttbbpb..", ""}, func() (texts []string) {
+	must.Eq(t, []string{"tcpp...r", "ttbbpb..", ""}, func() (texts []string) {
 		for _, c := range cells {
 			texts = append(texts, c.Cells)
 		}
 		return texts
 	}())
-	require.Equal(t, "calico-system/csi-node-driver-2 on node calico-ipam-worker", cells[0].Who["3"])
+	must.Eq(t, "calico-system/csi-node-driver-2 on node calico-ipam-worker", cells[0].Who["3"])
 	var m Map
 	reply(t, s, "map", `{"pool":"default-ipv4-ippool"}`, &m)
-	require.Len(t, m.Starts, 3)
-	require.Len(t, m.Runs, 2)
+	must.Len(t, 3, m.Starts)
+	must.Len(t, 2, m.Runs)
 	large := New() // 2 and 4 addresses of 1,024
-	require.NoError(t, run(large, `{"do":"setup","blockSize":22}`))
+	must.NoError(t, run(large, `{"do":"setup","blockSize":22}`))
 	reply(t, large, "map", `{}`, &m)
 	for _, r := range m.Runs {
-		require.EqualValues(t, 1, r[4], "little is not nothing")
+		must.Eq(t, 1, r[4], must.Sprint("little is not nothing"))
 	}
 	var walk Walk
 	reply(t, s, "walk", `{"node":"calico-ipam-worker","most":2}`, &walk)
-	require.Len(t, walk.Steps, 2)
-	require.Contains(t, []string{"own", "taken"}, walk.Steps[0].State)
+	must.Len(t, 2, walk.Steps)
+	must.SliceContains(t, []string{"own", "taken"}, walk.Steps[0].State)
 	var pods []PodView
 	reply(t, s, "pods", `{"node":"calico-ipam-worker2"}`, &pods)
-	require.True(t, pods[0].Tunnel)
-	require.True(t, pods[0].Borrowed)
+	must.True(t, pods[0].Tunnel)
+	must.True(t, pods[0].Borrowed)
 	for _, which := range tabNames() {
 		var tab Tab
 		reply(t, s, "tab", `{"which":"`+which+`","ip":"10.0.0.2"}`, &tab)
-		require.NotEmpty(t, tab.Text, which)
-		require.NotEmpty(t, tab.Command, which)
+		must.NotEq(t, "", tab.Text, must.Sprint(which))
+		must.NotEq(t, "", tab.Command, must.Sprint(which))
 	}
 }
 
@@ -329,15 +329,15 @@ func TestReads(t *testing.T) {
 // fields, and each field is there.
 func TestEncode(t *testing.T) {
 	s := opened(t, testdata+"sample.yaml")
-	require.NoError(t, run(s, `{"do":"add-pods","count":3}`))
+	must.NoError(t, run(s, `{"do":"add-pods","count":3}`))
 	s.world.order[0].labels["odd"], s.world.order[0].labelText = "<\"\\\n\u2028é>", nil
 	var got, want any
-	require.NoError(t, json.Unmarshal(s.Call("view", nil, nil), &got))
-	require.NoError(t, json.Unmarshal([]byte(`{"ok":`+text(s.View())+`}`), &want))
-	require.Equal(t, want, got)
-	require.NotContains(t, string(s.Call("view", nil, nil)), "null", "a list without items is []")
-	require.Equal(t, s.Call("view", nil, nil), s.Call("view", nil, nil))
+	must.NoError(t, json.Unmarshal(s.Call("view", nil, nil), &got))
+	must.NoError(t, json.Unmarshal([]byte(`{"ok":`+text(s.View())+`}`), &want))
+	must.Eq(t, want, got)
+	must.StrNotContains(t, string(s.Call("view", nil, nil)), "null", must.Sprint("a list without items is []"))
+	must.Eq(t, string(s.Call("view", nil, nil)), string(s.Call("view", nil, nil)))
 	for _, odd := range []string{"a", "a\"b", `a\b`, "a\nb", "<&>", "é", "\x7f", "\xff"} {
-		require.JSONEq(t, text(odd), string(appendText(nil, odd)))
+		must.EqJSON(t, text(odd), string(appendText(nil, odd)))
 	}
 }

@@ -10,11 +10,12 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -26,9 +27,9 @@ const testdata = "../../../../testdata/"
 func opened(t *testing.T, path string) *Session {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	s := New()
-	require.NoError(t, s.Load(filepath.Base(path), data))
+	must.NoError(t, s.Load(filepath.Base(path), data))
 	return s
 }
 
@@ -37,11 +38,11 @@ func opened(t *testing.T, path string) *Session {
 func TestLoad(t *testing.T) {
 	paths, err := filepath.Glob(testdata + "field/*.yaml")
 	paths = slices.DeleteFunc(paths, func(path string) bool { return strings.Contains(path, "plan-") }) // scenarios
-	require.NoError(t, err)
+	must.NoError(t, err)
 	more, err := filepath.Glob(testdata + "snapshots/*.yaml.gz")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	paths = append(append(paths, more...), testdata+"sample.yaml")
-	require.Greater(t, len(paths), 20)
+	must.Greater(t, 20, len(paths))
 	if testing.Short() {
 		paths = property.Some(paths)
 	}
@@ -50,10 +51,10 @@ func TestLoad(t *testing.T) {
 			s := opened(t, path)
 			first := state(s)
 			f, err := s.Findings()
-			require.NoError(t, err)
-			require.Equal(t, len(s.dump.live.Report().Findings), len(f.Findings))
-			require.Equal(t, f.Blocks, s.View().Figures.Blocks)
-			require.Equal(t, f.Allocated+f.Cooling, s.View().Figures.InUse+s.View().Figures.Cooling)
+			must.NoError(t, err)
+			must.Eq(t, len(s.dump.live.Report().Findings), len(f.Findings))
+			must.Eq(t, f.Blocks, s.View().Figures.Blocks)
+			must.Eq(t, f.Allocated+f.Cooling, s.View().Figures.InUse+s.View().Figures.Cooling)
 			for _, node := range s.world.order {
 				if !node.gone {
 					_ = run(s, `{"do":"add-pods","node":"`+node.name+`"}`)
@@ -67,9 +68,9 @@ func TestLoad(t *testing.T) {
 			_ = run(s, `{"do":"advance","by":"20m"}`)
 			_ = run(s, `{"do":"clean"}`)
 			_, err = s.Export("resources")
-			require.NoError(t, err)
-			require.NoError(t, s.Goto(1))
-			require.Equal(t, first, state(s))
+			must.NoError(t, err)
+			must.NoError(t, s.Goto(1))
+			must.Eq(t, first, state(s))
 		})
 	}
 }
@@ -78,10 +79,10 @@ func TestLoad(t *testing.T) {
 func TestLoadForms(t *testing.T) {
 	s := New()
 	for _, op := range []string{`{"do":"add-pods","count":9}`, `{"do":"drain","node":"calico-ipam-worker2"}`} {
-		require.NoError(t, run(s, op))
+		must.NoError(t, run(s, op))
 	}
 	file, err := s.Export("resources")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var list struct {
 		Kind  string            `json:"kind"`
 		Items []json.RawMessage `json:"items"`
@@ -91,36 +92,36 @@ func TestLoadForms(t *testing.T) {
 			Items []json.RawMessage `json:"items"`
 		}
 		text, err := yaml.YAMLToJSON([]byte(one))
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(text, &some))
+		must.NoError(t, err)
+		must.NoError(t, json.Unmarshal(text, &some))
 		if list.Items = append(list.Items, some.Items...); some.Items == nil {
 			list.Items = append(list.Items, text)
 		}
 	}
 	list.Kind = "List"
 	asJSON, err := json.Marshal(list)
-	require.NoError(t, err)
+	must.NoError(t, err)
 	var zipped, archive bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	_, err = z.Write(asJSON)
-	require.NoError(t, errors.Join(err, z.Close()))
+	must.NoError(t, errors.Join(err, z.Close()))
 	a := tar.NewWriter(&archive)
-	require.NoError(t, a.WriteHeader(&tar.Header{Name: "dump/cluster.yaml", Size: int64(len(file.Text)), Mode: 0o644}))
+	must.NoError(t, a.WriteHeader(&tar.Header{Name: "dump/cluster.yaml", Size: int64(len(file.Text)), Mode: 0o644}))
 	_, err = io.WriteString(a, file.Text)
-	require.NoError(t, errors.Join(err, a.Close()))
+	must.NoError(t, errors.Join(err, a.Close()))
 	want := ""
 	for _, form := range []struct{ name, data string }{
 		{"cluster.yaml", file.Text}, {"cluster.json", string(asJSON)}, {"cluster.json.gz", zipped.String()}, {"cluster.tar", archive.String()},
 	} {
 		s := New()
-		require.NoError(t, s.Load(form.name, []byte(form.data)), form.name)
+		must.NoError(t, s.Load(form.name, []byte(form.data)), must.Sprint(form.name))
 		v := s.View()
-		require.Len(t, v.Nodes, 3)
+		must.Len(t, 3, v.Nodes)
 		v.Ops, v.Says = nil, nil // they have the name of the file
 		if want == "" {
 			want = text(v)
 		}
-		require.Equal(t, want, text(v), form.name)
+		must.Eq(t, want, text(v), must.Sprint(form.name))
 	}
 }
 
@@ -128,10 +129,10 @@ func TestLoadForms(t *testing.T) {
 // stays as it was.
 func TestLoadRefused(t *testing.T) {
 	s := New()
-	require.NoError(t, run(s, `{"do":"add-pods","count":5}`))
+	must.NoError(t, run(s, `{"do":"add-pods","count":5}`))
 	before := state(s)
 	plan, err := os.ReadFile(testdata + "field/plan-windows.yaml")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	for name, data := range map[string]string{
 		"a scenario": string(plan),
 		"nothing":    "",
@@ -139,26 +140,26 @@ func TestLoadRefused(t *testing.T) {
 		"half":       `{"apiVersion":"v1","kind":"List","items":[{"kind":"IPPool"`,
 	} {
 		answer := string(s.Call("load", []byte(`{"name":"x.yaml"}`), []byte(data)))
-		require.Regexp(t, `^\{"error":"x.yaml cannot be opened; the cluster is as it was","reasons":\[".+"\]\}$`, answer, name)
-		require.Equal(t, before, state(s), name)
+		must.RegexMatch(t, regexp.MustCompile(`^\{"error":"x.yaml cannot be opened; the cluster is as it was","reasons":\[".+"\]\}$`), answer, must.Sprint(name))
+		must.Eq(t, before, state(s), must.Sprint(name))
 	}
 	sample, err := os.ReadFile(testdata + "sample.yaml")
-	require.NoError(t, err)
+	must.NoError(t, err)
 	answer := string(s.Call("load", []byte(`{"name":"x.yaml"}`), sample[:20_000]))
-	require.Contains(t, answer, `: the file is cut off in this object"]`, "nothing is said to be left out of a file that is refused")
+	must.StrContains(t, answer, `: the file is cut off in this object"]`, must.Sprint("nothing is said to be left out of a file that is refused"))
 	_, err = s.Findings()
-	require.ErrorContains(t, err, "no file is open")
-	require.ErrorContains(t, run(s, `{"do":"load","name":"x"}`), "method load")
+	must.ErrorContains(t, err, "no file is open")
+	must.ErrorContains(t, run(s, `{"do":"load","name":"x"}`), "method load")
 }
 
 // TestLoadShared: a file does not go into a link, a recording or a list of operations.
 func TestLoadShared(t *testing.T) {
 	s := opened(t, testdata+"sample.yaml")
 	_, err := s.Fragment()
-	require.ErrorContains(t, err, "file")
+	must.ErrorContains(t, err, "file")
 	for _, what := range []string{"trace", "operations"} {
 		_, err = s.Export(what)
-		require.ErrorContains(t, err, "export resources")
+		must.ErrorContains(t, err, "export resources")
 	}
 }
 
@@ -174,7 +175,7 @@ func TestLoadVast(t *testing.T) {
 		{"::/0", "128", "340,282,366,920,938,463,463,374,607,431,768,211,456", "340282366920938463463374607431768211456", "340282366920938463463374607431768211455"},
 	} {
 		s := New()
-		require.NoError(t, s.Load("vast.yaml", []byte(`apiVersion: crd.projectcalico.org/v1
+		must.NoError(t, s.Load("vast.yaml", []byte(`apiVersion: crd.projectcalico.org/v1
 kind: IPPool
 metadata: {name: six}
 spec: {cidr: "`+c.cidr+`", blockSize: `+c.size+`, nodeSelector: all()}
@@ -188,14 +189,14 @@ apiVersion: v1
 kind: Node
 metadata: {name: n1}
 `)))
-		require.Contains(t, text(s.View()), `"reserved":"`+c.addresses+`"`)
-		require.NoError(t, run(s, `{"do":"set-pool","name":"four","cidr":"10.0.0.0/24","disabled":true,"reserved":[]}`))
-		require.NoError(t, run(s, `{"do":"add-pods"}`))
+		must.StrContains(t, text(s.View()), `"reserved":"`+c.addresses+`"`)
+		must.NoError(t, run(s, `{"do":"set-pool","name":"four","cidr":"10.0.0.0/24","disabled":true,"reserved":[]}`))
+		must.NoError(t, run(s, `{"do":"add-pods"}`))
 		view := text(s.View())
-		require.Regexp(t, `it starts its walk at block [0-9,]+ of `+c.blocks+` and claims`, view)
+		must.RegexMatch(t, regexp.MustCompile(`it starts its walk at block [0-9,]+ of `+c.blocks+` and claims`), view)
 		addresses, _ := new(big.Int).SetString(c.addresses, 10)
-		require.Contains(t, view, `"addresses":"`+addresses.Add(addresses, big.NewInt(256)).String()+`"`)
-		require.Contains(t, view, `"blocksLeft":"`+c.left+`"`)
-		require.Contains(t, view, `"blocks":"`+strings.ReplaceAll(c.blocks, ",", "")+`","claimed":1`)
+		must.StrContains(t, view, `"addresses":"`+addresses.Add(addresses, big.NewInt(256)).String()+`"`)
+		must.StrContains(t, view, `"blocksLeft":"`+c.left+`"`)
+		must.StrContains(t, view, `"blocks":"`+strings.ReplaceAll(c.blocks, ",", "")+`","claimed":1`)
 	}
 }

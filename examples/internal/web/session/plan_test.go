@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 )
 
 // TestPlan: a plan says the same as the program plan, and its map has every claimed block.
@@ -21,10 +21,10 @@ func TestPlan(t *testing.T) {
 		for _, r := range got.Runs {
 			blocks += r[1]
 		}
-		require.EqualValues(t, got.Blocks, blocks, args)
-		require.NotEmpty(t, got.Says)
+		must.Eq(t, float64(got.Blocks), blocks, must.Sprint(args))
+		must.SliceNotEmpty(t, got.Says)
 		got.Says, got.Runs, got.BlockSize, got.Room, got.Addresses, got.Unused = nil, nil, 0, 0, 0, 0
-		require.Equal(t, want, got, args)
+		must.Eq(t, want, got, must.Sprint(args))
 	}
 	for args, complaint := range map[string]string{
 		`{"nodes":0,"pods":40,"pool":"10.0.0.0/18"}`:                "nodes: 0 is out of range: 1 to 5,000",
@@ -34,7 +34,7 @@ func TestPlan(t *testing.T) {
 		`{"nodes":3,"pods":4,"pool":"10.0.0.0/18","block-size":26}`: "block-size: there is no such argument",
 		`{"nodes":3,"pods":4,"pool":"fd00::/48","blockSize":122}`:   "blockSize: fd00::/48 has 2^74 blocks",
 	} {
-		require.ErrorContains(t, refusal(t, s, "plan", args), complaint)
+		must.ErrorContains(t, refusal(t, s, "plan", args), complaint)
 	}
 }
 
@@ -46,10 +46,10 @@ func reply(t *testing.T, s *Session, method, args string, into any) {
 		Error   string
 		Reasons []string
 	}
-	require.NoError(t, json.Unmarshal(s.Call(method, []byte(args), nil), &answer))
-	require.Empty(t, answer.Error, "%s %s %q", method, args, answer.Reasons)
+	must.NoError(t, json.Unmarshal(s.Call(method, []byte(args), nil), &answer))
+	must.Eq(t, "", answer.Error, must.Sprintf("%s %s %q", method, args, answer.Reasons))
 	if into != nil {
-		require.NoError(t, json.Unmarshal(answer.OK, into))
+		must.NoError(t, json.Unmarshal(answer.OK, into))
 	}
 }
 
@@ -61,7 +61,7 @@ func refusal(t *testing.T, s *Session, method, args string) error {
 		Error   string
 		Reasons []string
 	}
-	require.NoError(t, json.Unmarshal(s.Call(method, []byte(args), nil), &answer))
-	require.NotEmpty(t, answer.Error, "%s %s", method, args)
+	must.NoError(t, json.Unmarshal(s.Call(method, []byte(args), nil), &answer))
+	must.NotEq(t, "", answer.Error, must.Sprintf("%s %s", method, args))
 	return &reasons{what: answer.Error}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 
 	"github.com/ipamsim/ipamsim/internal/property"
@@ -376,7 +376,7 @@ func TestPlay(t *testing.T) {
 		}
 	})
 	t.Logf("%d sessions replay, and of %d somebody died so that there is no recording", recorded, unrecordable)
-	require.Less(t, unrecordable, recorded)
+	must.Less(t, recorded, unrecordable)
 }
 
 // Broken variants, which the property must catch.
@@ -432,17 +432,17 @@ func TestPlayRejects(t *testing.T) {
 // operation neither.
 func TestReplays(t *testing.T) {
 	s := New()
-	require.NoError(t, run(s, `{"do":"add-pods","count":3}`))
-	require.NoError(t, run(s, `{"do":"remove-node","node":"calico-ipam-worker2","how":"gone"}`))
-	require.NoError(t, run(s, `{"do":"clean"}`))
+	must.NoError(t, run(s, `{"do":"add-pods","count":3}`))
+	must.NoError(t, run(s, `{"do":"remove-node","node":"calico-ipam-worker2","how":"gone"}`))
+	must.NoError(t, run(s, `{"do":"clean"}`))
 	file, err := s.Export("trace")
-	require.NoError(t, err)
-	require.NoError(t, replays(file.Text))
-	require.Error(t, replays(strings.Replace(file.Text, `"ips4":["192.168.131.13`, `"ips4":["192.168.131.14`, 1)))
+	must.NoError(t, err)
+	must.NoError(t, replays(file.Text))
+	must.Error(t, replays(strings.Replace(file.Text, `"ips4":["192.168.131.13`, `"ips4":["192.168.131.14`, 1)))
 	lines := strings.SplitAfter(file.Text, "\n")
 	for i, line := range lines {
 		if strings.Contains(line, `"Sync"`) {
-			require.Error(t, replays(strings.Join(append(lines[:i:i], lines[i+1:]...), "")))
+			must.Error(t, replays(strings.Join(append(lines[:i:i], lines[i+1:]...), "")))
 			return
 		}
 	}

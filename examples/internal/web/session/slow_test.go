@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -13,68 +13,68 @@ import (
 // TestSlowCalls: a slow act by the methods of the page, up to its end and back.
 func TestSlowCalls(t *testing.T) {
 	s := New()
-	require.NoError(t, run(s, `{"do":"setup","pods":"none","pool":"10.0.0.0/24"}`))
+	must.NoError(t, run(s, `{"do":"setup","pods":"none","pool":"10.0.0.0/24"}`))
 	before := state(s)
 	start := `{"clients":[{"do":"add-pods","node":"calico-ipam-worker"},{"do":"add-pods","node":"calico-ipam-worker2"}]}`
 	var v Slow
 	reply(t, s, "slow-start", start, &v)
-	require.Equal(t, "calico-ipam-worker", v.Clients[0].Name)
-	require.Equal(t, "reads its node, whose labels decide on the pools", v.Clients[0].Waiting.Says)
-	require.Len(t, v.Clients, 2)
+	must.Eq(t, "calico-ipam-worker", v.Clients[0].Name)
+	must.Eq(t, "reads its node, whose labels decide on the pools", v.Clients[0].Waiting.Says)
+	must.Len(t, 2, v.Clients)
 
 	// While it is under way, nothing else changes the cluster.
 	for method, args := range map[string]string{
 		"do": `{"do":"clean"}`, "undo": "", "redo": "", "goto": `{"at":1}`, "reset": "", "run": `{"ops":[{"do":"setup"}]}`,
 		"open": `{"fragment":"AAAA"}`, "slow-start": start, "load": `{"name":"x"}`, "export": `{"what":"trace"}`, "open-operations": "",
 	} {
-		require.ErrorContains(t, refusal(t, s, method, args), "slow act is under way", method)
+		must.ErrorContains(t, refusal(t, s, method, args), "slow act is under way", must.Sprint(method))
 	}
-	require.ErrorContains(t, refusal(t, s, "slow-end", ""), "not all clients have ended")
-	require.ErrorContains(t, refusal(t, s, "slow-step", `{"client":2,"do":"step"}`), "there is no client 2")
-	require.ErrorContains(t, refusal(t, s, "slow-step", `{"client":0,"do":"jump"}`), "want step or die")
+	must.ErrorContains(t, refusal(t, s, "slow-end", ""), "not all clients have ended")
+	must.ErrorContains(t, refusal(t, s, "slow-step", `{"client":2,"do":"step"}`), "there is no client 2")
+	must.ErrorContains(t, refusal(t, s, "slow-step", `{"client":0,"do":"jump"}`), "want step or die")
 
 	// The first client claims a block up to the affinity, and dies.
 	for v.Clients[0].Waiting.Call != "create" || v.Clients[0].Waiting.Key[:6] != "block/" {
 		reply(t, s, "slow-step", `{"client":0,"do":"step"}`, &v)
 	}
-	require.Equal(t, []SlowAffinity{{"calico-ipam-worker", "10.0.0.64/26", "pending"}}, v.Affinities)
-	require.Equal(t, "creates block 10.0.0.64/26 with itself as the owner", v.Clients[0].Waiting.Says)
+	must.Eq(t, []SlowAffinity{{"calico-ipam-worker", "10.0.0.64/26", "pending"}}, v.Affinities)
+	must.Eq(t, "creates block 10.0.0.64/26 with itself as the owner", v.Clients[0].Waiting.Says)
 	reply(t, s, "slow-step", `{"client":0,"do":"die"}`, &v)
-	require.True(t, v.Clients[0].Dead)
-	require.Nil(t, v.Clients[0].Waiting)
-	require.ErrorContains(t, refusal(t, s, "slow-step", `{"client":0,"do":"step"}`), "client 0 has ended")
+	must.True(t, v.Clients[0].Dead)
+	must.Nil(t, v.Clients[0].Waiting)
+	must.ErrorContains(t, refusal(t, s, "slow-step", `{"client":0,"do":"step"}`), "client 0 has ended")
 	for !v.Ended {
 		reply(t, s, "slow-step", `{"client":1,"do":"step"}`, &v)
 	}
 	reply(t, s, "slow", "", &v)
-	require.Equal(t, "default/web-2 gets 10.0.0.0", v.Clients[1].Result)
-	require.Equal(t, "p", v.Blocks[0].Cells[:1])
+	must.Eq(t, "default/web-2 gets 10.0.0.0", v.Clients[1].Result)
+	must.Eq(t, "p", v.Blocks[0].Cells[:1])
 	reply(t, s, "view", "", nil)
-	require.True(t, s.View().Slow)
+	must.True(t, s.View().Slow)
 
 	reply(t, s, "slow-end", "", nil)
-	require.Equal(t, []string{
+	must.Eq(t, []string{
 		"calico-ipam-worker: dies before it creates block 10.0.0.64/26 with itself as the owner.",
 		"calico-ipam-worker2: default/web-2 gets 10.0.0.0, after 14 calls.",
 		"A claim of calico-ipam-worker on 10.0.0.64/26 stays pending, which does not exist. Its next request repairs that.",
 	}, s.View().Says)
-	require.NoError(t, s.world.Check())
+	must.NoError(t, s.world.Check())
 	after := state(s)
-	require.NoError(t, exported(s))
+	must.NoError(t, exported(s))
 
 	// The next request of the node repairs what is left.
-	require.NoError(t, run(s, `{"do":"advance","by":"1m"}`))
-	require.Contains(t, s.View().Says[2], "it completes its claim on 10.0.0.64/26, which was left half-way; default/web-1 gets 10.0.0.64")
-	require.NoError(t, s.Undo())
-	require.Equal(t, after, state(s))
-	require.NoError(t, s.Undo())
-	require.Equal(t, before, state(s))
+	must.NoError(t, run(s, `{"do":"advance","by":"1m"}`))
+	must.StrContains(t, s.View().Says[2], "it completes its claim on 10.0.0.64/26, which was left half-way; default/web-1 gets 10.0.0.64")
+	must.NoError(t, s.Undo())
+	must.Eq(t, after, state(s))
+	must.NoError(t, s.Undo())
+	must.Eq(t, before, state(s))
 
 	// A slow act that is dropped leaves nothing.
 	reply(t, s, "slow-start", start, nil)
 	reply(t, s, "slow-step", `{"client":0,"do":"step"}`, nil)
 	reply(t, s, "slow-cancel", "", nil)
-	require.Equal(t, before, state(s))
+	must.Eq(t, before, state(s))
 }
 
 // TestSlowAlone: an act of one client in slow motion leads to the same state as the act
@@ -88,12 +88,12 @@ func TestSlowAlone(t *testing.T) {
 			var clusters []string
 			for _, slowly := range []bool{false, true} {
 				s := New()
-				require.NoError(t, run(s, setup))
+				must.NoError(t, run(s, setup))
 				if run(s, `{"do":"add-pods","node":"calico-ipam-worker","count":3}`) != nil || run(s, `{"do":"add-pods","count":2}`) != nil || s.world.nodes["calico-ipam-worker2"] == nil {
 					continue
 				}
 				if !slowly {
-					require.NoError(t, run(s, act))
+					must.NoError(t, run(s, act))
 				} else {
 					reply(t, s, "slow-start", `{"clients":[`+act+`]}`, nil)
 					for !s.slow.ended() {
@@ -104,7 +104,7 @@ func TestSlowAlone(t *testing.T) {
 				clusters = append(clusters, readableState(s))
 			}
 			if len(clusters) == 2 {
-				require.Equal(t, clusters[0], clusters[1], "%s after %s", act, setup)
+				must.Eq(t, clusters[0], clusters[1], must.Sprintf("%s after %s", act, setup))
 			}
 		}
 	}
@@ -134,7 +134,7 @@ func TestSlowOrders(t *testing.T) {
 		`[{"do":"add-pods","node":"calico-ipam-worker"},{"do":"add-pods","node":"calico-ipam-worker"}]`,
 	} {
 		orders, tried := all(t, clients), 0
-		require.Greater(t, len(orders), 1000)
+		must.Greater(t, 1000, len(orders))
 		ends := make(map[string]bool)
 		for i := 0; i < len(orders); i += step {
 			for _, dies := range []int{-1, i % len(orders[i])} {
@@ -144,15 +144,15 @@ func TestSlowOrders(t *testing.T) {
 					order = append(order[:dies:dies], "kill "+order[dies])
 				}
 				end := finish(t, s, clients, order)
-				require.NoError(t, s.world.Check(), "%s", order)
-				require.NoError(t, figures(s), "%s", order)
+				must.NoError(t, s.world.Check(), must.Sprintf("%s", order))
+				must.NoError(t, figures(s), must.Sprintf("%s", order))
 				if dies < 0 {
 					ends[end] = true
 				}
 				tried++
 			}
 		}
-		require.LessOrEqual(t, len(ends), 2, "one came after the other")
+		must.LessEq(t, 2, len(ends), must.Sprint("one came after the other"))
 		t.Logf("%d orders of %s, %d ends", tried, clients, len(ends))
 	}
 }
@@ -160,8 +160,8 @@ func TestSlowOrders(t *testing.T) {
 // raced is a cluster in which a node has a block with two pods.
 func raced(t *testing.T) *Session {
 	s := New()
-	require.NoError(t, run(s, `{"do":"setup","pods":"none","nodes":2,"pool":"10.0.0.0/28","blockSize":30}`))
-	require.NoError(t, run(s, `{"do":"add-pods","node":"calico-ipam-worker","count":2}`))
+	must.NoError(t, run(s, `{"do":"setup","pods":"none","nodes":2,"pool":"10.0.0.0/28","blockSize":30}`))
+	must.NoError(t, run(s, `{"do":"add-pods","node":"calico-ipam-worker","count":2}`))
 	return s
 }
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/internal/property"
 )
@@ -43,14 +43,14 @@ func TestDigest(t *testing.T) {
 	property.Slow(t)
 	plain := func(answer []byte) []byte { return answer }
 	all := digest(60, plain)
-	require.Equal(t, all, digest(60, plain), "the same calls give the same bytes")
+	must.Eq(t, all, digest(60, plain), must.Sprint("the same calls give the same bytes"))
 	spoilt := 0
-	require.NotEqual(t, all, digest(60, func(answer []byte) []byte {
+	must.NotEq(t, all, digest(60, func(answer []byte) []byte {
 		if spoilt++; spoilt == 700 {
 			answer[len(answer)/2]++
 		}
 		return answer
-	}), "a single byte makes a difference")
+	}), must.Sprint("a single byte makes a difference"))
 	fmt.Println(digestLine + all)
 }
 
@@ -64,13 +64,13 @@ func TestWebAssembly(t *testing.T) {
 		t.Skip("there is no node to run WebAssembly")
 	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
-	require.NoError(t, err)
+	must.NoError(t, err)
 	loader := filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "go_js_wasm_exec")
 	cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^TestDigest$", "-exec", loader, ".")
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=")
 	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	must.NoError(t, err, must.Sprintf("%s", out))
 	_, of, found := strings.Cut(string(out), digestLine)
-	require.True(t, found, "%s", out)
-	require.Equal(t, digest(60, func(answer []byte) []byte { return answer }), strings.Fields(of)[0], "%s differs from WebAssembly", runtime.GOARCH)
+	must.True(t, found, must.Sprintf("%s", out))
+	must.Eq(t, digest(60, func(answer []byte) []byte { return answer }), strings.Fields(of)[0], must.Sprintf("%s differs from WebAssembly", runtime.GOARCH))
 }
