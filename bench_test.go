@@ -71,9 +71,9 @@ func BenchmarkBlock(b *testing.B) {
 	node := block.MakeAttrs(map[string]string{"node": "node-0"})
 	var ords []int
 	for i := range 32 {
-		ords = bl.Take(ords[:0], 1, block.Owner{Handle: handleName(i), Active: node}, nil)
+		ords = bl.Take(ords[:0], 1, &block.Owner{Handle: block.MakeHandle(handleName(i)), Active: node}, nil)
 	}
-	to := block.Owner{Handle: handleName(64), Active: node}
+	to := &block.Owner{Handle: block.MakeHandle(handleName(64)), Active: node}
 	cold := block.ColdAt(start, 0)
 	b.ReportAllocs()
 	for b.Loop() {

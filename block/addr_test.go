@@ -68,14 +68,14 @@ func TestHandlesByContent(t *testing.T) {
 	long, same := equalSums()
 	for range 2 {
 		for _, h := range []string{long, same, "", "x", "1234567", "12345678"} {
-			b.Take(nil, 1, Owner{Handle: string([]byte(h))}, nil)
+			b.Take(nil, 1, &Owner{Handle: MakeHandle(string([]byte(h)))}, nil)
 		}
 	}
 	test.Len(t, 6, b.Records())
-	test.Eq(t, []int{0, 6}, b.AppendHandle(nil, long))
-	test.Eq(t, []int{1, 7}, b.AppendHandle(nil, same))
-	test.SliceEmpty(t, b.AppendHandle(nil, ""))
-	test.SliceEmpty(t, b.AppendHandle(nil, "nobody's handle"))
+	test.Eq(t, []int{0, 6}, b.AppendHandle(nil, MakeHandle(long)))
+	test.Eq(t, []int{1, 7}, b.AppendHandle(nil, MakeHandle(same)))
+	test.SliceEmpty(t, b.AppendHandle(nil, Handle{}))
+	test.SliceEmpty(t, b.AppendHandle(nil, MakeHandle("nobody's handle")))
 }
 
 // equalSums returns two handles that have the same sum.
@@ -83,7 +83,7 @@ func equalSums() (one, other string) {
 	seen := make(map[uint32]string)
 	for i := 0; ; i++ {
 		other = fmt.Sprintf("k8s-pod-network.%064x", i)
-		sum := sumOf(other, Attrs{})
+		sum := MakeHandle(other).Hash()
 		if one = seen[sum]; one != "" {
 			return one, other
 		}
@@ -95,9 +95,9 @@ func equalSums() (one, other string) {
 func TestNumbersDoNotRunOut(t *testing.T) {
 	b := newBlock(t, "fd00::/116")
 	for i, h := range podHandles(MaxSize) {
-		test.Eq(t, []int{i}, b.Take(nil, 1, Owner{Handle: h}, nil))
+		test.Eq(t, []int{i}, b.Take(nil, 1, &Owner{Handle: MakeHandle(h)}, nil))
 	}
-	test.SliceEmpty(t, b.Take(nil, 1, Owner{}, nil))
+	test.SliceEmpty(t, b.Take(nil, 1, &Owner{}, nil))
 	all := make([]int, MaxSize)
 	for i := range all {
 		all[i] = MaxSize - 1 - i
@@ -108,6 +108,6 @@ func TestNumbersDoNotRunOut(t *testing.T) {
 	test.Eq(t, MaxSize, b.Available(ColdAt(start, 0), nil))
 	test.True(t, b.Empty(ColdAt(start, 0)))
 	test.Eq(t, MaxSize, b.Collect(ColdAt(start, 0)))
-	test.Len(t, MaxSize, b.Take(nil, MaxSize+1, Owner{Handle: HostReservedHandle}, nil))
+	test.Len(t, MaxSize, b.Take(nil, MaxSize+1, &Owner{Handle: MakeHandle(HostReservedHandle)}, nil))
 	test.True(t, b.Empty(0))
 }

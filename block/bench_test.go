@@ -29,7 +29,7 @@ func halfFull(cidr string) *Block {
 		panic(err)
 	}
 	for i, h := range podHandles(b.Size() / 2) {
-		if err := b.TakeOrdinal(i*2, Owner{h, podAttrs(i)}); err != nil {
+		if err := b.TakeOrdinal(i*2, &Owner{MakeHandle(h), podAttrs(i)}); err != nil {
 			panic(err)
 		}
 	}
@@ -51,13 +51,13 @@ func BenchmarkTakeRelease(bench *testing.B) {
 				// As in a cluster: a new handle every time.
 				to := make([]Owner, 256)
 				for i, h := range podHandles(b.Size()/2 + 256)[b.Size()/2:] {
-					to[i] = Owner{h, podAttrs(1000 + i)}
+					to[i] = Owner{MakeHandle(h), podAttrs(1000 + i)}
 				}
 				dst := make([]int, 0, 1)
 				bench.ReportAllocs()
 				i := 0
 				for bench.Loop() {
-					dst = b.Take(dst[:0], 1, to[i&255], bc.reserved)
+					dst = b.Take(dst[:0], 1, &to[i&255], bc.reserved)
 					b.Commit()
 					b.Release(dst, now, cold)
 					b.Commit()

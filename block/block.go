@@ -1,27 +1,16 @@
 package block
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"net/netip"
-	"strings"
 )
 
 // MaxSize is the largest number of addresses a block can have: an IPv4 /20 or an
 // IPv6 /116 (§1).
 const MaxSize = 4096
-
-// HostReservedHandle is the handle of the addresses at both ends of a block that
-// are set aside for a Windows host. They are in use, but a block with no other
-// allocation is empty (§10).
-const HostReservedHandle = "windows-reserved-ipam-handle"
-
-// IsHostReserved reports whether a handle is [HostReservedHandle], in capital or
-// small letters: Calico compares it in lower case (§10).
-func IsHostReserved(handle string) bool {
-	// Few handles begin with a w.
-	return len(handle) >= len(HostReservedHandle) && handle[0]|0x20 == HostReservedHandle[0] && strings.ToLower(handle) == HostReservedHandle
-}
 
 // Block is one block: see the package's documentation for its rules.
 //
@@ -44,22 +33,27 @@ func IsHostReserved(handle string) bool {
 // any number of records, unless something has cooled down: then they look once at
 // everything in use.
 type Block struct {
-	cidr netip.Prefix
-	seq  uint64
+	// The fields that a pod needs when it comes or goes are first: they fit two
+	// cache lines, and in a large cluster each line is a wait for memory.
 
+	base netip.Addr // the first address
+	seq  uint64
 	// The ordinals that are not free as a bitmap, the first word inline: it is the
 	// only one in a block of the usual size. Bits from the size on are never set.
-	word uint64
-	more []uint64
+	word   uint64
+	size   uint16 // ordinals
+	spare  uint16 // the first of the unused slots of records, 0 if there is none
+	head   uint16 // where in the ring the queue begins, modulo the size
+	free   uint16 // ordinals in the queue
+	cold   uint16 // ordinals cooling down
+	host   uint16 // records whose handle is HostReservedHandle
+	born   uint32 // the next record's number
+	oldest int64  // smallest of the releases, or never
 
 	cells []cell // of the first ordinals, a power of two of them; see cell
-
 	// records are slots of attribute records, empty until the first is made; slot
-	// 0 never holds one. spare is the first of the unused slots, 0 if there is
-	// none. few is their first storage: most blocks of a new cluster have one
-	// record.
+	// 0 never holds one.
 	records []record
-	few     [2]record
 	// alternates are the attributes of alternate owners by slot; nil until the
 	// first. Only a few addresses have any, for the time of a live migration.
 	alternates map[uint16]Attrs
@@ -67,14 +61,8 @@ type Block struct {
 	// nil until the first.
 	releases map[uint16]int64
 
-	oldest int64  // smallest of the releases, or never
-	size   uint16 // ordinals
-	born   uint32 // the next record's number
-	spare  uint16
-	head   uint16 // where in the ring the queue begins, modulo the size
-	free   uint16 // ordinals in the queue
-	cold   uint16 // ordinals cooling down
-	host   uint16 // records whose handle is HostReservedHandle
+	more []uint64  // see word
+	few  [2]record // the first storage of records: most blocks of a new cluster have one
 }
 
 // cell i has three unrelated parts: the state of ordinal i, place i of the queue's
@@ -109,13 +97,13 @@ func New(cidr netip.Prefix, seq uint64) (*Block, error) {
 // Reset makes b, which may be a zero Block, equal to what [New] returns. An error
 // leaves b unchanged.
 func (b *Block) Reset(cidr netip.Prefix, seq uint64) error {
-	bits := cidr.Addr().BitLen() - cidr.Bits()
-	if !cidr.IsValid() || cidr != cidr.Masked() || bits > 12 {
+	hostBits := cidr.Addr().BitLen() - cidr.Bits()
+	if !cidr.IsValid() || cidr != cidr.Masked() || hostBits > 12 {
 		return fmt.Errorf("%w %s", ErrInvalidCIDR, cidr)
 	}
-	size := 1 << bits
+	size := 1 << hostBits
 	*b = Block{
-		cidr: cidr, seq: seq,
+		base: cidr.Addr(), seq: seq,
 		more:   make([]uint64, (size-1)/64),
 		oldest: never,
 		size:   uint16(size),
@@ -157,7 +145,10 @@ func (b *Block) cell(ord int) cell {
 }
 
 // CIDR returns the block's prefix, which is also its name.
-func (b *Block) CIDR() netip.Prefix { return b.cidr }
+func (b *Block) CIDR() netip.Prefix { return netip.PrefixFrom(b.base, b.Bits()) }
+
+// Bits returns the length of the block's prefix.
+func (b *Block) Bits() int { return b.base.BitLen() - bits.TrailingZeros16(b.size) }
 
 // Size returns the number of addresses, a power of two in 1 to [MaxSize].
 func (b *Block) Size() int { return int(b.size) }
@@ -181,11 +172,11 @@ func (b *Block) Addr(ord int) netip.Addr {
 	}
 	// The prefix has no host bits and a block is smaller than 1<<16, so the
 	// ordinal only sets bits that are zero in the prefix.
-	if addr := b.cidr.Addr(); addr.Is4() {
-		a := addr.As4()
+	if b.base.Is4() {
+		a := b.base.As4()
 		return netip.AddrFrom4([4]byte{a[0], a[1], a[2] | byte(ord>>8), a[3] | byte(ord)})
 	}
-	a := b.cidr.Addr().As16()
+	a := b.base.As16()
 	a[14] |= byte(ord >> 8)
 	a[15] |= byte(ord)
 	return netip.AddrFrom16(a)
@@ -194,15 +185,17 @@ func (b *Block) Addr(ord int) netip.Addr {
 // Ordinal returns the ordinal of an address and whether the block has it. No block
 // has an IPv4-mapped IPv6 address or an address with a zone.
 func (b *Block) Ordinal(addr netip.Addr) (ord int, ok bool) {
-	if !b.cidr.Contains(addr) {
+	if addr.Is4() {
+		if !b.base.Is4() {
+			return 0, false
+		}
+		a, base := addr.As4(), b.base.As4()
+		ord := binary.BigEndian.Uint32(a[:]) - binary.BigEndian.Uint32(base[:])
+		return int(ord), ord < uint32(b.size)
+	}
+	if !b.CIDR().Contains(addr) {
 		return 0, false
 	}
-	if addr.Is4() {
-		a := addr.As4()
-		ord = int(a[2])<<8 | int(a[3])
-	} else {
-		a := addr.As16()
-		ord = int(a[14])<<8 | int(a[15])
-	}
-	return ord & int(b.size-1), true
+	a := addr.As16()
+	return (int(a[14])<<8 | int(a[15])) & int(b.size-1), true
 }

@@ -15,7 +15,7 @@ func (b *Block) Check() error {
 	c.records()
 	c.index()
 	if err := errors.Join(c.errs...); err != nil {
-		return fmt.Errorf("block %s: %w", b.cidr, err)
+		return fmt.Errorf("block %s: %w", b.CIDR(), err)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (c *checker) records() {
 			oldest = min(oldest, at)
 			releases++
 		} else {
-			c.broken(r.sum == sumOf(r.handle, r.active), "record %d: wrong sum", i)
+			c.broken(r.sum == sumOf(MakeHandle(r.handle), r.active), "record %d: wrong sum", i)
 		}
 	}
 	c.broken(host == b.host, "%d host-reserved records, %d counted", host, b.host)

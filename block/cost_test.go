@@ -3,12 +3,14 @@ package block
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"runtime"
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/shoenig/test"
 	"github.com/shoenig/test/must"
@@ -20,7 +22,7 @@ func TestNoAllocations(t *testing.T) {
 	b := halfFull("10.0.0.0/26")
 	reserved := &Ordinals{}
 	reserved.AddRange(0, 8)
-	to := Owner{"k8s-pod-network.ffff", podAttrs(99)}
+	to := &Owner{MakeHandle("k8s-pod-network.ffff"), podAttrs(99)}
 	dst := make([]int, 0, 64)
 	now := time.Unix(1_700_000_000, 0)
 	hot, cool := ColdAt(now, 0), ColdAt(now, time.Minute)
@@ -99,7 +101,7 @@ func TestMemory(t *testing.T) {
 	}
 	full := func(cidr netip.Prefix) *Block {
 		b := empty(cidr)
-		b.Take(make([]int, 0, b.Size()), b.Size(), Owner{}, nil)
+		b.Take(make([]int, 0, b.Size()), b.Size(), &Owner{}, nil)
 		return b
 	}
 	for _, tc := range []struct {
@@ -136,7 +138,7 @@ func TestFewCells(t *testing.T) {
 		for want <= i {
 			want *= 8
 		}
-		must.Eq(t, []int{i}, b.Take(nil, 1, Owner{Handle: strconv.Itoa(i)}, nil))
+		must.Eq(t, []int{i}, b.Take(nil, 1, &Owner{Handle: MakeHandle(strconv.Itoa(i))}, nil))
 		must.Len(t, want, b.cells, must.Sprintf("with %d addresses in use", i+1))
 		if i%100 == 0 {
 			again, err := Restore(b.State())
@@ -150,12 +152,26 @@ func TestFewCells(t *testing.T) {
 	b, err = New(netip.MustParsePrefix("10.0.0.0/26"), 1)
 	must.NoError(t, err)
 	for range 3 { // a pod that comes and goes
-		ords := b.Take(nil, 1, Owner{Handle: "h"}, nil)
+		ords := b.Take(nil, 1, &Owner{Handle: MakeHandle("h")}, nil)
 		b.Release(ords, now, ColdAt(now, 0))
 	}
 	must.Len(t, 8, b.cells)
-	must.NoError(t, b.TakeOrdinal(63, Owner{Handle: "h"}))
+	must.NoError(t, b.TakeOrdinal(63, &Owner{Handle: MakeHandle("h")}))
 	must.Len(t, 64, b.cells)
-	must.Eq(t, []int{63}, b.AppendHandle(nil, "h"))
+	must.Eq(t, []int{63}, b.AppendHandle(nil, MakeHandle("h")))
 	must.NoError(t, b.Check())
+}
+
+// TestLines: what a pod needs when it comes or goes is in the first two cache lines of
+// a block, and the record of its only pod is in one.
+func TestLines(t *testing.T) {
+	if math.MaxInt < math.MaxInt64 {
+		t.Skip("pointers are smaller")
+	}
+	const line = 64
+	var b Block
+	end := unsafe.Offsetof(b.releases) + unsafe.Sizeof(b.releases)
+	must.LessEq(t, 2*line, int(end))
+	only := unsafe.Offsetof(b.few) + unsafe.Sizeof(b.few[0])
+	must.Eq(t, int(only/line), int((only+unsafe.Sizeof(b.few[1])-1)/line), must.Sprint("lines of the second record"))
 }

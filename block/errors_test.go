@@ -47,24 +47,24 @@ func TestRefusals(t *testing.T) {
 		want error
 		text string
 	}{
-		{"take: below", func(b *Block) error { return b.TakeOrdinal(-1, Owner{}) }, ErrOrdinal, "block: ordinal out of range: -1 in 10.0.0.0/29"},
-		{"take: above", func(b *Block) error { return b.TakeOrdinal(8, Owner{}) }, ErrOrdinal, "block: ordinal out of range: 8 in 10.0.0.0/29"},
-		{"take: held", func(b *Block) error { return b.TakeOrdinal(held, Owner{}) }, ErrTaken, "block: address taken: 10.0.0.1"},
-		{"take: cooling", func(b *Block) error { return b.TakeOrdinal(cooling, Owner{}) }, ErrTaken, "block: address taken: 10.0.0.2"},
+		{"take: below", func(b *Block) error { return b.TakeOrdinal(-1, &Owner{}) }, ErrOrdinal, "block: ordinal out of range: -1 in 10.0.0.0/29"},
+		{"take: above", func(b *Block) error { return b.TakeOrdinal(8, &Owner{}) }, ErrOrdinal, "block: ordinal out of range: 8 in 10.0.0.0/29"},
+		{"take: held", func(b *Block) error { return b.TakeOrdinal(held, &Owner{}) }, ErrTaken, "block: address taken: 10.0.0.1"},
+		{"take: cooling", func(b *Block) error { return b.TakeOrdinal(cooling, &Owner{}) }, ErrTaken, "block: address taken: 10.0.0.2"},
 		{"owner: below", func(b *Block) error { return b.SetOwner(-1, nil, nil) }, ErrOrdinal, "block: ordinal out of range: -1 in 10.0.0.0/29"},
 		{"owner: above", func(b *Block) error { return b.SetOwner(8, nil, nil) }, ErrOrdinal, "block: ordinal out of range: 8 in 10.0.0.0/29"},
 		{"owner: free", func(b *Block) error { return b.SetOwner(free, &Attrs{}, nil) }, ErrNotAllocated, "block: address not allocated: 10.0.0.3"},
 		{"owner: cooling", func(b *Block) error { return b.SetOwner(cooling, nil, &Attrs{}) }, ErrCooling, "block: address in cooldown: 10.0.0.2"},
-		{"host: too small", func(b *Block) error { return b.ReserveForHost(5, 4, Owner{}) }, ErrTooSmall, "block: too small for the host's reservation: 5 at the start and 4 at the end of 10.0.0.0/29"},
-		{"host: overflow", func(b *Block) error { return b.ReserveForHost(math.MaxInt, math.MaxInt, Owner{}) }, ErrTooSmall, ""},
-		{"host: negative", func(b *Block) error { return b.ReserveForHost(-1, 1, Owner{}) }, ErrOrdinal, ""},
-		{"host: taken at the start", func(b *Block) error { return b.ReserveForHost(2, 0, Owner{}) }, ErrTaken, "block: address taken: 10.0.0.1"},
-		{"host: taken at the end", func(b *Block) error { return b.ReserveForHost(1, 6, Owner{}) }, ErrTaken, "block: address taken: 10.0.0.2"},
+		{"host: too small", func(b *Block) error { return b.ReserveForHost(5, 4, &Owner{}) }, ErrTooSmall, "block: too small for the host's reservation: 5 at the start and 4 at the end of 10.0.0.0/29"},
+		{"host: overflow", func(b *Block) error { return b.ReserveForHost(math.MaxInt, math.MaxInt, &Owner{}) }, ErrTooSmall, ""},
+		{"host: negative", func(b *Block) error { return b.ReserveForHost(-1, 1, &Owner{}) }, ErrOrdinal, ""},
+		{"host: taken at the start", func(b *Block) error { return b.ReserveForHost(2, 0, &Owner{}) }, ErrTaken, "block: address taken: 10.0.0.1"},
+		{"host: taken at the end", func(b *Block) error { return b.ReserveForHost(1, 6, &Owner{}) }, ErrTaken, "block: address taken: 10.0.0.2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBlock(t, "10.0.0.0/29")
-			must.NoError(t, b.TakeOrdinal(held, Owner{Handle: "h"}))
-			must.NoError(t, b.TakeOrdinal(cooling, Owner{Handle: "h"}))
+			must.NoError(t, b.TakeOrdinal(held, &Owner{Handle: MakeHandle("h")}))
+			must.NoError(t, b.TakeOrdinal(cooling, &Owner{Handle: MakeHandle("h")}))
 			b.Release([]int{cooling}, start, ColdAt(start, time.Second))
 			before := b.State()
 			err := tc.do(b)
@@ -85,7 +85,7 @@ func TestReleasePanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, cooldown := range []time.Duration{0, time.Minute} {
 				b := newBlock(t, "10.0.0.0/29")
-				b.Take(nil, 3, Owner{}, nil)
+				b.Take(nil, 3, &Owner{}, nil)
 				b.Release([]int{2}, start.Add(time.Hour), ColdAt(start, time.Minute))
 				before := b.State()
 				test.Panic(t, func() { b.Release(ords, start, ColdAt(start, cooldown)) })
@@ -98,7 +98,7 @@ func TestReleasePanics(t *testing.T) {
 func TestRestoreRefuses(t *testing.T) {
 	good := func() State {
 		b := newBlock(t, "10.0.0.0/30")
-		b.Take(nil, 3, Owner{Handle: "h"}, nil)
+		b.Take(nil, 3, &Owner{Handle: MakeHandle("h")}, nil)
 		b.Release([]int{2}, start, ColdAt(start, time.Second))
 		return b.State()
 	}
@@ -191,10 +191,10 @@ func TestCheckFinds(t *testing.T) {
 			b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
 			must.NoError(t, err)
 			for i, h := range []string{"a", "b", "c"} {
-				must.NoError(t, b.TakeOrdinal(i, Owner{Handle: h}))
+				must.NoError(t, b.TakeOrdinal(i, &Owner{Handle: MakeHandle(h)}))
 			}
 			b.Release([]int{1}, start, ColdAt(start, time.Second))
-			must.NoError(t, b.TakeOrdinal(7, Owner{Handle: "e"}))
+			must.NoError(t, b.TakeOrdinal(7, &Owner{Handle: MakeHandle("e")}))
 			b.Release([]int{7}, start.Add(-time.Hour), ColdAt(start, time.Minute))
 			must.NoError(t, b.Check())
 			spoil(b)
@@ -207,7 +207,7 @@ func TestCheckFinds(t *testing.T) {
 func TestCheckFindsAll(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
 	must.NoError(t, err)
-	b.Take(nil, 4, Owner{}, nil)
+	b.Take(nil, 4, &Owner{}, nil)
 	b.put(0, 99)
 	b.put(1, 0)
 	b.cells[2].record, b.cells[3].record = 98, 97

@@ -16,14 +16,14 @@ func ExampleBlock() {
 		return
 	}
 	for _, handle := range []string{"pod-a", "pod-b", "pod-c"} {
-		for _, ord := range b.Take(nil, 1, block.Owner{Handle: handle}, nil) {
+		for _, ord := range b.Take(nil, 1, &block.Owner{Handle: block.MakeHandle(handle)}, nil) {
 			fmt.Println(handle, b.Addr(ord))
 		}
 		b.Commit()
 	}
 
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	b.Release(b.AppendHandle(nil, "pod-a"), now, block.ColdAt(now, 0))
+	b.Release(b.AppendHandle(nil, block.MakeHandle("pod-a")), now, block.ColdAt(now, 0))
 	b.Commit()
 	for ord := range b.Queue() {
 		fmt.Print(ord, " ")
@@ -45,7 +45,7 @@ func ExampleBlock_Release() {
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	const cooldown = 30 * time.Second
-	b.Take(nil, 2, block.Owner{Handle: "pod-a"}, nil)
+	b.Take(nil, 2, &block.Owner{Handle: block.MakeHandle("pod-a")}, nil)
 	b.Release([]int{0}, now, block.ColdAt(now, cooldown))
 	fmt.Println("at once:", b.Available(block.ColdAt(now, cooldown), nil))
 	now = now.Add(cooldown)

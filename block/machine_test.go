@@ -78,9 +78,9 @@ var (
 
 // owner picks one whose handle has a backing array of its own: only equal content
 // counts.
-func (m *machine) owner() Owner {
-	return Owner{
-		Handle: strings.Clone(machineHandles[m.pick("handle", len(machineHandles))]),
+func (m *machine) owner() *Owner {
+	return &Owner{
+		Handle: MakeHandle(strings.Clone(machineHandles[m.pick("handle", len(machineHandles))])),
 		Active: machineAttrs[m.pick("attrs", len(machineAttrs))],
 	}
 }
@@ -197,7 +197,7 @@ var actions = []struct {
 	}},
 	{"reserve for host", func(m *machine) error {
 		start, end := m.pick("start", 4)-m.pick("negative", 2), m.pick("end", 3)
-		to := Owner{HostReservedHandle, machineAttrs[1]}
+		to := &Owner{MakeHandle(HostReservedHandle), machineAttrs[1]}
 		m.logf("reserve %d and %d for the host", start, end)
 		return sameError(m.got.ReserveForHost(start, end, to), m.want.ReserveForHost(start, end, to))
 	}},
@@ -256,7 +256,7 @@ func (m *machine) compare() error {
 		errs = append(errs, same("empty", g, w, g == w))
 	}
 	for _, h := range machineHandles {
-		g, w := got.AppendHandle([]int{-7}, h), want.AppendHandle([]int{-7}, h)
+		g, w := got.AppendHandle([]int{-7}, MakeHandle(h)), want.AppendHandle([]int{-7}, MakeHandle(h))
 		errs = append(errs, same("ordinals of "+h, g, w, slices.Equal(g, w)))
 	}
 	if all, want := slices.Collect(got.Allocations()), slices.Collect(want.Allocations()); !slices.Equal(all, want) {

@@ -24,12 +24,12 @@ type subject interface {
 	OldestRelease() (int64, bool)
 	Empty(Cold) bool
 	Collect(Cold) int
-	Take([]int, int, Owner, *Ordinals) []int
-	TakeOrdinal(int, Owner) error
-	ReserveForHost(int, int, Owner) error
+	Take([]int, int, *Owner, *Ordinals) []int
+	TakeOrdinal(int, *Owner) error
+	ReserveForHost(int, int, *Owner) error
 	Release([]int, time.Time, Cold)
 	Renumber([]int)
-	AppendHandle([]int, string) []int
+	AppendHandle([]int, Handle) []int
 	Holder(int, Cold) (string, uint64, bool)
 	Allocation(int) (Allocation, bool)
 	Cools(int, Cold) (bool, bool)
@@ -206,7 +206,7 @@ func (m *model) dropUnused() {
 	m.records = slices.DeleteFunc(m.records, func(r *Record) bool { return !used[r] })
 }
 
-func (m *model) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
+func (m *model) Take(dst []int, n int, to *Owner, reserved *Ordinals) []int {
 	var ords []int
 	candidates := slices.Clone(m.queue)
 	if m.fault == lowestFreeFirst {
@@ -228,7 +228,7 @@ func (m *model) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 	return append(dst, ords...)
 }
 
-func (m *model) allocate(ord int, to Owner, seq uint64) {
+func (m *model) allocate(ord int, to *Owner, seq uint64) {
 	i := slices.Index(m.queue, ord)
 	m.queue = slices.Delete(m.queue, i, i+1)
 	if m.fault == seqForgotten {
@@ -237,7 +237,7 @@ func (m *model) allocate(ord int, to Owner, seq uint64) {
 	m.seqs[ord] = seq
 	var r *Record
 	for _, have := range m.records {
-		same := have.Handle == to.Handle && have.ReleasedAt.IsZero() && m.fault != sharedNever &&
+		same := have.Handle == to.Handle.String() && have.ReleasedAt.IsZero() && m.fault != sharedNever &&
 			(have.Active == to.Active || m.fault == sharedByHandle) &&
 			(have.Alternate == Attrs{} || m.fault == sharedAlternate)
 		if same && (r == nil || m.fault == sharedYoungest) {
@@ -245,13 +245,13 @@ func (m *model) allocate(ord int, to Owner, seq uint64) {
 		}
 	}
 	if r == nil {
-		r = &Record{Handle: to.Handle, Active: to.Active}
+		r = &Record{Handle: to.Handle.String(), Active: to.Active}
 		m.records = append(m.records, r)
 	}
 	m.alloc[ord] = r
 }
 
-func (m *model) TakeOrdinal(ord int, to Owner) error {
+func (m *model) TakeOrdinal(ord int, to *Owner) error {
 	if ord < 0 || ord >= m.size {
 		return ErrOrdinal
 	}
@@ -265,7 +265,7 @@ func (m *model) TakeOrdinal(ord int, to Owner) error {
 	return nil
 }
 
-func (m *model) ReserveForHost(start, end int, to Owner) error {
+func (m *model) ReserveForHost(start, end int, to *Owner) error {
 	if start < 0 || end < 0 {
 		return ErrOrdinal
 	}
@@ -328,9 +328,9 @@ func (m *model) Renumber(ords []int) {
 	}
 }
 
-func (m *model) AppendHandle(dst []int, handle string) []int {
+func (m *model) AppendHandle(dst []int, handle Handle) []int {
 	for _, ord := range m.used() {
-		if m.alloc[ord].Handle == handle && handle != "" {
+		if m.alloc[ord].Handle == handle.String() && handle.String() != "" {
 			dst = append(dst, ord)
 		} else if m.fault == coolingHeld && !m.alloc[ord].ReleasedAt.IsZero() {
 			dst = append(dst, ord)

@@ -58,11 +58,7 @@ func (b *Block) allot(ord, record uint16, seq uint64) {
 	c := &b.cells[ord]
 	c.record, c.seq = record, seq
 	b.free--
-	if ord < 64 {
-		b.word |= 1 << ord
-	} else {
-		b.more[ord/64-1] |= 1 << (ord % 64)
-	}
+	*b.wordOf(ord) |= 1 << (ord % 64)
 }
 
 // push frees ord, which must not be free, and puts it at the tail of the queue.
@@ -71,15 +67,19 @@ func (b *Block) push(ord uint16) {
 	c.record, c.seq = 0, 0
 	b.put(int(b.free), ord)
 	b.free++
-	if ord < 64 {
-		b.word &^= 1 << ord
-	} else {
-		b.more[ord/64-1] &^= 1 << (ord % 64)
-	}
+	*b.wordOf(ord) &^= 1 << (ord % 64)
 }
 
 // isFree reports whether ord, which the block must have, is free.
 func (b *Block) isFree(ord uint16) bool { return int(ord) >= len(b.cells) || b.cells[ord].record == 0 }
+
+// wordOf returns the word of the bitmap that has the bit of ord.
+func (b *Block) wordOf(ord uint16) *uint64 {
+	if ord < 64 {
+		return &b.word
+	}
+	return &b.more[ord/64-1]
+}
 
 // words returns the number of words of the bitmap.
 func (b *Block) words() int { return 1 + len(b.more) }

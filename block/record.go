@@ -61,6 +61,11 @@ func (b *Block) cooled(i uint16, cold Cold) bool {
 // isHost reports whether the record is that of host-reserved ordinals.
 func (r *record) isHost() bool { return IsHostReserved(r.handle) }
 
+// mayBeHost spares the call of isHost: few handles begin with a w.
+func (r *record) mayBeHost() bool {
+	return r.handle != "" && r.handle[0]|0x20 == HostReservedHandle[0]
+}
+
 // public returns the record in slot i as an exported Record.
 func (b *Block) public(i uint16) Record {
 	r := &b.records[i]
@@ -78,10 +83,10 @@ func (b *Block) bucket(sum uint32) *uint16 {
 // hold returns the slot of the record for an allocation of ord to this owner, and
 // adds one to its references. That is the oldest record with the same handle and
 // attributes and no alternate owner, else a new one.
-func (b *Block) hold(ord uint16, to Owner) uint16 {
-	var sum uint32 // of an owner without handle and attributes, which needs no call
-	if len(to.Handle)|len(to.Active.text) != 0 {
-		sum = sumOf(to.Handle, to.Active)
+func (b *Block) hold(ord uint16, to *Owner) uint16 {
+	sum := to.Handle.hash
+	if to.Handle.id == "" {
+		sum = sumOf(to.Handle, to.Active) // a call that most owners spare
 	}
 	if first := *b.bucket(sum); first != 0 {
 		if i := b.find(first, sum, to); i != 0 {
@@ -91,13 +96,13 @@ func (b *Block) hold(ord uint16, to Owner) uint16 {
 	}
 	i := b.newRecord()
 	r := &b.records[i]
-	r.handle = to.Handle
+	r.handle = to.Handle.id
 	r.active = to.Active
 	r.sum = sum
 	r.refs = 1
 	r.hint = ord
 	b.chain(i, r)
-	if r.isHost() {
+	if r.mayBeHost() && r.isHost() {
 		b.host++
 	}
 	return i
@@ -113,7 +118,9 @@ func (b *Block) number() uint32 {
 }
 
 // renumber restarts the numbers at 0 and keeps the order, when they run out: every
-// 4,294,967,295 records.
+// 4,294,967,295 records. Inlined, it would keep number from being so.
+//
+//go:noinline
 func (b *Block) renumber() {
 	b.born = 0
 	for _, i := range b.inOrder() {
@@ -124,11 +131,11 @@ func (b *Block) renumber() {
 
 // find looks through a chain for the record that hold wants; 0 if there is none.
 // It compares sums first, so that it reads hardly any handle in vain.
-func (b *Block) find(i uint16, sum uint32, to Owner) (found uint16) {
+func (b *Block) find(i uint16, sum uint32, to *Owner) (found uint16) {
 	records := b.records
 	for i != 0 {
 		r := &records[i]
-		if r.sum == sum && sameText(r.active.text, to.Active.text) && sameText(r.handle, to.Handle) && !b.hasAlternate(i) &&
+		if r.sum == sum && sameText(r.active.text, to.Active.text) && sameText(r.handle, to.Handle.id) && !b.hasAlternate(i) &&
 			(found == 0 || r.birth < records[found].birth) {
 			found = i
 		}

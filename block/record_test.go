@@ -1,11 +1,15 @@
 package block
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/shoenig/test"
 	"github.com/shoenig/test/must"
@@ -37,15 +41,15 @@ func TestNumbersRunOut(t *testing.T) {
 		b, err := New(netip.MustParsePrefix("10.0.0.0/28"), 1)
 		must.NoError(t, err)
 		for i := range 8 { // which leaves spare slots behind
-			must.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
+			must.NoError(t, b.TakeOrdinal(i, &Owner{Handle: MakeHandle(strconv.Itoa(i))}))
 		}
 		b.Release([]int{0, 1, 2, 3, 4, 5, 6, 7}, time.Unix(0, 0), ColdAt(time.Unix(0, 0), 0))
 		b.born = math.MaxUint32 - 3
 		var want []Record
 		for i := range 8 {
-			to := Owner{Handle: prefix + string(rune('h'-i))} // not in the order of names
+			to := &Owner{Handle: MakeHandle(prefix + string(rune('h'-i)))} // not in the order of names
 			must.NoError(t, b.TakeOrdinal((i*5)%16, to))
-			want = append(want, Record{Handle: to.Handle})
+			want = append(want, Record{Handle: to.Handle.String()})
 			must.Eq(t, want, b.Records())
 		}
 		must.Eq(t, uint32(8), b.born)
@@ -63,15 +67,15 @@ func TestOldestIsShared(t *testing.T) {
 			b, err := New(netip.MustParsePrefix("10.0.0.0/29"), 1)
 			must.NoError(t, err)
 			one, other := MakeAttrs(map[string]string{"pod": "one"}), MakeAttrs(map[string]string{"pod": "other"})
-			must.NoError(t, b.TakeOrdinal(0, Owner{"h", one}))
-			must.NoError(t, b.TakeOrdinal(1, Owner{"h", other}))
+			must.NoError(t, b.TakeOrdinal(0, &Owner{MakeHandle("h"), one}))
+			must.NoError(t, b.TakeOrdinal(1, &Owner{MakeHandle("h"), other}))
 			if name == "first made equal last" {
 				must.NoError(t, b.SetOwner(0, &other, nil))
 			} else {
 				must.NoError(t, b.SetOwner(1, &one, nil))
 			}
 			first, _ := b.Allocation(0)
-			must.NoError(t, b.TakeOrdinal(2, Owner{"h", first.Active}))
+			must.NoError(t, b.TakeOrdinal(2, &Owner{MakeHandle("h"), first.Active}))
 			third, _ := b.Allocation(2)
 			must.Eq(t, 0, third.Record)
 			must.NoError(t, b.Check())
@@ -79,21 +83,26 @@ func TestOldestIsShared(t *testing.T) {
 	}
 }
 
-// TestRoomForRecords: the room grows fourfold, up to one record for each ordinal.
-// The first room, which is part of the block, keeps no handle alive once it is
-// left.
-func TestRoomForRecords(t *testing.T) {
+// TestReleasedHandlesAreFreed: a block keeps no handle alive that holds nothing, also
+// where its records have moved.
+func TestReleasedHandlesAreFreed(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/25"), 1)
 	must.NoError(t, err)
-	var rooms []int
+	var texts []weak.Pointer[byte]
 	for i := range b.Size() {
-		must.NoError(t, b.TakeOrdinal(i, Owner{Handle: strconv.Itoa(i)}))
-		if room := cap(b.records) - 1; len(rooms) == 0 || room != rooms[len(rooms)-1] {
-			rooms = append(rooms, room)
-		}
+		text := []byte(fmt.Sprintf("a handle of a pod that is long enough: %d", i))
+		texts = append(texts, weak.Make(&text[0]))
+		must.NoError(t, b.TakeOrdinal(i, &Owner{Handle: MakeHandle(unsafe.String(&text[0], len(text)))}))
 	}
-	must.Eq(t, []int{1, 4, 16, 64, 128}, rooms)
-	must.ZeroValue(t, b.few)
+	now := time.Unix(1, 0)
+	for i := range b.Size() - 1 {
+		b.Release([]int{i}, now, ColdAt(now, 0))
+	}
+	runtime.GC()
+	for i, text := range texts[:len(texts)-1] {
+		must.Nil(t, text.Value(), must.Sprintf("handle %d", i))
+	}
+	must.NotNil(t, texts[len(texts)-1].Value())
 	must.NoError(t, b.Check())
 }
 

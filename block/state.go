@@ -29,7 +29,7 @@ type State struct {
 // with the block.
 func (b *Block) State() State {
 	s := State{
-		CIDR:    b.cidr,
+		CIDR:    b.CIDR(),
 		Seq:     b.seq,
 		Queue:   slices.Collect(b.Queue()),
 		Records: b.Records(),
@@ -146,7 +146,7 @@ func (b *Block) restoreRecords(s State) []uint16 {
 		if r.isHost() {
 			b.host++
 		}
-		r.sum = sumOf(r.handle, r.active)
+		r.sum = sumOf(MakeHandle(r.handle), r.active)
 		b.chain(i, r)
 	}
 	return slots

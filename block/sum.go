@@ -5,41 +5,53 @@ import "math/bits"
 // sumOf returns the hash that decides the bucket of a record. It depends on the
 // handle alone, so that all records of a handle are in one bucket. Without a
 // handle it depends on the attributes.
-func sumOf(handle string, active Attrs) uint32 {
-	if handle == "" {
-		return sumText(active.text)
+func sumOf(handle Handle, active Attrs) uint32 {
+	if handle.id != "" || active.text == "" {
+		return handle.hash
 	}
-	return sumText(handle)
+	hash, _, _ := readText(active.text)
+	return hash
 }
 
-// sumText returns a hash of a text, 0 for an empty one. Every bit of the text
-// changes every bit of the hash about half of the time: handles are long and
-// differ in a few digits anywhere, and the bucket is the last bits of the hash.
-// The hash is the same in every process, so that the cost of a block is
+// each has a bit in each of the eight bytes of a word.
+const each = 0x0101010101010101
+
+// readText reads a text that is not empty, once, and returns a hash and which bits are
+// set in all bytes (the eight of a word are to be combined) and in any.
+//
+// Every bit of the text changes every bit of the hash about half of the time: handles
+// are long and differ in a few digits anywhere, and the bucket is the last bits of the
+// hash. The hash is the same in every process, so that the cost of a block is
 // repeatable.
 //
 // The products of 16 bytes each are independent, so a long handle takes hardly
 // longer than a short one.
-func sumText(s string) uint32 {
-	if s == "" {
-		return 0
-	}
+func readText(s string) (hash uint32, all, any uint64) {
 	const one, two, three = 0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3 // odd, without a pattern
 	h := uint64(len(s)) * three
+	all = ^uint64(0)
 	for ; len(s) > 16; s = s[16:] {
-		h = bits.RotateLeft64(h, 29) + fold(word(s)^one, word(s[8:])^two)
+		x, y := word(s), word(s[8:])
+		h = bits.RotateLeft64(h, 29) + fold(x^one, y^two)
+		all &= x & y
+		any |= x | y
 	}
 	if len(s) >= 8 {
-		h ^= fold(word(s)^one, word(s[len(s)-8:])^three) // the two overlap
+		x, y := word(s), word(s[len(s)-8:]) // the two overlap
+		h ^= fold(x^one, y^three)
+		all &= x & y
+		any |= x | y
 	} else {
-		var all uint64
+		var short uint64
 		for i := range len(s) {
-			all = all<<8 | uint64(s[i])
+			short = short<<8 | uint64(s[i])
+			all &= uint64(s[i]) * each
+			any |= uint64(s[i])
 		}
-		h ^= all
+		h ^= short
 	}
 	h = fold(h^two, three)
-	return uint32(h ^ h>>32)
+	return uint32(h ^ h>>32), all, any
 }
 
 // fold multiplies two words and combines the halves of the product. The low bits

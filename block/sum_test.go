@@ -14,19 +14,21 @@ import (
 
 // names are kinds of owners as clusters have them, by number.
 var names = map[string]func(i int) Owner{
-	"numbered":         func(i int) Owner { return Owner{Handle: fmt.Sprintf("pod-%d", i)} },
-	"numbered, padded": func(i int) Owner { return Owner{Handle: fmt.Sprintf("k8s-pod-network.web-%08d", i)} },
-	"by node":          func(i int) Owner { return Owner{Handle: fmt.Sprintf("k8s-pod-network.node-%d-%d", i%5000, i/5000)} },
+	"numbered":         func(i int) Owner { return Owner{Handle: MakeHandle(fmt.Sprintf("pod-%d", i))} },
+	"numbered, padded": func(i int) Owner { return Owner{Handle: MakeHandle(fmt.Sprintf("k8s-pod-network.web-%08d", i))} },
+	"by node": func(i int) Owner {
+		return Owner{Handle: MakeHandle(fmt.Sprintf("k8s-pod-network.node-%d-%d", i%5000, i/5000))}
+	},
 	"tunnels": func(i int) Owner {
-		return Owner{Handle: fmt.Sprintf("vxlan-tunnel-addr-ip-10-%d-%d-%d.ec2.internal", i>>16, i>>8&255, i&255)}
+		return Owner{Handle: MakeHandle(fmt.Sprintf("vxlan-tunnel-addr-ip-10-%d-%d-%d.ec2.internal", i>>16, i>>8&255, i&255))}
 	},
-	"hexadecimal": func(i int) Owner { return Owner{Handle: fmt.Sprintf("%x", i)} },
+	"hexadecimal": func(i int) Owner { return Owner{Handle: MakeHandle(fmt.Sprintf("%x", i))} },
 	"containers": func(i int) Owner {
-		return Owner{Handle: fmt.Sprintf("k8s-pod-network.%064x", uint64(i)*0x9e3779b97f4a7c15)}
+		return Owner{Handle: MakeHandle(fmt.Sprintf("k8s-pod-network.%064x", uint64(i)*0x9e3779b97f4a7c15))}
 	},
-	"of a deployment": func(i int) Owner { return Owner{Handle: "default.web-5d78c9869d-" + suffix(i)} },
+	"of a deployment": func(i int) Owner { return Owner{Handle: MakeHandle("default.web-5d78c9869d-" + suffix(i))} },
 	"of many": func(i int) Owner {
-		return Owner{Handle: fmt.Sprintf("team-%d.app-%d-7f9c4d%04x-%s", i%7, i%31, i%31, suffix(i))}
+		return Owner{Handle: MakeHandle(fmt.Sprintf("team-%d.app-%d-7f9c4d%04x-%s", i%7, i%31, i%31, suffix(i)))}
 	},
 	"attributes: nodes": func(i int) Owner {
 		return Owner{Active: MakeAttrs(map[string]string{"node": fmt.Sprintf("node-%d", i)})}
@@ -80,7 +82,7 @@ func TestSumsSpread(t *testing.T) {
 	caught := 0
 	for kind, of := range names {
 		good := sums(of, func(o Owner) uint32 { return sumOf(o.Handle, o.Active) })
-		bad := sums(of, func(o Owner) uint32 { return middleOfProduct(o.Handle + o.Active.text) })
+		bad := sums(of, func(o Owner) uint32 { return middleOfProduct(o.Handle.String() + o.Active.text) })
 		for size := 1; size <= MaxSize; size *= 2 {
 			most := reads(random, size) * 6 / 5
 			test.LessEq(t, most, reads(good, size), test.Sprintf("%s in blocks of %d", kind, size))
@@ -109,7 +111,8 @@ func TestFullBlockChains(t *testing.T) {
 	b, err := New(netip.MustParsePrefix("10.0.0.0/20"), 1)
 	must.NoError(t, err)
 	for i := range MaxSize {
-		b.Take(nil, 1, names["by node"](i), nil)
+		to := names["by node"](i)
+		b.Take(nil, 1, &to, nil)
 	}
 	looked := 0
 	for i := range b.cells {

@@ -3,10 +3,11 @@ package block
 import "fmt"
 
 // Owner is who gets an address. The zero value has no handle and no attributes,
-// which is allowed.
+// which is allowed. Blocks copy what they need of an Owner; the pointer spares the
+// copies on the way.
 type Owner struct {
-	// Handle is the id of the handle, empty for none.
-	Handle string
+	// Handle is the handle, the zero Handle for none.
+	Handle Handle
 	// Active are the attributes of the active owner.
 	Active Attrs
 }
@@ -20,7 +21,7 @@ type Owner struct {
 // Take does not take addresses that have cooled down: call [Block.Collect] before.
 // It allocates no memory if dst has room and the block has had as many records and
 // these ordinals in use before.
-func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
+func (b *Block) Take(dst []int, n int, to *Owner, reserved *Ordinals) []int {
 	if reserved != nil {
 		return b.takeUnreserved(dst, n, to, reserved)
 	}
@@ -42,13 +43,15 @@ func (b *Block) Take(dst []int, n int, to Owner, reserved *Ordinals) []int {
 
 // takeUnreserved is Take with reserved ordinals. It gathers those that it passes
 // over at the head, and joins them with the rest of the queue at the end.
-func (b *Block) takeUnreserved(dst []int, n int, to Owner, reserved *Ordinals) []int {
+func (b *Block) takeUnreserved(dst []int, n int, to *Owner, reserved *Ordinals) []int {
 	passed, taken := 0, 0
 	rec := uint16(0)
 	for free := int(b.free); passed+taken < free && taken < n; {
 		ord := b.at(passed + taken)
 		if reserved.Contains(int(ord)) {
-			b.put(passed, ord)
+			if taken > 0 { // else it is at that place
+				b.put(passed, ord)
+			}
 			passed++
 			continue
 		}
@@ -72,7 +75,7 @@ func (b *Block) takeUnreserved(dst []int, n int, to Owner, reserved *Ordinals) [
 // [ErrTaken] if it is allocated or cooling down; nothing changes then. An ordinal
 // that has cooled down counts as taken until it is collected: call [Block.Collect]
 // before.
-func (b *Block) TakeOrdinal(ord int, to Owner) error {
+func (b *Block) TakeOrdinal(ord int, to *Owner) error {
 	if err := b.checkFree(ord); err != nil {
 		return err
 	}
@@ -83,7 +86,7 @@ func (b *Block) TakeOrdinal(ord int, to Owner) error {
 
 func (b *Block) checkFree(ord int) error {
 	if !b.has(ord) {
-		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.cidr)
+		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.CIDR())
 	}
 	if !b.isFree(uint16(ord)) {
 		return fmt.Errorf("%w: %s", ErrTaken, b.Addr(ord))
@@ -99,13 +102,13 @@ func (b *Block) checkFree(ord int) error {
 // The error matches [ErrTooSmall] if the block has fewer than start+end ordinals,
 // [ErrOrdinal] if start or end is negative, and [ErrTaken] if one of them is not
 // free; nothing changes then.
-func (b *Block) ReserveForHost(start, end int, to Owner) error {
+func (b *Block) ReserveForHost(start, end int, to *Owner) error {
 	size := b.Size()
 	switch {
 	case start < 0 || end < 0:
-		return fmt.Errorf("%w: %d at the start and %d at the end of %s", ErrOrdinal, start, end, b.cidr)
+		return fmt.Errorf("%w: %d at the start and %d at the end of %s", ErrOrdinal, start, end, b.CIDR())
 	case start > size || end > size-start: // the sum may not fit an int
-		return fmt.Errorf("%w: %d at the start and %d at the end of %s", ErrTooSmall, start, end, b.cidr)
+		return fmt.Errorf("%w: %d at the start and %d at the end of %s", ErrTooSmall, start, end, b.CIDR())
 	}
 	reserved := func(yield func(int) bool) {
 		for ord := range size {

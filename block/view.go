@@ -71,18 +71,18 @@ func (b *Block) Empty(cold Cold) bool {
 }
 
 // AppendHandle appends the ordinals that a handle holds to dst in ascending order
-// and returns it. No handle holds cooling addresses, and the empty handle holds
+// and returns it. No handle holds cooling addresses, and the zero Handle holds
 // nothing (§9).
-func (b *Block) AppendHandle(dst []int, handle string) []int {
-	if handle == "" {
+func (b *Block) AppendHandle(dst []int, handle Handle) []int {
+	if handle.id == "" {
 		return dst
 	}
 	// All records of the handle are in one chain. Usually there is one, with one
 	// ordinal, and the hint is right.
-	sum := sumOf(handle, Attrs{})
+	sum, id := handle.hash, handle.id
 	only, held := uint16(0), 0
 	for i := *b.bucket(sum); i != 0; i = b.records[i].next {
-		if r := &b.records[i]; r.sum == sum && r.handle == handle {
+		if r := &b.records[i]; r.sum == sum && r.handle == id {
 			only = i
 			held += int(r.refs)
 		}
@@ -99,7 +99,7 @@ func (b *Block) AppendHandle(dst []int, handle string) []int {
 		for w := b.usedWord(i); w != 0; w &= w - 1 {
 			ord := i*64 + bits.TrailingZeros64(w)
 			rec := b.cells[ord].record
-			if r := &b.records[rec]; rec == only || r.sum == sum && r.handle == handle {
+			if r := &b.records[rec]; rec == only || r.sum == sum && r.handle == id {
 				dst = append(dst, ord)
 				if held--; held == 0 {
 					return dst
@@ -216,7 +216,7 @@ func (b *Block) ranks() []int {
 func (b *Block) SetOwner(ord int, active, alternate *Attrs) error {
 	switch {
 	case !b.has(ord):
-		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.cidr)
+		return fmt.Errorf("%w: %d in %s", ErrOrdinal, ord, b.CIDR())
 	case b.isFree(uint16(ord)):
 		return fmt.Errorf("%w: %s", ErrNotAllocated, b.Addr(ord))
 	}
@@ -231,7 +231,7 @@ func (b *Block) SetOwner(ord int, active, alternate *Attrs) error {
 	if active != nil {
 		b.unchain(r)
 		r.active = *active
-		r.sum = sumOf(r.handle, r.active)
+		r.sum = sumOf(MakeHandle(r.handle), r.active)
 		b.chain(i, r)
 	}
 	return nil

@@ -109,14 +109,15 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 	}
 	to := block.Owner{Active: args.Attrs}
 	if args.Handle != "" {
-		h, raised := a.raise(args.Handle, b, 1, args.MaxAllocPerHandle)
+		id := block.MakeHandle(args.Handle)
+		h, raised := a.raise(id, b, 1, args.MaxAllocPerHandle)
 		if !raised {
 			return a.refuseMore(h, args)
 		}
-		to.Handle = h.shared(args.Handle)
+		to.Handle = id.Sharing(h.id)
 	}
 	b.Collect(a.cold)
-	if err := b.TakeOrdinal(ord, to); err != nil {
+	if err := b.TakeOrdinal(ord, &to); err != nil {
 		return err // impossible: it was checked above
 	}
 	a.writeTaken(b)
@@ -129,7 +130,7 @@ func (a *Allocator) assignOrdinal(b *ipamBlock, args *AssignIPArgs) error {
 func (a *Allocator) refuseMore(h *handle, args *AssignIPArgs) error {
 	var held []netip.Addr
 	if h != nil {
-		held = a.addresses(h, h.id, func(ip netip.Addr) bool { return ip.Is4() == args.IP.Is4() })
+		held = a.addresses(h, block.MakeHandle(h.id), func(ip netip.Addr) bool { return ip.Is4() == args.IP.Is4() })
 	}
 	switch {
 	case len(held) == 0:

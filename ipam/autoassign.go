@@ -170,14 +170,14 @@ type request struct {
 	args   *AutoAssignArgs
 	is4    bool
 	num    int
-	handle string
+	handle block.Handle
 	out    *Assignment
 
 	owner *owner // nil until it is known
-	pools []*poolBlocks
-	// The owner's usable blocks: those of plan, or if it is nil those of claims,
-	// which must be recovered first.
+	// The pools to use and the owner's usable blocks there: those of plan, or if it is
+	// nil chosen, and those of claims, which must be recovered first.
 	plan   *plan
+	chosen []*poolBlocks
 	claims []*claimlist.Claim
 	next   int // how many of them were tried
 }
@@ -227,7 +227,7 @@ func (a *Allocator) autoAssign(args *AutoAssignArgs, is4 bool, out *Assignment) 
 		r.num = args.Num6
 	}
 	if args.Handle != "" {
-		r.handle = handleID(args.Handle)
+		r.handle = readHandle(args.Handle)
 	}
 	if err := a.prepare(&r); err != nil {
 		return err
@@ -273,7 +273,7 @@ func (a *Allocator) gatherElsewhere(r *request) error {
 		if r.plain() {
 			p = a.planFor(r.owner, r.is4, r.args.Use)
 		}
-		b, err := a.claimNew(r.owner, r.pools, r.reserve())
+		b, err := a.claimNew(r.owner, r.pools(), r.reserve())
 		if errors.Is(err, codes.NoFreeBlocks) {
 			if a.config.StrictAffinity {
 				r.out.Msgs = append(r.out.Msgs, "strict-affinity")
@@ -322,7 +322,7 @@ func (a *Allocator) prepare(r *request) error {
 	plain := r.plain()
 	if plain && r.owner != nil {
 		if p := a.planFor(r.owner, r.is4, args.Use); p != nil {
-			r.plan, r.pools = p, p.pools
+			r.plan = p
 			return nil
 		}
 	}
@@ -333,7 +333,7 @@ func (a *Allocator) prepare(r *request) error {
 	if err != nil {
 		return err
 	}
-	a.chosen, r.pools = pools, pools
+	a.chosen, r.chosen = pools, pools
 	if r.owner == nil {
 		r.owner = a.openOwner(r.ownerID())
 	}
@@ -343,6 +343,14 @@ func (a *Allocator) prepare(r *request) error {
 		a.makePlan(r)
 	}
 	return nil
+}
+
+// pools returns the pools that the request may use.
+func (r *request) pools() []*poolBlocks {
+	if r.plan != nil {
+		return r.plan.pools
+	}
+	return r.chosen
 }
 
 // owned returns the number of the owner's usable blocks, with claims in any state.
@@ -394,20 +402,20 @@ func (a *Allocator) nextAffine(r *request, free int) *ipamBlock {
 func (a *Allocator) assign(r *request, b *ipamBlock) error {
 	to := block.Owner{Active: r.args.Attrs}
 	n := r.missing()
-	if r.handle != "" {
+	if r.handle.String() != "" {
 		h, raised := a.raise(r.handle, b, n, r.args.MaxAllocPerHandle)
 		if !raised {
 			return a.giveHeld(r, h)
 		}
-		to.Handle = h.shared(r.handle)
+		to.Handle = r.handle.Sharing(h.id)
 	}
 	if b.unordered && a.matters != nil {
 		a.tell(queues, releasesAll)
 	}
 	b.Collect(a.cold)
-	a.ordinals = b.Take(a.ordinals[:0], n, to, b.reserved)
+	a.ordinals = b.Take(a.ordinals[:0], n, &to, b.reserved)
 	for _, ord := range a.ordinals {
-		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(b.Addr(ord), b.CIDR().Bits()))
+		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(b.Addr(ord), b.Bits()))
 	}
 	a.writeTaken(b)
 	return nil
@@ -421,7 +429,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 		held = a.addresses(h, r.handle, func(ip netip.Addr) bool { return ip.Is4() == r.is4 })
 	}
 	if len(held) < r.num {
-		return &Error{Code: codes.MaxAlloc, Handle: r.handle, Host: r.args.Host}
+		return &Error{Code: codes.MaxAlloc, Handle: r.handle.String(), Host: r.args.Host}
 	}
 	for _, ip := range held[:r.num] {
 		r.out.IPs = append(r.out.IPs, netip.PrefixFrom(ip, ip.BitLen()))
@@ -432,7 +440,7 @@ func (a *Allocator) giveHeld(r *request, h *handle) error {
 // borrow takes what is still missing from any block of any owner (§8).
 func (a *Allocator) borrow(r *request) {
 	var exhausted []string
-	for _, pb := range r.pools {
+	for _, pb := range r.pools() {
 		for walk := pb.tree.Walk(blocktree.Free, a.startOf(r.owner, pb)); r.missing() > 0; {
 			l := walk.Next()
 			if l == nil {

@@ -106,14 +106,14 @@ func (c *checker) structure() {
 
 // plans checks that the owner's valid plans have the same blocks as its claims.
 func (c *checker) plans(o *owner) {
-	for i := range o.plans {
-		p := &o.plans[i]
+	for _, is4 := range []bool{true, false} {
+		p := o.planOf(is4)
 		if p.made != c.a.versions(o) {
 			continue
 		}
 		var want []*ipamBlock
 		for _, cl := range o.claims.All() {
-			if pb := c.a.poolOf(cl.CIDR.Addr()); cl.CIDR.Addr().Is4() == (i == 0) && slices.Contains(p.pools, pb) {
+			if pb := c.a.poolOf(cl.CIDR.Addr()); cl.CIDR.Addr().Is4() == is4 && slices.Contains(p.pools, pb) {
 				b := c.a.block(cl.CIDR)
 				if !isTrue(cl, b, o) {
 					c.broken("plan of %s though its claim on %s needs recovery", o.id, cl.CIDR)

@@ -26,8 +26,8 @@ type HostReservation struct {
 }
 
 // owner returns the holder of the reserved addresses.
-func (r *HostReservation) owner() block.Owner {
-	return block.Owner{Handle: r.Handle, Active: block.MakeAttrs(map[string]string{"note": r.Note})}
+func (r *HostReservation) owner() *block.Owner {
+	return &block.Owner{Handle: block.MakeHandle(r.Handle), Active: block.MakeAttrs(map[string]string{"note": r.Note})}
 }
 
 // longestPrefix returns the longest prefix of a block of that family that
@@ -198,7 +198,7 @@ func (a *Allocator) usable(dst []*claimlist.Claim, r *request) []*claimlist.Clai
 		pb := a.poolOf(c.CIDR.Addr())
 		switch {
 		case pb == nil:
-		case slices.Contains(r.pools, pb):
+		case slices.Contains(r.chosen, pb):
 			usable = append(usable, c)
 		case pb.rejects(r.owner) && !r.requests(pb.pool):
 			_ = a.releaseClaim(r.owner, c.CIDR, true) // errors are ignored there

@@ -80,7 +80,7 @@ func (a *Allocator) ensureBlock(args *AutoAssignArgs, is4 bool) (netip.Prefix, e
 		if err != nil {
 			return netip.Prefix{}, err
 		}
-		if b, err = a.claimNew(r.owner, r.pools, r.reserve()); errors.Is(err, codes.NoFreeBlocks) {
+		if b, err = a.claimNew(r.owner, r.pools(), r.reserve()); errors.Is(err, codes.NoFreeBlocks) {
 			err = &Error{Code: codes.NoFreeBlocks, Host: args.Host, Detail: "for " + args.Host}
 		}
 		if err != nil {

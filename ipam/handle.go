@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ipamsim/ipamsim/affinity"
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
@@ -35,61 +36,27 @@ type count struct {
 // only returns the count of a handle that has one.
 func (h *handle) only() count { return count{h.block, h.n} }
 
-// shared returns the id: if it equals the handle's own, that string, so that
-// memory keeps one copy.
-func (h *handle) shared(id string) string {
-	if h.id == id {
-		return h.id
-	}
-	return id
-}
-
 // set gives a handle its only count, or several without a block.
 func (h *handle) set(c count) { h.block, h.n = c.block, c.n }
 
+// readHandle reads an id, which ends at the first carriage return (§9).
+func readHandle(id string) block.Handle {
+	h := block.MakeHandle(id)
+	if !h.Simple() {
+		return block.MakeHandle(handleID(id))
+	}
+	return h
+}
+
 // handleID cuts an id at the first carriage return (§9).
 func handleID(id string) string {
-	if i := strings.IndexByte(id, '\r'); i >= 0 {
-		return id[:i]
-	}
+	id, _, _ = strings.Cut(id, "\r")
 	return id
 }
 
 // handleKey returns the key of the ids that share one handle: the id in lower
 // case, as Kubernetes allows no other names (§1).
-func handleKey(id string) string {
-	if isLower(id) {
-		return id
-	}
-	return strings.ToLower(id)
-}
-
-// isLower reports whether lowering the text would not change it. For texts that are
-// not ASCII or have one of @[\]^_ it may return false wrongly. Ids are long, and every
-// request reads one, so it checks eight bytes at a time, the last eight perhaps twice.
-func isLower(s string) bool {
-	if len(s) < 8 {
-		return s == strings.ToLower(s)
-	}
-	// Capital letters are from 0x40 to 0x5f: bit 6 without bit 5, which the shift
-	// puts in its place. Bytes above 0x7f have bit 7.
-	last := word(s[len(s)-8:])
-	capital, high := last&^(last<<1), last
-	for i := 0; i+8 < len(s); i += 8 {
-		w := word(s[i : i+8])
-		capital |= w &^ (w << 1)
-		high |= w
-	}
-	const each = 0x0101010101010101
-	return capital&(0x40*each)|high&(0x80*each) == 0
-}
-
-// word returns the first eight bytes of s as a number, in one load.
-func word(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
+func handleKey(id string) string { return strings.ToLower(id) }
 
 // counts appends what the handle counts, by block name, to dst.
 func (t *handleTable) counts(dst []count, h *handle) []count {
@@ -122,10 +89,10 @@ func findCount(counts []count, b *ipamBlock) (int, bool) {
 	})
 }
 
-// raise counts n more addresses in the block for the handle id, which it returns.
+// raise counts n more addresses in the block for the handle, which it returns.
 // If the counts of the block's family would exceed a positive limit, it raises
 // nothing and raised is false; the handle may then be nil.
-func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, raised bool) {
+func (a *Allocator) raise(id block.Handle, b *ipamBlock, n, limit int) (h *handle, raised bool) {
 	t := &a.handles
 	h, hash := t.search(id)
 	if limit > 0 {
@@ -137,10 +104,10 @@ func (a *Allocator) raise(id string, b *ipamBlock, n, limit int) (h *handle, rai
 			return h, false
 		}
 	}
-	a.noteHandle(id)
+	a.noteHandle(id.String())
 	switch {
 	case h == nil:
-		h = t.add(id, hash)
+		h = t.add(id.String(), hash)
 		h.set(count{b, addCount(0, n)})
 	case h.n != several && h.only().same(b):
 		c := h.only()
@@ -214,7 +181,7 @@ func (a *Allocator) live(c count) *ipamBlock {
 
 // addresses returns what the handle holds under this id of one family, or of both, blocks by
 // name and ordinals ascending.
-func (a *Allocator) addresses(h *handle, id string, family func(netip.Addr) bool) []netip.Addr {
+func (a *Allocator) addresses(h *handle, id block.Handle, family func(netip.Addr) bool) []netip.Addr {
 	var ips []netip.Addr
 	var small [4]count
 	for _, c := range a.handles.counts(small[:0], h) {
@@ -236,10 +203,15 @@ func (a *Allocator) addresses(h *handle, id string, family func(netip.Addr) bool
 func (a *Allocator) IPsByHandle(id string) ([]netip.Addr, error) {
 	a.begin()
 	defer a.mu.Unlock()
-	id = handleID(id)
-	h := a.handles.find(id)
+	held := readHandle(id)
+	h, _ := a.handles.search(held)
 	if h == nil {
-		return nil, &Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
+		return nil, unknownHandle(held)
 	}
-	return a.addresses(h, id, func(netip.Addr) bool { return true }), nil
+	return a.addresses(h, held, func(netip.Addr) bool { return true }), nil
+}
+
+// unknownHandle is the answer to operations on a handle that does not exist.
+func unknownHandle(id block.Handle) error {
+	return &Error{Code: codes.DoesNotExist, Handle: id.String(), Detail: "handle " + id.String()}
 }

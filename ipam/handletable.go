@@ -1,9 +1,10 @@
 package ipam
 
 import (
-	"hash/maphash"
 	"slices"
 	"strings"
+
+	"github.com/ipamsim/ipamsim/block"
 )
 
 // A handleTable finds handles by id. A cluster has one for nearly every pod, and a
@@ -12,11 +13,7 @@ import (
 // bytes each, and an index with linear probing. A freed handle is given out again
 // before a new one is made. The zero table is not usable; make one with
 // newHandleTable.
-//
-// The hash is seeded anew in every process. Nothing observable depends on it, as
-// lists of handles are sorted.
 type handleTable struct {
-	seed   maphash.Seed
 	index  []slot // a power of two long
 	chunks [][]handle
 	spare  []uint32 // numbers of handles that were freed
@@ -36,14 +33,11 @@ type slot struct{ number, hash uint32 }
 const chunkLen = 1 << 10
 
 func newHandleTable() handleTable {
-	return handleTable{seed: maphash.MakeSeed(), index: make([]slot, 16), made: 1, several: make(map[*handle][]count)}
+	return handleTable{index: make([]slot, 16), made: 1, several: make(map[*handle][]count)}
 }
 
 // at returns handle number n.
 func (t *handleTable) at(n uint32) *handle { return &t.chunks[n/chunkLen][n%chunkLen] }
-
-// hash returns the hash that the handle with this key carries.
-func (t *handleTable) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
 
 // find returns the handle with the id, in any letters, or nil. No handle has the id
 // "".
@@ -51,22 +45,24 @@ func (t *handleTable) find(id string) *handle {
 	if id == "" {
 		return nil
 	}
-	h, _ := t.search(id)
+	h, _ := t.search(block.MakeHandle(id))
 	return h
 }
 
-// search returns the handle with the id, which is not "", in any letters, or nil,
-// and the hash that it carries or would carry. It looks the id up as it is first:
-// nearly all ids are their own keys, and one that is found need not be read for
-// capital letters.
-func (t *handleTable) search(id string) (h *handle, hash uint32) {
-	hash = t.hash(id)
-	if h = t.lookup(id, hash); h == nil && !isLower(id) {
-		hash = t.hash(handleKey(id))
-		h = t.lookup(id, hash)
+// search returns the handle with the id, in any letters, or nil, and the hash that
+// it carries or would carry: that of its key. Simple ids are their own keys. Of the
+// others it tries the id as it is first.
+func (t *handleTable) search(id block.Handle) (h *handle, hash uint32) {
+	hash = id.Hash()
+	if h = t.lookup(id.String(), hash); h == nil && !id.Simple() {
+		hash = hashOf(id.String())
+		h = t.lookup(id.String(), hash)
 	}
 	return h, hash
 }
+
+// hashOf returns the hash that the handle with the id carries.
+func hashOf(id string) uint32 { return block.MakeHandle(handleKey(id)).Hash() }
 
 // lookup returns the handle with this id, in any letters, if it carries this hash,
 // or nil. Ids are long and similar, so it compares hashes first.

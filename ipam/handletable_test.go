@@ -6,9 +6,9 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
+	"github.com/ipamsim/ipamsim/block"
 	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
 )
@@ -127,34 +127,6 @@ func TestHandleTableRejects(t *testing.T) {
 	}
 }
 
-// TestHandleTableRoom: the index grows when it would be more than three quarters
-// full, and no sooner; and freed handles are given out again, every one of them,
-// before a new one is made.
-func TestHandleTableRoom(t *testing.T) {
-	table := newHandleTable()
-	add := func(n int) {
-		for i := range n {
-			id := fmt.Sprint("h", i)
-			table.add(id, table.hash(id))
-		}
-	}
-	remove := func() {
-		for _, h := range table.all() {
-			table.remove(h)
-		}
-	}
-	add(12)
-	must.Len(t, 16, table.index)
-	remove()
-	add(13)
-	must.Len(t, 32, table.index)
-	must.Eq(t, 13+1, int(table.made))
-	remove()
-	add(13)
-	must.Eq(t, 13+1, int(table.made))
-	must.SliceEmpty(t, table.spare, must.Sprint(table.spare))
-}
-
 // TestHandleCounts raises and lowers counts of a few handles in a few blocks, and
 // compares them with maps.
 func TestHandleCounts(t *testing.T) {
@@ -190,7 +162,7 @@ func TestHandleCounts(t *testing.T) {
 			k, n := key{id, b.CIDR()}, 1+pick("n", 4)
 			if pick("raise", 2) == 0 {
 				limit := pick("limit", 4) * 3
-				_, raised := a.raise(id, b, n, limit)
+				_, raised := a.raise(block.MakeHandle(id), b, n, limit)
 				fits := limit == 0 || total(id, b.CIDR().Addr().Is4())+n <= limit
 				if raised != fits {
 					t.Fatalf("raise %v by %d to at most %d: %t", k, n, limit, raised)
@@ -226,30 +198,11 @@ func TestHandleCounts(t *testing.T) {
 	})
 }
 
-// TestIsLower: a text for which isLower is true has no capital letter in any
-// place, and only six other characters of ASCII keep it from being true.
-func TestIsLower(t *testing.T) {
-	long := "k8s-pod-network.0123456789abcdef{}`~"
-	must.True(t, isLower(long))
-	must.True(t, isLower(""))
-	for i := range long {
-		for _, c := range []byte("AMZ\x80\xff") {
-			must.False(t, isLower(long[:i]+string([]byte{c})+long[i+1:]), must.Sprintf("%q at %d", c, i))
-		}
-		for c := range byte(0x80) {
-			text := long[:i] + string([]byte{c}) + long[i+1:]
-			if isLower(text) != (strings.ToLower(text) == text && !strings.ContainsRune("@[\\]^_", rune(c))) {
-				t.Fatalf("%q", text)
-			}
-		}
-	}
-}
-
 // TestHandleLetters: ids that differ only in case find one handle, which keeps its
 // first id.
 func TestHandleLetters(t *testing.T) {
 	table := newHandleTable()
-	h := table.add("Pod-A", table.hash(handleKey("Pod-A")))
+	h := table.add("Pod-A", hashOf("Pod-A"))
 	for _, id := range []string{"Pod-A", "pod-a", "POD-A"} {
 		must.EqOp(t, h, table.find(id), must.Sprint(id))
 	}

@@ -15,17 +15,18 @@ import (
 type plan struct {
 	made   versions
 	use    pool.Use
+	blocks []*ipamBlock  // the usable ones, in the order of their claims' names
+	only   [1]*ipamBlock // storage for the blocks of most plans
+	spent  int           // how many of the first blocks have no free address; see reopen
 	pools  []*poolBlocks
-	blocks []*ipamBlock // the usable ones, in the order of their claims' names
-	spent  int          // how many of the first blocks have no free address; see reopen
 }
 
 // versions are everything that plans depend on.
-type versions struct{ pools, owner, claims uint64 }
+type versions struct{ pools, owner uint64 }
 
 // versions returns the versions in force for the owner.
 func (a *Allocator) versions(o *owner) versions {
-	return versions{a.poolsVersion, o.version, o.claims.Version()}
+	return versions{a.poolsVersion, o.version}
 }
 
 // plain reports whether a plan may serve the request: it names no pool and no
@@ -38,9 +39,9 @@ func (r *request) plain() bool {
 // planOf returns where the owner keeps its plan for one family.
 func (o *owner) planOf(is4 bool) *plan {
 	if is4 {
-		return &o.plans[0]
+		return &o.plan4
 	}
-	return &o.plans[1]
+	return &o.plan6
 }
 
 // planFor returns the owner's plan, or nil if it has no valid one.
@@ -62,12 +63,15 @@ func (a *Allocator) makePlan(r *request) {
 	o := r.owner
 	for _, c := range o.claims.All() {
 		pb := a.poolOf(c.CIDR.Addr())
-		if c.CIDR.Addr().Is4() == r.is4 && pb != nil && !slices.Contains(r.pools, pb) && pb.rejects(o) {
+		if c.CIDR.Addr().Is4() == r.is4 && pb != nil && !slices.Contains(r.chosen, pb) && pb.rejects(o) {
 			return
 		}
 	}
 	p := o.planOf(r.is4)
 	p.made = versions{} // it is no longer the plan of another use
+	if p.blocks == nil {
+		p.blocks = p.only[:]
+	}
 	p.blocks, p.spent = p.blocks[:0], 0
 	for _, c := range r.claims {
 		b := a.block(c.CIDR)
@@ -76,7 +80,7 @@ func (a *Allocator) makePlan(r *request) {
 		}
 		p.blocks = append(p.blocks, b)
 	}
-	p.pools = append(p.pools[:0], r.pools...)
+	p.pools = append(p.pools[:0], r.chosen...)
 	p.use, p.made = r.args.Use, a.versions(o)
 }
 
@@ -99,7 +103,7 @@ func (a *Allocator) extendPlan(p *plan, o *owner, b *ipamBlock) {
 }
 
 // reopen tells the plans that a block of the owner's may have a free address again.
-func (o *owner) reopen() { o.plans[0].spent, o.plans[1].spent = 0, 0 }
+func (o *owner) reopen() { o.plan4.spent, o.plan6.spent = 0, 0 }
 
 // isTrue reports whether the claim is confirmed and the block has its owner; the
 // block is nil if there is none.
@@ -107,11 +111,13 @@ func isTrue(c *claimlist.Claim, b *ipamBlock, o *owner) bool {
 	return b != nil && b.owner == o && c.State == affinity.Confirmed
 }
 
-// dropPlans forgets all plans and walks, so that they keep no blocks of a deleted pool.
+// dropPlans forgets all plans and walks, and the pools of the last request, so that
+// they keep no blocks of a deleted pool.
 func (a *Allocator) dropPlans() {
+	clear(a.chosen[:cap(a.chosen)])
 	for _, owners := range []map[string]*owner{a.hosts, a.virtual} {
 		for _, o := range owners {
-			o.plans, o.walk = [2]plan{}, start{}
+			o.plan4, o.plan6, o.walk = plan{}, plan{}, start{}
 		}
 	}
 }

@@ -18,14 +18,12 @@ import (
 type ipamBlock struct {
 	block.Block
 
-	owner   *owner // nil for none; otherwise the block is among its blocks
-	claimed int64  // when the owner claimed it, in Unix nanoseconds
+	owner *owner // nil for none; otherwise the block is among its blocks
+
+	// The rest fits a cache line, which a pod that comes or goes reads; see
+	// [block.Block].
 
 	pool *poolBlocks // the pool of the block; nil for a stray
-
-	// The effect of the reservations in force on this block.
-	reserved *block.Ordinals // nil for none
-	whole    bool            // reserved whole: skipped when a block is sought
 
 	// Its leaf in the pool's tree, with its summaries. A block with cooling
 	// addresses may become free or empty without being written, and a block used
@@ -33,10 +31,16 @@ type ipamBlock struct {
 	// may wrongly say yes, and searches check the block itself.
 	leaf blocktree.Leaf[*ipamBlock]
 
+	// The effect of the reservations in force on this block.
+	reserved *block.Ordinals // nil for none
+	whole    bool            // reserved whole: skipped when a block is sought
+
 	gone bool // deleted; handles may still count in it
 	// unordered says that addresses were released in an order that depends on the
 	// release of Calico, or one by one in an order of the caller's.
 	unordered bool
+
+	claimed int64 // when the owner claimed it, in Unix nanoseconds
 }
 
 // ownerID returns the owner of the block, the zero Owner for none.
@@ -64,17 +68,21 @@ func (pb *poolBlocks) rejects(o *owner) bool {
 // An owner is a host or virtual owner with its claims and blocks. It is kept while
 // it has any of these, or a node of its name exists.
 type owner struct {
-	id     affinity.Owner
-	node   bool              // there is a node of its name
-	labels map[string]string // of the node
+	// The fields that a pod needs when it comes or goes are first, in two cache
+	// lines; see [block.Block].
+
+	version uint64            // counts changes of the node, the claims, and of which blocks there are
+	node    bool              // there is a node of its name
+	labels  map[string]string // of the node
+	id      affinity.Owner
+	plan4   plan // of IPv4
+
+	plan6  plan // of IPv6
 	claims *claimlist.List
 	// blocks are those whose affinity names this owner, in no order. Usually
 	// each has its claim, but claims can be lost.
 	blocks []*ipamBlock
-
-	version uint64  // counts changes of the node and of which blocks there are
-	plans   [2]plan // for IPv4 and IPv6
-	walk    start   // the last one that startOf returned
+	walk   start // the last one that startOf returned
 
 	oneBlock [1]*ipamBlock // storage for the blocks of most owners
 }
@@ -107,6 +115,7 @@ func (a *Allocator) openOwner(id affinity.Owner) *owner {
 	o := a.known(id)
 	if o == nil {
 		o = &owner{id: id, claims: a.claims.Open(id)}
+		o.claims.CountChanges(&o.version)
 		o.blocks = o.oneBlock[:0]
 		a.ownersOf(id.Type)[id.Name] = o
 	}

@@ -370,10 +370,10 @@ func (a *Allocator) giveBackUnselected(b *ipamBlock) {
 func (a *Allocator) ReleaseByHandle(id string) error {
 	a.begin()
 	defer a.mu.Unlock()
-	id = handleID(id)
-	h := a.handles.find(id)
+	held := readHandle(id)
+	h, _ := a.handles.search(held)
 	if h == nil {
-		return &Error{Code: codes.DoesNotExist, Handle: id, Detail: "handle " + id}
+		return unknownHandle(held)
 	}
 	// Lowering removes counts from the list.
 	var small [4]count
@@ -382,7 +382,7 @@ func (a *Allocator) ReleaseByHandle(id string) error {
 		if b == nil {
 			continue
 		}
-		if a.ordinals = b.AppendHandle(a.ordinals[:0], id); len(a.ordinals) > 0 {
+		if a.ordinals = b.AppendHandle(a.ordinals[:0], held); len(a.ordinals) > 0 {
 			a.releaseHeld(b, h, true)
 		}
 	}

@@ -332,7 +332,7 @@ func (r *restorer) handles() {
 
 // restore adds a handle with these counts, one or more.
 func (t *handleTable) restore(id string, counts []count) {
-	h := t.add(id, t.hash(handleKey(id)))
+	h := t.add(id, hashOf(id))
 	h.set(counts[0])
 	if len(counts) > 1 {
 		h.set(count{n: several})

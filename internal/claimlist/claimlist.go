@@ -160,13 +160,15 @@ type List struct {
 	list  []*Claim  // sorted by name; CIDRs are unique
 	only  [1]*Claim // storage for the list of most owners
 
-	version uint64 // see Version
-	index   *Index // that has the list
+	changes *uint64 // see CountChanges
+	index   *Index  // that has the list
 }
 
 // change counts a change of the claim, and tells whoever wants to know.
 func (c *List) change(cl *Claim) {
-	c.version++
+	if c.changes != nil {
+		*c.changes++
+	}
 	if c.index.OnChange != nil {
 		c.index.OnChange(cl)
 	}
@@ -180,14 +182,9 @@ func (c *List) Owner() affinity.Owner {
 	return c.owner
 }
 
-// Version returns a number that changes whenever a claim is added, dropped or
+// CountChanges makes the list raise n by one whenever a claim is added, dropped or
 // changes its state.
-func (c *List) Version() uint64 {
-	if c == nil {
-		return 0
-	}
-	return c.version
-}
+func (c *List) CountChanges(n *uint64) { c.changes = n }
 
 // Len returns the number of claims, whatever their state.
 func (c *List) Len() int {

@@ -10,19 +10,16 @@ import (
 	"github.com/ipamsim/ipamsim/ipam/codes"
 )
 
-// Attributes returns the attributes of an address: an [ipam.Allocator], or another
-// implementation of the method.
-type Attributes interface {
-	GetAssignmentAttributes(netip.Addr) (ipam.Attributes, error)
-}
-
 // IP returns what `calicoctl ipam show --ip=ADDRESS` prints: the handle and the
 // attributes of the active owner, and of the alternate one if it has any; before
 // v3.32 only the attributes, in random order, here sorted by key. An address is
 // not assigned if it is free, or in no enabled pool. For a cooling address
 // calicoctl fails and prints nothing: IP returns the error, which matches
-// [codes.IPInCooldown] (§11).
-func (c Calicoctl) IP(a Attributes, ip netip.Addr) (string, error) {
+// [codes.IPInCooldown] (§11). It asks an [ipam.Allocator], or whatever else has the
+// method.
+func (c Calicoctl) IP(a interface {
+	GetAssignmentAttributes(ip netip.Addr) (ipam.Attributes, error)
+}, ip netip.Addr) (string, error) {
 	held, err := a.GetAssignmentAttributes(ip)
 	switch {
 	case errors.Is(err, codes.DoesNotExist):
