@@ -32,65 +32,52 @@ func planned(t *testing.T) (a *Allocator, clock *Clock, ask func()) {
 	}
 }
 
-// TestPlans: the second plain request of a host leaves a plan, and the third uses
-// only that. Plans make most requests cheap, and show nowhere else.
-func TestPlans(t *testing.T) {
-	a, _, ask := planned(t)
-	ask()
-	o := a.known(affinity.HostOwner("n1"))
-	must.Nil(t, a.planFor(o, true, pool.Workload), must.Sprint("it claimed its first block"))
-	ask()
-	must.NotNil(t, a.planFor(o, true, pool.Workload))
-}
-
-// TestPlansGrow: a claimed block joins the plan, in the order of claims, and full
-// blocks are skipped until an address is released.
-func TestPlansGrow(t *testing.T) {
-	a, _, ask := planned(t)
-	ask()
-	ask()
-	o := a.known(affinity.HostOwner("n1"))
-	p := a.planFor(o, true, pool.Workload)
-	for range 14 {
-		ask()
+// TestFullBlocksAreTriedAgain: a host fills its blocks one after the other, and finds
+// the one address that is released in one of them.
+func TestFullBlocksAreTriedAgain(t *testing.T) {
+	a, _, _ := planned(t)
+	ask := func() []netip.Prefix {
+		v4, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
+		must.NoError(t, err)
 		must.NoError(t, a.Check())
+		return v4.IPs
 	}
-	must.Len(t, 4, p.blocks, must.Sprint("all of the pool"))
-	must.EqOp(t, p, a.planFor(o, true, pool.Workload), must.Sprint("it is valid all along"))
-	_, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload})
-	must.NoError(t, err, must.Sprint("short, which is no error"))
-	must.Eq(t, 4, p.spent, must.Sprint("blocks that are full"))
-	_, err = a.ReleaseIP(Release{IP: p.blocks[2].Addr(1)})
-	must.NoError(t, err)
-	must.Zero(t, p.spent)
-	ask()
-	must.Eq(t, 2, p.spent)
+	given := make(map[netip.Prefix]bool)
+	for range 16 {
+		for _, ip := range ask() {
+			given[ip] = true
+		}
+	}
+	must.MapLen(t, 16, given, must.Sprint("all of the pool"))
+	must.SliceEmpty(t, ask(), must.Sprint("short, which is no error"))
+	for ip := range given {
+		_, err := a.ReleaseIP(Release{IP: ip.Addr()})
+		must.NoError(t, err)
+		must.Eq(t, []netip.Prefix{ip}, ask())
+		must.SliceEmpty(t, ask())
+	}
 }
 
-// TestNoPlanWhileSomethingIsToBeGivenBack: if a pool no longer selects the node,
+// TestGivesBackWhatHasCooled: if a pool no longer selects the node,
 // the first request that finds its block empty releases it (§3): here after a
 // cooldown, whose end is no write.
-func TestNoPlanWhileSomethingIsToBeGivenBack(t *testing.T) {
+func TestGivesBackWhatHasCooled(t *testing.T) {
 	a, clock, ask := planned(t)
 	must.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
 	must.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr("10.1.0.1"), Host: "n1", Handle: "h"}))
-	o := a.known(affinity.HostOwner("n1"))
-	for range 2 {
-		ask()
-		must.Nil(t, a.planFor(o, true, pool.Workload))
-	}
+	ask()
+	ask()
 	must.NoError(t, a.ReleaseByHandle("h"))
 	ask()
 	must.NotNil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")), must.Sprint("it cools"))
 	clock.Advance(time.Minute)
 	ask()
 	must.Nil(t, a.block(netip.MustParsePrefix("10.1.0.0/30")))
-	must.NotNil(t, a.planFor(o, true, pool.Workload))
 }
 
-// TestNoPlanWhileAClaimNeedsRecovery: the request that reaches a claim recovers
-// it, if it is not confirmed, or has no block or another owner's.
-func TestNoPlanWhileAClaimNeedsRecovery(t *testing.T) {
+// TestRecoversTheClaimItReaches: the request that reaches a claim recovers it, if it
+// is not confirmed, or has no block or another owner's. Requests before leave it.
+func TestRecoversTheClaimItReaches(t *testing.T) {
 	n1, missing, others, own := affinity.HostOwner("n1"), netip.MustParsePrefix("10.0.0.4/30"), netip.MustParsePrefix("10.0.0.8/30"), netip.MustParsePrefix("10.0.0.12/30")
 	for _, claim := range []struct {
 		cidr  netip.Prefix
@@ -103,11 +90,21 @@ func TestNoPlanWhileAClaimNeedsRecovery(t *testing.T) {
 			must.NoError(t, a.AssignIP(AssignIPArgs{IP: netip.MustParseAddr(ip), Host: host}))
 		}
 		must.NoError(t, a.PutAffinity(n1, claim.cidr, claim.state))
-		var out, none Assignment
-		must.NoError(t, a.AutoAssignInto(&AutoAssignArgs{Host: "n1", Num4: 1, Use: pool.Workload}, &out, &none))
-		must.Eq(t, "10.0.0.1/30", out.IPs[0].String(), must.Sprint("it did not come to the claim"))
-		isTrue := claim.cidr == own && claim.state == affinity.Confirmed
-		must.Eq(t, isTrue, a.planFor(a.known(n1), true, pool.Workload) != nil, must.Sprintf("%v", claim))
-		must.False(t, errors.Is(a.Check(), ErrStructure))
+		ask := func(n int) (last string) {
+			v4, _, err := a.AutoAssign(AutoAssignArgs{Host: "n1", Num4: n, Use: pool.Workload})
+			must.NoError(t, err)
+			must.False(t, errors.Is(a.Check(), ErrStructure))
+			return v4.IPs[len(v4.IPs)-1].Addr().String()
+		}
+		must.Eq(t, "10.0.0.1", ask(1), must.Sprintf("%v", claim))
+		must.Eq(t, claim.state, a.known(n1).claims.Get(claim.cidr).State, must.Sprintf("%v: not reached", claim))
+		must.Eq(t, "10.0.0.3", ask(2), must.Sprintf("%v", claim))
+		must.Eq(t, "10.0.0.15", ask(3), must.Sprintf("%v", claim))
+		must.Eq(t, "10.0.0.4", ask(1), must.Sprintf("%v", claim))
+		must.Len(t, 3, a.known(n1).blocks, must.Sprintf("%v", claim))
+		for _, c := range a.known(n1).claims.All() {
+			must.Eq(t, affinity.Confirmed, c.State, must.Sprintf("%v: %s", claim, c.CIDR))
+			must.SliceContainsOp(t, a.known(n1).blocks, a.block(c.CIDR), must.Sprintf("%v", claim))
+		}
 	}
 }
