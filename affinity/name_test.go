@@ -187,6 +187,7 @@ func TestNamesDoNotAllocate(t *testing.T) {
 // TestCompareCIDRNamesOctets: every two numbers in the same place of IPv4 names
 // compare as their texts.
 func TestCompareCIDRNamesOctets(t *testing.T) {
+	property.Slow(t)
 	for x := range 256 {
 		for y := range 256 {
 			a := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(x), 7, 0}), 26)

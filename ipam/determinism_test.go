@@ -46,6 +46,7 @@ func programHash(t *testing.T) string {
 // TestDeterministic: the same operations give the same answers and the same
 // state, byte for byte.
 func TestDeterministic(t *testing.T) {
+	property.Slow(t)
 	for seed := range uint64(property.Times(10)) {
 		once, again := transcript(t, seed, realAllocator), transcript(t, seed, realAllocator)
 		if once != again {

@@ -74,6 +74,7 @@ func TestPlansDoNotShowRejects(t *testing.T) {
 
 // TestReleaseIPIsReleaseIPs: the short form does the same.
 func TestReleaseIPIsReleaseIPs(t *testing.T) {
+	property.Slow(t)
 	seed, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
 		b.releaseIPs = func(rs ...ipam.Release) (unallocated, released []netip.Addr, err error) {
 			if len(rs) != 1 {
@@ -101,6 +102,7 @@ func TestReleaseIPIsReleaseIPs(t *testing.T) {
 
 // TestAutoAssignIntoIsAutoAssign: the form that reuses answers does the same.
 func TestAutoAssignIntoIsAutoAssign(t *testing.T) {
+	property.Slow(t)
 	seed, same := sameTranscripts(t, realAllocator, breaking(func(b *broken) {
 		var v4, v6 ipam.Assignment
 		b.autoAssign = func(r ipam.AutoAssignArgs) (ipam.Assignment, ipam.Assignment, error) {

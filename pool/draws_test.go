@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"github.com/shoenig/test/must"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestDraws compares the computed numbers with those of the real generator, beyond
 // the point from which draws uses that generator itself.
 func TestDraws(t *testing.T) {
+	property.Slow(t)
 	seeds := []int64{0, 1, -1, modulus, -modulus, modulus - 1, 89482311, 1 << 32, 1<<63 - 1, -1 << 63, 1767225600000000000}
 	for i := range int64(300) {
 		seeds = append(seeds, i*0x9e3779b9)

@@ -65,6 +65,7 @@ func differs(shown, printed string) string {
 
 // TestReadme: what the README and the pages show is what the programs print.
 func TestReadme(t *testing.T) {
+	property.Slow(t)
 	dir := t.TempDir() // where the commands write
 	entries, err := os.ReadDir("../..")
 	must.NoError(t, err)

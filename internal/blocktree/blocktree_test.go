@@ -279,6 +279,7 @@ func TestTree(t *testing.T) {
 // TestTreeBySeed runs longer, and repeats exactly. With IPAMSIM_LONG set it does
 // so twenty times as often.
 func TestTreeBySeed(t *testing.T) {
+	property.Slow(t)
 	seeds := uint64(200)
 	switch {
 	case os.Getenv("IPAMSIM_LONG") != "":

@@ -56,12 +56,12 @@ func Some[T any](items []T) []T {
 // slower.
 var UnderRace bool
 
-// Slow marks a test that takes longer than a tenth of a second: -short skips it. A test
+// Slow marks a test that takes longer than a twentieth of a second: -short skips it. A test
 // of code that runs in several goroutines asks only if it is not [UnderRace].
 func Slow(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("takes longer than a tenth of a second")
+		t.Skip("takes longer than a twentieth of a second")
 	}
 }
 

@@ -33,8 +33,7 @@ func unknownFunctions(text string, files []*file) (unknown []string) {
 
 // TestArchitectureNamesFunctions: every function that the document names exists.
 func TestArchitectureNamesFunctions(t *testing.T) {
-	files, err := sources()
-	must.NoError(t, err)
+	files := everyFile(t)
 	text, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
 	must.NoError(t, err)
 	must.Greater(t, 20, len(named.FindAllString(string(text), -1)), must.Sprint("docs/architecture.md names functions as `ipam.take`"))

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/shoenig/test/must"
-
-	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // specification is the file that a section sign cites.
@@ -69,9 +67,7 @@ func introducing(files []*file) map[string]bool {
 }
 
 func TestCitationsExist(t *testing.T) {
-	property.Slow(t)
-	files, err := sources()
-	must.NoError(t, err)
+	files := everyFile(t)
 	text, err := os.ReadFile(filepath.Join(root, specification))
 	must.NoError(t, err)
 	exists := sections(string(text))

@@ -155,8 +155,7 @@ func introduced(files []*file) (complaints []string) {
 func TestExportedNamesAreDocumented(t *testing.T) { holds(t, documented) }
 
 func TestPackagesAreIntroduced(t *testing.T) {
-	files, err := sources()
-	must.NoError(t, err)
+	files := everyFile(t)
 	for _, complaint := range introduced(files) {
 		t.Error(complaint)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/shoenig/test/must"
 )
 
@@ -94,11 +95,19 @@ var sources = sync.OnceValues(func() ([]*file, error) {
 	return files, err
 })
 
+// everyFile returns the files of the module. To parse them takes long.
+func everyFile(t *testing.T) []*file {
+	t.Helper()
+	property.Slow(t)
+	files, err := sources()
+	must.NoError(t, err)
+	return files
+}
+
 // holds runs a rule over every file of the module and reports all complaints.
 func holds(t *testing.T, rule func(*file) []string) {
 	t.Helper()
-	files, err := sources()
-	must.NoError(t, err)
+	files := everyFile(t)
 	must.Greater(t, 50, len(files), must.Sprint("is that the module's root?"))
 	for _, f := range files {
 		for _, complaint := range rule(f) {

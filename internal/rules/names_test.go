@@ -80,8 +80,7 @@ func fewNames(files []*file) (complaints []string) {
 }
 
 func TestFewNames(t *testing.T) {
-	files, err := sources()
-	must.NoError(t, err)
+	files := everyFile(t)
 	for _, complaint := range fewNames(files) {
 		t.Error(complaint)
 	}

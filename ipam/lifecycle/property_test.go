@@ -355,6 +355,7 @@ func safe(s property.Source, breakIt func(*Controller)) error {
 // TestSafe: in whatever order things happen, no address of a living pod is released,
 // every leak is in the end, handles go whole, and a node keeps its last block.
 func TestSafe(t *testing.T) {
+	property.Slow(t)
 	rapid.Check(t, func(t *rapid.T) {
 		must.NoError(t, safe(property.Rapid(t), nil))
 	})

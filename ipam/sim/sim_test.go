@@ -9,6 +9,7 @@ import (
 
 	"github.com/shoenig/test/must"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 	"github.com/ipamsim/ipamsim/ipam/calico"
 	"github.com/ipamsim/ipamsim/pool"
@@ -17,6 +18,7 @@ import (
 // TestPlan runs every scenario of the recordings and compares every field but
 // the datastore calls, which this allocator does not make.
 func TestPlan(t *testing.T) {
+	property.Slow(t)
 	f, err := os.Open("../../testdata/plan.jsonl")
 	must.NoError(t, err)
 	defer f.Close()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoenig/test/must"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/pool"
 )
 
@@ -118,6 +119,7 @@ func TestValidateTellsAll(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	property.Slow(t)
 	s := small()
 	must.SliceEmpty(t, s.Warnings())
 	s.Events, s.For, s.Cleaner = []Event{{Do: upgradeNodes, Count: 1}}, Duration(time.Hour), new(Cleaner)

@@ -51,6 +51,7 @@ func tarOf(t *testing.T, files map[string]string) string {
 
 // TestFolders: a folder and an archive of it say the same as one file of all.
 func TestFolders(t *testing.T) {
+	property.Slow(t)
 	want, err := read(Options{}, some)
 	must.NoError(t, err)
 	dir := t.TempDir()

@@ -25,6 +25,9 @@ func seeds(f *testing.F) {
 			f.Add([]byte(c.text))
 		}
 	}
+	if testing.Short() {
+		return
+	}
 	for _, name := range []string{"multi-pool-0.v1", "cooldown-0.v3"} {
 		file, err := os.Open("../../testdata/snapshots/" + name + ".yaml.gz")
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
+	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/ipamsim/ipamsim/ipam"
 )
 
@@ -20,6 +21,7 @@ func oddText() *rapid.Generator[string] {
 
 // TestOddTexts: any text goes out and in again as the same, as key and as value.
 func TestOddTexts(t *testing.T) {
+	property.Slow(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		labels := rapid.MapOfN(oddText(), oddText(), 1, 4).Draw(rt, "labels")
 		circle(t, ipam.Cluster{Config: ipam.DefaultConfig(), Nodes: []ipam.Node{{Name: "a", Labels: labels}}}, forms...)

@@ -203,6 +203,7 @@ func TestMalformedAfterwards(t *testing.T) {
 }
 
 func TestMalformedGzip(t *testing.T) {
+	property.Slow(t)
 	// Many lines that do not compress to nothing, so that a cut leaves some.
 	var text strings.Builder
 	text.WriteString(someHeader + "\n")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
 	"github.com/ipamsim/ipamsim/examples/internal/web/session"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // A reader is a session that is asked as the page asks it.
@@ -200,6 +201,7 @@ func tour(t *testing.T) (*reader, []course.Step) {
 // TestQuestions: what is called right comes true when the reader tries it, and nothing
 // else does.
 func TestQuestions(t *testing.T) {
+	property.Slow(t)
 	_, steps := tour(t)
 	asked := 0
 	for _, step := range steps {

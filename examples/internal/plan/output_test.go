@@ -100,6 +100,7 @@ func TestReportGoesThere(t *testing.T) {
 
 // TestReportIsPrinted: to where the table would go the page goes instead.
 func TestReportIsPrinted(t *testing.T) {
+	property.Slow(t)
 	status, out, errs := do(little("-")...)
 	must.Eq(t, cli.Fine, status, must.Sprint(errs))
 	must.True(t, strings.HasPrefix(strings.ToLower(out), page))

@@ -115,6 +115,7 @@ events: [{at: 15m, do: interrupt, count: 8, every: 15m, over: 15m}]
 
 // TestVerdict: what the program says, in other clusters than the README's.
 func TestVerdict(t *testing.T) {
+	property.Slow(t)
 	// With so many blocks, or so much room to measure, these take longest.
 	longest := []string{"a small cluster in a large pool", "the smallest are not run"}
 	long := []string{"the default fits as well", "as few routes with room that nobody needs", "a pool of sixteen million addresses", "sizes that are not run", "the best of those that are run", "none of those that are run", "the service CIDR", "churn"}

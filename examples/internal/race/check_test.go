@@ -146,6 +146,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestUnwritable(t *testing.T) {
+	property.Slow(t)
 	for _, args := range [][]string{{"-check", "-"}, {"-check", "-json", "-"}, {"-seed", "7"}, {"-seed", "7", "-json"}} {
 		var errs bytes.Buffer
 		must.Eq(t, 2, run(args, strings.NewReader(right), full{}, &errs))

@@ -182,6 +182,7 @@ func (h hasty) Do(r protocol.Request) protocol.Response {
 // A violation is shown with the schedule that leads there, and the program says so
 // as it ends.
 func TestViolation(t *testing.T) {
+	property.Slow(t)
 	for _, args := range [][]string{{"-seed", "5"}, {"-seed", "5", "-explore"}, {"-seed", "5", "-random", "9"}, {"-seed", "5", "-json"}, {"-seed", "5", "-explore", "-json"}} {
 		o := new(options)
 		o.small.options.Engine = func(c *protocol.Cluster, access protocol.Access, now func() time.Time) trace.Engine {
@@ -199,6 +200,7 @@ func TestViolation(t *testing.T) {
 }
 
 func TestSeededUsage(t *testing.T) {
+	property.Slow(t)
 	missing := filepath.Join(t.TempDir(), "missing")
 	for i, c := range []struct {
 		args []string

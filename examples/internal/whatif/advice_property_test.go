@@ -24,6 +24,7 @@ import (
 // kube-controllers would not, who sees everything, and so no address of a pod that
 // lives where it is booked.
 func TestCleaningHurtsNobody(t *testing.T) {
+	property.Slow(t)
 	clusters := recordedClusters(t)
 	property.Check(t, 60, 1, func(t *rapid.T) {
 		if err := cleaningHurts(clusters, property.Rapid(t), func(*snapshot.Snapshot) {}, func(*world, *snapshot.Snapshot) {}); err != nil {

@@ -61,6 +61,7 @@ func podWith(name, node, ip, annotations string) string {
 // TestAnnotations: what the annotations of pods ask for, in checks, drains, restarts and
 // explanations.
 func TestAnnotations(t *testing.T) {
+	property.Slow(t)
 	const nothing = "Nothing was found."
 	outside := podWith("infra/out-0", "n1", "10.99.0.13", `ipAddrsNoIpam: '["10.99.0.13"]'`)
 	fixed := `ipAddrs: '["10.64.0.11"]'`

@@ -51,6 +51,7 @@ If it asked now:
 
 // TestExplainTruth: what is foretold of each node is what its next pod gets.
 func TestExplainTruth(t *testing.T) {
+	property.Slow(t)
 	s := loadSample(t)
 	w, err := newWorld(s)
 	must.NoError(t, err)

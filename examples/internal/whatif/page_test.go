@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/shoenig/test/must"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // pageOf writes the report of what the arguments say.
@@ -25,6 +27,7 @@ func pageOf(t *testing.T, args ...string) string {
 
 // TestPage: the map has a cell for each block, with its owner and how full it is.
 func TestPage(t *testing.T) {
+	property.Slow(t)
 	text := pageOf(t, "-f", sample)
 	must.Eq(t, text, pageOf(t, "-f", sample), must.Sprint("the same bytes"))
 	for _, want := range []string{

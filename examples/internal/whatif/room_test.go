@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/shoenig/test/must"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // fileOf writes a text to a file for -f.
@@ -26,6 +28,7 @@ const (
 
 // TestSummary: a line for each pool, and an exit status for cron.
 func TestSummary(t *testing.T) {
+	property.Slow(t)
 	status, out, errs := do("-f", sample, "-summary")
 	must.Zero(t, status)
 	must.Eq(t, "", errs)

@@ -120,6 +120,7 @@ func TestStrictDrain(t *testing.T) {
 }
 
 func TestSteps(t *testing.T) {
+	property.Slow(t)
 	t.Run("strict off", func(t *testing.T) {
 		status, r := ask(t, "-strict=false")
 		must.Zero(t, status)

@@ -8,6 +8,7 @@ import (
 	"github.com/shoenig/test/must"
 
 	"github.com/ipamsim/ipamsim/examples/internal/course"
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // TestSentences: what the main acts say. A line that begins with { is an operation; the
@@ -328,6 +329,7 @@ func TestReads(t *testing.T) {
 // TestEncode: views are written as package json would write them, but for the order of
 // fields, and each field is there.
 func TestEncode(t *testing.T) {
+	property.Slow(t)
 	s := opened(t, testdata+"sample.yaml")
 	must.NoError(t, run(s, `{"do":"add-pods","count":3}`))
 	s.world.order[0].labels["odd"], s.world.order[0].labelText = "<\"\\\n\u2028é>", nil
