@@ -3,6 +3,7 @@ package ipam_test
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -177,7 +178,7 @@ var brokenUnderLoad = map[string]func(*broken){
 			if _, err := b.Allocator.GetAssignmentAttributes(r.IP); !errors.Is(err, codes.DoesNotExist) {
 				return b.Allocator.AssignIP(r)
 			}
-			time.Sleep(time.Microsecond)
+			runtime.Gosched()
 			_, _ = b.Allocator.ReleaseIP(ipam.Release{IP: r.IP})
 			return b.Allocator.AssignIP(r)
 		}
