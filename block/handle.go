@@ -10,7 +10,8 @@ const HostReservedHandle = "windows-reserved-ipam-handle"
 // IsHostReserved reports whether a handle is [HostReservedHandle], in capital or
 // small letters: Calico compares it in lower case (§10).
 func IsHostReserved(handle string) bool {
-	return len(handle) >= len(HostReservedHandle) && strings.ToLower(handle) == HostReservedHandle
+	// Few handles begin with a w.
+	return len(handle) >= len(HostReservedHandle) && handle[0]|0x20 == HostReservedHandle[0] && strings.ToLower(handle) == HostReservedHandle
 }
 
 // A Handle is the id of a handle, read once: ids are long, and a request needs the

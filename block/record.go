@@ -61,11 +61,6 @@ func (b *Block) cooled(i uint16, cold Cold) bool {
 // isHost reports whether the record is that of host-reserved ordinals.
 func (r *record) isHost() bool { return IsHostReserved(r.handle) }
 
-// mayBeHost spares the call of isHost: few handles begin with a w.
-func (r *record) mayBeHost() bool {
-	return r.handle != "" && r.handle[0]|0x20 == HostReservedHandle[0]
-}
-
 // public returns the record in slot i as an exported Record.
 func (b *Block) public(i uint16) Record {
 	r := &b.records[i]
@@ -102,7 +97,7 @@ func (b *Block) hold(ord uint16, to *Owner) uint16 {
 	r.refs = 1
 	r.hint = ord
 	b.chain(i, r)
-	if r.mayBeHost() && r.isHost() {
+	if IsHostReserved(r.handle) { // inlined, as isHost is not
 		b.host++
 	}
 	return i
