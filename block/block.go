@@ -191,7 +191,10 @@ func (b *Block) Ordinal(addr netip.Addr) (ord int, ok bool) {
 		}
 		a, base := addr.As4(), b.base.As4()
 		ord := binary.BigEndian.Uint32(a[:]) - binary.BigEndian.Uint32(base[:])
-		return int(ord), ord < uint32(b.size)
+		if ord >= uint32(b.size) {
+			return 0, false
+		}
+		return int(ord), true
 	}
 	if !b.CIDR().Contains(addr) {
 		return 0, false

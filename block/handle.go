@@ -28,9 +28,9 @@ func MakeHandle(id string) Handle {
 	if id == "" {
 		return Handle{}
 	}
-	hash, all, any := readText(id)
+	hash, all, some := readText(id)
 	// Bytes with bit 5 but not bit 7 are from 0x20 to 0x3f and from 0x60 to 0x7f.
-	return Handle{id, hash, all&(0x20*each)|^any&(0x80*each) == 0xa0*each}
+	return Handle{id, hash, all&(0x20*each)|^some&(0x80*each) == 0xa0*each}
 }
 
 // String returns the id.
@@ -42,7 +42,8 @@ func (h Handle) Hash() uint32 { return h.hash }
 
 // Simple reports whether all bytes of the id are ASCII from the space on, and none is
 // a capital letter or one of @[\]^_. Nearly all ids are simple: they are in lower case
-// already, and have no carriage return, at which Calico cuts ids (§1, §9).
+// already, and have no carriage return, at which Calico cuts ids (§1, §9). The zero
+// Handle is not simple.
 func (h Handle) Simple() bool { return h.simple }
 
 // Sharing returns the handle with the given string for its id if they are equal, so

@@ -81,7 +81,7 @@ func (b *Block) bucket(sum uint32) *uint16 {
 func (b *Block) hold(ord uint16, to *Owner) uint16 {
 	sum := to.Handle.hash
 	if to.Handle.id == "" {
-		sum = sumOf(to.Handle, to.Active) // a call that most owners spare
+		sum = sumOf(to.Handle, to.Active) // most owners need no call
 	}
 	if first := *b.bucket(sum); first != 0 {
 		if i := b.find(first, sum, to); i != 0 {
@@ -113,7 +113,8 @@ func (b *Block) number() uint32 {
 }
 
 // renumber restarts the numbers at 0 and keeps the order, when they run out: every
-// 4,294,967,295 records. Inlined, it would keep number from being so.
+// 4,294,967,295 records. If it were inlined,
+// number would be too large to be.
 //
 //go:noinline
 func (b *Block) renumber() {

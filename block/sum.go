@@ -16,8 +16,8 @@ func sumOf(handle Handle, active Attrs) uint32 {
 // each has a bit in each of the eight bytes of a word.
 const each = 0x0101010101010101
 
-// readText reads a text that is not empty, once, and returns a hash and which bits are
-// set in all bytes (the eight of a word are to be combined) and in any.
+// readText reads a text that is not empty, once. It returns a hash, and its bytes, eight
+// side by side in a word, combined by AND and by OR.
 //
 // Every bit of the text changes every bit of the hash about half of the time: handles
 // are long and differ in a few digits anywhere, and the bucket is the last bits of the
@@ -26,7 +26,7 @@ const each = 0x0101010101010101
 //
 // The products of 16 bytes each are independent, so a long handle takes hardly
 // longer than a short one.
-func readText(s string) (hash uint32, all, any uint64) {
+func readText(s string) (hash uint32, all, some uint64) {
 	const one, two, three = 0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3 // odd, without a pattern
 	h := uint64(len(s)) * three
 	all = ^uint64(0)
@@ -34,24 +34,24 @@ func readText(s string) (hash uint32, all, any uint64) {
 		x, y := word(s), word(s[8:])
 		h = bits.RotateLeft64(h, 29) + fold(x^one, y^two)
 		all &= x & y
-		any |= x | y
+		some |= x | y
 	}
 	if len(s) >= 8 {
 		x, y := word(s), word(s[len(s)-8:]) // the two overlap
 		h ^= fold(x^one, y^three)
 		all &= x & y
-		any |= x | y
+		some |= x | y
 	} else {
 		var short uint64
 		for i := range len(s) {
 			short = short<<8 | uint64(s[i])
 			all &= uint64(s[i]) * each
-			any |= uint64(s[i])
+			some |= uint64(s[i])
 		}
 		h ^= short
 	}
 	h = fold(h^two, three)
-	return uint32(h ^ h>>32), all, any
+	return uint32(h ^ h>>32), all, some
 }
 
 // fold multiplies two words and combines the halves of the product. The low bits

@@ -13,6 +13,8 @@ import (
 // bytes each, and an index with linear probing. A freed handle is given out again
 // before a new one is made. The zero table is not usable; make one with
 // newHandleTable.
+//
+// The hash of an id is that of blocks, and the same in every process.
 type handleTable struct {
 	index  []slot // a power of two long
 	chunks [][]handle

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ipamsim/ipamsim/block"
 	"github.com/shoenig/test/must"
 	"pgregory.net/rapid"
+
+	"github.com/ipamsim/ipamsim/block"
 )
 
 // chooser makes choices: rapid, or a seed.
@@ -201,13 +202,23 @@ func TestHandleCounts(t *testing.T) {
 // TestHandleLetters: ids that differ only in case find one handle, which keeps its
 // first id.
 func TestHandleLetters(t *testing.T) {
-	table := newHandleTable()
-	h := table.add("Pod-A", hashOf("Pod-A"))
-	for _, id := range []string{"Pod-A", "pod-a", "POD-A"} {
-		must.EqOp(t, h, table.find(id), must.Sprint(id))
+	for _, ids := range [][]string{
+		{"Pod-A", "pod-a", "POD-A"},
+		{"pod_a", "POD_a", "Pod_A"}, // in lower case already, though not simple
+		{"\u0130", "i", "I"},        // two bytes, whose lower case has one
+		{"\u212a8s", "k8s", "K8S"},  // three
+		{"pod-\xff", "POD-\ufffd", "pod-\xfe"},
+	} {
+		for first, id := range ids {
+			table := newHandleTable()
+			h := table.add(id, hashOf(id))
+			for _, other := range ids {
+				must.EqOp(t, h, table.find(other), must.Sprintf("%q by %q", id, other))
+			}
+			must.Nil(t, table.find("pod-b"))
+			must.Eq(t, ids[first], h.id)
+			table.remove(h)
+			must.Nil(t, table.find(id))
+		}
 	}
-	must.Nil(t, table.find("pod-b"))
-	must.Eq(t, "Pod-A", h.id)
-	table.remove(h)
-	must.Nil(t, table.find("pod-a"))
 }

@@ -2,9 +2,11 @@ package ipam
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/shoenig/test/must"
 
@@ -58,9 +60,9 @@ func TestFullBlocksAreTriedAgain(t *testing.T) {
 	}
 }
 
-// TestGivesBackWhatHasCooled: if a pool no longer selects the node,
-// the first request that finds its block empty releases it (§3): here after a
-// cooldown, whose end is no write.
+// TestGivesBackWhatHasCooled: if a pool no longer selects the node, the first request
+// that finds its block empty releases it (§3): here after a cooldown, whose end is no
+// write.
 func TestGivesBackWhatHasCooled(t *testing.T) {
 	a, clock, ask := planned(t)
 	must.NoError(t, a.SetIPAMConfig(Config{AutoAllocateBlocks: true, IPCooldownSeconds: 60}))
@@ -107,4 +109,18 @@ func TestRecoversTheClaimItReaches(t *testing.T) {
 			must.SliceContainsOp(t, a.known(n1).blocks, a.block(c.CIDR), must.Sprintf("%v", claim))
 		}
 	}
+}
+
+// TestLines: what a pod needs when it comes or goes is in two cache lines of its owner,
+// and in one of its block beside those that package block has.
+func TestLines(t *testing.T) {
+	if math.MaxInt < math.MaxInt64 {
+		t.Skip("pointers are smaller")
+	}
+	const line = 64
+	var b ipamBlock
+	must.Zero(t, unsafe.Sizeof(b)%line)
+	must.LessEq(t, line, unsafe.Sizeof(b)-unsafe.Offsetof(b.pool))
+	var o owner
+	must.LessEq(t, 2*line, unsafe.Offsetof(o.plan4)+unsafe.Offsetof(o.plan4.spent)+unsafe.Sizeof(o.plan4.spent))
 }

@@ -182,8 +182,8 @@ func (c *List) Owner() affinity.Owner {
 	return c.owner
 }
 
-// CountChanges makes the list raise n by one whenever a claim is added, dropped or
-// changes its state.
+// CountChanges makes the list raise *n by one whenever a claim is added, dropped or
+// changes its state. A later call replaces n.
 func (c *List) CountChanges(n *uint64) { c.changes = n }
 
 // Len returns the number of claims, whatever their state.

@@ -13,8 +13,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ipamsim/ipamsim/internal/property"
 	"github.com/shoenig/test/must"
+
+	"github.com/ipamsim/ipamsim/internal/property"
 )
 
 // root is the module's directory, relative to this package's.
