@@ -224,6 +224,9 @@ func TestBrokenQuickObjects(t *testing.T) {
 		"takes null for nothing":           func(text string) string { return strings.ReplaceAll(text, "null,", "3,") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			if !property.Long() && (name == "takes keys in other letters" || name == "overlooks that a text goes on") {
+				t.Skip("is caught in one of many thousand cases, which take 5 s")
+			}
 			must.True(t, property.Breaks(t, 50000, 1, func(t *rapid.T) {
 				if err := quickDiffers(quickList(property.Rapid(t)), false, broken); err != nil {
 					t.Fatal(err)
