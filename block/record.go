@@ -113,8 +113,7 @@ func (b *Block) number() uint32 {
 }
 
 // renumber restarts the numbers at 0 and keeps the order, when they run out: every
-// 4,294,967,295 records. If it were inlined,
-// number would be too large to be.
+// 4,294,967,295 records. If it were inlined, number would be too large to be.
 //
 //go:noinline
 func (b *Block) renumber() {

@@ -83,8 +83,8 @@ func (a *Allocator) PutBlock(state BlockState) error {
 // below 1, of invalid CIDRs or of one block twice, and an empty id, match
 // [codes.InvalidArgument]. The state is the caller's.
 func (a *Allocator) PutHandle(state HandleState) error {
-	id := handleID(state.ID)
-	if id == "" {
+	id := readHandle(state.ID)
+	if id.String() == "" {
 		return invalid("handle", state.ID, "has no id")
 	}
 	a.begin()
@@ -92,12 +92,12 @@ func (a *Allocator) PutHandle(state HandleState) error {
 	r := restorer{a: a, gone: make(map[netip.Prefix]*ipamBlock)}
 	counts, err := r.counts(state.Counts)
 	if err != nil {
-		return invalid("handle", id, err.Error())
+		return invalid("handle", id.String(), err.Error())
 	}
-	a.dropHandle(id)
+	a.dropHandle(id.String())
 	if len(counts) > 0 {
 		a.handles.restore(id, counts)
-		a.noteHandle(id)
+		a.noteHandle(id.String())
 	}
 	return nil
 }

@@ -105,8 +105,8 @@ func TestReservationLargerThanAnyBlock(t *testing.T) {
 }
 
 // A request whose handle may hold no more finds the host's own block again and
-// again, up to the limit of blocks: without a stop that
-// takes all the time that a test may take.
+// again, up to the limit of blocks: without a stop that takes all the time that a
+// test may take.
 func TestHugeLimitOfBlocks(t *testing.T) {
 
 	c := newCluster(t, smallPools, "n1")

@@ -310,17 +310,16 @@ func (r *restorer) affinities() {
 func (r *restorer) handles() {
 	t := &r.a.handles
 	for i := range r.c.Handles {
-		id := handleID(r.c.Handles[i].ID)
+		id := readHandle(r.c.Handles[i].ID)
 		var err error
-		switch {
-		case id == "":
+		if id.String() == "" {
 			err = errors.New("has no id")
-		case t.find(id) != nil:
+		} else if h, _ := t.search(id); h != nil {
 			err = ErrDuplicate
 		}
 		counts, wrong := r.counts(r.c.Handles[i].Counts)
 		if err = errors.Join(err, wrong); err != nil {
-			r.refuse(HandleObject, i, id, err)
+			r.refuse(HandleObject, i, id.String(), err)
 			continue
 		}
 		if len(counts) == 0 {
@@ -330,9 +329,10 @@ func (r *restorer) handles() {
 	}
 }
 
-// restore adds a handle with these counts, one or more.
-func (t *handleTable) restore(id string, counts []count) {
-	h := t.add(id, hashOf(id))
+// restore adds a handle, which does not exist, with these counts, one or more.
+func (t *handleTable) restore(id block.Handle, counts []count) {
+	_, hash := t.search(id)
+	h := t.add(id.String(), hash)
 	h.set(counts[0])
 	if len(counts) > 1 {
 		h.set(count{n: several})
