@@ -51,3 +51,38 @@ func TestReleaseByHandleEndsHalfway(t *testing.T) {
 		})
 	}
 }
+
+// Another client empties and deletes the block of a ReleaseByHandle, and both lower
+// the handle for it (§15). If the handle gets an address of the block in between, it
+// ends without a count for that address, which it holds nevertheless.
+func TestReleaseByHandleLowersTwice(t *testing.T) {
+	block := netip.MustParsePrefix("10.0.0.0/30")
+	n := affinity.HostOwner("n")
+	c := cluster(t, "n")
+	alone := c.Client(nil, nil)
+	take := ipam.AssignIPArgs{IP: block.Addr(), Host: "n", Handle: "h"}
+	must.NoError(t, alone.AssignIP(take))
+	must.NoError(t, alone.ReleaseAffinity(block, n, false))
+
+	var err error
+	p := Start(func(access Access) { err = c.Client(access, nil).ReleaseByHandle("h") })
+	r, _ := p.Request()
+	for ; r.Verb != Delete; r, _ = p.Request() {
+		p.Answer(c.Store().Do(r))
+	}
+	must.Eq(t, blockKey(block), r.Key)
+	_, released := alone.ReleaseIP(ipam.Release{IP: block.Addr()})
+	must.NoError(t, released)
+	missing := c.Store().Do(r)
+	must.Eq(t, Missing, missing.Result)
+	p.Answer(missing)
+	must.NoError(t, alone.AssignIP(take))
+	run(c, p, toTheEnd)
+
+	must.NoError(t, err)
+	_, err = alone.IPsByHandle("h")
+	must.ErrorIs(t, err, codes.DoesNotExist)
+	held, err := alone.GetAssignmentAttributes(block.Addr())
+	must.NoError(t, err)
+	must.Eq(t, "h", held.Handle)
+}
