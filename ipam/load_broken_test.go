@@ -24,7 +24,7 @@ func TestLoadRejects(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				_, err = l.round(uint64(src.Pick("seed", 1<<20)), 60)
+				_, err = l.round(uint64(src.Pick("seed", 1<<20)), 150)
 				if v := new(history.Violation); err != nil && !errors.As(err, &v) {
 					t.Errorf("rejected for another reason: %v", err)
 				}

@@ -85,12 +85,14 @@ func (w *Worker) ip() int {
 
 // giving returns the arguments that release an address: the address alone, or with
 // the handle or the number that the worker was once told, which may have changed
-// since.
+// since. It guesses the handle of an address that it was told nothing of.
 func (w *Worker) giving(i int) ipam.Release {
 	r := ipam.Release{IP: w.world.IPs[i]}
 	how := w.pick("release by", 4)
 	if how&1 != 0 {
-		r.Handle = w.knows[i].Handle
+		if r.Handle = w.knows[i].Handle; r.Handle == "" {
+			r.Handle = w.handle()
+		}
 	}
 	if how&2 != 0 && w.knows[i].Sequence > 0 {
 		r.Sequence = &w.knows[i].Sequence
