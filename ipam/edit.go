@@ -96,7 +96,8 @@ func (a *Allocator) PutHandle(state HandleState) error {
 	}
 	a.dropHandle(id.String())
 	if len(counts) > 0 {
-		a.handles.restore(id, counts)
+		_, hash := a.handles.search(id)
+		a.handles.restore(id.String(), hash, counts)
 		a.noteHandle(id.String())
 	}
 	return nil

@@ -311,10 +311,12 @@ func (r *restorer) handles() {
 	t := &r.a.handles
 	for i := range r.c.Handles {
 		id := readHandle(r.c.Handles[i].ID)
+		h, hash := t.search(id)
 		var err error
-		if id.String() == "" {
+		switch {
+		case id.String() == "":
 			err = errors.New("has no id")
-		} else if h, _ := t.search(id); h != nil {
+		case h != nil:
 			err = ErrDuplicate
 		}
 		counts, wrong := r.counts(r.c.Handles[i].Counts)
@@ -325,14 +327,13 @@ func (r *restorer) handles() {
 		if len(counts) == 0 {
 			continue // a handle that counts nothing is left out
 		}
-		t.restore(id, counts)
+		t.restore(id.String(), hash, counts)
 	}
 }
 
-// restore adds a handle, which does not exist, with these counts, one or more.
-func (t *handleTable) restore(id block.Handle, counts []count) {
-	_, hash := t.search(id)
-	h := t.add(id.String(), hash)
+// restore adds a handle as add does, with these counts, one or more.
+func (t *handleTable) restore(id string, hash uint32, counts []count) {
+	h := t.add(id, hash)
 	h.set(counts[0])
 	if len(counts) > 1 {
 		h.set(count{n: several})
