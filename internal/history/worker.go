@@ -85,7 +85,7 @@ func (w *Worker) ip() int {
 
 // giving returns the arguments that release an address: the address alone, or with
 // the handle or the number that the worker was once told, which may have changed
-// since. It guesses the handle of an address that it was told nothing of.
+// since. Where it was told no handle, it guesses one.
 func (w *Worker) giving(i int) ipam.Release {
 	r := ipam.Release{IP: w.world.IPs[i]}
 	how := w.pick("release by", 4)

@@ -29,9 +29,6 @@ type crowd struct {
 	time     int64 // counts calls and returns
 	clients  []*member
 	logs     []*history.Log // of dead clients too
-	// twice says that a handle is about to be lowered a second time for the same
-	// addresses (§15).
-	twice bool
 }
 
 // A member is one client of a crowd. Each of its operations is a process of its
@@ -84,9 +81,9 @@ func (c *crowd) join(i int, host string) {
 func (c *crowd) tick() int64 { c.time++; return c.time }
 
 // step makes the next request of client i, and starts an operation if it has none.
-// It notes when a ReleaseByHandle finds its block deleted by another release and goes
-// on to lower the handle, which the other release does as well.
-func (c *crowd) step(i int) {
+// It reports whether a handle is about to be lowered a second time for the same
+// addresses: by a ReleaseByHandle that found its block deleted by another release (§15).
+func (c *crowd) step(i int) (twice bool) {
 	m := c.clients[i]
 	if m.process == nil {
 		m.process = Start(func(access Access) {
@@ -99,19 +96,20 @@ func (c *crowd) step(i int) {
 	case !waiting:
 	case c.src.Pick("death", 100) == 99:
 		c.die(i, request)
-		return
+		return false
 	default:
 		answer := c.access.Do(request)
 		m.process.Answer(answer)
 		var next Request
 		next, waiting = m.process.Request()
 		if _, ok := request.Object.(*Block); ok && request.Verb == Delete && answer.Result == Missing {
-			c.twice = waiting && next.Verb == Get && strings.HasPrefix(string(next.Key), "handle/")
+			twice = waiting && next.Verb == Get && strings.HasPrefix(string(next.Key), "handle/")
 		}
 	}
 	if !waiting {
 		m.process = nil
 	}
+	return twice
 }
 
 // die ends client i at a request: before it, after it, or half-way through a
@@ -152,7 +150,7 @@ func (c *crowd) run(requests int) error {
 		if c.src.Pick("let time pass", 100) == 99 {
 			c.clock.Advance(time.Second)
 		}
-		if c.step(at); c.twice {
+		if c.step(at) {
 			break
 		}
 	}
